@@ -1,0 +1,1 @@
+"""Train classifiers that withstand noise, corruption and shift, and measure how much."""

@@ -1,0 +1,93 @@
+"""What all configuration objects share: discovery, plain form and identity.
+
+Everything that decides a number is a frozen, keyword-only dataclass, which is at once the configuration and
+the object. A class is abstract or final.
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+import pkgutil
+from abc import ABC
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from withstand.errors import InputError
+
+
+def check_final(cls: type) -> None:
+    """Refuse a subclass of a concrete class; a family's abstract class calls this in `__init_subclass__`.
+
+    Raises:
+        TypeError: If a parent of the class is concrete.
+    """
+    for parent in cls.__mro__[1:]:
+        if issubclass(parent, ABC) and parent is not ABC and not inspect.isabstract(parent):
+            raise TypeError(
+                f"{cls.__name__} subclasses {parent.__name__}, which is concrete and therefore final. "
+                "Hold it in a field instead."
+            )
+
+
+def discover(family: type) -> tuple[type, ...]:
+    """Return every final class of a family (Perturbation, Objective, ...) by walking its package.
+
+    Args:
+        family: The abstract class.
+
+    Returns:
+        The concrete subclasses, ordered by name.
+
+    Example:
+        >>> from withstand.perturbations.base import Perturbation
+        >>> "Gaussian" in [cls.__name__ for cls in discover(Perturbation)]
+        True
+    """
+    package = importlib.import_module(family.__module__.rsplit(".", 1)[0])
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+    found, pending = set(), [family]
+    while pending:
+        for cls in pending.pop().__subclasses__():
+            pending.append(cls)
+            if not inspect.isabstract(cls) and cls.__module__.startswith(package.__name__ + "."):
+                found.add(cls)
+    return tuple(sorted(found, key=lambda cls: cls.__name__))
+
+
+def to_plain(value: object) -> object:
+    """Return a configuration as nested dictionaries, lists and numbers, in the form that the YAML has.
+
+    Example:
+        >>> from withstand.perturbations.gaussian import Gaussian
+        >>> to_plain(Gaussian(std=0.5))["class_path"]
+        'withstand.perturbations.gaussian.Gaussian'
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        cls = type(value)
+        arguments = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+        return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
+    if isinstance(value, list | tuple):
+        return [to_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(
+        f"configuration: a field must be a number, text, list or configuration, got {type(value).__name__}."
+    )
+
+
+def identity(value: object) -> str:
+    """Return eight hexadecimal digits that depend on every field of a configuration and on nothing else.
+
+    Example:
+        >>> from withstand.perturbations.gaussian import Gaussian
+        >>> identity(Gaussian(std=0.5)) == identity(Gaussian(std=0.5)) != identity(Gaussian(std=0.4))
+        True
+    """
+    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

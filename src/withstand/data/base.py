@@ -1,0 +1,220 @@
+"""Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from withstand.configuration import check_final
+from withstand.errors import InputError
+from withstand.functional.random import stream
+
+Part = Literal["train", "validation", "test"]
+
+
+class Batch(NamedTuple):
+    """Some samples on the device that works on them.
+
+    Attributes:
+        x: Inputs: images in [0, 1], or features.
+        y: Labels, 0 to num_classes - 1.
+        index: Number of each sample in its split: what its evaluation noise is derived from.
+    """
+
+    x: Float[Tensor, "batch *feature"]
+    y: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]
+
+
+class Split(ABC):
+    """The samples of one part of a data set.
+
+    Attributes:
+        classes: Names of the classes, in the order of the labels.
+        shape: Shape of one input: (channel, height, width), or (feature,).
+        box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    box: tuple[float, float] | None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_final(cls)
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    @abstractmethod
+    def batches(
+        self,
+        plan: Iterable[Int[Tensor, " batch"]],
+        *,
+        device: torch.device | str = "cpu",
+        num_workers: int = 0,
+        augmentation_seed: int | None = None,
+    ) -> Iterator[Batch]:
+        """Yield the batches of a plan, in its order.
+
+        Args:
+            plan: For every batch the numbers of its samples.
+            device: Where the batches are wanted.
+            num_workers: Processes that decode files; data in memory needs none.
+            augmentation_seed: Seed of the random augmentation that belongs to the data (a sample's augmentation
+                depends on it and on the sample's number only); None means none is done.
+        """
+
+
+class TensorSplit(Split):
+    """Samples held in memory, uint8 images or float features, and indexed as tensors on the device."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        classes: tuple[str, ...],
+        box: tuple[float, float] | None,
+        numbers: Tensor | None = None,
+    ) -> None:
+        """Keep the samples.
+
+        Args:
+            x: One input per row; uint8 is divided by 255 when fetched.
+            y: One label per row.
+            classes: Names of the classes.
+            box: Lowest and highest value an input can have, after the division; None for no bounds.
+            numbers: Number of each sample in the file it came from, if these are only some of them.
+        """
+        self.x, self.y, self.classes, self.box = x, y.long(), classes, box
+        self.numbers = torch.arange(len(x)) if numbers is None else numbers
+        self.shape = tuple(x.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def select(self, rows: Tensor) -> "TensorSplit":
+        """Return the split with only these rows."""
+        return TensorSplit(
+            self.x[rows], self.y[rows], classes=self.classes, box=self.box, numbers=self.numbers[rows]
+        )
+
+    def batches(
+        self,
+        plan: Iterable[Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        num_workers: int = 0,  # noqa: ARG002
+        augmentation_seed: int | None = None,  # noqa: ARG002
+    ) -> Iterator[Batch]:
+        """Index the tensors; they move to the device once."""
+        x, y, numbers = self._on(str(torch.device(device)))
+        for rows in plan:
+            rows = rows.to(x.device)
+            chosen = x[rows]
+            yield Batch(
+                chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen, y[rows], numbers[rows]
+            )
+
+    def _on(self, device: str) -> tuple[Tensor, Tensor, Tensor]:
+        if device not in self._copies:
+            self._copies[device] = tuple(each.to(device) for each in (self.x, self.y, self.numbers))
+        return self._copies[device]
+
+    @cached_property
+    def _copies(self) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        return {}
+
+
+class Dataset(ABC):
+    """Where samples come from: a frozen keyword-only dataclass whose fields say which files and which parts.
+
+    Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it is cut
+    from the training part, the same for every seed of an experiment.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_final(cls)
+
+    @abstractmethod
+    def load(self, part: Part) -> Split:
+        """Return one part.
+
+        Raises:
+            InputError: If files are missing or cannot be used; the message names the file.
+        """
+
+    @classmethod
+    def examples(cls) -> list["Dataset"]:
+        """Return instances that need no files, on which the contract tests run; none by default."""
+        return []
+
+
+def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor]:
+    """Cut samples at random, class by class, into training, validation and test rows; always the same.
+
+    Args:
+        y: One label per row.
+        validation: Share of the rows for validation, 0 <= share < 1.
+        test: Share of the rows for testing; 0 if the source has a test part of its own.
+
+    Returns:
+        The rows of each part, ascending.
+
+    Example:
+        >>> parts = cut(torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), validation=0.25, test=0.25)
+        >>> [len(parts[name]) for name in ("train", "validation", "test")]
+        [4, 2, 2]
+    """
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise InputError(
+            f"data: validation and test must be shares >= 0 with a sum below 1, got {validation} and {test}."
+        )
+    generator = stream(0, "data/cut")
+    rows: dict[Part, list[Tensor]] = {"train": [], "validation": [], "test": []}
+    for label in y.unique().tolist():
+        members = (y == label).nonzero()[:, 0]
+        members = members[torch.randperm(len(members), generator=generator)]
+        num_test, num_validation = round(test * len(members)), round(validation * len(members))
+        rows["test"].append(members[:num_test])
+        rows["validation"].append(members[num_test : num_test + num_validation])
+        rows["train"].append(members[num_test + num_validation :])
+    return {part: torch.cat(each).sort().values for part, each in rows.items()}
+
+
+def data_root(root: str | None) -> Path:
+    """Return the folder that holds the data: the one given, else `$WITHSTAND_DATA`, else the user's cache."""
+    if root is not None:
+        return Path(root).expanduser()
+    if os.environ.get("WITHSTAND_DATA"):
+        return Path(os.environ["WITHSTAND_DATA"]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "withstand"
+
+
+def find(root: str | None, who: str, *names: str) -> Path:
+    """Return the first of several places under the data root that exists.
+
+    Args:
+        root: The folder given by the user, or None.
+        who: Name of the data set, for the message.
+        names: Paths relative to the root, in order of preference.
+
+    Raises:
+        InputError: If none exists.
+    """
+    base = data_root(root)
+    for name in names:
+        if (base / name).exists():
+            return base / name
+    raise InputError(
+        f"{who}: expected {' or '.join(names)} under {base}, found none; say where with --data.root DIR or WITHSTAND_DATA."
+    )

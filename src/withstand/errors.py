@@ -1,0 +1,27 @@
+"""The two ways in which a command ends badly."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one sentence: who, what was expected, what came."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on, though nothing the user typed was wrong (a non-finite loss, say)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the part of a sentence that names the known spellings nearest to an unknown one.
+
+    Example:
+        >>> nearest("Gausian", ["Gaussian", "Speckle"])
+        'did you mean Gaussian?'
+        >>> nearest("x", ["Gaussian", "Speckle"])
+        'known: Gaussian, Speckle'
+    """
+    names = sorted(known)
+    lowered = {each.lower(): each for each in reversed(names)}
+    close = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"

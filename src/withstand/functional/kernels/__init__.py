@@ -1,0 +1,1 @@
+"""Image operations that the corruptions are made of."""

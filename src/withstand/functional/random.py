@@ -1,0 +1,183 @@
+"""Random numbers from named streams of one seed; nothing here or above it uses a global generator.
+
+A perturbation is given one of three sources, all under the name `rng`:
+
+- a `torch.Generator`: one source for the whole batch;
+- a `BatchStream`: the same, for a process that holds only some rows of a batch shared by several processes. Every
+  process draws for the whole batch and keeps its rows, so the noise does not depend on the number of processes;
+- a `RowStreams`: one source per row, so a row's noise depends neither on its neighbours nor on the batch size.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Generator, Tensor
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """Return a seed below 2^63 that depends on the seed and every name, in order.
+
+    Example:
+        >>> derive_seed(0, "data/order", 1) == derive_seed(0, "data/order", 1) != derive_seed(0, "data/order", 2)
+        True
+    """
+    text = json.dumps([seed, *names]).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> Generator:
+    """Return the generator of one purpose: same seed and names, same numbers.
+
+    Args:
+        seed: The seed of the experiment.
+        names: What the numbers are for, e.g. `"data/order", epoch`.
+        device: Where the numbers are drawn. Devices agree in distribution only.
+
+    Example:
+        >>> a, b = stream(0, "noise", 3), stream(0, "noise", 3)
+        >>> torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b))
+        True
+    """
+    return Generator(device).manual_seed(derive_seed(seed, *names))
+
+
+class BatchStream:
+    """One source for a batch of `total` rows, read by a process that holds the rows from `start` to `stop`."""
+
+    def __init__(
+        self, make: Callable[[], Generator], *, start: int = 0, stop: int | None = None, total: int
+    ) -> None:
+        """Keep how to make the generator: it is made when the first number is drawn."""
+        self.make, self.start, self.stop, self.total = make, start, total if stop is None else stop, total
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator, made at first use."""
+        return self.make()
+
+    def subset(self, chosen: Tensor) -> "BatchStream":
+        """Return the stream for the chosen rows of the whole batch (a boolean per row of `total`)."""
+        before, upto, total = (int(chosen[:end].sum()) for end in (self.start, self.stop, self.total))
+        return BatchStream(lambda: self.generator, start=before, stop=upto, total=total)
+
+
+class RowStreams:
+    """One source per row: a row's numbers depend on its own seed only."""
+
+    def __init__(self, seeds: Sequence[int], *, device: torch.device | str = "cpu") -> None:
+        """Keep the rows' seeds: the generators are made when the first number is drawn."""
+        self.seeds, self.device = seeds, device
+
+    @cached_property
+    def generators(self) -> list[Generator]:
+        """One generator per row, made at first use."""
+        return [Generator(self.device).manual_seed(seed) for seed in self.seeds]
+
+    def subset(self, rows: Tensor) -> "RowStreams":
+        """Return the streams of some rows (indices), which go on where these stand."""
+        chosen = RowStreams([self.seeds[i] for i in rows.tolist()], device=self.device)
+        chosen.generators = [self.generators[i] for i in rows.tolist()]
+        return chosen
+
+
+Rng = Generator | BatchStream | RowStreams
+
+
+def row_streams(
+    seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu"
+) -> RowStreams:
+    """Return one stream per row, from (seed, names, the row's index in its data set).
+
+    Args:
+        seed: The seed of the evaluation.
+        names: What the numbers are for, e.g. a condition.
+        index: Integer per row.
+        device: Where the numbers are drawn.
+    """
+    base = derive_seed(seed, *names)
+    return RowStreams([_mix(base, each) for each in index.tolist()], device=device)
+
+
+def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+    """Return float32 numbers uniform in [0, 1); the first axis of the shape is the batch.
+
+    Example:
+        >>> uniform((2, 3), rng=stream(0, "x")).shape
+        torch.Size([2, 3])
+    """
+    return _fill(shape, torch.float32, rng, device, lambda out, g: out.uniform_(generator=g))
+
+
+def normal(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+    """Return float32 standard normal numbers; the first axis of the shape is the batch."""
+    return _fill(shape, torch.float32, rng, device, lambda out, g: out.normal_(generator=g))
+
+
+def integers(
+    shape: Sequence[int], low: int, high: int, *, rng: Rng, device: torch.device | str | None = None
+) -> Tensor:
+    """Return int64 numbers uniform in low, ..., high - 1; the first axis of the shape is the batch."""
+    return _fill(shape, torch.int64, rng, device, lambda out, g: out.random_(low, high, generator=g))
+
+
+def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Tensor, Rng]]:
+    """Split the rows of a batch at random into parts of given shares.
+
+    With one source for the whole batch the parts have exactly their shares (to the rounding of one row); with one
+    source per row every row chooses for itself, with the shares as probabilities.
+
+    Args:
+        shares: Positive numbers; only their proportions count.
+        batch: Number of rows held here.
+        rng: The source.
+
+    Returns:
+        For every part the rows (ascending indices into the batch held here) and the source to draw for them with.
+    """
+    ends = torch.tensor(list(shares), dtype=torch.float64).cumsum(0)
+    ends = ends / ends[-1]
+    if isinstance(rng, RowStreams):
+        part = torch.searchsorted(ends, uniform((batch, 1), rng=rng).cpu().double()[:, 0], right=True)
+        rows = [(part == k).nonzero()[:, 0] for k in range(len(shares))]
+        return [(each, rng.subset(each)) for each in rows]
+    if isinstance(rng, Generator):
+        generator = rng
+        rng = BatchStream(lambda: generator, total=batch)
+    order = torch.randperm(rng.total, generator=rng.generator, device=rng.generator.device).cpu()
+    borders = [0, *(ends * rng.total).round().long().tolist()]
+    parts: list[tuple[Tensor, Rng]] = []
+    for first, last in zip(borders, borders[1:], strict=False):
+        chosen = torch.zeros(rng.total, dtype=torch.bool)
+        chosen[order[first:last]] = True
+        parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen)))
+    return parts
+
+
+def _fill(
+    shape: Sequence[int],
+    dtype: torch.dtype,
+    rng: Rng,
+    device: torch.device | str | None,
+    fill: Callable[[Tensor, Generator], Tensor],
+) -> Tensor:
+    if isinstance(rng, Generator):
+        numbers = fill(torch.empty(tuple(shape), dtype=dtype, device=rng.device), rng)
+    elif isinstance(rng, BatchStream):
+        whole = torch.empty((rng.total, *shape[1:]), dtype=dtype, device=rng.generator.device)
+        numbers = fill(whole, rng.generator)[rng.start : rng.stop]
+    else:
+        numbers = torch.empty(tuple(shape), dtype=dtype, device=rng.device)
+        for row, generator in zip(numbers, rng.generators, strict=True):
+            fill(row, generator)
+    return numbers if device is None else numbers.to(device)
+
+
+def _mix(base: int, index: int) -> int:
+    # The finaliser of splitmix64 (Steele, Lea, Flood 2014): one bit of difference in goes to half of the bits out.
+    z = (base + (index + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return (z ^ (z >> 31)) >> 1

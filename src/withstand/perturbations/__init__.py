@@ -1,0 +1,1 @@
+"""Ways to draw changed copies of an input."""

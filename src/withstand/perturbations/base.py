@@ -1,0 +1,240 @@
+"""Perturbation: a way to draw changed copies of an input. Corruption: one that is random parameters, then a rule."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.configuration import check_final
+from withstand.errors import InputError
+from withstand.functional.random import Rng
+
+Box = tuple[float, float]
+Anything = TypeVar("Anything")
+
+
+class Draws(NamedTuple):
+    """Changed copies of a batch of inputs.
+
+    Attributes:
+        inputs: The copies, with the axis of the draws in front.
+        log_weights: Logarithm of each draw's weight where draws are not equally likely; None means equal weights.
+    """
+
+    inputs: Float[Tensor, "draw batch *feature"]
+    log_weights: Float[Tensor, "draw batch"] | None = None
+
+
+class Perturbation(ABC):
+    """A way to draw changed copies of an input.
+
+    Contract of every subclass: a frozen keyword-only dataclass; the copies are detached, on the input's device and in
+    its dtype, the same for the same `rng`; the input, the model (weights, gradients, mode, batch statistics) and the
+    global generators stay as they were.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_final(cls)
+
+    @property
+    def condition(self) -> str:
+        """Short name for rows and tables, the same for equal fields, e.g. `Gaussian std=0.5`."""
+        return _describe(self)
+
+    @abstractmethod
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Return changed copies of the inputs.
+
+        Args:
+            x: Inputs; images in [0, 1].
+            y: Labels, for perturbations that look for the worst case.
+            model: Maps inputs to logits, for perturbations that look at it.
+            num_draws: Number of copies, at least 1.
+            rng: Source of randomness: one for the batch, or one per row.
+        """
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> list["Perturbation"]:
+        """Return a few small instances, on which the contract tests run."""
+
+
+class Corruption(Perturbation):
+    """A corruption of ImageNet-C: everything random is sampled first, then applied deterministically.
+
+    Images have 1 or 3 channels. The result lies on the grid of 8 bits, since the published images do.
+
+    Attributes:
+        severity: 1, 2, 3, 4 or 5; not every corruption grows worse with it.
+        pixels: Side length of the images that the parameters were published for: 224, 299, 64 or 32. None takes
+            the image's own side length, which must then be one of these.
+
+    Source:
+        Hendrycks, Dietterich: "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
+        2019, arXiv 1903.12261; hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py and its siblings for
+        299, 64 and 32 pixels.
+    """
+
+    severity: int
+    pixels: Literal[224, 299, 64, 32] | None
+    tables: ClassVar[dict[int, Sequence[Any]]]
+
+    def __post_init__(self) -> None:
+        if self.severity not in (1, 2, 3, 4, 5):
+            raise InputError(f"{type(self).__name__}: severity must be 1, 2, 3, 4 or 5, got {self.severity}.")
+        if self.pixels is not None and self.pixels not in self.tables:
+            known = ", ".join(str(each) for each in self.tables)
+            raise InputError(
+                f"{type(self).__name__}: parameters are known for {known} pixels, got pixels {self.pixels}."
+            )
+
+    @property
+    def condition(self) -> str:
+        """The corruption's published name and the severity, e.g. `gaussian_noise/3`."""
+        return f"{self.published_name()}/{self.severity}"
+
+    @classmethod
+    def published_name(cls) -> str:
+        """Return the name in ImageNet-C, e.g. `gaussian_noise`."""
+        return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+    @abstractmethod
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:
+        """Return everything random for a batch of the given shape (batch, channel, height, width).
+
+        Returns:
+            A tensor with the batch in front, a tuple of such tensors, or None where nothing is random.
+        """
+
+    @abstractmethod
+    def corrupt(
+        self, x: Float[Tensor, "batch channel height width"], parameters: Any
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Return the corrupted images in [0, 1], before the floor to 8 bits; deterministic.
+
+        Args:
+            x: Images in [0, 1].
+            parameters: What `sample` returned, or the same made from another generator's numbers.
+        """
+
+    @final
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        model: nn.Module,  # noqa: ARG002
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Sample and corrupt, once per draw."""
+        if x.ndim != 4 or x.shape[1] not in (1, 3):
+            raise InputError(
+                f"{type(self).__name__}: inputs must be images (batch, 1 or 3 channels, height, width), "
+                f"got shape {tuple(x.shape)}."
+            )
+        copies = []
+        for _ in range(num_draws):
+            parameters = self.sample(x.shape, rng=rng, device=x.device)
+            copies.append(floor_to_8_bits(self.corrupt(x.detach(), parameters)))
+        return Draws(torch.stack(copies))
+
+    def published(self, height: int, width: int) -> Any:
+        """Return the published parameters for this severity and for images of this size."""
+        pixels = self.pixels
+        if pixels is None:
+            if height != width or height not in self.tables:
+                known = ", ".join(str(each) for each in self.tables)
+                raise InputError(
+                    f"{type(self).__name__}: parameters are published for {known} pixels; images of "
+                    f"{height} x {width} need pixels to say which of them to use."
+                )
+            pixels = height
+        return self.tables[pixels][self.severity - 1]
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """Return the mildest and the strongest severity with the parameters for 32 pixels."""
+        make = cast(Any, cls)
+        return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
+
+
+def floor_to_8_bits(x: Tensor) -> Tensor:
+    """Return images in [0, 1] cut down to multiples of 1/255, as saving through `numpy.uint8` does.
+
+    A thousandth of a level is added first, so that a value which is a level up to float32 rounding stays one.
+
+    Example:
+        >>> floor_to_8_bits(torch.tensor([0.0, 7 / 255, 7.9 / 255, 1.0])) * 255
+        tensor([  0.,   7.,   7., 255.])
+    """
+    return x.clamp(0, 1).mul(255).add_(1e-3).floor_().div_(255)
+
+
+def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
+    """Return one or several standard deviations as a tuple.
+
+    Raises:
+        InputError: If there is none, or one is negative or not finite.
+    """
+    values = tuple(std) if isinstance(std, list | tuple) else (std,)
+    if not values or any(not 0 <= each < float("inf") for each in values):
+        raise InputError(f"{who}: std must be a number >= 0 or a list of such numbers, got {std}.")
+    return values
+
+
+def clip(x: Tensor, box: Box | None) -> Tensor:
+    """Return x cut to the box, or x itself if there is none."""
+    return x if box is None else x.clamp(*box)
+
+
+def within(configuration: Anything, box: Box | None) -> Anything:
+    """Return the configuration with every box that was left open (None) set to the data's own.
+
+    Args:
+        configuration: A perturbation, or an objective or evaluation that holds some.
+        box: Lowest and highest value an input may have; None for data without bounds.
+
+    Example:
+        >>> from withstand.perturbations.gaussian import Gaussian
+        >>> within(Gaussian(std=0.5), (0.0, 1.0)).box
+        (0.0, 1.0)
+    """
+    if isinstance(configuration, tuple):
+        return cast(Anything, tuple(within(each, box) for each in configuration))
+    if box is None or not is_dataclass(configuration) or isinstance(configuration, type):
+        return configuration
+    changes: dict[str, Any] = {}
+    for each in fields(configuration):
+        value = getattr(configuration, each.name)
+        settled = box if each.name == "box" and value is None else within(value, box)
+        if settled is not value:
+            changes[each.name] = settled
+    return replace(configuration, **changes) if changes else configuration
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_describe(each) for each in value) + "]"
+    if not is_dataclass(value) or isinstance(value, type):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    shown = [
+        f"{each.name}={_describe(getattr(value, each.name))}"
+        for each in fields(value)
+        if each.name != "box" and getattr(value, each.name) != each.default
+    ]
+    return " ".join([type(value).__name__, *shown])
+

@@ -1,0 +1,36 @@
+"""The input as it is."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Draws, Perturbation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(Perturbation):
+    """The input as it is: plain training and clean accuracy."""
+
+    @property
+    def condition(self) -> str:
+        """The word that every table uses for unchanged inputs."""
+        return "clean"
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        model: nn.Module,  # noqa: ARG002
+        *,
+        num_draws: int,
+        rng: Rng,  # noqa: ARG002
+    ) -> Draws:
+        """Return the input itself, as a view."""
+        return Draws(x.detach().expand(num_draws, *x.shape))
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """The only one there is."""
+        return [cls()]
