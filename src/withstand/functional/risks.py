@@ -1,0 +1,46 @@
+"""How the losses of several draws become one number per sample."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def soft_maximum(
+    losses: Float[Tensor, "draw batch"],
+    *,
+    temperature: float,
+    log_weights: Float[Tensor, "draw batch"] | None = None,
+) -> Float[Tensor, " batch"]:
+    r"""Return the normalised log-sum-exp over the draws.
+
+    .. math:: \tau \log \sum_s w_s \exp(\ell_s / \tau), \quad \sum_s w_s = 1
+
+    Args:
+        losses: One loss per draw and sample, in nats.
+        temperature: tau >= 0, in nats: 0 is the maximum, infinity the mean.
+        log_weights: Logarithm of each draw's weight, up to a constant per sample; None means equal weights.
+
+    Returns:
+        One value per sample, between the smallest and the largest of its losses, in float32 or better.
+
+    Source:
+        Piat, Fadili, Jurie, da Veiga: "Regularized Robust Optimization with Application to Robust Learning".
+        Differs: the weights sum to one, so the value does not grow with the number of draws.
+
+    Example:
+        >>> soft_maximum(torch.tensor([[0.0], [1.0]]), temperature=1e-3)
+        tensor([0.9993])
+    """
+    losses = losses if losses.dtype == torch.float64 else losses.float()
+    if log_weights is None:
+        log_weights = torch.zeros_like(losses)
+    log_weights = log_weights - log_weights.logsumexp(0)
+    if temperature == 0:
+        return losses.masked_fill(log_weights == -math.inf, -math.inf).amax(0)
+    if temperature == math.inf:
+        return (log_weights.exp() * losses).sum(0)
+    # The maximum is taken out first: at low temperatures loss / tau alone would lose the digits that matter.
+    highest = losses.detach().amax(0)
+    return highest + temperature * ((losses - highest) / temperature + log_weights).logsumexp(0)

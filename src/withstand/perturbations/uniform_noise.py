@@ -1,0 +1,51 @@
+"""Uniform noise."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.functional.random import Rng, uniform
+from withstand.perturbations.base import Box, Draws, Perturbation, check_std, clip
+from withstand.perturbations.gaussian import choose
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniformNoise(Perturbation):
+    """Additive uniform noise with the standard deviation of the Gaussian it is compared with.
+
+    clip(x + n), n uniform on [-sqrt(3) std, sqrt(3) std], independent per value.
+
+    Attributes:
+        std: Standard deviation in input units; of several, each sample draws one.
+        box: Lowest and highest value of the result; None takes the data's own.
+
+    Source:
+        Rusak et al. 2020, arXiv 2001.06057, section 4 (uniform noise as one of the directions of noise).
+    """
+
+    std: float | tuple[float, ...] = 0.5
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        check_std("UniformNoise", self.std)
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        model: nn.Module,  # noqa: ARG002
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Add the noise."""
+        x = x.detach()
+        noise = uniform((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
+        std = choose((len(x), num_draws), check_std("UniformNoise", self.std), rng=rng, like=noise)
+        return Draws(clip(x + std * (noise - 0.5) * 12**0.5, self.box))
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """One and several standard deviations."""
+        return [cls(std=0.5, box=(0.0, 1.0)), cls(std=(0.1, 0.2))]
