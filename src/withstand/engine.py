@@ -1,0 +1,103 @@
+"""Where and how fast the work is done: devices, processes, workers. Nothing here decides a number."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from withstand.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """The devices and processes that share the work.
+
+    Attributes:
+        device: The device of this process.
+        num_workers: Processes that decode files, per process of the engine.
+        rank: Number of this process.
+        world_size: Number of processes.
+        batch_size: Samples per batch and process in evaluation.
+    """
+
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    num_workers: int = 0
+    rank: int = 0
+    world_size: int = 1
+    batch_size: int = 256
+
+    @classmethod
+    def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int = 256) -> "Engine":
+        """Return the engine for this process, joining the others if there are any.
+
+        Several processes are those that `accelerate launch` or `torchrun` started.
+
+        Args:
+            device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
+            num_workers: Processes that decode files.
+            batch_size: Samples per batch and process in evaluation.
+
+        Raises:
+            InputError: If there is no such device.
+        """
+        from accelerate import PartialState
+
+        check_device(device)
+        cpu = device == "cpu" or (device == "auto" and not (torch.cuda.is_available() or mps_available()))
+        state = PartialState(cpu=cpu)
+        chosen = state.device if state.num_processes > 1 or device in ("auto", "cpu") else torch.device(device)
+        return cls(
+            device=chosen,
+            num_workers=num_workers,
+            rank=state.process_index,
+            world_size=state.num_processes,
+            batch_size=batch_size,
+        )
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files and speaks to the user."""
+        return self.rank == 0
+
+    def share(self, total: int) -> tuple[int, int]:
+        """Return the first row of this process's share of a batch, and the one behind the last."""
+        return total * self.rank // self.world_size, total * (self.rank + 1) // self.world_size
+
+    def add_up(self, tensor: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes; the tensor itself may be changed."""
+        if self.world_size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def copy_first(self, tensors: Iterator[Tensor]) -> None:
+        """Overwrite tensors by those of the first process."""
+        if self.world_size > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
+
+    def wait(self) -> None:
+        """Wait until every process has come here."""
+        if self.world_size > 1:
+            dist.barrier()
+
+
+def mps_available() -> bool:
+    """Return whether an Apple GPU can be used."""
+    return torch.backends.mps.is_available()
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that does not exist.
+
+    Raises:
+        InputError: If the name is unknown or the machine lacks the device.
+    """
+    kind, _, number = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {device}.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise InputError(f"device: {device} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here.")
+    if kind == "mps" and not mps_available():
+        raise InputError("device: mps was asked for, but PyTorch sees no Apple GPU here.")

@@ -1,0 +1,124 @@
+"""Accuracy under perturbations: clean, corrupted, noisy, worst of several draws."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.base import Evaluation
+from withstand.functional.random import row_streams
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.results.row import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Evaluation):
+    """Share of samples whose label is among the highest logits, under each of several perturbations.
+
+    Every batch is fetched once and perturbed on the device under one condition after the other.
+
+    Attributes:
+        perturbations: The conditions; Identity is clean accuracy.
+        num_draws: Copies per sample and condition.
+        fold: `mean` over the copies, or `worst`: a sample counts only if every copy is classified correctly.
+        top: For each k, the label must be among the k highest logits; k above the number of classes is left out.
+    """
+
+    perturbations: tuple[Perturbation, ...] = (Identity(),)
+    num_draws: int = 1
+    fold: Literal["mean", "worst"] = "mean"
+    top: tuple[int, ...] = (1, 5)
+
+    def __post_init__(self) -> None:
+        if self.num_draws < 1:
+            raise InputError(f"Accuracy: num_draws must be at least 1, got {self.num_draws}.")
+        if not self.top or min(self.top) < 1:
+            raise InputError(f"Accuracy: top must be numbers of at least 1, got {self.top}.")
+        names = [each.condition for each in self.perturbations]
+        if len(set(names)) < len(names):
+            raise InputError("Accuracy: perturbations must differ from each other, got one twice.")
+
+    def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
+        """Count the correct answers of this process's share of the samples, then add up over the processes."""
+        top = [k for k in self.top if k <= len(split.classes)]
+        correct = torch.zeros(len(self.perturbations), len(top), dtype=torch.float64, device=engine.device)
+        seen = torch.zeros(1, dtype=torch.float64, device=engine.device)
+        mine = torch.arange(engine.rank, len(split), engine.world_size)
+        plan = mine.split(engine.batch_size)
+        with torch.no_grad(), evaluating(model):
+            for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
+                check_labels(y, len(split.classes))
+                seen += len(y)
+                for number, perturbation in enumerate(self.perturbations):
+                    rng = row_streams(seed, perturbation.condition, index=index, device=engine.device)
+                    draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
+                    logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
+                    for place, k in enumerate(top):
+                        hits = hit(logits, y, k)
+                        folded = hits.mean(0) if self.fold == "mean" else hits.amin(0)
+                        correct[number, place] += folded.sum()
+        counts = engine.add_up(seen).item()
+        correct = engine.add_up(correct).tolist()
+        for perturbation, totals in zip(self.perturbations, correct, strict=True):
+            for k, total in zip(top, totals, strict=True):
+                name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
+                yield Row(measure=name, condition=perturbation.condition, total=total, count=int(counts))
+
+    @classmethod
+    def examples(cls) -> list[Evaluation]:
+        """Clean and noisy, mean and worst."""
+        noise = Gaussian(std=0.2)
+        return [
+            cls(perturbations=(Identity(), noise)),
+            cls(perturbations=(noise,), num_draws=3, fold="worst", top=(1,)),
+        ]
+
+
+def hit(logits: Tensor, y: Tensor, k: int) -> Tensor:
+    """Return 1 where the label is among the k highest logits, else 0, in float64; ties do not count as hits.
+
+    Args:
+        logits: (draw, batch, class).
+        y: (batch,).
+        k: At least 1.
+
+    Example:
+        >>> hit(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]), 2)
+        tensor([[1.]], dtype=torch.float64)
+    """
+    own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
+    others = (logits >= own).sum(2) - 1
+    return ((others < k) & own.squeeze(2).isfinite()).double()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model into evaluation mode, and afterwards every part of it back into the mode it had."""
+    modes = [(each, each.training) for each in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for each, training in modes:
+            each.training = training
+
+
+def check_labels(y: Tensor, num_classes: int) -> None:
+    """Refuse labels that no logit stands for.
+
+    Raises:
+        InputError: If a label is outside 0, ..., num_classes - 1.
+    """
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= num_classes:
+        raise InputError(
+            f"data: labels must be 0 to {num_classes - 1} for {num_classes} classes, got {low if low < 0 else high}."
+        )

@@ -1,0 +1,56 @@
+"""Model: which network, before it has parameters."""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from withstand.configuration import check_final
+from withstand.errors import InputError
+from withstand.models.normalize import Normalize
+
+
+class Model(ABC):
+    """Which network: a frozen keyword-only dataclass that builds it for the data at hand."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_final(cls)
+
+    def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
+        """Return the network with fresh (or pretrained) parameters: inputs in, logits out.
+
+        Args:
+            shape: Shape of one input, (channel, height, width) or (feature,).
+            num_classes: Number of logits.
+            seed: Decides the initial parameters; the global generators stay as they were.
+
+        Returns:
+            A module with the parts `normalize`, which holds mean and std as buffers, and `network`.
+
+        Raises:
+            InputError: If the network cannot take such inputs.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            normalize, network = self.make(shape, num_classes)
+        return nn.Sequential(OrderedDict(normalize=normalize, network=network))
+
+    @abstractmethod
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Return the normalisation of the inputs and the network behind it."""
+
+    @classmethod
+    @abstractmethod
+    def examples(cls) -> list[tuple["Model", tuple[int, ...]]]:
+        """Return small instances with the shape of an input each, on which the contract tests run."""
+
+
+def check_image(who: str, shape: tuple[int, ...], *, smallest: int = 1) -> None:
+    """Refuse inputs that are not images of at least the smallest side length."""
+    if len(shape) != 3 or min(shape[1:]) < smallest:
+        raise InputError(
+            f"{who}: inputs must be images (channel, height, width) of at least {smallest} x {smallest} pixels, "
+            f"got shape {shape}."
+        )

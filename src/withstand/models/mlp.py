@@ -1,0 +1,43 @@
+"""Fully connected layers, for tables and for images as vectors."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from torch import nn
+
+from withstand.errors import InputError
+from withstand.models.base import Model
+from withstand.models.normalize import Normalize
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLP(Model):
+    """Linear layers with ReLU between them.
+
+    Attributes:
+        hidden: Width of each hidden layer.
+
+    Source:
+        The default, 200 and 200, is the network of the Avila study (Piat, Fadili, Jurie, da Veiga).
+    """
+
+    hidden: tuple[int, ...] = (200, 200)
+
+    def __post_init__(self) -> None:
+        if any(each < 1 for each in self.hidden):
+            raise InputError(f"MLP: hidden must be widths of at least 1, got {self.hidden}.")
+
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Build it for inputs of any shape, flattened."""
+        layers: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
+        for before, after in pairwise((prod(shape), *self.hidden)):
+            layers += [nn.Linear(before, after), nn.ReLU()]
+        layers.append(nn.Linear((prod(shape), *self.hidden)[-1], num_classes))
+        # Tables arrive scaled; images in [0, 1] are centred.
+        return Normalize([0.5], [0.5]) if len(shape) == 3 else Normalize([0.0], [1.0]), nn.Sequential(*layers)
+
+    @classmethod
+    def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
+        """A table's and an image's."""
+        return [(cls(hidden=(16, 16)), (8,)), (cls(hidden=()), (1, 8, 8))]

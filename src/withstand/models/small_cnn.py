@@ -1,0 +1,53 @@
+"""A small convolutional network for small images."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from withstand.errors import InputError
+from withstand.models.base import Model, check_image
+from withstand.models.normalize import Normalize
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallCNN(Model):
+    """Three 3x3 convolutions with ReLU and pooling, then two linear layers; no batch statistics.
+
+    Without batch normalisation a sample's output does not depend on its neighbours, and training on several processes
+    equals training on one.
+
+    Attributes:
+        width: Channels of the first convolution; the others have twice as many.
+    """
+
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise InputError(f"SmallCNN: width must be at least 1, got {self.width}.")
+
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Build it for images of at least 8 x 8 pixels."""
+        check_image("SmallCNN", shape, smallest=8)
+        width = self.width
+        network = nn.Sequential(
+            nn.Conv2d(shape[0], width, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveMaxPool2d(4),
+            nn.Flatten(),
+            nn.Linear(2 * width * 16, 4 * width),
+            nn.ReLU(),
+            nn.Linear(4 * width, num_classes),
+        )
+        return Normalize([0.5], [0.5]), network
+
+    @classmethod
+    def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
+        """Grey and colour."""
+        return [(cls(width=4), (1, 28, 28)), (cls(width=4), (3, 32, 32))]

@@ -1,0 +1,119 @@
+"""The networks of torchvision and timm, by name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from withstand.errors import InputError, nearest
+from withstand.models.base import Model, check_image
+from withstand.models.normalize import Normalize
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vision(Model):
+    """A network of torchvision (`resnet50`) or timm (`timm/convnext_tiny`); needs the extra `vision`.
+
+    Attributes:
+        name: The library's name for it; `timm/` in front means timm.
+        pretrained: Start from the ImageNet weights: of torchvision the first published ones (IMAGENET1K_V1, for
+            resnet50 76.13 % top-1), of timm the default ones. For another number of classes the last layer is new.
+    """
+
+    name: str = "resnet18"
+    pretrained: bool = False
+
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Build it for colour images; one channel is spread over three."""
+        check_image(self.name, shape)
+        if shape[0] not in (1, 3):
+            raise InputError(f"{self.name}: images must have 1 or 3 channels, got {shape[0]}.")
+        if self.name.startswith("timm/"):
+            normalize, network = self._timm(num_classes)
+        else:
+            normalize, network = self._torchvision(num_classes)
+        try:
+            with torch.no_grad():
+                network.eval()(torch.zeros(1, 3, *shape[1:]))
+        except (RuntimeError, ValueError, AssertionError) as problem:
+            raise InputError(
+                f"{self.name}: cannot take images of {shape[1]} x {shape[2]} pixels ({str(problem).splitlines()[0]})."
+            ) from problem
+        return normalize, network.train()
+
+    def _torchvision(self, num_classes: int) -> tuple[Normalize, nn.Module]:
+        models = import_vision("torchvision").models
+        if self.name not in models.list_models(module=models):
+            raise InputError(
+                f"model: {self.name} is not a network of torchvision; {nearest(self.name, known_names())}."
+            )
+        # Inception's auxiliary head would make training return two outputs; its inputs are scaled to [-1, 1].
+        inception = self.name == "inception_v3"
+        options: dict[str, Any] = {"aux_logits": False, "init_weights": False} if inception else {}
+        if self.name == "googlenet":
+            options = {"aux_logits": False, "init_weights": True}
+        network = models.get_model(self.name, weights=None, num_classes=num_classes, **options)
+        if self.pretrained:
+            weights = models.get_model_weights(self.name)
+            chosen = getattr(weights, "IMAGENET1K_V1", None) or weights.DEFAULT
+            load_matching(network, chosen.get_state_dict(progress=False, check_hash=True))
+        half = (0.5, 0.5, 0.5)
+        return (Normalize(half, half) if inception else Normalize(IMAGENET_MEAN, IMAGENET_STD)), network
+
+    def _timm(self, num_classes: int) -> tuple[Normalize, nn.Module]:
+        import_vision("torchvision")
+        timm, name = import_vision("timm"), self.name.removeprefix("timm/")
+        if not timm.is_model(name):
+            raise InputError(f"model: {name} is not a network of timm; {nearest(name, timm.list_models())}.")
+        network = timm.create_model(name, pretrained=self.pretrained, num_classes=num_classes)
+        return Normalize(network.default_cfg["mean"], network.default_cfg["std"]), network
+
+    @classmethod
+    def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
+        """Empty without the extra."""
+        try:
+            import_vision("torchvision")
+        except InputError:
+            return []
+        return [(cls(name="resnet18"), (3, 32, 32)), (cls(name="squeezenet1_1"), (1, 32, 32))]
+
+
+def known_names() -> list[str]:
+    """Return the names of torchvision's classification networks, none if it is not installed."""
+    try:
+        models = import_vision("torchvision").models
+    except InputError:
+        return []
+    return models.list_models(module=models)
+
+
+def import_vision(name: str) -> Any:
+    """Return torchvision or timm.
+
+    Raises:
+        InputError: If it is not installed, or does not fit the installed torch.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as problem:
+        raise InputError(
+            f"model: {name} is not installed; `pip install 'withstand[vision]'` brings it."
+        ) from problem
+    except RuntimeError as problem:
+        raise InputError(
+            f"model: torchvision does not fit the installed torch {torch.__version__} (a CPU-only torch beside a "
+            "torchvision of the package index does this); install both together with `pip install torch torchvision`."
+        ) from problem
+
+
+def load_matching(network: nn.Module, state: dict[str, torch.Tensor]) -> Iterable[str]:
+    """Load the entries whose name and shape fit, and return the names of the parameters that kept their values."""
+    own = network.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    return network.load_state_dict(fitting, strict=False).missing_keys

@@ -1,0 +1,71 @@
+"""Weights in files: read without running code, whichever of the usual layouts they have."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+
+LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
+
+
+def read_tensors(path: str | Path) -> dict[str, Any]:
+    """Return the content of a `.safetensors` or PyTorch file; nothing but tensors and plain values is accepted.
+
+    Raises:
+        InputError: If the file is missing, damaged or would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"weights: expected a file, found none at {path}.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as problem:
+        unsafe = isinstance(problem, pickle.UnpicklingError) and "Unsupported" in str(problem)
+        what = "it holds more than tensors and is refused" if unsafe else "it is damaged or of another kind"
+        raise InputError(f"weights: {path} is not a file of tensors: {what}.") from problem
+    if not isinstance(content, dict):
+        raise InputError(f"weights: {path} must hold a state dict, got {type(content).__name__}.")
+    return content
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load a file's weights into a model built by `Model.build`.
+
+    Accepted are our own files, plain state dicts of the network (torchvision's, timm's), the same under one of the
+    keys `model_state_dict`, `state_dict`, `model`, `net`, and names that begin with `module.`.
+
+    Args:
+        model: Has the parts `normalize` and `network`.
+        path: The file.
+
+    Raises:
+        InputError: If the file does not fit the model; the message names the first name or shape that differs.
+    """
+    content = read_tensors(path)
+    for key in LAYOUTS:
+        if isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+    own = any(name.startswith("network.") for name in state)
+    target = model if own else model.get_submodule("network")
+    expected = target.state_dict()
+    state = {name: value for name, value in state.items() if not name.startswith("AuxLogits.") or name in expected}
+    for name in [*expected, *state]:
+        if name not in state or name not in expected:
+            where = "the file lacks it" if name not in state else "the model lacks it"
+            raise InputError(f"weights: {path} does not fit the model: {where}: {name}.")
+        if state[name].shape != expected[name].shape:
+            raise InputError(
+                f"weights: {path} does not fit the model: {name} must have shape {tuple(expected[name].shape)}, "
+                f"got {tuple(state[name].shape)}."
+            )
+    target.load_state_dict(state)

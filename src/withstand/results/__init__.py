@@ -1,0 +1,1 @@
+"""Rows of results, and how they become fewer numbers. No torch here."""

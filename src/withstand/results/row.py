@@ -1,0 +1,87 @@
+"""Row: one line of results. Sums and counts are stored, means are derived."""
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from withstand.errors import InputError, TrainingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measure under one condition.
+
+    Attributes:
+        measure: What was measured, e.g. `top1`.
+        condition: Under what, e.g. `clean` or `gaussian_noise/3`.
+        total: Sum over the samples.
+        count: Number of samples.
+
+    Example:
+        >>> Row(measure="top1", condition="clean", total=90.0, count=100).value
+        0.9
+    """
+
+    measure: str
+    condition: str
+    total: float
+    count: int
+
+    @property
+    def value(self) -> float:
+        """The mean: a fraction for accuracies."""
+        return self.total / self.count
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows, one JSON object a line, so that the file is there whole or not at all.
+
+    Raises:
+        TrainingError: If a total is not finite or a count is not positive.
+    """
+    lines = []
+    for row in rows:
+        if not math.isfinite(row.total) or row.count < 1:
+            raise TrainingError(f"results: {row.measure} under {row.condition} is {row.total} of {row.count} samples.")
+        lines.append(json.dumps(asdict(row)) + "\n")
+    write_whole(path, "".join(lines).encode())
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read what `write_rows` wrote.
+
+    Raises:
+        InputError: If a line is not a row; the message names file and line.
+    """
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            rows.append(Row(**json.loads(line)))
+        except (json.JSONDecodeError, TypeError) as problem:
+            raise InputError(f"results: line {number} of {path} is not a row.") from problem
+    return rows
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file through a temporary one in the same folder, synced and renamed: whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a loss of power, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
