@@ -9,7 +9,7 @@ import importlib
 import inspect
 import json
 import pkgutil
-from abc import ABC
+from abc import ABC, ABCMeta
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -66,7 +66,12 @@ def to_plain(value: object) -> object:
     """
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
-        arguments = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+        arguments: dict[str, object] = {
+            each.name: to_plain(getattr(value, each.name)) for each in fields(value)
+        }
+        # Members of a family say which one they are; what has no family (Ball, Training) is known by its place.
+        if not isinstance(cls, ABCMeta):
+            return arguments
         return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
     if isinstance(value, list | tuple):
         return [to_plain(each) for each in value]

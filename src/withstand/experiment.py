@@ -1,0 +1,195 @@
+"""Experiment: everything that decides the numbers of one run, and how it becomes a folder."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from withstand.configuration import identity, to_plain
+from withstand.data.base import Dataset, Split
+from withstand.data.digits import Digits
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.base import Evaluation
+from withstand.functional.random import derive_seed
+from withstand.models.base import Model
+from withstand.models.small_cnn import SmallCNN
+from withstand.models.weights import load_weights
+from withstand.objectives.base import Objective
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.base import within
+from withstand.results.row import Row, write_rows, write_whole
+from withstand.training.settings import Training
+from withstand.training.trainer import Trainer
+from withstand.training.watch import Watch
+
+CONFIG, PROVENANCE, MODEL, ROWS, HISTORY = (
+    "config.yaml",
+    "provenance.json",
+    "model.safetensors",
+    "rows.jsonl",
+    "history.json",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that decides the numbers of one run.
+
+    Attributes:
+        data: Where the samples come from.
+        model: Which network.
+        objective: What training minimises.
+        training: How long, in which batches, with which optimiser and schedule.
+        evaluations: What is measured on the test part afterwards.
+        weights: File of weights to start from; None starts from fresh (or pretrained) ones.
+        seed: Decides initial weights, order of samples and every draw; at least 0.
+        name: First part of the run's folder name; decides no number.
+    """
+
+    data: Dataset = Digits()
+    model: Model = SmallCNN()
+    objective: Objective = PerturbedRisk()
+    training: Training = Training()
+    evaluations: tuple[Evaluation, ...] = (Accuracy(),)
+    weights: str | None = None
+    seed: int = 0
+    name: str = "run"
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"Experiment: seed must be at least 0, got {self.seed}.")
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
+
+    @property
+    def identity(self) -> str:
+        """Eight hexadecimal digits that depend on everything that decides a number."""
+        return identity(replace(self, name="run"))
+
+    def folder(self, root: Path) -> Path:
+        """Return the folder of the run under a root."""
+        return root / f"{self.name}-{self.identity}"
+
+
+def run(
+    experiment: Experiment,
+    root: Path,
+    *,
+    engine: Engine | None = None,
+    watch: Watch | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Train and evaluate, or go on where an earlier call stopped; a finished run is returned as it is.
+
+    Args:
+        experiment: What to do.
+        root: Folder of all runs.
+        engine: Device and processes.
+        watch: Is told of every step and epoch.
+        say: Is told in a sentence what is going on.
+
+    Returns:
+        The run's folder: `config.yaml`, `provenance.json`, `model.safetensors`, `history.json`, and `rows.jsonl`, whose
+        presence means that the run is done.
+    """
+    engine = engine or Engine()
+    folder = experiment.folder(root)
+    if (folder / ROWS).exists():
+        say(f"{folder} is finished already.")
+        return folder
+    # Everything that can be wrong with the input is found before anything is written.
+    train, validation, test = (experiment.data.load(part) for part in ("train", "validation", "test"))
+    model = build_model(experiment, train, engine)
+    validate = None
+    if len(validation):
+        def validate(current: nn.Module) -> float:
+            rows = Accuracy(top=(1,)).measure(current, validation, seed=experiment.seed, engine=engine)
+            return next(iter(rows)).value
+    trainer = Trainer(
+        model,
+        train,
+        objective=within(experiment.objective, train.box),
+        training=experiment.training,
+        seed=experiment.seed,
+        engine=engine,
+        validate=validate,
+    )
+    if engine.is_first:
+        write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
+        if not (folder / PROVENANCE).exists():
+            write_whole(folder / PROVENANCE, json.dumps(provenance(experiment), indent=2).encode())
+    engine.wait()
+    say(f"{folder}: training on {len(train)} samples, {engine.device}.")
+    result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
+    if engine.is_first:
+        write_weights(folder / MODEL, result)
+        write_whole(folder / HISTORY, json.dumps(trainer.history, indent=1).encode())
+    say(f"{folder}: evaluating on {len(test)} samples.")
+    rows = measure(result, test, experiment.evaluations, seed=experiment.seed, engine=engine)
+    if engine.is_first:
+        write_rows(folder / ROWS, rows)
+    engine.wait()
+    return folder
+
+
+def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
+    """Return the experiment's model with the weights that training starts from."""
+    seed = derive_seed(experiment.seed, "model/init")
+    model = experiment.model.build(split.shape, len(split.classes), seed=seed)
+    if experiment.weights is not None:
+        load_weights(model, experiment.weights)
+    return model.to(engine.device)
+
+
+def measure(
+    model: nn.Module, split: Split, evaluations: tuple[Evaluation, ...], *, seed: int, engine: Engine
+) -> list[Row]:
+    """Return the rows of several evaluations."""
+    return [
+        row
+        for each in evaluations
+        for row in within(each, split.box).measure(model, split, seed=seed, engine=engine)
+    ]
+
+
+def plain(experiment: Experiment) -> dict:
+    """Return the experiment in the form that its YAML has."""
+    content = to_plain(experiment)
+    assert isinstance(content, dict)
+    return content
+
+
+def write_weights(path: Path, model: nn.Module) -> None:
+    """Write a model's weights, whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
+    save_file(state, temporary)
+    temporary.replace(path)
+
+
+def provenance(experiment: Experiment) -> dict[str, object]:
+    """Return how a run came about: versions, command, machine, time, hash of the weights it started from."""
+    names = ("withstand", "torch", "numpy", "scikit-learn", "Pillow")
+    content: dict[str, object] = {
+        "identity": experiment.identity,
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: version(name) for name in names},
+    }
+    if experiment.weights is not None:
+        content["weights_sha256"] = sha256(Path(experiment.weights).read_bytes()).hexdigest()
+    return content

@@ -1,0 +1,63 @@
+"""Checkpoints: whole or not at all, the last one and the one before it, read without running code."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from withstand.errors import InputError
+from withstand.results.row import sync_folder, write_whole
+
+LAST, PREVIOUS = "last.pt", "previous.pt"
+
+
+def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
+    """Write a checkpoint; at every moment at least one whole checkpoint is in the folder.
+
+    Args:
+        folder: Holds the two checkpoints and at most one temporary file.
+        content: Tensors and plain values, nested.
+        identity: Of the configuration, so that the checkpoint is not continued under another.
+    """
+    buffer = io.BytesIO()
+    torch.save({"identity": identity, "content": content}, buffer)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / LAST).exists():
+        (folder / LAST).replace(folder / PREVIOUS)
+        sync_folder(folder)
+    write_whole(folder / LAST, buffer.getvalue())
+
+
+def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
+    """Return the newest checkpoint that can be read, or None if there is none.
+
+    Raises:
+        InputError: If the checkpoint belongs to another configuration, or there are some but none can be read.
+    """
+    problems = []
+    for name in (LAST, PREVIOUS):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            whole = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as problem:
+            problems.append(f"{path} ({type(problem).__name__})")
+            continue
+        if whole["identity"] != identity:
+            raise InputError(
+                f"checkpoint: {path} was made by configuration {whole['identity']}, expected {identity}; "
+                "give the same configuration, or another output folder."
+            )
+        return whole["content"]
+    if problems:
+        raise InputError(f"checkpoint: none can be read: {', '.join(problems)}; remove them to start anew.")
+    return None
+
+
+def clear(folder: Path) -> None:
+    """Remove what a killed process left behind: temporary files."""
+    for path in folder.glob("*.tmp"):
+        path.unlink()

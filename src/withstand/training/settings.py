@@ -1,0 +1,52 @@
+"""Training: how long, in which batches, with which optimiser and schedule."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from withstand.errors import InputError
+from withstand.training.optimizers import Adam, Optimizer
+from withstand.training.schedules import Cosine, Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a model is trained, whatever the objective.
+
+    Attributes:
+        epochs: Passes over the training part.
+        batch_size: Samples per step, over all processes together.
+        optimizer: How parameters follow their gradients.
+        schedule: How the learning rate changes.
+        clip_norm: Largest l2 norm of the gradient, above 0; None does not clip.
+        amp: Mixed precision: `no`, `bf16`, or `fp16` (with loss scaling, CUDA only). Losses are float32 all the same.
+        ema_decay: Decay of the running mean of the weights, in (0, 1), which is then the result; None keeps none.
+        keep: The result: weights after the last epoch, or after the one with the best validation accuracy.
+        patience: Stop after so many epochs without a better validation accuracy; None never stops early.
+        augment: Whether the data's own random augmentation (crops, flips) is done.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    optimizer: Optimizer = Adam()
+    schedule: Schedule = Cosine()
+    clip_norm: float | None = None
+    amp: Literal["no", "bf16", "fp16"] = "no"
+    ema_decay: float | None = None
+    keep: Literal["last", "best"] = "last"
+    patience: int | None = None
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"Training: {name} must be at least {least}, got {value}.")
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise InputError(f"Training: clip_norm must be above 0, got {self.clip_norm}.")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise InputError(f"Training: ema_decay must be in (0, 1), got {self.ema_decay}.")
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the outcome depends on the validation part."""
+        return self.keep == "best" or self.patience is not None
