@@ -2,13 +2,13 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
@@ -30,6 +30,20 @@ class Batch(NamedTuple):
     x: Float[Tensor, "batch *feature"]
     y: Int[Tensor, " batch"]
     index: Int[Tensor, " batch"]
+
+
+class Scaling(NamedTuple):
+    """What was taken from each feature of a table and what the rest was divided by: (value - mean) / std.
+
+    Attributes:
+        features: Names of the columns, in the order of the inputs.
+        mean: One per feature, in the units of the file.
+        std: One per feature, > 0, in the units of the file; 1 for a feature that is constant in training.
+    """
+
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Split(ABC):
@@ -68,8 +82,8 @@ class Split(ABC):
             plan: For every batch the numbers of its samples.
             device: Where the batches are wanted.
             num_workers: Processes that decode files; data in memory needs none.
-            augmentation_seed: Seed of the random augmentation that belongs to the data (a sample's augmentation
-                depends on it and on the sample's number only); None means none is done.
+            augmentation_seed: Seed of the random augmentation that belongs to the data (a sample's
+                augmentation depends on it and on the sample's number only); None means none is done.
         """
 
 
@@ -84,6 +98,8 @@ class TensorSplit(Split):
         classes: tuple[str, ...],
         box: tuple[float, float] | None,
         numbers: Tensor | None = None,
+        augment: Callable[[Tensor, Tensor, int], Tensor] | None = None,
+        scaling: Scaling | None = None,
     ) -> None:
         """Keep the samples.
 
@@ -93,10 +109,13 @@ class TensorSplit(Split):
             classes: Names of the classes.
             box: Lowest and highest value an input can have, after the division; None for no bounds.
             numbers: Number of each sample in the file it came from, if these are only some of them.
+            augment: The random augmentation: from inputs, their numbers and the augmentation seed.
+            scaling: How the features were scaled, for reports.
         """
         self.x, self.y, self.classes, self.box = x, y.long(), classes, box
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
         self.shape = tuple(x.shape[1:])
+        self.augment, self.scaling = augment, scaling
 
     def __len__(self) -> int:
         return len(self.x)
@@ -104,7 +123,13 @@ class TensorSplit(Split):
     def select(self, rows: Tensor) -> "TensorSplit":
         """Return the split with only these rows."""
         return TensorSplit(
-            self.x[rows], self.y[rows], classes=self.classes, box=self.box, numbers=self.numbers[rows]
+            self.x[rows],
+            self.y[rows],
+            classes=self.classes,
+            box=self.box,
+            numbers=self.numbers[rows],
+            augment=self.augment,
+            scaling=self.scaling,
         )
 
     def batches(
@@ -113,16 +138,16 @@ class TensorSplit(Split):
         *,
         device: torch.device | str = "cpu",
         num_workers: int = 0,  # noqa: ARG002
-        augmentation_seed: int | None = None,  # noqa: ARG002
+        augmentation_seed: int | None = None,
     ) -> Iterator[Batch]:
         """Index the tensors; they move to the device once."""
         x, y, numbers = self._on(str(torch.device(device)))
         for rows in plan:
             rows = rows.to(x.device)
             chosen = x[rows]
-            yield Batch(
-                chosen.float().div_(255) if chosen.dtype == torch.uint8 else chosen, y[rows], numbers[rows]
-            )
+            if augmentation_seed is not None and self.augment is not None:
+                chosen = self.augment(chosen, numbers[rows], augmentation_seed)
+            yield Batch(to_unit(chosen) if chosen.dtype == torch.uint8 else chosen, y[rows], numbers[rows])
 
     def _on(self, device: str) -> tuple[Tensor, Tensor, Tensor]:
         if device not in self._copies:
@@ -137,8 +162,8 @@ class TensorSplit(Split):
 class Dataset(ABC):
     """Where samples come from: a frozen keyword-only dataclass whose fields say which files and which parts.
 
-    Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it is cut
-    from the training part, the same for every seed of an experiment.
+    Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it
+    is cut from the training part, the same for every seed of an experiment.
     """
 
     def __init_subclass__(cls) -> None:
@@ -159,6 +184,17 @@ class Dataset(ABC):
         return []
 
 
+def to_unit(x: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return uint8 values k as the float32 nearest to k / 255, on every device.
+
+    Example:
+        >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8))
+        tensor([0.0000, 0.2000, 1.0000])
+    """
+    # A tensor, not a number: CUDA would multiply by the number's reciprocal, which is not always the same.
+    return x.float().div_(torch.full((), 255.0, device=x.device))
+
+
 def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor]:
     """Cut samples at random, class by class, into training, validation and test rows; always the same.
 
@@ -175,10 +211,7 @@ def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor
         >>> [len(parts[name]) for name in ("train", "validation", "test")]
         [4, 2, 2]
     """
-    if not (validation >= 0 and test >= 0 and validation + test < 1):
-        raise InputError(
-            f"data: validation and test must be shares >= 0 with a sum below 1, got {validation} and {test}."
-        )
+    check_shares("data", validation, test)
     generator = stream(0, "data/cut")
     rows: dict[Part, list[Tensor]] = {"train": [], "validation": [], "test": []}
     for label in y.unique().tolist():
@@ -189,6 +222,29 @@ def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor
         rows["validation"].append(members[num_test : num_test + num_validation])
         rows["train"].append(members[num_test + num_validation :])
     return {part: torch.cat(each).sort().values for part, each in rows.items()}
+
+
+def check_shares(who: str, validation: float, test: float = 0.0) -> None:
+    """Refuse shares of a data set that leave nothing for training.
+
+    Raises:
+        InputError: If a share is negative or the two are not below 1 together.
+    """
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
+        raise InputError(
+            f"{who}: validation and test must be shares >= 0 with a sum below 1, "
+            f"got {validation:g} and {test:g}."
+        )
+
+
+def check_part(who: str, part: str) -> None:
+    """Refuse a part that no data set has.
+
+    Raises:
+        InputError: If it is not `train`, `validation` or `test`.
+    """
+    if part not in get_args(Part):
+        raise InputError(f"{who}: the part must be {', '.join(get_args(Part))}, got {part!r}.")
 
 
 def data_root(root: str | None) -> Path:
@@ -216,5 +272,6 @@ def find(root: str | None, who: str, *names: str) -> Path:
         if (base / name).exists():
             return base / name
     raise InputError(
-        f"{who}: expected {' or '.join(names)} under {base}, found none; say where with --data.root DIR or WITHSTAND_DATA."
+        f"{who}: expected {' or '.join(names)} under {base}, found none; "
+        "say where with --data.root DIR or WITHSTAND_DATA."
     )
