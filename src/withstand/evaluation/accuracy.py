@@ -49,28 +49,29 @@ class Accuracy(Evaluation):
     def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
         """Count the correct answers of this process's share of the samples, then add up over the processes."""
         top = [k for k in self.top if k <= len(split.classes)]
-        correct = torch.zeros(len(self.perturbations), len(top), dtype=torch.float64, device=engine.device)
-        seen = torch.zeros(1, dtype=torch.float64, device=engine.device)
-        mine = torch.arange(engine.rank, len(split), engine.world_size)
-        plan = mine.split(engine.batch_size)
+        # Hits are counted as integers: their sum does not depend on the order of the batches.
+        hits = torch.zeros(len(self.perturbations), len(top), dtype=torch.int64, device=engine.device)
+        seen = 0
+        plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.batch_size)
         with torch.no_grad(), evaluating(model):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
-                check_labels(y, len(split.classes))
                 seen += len(y)
                 for number, perturbation in enumerate(self.perturbations):
                     rng = row_streams(seed, perturbation.condition, index=index, device=engine.device)
                     draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
                     logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
-                    for place, k in enumerate(top):
-                        hits = hit(logits, y, k)
-                        folded = hits.mean(0) if self.fold == "mean" else hits.amin(0)
-                        correct[number, place] += folded.sum()
-        counts = engine.add_up(seen).item()
-        correct = engine.add_up(correct).tolist()
-        for perturbation, totals in zip(self.perturbations, correct, strict=True):
+                    place = rank(logits, y)
+                    for column, k in enumerate(top):
+                        correct = place < k
+                        hits[number, column] += correct.sum() if self.fold == "mean" else correct.all(0).sum()
+        count = int(engine.add_up(torch.tensor([seen], device=engine.device)).item())
+        copies = self.num_draws if self.fold == "mean" else 1
+        for perturbation, totals in zip(self.perturbations, engine.add_up(hits).tolist(), strict=True):
             for k, total in zip(top, totals, strict=True):
                 name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
-                yield Row(measure=name, condition=perturbation.condition, total=total, count=int(counts))
+                yield Row(
+                    measure=name, condition=perturbation.condition, total=total / copies, count=count
+                )
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
@@ -82,21 +83,22 @@ class Accuracy(Evaluation):
         ]
 
 
-def hit(logits: Tensor, y: Tensor, k: int) -> Tensor:
-    """Return 1 where the label is among the k highest logits, else 0, in float64; ties do not count as hits.
+def rank(logits: Tensor, y: Tensor) -> Tensor:
+    """Return how many classes have a logit at least as high as the label's own; a tie does not count as a hit.
 
     Args:
         logits: (draw, batch, class).
         y: (batch,).
-        k: At least 1.
+
+    Returns:
+        (draw, batch), 0 where the label wins. Where its logit is not a number, the number of classes.
 
     Example:
-        >>> hit(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]), 2)
-        tensor([[1.]], dtype=torch.float64)
+        >>> rank(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]))
+        tensor([[1]])
     """
     own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
-    others = (logits >= own).sum(2) - 1
-    return ((others < k) & own.squeeze(2).isfinite()).double()
+    return (~(logits < own)).sum(2) - own.squeeze(2).isfinite().long()
 
 
 @contextmanager
@@ -110,15 +112,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         for each, training in modes:
             each.training = training
 
-
-def check_labels(y: Tensor, num_classes: int) -> None:
-    """Refuse labels that no logit stands for.
-
-    Raises:
-        InputError: If a label is outside 0, ..., num_classes - 1.
-    """
-    low, high = int(y.min()), int(y.max())
-    if low < 0 or high >= num_classes:
-        raise InputError(
-            f"data: labels must be 0 to {num_classes - 1} for {num_classes} classes, got {low if low < 0 else high}."
-        )

@@ -65,20 +65,21 @@ class BatchStream:
 
 
 class RowStreams:
-    """One source per row: a row's numbers depend on its own seed only."""
+    """One source per row: a row's numbers depend on (base, the row's index) only."""
 
-    def __init__(self, seeds: Sequence[int], *, device: torch.device | str = "cpu") -> None:
-        """Keep the rows' seeds: the generators are made when the first number is drawn."""
-        self.seeds, self.device = seeds, device
+    def __init__(self, base: int, index: Tensor, *, device: torch.device | str = "cpu") -> None:
+        """Keep what the generators are made from: they are made when the first number is drawn."""
+        self.base, self.index, self.device = base, index, device
 
     @cached_property
     def generators(self) -> list[Generator]:
         """One generator per row, made at first use."""
-        return [Generator(self.device).manual_seed(seed) for seed in self.seeds]
+        seeds = [_mix(self.base, each) for each in self.index.tolist()]
+        return [Generator(self.device).manual_seed(seed) for seed in seeds]
 
     def subset(self, rows: Tensor) -> "RowStreams":
         """Return the streams of some rows (indices), which go on where these stand."""
-        chosen = RowStreams([self.seeds[i] for i in rows.tolist()], device=self.device)
+        chosen = RowStreams(self.base, self.index, device=self.device)
         chosen.generators = [self.generators[i] for i in rows.tolist()]
         return chosen
 
@@ -97,8 +98,7 @@ def row_streams(
         index: Integer per row.
         device: Where the numbers are drawn.
     """
-    base = derive_seed(seed, *names)
-    return RowStreams([_mix(base, each) for each in index.tolist()], device=device)
+    return RowStreams(derive_seed(seed, *names), index, device=device)
 
 
 def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
