@@ -112,6 +112,7 @@ class TensorSplit(Split):
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
             scaling: How the features were scaled, for reports.
         """
+        check_labels(y, len(classes))
         self.x, self.y, self.classes, self.box = x, y.long(), classes, box
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
         self.shape = tuple(x.shape[1:])
@@ -275,3 +276,14 @@ def find(root: str | None, who: str, *names: str) -> Path:
         f"{who}: expected {' or '.join(names)} under {base}, found none; "
         "say where with --data.root DIR or WITHSTAND_DATA."
     )
+
+
+def check_labels(y: Tensor, num_classes: int) -> None:
+    """Refuse labels that no class stands for.
+
+    Raises:
+        InputError: If a label is outside 0, ..., num_classes - 1.
+    """
+    wrong = y[(y < 0) | (y >= num_classes)]
+    if len(wrong):
+        raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")

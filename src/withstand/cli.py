@@ -1,0 +1,98 @@
+"""The command line's entry: help and version at once, everything else from `commands`, errors as sentences."""
+
+import importlib
+import signal
+import sys
+from types import FrameType
+
+COMMANDS = {
+    "quickstart": "Train a small network with and without noise, measure both, see the table.",
+    "train": "Train a model and evaluate it; the same command again continues where it stopped.",
+    "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
+    "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
+}
+
+
+class Terminated(BaseException):
+    """SIGTERM has come."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return the exit code.
+
+    Args:
+        arguments: Words after the program's name; None takes those of the process.
+
+    Returns:
+        0 done, 1 failure, 2 wrong usage or bad input, 130 Ctrl-C, 143 SIGTERM.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
+        _write(_help(), sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    if words[0] in ("-V", "--version", "version"):
+        from importlib.metadata import version
+
+        _write(f"withstand {version('withstand')}", sys.stdout)
+        return 0
+    if words[0] not in COMMANDS:
+        from withstand.errors import nearest
+
+        _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}.", sys.stderr)
+        return 2
+    return _run(words[0], words[1:])
+
+
+def _run(command: str, words: list[str]) -> int:
+    from withstand.errors import InputError, TrainingError
+
+    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        return importlib.import_module(f"withstand.commands.{command}").main(words) or 0
+    except InputError as problem:
+        return _fail(str(problem), 2)
+    except TrainingError as problem:
+        return _fail(str(problem), 1)
+    except OSError as problem:
+        if problem.errno is None:
+            raise
+        where = f" ({problem.filename})" if problem.filename else ""
+        return _fail(f"cannot read or write: {problem.strerror}{where}; nothing finished is lost.", 1)
+    except KeyboardInterrupt:
+        return _fail("stopped; the last checkpoint is kept, and the same command goes on from it.", 130)
+    except Terminated:
+        return _fail("terminated; the last checkpoint is kept, and the same command goes on from it.", 143)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fail(sentence: str, code: int) -> int:
+    import os
+
+    if os.environ.get("RANK", "0") == "0":
+        _write(f"withstand: {sentence}", sys.stderr)
+    return code
+
+
+def _help() -> str:
+    width = max(len(each) for each in COMMANDS)
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: withstand COMMAND [OPTIONS]",
+            "",
+            "Train classifiers that withstand noise, corruption and shift, and measure how much.",
+            "",
+            *lines,
+            "",
+            "`withstand COMMAND --help` shows a command's options; `withstand --version` the version.",
+        ]
+    )
+
+
+def _write(text: str, file: object) -> None:
+    file.write(text + "\n")  # type: ignore[attr-defined]

@@ -1,0 +1,57 @@
+"""A progress bar for training, on a terminal."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class ProgressBar:
+    """Shows epochs, samples per second, loss and time left; refreshed a few times a second at most."""
+
+    def __init__(self, epochs: int) -> None:
+        """Prepare the bar."""
+        self.epochs, self.rows, self.shown = epochs, 0, 0.0
+        self.validation = ""
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=False,
+        )
+        self.task = self.bar.add_task("epoch", total=None, speed="")
+        self.begun = time.monotonic()
+
+    def __enter__(self) -> "ProgressBar":
+        """Show the bar."""
+        self.bar.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        """Leave the bar as it stands."""
+        self.bar.stop()
+
+    def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
+        """Move on."""
+        self.rows += rows
+        now = time.monotonic()
+        if now - self.shown < 0.2:
+            return
+        self.shown = now
+        self.bar.update(
+            self.task,
+            description=f"epoch {epoch + 1}/{self.epochs}",
+            total=self.epochs * steps_per_epoch,
+            completed=epoch * steps_per_epoch + step,
+            speed=f"{self.rows / (now - self.begun):,.0f} samples/s  loss {loss:.3f}{self.validation}",
+        )
+
+    def on_epoch(self, entry: dict[str, float]) -> None:
+        """Show the validation accuracy from now on."""
+        if "validation" in entry:
+            self.validation = f"  validation {100 * entry['validation']:.1f} %"
+        if entry["epoch"] == self.epochs:
+            self.bar.update(self.task, completed=self.bar.tasks[0].total)

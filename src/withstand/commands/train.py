@@ -1,0 +1,87 @@
+"""`withstand train`: from a configuration to a run's folder."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.parser import parse
+from withstand.reports.terminal import render
+from withstand.results.row import read_rows
+from withstand.results.table import accuracy_table
+
+DESCRIPTION = (
+    "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on everything "
+    "that decides a number; the same command again continues where it stopped."
+)
+
+
+def experiment_parser(command: str = "train", description: str = DESCRIPTION) -> ArgumentParser:
+    """Return a parser with the fields of an experiment and `--config`."""
+    parser = make_parser(command, description)
+    parser.add_argument("--config", action="config", help="YAML file, or the name of a recipe")
+    parser.add_class_arguments(Experiment, None)
+    return parser
+
+
+def read_experiment(words: list[str]) -> Experiment:
+    """Return the experiment that options describe, `--config FILE` among them."""
+    found = parse(experiment_parser(), words, training=True)
+    return Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
+
+
+def main(words: list[str]) -> None:
+    """Train."""
+    parser = experiment_parser()
+    parser.add_argument("--print_config", action="store_true", help="print the YAML that reruns this, and leave")
+    parser.add_argument(
+        "--resume",
+        type=str,
+        default=None,
+        help="folder of an unfinished run to go on with; without other options its own configuration is used",
+    )
+    add_options(parser)
+    words = _with_config_of_resumed(words)
+    found = parse(parser, words, training=True)
+    experiment = Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
+    if found.print_config:
+        Console(engine=Engine(), quiet=False).print(yaml.safe_dump(plain(experiment), sort_keys=False))
+        return
+    engine, console, root = start(found)
+    if found.resume is not None:
+        root = Path(found.resume).parent
+        if experiment.folder(root) != Path(found.resume):
+            raise InputError(
+                f"resume: {found.resume} was made by another configuration; this one belongs to "
+                f"{experiment.folder(root).name}."
+            )
+    with console.progress(experiment.training.epochs) as watch:
+        folder = run(experiment, root, engine=engine, watch=watch, say=console.say)
+    if not engine.is_first:
+        return
+    rows = read_rows(folder / ROWS)
+    if found.format == "json":
+        values = [vars(row) | {"value": row.value} for row in rows]
+        console.print_json({"run": str(folder), "rows": values})
+    else:
+        console.print(render(accuracy_table({folder.name: rows})))
+        console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on corruptions")
+
+
+def _with_config_of_resumed(words: list[str]) -> list[str]:
+    folder = None
+    for place, word in enumerate(words):
+        if word.startswith("--resume="):
+            folder = word.partition("=")[2]
+        elif word == "--resume" and place + 1 < len(words):
+            folder = words[place + 1]
+    if folder is None:
+        return words
+    if not (Path(folder) / CONFIG).is_file():
+        raise InputError(f"resume: expected the folder of a run, found no {CONFIG} in {folder}.")
+    return words if any(word.startswith("--config") for word in words) else [*words, f"--config={folder}/{CONFIG}"]

@@ -1,0 +1,53 @@
+"""Handwritten digits that come with scikit-learn: no file is needed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+
+SIDE = 32  # pixels: what small colour-image networks and corruptions are made for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits(Dataset):
+    """1,797 grey digits of 8 x 8 pixels, enlarged to 32 x 32 and three equal channels.
+
+    Attributes:
+        validation: Share for validation, at least 0 and below 1 together with test.
+        test: Share for testing.
+
+    Source:
+        scikit-learn's `load_digits`: the test part of UCI set 80, "Optical Recognition of Handwritten Digits"
+        (Alpaydin, Kaynak 1998), values 0 to 16.
+        Differs: 8 bits per value, enlarged bilinearly, so that image corruptions have something to work on.
+    """
+
+    validation: float = 0.1
+    test: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_shares("Digits", self.validation, self.test)
+
+    def load(self, part: Part) -> TensorSplit:
+        """Cut the embedded images."""
+        check_part("Digits", part)
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        y = torch.from_numpy(digits.target)
+        rows = cut(y, validation=self.validation, test=self.test)[part]
+        grey = np.round(digits.images[rows.numpy()] * (255 / 16)).astype(np.uint8)
+        x = torch.zeros((len(rows), 3, SIDE, SIDE), dtype=torch.uint8)
+        for image, small in zip(x, grey, strict=True):
+            large = Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+            image.copy_(torch.from_numpy(np.array(large)))
+        classes = tuple(str(digit) for digit in range(10))
+        return TensorSplit(x, y[rows], classes=classes, box=(0.0, 1.0), numbers=rows)
+
+    @classmethod
+    def examples(cls) -> list[Dataset]:
+        """The default cut."""
+        return [cls()]

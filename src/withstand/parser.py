@@ -1,0 +1,205 @@
+"""The one door for flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
+
+import re
+from dataclasses import fields
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from withstand.configuration import discover
+from withstand.data.base import Dataset
+from withstand.errors import InputError, nearest
+from withstand.evaluation.base import Evaluation
+from withstand.models.base import Model
+from withstand.objectives.base import Objective
+from withstand.perturbations.base import Perturbation
+from withstand.training.optimizers import Optimizer
+from withstand.training.schedules import Schedule
+from withstand.training.settings import Training
+
+FAMILIES: dict[str, type] = {
+    "data": Dataset,
+    "model": Model,
+    "objective": Objective,
+    "perturbation": Perturbation,
+    "parts": Perturbation,
+    "perturbations": Perturbation,
+    "evaluations": Evaluation,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+}
+SHORT = {
+    "-b": "--training.batch_size",
+    "-j": "--workers",
+    "--lr": "--training.optimizer.lr",
+    "--optimizer": "--training.optimizer",
+    "--schedule": "--training.schedule",
+    "--root": "--data.root",
+    "--pretrained": "--model.pretrained",
+}
+
+
+def command_name(cls: type) -> str:
+    """Return how a data set or model is spelled on the command line.
+
+    Example:
+        >>> from withstand.data.digits import Digits
+        >>> command_name(Digits)
+        'digits'
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+
+def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = frozenset()) -> list[str]:
+    """Rewrite friendly spellings into the full option names, and put broad options before narrow ones.
+
+    Dashes become underscores; options of `training` may come without that prefix; `--model resnet18` and `--data
+    fashion-mnist` become class names; `--config` names a recipe where there is no such file. So the order in which
+    options are typed does not matter.
+
+    Args:
+        arguments: As typed.
+        training: Whether the command trains.
+        flags: Options that take no value.
+
+    Example:
+        >>> spell(["--batch-size", "8", "--model", "small-cnn"], training=True)
+        ['--model=SmallCNN', '--training.batch_size=8']
+    """
+    for family in set(FAMILIES.values()):
+        discover(family)
+    own = {each.name for each in fields(Training)} if training else set()
+    plain, options, position = [], [], 0
+    while position < len(arguments):
+        token = arguments[position]
+        position += 1
+        if not token.startswith("-") or _is_number(token):
+            plain.append(token)
+            continue
+        name, equals, value = token.partition("=")
+        values = [value] if equals else []
+        name = _option(name, own, training=training)
+        while not equals and name not in flags and position < len(arguments) and _is_value(arguments[position]):
+            values.append(arguments[position])
+            position += 1
+        if name == "--model.pretrained" and not values:
+            values = ["true"]
+        options += _rewrite(name, values)
+    options.sort(key=lambda each: (not each[0].startswith("--config"), each[0].count(".")))
+    written = []
+    for name, values in options:
+        written += [f"{name}={values[0]}"] if len(values) == 1 else [name, *values]
+    return plain + written
+
+
+def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = False) -> Namespace:
+    """Return the instantiated arguments.
+
+    Raises:
+        InputError: If an option or value is not known or out of range; one sentence.
+    """
+    try:
+        flags = frozenset(o for action in parser._actions if action.nargs == 0 for o in action.option_strings)
+        return parser.instantiate(parser.parse_args(spell(arguments, training=training, flags=flags)))
+    except InputError:
+        raise
+    except Exception as problem:  # jsonargparse raises argparse's, its own and whatever a field's check raised
+        cause: BaseException | None = problem
+        while cause is not None:
+            if isinstance(cause, InputError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise InputError(_sentence(str(problem), parser)) from problem
+
+
+def _option(name: str, own: set[str], *, training: bool) -> str:
+    if name in SHORT and (training or not SHORT[name].startswith(("--training", "--model"))):
+        return SHORT[name]
+    if name in ("-b", "-j"):
+        return {"-b": "--batch_size", "-j": "--workers"}[name]
+    if not name.startswith("--"):
+        return name
+    name = name.replace("-", "_").replace("__", "--", 1)
+    head = name[2:].split(".")[0]
+    return f"--training.{name[2:]}" if head in own else name
+
+
+def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
+    key = name.rsplit(".", 1)[-1].removeprefix("--")
+    if name == "--config" and values and not Path(values[0]).exists():
+        recipe = files("withstand") / "recipes" / f"{values[0]}.yaml"
+        return [(name, [str(recipe)])] if recipe.is_file() else [(name, values)]
+    if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
+        return [(name, values)]
+    known = {_loose(each.__name__): each.__name__ for each in discover(FAMILIES[key])}
+    if _loose(values[0]) in known:
+        return [(name, [known[_loose(values[0])]])]
+    if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
+        return [(name, ["Vision"]), ("--model.name", values)]
+    return [(name, values)]
+
+
+def _loose(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def _is_number(token: str) -> bool:
+    return re.fullmatch(r"-\d*\.?\d+([eE][+-]?\d+)?", token) is not None
+
+
+def _is_value(token: str) -> bool:
+    return not token.startswith("-") or _is_number(token)
+
+
+def _sentence(message: str, parser: ArgumentParser) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    keys = [found.group(1) for line in lines if (found := re.match(r'Parser key "([^"]+)"', line))]
+    classes = [found.group(1) for line in lines if (found := re.search(r"given class_path '([^']+)'", line))]
+    option, last = ".".join(keys), lines[-1]
+    last = last.split('":', 1)[-1].strip() if last.startswith("Parser key") else last
+    if found := re.search(r"unrecognized arguments: (\S+)", last):
+        wrong = found.group(1).split("=")[0]
+        known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
+        close = get_close_matches(wrong, known + [f"--{each.name}" for each in fields(Training)], n=1)
+        hint = f"did you mean {friendly(close[0])}?" if close else "see --help"
+        return f"option {friendly(wrong)} is not known; {hint}"
+    if found := re.search(r"Option '([^']+)' is not accepted", last):
+        owner = classes[-1].rsplit(".", 1)[-1] if classes else ""
+        cls = next((each for family in set(FAMILIES.values()) for each in discover(family) if each.__name__ == owner), None)
+        if cls is None:
+            return f"{option or 'configuration'}: {found.group(1)} is not known here; {nearest(found.group(1), _top(parser))}."
+        names = [each.name for each in fields(cls)]
+        hint = nearest(found.group(1).split(".")[0], names) if names else "it has no fields"
+        return f"{owner}: {found.group(1)} is not one of its fields; {hint}."
+    family = FAMILIES.get(keys[-1].rsplit(".", 1)[-1]) if keys else None
+    unknown = re.search(r"dot import path string: (\S+)", last) or (
+        re.search(r"No module named", last) and classes and re.match(r"(.+)", classes[-1])
+    ) or re.search(r"Expected .*class_path.*Got value: (\S+)", last)
+    if family is not None and unknown:
+        names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]
+        return f"{option}: {unknown.group(1)} is not a known {family.__name__}; {nearest(unknown.group(1), names)}."
+    if found := re.search(r"Expected an? (.+)\. Got value: (.*)", last):
+        return f"option --{friendly(option)}: expected {_readable(found.group(1))}, got {found.group(2)}."
+    return f"{'option --' + friendly(option) + ': ' if option else ''}{last.removesuffix('.')}."
+
+
+def friendly(option: str) -> str:
+    """Return an option as the help spells it: dashes, and no `training` in front."""
+    return option.replace("training.", "").replace("_", "-")
+
+
+def _top(parser: ArgumentParser) -> list[str]:
+    return sorted({action.dest.split(".")[0] for action in parser._actions if action.dest != "help"})
+
+
+def _readable(kind: str) -> str:
+    kind = re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind).replace("typing.", "")
+    if found := re.match(r"Literal\[(.+)\]", kind):
+        return " or ".join(each.strip("' ") for each in found.group(1).split(","))
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+    return words.get(kind, kind)
+
+

@@ -1,0 +1,1 @@
+"""The papers' experiments and the quickstart, as YAML files that `--config NAME` reads."""

@@ -1,0 +1,1 @@
+"""Rows to text and pictures. No torch here."""
