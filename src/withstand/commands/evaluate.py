@@ -1,0 +1,198 @@
+"""`withstand evaluate`: finished runs or named models, under several conditions, side by side."""
+
+import os
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import nn
+
+from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.commands.train import read_experiment
+from withstand.configuration import identity, to_plain
+from withstand.data.base import Dataset, Split
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.conditions import SETS, conditions
+from withstand.experiment import CONFIG, MODEL, ROWS, Experiment, build_model, measure
+from withstand.parser import parse
+from withstand.reports.terminal import render
+from withstand.results.row import Row, read_rows, write_rows, write_whole
+from withstand.results.table import accuracy_table
+
+DESCRIPTION = (
+    "Measure finished runs (their folders), or models by name with --weights or --pretrained, and print one table. "
+    "What was measured before is not measured again."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Everything that decides the rows of one model under some conditions.
+
+    Attributes:
+        experiment: The run, or a model by name (then nothing was trained).
+        weights_sha256: Hash of the file of weights; empty where there is none.
+        data: Whose test part is measured.
+        accuracy: The conditions.
+        seed: Decides every draw.
+    """
+
+    experiment: Experiment
+    weights_sha256: str
+    data: Dataset
+    accuracy: Accuracy
+    seed: int
+
+
+def main(words: list[str]) -> None:
+    """Evaluate."""
+    parser = make_parser("evaluate", DESCRIPTION)
+    parser.add_argument("models", type=str, nargs="+", help="folders of runs, or names of models")
+    parser.add_argument("--data", type=Dataset | None, default=None, help="data set; the run's own by default")
+    on = "; ".join(f"{name}: {meaning}" for name, meaning in SETS.items())
+    parser.add_argument(
+        "--on",
+        type=str,
+        nargs="+",
+        default=["clean"],
+        help=f"conditions: {on}; or a corruption (contrast) or cell of it (contrast/3)",
+    )
+    parser.add_argument("--weights", type=str, default=None, help="file of weights for a model given by name")
+    parser.add_argument("--pretrained", action="store_true", help="published weights for a model given by name")
+    parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
+    parser.add_argument("--batch_size", type=int, default=256, help="samples per batch and process (-b)")
+    add_options(parser)
+    found = parse(parser, words)
+    if found.batch_size < 1:
+        raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
+    engine, console, root = start(found, batch_size=found.batch_size)
+    results, notes = evaluate(
+        found.models,
+        data=found.data,
+        on=found.on,
+        weights=found.weights,
+        pretrained=found.pretrained,
+        seed=found.seed,
+        root=root,
+        engine=engine,
+        console=console,
+    )
+    show(results, notes, console=console, as_json=found.format == "json")
+
+
+def evaluate(
+    models: list[str],
+    *,
+    data: Dataset | None,
+    on: list[str],
+    weights: str | None = None,
+    pretrained: bool = False,
+    seed: int = 0,
+    root: Path,
+    engine: Engine,
+    console: Console,
+) -> tuple[dict[str, list[Row]], tuple[str, ...]]:
+    """Measure models one after the other and return each one's rows, and notes on the conditions.
+
+    Args:
+        models: Folders of runs, or names of models.
+        data: Whose test part is measured; None takes each run's own.
+        on: Names of conditions.
+        weights: File for a model given by name.
+        pretrained: Whether a model given by name starts from published weights.
+        seed: Decides every draw.
+        root: Folder of results of models given by name.
+        engine: Device and processes.
+        console: Is told what is going on.
+    """
+    results: dict[str, list[Row]] = {}
+    notes: tuple[str, ...] = ()
+    splits: dict[str, Split] = {}
+    experiments = [_experiment(name, data, weights, pretrained, seed) for name in models]
+    names = _short(models)
+    for name, given, experiment in zip(names, models, experiments, strict=True):
+        key = identity(experiment.data)
+        if key not in splits:
+            splits[key] = experiment.data.load("test")
+        split = splits[key]
+        if len(split) == 0:
+            raise InputError("evaluate: the test part has no samples.")
+        perturbations, notes = conditions(on, split.shape)
+        file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
+        digest = sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+        own = Measurement(
+            experiment=replace(experiment, weights=None, name="run"),
+            weights_sha256=digest,
+            data=experiment.data,
+            accuracy=Accuracy(perturbations=perturbations),
+            seed=seed,
+        )
+        folder = (Path(given) if _is_run(given) else root) / "evaluations" / f"{name}-{identity(own)}"
+        if (folder / ROWS).is_file():
+            console.say(f"{name}: measured already ({folder}).")
+        else:
+            console.say(f"{name}: {len(perturbations)} conditions, {len(split)} samples, {engine.device}.")
+            model = _load(given, experiment, split, engine)
+            rows = measure(model, split, (own.accuracy,), seed=seed, engine=engine)
+            if engine.is_first:
+                write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
+                write_rows(folder / ROWS, rows)
+            engine.wait()
+        results[name] = read_rows(folder / ROWS)
+    return results, notes
+
+
+def show(
+    results: dict[str, list[Row]], notes: tuple[str, ...], *, console: Console, as_json: bool, title: str = ""
+) -> None:
+    """Print results as one table, or as JSON."""
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {"model": model, **vars(row), "value": row.value} for model, rows in results.items() for row in rows
+        ]
+        console.print_json({"notes": notes, "rows": rows})
+        return
+    console.print(render(accuracy_table(results, notes=notes, title=title)))
+
+
+def _experiment(
+    name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int
+) -> Experiment:
+    if _is_run(name):
+        if weights is not None or pretrained:
+            raise InputError(f"evaluate: {name} is a run and has its own weights; leave --weights and --pretrained out.")
+        experiment = read_experiment([f"--config={name}/{CONFIG}"])
+        if not (Path(name) / MODEL).is_file():
+            raise InputError(f"evaluate: {name} has no {MODEL}; train it to the end first.")
+        return experiment if data is None else replace(experiment, data=data)
+    if Path(name).exists() or os.sep in name.removeprefix("timm/"):
+        raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
+    if data is None:
+        raise InputError(f"evaluate: a model given by name needs --data, got none for {name}.")
+    words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
+    experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
+    if weights is None and not pretrained:
+        raise InputError(f"evaluate: {name} needs weights; give --weights FILE or --pretrained.")
+    return experiment
+
+
+def _is_run(name: str) -> bool:
+    return (Path(name) / CONFIG).is_file()
+
+
+def _load(given: str, experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
+    if _is_run(given):
+        experiment = replace(experiment, weights=str(Path(given) / MODEL))
+        # The run's own weights come from its file, so published ones need not be fetched again.
+        if getattr(experiment.model, "pretrained", False):
+            experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
+    return build_model(experiment, split, engine)
+
+
+def _short(models: list[str]) -> list[str]:
+    names = [Path(each).name for each in models]
+    return names if len(set(names)) == len(names) else [each.strip("/").replace("/", "_") for each in models]

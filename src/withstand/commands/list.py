@@ -1,0 +1,68 @@
+"""`withstand list`: what there is to choose from."""
+
+from importlib.resources import files
+
+from withstand.commands.common import Console, make_parser
+from withstand.configuration import discover
+from withstand.data.base import Dataset
+from withstand.engine import Engine
+from withstand.errors import InputError, nearest
+from withstand.evaluation.base import Evaluation
+from withstand.models.base import Model
+from withstand.models.vision import Vision, known_names
+from withstand.objectives.base import Objective
+from withstand.parser import command_name, parse
+from withstand.perturbations.base import Corruption, Perturbation
+
+KINDS = ("corruptions", "datasets", "evaluations", "models", "objectives", "perturbations", "recipes")
+
+
+def main(words: list[str]) -> None:
+    """List."""
+    parser = make_parser("list", f"List what there is to choose from: {', '.join(KINDS)}.")
+    parser.add_argument("kinds", type=str, nargs="*", help="what to list; everything by default")
+    parser.add_argument("--format", type=str, default="table", help="table or json")
+    found = parse(parser, words)
+    for kind in found.kinds:
+        if kind not in KINDS:
+            raise InputError(f"list: {kind} is not one of the kinds; {nearest(kind, KINDS)}.")
+    content = {kind: entries(kind) for kind in found.kinds or KINDS}
+    console = Console(engine=Engine(), quiet=False)
+    if found.format == "json":
+        console.print_json(content)
+        return
+    width = max(len(name) for each in content.values() for name in each)
+    blocks = []
+    for kind, each in content.items():
+        lines = [f"  {name:<{width}}  {summary}" for name, summary in each.items()]
+        blocks.append("\n".join([kind, *lines]))
+    console.print("\n\n".join(blocks))
+
+
+def entries(kind: str) -> dict[str, str]:
+    """Return name and summary of everything of a kind."""
+    if kind == "recipes":
+        folder = files("withstand") / "recipes"
+        recipes = sorted(each.name for each in folder.iterdir() if each.name.endswith(".yaml"))
+        return {
+            name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ")
+            for name in recipes
+        }
+    if kind == "corruptions":
+        return {each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)}
+    if kind == "models":
+        found = {command_name(each): _summary(each) for each in discover(Model) if each is not Vision}
+        some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
+        number = len(known_names())
+        what = f"any of {number} names, e.g. {', '.join(some)}" if number else "needs the extra `vision`"
+        return found | {"NAME": f"a network of torchvision: {what}", "timm/NAME": "a network of timm"}
+    families = {"datasets": Dataset, "objectives": Objective, "evaluations": Evaluation, "perturbations": Perturbation}
+    return {
+        command_name(each) if kind == "datasets" else each.__name__: _summary(each)
+        for each in discover(families[kind])
+        if not issubclass(each, Corruption)
+    }
+
+
+def _summary(cls: type) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0].removesuffix(".")
