@@ -152,7 +152,7 @@ class TensorSplit(Split):
 
     def _on(self, device: str) -> tuple[Tensor, Tensor, Tensor]:
         if device not in self._copies:
-            self._copies[device] = tuple(each.to(device) for each in (self.x, self.y, self.numbers))
+            self._copies[device] = self.x.to(device), self.y.to(device), self.numbers.to(device)
         return self._copies[device]
 
     @cached_property

@@ -36,10 +36,10 @@ class Digits(Dataset):
         check_part("Digits", part)
         from sklearn.datasets import load_digits
 
-        digits = load_digits()
-        y = torch.from_numpy(digits.target)
+        values, labels = load_digits(return_X_y=True)
+        y = torch.from_numpy(np.asarray(labels))
         rows = cut(y, validation=self.validation, test=self.test)[part]
-        grey = np.round(digits.images[rows.numpy()] * (255 / 16)).astype(np.uint8)
+        grey = np.round(np.asarray(values)[rows.numpy()] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
         x = torch.zeros((len(rows), 3, SIDE, SIDE), dtype=torch.uint8)
         for image, small in zip(x, grey, strict=True):
             large = Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BILINEAR)

@@ -18,7 +18,8 @@ SEPARATORS = ",;\t"
 class TableFile:
     """The columns of a CSV or Parquet file as they are written.
 
-    In CSV the separator is the comma, semicolon or tab that the first line has most of; blank lines are left out.
+    In CSV the separator is the comma, semicolon or tab that the first line has most of; blank lines are left
+    out.
 
     Attributes:
         columns: Names of the columns, in the order of the file.
@@ -33,8 +34,8 @@ class TableFile:
             columns: Names of the columns of a CSV file without a header; None reads them from its first line.
 
         Raises:
-            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, or a column has no name
-                or the name of another.
+            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, or a column has no
+                name or the name of another.
         """
         import polars as pl
 
@@ -70,7 +71,9 @@ class TableFile:
         """
         for name in names:
             if name not in self.columns:
-                raise InputError(f"{self.who}: {self.path} has no column {name!r}; {nearest(name, self.columns)}")
+                raise InputError(
+                    f"{self.who}: {self.path} has no column {name!r}; {nearest(name, self.columns)}"
+                )
 
     def numbers(self, names: Sequence[str]) -> Float[Tensor, "row feature"]:
         """Return columns of numbers, in float64.
@@ -143,27 +146,34 @@ class TableFile:
             "turn it into numbers or name it in drop."
         )
 
-    def _read_text(self, columns: tuple[str, ...]):  # noqa: ANN202
+    def _read_text(self, columns: Sequence[str]):
         """Return every cell of a CSV file as text."""
         import polars as pl
 
-        for _, line, cells in self._records():
-            if len(cells) > len(columns):
-                raise InputError(
-                    f"{self.who}: {self.path}, line {line}: expected {len(columns)} columns, got {len(cells)}."
-                )
-        frame = pl.read_csv(
-            self.path, has_header=self.has_header, infer_schema=False, separator=self.separator
-        )
+        options = {"has_header": self.has_header, "infer_schema": False, "separator": self.separator}
+        try:
+            frame = pl.read_csv(self.path, **options)
+        except pl.exceptions.ComputeError:
+            for _, line, cells in self._records():
+                if len(cells) > len(columns):
+                    raise InputError(
+                        f"{self.who}: {self.path}, line {line}: "
+                        f"expected {len(columns)} cells, got {len(cells)}."
+                    ) from None
+            raise
         if frame.width != len(columns):
-            raise InputError(
-                f"{self.who}: {self.path} must have {len(columns)} columns, got {frame.width}."
-            )
+            raise InputError(f"{self.who}: {self.path} must have {len(columns)} columns, got {frame.width}.")
         frame.columns = list(columns)
         return frame
 
     def _header(self) -> list[str]:
-        names = [name.strip() for _, _, cells in self._records() for name in cells]
+        _, _, cells = next(self._records(), (0, 1, []))
+        names = [cell.strip() for cell in cells]
+        for column, name in enumerate(names):
+            if not name:
+                raise InputError(f"{self.who}: {self.path}, line 1: column {column + 1} has no name.")
+            if name in names[:column]:
+                raise InputError(f"{self.who}: {self.path} has more than one column {name!r}.")
         return names
 
     def _records(self) -> Iterator[tuple[int, int, list[str]]]:
