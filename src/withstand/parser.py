@@ -1,6 +1,7 @@
 """The one door for flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
 
 import re
+from argparse import ArgumentError
 from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
@@ -87,6 +88,8 @@ def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = froze
             position += 1
         if name == "--model.pretrained" and not values:
             values = ["true"]
+        if not values and name not in flags and not name.endswith(("help", "-h")):
+            raise InputError(f"option {friendly(name)}: expected a value, got none.")
         options += _rewrite(name, values)
     options.sort(key=lambda each: (not each[0].startswith("--config"), each[0].count(".")))
     written = []
@@ -101,12 +104,13 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     Raises:
         InputError: If an option or value is not known or out of range; one sentence.
     """
+    flags = frozenset(o for action in parser._actions if action.nargs == 0 for o in action.option_strings)
+    words = spell(arguments, training=training, flags=flags)
     try:
-        flags = frozenset(o for action in parser._actions if action.nargs == 0 for o in action.option_strings)
-        return parser.instantiate(parser.parse_args(spell(arguments, training=training, flags=flags)))
+        return parser.instantiate(parser.parse_args(words))
     except InputError:
         raise
-    except Exception as problem:  # jsonargparse raises argparse's, its own and whatever a field's check raised
+    except (ArgumentError, TypeError, ValueError, KeyError) as problem:
         cause: BaseException | None = problem
         while cause is not None:
             if isinstance(cause, InputError):
@@ -155,6 +159,10 @@ def _is_value(token: str) -> bool:
 
 
 def _sentence(message: str, parser: ArgumentParser) -> str:
+    return _explain(message, parser).replace("?.", "?").replace("..", ".")
+
+
+def _explain(message: str, parser: ArgumentParser) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     keys = [found.group(1) for line in lines if (found := re.match(r'Parser key "([^"]+)"', line))]
     classes = [found.group(1) for line in lines if (found := re.search(r"given class_path '([^']+)'", line))]
@@ -164,7 +172,7 @@ def _sentence(message: str, parser: ArgumentParser) -> str:
         wrong = found.group(1).split("=")[0]
         known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
         close = get_close_matches(wrong, known + [f"--{each.name}" for each in fields(Training)], n=1)
-        hint = f"did you mean {friendly(close[0])}?" if close else "see --help"
+        hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
         return f"option {friendly(wrong)} is not known; {hint}"
     if found := re.search(r"Option '([^']+)' is not accepted", last):
         owner = classes[-1].rsplit(".", 1)[-1] if classes else ""

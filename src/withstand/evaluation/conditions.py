@@ -2,7 +2,6 @@
 
 from withstand.errors import InputError, nearest
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.corruptions.suites import EXTRAS, FIFTEEN, imagenet_c, nearest_pixels
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.speckle import Speckle

@@ -1,0 +1,44 @@
+"""Brightness of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.colour import brighten
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brightness(Corruption):
+    """More light: c is added to the value V of the HSV colour model, which is cut to 1.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `brightness`; c is `tables`, in units of V.
+        Differs: in closed form, without the way through hue and saturation; an image of one channel is its own V.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (0.1, 0.2, 0.3, 0.4, 0.5),
+        299: (0.1, 0.2, 0.3, 0.4, 0.5),
+        64: (0.1, 0.2, 0.3, 0.4, 0.5),
+        32: (0.05, 0.1, 0.15, 0.2, 0.3),
+    }
+
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+        """Return nothing: nothing is random."""
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Brighten."""
+        return brighten(x, self.published(*x.shape[-2:]))

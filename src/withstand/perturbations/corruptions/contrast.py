@@ -1,0 +1,45 @@
+"""Contrast of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Corruption):
+    """Less contrast: each channel is drawn towards its mean m over the image, clip((x - m) c + m).
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `contrast`; c is `tables`, a factor.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (0.4, 0.3, 0.2, 0.1, 0.05),
+        299: (0.4, 0.3, 0.2, 0.1, 0.05),
+        64: (0.4, 0.3, 0.2, 0.1, 0.05),
+        32: (0.75, 0.5, 0.4, 0.3, 0.15),
+    }
+
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+        """Return nothing: nothing is random."""
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Draw towards the mean."""
+        # A sum of whole numbers is the same in any order, so neither the batch nor the device changes the mean.
+        total = (x * 2.0**24).round().long().sum((-2, -1), keepdim=True)
+        mean = (total / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)
+        return ((x - mean) * self.published(*x.shape[-2:]) + mean).clamp(0, 1)

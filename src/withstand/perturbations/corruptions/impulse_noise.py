@@ -1,0 +1,51 @@
+"""Impulse noise of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from withstand.functional.random import Rng, uniform
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImpulseNoise(Corruption):
+    """Salt and pepper: each channel of each pixel is replaced with probability c, by 1 or by 0 with equal chances.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `impulse_noise`, which calls scikit-image's `random_noise`; c is
+        `tables`, a fraction.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (0.03, 0.06, 0.09, 0.17, 0.27),
+        299: (0.04, 0.07, 0.10, 0.18, 0.28),
+        64: (0.01, 0.02, 0.05, 0.08, 0.14),
+        32: (0.01, 0.02, 0.03, 0.05, 0.07),
+    }
+
+    def sample(
+        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+    ) -> tuple[Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]]:
+        """Return what is replaced, and which of that becomes 1."""
+        flipped = uniform(shape, rng=rng, device=device) < self.published(*shape[-2:])
+        salted = uniform(shape, rng=rng, device=device) < 0.5
+        return flipped, salted
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: tuple[
+            Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]
+        ],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Replace what is flipped."""
+        flipped, salted = parameters
+        return torch.where(flipped, salted.to(x.dtype), x)

@@ -1,0 +1,45 @@
+"""JPEG compression of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.jpeg import jpeg
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Corruption, floor_to_8_bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class JpegCompression(Corruption):
+    """The loss of a JPEG file of low quality c, on the CPU; colour at half the resolution (4:2:0).
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`, its quality.
+        Differs: an image of one channel is saved as grey.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (25, 18, 15, 10, 7),
+        299: (23, 16, 13, 8, 5),
+        64: (65, 58, 50, 40, 25),
+        32: (80, 65, 58, 50, 40),
+    }
+
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+        """Return nothing: nothing is random."""
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Encode and decode."""
+        levels = floor_to_8_bits(x).mul_(255).round_().to(torch.uint8)
+        return jpeg(levels, quality=self.published(*x.shape[-2:])).to(x.dtype) / 255

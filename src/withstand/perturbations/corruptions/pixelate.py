@@ -1,0 +1,48 @@
+"""Pixelate of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.boxes import grow, shrink
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Corruption, floor_to_8_bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixelate(Corruption):
+    """Coarse pixels: the image is shrunk to c times its sides, cut to whole pixels, and grown again.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both ways; c is
+        `tables`, a fraction of the side. Growing with BOX repeats pixels.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (0.6, 0.5, 0.4, 0.3, 0.25),
+        299: (0.5, 0.4, 0.3, 0.25, 0.2),
+        64: (0.9, 0.8, 0.7, 0.6, 0.5),
+        32: (0.95, 0.9, 0.85, 0.75, 0.65),
+    }
+
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+        """Return nothing: nothing is random."""
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Shrink and grow, in 8 bits."""
+        height, width = x.shape[-2:]
+        share = self.published(height, width)
+        levels = floor_to_8_bits(x).mul_(255).round_()
+        small = shrink(levels, max(1, int(height * share)), max(1, int(width * share)))
+        return grow(small, height, width) / 255

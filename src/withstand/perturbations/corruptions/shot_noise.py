@@ -1,0 +1,51 @@
+"""Shot noise of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.poisson import poisson_counts
+from withstand.functional.random import Rng, uniform
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShotNoise(Corruption):
+    """Counts of light, independent per pixel and channel: clip(k / c), k ~ Poisson(c x).
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `shot_noise`; c is `tables`, the mean count of a white pixel.
+        Differs: the counts are the inverse of the distribution function at one uniform number each, so that the
+        random part does not depend on the image. The numbers are multiples of 2^-24 (zero stands for half of
+        that), so counts whose tail has a probability below 2^-24 = 6e-8, beyond 5.3 standard deviations, never
+        come; at 0 itself the count would be 0 at any rate, a black pixel that no image of 500 counts has.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (60, 25, 12, 5, 3),
+        299: (50, 20, 10, 5, 3),
+        64: (250, 100, 50, 30, 15),
+        32: (500, 250, 100, 75, 50),
+    }
+
+    def sample(
+        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Return uniform numbers, at least 2^-25 and at most 1 - 2^-24."""
+        return uniform(shape, rng=rng, device=device).clamp_(min=2.0**-25)
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: Float[Tensor, "batch channel height width"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Replace each value by the count that its uniform number stands for."""
+        scale = self.published(*x.shape[-2:])
+        return (poisson_counts(x, parameters, scale=scale) / scale).clamp(0, 1)

@@ -1,0 +1,87 @@
+"""The benchmark as a list: which corruptions it has, in which order and under which heading."""
+
+from collections.abc import Sequence
+from math import log
+from typing import Any, Literal, cast, get_args
+
+from withstand.perturbations.base import Corruption
+from withstand.perturbations.corruptions.brightness import Brightness
+from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.impulse_noise import ImpulseNoise
+from withstand.perturbations.corruptions.jpeg_compression import JpegCompression
+from withstand.perturbations.corruptions.pixelate import Pixelate
+from withstand.perturbations.corruptions.shot_noise import ShotNoise
+from withstand.perturbations.corruptions.speckle_noise import SpeckleNoise
+
+Group = Literal["noise", "blur", "weather", "digital"]
+Pixels = Literal[224, 299, 64, 32]
+
+# The published order is that of the groups one after the other.
+# Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
+IMAGENET_C: dict[Group, tuple[type[Corruption], ...]] = {
+    "noise": (GaussianNoise, ShotNoise, ImpulseNoise),
+    "weather": (Brightness,),
+    "digital": (Contrast, Pixelate, JpegCompression),
+}
+EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {"noise": (SpeckleNoise,)}
+
+
+def imagenet_c(
+    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
+) -> tuple[Corruption, ...]:
+    """Return the corruptions of ImageNet-C that are there, in the published order, each with every severity.
+
+    Args:
+        severities: From 1 to 5.
+        pixels: Size whose parameters all take; None takes the images' own.
+
+    Example:
+        >>> [each.condition for each in imagenet_c(severities=(1, 5))][:3]
+        ['gaussian_noise/1', 'gaussian_noise/5', 'shot_noise/1']
+    """
+    return _instances(IMAGENET_C, severities, pixels)
+
+
+def extras(
+    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
+) -> tuple[Corruption, ...]:
+    """Return the corruptions that ImageNet-C keeps for validation, outside its mean; arguments as `imagenet_c`.
+
+    Example:
+        >>> [each.condition for each in extras(severities=(3,))]
+        ['speckle_noise/3']
+    """
+    return _instances(EXTRAS, severities, pixels)
+
+
+def group(corruption: Corruption) -> Group:
+    """Return the heading that the benchmark has a corruption under.
+
+    Example:
+        >>> group(Brightness())
+        'weather'
+    """
+    for suite in (IMAGENET_C, EXTRAS):
+        for name, members in suite.items():
+            if isinstance(corruption, members):
+                return name
+    raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS. Add its name there.")
+
+
+def nearest_pixels(height: int, width: int) -> Pixels:
+    """Return the published size nearest to the shorter side of an image, by the ratio of the two.
+
+    Example:
+        >>> nearest_pixels(28, 28), nearest_pixels(96, 128), nearest_pixels(256, 384)
+        (32, 64, 224)
+    """
+    side = min(height, width)
+    return cast(Pixels, min(get_args(Pixels), key=lambda pixels: abs(log(pixels / side))))
+
+
+def _instances(
+    suite: dict[Group, tuple[type[Corruption], ...]], severities: Sequence[int], pixels: Pixels | None
+) -> tuple[Corruption, ...]:
+    members = [cast(Any, member) for members in suite.values() for member in members]
+    return tuple(member(severity=severity, pixels=pixels) for member in members for severity in severities)
