@@ -1,75 +1,95 @@
 """Reading the one kind of pickle that data sets come in, without giving the file any say over what is run."""
 
+import math
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from withstand.errors import InputError
 
-ARRAYS = ("numpy.core.multiarray", "numpy._core.multiarray")  # the module's name before and since numpy 2
-
 
 def read_array_pickle(who: str, path: Path) -> dict[str, object]:
-    """Return a dictionary of byte arrays, lists, numbers and texts from a pickle, of Python 2 or 3.
+    """Return the dictionary in a pickle of Python 2 or 3: its values are arrays of bytes, lists, numbers or text.
 
     Args:
         who: Name of the data set, for messages.
         path: The file.
 
     Raises:
-        InputError: If the file is damaged or asks for any function but the three that arrays of bytes are made
-            with; none of what it asks for is called.
+        InputError: If the file is damaged, or asks for any function or class but those that make arrays of
+            bytes (and these are replaced by our own: nothing that the file names is ever called).
     """
     try:
         with path.open("rb") as file:
             content = _ArrayUnpickler(file, encoding="latin1").load()
-    except InputError:
-        raise
+        if not isinstance(content, dict):
+            raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not a dictionary")
+        return {
+            key.decode("latin1") if isinstance(key, bytes) else str(key): (
+                value.array() if isinstance(value, _Array) else value
+            )
+            for key, value in content.items()
+        }
     except Exception as error:  # a damaged pickle can fail in any way
-        raise InputError(f"{who}: {path} cannot be read, it is damaged or not a data file ({error}).") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{who}: {path} must hold a dictionary, got {type(content).__name__}.")
-    return {key.decode("latin1") if isinstance(key, bytes) else str(key): value for key, value in content.items()}
+        raise InputError(f"{who}: {path} is damaged or not a data file ({error}).") from error
+
+
+class _Array:
+    """Stands for a numpy array: keeps what the file says about it."""
+
+    def __init__(self, *_: object) -> None:
+        self.state: tuple = ()
+
+    def __setstate__(self, state: tuple) -> None:
+        self.state = state
+
+    def array(self) -> np.ndarray:
+        _, shape, kind, by_column, values = self.state
+        values = values.encode("latin1") if isinstance(values, str) else values
+        if not isinstance(kind, _Type) or math.prod(shape) != len(values):
+            raise pickle.UnpicklingError(f"its array has {len(values)} bytes for the shape {shape}")
+        return np.frombuffer(values, dtype=np.uint8).reshape(shape, order="F" if by_column else "C")
+
+
+class _Type:
+    """Stands for a numpy type: only bytes are known."""
+
+    def __init__(self, name: str, *_: object) -> None:
+        if name not in ("u1", "|u1"):
+            raise pickle.UnpicklingError(f"it holds an array of {name}, not of bytes")
+
+    def __setstate__(self, state: tuple) -> None:
+        pass
+
+
+class _Bytes:
+    """Stands for the way in which Python 3 writes bytes for Python 2: as text to be encoded."""
+
+    def __new__(cls, text: str, encoding: str) -> bytes:
+        if encoding != "latin1":
+            raise pickle.UnpicklingError(f"it holds bytes in the encoding {encoding}")
+        return text.encode("latin1")
+
+    def __setstate__(self, state: tuple) -> None:
+        pass
+
+
+# All have a __setstate__ of their own, because without one a pickle may set any attribute of what it names.
+STAND_INS: dict[tuple[str, str], type] = {
+    ("numpy.core.multiarray", "_reconstruct"): _Array,  # before numpy 2
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+    ("_codecs", "encode"): _Bytes,
+}
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that knows three names; to everything else it answers with an error."""
+    """An unpickler that imports nothing."""
 
-    def find_class(self, module: str, name: str, /) -> Callable[..., object]:
-        """Return the harmless function that stands for a name in the file."""
-        if name == "_reconstruct" and module in ARRAYS:
-            return _empty_array
-        if (module, name) in _ALLOWED:
-            return _ALLOWED[module, name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no image file needs")
-
-
-def _array_type(*_: object) -> None:
-    raise pickle.UnpicklingError("it makes an array in an unusual way")
-
-
-def _empty_array(*_: object) -> np.ndarray:
-    # The array's shape, type and values follow as its state.
-    return np.ndarray((0,), dtype=np.uint8)
-
-
-def _byte_type(name: str, *_: object) -> np.dtype:
-    if name not in ("u1", "uint8", "|u1"):
-        raise pickle.UnpicklingError(f"it holds an array of {name!r}, not of bytes")
-    return np.dtype(np.uint8, copy=True)
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    # Python 3 writes bytes for Python 2 as text to be encoded.
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it holds bytes in the encoding {encoding!r}")
-    return text.encode("latin1")
-
-
-_ALLOWED: dict[tuple[str, str], Callable[..., object]] = {
-    ("numpy", "ndarray"): _array_type,
-    ("numpy", "dtype"): _byte_type,
-    ("_codecs", "encode"): _encode,
-}
+    def find_class(self, module: str, name: str, /) -> type:
+        """Return what stands for a name in the file."""
+        if (module, name) not in STAND_INS:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of bytes needs")
+        return STAND_INS[module, name]

@@ -4,12 +4,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from withstand.data.array_pickle import read_array_pickle
 from withstand.data.augmentation import crop_and_flip
-from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut, find
+from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut, data_root
 from withstand.errors import InputError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -39,8 +40,8 @@ class Cifar10(Dataset):
     warning says, as it says when a file holds fewer records than it should.
 
     Attributes:
-        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, either of them within `cifar10/`,
-            or the files themselves; None takes `$WITHSTAND_DATA`.
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or the
+            files themselves; None takes `$WITHSTAND_DATA`.
         validation: Share of the training files for validation, at least 0 and below 1.
         augment: Whether training images are cropped (4 pixels of padding) and flipped at random.
 
@@ -67,18 +68,19 @@ class Cifar10(Dataset):
         return TensorSplit(x[rows], y[rows], classes=CLASSES, box=(0.0, 1.0), numbers=rows, augment=augment)
 
     def _files(self, names: tuple[str, ...]) -> list[Path]:
-        known = [f"{folder}/{name}{end}" for folder in FOLDERS for name in names for end in ("", ".bin")]
-        try:
-            first = find(self.root, "Cifar10", *known)
-        except InputError:
-            find(self.root, "Cifar10", *(f"{folder}/{names[0]}" for folder in FOLDERS[:1]))
-            raise
-        folder, end = first.parent, first.suffix
-        paths = [folder / f"{name}{end}" for name in names]
-        missing = [path.name for path in paths if not path.exists()]
-        if missing:
-            log.warning("Cifar10: %s is without %s.", folder, ", ".join(missing))
-        return [path for path in paths if path.exists()]
+        base = data_root(self.root)
+        for folder in (base / each for each in FOLDERS):
+            for end in ("", ".bin"):
+                paths = [folder / f"{name}{end}" for name in names]
+                missing = [path.name for path in paths if not path.is_file()]
+                if len(missing) < len(paths):
+                    if missing:
+                        log.warning("Cifar10: %s is without %s.", folder, ", ".join(missing))
+                    return [path for path in paths if path.name not in missing]
+        raise InputError(
+            f"Cifar10: expected {names[0]} or {names[0]}.bin in cifar-10-batches-py/ or cifar-10-batches-bin/ "
+            f"under {base}, found none; say where with --data.root DIR or WITHSTAND_DATA."
+        )
 
 
 def read_binary(path: Path) -> tuple[Tensor, Tensor]:
@@ -104,21 +106,23 @@ def read_python(path: Path) -> tuple[Tensor, Tensor]:
         InputError: If the file holds anything but an array of images and their labels.
     """
     content = read_array_pickle("Cifar10", path)
-    try:
-        x, y = torch.from_numpy(content["data"].copy()), torch.tensor(content["labels"])
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise InputError(f"Cifar10: {path} must hold an array `data` and a list `labels` ({error}).") from error
-    if x.dtype != torch.uint8 or x.shape != (len(y), RECORD - 1):
+    data, labels = content.get("data"), content.get("labels")
+    if not isinstance(data, np.ndarray) or not isinstance(labels, list):
+        raise InputError(f"Cifar10: {path} must hold an array `data` and a list `labels`.")
+    if data.shape != (len(labels), RECORD - 1):
         raise InputError(
-            f"Cifar10: {path} must hold {RECORD - 1:,} bytes per label, "
-            f"got {tuple(x.shape)} of {x.dtype} for {len(y):,} labels."
+            f"Cifar10: {path} must hold {RECORD - 1:,} bytes for each of its {len(labels):,} labels, "
+            f"got an array of shape {data.shape}."
         )
-    return _checked(path, x, y)
+    if any(type(label) is not int for label in labels):
+        raise InputError(f"Cifar10: {path} must hold labels that are whole numbers.")
+    return _checked(path, torch.from_numpy(data.copy()), torch.tensor(labels))
 
 
 def _checked(path: Path, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < len(CLASSES):
-        raise InputError(f"Cifar10: {path} must hold labels 0 to 9, got {int(y.max())}; it is not CIFAR-10.")
+    wrong = y[(y < 0) | (y >= len(CLASSES))]
+    if len(wrong):
+        raise InputError(f"Cifar10: {path} must hold labels 0 to 9, got {int(wrong[0])}; it is not CIFAR-10.")
     if len(y) < RECORDS:
         log.warning("Cifar10: %s holds %s of %s records.", path.name, f"{len(y):,}", f"{RECORDS:,}")
     return x.reshape(-1, *IMAGE), y

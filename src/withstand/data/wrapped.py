@@ -1,0 +1,65 @@
+"""Any PyTorch data set of (input, label) pairs as a split."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from withstand.data.base import Batch, Split, check_labels
+from withstand.errors import InputError
+
+
+class WrappedSplit(Split):
+    """The pairs of a map-style data set, fetched through PyTorch's loader.
+
+    Inputs with three axes are images and must lie in [0, 1]; normalisation belongs inside the model.
+    """
+
+    def __init__(self, pairs: Any, *, num_classes: int | None = None) -> None:
+        """Look at the first pair.
+
+        Args:
+            pairs: Has a length, and gives (input, label) for a number: a float tensor (or uint8 image tensor), an int.
+            num_classes: Number of classes; None takes `pairs.classes`, or looks at every label once.
+        """
+        if not len(pairs):
+            raise InputError("data: the data set has no samples.")
+        first, _ = pairs[0]
+        if not isinstance(first, Tensor):
+            raise InputError(
+                f"data: inputs must be tensors, got {type(first).__name__}; images need a transform such as ToTensor."
+            )
+        self.pairs, self.shape = pairs, tuple(first.shape)
+        self.box = (0.0, 1.0) if first.ndim == 3 else None
+        names = getattr(pairs, "classes", None)
+        if num_classes is None and names is None:
+            num_classes = 1 + max(int(pairs[i][1]) for i in range(len(pairs)))
+        self.classes = tuple(map(str, names if num_classes is None else range(num_classes)))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batches(
+        self,
+        plan: Iterable[Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        num_workers: int = 0,
+        augmentation_seed: int | None = None,  # noqa: ARG002
+    ) -> Iterator[Batch]:
+        """Fetch the pairs; augmentation is the data set's own affair."""
+        numbers = list(plan)
+        lists = [each.tolist() for each in numbers]
+        loader = DataLoader(self.pairs, batch_sampler=lists, num_workers=num_workers)  # type: ignore[arg-type]
+        for index, (x, y) in zip(numbers, loader, strict=True):
+            x = x.to(device)
+            x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+            if self.box is not None and not (x.min() >= 0 and x.max() <= 1):
+                raise InputError(
+                    f"data: images must lie in [0, 1], got values from {x.min():.3g} to {x.max():.3g}; "
+                    "normalisation belongs inside the model."
+                )
+            check_labels(y, len(self.classes))
+            yield Batch(x, y.long().to(device), index.to(device))
