@@ -1,0 +1,91 @@
+"""Shape and type checks at run time, and what many tests share.
+
+The import hook below must be in place before the first import of the package: it adds jaxtyping's checks, with beartype
+for everything else, to the functions of the four folders whose promises are shapes.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+CHECKED = ("functional", "perturbations", "objectives", "evaluation")
+
+# Of a list beartype checks one item at random: with a generator of its own, so that tests see who uses the global one.
+_shared, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
+from beartype import BeartypeConf, beartype  # noqa: E402
+
+random.getrandbits = _shared
+
+
+def check(function: Callable) -> Callable:
+    """Check a function's arguments, but not the fields of a dataclass: those have checks and messages of their own."""
+    if function.__name__ == "__init__":
+        return function
+    return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
+
+
+# The hook writes the checker's name into what it compiles, so the name must lead to this function from anywhere.
+sys.modules["shape_checking"] = ModuleType("shape_checking")
+sys.modules["shape_checking"].check = check  # type: ignore[attr-defined]
+for _module in [name for name in sys.modules if name.startswith("withstand.")]:
+    assert _module.split(".")[1] not in CHECKED, f"{_module} was imported before its checks were installed"
+install_import_hook([f"withstand.{each}" for each in CHECKED], "shape_checking.check")
+
+settings.register_profile("withstand", derandomize=True, deadline=None, max_examples=30, database=None)
+settings.load_profile("withstand")
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the real data sets."""
+    if not os.environ.get("WITHSTAND_DATA"):
+        pytest.skip("WITHSTAND_DATA names no folder of data sets")
+    return Path(os.environ["WITHSTAND_DATA"])
+
+
+@pytest.fixture
+def tiny_split():
+    """Twenty images of 3 x 8 x 8 in three classes, with sample numbers that are not their places."""
+    from withstand.data.base import TensorSplit
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (20, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    y = torch.randint(0, 3, (20,), generator=generator)
+    return TensorSplit(x, y, classes=("a", "b", "c"), box=(0.0, 1.0), numbers=torch.arange(20) * 7 + 3)
+
+
+@pytest.fixture
+def tiny_model():
+    """A model of the package for the tiny split."""
+    from withstand.models.mlp import MLP
+
+    return MLP(hidden=(8,)).build((3, 8, 8), 3, seed=0)
+
+
+@pytest.fixture
+def untouched_generators() -> Callable[[], Any]:
+    """A context that fails if anything within draws from, or seeds, a global generator."""
+    return _untouched_generators
+
+
+@contextmanager
+def _untouched_generators() -> Iterator[None]:
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    yield
+    torch_state, numpy_state, python_state = before
+    assert torch.equal(torch.get_rng_state(), torch_state), "torch's global generator was used"
+    now = np.random.get_state()  # noqa: NPY002
+    assert np.array_equal(now[1], numpy_state[1]), "numpy's global generator was seeded"
+    assert now[2:] == numpy_state[2:], "numpy's global generator was used"
+    assert random.getstate() == python_state, "Python's global generator was used"

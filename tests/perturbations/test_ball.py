@@ -1,0 +1,66 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from withstand.errors import InputError
+from withstand.functional.random import RowStreams, stream
+from withstand.perturbations.ball import Ball
+
+every_norm = pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+
+
+def unit(*shape, seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@every_norm
+def test_cutting_to_the_box_keeps_a_point_in_the_ball_if_the_input_is_in_the_box(norm):
+    ball = Ball(norm, 0.3, box=(0.0, 1.0))
+    x = unit(40, 3, 2, 2).round(decimals=1)
+    for point in (x + 4 * unit(40, 3, 2, 2, seed=1) - 2, ball.sample(x, rng=stream(0, "x"))):
+        inside = ball.project(x, point)
+        assert ball.distance(x, inside).max().item() <= 0.3 * (1 + 1e-5)
+        assert inside.min() >= 0
+        assert inside.max() <= 1
+        assert_close(ball.project(x, inside), inside, rtol=0, atol=1e-6)
+
+
+@given(
+    x=st.floats(0, 1, width=32),
+    point=st.floats(-3, 3, width=32),
+    radius=st.sampled_from([0.0, 1 / 255, 0.5, 2.0]),
+)
+def test_for_linf_the_result_is_the_nearest_point_of_ball_and_box(x, point, radius):
+    wanted = min(max(point, x - radius, 0.0), x + radius, 1.0)
+    found = Ball("linf", radius, box=(0.0, 1.0)).project(torch.tensor([[x]]), torch.tensor([[point]]))
+    assert found.item() == pytest.approx(wanted, abs=1e-6)
+
+
+@every_norm
+def test_samples_stay_within_the_radius_and_rows_keep_their_own(norm):
+    ball, x = Ball(norm, 0.2), unit(5, 7)
+    drawn = ball.sample(x, rng=RowStreams(0, torch.arange(5)))
+    assert ball.distance(x, drawn).max().item() <= 0.2 * (1 + 1e-5)
+    alone = ball.sample(x[3:4], rng=RowStreams(0, torch.tensor([3])))
+    assert torch.equal(alone, drawn[3:4])
+
+
+@every_norm
+def test_uphill_has_the_length_of_the_radius(norm):
+    ball, gradient = Ball(norm, 0.25), unit(5, 7) - 0.5
+    step = ball.uphill(gradient)
+    assert_close(ball.distance(torch.zeros(5, 7), step), torch.full((5,), 0.25))
+
+
+@pytest.mark.parametrize("norm", ["l3", 2, "L2", None])
+def test_an_unknown_norm_is_refused(norm):
+    with pytest.raises(InputError, match=f"^Ball: norm must be l1, l2 or linf, got {norm}.$"):
+        Ball(norm, 0.1)
+
+
+@pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf")])
+def test_a_radius_that_is_no_size_is_refused(radius):
+    with pytest.raises(InputError, match=f"^Ball: radius must be a number >= 0, got {radius}.$"):
+        Ball("l2", radius)

@@ -1,0 +1,103 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from withstand.errors import InputError
+from withstand.functional.random import RowStreams, stream
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
+
+
+def numbers(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def draw(perturbation, x, num_draws=1, rng=None, y=None):
+    y = torch.zeros(len(x), dtype=torch.long) if y is None else y
+    return perturbation.draw(x, y, nn.Identity(), num_draws=num_draws, rng=rng or stream(0, "mixture"))
+
+
+@given(batch=st.integers(1, 33))
+def test_half_of_every_batch_is_noisy_and_the_rest_bit_equal(batch):
+    x = numbers(batch, 3)
+    drawn = draw(Mixture(), x, num_draws=2).inputs
+    is_clean = (drawn == x).all(2)
+    assert torch.equal(is_clean[0], is_clean[1])
+    assert abs(is_clean[0].sum().item() - batch / 2) <= 0.5
+    assert not (drawn == x).any(2)[0][~is_clean[0]].any()
+
+
+@given(batch=st.integers(1, 40), shares=st.tuples(*[st.integers(1, 9)] * 3))
+def test_shares_are_exact_for_every_batch_size(batch, shares):
+    x = torch.zeros(batch, 30)
+    mixture = Mixture(parts=tuple(Gaussian(std=std) for std in (1e-6, 1e-2, 1e2)), shares=shares)
+    size = draw(mixture, x).inputs[0].std(1)
+    counts = [((low < size) & (size < high)).sum().item() for low, high in pairwise([0, 1e-4, 1, 1e9])]
+    assert sum(counts) == batch
+    for count, share in zip(counts, shares, strict=True):
+        assert abs(count - batch * share / sum(shares)) <= 1
+
+
+def test_which_samples_are_noisy_changes_with_the_seed():
+    x = numbers(16, 3)
+    clean = {
+        tuple((draw(Mixture(), x, rng=stream(seed, "x")).inputs[0] == x).all(1).tolist()) for seed in range(5)
+    }
+    assert len(clean) == 5
+
+
+def test_of_three_parts_each_gets_its_rows():
+    parts = (Identity(), Gaussian(std=0.1), Gaussian(std=50.0))
+    drawn = draw(Mixture(parts=parts, shares=(5, 3, 2)), torch.zeros(100, 50)).inputs[0]
+    size = drawn.std(1)
+    assert [(size == 0).sum().item(), (size > 10).sum().item()] == [50, 20]
+
+
+def test_labels_and_input_stay_as_they_are():
+    x, y = numbers(8, 3), torch.arange(8)
+    before = x.clone()
+    draw(Mixture(), x, y=y)
+    assert torch.equal(x, before)
+    assert torch.equal(y, torch.arange(8))
+
+
+def test_a_part_is_given_the_labels_of_its_rows(monkeypatch):
+    seen = []
+
+    def spy(self, x, y, model, *, num_draws, rng):
+        seen.append((x.clone(), y.clone()))
+        return Identity().draw(x, y, model, num_draws=num_draws, rng=rng)
+
+    monkeypatch.setattr(Gaussian, "draw", spy)
+    x = torch.arange(8.0)[:, None]
+    draw(Mixture(parts=(Gaussian(std=0.1), Gaussian(std=0.2))), x, y=torch.arange(8))
+    assert len(seen) == 2
+    for inputs, labels in seen:
+        assert torch.equal(inputs[:, 0].long(), labels)
+
+
+def test_in_evaluation_samples_choose_with_the_shares_as_probabilities():
+    x = torch.ones(2000, 2)
+    drawn = draw(Mixture(shares=(3, 1)), x, rng=RowStreams(0, torch.arange(2000))).inputs[0]
+    assert (drawn == x).all(1).float().mean().item() == pytest.approx(0.75, abs=0.03)
+
+
+def test_mixtures_nest():
+    inner = Mixture(parts=(Gaussian(std=1.0), Gaussian(std=2.0)))
+    drawn = draw(Mixture(parts=(Identity(), inner)), torch.zeros(20, 4)).inputs[0]
+    assert (drawn == 0).all(1).sum().item() == 10
+
+
+def test_wrong_parts_and_shares_are_refused():
+    with pytest.raises(InputError, match=r"^Mixture: parts must name at least one perturbation, got none\.$"):
+        Mixture(parts=())
+    for shares in [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan")), (1.0, 1.0, 1.0)]:
+        with pytest.raises(
+            InputError, match=r"^Mixture: shares must be 2 positive numbers, one per part, got "
+        ):
+            Mixture(shares=shares)

@@ -1,0 +1,30 @@
+from withstand.evaluation.accuracy import Accuracy
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import within
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.uniform import Uniform
+
+BOX = (0.0, 1.0)
+
+
+def test_open_boxes_become_those_of_the_data_however_deep_they_lie():
+    objective = PerturbedRisk(perturbation=Mixture(parts=(Uniform(ball=Ball("l2", 0.1)), Mixture())))
+    settled = within(objective, BOX)
+    outer = settled.perturbation
+    assert outer.parts[0].ball == Ball("l2", 0.1, box=BOX)
+    assert outer.parts[1].parts == (Identity(), Gaussian(box=BOX))
+    evaluation = within(Accuracy(perturbations=(Identity(), Gaussian())), BOX)
+    assert evaluation.perturbations == (Identity(), Gaussian(box=BOX))
+
+
+def test_a_box_that_was_given_stays():
+    own = Gaussian(box=(-1.0, 2.0))
+    assert within(own, BOX) == own
+
+
+def test_data_without_bounds_change_nothing():
+    mixture = Mixture()
+    assert within(mixture, None) is mixture
