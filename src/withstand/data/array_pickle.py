@@ -10,7 +10,7 @@ from withstand.errors import InputError
 
 
 def read_array_pickle(who: str, path: Path) -> dict[str, object]:
-    """Return the dictionary in a pickle of Python 2 or 3: its values are arrays of bytes, lists, numbers or text.
+    """Return a dictionary of byte arrays, lists, numbers or text from a pickle of Python 2 or 3.
 
     Args:
         who: Name of the data set, for messages.

@@ -40,8 +40,8 @@ class Cifar10(Dataset):
     warning says, as it says when a file holds fewer records than it should.
 
     Attributes:
-        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or the
-            files themselves; None takes `$WITHSTAND_DATA`.
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or
+            the files themselves; None takes `$WITHSTAND_DATA`.
         validation: Share of the training files for validation, at least 0 and below 1.
         augment: Whether training images are cropped (4 pixels of padding) and flipped at random.
 
@@ -78,7 +78,7 @@ class Cifar10(Dataset):
                         log.warning("Cifar10: %s is without %s.", folder, ", ".join(missing))
                     return [path for path in paths if path.name not in missing]
         raise InputError(
-            f"Cifar10: expected {names[0]} or {names[0]}.bin in cifar-10-batches-py/ or cifar-10-batches-bin/ "
+            f"Cifar10: expected cifar-10-batches-py/{names[0]} or cifar-10-batches-bin/{names[0]}.bin "
             f"under {base}, found none; say where with --data.root DIR or WITHSTAND_DATA."
         )
 

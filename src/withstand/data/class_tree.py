@@ -1,0 +1,109 @@
+"""Folders with one folder of images per class."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from withstand.data.class_map import ClassMap
+from withstand.errors import InputError
+
+# The formats that Pillow reads and that torchvision's ImageFolder takes for images.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+
+def list_classes(who: str, folder: Path) -> tuple[str, ...]:
+    """Return the names of the class folders, sorted; hidden ones do not count.
+
+    Args:
+        who: Name of the data set, for messages.
+        folder: What holds the class folders.
+
+    Raises:
+        InputError: If the folder is missing, empty, or holds files only.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"{who}: expected a folder with one folder of images per class at {folder}, found none."
+        )
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    names = tuple(sorted(entry.name for entry in visible if entry.is_dir()))
+    if not names:
+        found = f"{len(visible):,} files and no folder" if visible else "nothing"
+        raise InputError(f"{who}: expected one folder of images per class in {folder}, found {found}.")
+    return names
+
+
+def list_images(who: str, folder: Path, classes: Sequence[str]) -> tuple[list[str], Int[Tensor, " file"]]:
+    """Return the image files of the class folders, sorted, and for each the rank of its class folder.
+
+    Args:
+        who: Name of the data set, for messages.
+        folder: What holds the class folders.
+        classes: Names of the class folders.
+
+    Returns:
+        Paths relative to the folder, those in deeper folders included; and one rank per path.
+
+    Raises:
+        InputError: If a class folder holds no image file.
+    """
+    files: list[str] = []
+    counts = []
+    for name in classes:
+        found = sorted(_walk(folder / name))
+        if not found:
+            raise InputError(
+                f"{who}: class folder {folder / name} holds no image file ({', '.join(SUFFIXES)})."
+            )
+        files += [f"{name}/{file}" for file in found]
+        counts.append(len(found))
+    return files, torch.arange(len(classes)).repeat_interleave(torch.tensor(counts))
+
+
+def number_classes(
+    who: str, folder: Path, found: Sequence[str], *, reference: Sequence[str], class_map: str | None
+) -> tuple[Int[Tensor, " class"], tuple[str, ...]]:
+    """Return the number of each class folder and the names of all classes.
+
+    Args:
+        who: Name of the data set, for messages.
+        folder: What holds the class folders.
+        found: Names of the class folders in it.
+        reference: Names of the class folders of the training part, whose ranks are the numbers without a map.
+        class_map: A map from folder names to numbers instead; a file or the word `imagenet`.
+
+    Raises:
+        InputError: If a class folder has no number, or there would be only one class.
+    """
+    if class_map is not None:
+        mapped = ClassMap.read(who, class_map)
+        numbers, names, source = mapped.numbers, mapped.names, f"the class map {class_map}"
+    else:
+        names, source = tuple(reference), "the training folder"
+        numbers = {name: rank for rank, name in enumerate(reference)}
+    for name in found:
+        if name not in numbers:
+            raise InputError(f"{who}: class folder {folder / name} does not occur in {source}.")
+    if len(names) < 2:
+        raise InputError(
+            f"{who}: expected at least two class folders in {folder}, got only {found[0]!r}; "
+            "with a class_map one is enough."
+        )
+    return torch.tensor([numbers[name] for name in found]), names
+
+
+def _walk(folder: Path) -> list[str]:
+    """Return the paths of the image files below a folder, relative to it."""
+    found = []
+    for place, _, names in os.walk(folder, followlinks=True):
+        below = os.path.relpath(place, folder)
+        prefix = "" if below == "." else f"{below}/"
+        found += [
+            prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    return found

@@ -1,0 +1,101 @@
+"""From an image file to an array of pixels."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, UnidentifiedImageError
+from torch import Generator
+
+SCALE = (0.08, 1.0)  # share of the image's area that a random crop has
+RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
+TRIES = 10
+BILINEAR = Image.Resampling.BILINEAR
+DRAFT_MARGIN = 2  # a JPEG decoder may shrink a random crop to no less than this many times the wanted size
+DEEP_MODES = ("I", "F")  # more than 8 bits per channel; Pillow would cut off what is above 255
+
+
+def read_image(
+    path: Path, *, pixels: int, resize: int | None, generator: Generator | None = None
+) -> UInt8[np.ndarray, "3 pixels pixels"]:
+    """Return the centre of an image, or a random crop of it; its orientation tag is not looked at.
+
+    Args:
+        path: The file.
+        pixels: Width and height of the result.
+        resize: Length of the shorter side before the centre is cut out, at least `pixels`; None leaves it.
+        generator: Source of a random crop and flip; None takes the centre.
+
+    Raises:
+        OSError: If there is no image in the file, or only a part of one; decoders raise others, too.
+
+    Source:
+        Szegedy et al. 2015, arXiv 1409.4842, section 6 (crops of 8 to 100 % of the area, ratio 3/4 to 4/3).
+        The rounding of the centre and the fall-back after ten tries are those of torchvision's Resize,
+        CenterCrop and RandomResizedCrop.
+        Differs: a random crop much larger than wanted is first reduced by the JPEG decoder, which is faster.
+    """
+    with Image.open(path) as image:
+        if image.mode.startswith(DEEP_MODES):
+            raise OSError(f"its mode is {image.mode}, expected 8 bits per channel")
+        cropped = _centre(image, pixels, resize) if generator is None else _random(image, pixels, generator)
+        return np.asarray(cropped).transpose(2, 0, 1)
+
+
+def explain(path: Path, error: Exception) -> str:
+    """Return in a few words why a file cannot be read as an image."""
+    if not path.is_file():
+        return "there is no such file"
+    if path.stat().st_size == 0:
+        return "it is empty"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image"
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _centre(image: Image.Image, pixels: int, resize: int | None) -> Image.Image:
+    image = image.convert("RGB")
+    if resize is not None:
+        width, height = image.size
+        shorter = min(width, height)
+        # The longer side is cut to a whole number, not rounded.
+        size = (
+            (resize, int(resize * height / width))
+            if width <= height
+            else (int(resize * width / height), resize)
+        )
+        image = image.resize(size, BILINEAR) if shorter != resize else image
+    width, height = image.size
+    if min(width, height) < pixels:
+        raise OSError(f"it has {width} x {height} pixels, expected at least {pixels} x {pixels}")
+    left, top = round((width - pixels) / 2), round((height - pixels) / 2)
+    return image.crop((left, top, left + pixels, top + pixels))
+
+
+def _random(image: Image.Image, pixels: int, generator: Generator) -> Image.Image:
+    numbers = torch.rand(2 * TRIES + 3, generator=generator, dtype=torch.float64).tolist()
+    width, height = image.size
+    left, top, crop_width, crop_height = _choose_box(width, height, numbers)
+    margin = DRAFT_MARGIN * pixels
+    image.draft(None, (math.ceil(margin * width / crop_width), math.ceil(margin * height / crop_height)))
+    across, down = image.width / width, image.height / height
+    box = (left * across, top * down, (left + crop_width) * across, (top + crop_height) * down)
+    image = image.convert("RGB").resize((pixels, pixels), BILINEAR, box=box)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if numbers[-1] < 0.5 else image
+
+
+def _choose_box(width: int, height: int, numbers: list[float]) -> tuple[int, int, int, int]:
+    """Return left, top, width and height of a random crop, from numbers uniform in [0, 1)."""
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    for one, other in zip(numbers[:TRIES], numbers[TRIES : 2 * TRIES], strict=True):
+        area = width * height * (SCALE[0] + one * (SCALE[1] - SCALE[0]))
+        ratio = math.exp(low + other * (high - low))
+        crop_width, crop_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < crop_width <= width and 0 < crop_height <= height:
+            left = int(numbers[-3] * (width - crop_width + 1))
+            return left, int(numbers[-2] * (height - crop_height + 1)), crop_width, crop_height
+    crop_width = min(width, max(1, round(height * RATIO[1])))
+    crop_height = min(height, max(1, round(width / RATIO[0])))
+    return (width - crop_width) // 2, (height - crop_height) // 2, crop_width, crop_height
