@@ -1,1 +1,90 @@
-"""Train classifiers that withstand noise, corruption and shift, and measure how much."""
+"""Train classifiers that withstand noise, corruption and shift, and measure how much.
+
+The public names are imported when they are first used, so that `import withstand` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from withstand.api import evaluate as evaluate
+    from withstand.api import fit as fit
+    from withstand.data.avila import Avila as Avila
+    from withstand.data.cifar10 import Cifar10 as Cifar10
+    from withstand.data.digits import Digits as Digits
+    from withstand.data.fashion_mnist import FashionMnist as FashionMnist
+    from withstand.data.image_folder import ImageFolder as ImageFolder
+    from withstand.data.imagenet import Imagenet as Imagenet
+    from withstand.data.mnist import Mnist as Mnist
+    from withstand.data.table import Table as Table
+    from withstand.engine import Engine as Engine
+    from withstand.errors import InputError as InputError
+    from withstand.errors import TrainingError as TrainingError
+    from withstand.evaluation.accuracy import Accuracy as Accuracy
+    from withstand.experiment import Experiment as Experiment
+    from withstand.experiment import run as run
+    from withstand.functional.random import stream as stream
+    from withstand.models.mlp import MLP as MLP
+    from withstand.models.small_cnn import SmallCNN as SmallCNN
+    from withstand.models.vision import Vision as Vision
+    from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
+    from withstand.perturbations.ball import Ball as Ball
+    from withstand.perturbations.gaussian import Gaussian as Gaussian
+    from withstand.perturbations.identity import Identity as Identity
+    from withstand.perturbations.mixture import Mixture as Mixture
+    from withstand.perturbations.speckle import Speckle as Speckle
+    from withstand.perturbations.uniform import Uniform as Uniform
+    from withstand.perturbations.uniform_noise import UniformNoise as UniformNoise
+    from withstand.results.row import Row as Row
+    from withstand.training.optimizers import SGD as SGD
+    from withstand.training.optimizers import Adam as Adam
+    from withstand.training.optimizers import AdamW as AdamW
+    from withstand.training.schedules import Constant as Constant
+    from withstand.training.schedules import Cosine as Cosine
+    from withstand.training.schedules import StepDecay as StepDecay
+    from withstand.training.settings import Training as Training
+
+_HOMES = {
+    "api": ("evaluate", "fit"),
+    "data.avila": ("Avila",),
+    "data.cifar10": ("Cifar10",),
+    "data.digits": ("Digits",),
+    "data.fashion_mnist": ("FashionMnist",),
+    "data.image_folder": ("ImageFolder",),
+    "data.imagenet": ("Imagenet",),
+    "data.mnist": ("Mnist",),
+    "data.table": ("Table",),
+    "engine": ("Engine",),
+    "errors": ("InputError", "TrainingError"),
+    "evaluation.accuracy": ("Accuracy",),
+    "experiment": ("Experiment", "run"),
+    "functional.random": ("stream",),
+    "models.mlp": ("MLP",),
+    "models.small_cnn": ("SmallCNN",),
+    "models.vision": ("Vision",),
+    "objectives.perturbed_risk": ("PerturbedRisk",),
+    "perturbations.ball": ("Ball",),
+    "perturbations.gaussian": ("Gaussian",),
+    "perturbations.identity": ("Identity",),
+    "perturbations.mixture": ("Mixture",),
+    "perturbations.speckle": ("Speckle",),
+    "perturbations.uniform": ("Uniform",),
+    "perturbations.uniform_noise": ("UniformNoise",),
+    "results.row": ("Row",),
+    "training.optimizers": ("SGD", "Adam", "AdamW"),
+    "training.schedules": ("Constant", "Cosine", "StepDecay"),
+    "training.settings": ("Training",),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'withstand' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"withstand.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from torch import nn
@@ -62,6 +62,12 @@ def main(words: list[str]) -> None:
         help=f"conditions: {on}; or a corruption (contrast) or cell of it (contrast/3)",
     )
     parser.add_argument("--weights", type=str, default=None, help="file of weights for a model given by name")
+    parser.add_argument(
+        "--pixels",
+        type=Literal[224, 299, 64, 32] | None,
+        default=None,
+        help="size of images whose published parameters the corruptions take; the nearest by default",
+    )
     parser.add_argument("--pretrained", action="store_true", help="published weights for a model given by name")
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int, default=256, help="samples per batch and process (-b)")
@@ -76,6 +82,7 @@ def main(words: list[str]) -> None:
         on=found.on,
         weights=found.weights,
         pretrained=found.pretrained,
+        pixels=found.pixels,
         seed=found.seed,
         root=root,
         engine=engine,
@@ -91,6 +98,7 @@ def evaluate(
     on: list[str],
     weights: str | None = None,
     pretrained: bool = False,
+    pixels: Literal[224, 299, 64, 32] | None = None,
     seed: int = 0,
     root: Path,
     engine: Engine,
@@ -104,6 +112,7 @@ def evaluate(
         on: Names of conditions.
         weights: File for a model given by name.
         pretrained: Whether a model given by name starts from published weights.
+        pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -121,7 +130,7 @@ def evaluate(
         split = splits[key]
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
-        perturbations, notes = conditions(on, split.shape)
+        perturbations, notes = conditions(on, split.shape, pixels=pixels)
         file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
         digest = sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
         own = Measurement(
