@@ -10,8 +10,8 @@ def brighten(
 ) -> Float[Tensor, "batch channel height width"]:
     """Return images whose value V of the HSV colour model is larger by an amount, cut to [0, 1].
 
-    V is the largest channel. With hue and saturation kept all channels are proportional to V, so they are multiplied
-    by the new V over the old; black becomes grey. An image of one channel is its own V.
+    V is the largest channel. With hue and saturation kept all channels are proportional to V, so they are
+    multiplied by the new V over the old; black becomes grey. An image of one channel is its own V.
 
     Args:
         x: Images in [0, 1].

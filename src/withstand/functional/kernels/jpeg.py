@@ -16,15 +16,15 @@ def jpeg(
 ) -> UInt8[Tensor, "batch channel height width"]:
     """Return the images after encoding to JPEG and decoding, on the CPU and through Pillow.
 
-    Colour is kept at half the resolution (4:2:0), Pillow's default. Several images are worked on at once, in as many
-    threads as torch may use.
+    Colour is kept at half the resolution (4:2:0), Pillow's default. Several images are worked on at once, in
+    as many threads as torch may use.
 
     Args:
         levels: Images with 1 channel (grey) or 3 (red, green, blue).
         quality: From 1 to 95.
 
     Returns:
-        Images of the same shape on the same device. Builds of libjpeg may differ by a level or two.
+        Images of the same shape on the same device; their last bits are up to Pillow's build of libjpeg.
 
     Example:
         >>> jpeg(torch.full((1, 1, 8, 8), 77, dtype=torch.uint8), quality=90).unique()

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-# The distribution functions of all 256 levels lie in one ascending row, level l between 2 l and 2 l + 1: a gap of one
-# keeps rounding from carrying a number near 1 over into the next level.
+# The distribution functions of all 256 levels lie in one ascending row, level l between 2 l and 2 l + 1: the
+# gap keeps rounding from carrying a number near 1 over into the next level.
 _GAP = 2
 _CELLS = 256
 
@@ -15,14 +15,14 @@ def poisson_counts(
 ) -> Int[Tensor, "*shape"]:
     r"""Return Poisson counts of rate x * scale: the smallest k whose distribution function exceeds u.
 
-    .. math:: k(u) = \min \{k : F_{x c}(k) > u\}, \quad F_\lambda(k) = \sum_{j \le k} e^{-\lambda} \lambda^j / j!
+    .. math:: \min \{k : F(k) > u\}, \ F(k) = e^{-\lambda} \sum_{j \le k} \lambda^j / j!, \ \lambda = x c
 
-    Values within a thousandth of a level of 8 bits count as that level and are looked up in a table; all others are
-    summed up one by one, which takes ten times as long and gives the same numbers.
+    Values within a thousandth of a level of 8 bits count as that level and are looked up in a table. For
+    others the terms are summed one by one, which gives the same numbers more slowly.
 
     Args:
         x: Values in [0, 1].
-        u: Numbers in [0, 1), of any precision; all arithmetic is in float64.
+        u: Numbers from 0 to 1 - 2^-40, of any precision; all arithmetic is in float64.
         scale: Largest rate c, above 0 and at most 700.
 
     Returns:
@@ -42,8 +42,8 @@ def poisson_counts(
 
 
 def _counts_of_levels(level: Int[Tensor, " n"], u: Float[Tensor, " n"], scale: float) -> Int[Tensor, " n"]:
-    # A guide gives the first candidate for each of 256 parts of [0, 1). It is the count or the one below for almost
-    # all; the search, five times slower, is for the rest.
+    # A guide gives the first candidate for each of 256 parts of [0, 1). It is the count or the one below for
+    # almost all; the search, five times slower, is for the rest.
     row = _row(scale, level.device)
     width = len(row) // 256
     first = torch.arange(256, dtype=torch.float64, device=level.device)[:, None] * _GAP
@@ -76,6 +76,6 @@ def _summed_counts(rate: Float[Tensor, " n"], u: Float[Tensor, " n"], scale: flo
 
 
 def _most(scale: float) -> int:
-    # Nine standard deviations above the mean, and what a skewed distribution needs besides: beyond it lies less than
-    # the spacing of float64 below 1.
+    # Nine standard deviations above the mean, and what a skewed distribution needs besides: beyond it lies
+    # less than the spacing of float64 below 1.
     return int(scale + 9 * scale**0.5 + 20)

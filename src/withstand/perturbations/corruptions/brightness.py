@@ -19,7 +19,7 @@ class Brightness(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `brightness`; c is `tables`, in units of V.
-        Differs: in closed form, without the way through hue and saturation; an image of one channel is its own V.
+        Differs: in closed form, without the way through hue and saturation; one channel is its own V.
     """
 
     severity: int = 3
@@ -32,7 +32,7 @@ class Brightness(Corruption):
         32: (0.05, 0.1, 0.15, 0.2, 0.3),
     }
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
         """Return nothing: nothing is random."""
 
     def corrupt(

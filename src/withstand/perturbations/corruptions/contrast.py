@@ -30,7 +30,7 @@ class Contrast(Corruption):
         32: (0.75, 0.5, 0.4, 0.3, 0.15),
     }
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
         """Return nothing: nothing is random."""
 
     def corrupt(
@@ -39,7 +39,7 @@ class Contrast(Corruption):
         parameters: None,  # noqa: ARG002
     ) -> Float[Tensor, "batch channel height width"]:
         """Draw towards the mean."""
-        # A sum of whole numbers is the same in any order, so neither the batch nor the device changes the mean.
+        # Whole numbers have the same sum in any order: neither the batch nor the device changes the mean.
         total = (x * 2.0**24).round().long().sum((-2, -1), keepdim=True)
         mean = (total / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)
         return ((x - mean) * self.published(*x.shape[-2:]) + mean).clamp(0, 1)

@@ -14,11 +14,11 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class ImpulseNoise(Corruption):
-    """Salt and pepper: each channel of each pixel is replaced with probability c, by 1 or by 0 with equal chances.
+    """Salt and pepper: with probability c a channel of a pixel is replaced, by 1 or by 0 with equal chances.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `impulse_noise`, which calls scikit-image's `random_noise`; c is
-        `tables`, a fraction.
+        hendrycks/robustness, ImageNet-C/create_c, `impulse_noise`, which calls scikit-image's `random_noise`;
+        c is `tables`, a fraction.
     """
 
     severity: int = 3

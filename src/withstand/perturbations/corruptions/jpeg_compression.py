@@ -18,7 +18,7 @@ class JpegCompression(Corruption):
     """The loss of a JPEG file of low quality c, on the CPU; colour at half the resolution (4:2:0).
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`, its quality.
+        hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`.
         Differs: an image of one channel is saved as grey.
     """
 
@@ -32,7 +32,7 @@ class JpegCompression(Corruption):
         32: (80, 65, 58, 50, 40),
     }
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
         """Return nothing: nothing is random."""
 
     def corrupt(

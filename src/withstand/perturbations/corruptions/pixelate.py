@@ -18,8 +18,8 @@ class Pixelate(Corruption):
     """Coarse pixels: the image is shrunk to c times its sides, cut to whole pixels, and grown again.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both ways; c is
-        `tables`, a fraction of the side. Growing with BOX repeats pixels.
+        hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both
+        ways; c is `tables`, a fraction of the side. Growing with BOX repeats pixels.
     """
 
     severity: int = 3
@@ -32,7 +32,7 @@ class Pixelate(Corruption):
         32: (0.95, 0.9, 0.85, 0.75, 0.65),
     }
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
         """Return nothing: nothing is random."""
 
     def corrupt(

@@ -18,11 +18,11 @@ class ShotNoise(Corruption):
     """Counts of light, independent per pixel and channel: clip(k / c), k ~ Poisson(c x).
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `shot_noise`; c is `tables`, the mean count of a white pixel.
-        Differs: the counts are the inverse of the distribution function at one uniform number each, so that the
-        random part does not depend on the image. The numbers are multiples of 2^-24 (zero stands for half of
-        that), so counts whose tail has a probability below 2^-24 = 6e-8, beyond 5.3 standard deviations, never
-        come; at 0 itself the count would be 0 at any rate, a black pixel that no image of 500 counts has.
+        hendrycks/robustness, ImageNet-C/create_c, `shot_noise`; c is `tables`, the mean count of white.
+        Differs: a count is the inverse of the distribution function at a uniform number, so that the random
+        part does not depend on the image. The numbers are multiples of 2^-24, with 2^-25 in place of 0 (at
+        which the count would be 0 even where the rate is 500). So a count never comes if all counts as far
+        out together have a probability below 2^-25 = 3e-8: beyond about 5.4 standard deviations.
     """
 
     severity: int = 3

@@ -14,12 +14,12 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class SpeckleNoise(Corruption):
-    """Gaussian noise in proportion to the image, independent per pixel and channel: clip(x + c x n), n ~ N(0, 1).
+    """Noise in proportion to the image, independent per pixel and channel: clip(x + c x n), n ~ N(0, 1).
 
-    One of the four extra corruptions, which ImageNet-C keeps for validation: its mean over fifteen is without it.
+    One of the extra corruptions that ImageNet-C keeps for validation; they do not count in its mean.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `speckle_noise`; c is `tables`, a standard deviation at x = 1.
+        hendrycks/robustness, ImageNet-C/create_c, `speckle_noise`; c is `tables`, a std at x = 1.
     """
 
     severity: int = 3

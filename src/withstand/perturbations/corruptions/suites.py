@@ -46,7 +46,7 @@ def imagenet_c(
 def extras(
     *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
 ) -> tuple[Corruption, ...]:
-    """Return the corruptions that ImageNet-C keeps for validation, outside its mean; arguments as `imagenet_c`.
+    """Return the corruptions that ImageNet-C keeps for validation; arguments as in `imagenet_c`.
 
     Example:
         >>> [each.condition for each in extras(severities=(3,))]
