@@ -43,7 +43,9 @@ def read(tmp_path, content):
 
 def test_the_pickle_of_python_2_is_read(tmp_path):
     content = python_2_pickle(ARRAY * 21, [3, 1, 2])
-    assert np.array_equal(pickle.loads(content.replace(b"I0\nI1\ntR", b"I00\nI01\ntR"), encoding="latin1")["data"], ARRAY * 21)
+    assert np.array_equal(
+        pickle.loads(content.replace(b"I0\nI1\ntR", b"I00\nI01\ntR"), encoding="latin1")["data"], ARRAY * 21
+    )
     read_back = read(tmp_path, content)
     assert np.array_equal(read_back["data"], ARRAY * 21)
     assert read_back["labels"] == [3, 1, 2]
@@ -96,7 +98,9 @@ def test_arrays_of_anything_but_bytes_are_refused(tmp_path):
             read(tmp_path, {"data": array})
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80", b"<html>", b"\x80\x02}(", b"\x80\x02K\x01.", b"\x80\x02]."])
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80", b"<html>", b"\x80\x02}(", b"\x80\x02K\x01.", b"\x80\x02]."]
+)
 def test_damaged_files_and_other_things_are_refused(tmp_path, content):
     with pytest.raises(InputError, match=r"Who: .*file is damaged or not a data file"):
         read(tmp_path, content)

@@ -40,7 +40,12 @@ def test_augmentation_needs_a_seed_and_sees_the_numbers_in_the_file():
         return torch.full_like(x, seed) + numbers[:, None]
 
     split = TensorSplit(
-        torch.zeros(6, 2), torch.zeros(6), classes=("a", "b"), box=None, numbers=torch.arange(10, 16), augment=mark
+        torch.zeros(6, 2),
+        torch.zeros(6),
+        classes=("a", "b"),
+        box=None,
+        numbers=torch.arange(10, 16),
+        augment=mark,
     ).select(torch.tensor([1, 4]))
     plan = [torch.tensor([1, 0])]
     (plain,) = split.batches(plan)

@@ -58,11 +58,14 @@ def load_tabular(
         file, labels = test_file, test_file.labels(target)
         _check_known(file, target, labels, classes)
         x, y, chosen = file.numbers(features), _number(labels, classes), torch.arange(len(file))
+    too_large = torch.zeros(len(features), dtype=torch.bool)
     if scaling is not None:
-        x = (x - torch.tensor(scaling.mean, dtype=x.dtype)) / torch.tensor(scaling.std, dtype=x.dtype)
+        mean, std = (torch.tensor(each, dtype=x.dtype) for each in (scaling.mean, scaling.std))
+        x, too_large = (x - mean) / std, ~std.isfinite()
     x = x.float()
-    if not x.isfinite().all():
-        column = features[int((~x.isfinite()).any(0).nonzero()[0])]
+    too_large |= ~x.isfinite().all(0)
+    if too_large.any():
+        column = features[int(too_large.nonzero()[0])]
         raise InputError(
             f"{file.who}: {file.path}, column {column!r}: its numbers are too large for 32 bits."
         )
