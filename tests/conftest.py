@@ -46,6 +46,11 @@ settings.register_profile("withstand", derandomize=True, deadline=None, max_exam
 settings.load_profile("withstand")
 
 
+# The tensors of tests are small: a second thread costs more than it gives, above all where tests run side by side.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of the real data sets."""
