@@ -44,5 +44,5 @@ def test_bad_fields_and_missing_files_are_refused(tmp_path):
         Avila(columns="some")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="Avila: validation and test"):
         Avila(validation=1.5)
-    with pytest.raises(InputError, match="Avila: expected avila/avila-tr.txt or avila-tr.txt under"):
+    with pytest.raises(InputError, match=r"Avila: expected avila/avila-tr.txt or avila-tr.txt under"):
         Avila(root=str(tmp_path)).load("train")

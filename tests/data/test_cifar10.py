@@ -103,7 +103,7 @@ def test_a_pickle_with_other_content_is_refused(tmp_path, changes, message):
 
 def test_nothing_to_read_is_reported(tmp_path):
     with pytest.raises(
-        InputError, match="Cifar10: expected cifar-10-batches-py/data_batch_1 or .*--data.root DIR"
+        InputError, match=r"Cifar10: expected cifar-10-batches-py/data_batch_1 or .*--data.root DIR"
     ):
         load(tmp_path, "train")
 

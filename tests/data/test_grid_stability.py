@@ -15,5 +15,5 @@ def test_the_real_file_has_its_classes_and_never_gives_the_answer(data_root):
 
 
 def test_nothing_to_read_is_reported(tmp_path):
-    with pytest.raises(InputError, match="GridStability: expected grid/Data_for_UCI_named.csv or"):
+    with pytest.raises(InputError, match=r"GridStability: expected grid/Data_for_UCI_named.csv or"):
         GridStability(root=str(tmp_path)).load("train")

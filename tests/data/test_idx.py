@@ -83,7 +83,7 @@ def test_counts_sizes_and_labels_must_fit(tmp_path):
     write_set(tmp_path)
     labels = tmp_path / "t10k-labels-idx1-ubyte.gz"
     write(labels, np.arange(9))
-    with pytest.raises(InputError, match="has 10 images, but .* has 9 labels"):
+    with pytest.raises(InputError, match=r"has 10 images, but .* has 9 labels"):
         load(tmp_path, "test")
     write(labels, np.arange(10) + 1)
     with pytest.raises(InputError, match="must hold labels 0 to 9, got 10"):
@@ -94,5 +94,5 @@ def test_counts_sizes_and_labels_must_fit(tmp_path):
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="Who: expected set/train-images-idx3-ubyte or .* under"):
+    with pytest.raises(InputError, match=r"Who: expected set/train-images-idx3-ubyte or .* under"):
         load(tmp_path)

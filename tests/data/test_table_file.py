@@ -105,7 +105,7 @@ def test_labels_that_are_fractions_or_empty_are_refused(tmp_path):
         file(tmp_path, "a,y\n1,2\n1,0.5\n").labels("y")
     with pytest.raises(InputError, match="line 3, column 'y': expected a class, got an empty cell"):
         file(tmp_path, "a,y\n1,2\n1,\n").labels("y")
-    with pytest.raises(InputError, match="row 1, column 'y': expected a class .*, got NaN"):
+    with pytest.raises(InputError, match=r"row 1, column 'y': expected a class .*, got NaN"):
         file(tmp_path, pl.DataFrame({"y": [float("nan"), 1.0]}), "file.parquet").labels("y")
 
 

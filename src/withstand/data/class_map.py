@@ -1,6 +1,7 @@
 """Which class a folder of images belongs to, where the rank of its name does not say it."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def _text_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, obj
             raise InputError(
                 f"{who}: {path}, line {line}: expected `folder number`, got {written.strip()!r}."
             )
-        is_whole = number[0].isascii() and number[0].lstrip("+-").isdigit()
+        is_whole = re.fullmatch("[+-]?[0-9]{1,18}", number[0])
         yield f"{path}, line {line}", folder, int(number[0]) if is_whole else number[0]
 
 

@@ -33,7 +33,7 @@ def list_classes(who: str, folder: Path) -> tuple[str, ...]:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     names = tuple(sorted(entry.name for entry in visible if entry.is_dir()))
     if not names:
-        found = f"{len(visible):,} files and no folder" if visible else "nothing"
+        found = f"only files ({len(visible):,})" if visible else "nothing"
         raise InputError(f"{who}: expected one folder of images per class in {folder}, found {found}.")
     return names
 
