@@ -1,0 +1,48 @@
+from withstand.reports.terminal import render
+from withstand.results.row import Row
+from withstand.results.table import Table, accuracy_table
+
+LINES = (("clean", "97.0", "1.5"), None, ("[bold]noise[/bold] :smile:", "-", "100.0"))
+TABLE = Table(title="Accuracy", columns=("condition", "a", "b"), lines=LINES, notes=("One note.",))
+
+
+def test_every_text_of_the_table_is_shown_as_it_is():
+    text = render(TABLE)
+    for line in LINES:
+        for cell in line or ():
+            assert cell in text
+    assert text.splitlines()[0].strip() == "Accuracy"
+    assert text.splitlines()[-1] == "One note."
+    assert text.endswith("One note.\n")
+
+
+def test_it_is_plain_ascii_without_trailing_blanks():
+    text = render(TABLE)
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_numbers_stand_below_each_other():
+    lines = [line for line in render(TABLE).splitlines() if line.endswith(("1.5", "100.0", " b"))]
+    assert len(lines) == 3
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_nothing_is_wider_than_the_terminal():
+    heads = tuple(f"a-model-with-a-long-name-{number}" for number in range(6))
+    wide = Table(title="t", columns=("condition", *heads), lines=(("clean", *["50.0"] * 6),))
+    for width in (60, 80, 200):
+        assert max(map(len, render(wide, width=width).splitlines())) <= width
+        assert render(wide, width=width).count("50.0") == 6
+
+
+def test_the_numbers_in_the_text_are_those_of_the_rows():
+    rows = [
+        Row(measure="top1", condition=f"fog/{severity}", total=913.0 - 101 * severity, count=1000)
+        for severity in range(1, 6)
+    ]
+    line = next(
+        line for line in render(accuracy_table({"m": rows})).splitlines() if line.strip().startswith("fog")
+    )
+    assert line.split() == ["fog", *(f"{row.total / 10:.1f}" for row in rows), "61.0"]

@@ -1,0 +1,83 @@
+import pytest
+
+from withstand.results.row import Row
+from withstand.results.table import accuracy_table
+
+
+def rows(values, measure="top1", count=200):
+    return [
+        Row(measure=measure, condition=name, total=value * count, count=count)
+        for name, value in values.items()
+    ]
+
+
+PLAIN = {
+    "clean": 0.9,
+    **{f"contrast/{severity}": 0.8 - 0.1 * severity for severity in range(1, 6)},
+    **{f"fog/{severity}": 0.7 - 0.1 * severity for severity in range(1, 6)},
+}
+NOISY = {name: value + 0.05 for name, value in PLAIN.items()}
+
+
+def cells(table):
+    return {line[0]: line[1:] for line in table.lines if line}
+
+
+def test_one_model_has_its_severities_side_by_side_and_their_means():
+    table = accuracy_table({"plain": rows(PLAIN)})
+    assert table.columns == ("plain", "s1", "s2", "s3", "s4", "s5", "mean")
+    assert cells(table) == {
+        "clean": ("", "", "", "", "", "90.0"),
+        "contrast": ("70.0", "60.0", "50.0", "40.0", "30.0", "50.0"),
+        "fog": ("60.0", "50.0", "40.0", "30.0", "20.0", "40.0"),
+        "mean of corruptions": ("65.0", "55.0", "45.0", "35.0", "25.0", "45.0"),
+    }
+
+
+def test_several_models_stand_side_by_side():
+    table = accuracy_table({"plain": rows(PLAIN), "noisy": rows(NOISY)})
+    assert table.columns == ("condition", "severity", "plain", "noisy")
+    assert table.num_labels == 2
+    lines = [line for line in table.lines if line]
+    assert ("clean", "", "90.0", "95.0") in lines
+    assert ("fog", "3", "40.0", "45.0") in lines
+    assert lines[-1] == ("mean of corruptions", "", "45.0", "50.0")
+    assert len(lines) == 12
+
+
+def test_without_corruptions_there_is_one_line_per_condition():
+    table = accuracy_table({"a": rows({"clean": 0.5, "Gaussian std=0.5": 0.25}), "b": rows({"clean": 1.0})})
+    assert table.columns == ("condition", "a", "b")
+    assert table.num_labels == 1
+    assert table.lines == (("clean", "50.0", "100.0"), ("Gaussian std=0.5", "25.0", "-"))
+
+
+def test_a_missing_cell_leaves_a_hole_and_no_mean():
+    holed = {name: value for name, value in PLAIN.items() if name != "fog/3"}
+    several = accuracy_table({"plain": rows(PLAIN), "holed": rows(holed)})
+    lines = [line for line in several.lines if line]
+    assert ("fog", "3", "40.0", "-") in lines
+    assert lines[-1] == ("mean of corruptions", "", "45.0", "-")
+    one = cells(accuracy_table({"holed": rows(holed)}))
+    assert one["fog"][2] == "-"
+    assert one["mean of corruptions"][:3] == ("65.0", "55.0", "-")
+
+
+def test_the_title_says_what_was_measured_and_of_how_many():
+    assert accuracy_table({"a": rows(PLAIN, count=10000)}).title == "Top-1 accuracy in percent, n = 10,000"
+    mixed = rows({"clean": 0.5}) + rows({"fog/1": 0.5}, count=50)
+    assert accuracy_table({"a": mixed}).title == "Top-1 accuracy in percent, n = 50 or 200"
+    assert accuracy_table({"a": rows(PLAIN)}, title="Mine", notes=("note",)).title == "Mine"
+
+
+def test_the_first_measure_is_shown_unless_another_is_asked_for():
+    both = rows({"clean": 0.5}) + rows({"clean": 0.75}, measure="top5")
+    assert accuracy_table({"a": both}).lines == (("clean", "50.0"),)
+    table = accuracy_table({"a": both}, measure="top5")
+    assert table.lines == (("clean", "75.0"),)
+    assert table.title.startswith("Top-5 accuracy")
+
+
+@pytest.mark.parametrize("name", ["contrast/6", "contrast/x", "3", "a/b"])
+def test_only_a_severity_behind_a_stroke_makes_a_condition_graded(name):
+    assert accuracy_table({"a": rows({name: 0.5})}).lines == ((name, "50.0"),)
