@@ -21,8 +21,8 @@ def test_shares_that_leave_no_training_part_are_refused(validation, test):
 
 
 def test_an_unknown_part_is_refused():
-    with pytest.raises(InputError, match="Who: the part must be train, validation, test, got 'trian'"):
-        check_part("Who", "trian")
+    with pytest.raises(InputError, match="Who: the part must be train, validation, test, got 'dev'"):
+        check_part("Who", "dev")
 
 
 def test_bytes_become_the_float_nearest_to_their_255th_part():
