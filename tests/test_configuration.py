@@ -35,7 +35,7 @@ def test_classes_of_other_packages_are_not_found():
             return []
 
     assert Own not in discover(Perturbation)
-    with pytest.raises(TypeError, match="^Sub subclasses Own, which is concrete"):
+    with pytest.raises(TypeError, match=r"^Sub subclasses Own, which is concrete"):
         type("Sub", (Own,), {})
 
 

@@ -1,0 +1,123 @@
+"""What the source as a whole may and may not contain, and who imports what."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import withstand
+
+SOURCE = Path(withstand.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def places(pattern: str, *, besides: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
+        for path in FILES
+        if str(path.relative_to(SOURCE)) not in besides
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(pattern, line) and not line.strip().startswith(("#", ">>>", "..."))
+    ]
+
+
+def test_nothing_is_loaded_in_a_way_that_could_run_code():
+    assert not places(r"weights_only\s*=\s*False")
+    assert not places(r"\bpickle\.loads?\(")
+    assert not places(r"\b(dill|cloudpickle|joblib)\b|allow_pickle\s*=\s*True")
+    assert not places(r"\byaml\.(load|unsafe_load|full_load)\(")
+    assert not places(r"(?<![.\w])(eval|exec)\(")
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                options = {each.arg: ast.unparse(each.value) for each in node.keywords}
+                assert options.get("weights_only") == "True", f"{path}:{node.lineno}"
+
+
+def test_pickles_are_read_by_the_restricted_reader_only():
+    assert [each.split(":")[0] for each in places(r"pickle\.Unpickler\b")] in ([], ["data/array_pickle.py"])
+
+
+def test_global_generators_are_neither_seeded_nor_read():
+    # The trainer seeds the global one for dropout, inside fork_rng; Model.build likewise for initial weights.
+    assert not places(r"torch\.manual_seed\(|torch\.seed\(", besides=("training/trainer.py",))
+    assert not places(r"torch\.default_generator", besides=("models/base.py",))
+    assert not places(r"\bnp\.random\.|\bnumpy\.random\.|^import random$|^from random import")
+    assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
+
+
+def test_nothing_prints():
+    calls = [
+        f"{path.relative_to(SOURCE)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not calls
+
+
+def test_files_are_short_and_none_is_a_drawer_for_odds_and_ends():
+    assert not [path.name for path in FILES if path.stem in ("utils", "helpers", "misc")]
+    long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert not {name: length for name, length in long.items() if length > 330}
+
+
+def test_annotations_are_never_postponed():
+    assert not places(r"from __future__ import annotations")
+
+
+def test_every_module_says_what_it_is_in_its_first_line():
+    for path in FILES:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        assert docstring, path
+        assert docstring.splitlines()[0].endswith((".", ":", "?")), path
+
+
+def loaded(statement: str) -> set[str]:
+    """Return the top-level packages that a fresh interpreter has loaded after a statement."""
+    watched = ("torch", "torchvision", "timm", "polars", "matplotlib", "sklearn", "jsonargparse", "rich")
+    script = f"import sys; {statement}; sys.stderr.write(' '.join(m for m in {watched} if m in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_help_and_version_need_none_of_the_heavy_packages():
+    calls = "from withstand.cli import main; " + "; ".join(
+        f"assert main({words}) == 0" for words in (["--help"], ["--version"], ["-h"])
+    )
+    assert not loaded(calls)
+
+
+def test_results_and_reports_are_made_without_torch():
+    modules = [
+        ".".join(("withstand", *path.relative_to(SOURCE).with_suffix("").parts))
+        for path in FILES
+        if path.relative_to(SOURCE).parts[0] in ("results", "reports") and path.stem != "__init__"
+    ]
+    assert len(modules) >= 3
+    assert "torch" not in loaded(f"import {', '.join(modules)}")
+
+
+def test_training_and_measuring_need_neither_tables_nor_figures_nor_vision():
+    found = loaded("import withstand.training.trainer, withstand.evaluation.accuracy, withstand.experiment")
+    assert found <= {"torch"}
+
+
+@pytest.mark.parametrize("package", ["torchvision", "timm", "ray", "matplotlib", "polars", "sklearn"])
+def test_heavy_packages_are_imported_where_they_are_used(package):
+    inside_functions_only = places(rf"^(import|from) {package}\b", besides=("cluster.py",))
+    assert not [each for each in inside_functions_only if not each.startswith(("results/", "reports/"))]
+
+
+def test_every_module_can_be_imported_alone_by_its_name():
+    for path in FILES:
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(("withstand", *(part for part in parts if part != "__init__")))
+        assert importlib.util.find_spec(name) is not None

@@ -1,0 +1,283 @@
+import random
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from withstand.commands.train import read_experiment
+from withstand.data.digits import Digits
+from withstand.data.fashion_mnist import FashionMnist
+from withstand.errors import InputError
+from withstand.experiment import Experiment
+from withstand.models.mlp import MLP
+from withstand.models.small_cnn import SmallCNN
+from withstand.models.vision import Vision
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.parser import command_name, friendly, spell
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.uniform import Uniform
+from withstand.training.optimizers import SGD, Adam
+from withstand.training.schedules import StepDecay
+from withstand.training.settings import Training
+
+
+def read(text):
+    return read_experiment(text.split())
+
+
+def refusal(words):
+    with pytest.raises(InputError) as caught:
+        read_experiment(words)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("typed", "full"),
+    [
+        ("--batch-size 8", "--training.batch_size=8"),
+        ("--batch_size=8", "--training.batch_size=8"),
+        ("--training.batch-size 8", "--training.batch_size=8"),
+        ("-b 8", "--training.batch_size=8"),
+        ("-j 2", "--workers=2"),
+        ("--lr 1e-3", "--training.optimizer.lr=1e-3"),
+        ("--clip-norm=-1", "--training.clip_norm=-1"),
+        ("--clip-norm -1.5e3", "--training.clip_norm=-1.5e3"),
+        ("--optimizer sgd", "--training.optimizer=SGD"),
+        ("--optimizer.momentum 0.5", "--training.optimizer.momentum=0.5"),
+        ("--schedule step-decay", "--training.schedule=StepDecay"),
+        ("--schedule STEP_DECAY", "--training.schedule=StepDecay"),
+        ("--root /tmp/data-sets", "--data.root=/tmp/data-sets"),
+        ("--data fashion-mnist", "--data=FashionMnist"),
+        ("--data FashionMnist", "--data=FashionMnist"),
+        ("--model mlp", "--model=MLP"),
+        ("--model resnet18", "--model=Vision --model.name=resnet18"),
+        ("--model timm/convnext_tiny", "--model=Vision --model.name=timm/convnext_tiny"),
+        ("--model withstand.models.mlp.MLP", "--model=withstand.models.mlp.MLP"),
+        ("--model resnet18 --pretrained", "--model=Vision --model.name=resnet18 --model.pretrained=true"),
+        ("--objective.perturbation uniform-noise", "--objective.perturbation=UniformNoise"),
+        ("--name my-run", "--name=my-run"),
+        ("--weights a-b.pt", "--weights=a-b.pt"),
+        ("runs/a runs/b", "runs/a runs/b"),
+    ],
+)
+def test_friendly_spellings_become_full_names(typed, full):
+    assert spell(typed.split(), training=True) == full.split()
+
+
+def test_commands_that_do_not_train_keep_their_own_options():
+    assert spell(["-b", "8", "--batch-size", "9"], training=False) == ["--batch_size=8", "--batch_size=9"]
+    assert spell(["runs/a", "--on", "clean", "noise"], training=False) == ["runs/a", "--on", "clean", "noise"]
+    assert spell(["--quiet", "x"], training=False, flags=frozenset(["--quiet"])) == ["x", "--quiet"]
+
+
+def test_options_reach_their_fields():
+    experiment = read(
+        "--data fashion-mnist --root /d --model mlp --model.hidden [32,16] --epochs 60 -b 32 --lr 0.5 --optimizer SGD "
+        "--schedule step-decay --schedule.every 20 --seed 3 --name try --clip-norm 1 --amp bf16 --augment false "
+        "--objective.perturbation Uniform --objective.perturbation.ball.norm l2 --objective.num-draws 4 "
+        "--objective.perturbation.ball.radius 0.25 --objective.temperature 0.01"
+    )
+    assert experiment == Experiment(
+        data=FashionMnist(root="/d"),
+        model=MLP(hidden=(32, 16)),
+        objective=PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.25)), num_draws=4, temperature=0.01),
+        training=Training(
+            epochs=60,
+            batch_size=32,
+            optimizer=SGD(lr=0.5),
+            schedule=StepDecay(every=20),
+            clip_norm=1.0,
+            amp="bf16",
+            augment=False,
+        ),
+        seed=3,
+        name="try",
+    )
+
+
+def test_without_options_everything_has_its_default():
+    assert read("") == Experiment()
+
+
+def test_the_order_of_options_does_not_matter():
+    words = [
+        ["--lr", "0.5"],
+        ["--optimizer", "SGD"],
+        ["--optimizer.momentum", "0.5"],
+        ["--objective.perturbation.std", "[0.1, 0.2]"],
+        ["--objective.perturbation", "Gaussian"],
+        ["--pretrained"],
+        ["--model", "resnet34"],
+    ]
+    shuffle = random.Random(0).shuffle
+    for _ in range(4):
+        shuffle(words)
+        experiment = read_experiment([word for option in words for word in option])
+        assert experiment.training.optimizer == SGD(lr=0.5, momentum=0.5)
+        assert experiment.objective.perturbation == Gaussian(std=(0.1, 0.2))
+        assert experiment.model == Vision(name="resnet34", pretrained=True)
+
+
+def test_an_option_given_twice_has_its_last_value():
+    assert read("--lr 0.1 --lr 0.2").training.optimizer == Adam(lr=0.2)
+
+
+def test_a_recipe_is_read_by_name_and_changed_by_options():
+    recipe = read("--config quickstart-gaussian")
+    assert recipe.objective.perturbation == Mixture(parts=(Identity(), Gaussian(std=0.5)))
+    assert recipe.data == Digits()
+    changed = read("--epochs 2 --config quickstart-gaussian --model.width 8")
+    assert changed.training.epochs == 2
+    assert changed.training.optimizer == recipe.training.optimizer
+    assert changed.model == SmallCNN(width=8)
+
+
+def test_every_recipe_is_a_valid_experiment():
+    import withstand
+
+    recipes = sorted((Path(withstand.__file__).parent / "recipes").glob("*.yaml"))
+    assert recipes
+    for path in recipes:
+        assert path.read_text().startswith("# ")
+        assert read(f"--config {path.stem}") == read(f"--config {path}")
+
+
+def test_infinity_can_be_written_in_yaml(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("objective:\n  class_path: PerturbedRisk\n  init_args:\n    temperature: .inf\n")
+    assert read(f"--config {path}").objective == PerturbedRisk(temperature=inf)
+
+
+MISSPELT = [
+    ("--modle mlp", ["--modle", "--model"]),
+    ("--epoch 3", ["--epoch", "--epochs"]),
+    ("--training.epoch 3", ["--epoch", "--epochs"]),
+    ("--batchsize 3", ["--batchsize", "--batch-size"]),
+    ("--data dgits", ["dgits", "digits"]),
+    ("--objective PerturbdRisk", ["PerturbdRisk", "PerturbedRisk"]),
+    ("--objective.perturbation Gausian", ["Gausian", "Gaussian"]),
+    ("--optimizer Adm", ["Adm", "Adam"]),
+    ("--schedule cosin", ["cosin", "Cosine"]),
+    ("--model small-cnn --model.wdth 3", ["SmallCNN", "wdth", "width"]),
+    ("--optimizer SGD --optimizer.momentm 0.1", ["SGD", "momentm", "momentum"]),
+    ("--objective.perturbation Gaussian --objective.perturbation.sdt 1", ["Gaussian", "sdt", "std"]),
+    ("--objective.perturbation.std 1", ["Identity", "std"]),
+    ("--pretrained", ["SmallCNN", "pretrained", "width"]),
+    ("extra", ["extra"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "named"), MISSPELT, ids=[typed for typed, _ in MISSPELT])
+def test_a_misspelt_name_is_refused_with_the_nearest_known_one(typed, named):
+    sentence = refusal(typed.split())
+    for word in named:
+        assert word in sentence
+
+
+WRONG = [
+    ("--epochs x", ["epochs", "a whole number", "got x"]),
+    ("--epochs 1.5", ["epochs", "a whole number", "got 1.5"]),
+    ("--epochs -1", ["epochs must be at least 0", "got -1"]),
+    ("--epochs", ["epochs"]),
+    ("--batch-size 0", ["batch_size must be at least 1", "got 0"]),
+    ("--patience 0", ["patience must be at least 1", "got 0"]),
+    ("--lr abc", ["lr", "a number", "got abc"]),
+    ("--lr 0", ["Adam", "lr must be a number above 0", "got 0.0"]),
+    ("--lr nan", ["lr", "a number", "nan"]),
+    ("--lr 1e400", ["lr must be a number above 0", "inf"]),
+    ("--clip-norm 0", ["clip_norm must be above 0", "got 0"]),
+    ("--ema-decay 1", ["ema_decay must be in (0, 1)", "got 1"]),
+    ("--amp fp8", ["amp", "no or bf16 or fp16", "got fp8"]),
+    ("--keep worst", ["keep", "last or best", "got worst"]),
+    ("--augment maybe", ["augment", "true or false", "got maybe"]),
+    ("--seed -1", ["seed must be at least 0", "got -1"]),
+    ("--seed a", ["seed", "a whole number", "got a"]),
+    ("--name a/b", ["name", "a/b"]),
+    ("--model.width 0", ["SmallCNN", "width must be at least 1", "got 0"]),
+    ("--data.validation 2", ["Digits", "validation and test must be shares"]),
+    (
+        "--objective.perturbation Gaussian --objective.perturbation.std -1",
+        ["Gaussian", "std must be", "got -1"],
+    ),
+    ("--objective.perturbation Gaussian --objective.perturbation.std abc", ["std", "abc"]),
+    (
+        "--objective.perturbation Uniform --objective.perturbation.ball.radius -1",
+        ["Ball", "radius must be", "got -1"],
+    ),
+    (
+        "--objective.perturbation Uniform --objective.perturbation.ball.norm l3",
+        ["norm", "l1 or l2 or linf", "got l3"],
+    ),
+    ("--optimizer.betas [0.9]", ["betas", "[0.9]"]),
+    ("--config nothing", ["config", "nothing"]),
+    ("--config /nowhere/a.yaml", ["config", "/nowhere/a.yaml"]),
+    ("--weights a --weights", ["weights"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "named"), WRONG, ids=[typed for typed, _ in WRONG])
+def test_a_wrong_value_is_refused_in_one_sentence(typed, named):
+    sentence = refusal(typed.split())
+    for word in named:
+        assert word in sentence
+    assert sentence[-1] in ".?"
+
+
+FILES = {
+    "training:\n  epochs: x\n": ["epochs", "a whole number", "got x"],
+    "training:\n  epoch: 3\n": ["epoch"],
+    "epochs: 3\n": ["epochs"],
+    "seed: 1.5\n": ["seed", "a whole number", "got 1.5"],
+    "model:\n  class_path: SmallCNN\n  init_args:\n    widht: 3\n": ["SmallCNN", "widht", "width"],
+    "model:\n  class_path: Smal\n": ["Smal", "small-cnn"],
+    "model:\n  class_path: withstand.errors.InputError\n": ["withstand.errors.InputError"],
+    "objective:\n  class_path: PerturbedRisk\n  init_args:\n    perturbation: Gausian\n": [
+        "Gausian",
+        "Gaussian",
+    ],
+    "training:\n  optimizer:\n    class_path: SGD\n    init_args:\n      betas: 3\n": [
+        "SGD",
+        "betas",
+        "momentum",
+    ],
+    "training:\n  schedule:\n    class_path: StepDecay\n    init_args:\n      decay: 3\n": [
+        "StepDecay",
+        "decay",
+        "3",
+    ],
+    "- a list\n": [],
+    "training: [\n": [],
+    "data: 5\n": ["data"],
+}
+
+
+@pytest.mark.parametrize("content", FILES, ids=lambda text: text.replace("\n", " ").replace("  ", ""))
+def test_a_wrong_file_is_refused_in_one_sentence_and_runs_nothing(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.yaml").write_text(content)
+    sentence = refusal(["--config", "a.yaml"])
+    for word in FILES[content]:
+        assert word in sentence
+    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00\x01")
+    refusal(["--config", str(tmp_path / "a.yaml")])
+    refusal(["--config", str(tmp_path)])
+
+
+def test_names_are_spelled_the_same_in_both_directions():
+    assert command_name(FashionMnist) == "fashion-mnist"
+    assert command_name(SmallCNN) == "small-cnn"
+    assert command_name(MLP) == "mlp"
+    for cls in (FashionMnist, Digits):
+        assert spell(["--data", command_name(cls)], training=True) == [f"--data={cls.__name__}"]
+    assert friendly("--training.batch_size") == "--batch-size"
+    assert friendly("--data.root") == "--data.root"
