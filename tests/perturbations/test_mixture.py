@@ -1,13 +1,18 @@
+from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
@@ -45,9 +50,7 @@ def test_shares_are_exact_for_every_batch_size(batch, shares):
 
 def test_which_samples_are_noisy_changes_with_the_seed():
     x = numbers(16, 3)
-    clean = {
-        tuple((draw(Mixture(), x, rng=stream(seed, "x")).inputs[0] == x).all(1).tolist()) for seed in range(5)
-    }
+    clean = {tuple((draw(Mixture(), x, rng=stream(seed, "x")).inputs[0] == x).all(1).tolist()) for seed in range(5)}
     assert len(clean) == 5
 
 
@@ -97,7 +100,39 @@ def test_wrong_parts_and_shares_are_refused():
     with pytest.raises(InputError, match=r"^Mixture: parts must name at least one perturbation, got none\.$"):
         Mixture(parts=())
     for shares in [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan")), (1.0, 1.0, 1.0)]:
-        with pytest.raises(
-            InputError, match=r"^Mixture: shares must be 2 positive numbers, one per part, got "
-        ):
+        with pytest.raises(InputError, match=r"^Mixture: shares must be 2 positive numbers, one per part, got "):
             Mixture(shares=shares)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted(Perturbation):
+    """Adds 0, 1, 2, ... and says that the first draw is e times as likely as the second, and so on."""
+
+    scale: float = 1.0
+
+    def draw(self, x, y, model, *, num_draws, rng):
+        count = torch.arange(num_draws, dtype=x.dtype)
+        inputs = x + count.view(-1, *[1] * x.ndim)
+        return Draws(inputs, (-self.scale * count)[:, None].expand(num_draws, len(x)))
+
+    @classmethod
+    def examples(cls):
+        return [cls()]
+
+
+def test_weights_of_draws_go_to_the_rows_of_their_part():
+    drawn = draw(Mixture(parts=(Identity(), Weighted())), torch.zeros(6, 2), num_draws=3)
+    is_clean = (drawn.inputs == 0).all(2).all(0)
+    assert is_clean.sum() == 3
+    wanted = torch.tensor([0.0, -1.0, -2.0])[:, None] * ~is_clean
+    assert torch.equal(drawn.log_weights, wanted)
+
+
+def test_the_perturbed_risk_folds_with_the_weights_of_the_draws():
+    x, y = torch.randn((5, 3), generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
+    model = nn.Linear(3, 3)
+    objective = PerturbedRisk(perturbation=Weighted(scale=2.0), num_draws=4, temperature=inf)
+    loss = objective.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "x")).loss
+    weights = (-2.0 * torch.arange(4.0)).softmax(0)
+    losses = torch.stack([cross_entropy(model(x + number), y) for number in range(4)])
+    torch.testing.assert_close(loss, (weights * losses).sum())
