@@ -82,7 +82,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
-    batch_size: int = 256,
+    batch_size: int | None = None,
 ) -> Results:
     """Measure a model.
 
@@ -93,7 +93,7 @@ def evaluate(
         seed: Decides every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
-        batch_size: Samples per batch; decides no number.
+        batch_size: Samples per batch; None goes by the size of the inputs. Decides no number.
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     split = as_split(data, "test")

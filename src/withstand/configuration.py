@@ -66,9 +66,7 @@ def to_plain(value: object) -> object:
     """
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
-        arguments: dict[str, object] = {
-            each.name: to_plain(getattr(value, each.name)) for each in fields(value)
-        }
+        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
         # Members of a family say which one they are; what has no family (Ball, Training) is known by its place.
         if not isinstance(cls, ABCMeta):
             return arguments

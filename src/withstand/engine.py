@@ -1,5 +1,6 @@
 """Where and how fast the work is done: devices, processes, workers. Nothing here decides a number."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,17 +20,17 @@ class Engine:
         num_workers: Processes that decode files, per process of the engine.
         rank: Number of this process.
         world_size: Number of processes.
-        batch_size: Samples per batch and process in evaluation.
+        batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     num_workers: int = 0
     rank: int = 0
     world_size: int = 1
-    batch_size: int = 256
+    batch_size: int | None = None
 
     @classmethod
-    def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int = 256) -> "Engine":
+    def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int | None = None) -> "Engine":
         """Return the engine for this process, joining the others if there are any.
 
         Several processes are those that `accelerate launch` or `torchrun` started.
@@ -37,7 +38,7 @@ class Engine:
         Args:
             device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
             num_workers: Processes that decode files.
-            batch_size: Samples per batch and process in evaluation.
+            batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
 
         Raises:
             InputError: If there is no such device.
@@ -61,9 +62,21 @@ class Engine:
         """Whether this process writes the files and speaks to the user."""
         return self.rank == 0
 
-    def share(self, total: int) -> tuple[int, int]:
-        """Return the first row of this process's share of a batch, and the one behind the last."""
-        return total * self.rank // self.world_size, total * (self.rank + 1) // self.world_size
+    def share(self, total: int) -> tuple[int, int, float]:
+        """Return the first row of this process's share of a batch, the one behind the last, and the share's weight.
+
+        Where there are fewer rows than processes, a process without any borrows the first one with weight 0.
+
+        Example:
+            >>> Engine(rank=1, world_size=2).share(10)
+            (5, 10, 0.5)
+        """
+        start, stop = total * self.rank // self.world_size, total * (self.rank + 1) // self.world_size
+        return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
+
+    def samples_per_batch(self, shape: tuple[int, ...]) -> int:
+        """Return how many samples an evaluation batch has: as given, else 32 MB of inputs, at most 1024 samples."""
+        return self.batch_size or max(1, min(1024, 2**23 // math.prod(shape)))
 
     def add_up(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes; the tensor itself may be changed."""
@@ -98,6 +111,8 @@ def check_device(device: str) -> None:
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {device}.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise InputError(f"device: {device} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here.")
+        raise InputError(
+            f"device: {device} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here."
+        )
     if kind == "mps" and not mps_available():
         raise InputError("device: mps was asked for, but PyTorch sees no Apple GPU here.")

@@ -111,11 +111,11 @@ def run(
     # Everything that can be wrong with the input is found before anything is written.
     train, validation, test = (experiment.data.load(part) for part in ("train", "validation", "test"))
     model = build_model(experiment, train, engine)
-    validate = None
-    if len(validation):
-        def validate(current: nn.Module) -> float:
-            rows = Accuracy(top=(1,)).measure(current, validation, seed=experiment.seed, engine=engine)
-            return next(iter(rows)).value
+
+    def validate(current: nn.Module) -> float:
+        rows = Accuracy(top=(1,)).measure(current, validation, seed=experiment.seed, engine=engine)
+        return next(iter(rows)).value
+
     trainer = Trainer(
         model,
         train,
@@ -123,7 +123,7 @@ def run(
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
-        validate=validate,
+        validate=validate if len(validation) else None,
     )
     if engine.is_first:
         write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
@@ -157,9 +157,7 @@ def measure(
 ) -> list[Row]:
     """Return the rows of several evaluations."""
     return [
-        row
-        for each in evaluations
-        for row in within(each, split.box).measure(model, split, seed=seed, engine=engine)
+        row for each in evaluations for row in within(each, split.box).measure(model, split, seed=seed, engine=engine)
     ]
 
 

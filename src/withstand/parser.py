@@ -6,7 +6,6 @@ from dataclasses import fields
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -176,16 +175,21 @@ def _explain(message: str, parser: ArgumentParser) -> str:
         return f"option {friendly(wrong)} is not known; {hint}"
     if found := re.search(r"Option '([^']+)' is not accepted", last):
         owner = classes[-1].rsplit(".", 1)[-1] if classes else ""
-        cls = next((each for family in set(FAMILIES.values()) for each in discover(family) if each.__name__ == owner), None)
+        cls = next(
+            (each for family in set(FAMILIES.values()) for each in discover(family) if each.__name__ == owner),
+            None,
+        )
         if cls is None:
             return f"{option or 'configuration'}: {found.group(1)} is not known here; {nearest(found.group(1), _top(parser))}."
         names = [each.name for each in fields(cls)]
         hint = nearest(found.group(1).split(".")[0], names) if names else "it has no fields"
         return f"{owner}: {found.group(1)} is not one of its fields; {hint}."
     family = FAMILIES.get(keys[-1].rsplit(".", 1)[-1]) if keys else None
-    unknown = re.search(r"dot import path string: (\S+)", last) or (
-        re.search(r"No module named", last) and classes and re.match(r"(.+)", classes[-1])
-    ) or re.search(r"Expected .*class_path.*Got value: (\S+)", last)
+    unknown = (
+        re.search(r"dot import path string: (\S+)", last)
+        or (re.search(r"No module named", last) and classes and re.match(r"(.+)", classes[-1]))
+        or re.search(r"Expected .*class_path.*Got value: (\S+)", last)
+    )
     if family is not None and unknown:
         names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]
         return f"{option}: {unknown.group(1)} is not a known {family.__name__}; {nearest(unknown.group(1), names)}."
@@ -209,5 +213,3 @@ def _readable(kind: str) -> str:
         return " or ".join(each.strip("' ") for each in found.group(1).split(","))
     words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
     return words.get(kind, kind)
-
-

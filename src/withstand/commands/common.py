@@ -94,7 +94,7 @@ class EpochLines:
             self.console.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")
 
 
-def start(options: Any, *, batch_size: int = 256) -> tuple[Engine, Console, Path]:
+def start(options: Any, *, batch_size: int | None = None) -> tuple[Engine, Console, Path]:
     """Return the engine, the console and the folder of all runs."""
     engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)
     return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)

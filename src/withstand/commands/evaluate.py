@@ -70,10 +70,10 @@ def main(words: list[str]) -> None:
     )
     parser.add_argument("--pretrained", action="store_true", help="published weights for a model given by name")
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
-    parser.add_argument("--batch_size", type=int, default=256, help="samples per batch and process (-b)")
+    parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
     add_options(parser)
     found = parse(parser, words)
-    if found.batch_size < 1:
+    if found.batch_size is not None and found.batch_size < 1:
         raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
     engine, console, root = start(found, batch_size=found.batch_size)
     results, notes = evaluate(
@@ -168,12 +168,12 @@ def show(
     console.print(render(accuracy_table(results, notes=notes, title=title)))
 
 
-def _experiment(
-    name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int
-) -> Experiment:
+def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
     if _is_run(name):
         if weights is not None or pretrained:
-            raise InputError(f"evaluate: {name} is a run and has its own weights; leave --weights and --pretrained out.")
+            raise InputError(
+                f"evaluate: {name} is a run and has its own weights; leave --weights and --pretrained out."
+            )
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
             raise InputError(f"evaluate: {name} has no {MODEL}; train it to the end first.")

@@ -45,18 +45,24 @@ def entries(kind: str) -> dict[str, str]:
         folder = files("withstand") / "recipes"
         recipes = sorted(each.name for each in folder.iterdir() if each.name.endswith(".yaml"))
         return {
-            name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ")
-            for name in recipes
+            name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes
         }
     if kind == "corruptions":
-        return {each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)}
+        return {
+            each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)
+        }
     if kind == "models":
         found = {command_name(each): _summary(each) for each in discover(Model) if each is not Vision}
         some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
         number = len(known_names())
         what = f"any of {number} names, e.g. {', '.join(some)}" if number else "needs the extra `vision`"
         return found | {"NAME": f"a network of torchvision: {what}", "timm/NAME": "a network of timm"}
-    families = {"datasets": Dataset, "objectives": Objective, "evaluations": Evaluation, "perturbations": Perturbation}
+    families = {
+        "datasets": Dataset,
+        "objectives": Objective,
+        "evaluations": Evaluation,
+        "perturbations": Perturbation,
+    }
     return {
         command_name(each) if kind == "datasets" else each.__name__: _summary(each)
         for each in discover(families[kind])

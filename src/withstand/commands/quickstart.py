@@ -32,9 +32,7 @@ def main(words: list[str]) -> None:
         with console.progress(experiment.training.epochs) as watch:
             folders.append(run(experiment, root, engine=engine, watch=watch, say=console.say))
     runs = [str(folder) for folder in folders]
-    results, notes = evaluate(
-        runs, data=None, on=["clean", "corruptions"], root=root, engine=engine, console=console
-    )
+    results, notes = evaluate(runs, data=None, on=["clean", "corruptions"], root=root, engine=engine, console=console)
     results = {name.rsplit("-", 1)[0]: rows for name, rows in results.items()}
     show(results, notes, console=console, as_json=found.format == "json")
     console.say(NEXT.format(runs=" ".join(runs)))

@@ -48,9 +48,7 @@ class Avila(Dataset):
     def __post_init__(self) -> None:
         check_shares("Avila", self.validation)
         if self.columns not in get_args(Columns):
-            raise InputError(
-                f"Avila: columns must be {' or '.join(get_args(Columns))}, got {self.columns!r}."
-            )
+            raise InputError(f"Avila: columns must be {' or '.join(get_args(Columns))}, got {self.columns!r}.")
 
     def load(self, part: Part) -> TensorSplit:
         """Read the two text files."""

@@ -233,8 +233,7 @@ def check_shares(who: str, validation: float, test: float = 0.0) -> None:
     """
     if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise InputError(
-            f"{who}: validation and test must be shares >= 0 with a sum below 1, "
-            f"got {validation:g} and {test:g}."
+            f"{who}: validation and test must be shares >= 0 with a sum below 1, got {validation:g} and {test:g}."
         )
 
 

@@ -49,18 +49,14 @@ class ClassMap:
             ) from error
         is_json = path.suffix.lower() == ".json"
         numbers: dict[str, int] = {}
-        for place, folder, number in (
-            _json_pairs(who, path, text) if is_json else _text_pairs(who, path, text)
-        ):
+        for place, folder, number in _json_pairs(who, path, text) if is_json else _text_pairs(who, path, text):
             if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MAX_CLASSES:
                 raise InputError(
                     f"{who}: {place}: the class of {folder!r} must be a whole number "
                     f"from 0 to {MAX_CLASSES - 1:,}, got {number!r}."
                 )
             if numbers.setdefault(folder, number) != number:
-                raise InputError(
-                    f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}."
-                )
+                raise InputError(f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}.")
         if not numbers:
             raise InputError(f"{who}: {path} must give at least one folder its class, got none.")
         folders_of: dict[int, list[str]] = {}
@@ -92,9 +88,7 @@ def _text_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, obj
             continue
         folder, *number = (each.strip() for each in written.rsplit("," if "," in written else None, 1))
         if not number:
-            raise InputError(
-                f"{who}: {path}, line {line}: expected `folder number`, got {written.strip()!r}."
-            )
+            raise InputError(f"{who}: {path}, line {line}: expected `folder number`, got {written.strip()!r}.")
         is_whole = re.fullmatch("[+-]?[0-9]{1,18}", number[0])
         yield f"{path}, line {line}", folder, int(number[0]) if is_whole else number[0]
 
@@ -105,8 +99,7 @@ def _imagenet_folders(who: str) -> tuple[str, ...]:
         from timm.data import ImageNetInfo  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as error:
         raise InputError(
-            f"{who}: class_map {IMAGENET!r} needs timm, "
-            f"install it with pip install 'withstand[vision]' ({error})."
+            f"{who}: class_map {IMAGENET!r} needs timm, install it with pip install 'withstand[vision]' ({error})."
         ) from error
     except RuntimeError as error:
         raise InputError(

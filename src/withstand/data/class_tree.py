@@ -26,9 +26,7 @@ def list_classes(who: str, folder: Path) -> tuple[str, ...]:
         InputError: If the folder is missing, empty, or holds files only.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"{who}: expected a folder with one folder of images per class at {folder}, found none."
-        )
+        raise InputError(f"{who}: expected a folder with one folder of images per class at {folder}, found none.")
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
     names = tuple(sorted(entry.name for entry in visible if entry.is_dir()))
@@ -57,9 +55,7 @@ def list_images(who: str, folder: Path, classes: Sequence[str]) -> tuple[list[st
     for name in classes:
         found = sorted(_walk(folder / name))
         if not found:
-            raise InputError(
-                f"{who}: class folder {folder / name} holds no image file ({', '.join(SUFFIXES)})."
-            )
+            raise InputError(f"{who}: class folder {folder / name} holds no image file ({', '.join(SUFFIXES)}).")
         files += [f"{name}/{file}" for file in found]
         counts.append(len(found))
     return files, torch.arange(len(classes)).repeat_interleave(torch.tensor(counts))
@@ -103,7 +99,5 @@ def _walk(folder: Path) -> list[str]:
     for place, _, names in os.walk(folder, followlinks=True):
         below = os.path.relpath(place, folder)
         prefix = "" if below == "." else f"{below}/"
-        found += [
-            prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+        found += [prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
     return found

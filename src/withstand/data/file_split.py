@@ -121,9 +121,7 @@ class FileSplit(Split):
             for row, reason in problems:
                 self._report(row, reason)
             if rows:
-                x, y, numbers = (
-                    each.to(device, non_blocking=True) for each in (x, self.y[rows], self.numbers[rows])
-                )
+                x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[rows], self.numbers[rows]))
                 yield Batch(to_unit(x), y, numbers)
 
     def _report(self, row: int, reason: str) -> None:
@@ -146,9 +144,7 @@ def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str
     if resize is not None and resize < pixels:
         raise InputError(f"{who}: resize must be at least pixels ({pixels}), got {resize}.")
     if on_bad_image not in get_args(OnBadImage):
-        raise InputError(
-            f"{who}: on_bad_image must be {' or '.join(get_args(OnBadImage))}, got {on_bad_image!r}."
-        )
+        raise InputError(f"{who}: on_bad_image must be {' or '.join(get_args(OnBadImage))}, got {on_bad_image!r}.")
 
 
 class _Images(LoaderDataset[Decoded]):
@@ -183,9 +179,7 @@ def _as_it_is(decoded: Any) -> Any:
     return decoded
 
 
-def _decode(
-    images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool
-) -> Iterator[Decoded]:
+def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
     """Yield the batches of a plan in its order; the work of a worker that was killed is done again."""
     remaining, under_way = iter(plan), deque[Tensor]()
 

@@ -50,9 +50,7 @@ def load_idx(
     )
     x, y = read_idx(who, images, num_axes=3), read_idx(who, labels, num_axes=1)
     if x.shape[1:] != (28, 28):
-        raise InputError(
-            f"{who}: {images} must hold images of 28 x 28 pixels, got {x.shape[1]} x {x.shape[2]}."
-        )
+        raise InputError(f"{who}: {images} must hold images of 28 x 28 pixels, got {x.shape[1]} x {x.shape[2]}.")
     if len(x) != len(y):
         raise InputError(f"{who}: {images} has {len(x):,} images, but {labels} has {len(y):,} labels.")
     if len(y) and int(y.max()) >= len(classes):

@@ -61,11 +61,7 @@ def _centre(image: Image.Image, pixels: int, resize: int | None) -> Image.Image:
         width, height = image.size
         shorter = min(width, height)
         # The longer side is cut to a whole number, not rounded.
-        size = (
-            (resize, int(resize * height / width))
-            if width <= height
-            else (int(resize * width / height), resize)
-        )
+        size = (resize, int(resize * height / width)) if width <= height else (int(resize * width / height), resize)
         image = image.resize(size, BILINEAR) if shorter != resize else image
     width, height = image.size
     if min(width, height) < pixels:

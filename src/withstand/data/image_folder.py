@@ -76,13 +76,10 @@ class ImageFolder(Dataset):
         if not there and part == "test":
             return root
         if not there:
-            raise InputError(
-                f"ImageFolder: {root} has no folder {name!r}, so it can only serve as test part."
-            )
+            raise InputError(f"ImageFolder: {root} has no folder {name!r}, so it can only serve as test part.")
         field = "train" if name == self.train else part
         raise InputError(
-            f"ImageFolder: {root} has no folder {name!r}, found {', '.join(there)}; "
-            f"name another with --data.{field}."
+            f"ImageFolder: {root} has no folder {name!r}, found {', '.join(there)}; name another with --data.{field}."
         )
 
 

@@ -46,9 +46,7 @@ class Table(Dataset):
         """Read, check, cut and scale the rows."""
         file = TableFile("Table", Path(self.path).expanduser())
         file.check_columns([self.target, *self.drop, *(self.features or ())])
-        features = [
-            name for name in self.features or file.columns if name != self.target and name not in self.drop
-        ]
+        features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
             raise InputError(f"Table: {file.path} has no column left that could be a feature.")
         return load_tabular(

@@ -71,9 +71,7 @@ class TableFile:
         """
         for name in names:
             if name not in self.columns:
-                raise InputError(
-                    f"{self.who}: {self.path} has no column {name!r}; {nearest(name, self.columns)}"
-                )
+                raise InputError(f"{self.who}: {self.path} has no column {name!r}; {nearest(name, self.columns)}")
 
     def numbers(self, names: Sequence[str]) -> Float[Tensor, "row feature"]:
         """Return columns of numbers, in float64.
@@ -157,8 +155,7 @@ class TableFile:
             for _, line, cells in self._records():
                 if len(cells) > len(columns):
                     raise InputError(
-                        f"{self.who}: {self.path}, line {line}: "
-                        f"expected {len(columns)} cells, got {len(cells)}."
+                        f"{self.who}: {self.path}, line {line}: expected {len(columns)} cells, got {len(cells)}."
                     ) from None
             raise
         if frame.width != len(columns):

@@ -45,8 +45,7 @@ def load_tabular(
     classes = _order(labels)
     if len(classes) < 2:
         raise InputError(
-            f"{file.who}: {file.path}, column {target!r}: "
-            f"expected at least two classes, got only {labels[0]!r}."
+            f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {labels[0]!r}."
         )
     y = _number(labels, classes)
     rows = cut(y, validation=validation, test=test)
@@ -66,9 +65,7 @@ def load_tabular(
     too_large |= ~x.isfinite().all(0)
     if too_large.any():
         column = features[int(too_large.nonzero()[0])]
-        raise InputError(
-            f"{file.who}: {file.path}, column {column!r}: its numbers are too large for 32 bits."
-        )
+        raise InputError(f"{file.who}: {file.path}, column {column!r}: its numbers are too large for 32 bits.")
     return TensorSplit(x[chosen], y[chosen], classes=classes, box=None, numbers=chosen, scaling=scaling)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from withstand.data.base import Batch, Split, check_labels
+from withstand.data.base import Batch, Split, check_labels, to_unit
 from withstand.errors import InputError
 
 
@@ -55,7 +55,7 @@ class WrappedSplit(Split):
         loader = DataLoader(self.pairs, batch_sampler=lists, num_workers=num_workers)  # type: ignore[arg-type]
         for index, (x, y) in zip(numbers, loader, strict=True):
             x = x.to(device)
-            x = x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+            x = to_unit(x) if x.dtype == torch.uint8 else x.float()
             if self.box is not None and not (x.min() >= 0 and x.max() <= 1):
                 raise InputError(
                     f"data: images must lie in [0, 1], got values from {x.min():.3g} to {x.max():.3g}; "

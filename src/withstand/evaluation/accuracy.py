@@ -52,7 +52,7 @@ class Accuracy(Evaluation):
         # Hits are counted as integers: their sum does not depend on the order of the batches.
         hits = torch.zeros(len(self.perturbations), len(top), dtype=torch.int64, device=engine.device)
         seen = 0
-        plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.batch_size)
+        plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
         with torch.no_grad(), evaluating(model):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
                 seen += len(y)
@@ -69,9 +69,7 @@ class Accuracy(Evaluation):
         for perturbation, totals in zip(self.perturbations, engine.add_up(hits).tolist(), strict=True):
             for k, total in zip(top, totals, strict=True):
                 name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
-                yield Row(
-                    measure=name, condition=perturbation.condition, total=total / copies, count=count
-                )
+                yield Row(measure=name, condition=perturbation.condition, total=total / copies, count=count)
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
@@ -111,4 +109,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for each, training in modes:
             each.training = training
-

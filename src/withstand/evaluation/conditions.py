@@ -1,5 +1,7 @@
 """The words that `--on` understands: named sets of conditions."""
 
+from dataclasses import replace
+
 from withstand.errors import InputError, nearest
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
@@ -43,21 +45,18 @@ def _one(name: str, shape: tuple[int, ...], pixels: Pixels | None) -> list[Pertu
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
     every = {each.condition: each for each in (*imagenet_c(), *extras())}
-    kind = [each for condition, each in every.items() if name in (condition, condition.rsplit("/", 1)[0])]
-    if name not in ("imagenet-c", "corruptions") and not kind:
+    one = [each for condition, each in every.items() if name in (condition, condition.rsplit("/", 1)[0])]
+    if name not in ("imagenet-c", "corruptions") and not one:
         known = [*SETS, *dict.fromkeys(condition.rsplit("/", 1)[0] for condition in every)]
         raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}.")
     if len(shape) != 3:
         raise InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
-    if kind:
-        return [type(each)(severity=each.severity, pixels=pixels) for each in kind]
-    found = imagenet_c(pixels=pixels)
-    return [*found, *extras(pixels=pixels)] if name == "corruptions" else [*found]
+    if one:
+        return [replace(each, pixels=pixels) for each in one]
+    return [*imagenet_c(pixels=pixels), *(extras(pixels=pixels) if name == "corruptions" else ())]
 
 
-def _notes(
-    perturbations: tuple[Perturbation, ...], shape: tuple[int, ...], pixels: Pixels | None
-) -> tuple[str, ...]:
+def _notes(perturbations: tuple[Perturbation, ...], shape: tuple[int, ...], pixels: Pixels | None) -> tuple[str, ...]:
     if not any(isinstance(each, Corruption) for each in perturbations):
         return ()
     size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"

@@ -47,9 +47,7 @@ def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> 
 class BatchStream:
     """One source for a batch of `total` rows, read by a process that holds the rows from `start` to `stop`."""
 
-    def __init__(
-        self, make: Callable[[], Generator], *, start: int = 0, stop: int | None = None, total: int
-    ) -> None:
+    def __init__(self, make: Callable[[], Generator], *, start: int = 0, stop: int | None = None, total: int) -> None:
         """Keep how to make the generator: it is made when the first number is drawn."""
         self.make, self.start, self.stop, self.total = make, start, total if stop is None else stop, total
 
@@ -79,7 +77,7 @@ class RowStreams:
 
     def subset(self, rows: Tensor) -> "RowStreams":
         """Return the streams of some rows (indices), which go on where these stand."""
-        chosen = RowStreams(self.base, self.index, device=self.device)
+        chosen = RowStreams(self.base, self.index[rows.to(self.index.device)], device=self.device)
         chosen.generators = [self.generators[i] for i in rows.tolist()]
         return chosen
 
@@ -87,9 +85,7 @@ class RowStreams:
 Rng = Generator | BatchStream | RowStreams
 
 
-def row_streams(
-    seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu"
-) -> RowStreams:
+def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu") -> RowStreams:
     """Return one stream per row, from (seed, names, the row's index in its data set).
 
     Args:

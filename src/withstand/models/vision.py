@@ -102,9 +102,7 @@ def import_vision(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as problem:
-        raise InputError(
-            f"model: {name} is not installed; `pip install 'withstand[vision]'` brings it."
-        ) from problem
+        raise InputError(f"model: {name} is not installed; `pip install 'withstand[vision]'` brings it.") from problem
     except RuntimeError as problem:
         raise InputError(
             f"model: torchvision does not fit the installed torch {torch.__version__} (a CPU-only torch beside a "

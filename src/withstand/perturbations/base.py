@@ -237,4 +237,3 @@ def _describe(value: Any) -> str:
         if each.name != "box" and getattr(value, each.name) != each.default
     ]
     return " ".join([type(value).__name__, *shown])
-

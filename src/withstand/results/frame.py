@@ -55,4 +55,6 @@ class Results:
         table = self.table(measure)
         rule = [":---"] * table.num_labels + ["---:"] * (len(table.columns) - table.num_labels)
         lines = [table.columns, None, *(line for line in table.lines if line)]
-        return "\n".join("|" + "|".join(rule) + "|" if line is None else "| " + " | ".join(line) + " |" for line in lines)
+        return "\n".join(
+            "|" + "|".join(rule) + "|" if line is None else "| " + " | ".join(line) + " |" for line in lines
+        )

@@ -26,7 +26,11 @@ class Table:
 
 
 def accuracy_table(
-    results: Mapping[str, Sequence[Row]], *, title: str = "", measure: str | None = None, notes: tuple[str, ...] = ()
+    results: Mapping[str, Sequence[Row]],
+    *,
+    title: str = "",
+    measure: str | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Table:
     """Return accuracies in percent: severities across for one model, models across for several.
 
@@ -37,9 +41,7 @@ def accuracy_table(
         notes: Sentences below the table.
     """
     measure = measure or next(row.measure for rows in results.values() for row in rows)
-    values = {
-        model: {row.condition: row for row in rows if row.measure == measure} for model, rows in results.items()
-    }
+    values = {model: {row.condition: row for row in rows if row.measure == measure} for model, rows in results.items()}
     conditions = list(dict.fromkeys(name for rows in values.values() for name in rows))
     graded = [name for name in conditions if _severity(name)]
     plain = [name for name in conditions if not _severity(name)]
@@ -70,9 +72,7 @@ def _one_model(
     model: str, rows: dict[str, Row], plain: list[str], kinds: list[str], title: str, notes: tuple[str, ...]
 ) -> Table:
     severities = sorted({_severity(name) for name in rows if _severity(name)})
-    lines: list[tuple[str, ...] | None] = [
-        (name, *[""] * len(severities), _percent(rows.get(name))) for name in plain
-    ]
+    lines: list[tuple[str, ...] | None] = [(name, *[""] * len(severities), _percent(rows.get(name))) for name in plain]
     lines += [None] if plain else []
     for kind in kinds:
         own = [rows.get(f"{kind}/{each}") for each in severities]

@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +63,39 @@ def clear(folder: Path) -> None:
     """Remove what a killed process left behind: temporary files."""
     for path in folder.glob("*.tmp"):
         path.unlink()
+
+
+class Keeper:
+    """Keeps one run's checkpoints, often enough to lose little and seldom enough to cost little."""
+
+    def __init__(self, folder: Path | None, *, identity: str, writes: bool = True, seconds: float = 10.0) -> None:
+        """Say where.
+
+        Args:
+            folder: None keeps nothing.
+            identity: Of the configuration.
+            writes: Whether this process is the one that writes.
+            seconds: Least time between two checkpoints; it grows so that saving takes a twentieth of the time.
+        """
+        self.folder, self.identity, self.writes, self.seconds = folder, identity, writes, seconds
+        self.saved, self.cost = time.monotonic(), 0.0
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the newest checkpoint, or None."""
+        if self.folder is None:
+            return None
+        if self.writes:
+            clear(self.folder)
+        return load(self.folder, identity=self.identity)
+
+    def save_now_and_then(self, content: Callable[[], dict[str, Any]]) -> None:
+        """Save if it is time."""
+        if self.folder and self.writes and time.monotonic() - self.saved > max(self.seconds, 20 * self.cost):
+            self.save(content)
+
+    def save(self, content: Callable[[], dict[str, Any]]) -> None:
+        """Save."""
+        if self.folder and self.writes:
+            begun = time.monotonic()
+            save(self.folder, content(), identity=self.identity)
+            self.saved, self.cost = time.monotonic(), time.monotonic() - begun

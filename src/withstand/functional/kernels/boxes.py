@@ -34,9 +34,7 @@ def shrink(
     return _shrink_last(_shrink_last(levels, width).mT, height).mT
 
 
-def grow(
-    x: Float[Tensor, "*batch height width"], height: int, width: int
-) -> Float[Tensor, "*batch {height} {width}"]:
+def grow(x: Float[Tensor, "*batch height width"], height: int, width: int) -> Float[Tensor, "*batch {height} {width}"]:
     """Return images of a larger size, each pixel the one that its centre falls on.
 
     Example:
@@ -60,9 +58,7 @@ def _boxes(old: int, new: int) -> Bool[Tensor, "{old} {new}"]:
     # A pixel counts if it passes two tests, which differ only by rounding where its centre lies on a border;
     # Pillow makes both. On the CPU in float64, so that the device does not decide.
     scale, pixel, centre = old / new, torch.arange(old)[:, None], _centres(new, old)
-    within_bounds = (pixel >= (centre - 0.5 * scale + 0.5).int()) & (
-        pixel < (centre + 0.5 * scale + 0.5).int()
-    )
+    within_bounds = (pixel >= (centre - 0.5 * scale + 0.5).int()) & (pixel < (centre + 0.5 * scale + 0.5).int())
     distance = (pixel - centre + 0.5) * (1 / scale)
     return within_bounds & (distance > -0.5) & (distance <= 0.5)
 

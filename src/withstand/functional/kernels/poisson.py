@@ -10,9 +10,7 @@ _GAP = 2
 _CELLS = 256
 
 
-def poisson_counts(
-    x: Float[Tensor, "*shape"], u: Float[Tensor, "*shape"], *, scale: float
-) -> Int[Tensor, "*shape"]:
+def poisson_counts(x: Float[Tensor, "*shape"], u: Float[Tensor, "*shape"], *, scale: float) -> Int[Tensor, "*shape"]:
     r"""Return Poisson counts of rate x * scale: the smallest k whose distribution function exceeds u.
 
     .. math:: \min \{k : F(k) > u\}, \ F(k) = e^{-\lambda} \sum_{j \le k} \lambda^j / j!, \ \lambda = x c

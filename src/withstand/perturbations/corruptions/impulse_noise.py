@@ -42,9 +42,7 @@ class ImpulseNoise(Corruption):
     def corrupt(
         self,
         x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[
-            Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]
-        ],
+        parameters: tuple[Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]],
     ) -> Float[Tensor, "batch channel height width"]:
         """Replace what is flipped."""
         flipped, salted = parameters

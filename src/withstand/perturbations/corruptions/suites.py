@@ -27,9 +27,7 @@ IMAGENET_C: dict[Group, tuple[type[Corruption], ...]] = {
 EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {"noise": (SpeckleNoise,)}
 
 
-def imagenet_c(
-    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
-) -> tuple[Corruption, ...]:
+def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
     """Return the corruptions of ImageNet-C that are there, in the published order, each with every severity.
 
     Args:
@@ -43,9 +41,7 @@ def imagenet_c(
     return _instances(IMAGENET_C, severities, pixels)
 
 
-def extras(
-    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
-) -> tuple[Corruption, ...]:
+def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
     """Return the corruptions that ImageNet-C keeps for validation; arguments as in `imagenet_c`.
 
     Example:

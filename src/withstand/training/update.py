@@ -1,0 +1,104 @@
+"""Update: from the loss of a step to new parameters."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from withstand.engine import Engine
+from withstand.errors import InputError, TrainingError
+from withstand.training.settings import Training
+
+AMP = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Update:
+    """The optimiser with its schedule, loss scaling, clipping and running mean of the weights."""
+
+    def __init__(self, model: nn.Module, *, training: Training, engine: Engine, steps_per_epoch: int) -> None:
+        """Make the optimiser.
+
+        Args:
+            model: Its parameters are updated.
+            training: How.
+            engine: Device and processes, which add up their gradients.
+            steps_per_epoch: For the schedule.
+        """
+        if training.amp == "fp16" and engine.device.type != "cuda":
+            raise InputError(f"training: amp fp16 needs a CUDA device, got {engine.device.type}; bf16 works there.")
+        self.model, self.training, self.engine, self.steps_per_epoch = model, training, engine, steps_per_epoch
+        self.optimizer = training.optimizer.build(model)
+        self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.scaler = torch.amp.GradScaler(engine.device.type) if training.amp == "fp16" else None
+        self.ema = None
+        if training.ema_decay is not None:
+            mean = get_ema_multi_avg_fn(training.ema_decay)
+            self.ema = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which losses are computed."""
+        dtype = AMP[self.training.amp]
+        return torch.autocast(self.engine.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def apply(self, loss: Tensor, *, weight: float, count: int) -> float:
+        """Follow the gradient of a loss, and return the loss over all processes.
+
+        Args:
+            loss: Mean over this process's rows.
+            weight: Share of the batch that these rows are.
+            count: Number of steps done before.
+
+        Raises:
+            TrainingError: If the loss, or the gradient that is clipped, is not finite; no step is taken then.
+        """
+        schedule, epochs = self.training.schedule, self.training.epochs
+        factor = schedule.factor(count, steps_per_epoch=self.steps_per_epoch, epochs=epochs)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        if weight != 1:
+            loss = loss * weight
+        (self.scaler.scale(loss) if self.scaler else loss).backward()
+        value = self._add_up(loss.detach()).item()
+        where = f"at epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
+        if not math.isfinite(value):
+            raise TrainingError(f"training: non-finite loss ({value}) {where}.")
+        if self.training.clip_norm is not None:
+            if self.scaler:
+                self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip_norm)
+            if not self.scaler and not math.isfinite(norm.item()):
+                raise TrainingError(f"training: non-finite gradient {where}.")
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update_parameters(self.model)
+        return value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that changes, the model included."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state_dict[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler, "ema": self.ema}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _add_up(self, loss: Tensor) -> Tensor:
+        if self.engine.world_size == 1:
+            return loss
+        gradients = [each.grad for each in self.parameters if each.grad is not None]
+        flat = self.engine.add_up(torch.cat([loss.view(1), *(each.flatten() for each in gradients)]))
+        for gradient, added in zip(gradients, flat[1:].split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(added.view_as(gradient))
+        return flat[0]
