@@ -38,7 +38,7 @@ from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
 SEED, LR, MOMENTUM = 0, 0.05, 0.9
-EVALUATION_BATCH = Engine().batch_size
+EVALUATION_BATCH = 256
 OURS, BARE, READING, LOADER = "withstand", "bare", "bare, reads the loss", "bare, DataLoader"
 
 Work = Callable[[], Tensor]
@@ -229,7 +229,9 @@ def evaluation_variants(task: Task) -> dict[str, Callable[[], Work]]:
     evaluation = Accuracy(perturbations=(Identity(),))
 
     def ours() -> Tensor:
-        rows = list(evaluation.measure(model, task.test, seed=SEED, engine=Engine()))
+        rows = list(
+            evaluation.measure(model, task.test, seed=SEED, engine=Engine(batch_size=EVALUATION_BATCH))
+        )
         return torch.tensor(rows[0].total)
 
     def bare() -> Tensor:
