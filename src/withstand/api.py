@@ -114,5 +114,6 @@ def as_split(data: Any, part: Part) -> Split:
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return WrappedSplit(data)
     raise InputError(
-        f"data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, got {type(data).__name__}."
+        "data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, "
+        f"got {type(data).__name__}."
     )

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         from withstand.errors import nearest
 
-        _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}.", sys.stderr)
+        _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
     return _run(words[0], words[1:])
 

@@ -77,6 +77,8 @@ def to_plain(value: object) -> object:
         return {str(key): to_plain(each) for key, each in value.items()}
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(

@@ -50,7 +50,7 @@ class Engine:
         state = PartialState(cpu=cpu)
         chosen = state.device if state.num_processes > 1 or device in ("auto", "cpu") else torch.device(device)
         return cls(
-            device=chosen,
+            device=torch.device(chosen or "cpu"),
             num_workers=num_workers,
             rank=state.process_index,
             world_size=state.num_processes,
@@ -83,6 +83,12 @@ class Engine:
         if self.world_size > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def add_up_numbers(self, numbers: Tensor) -> Tensor:
+        """Return the sum over the processes of float64 numbers on the CPU."""
+        if self.world_size == 1:
+            return numbers
+        return self.add_up(numbers.to(self.device)).cpu()
 
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
         """Overwrite tensors by those of the first process."""

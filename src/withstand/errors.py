@@ -13,15 +13,16 @@ class TrainingError(RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the part of a sentence that names the known spellings nearest to an unknown one.
+    """Return the end of a sentence that names the known spellings nearest to an unknown one.
 
     Example:
         >>> nearest("Gausian", ["Gaussian", "Speckle"])
         'did you mean Gaussian?'
         >>> nearest("x", ["Gaussian", "Speckle"])
-        'known: Gaussian, Speckle'
+        'known: Gaussian, Speckle.'
     """
     names = sorted(known)
     lowered = {each.lower(): each for each in reversed(names)}
     close = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
+    shown = [*names[:12], "..."] if len(names) > 12 else names
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(shown)}."

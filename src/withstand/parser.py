@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from jsonargparse import ArgumentParser, Namespace
+import yaml
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from withstand.configuration import discover
 from withstand.data.base import Dataset
@@ -19,6 +20,9 @@ from withstand.perturbations.base import Perturbation
 from withstand.training.optimizers import Optimizer
 from withstand.training.schedules import Schedule
 from withstand.training.settings import Training
+
+# A configuration may name our classes and nothing else: what it names is imported before it is checked.
+set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
 
 FAMILIES: dict[str, type] = {
     "data": Dataset,
@@ -83,10 +87,13 @@ def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = froze
         values = [value] if equals else []
         name = _option(name, own, training=training)
         while not equals and name not in flags and position < len(arguments) and _is_value(arguments[position]):
-            values.append(arguments[position])
+            word = arguments[position]
+            values.append(".inf" if word in ("inf", "infinity") else word)
             position += 1
         if name == "--model.pretrained" and not values:
             values = ["true"]
+        if name.startswith("-") and not name.startswith("--") and name != "-h":
+            raise InputError(f"option {name} is not known; --help shows all.")
         if not values and name not in flags and not name.endswith(("help", "-h")):
             raise InputError(f"option {friendly(name)}: expected a value, got none.")
         options += _rewrite(name, values)
@@ -134,7 +141,13 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     key = name.rsplit(".", 1)[-1].removeprefix("--")
     if name == "--config" and values and not Path(values[0]).exists():
         recipe = files("withstand") / "recipes" / f"{values[0]}.yaml"
-        return [(name, [str(recipe)])] if recipe.is_file() else [(name, values)]
+        if not recipe.is_file():
+            known = [each.name.removesuffix(".yaml") for each in recipe.parent.iterdir() if each.name.endswith(".yaml")]
+            raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {nearest(values[0], known)}")
+        values = [str(recipe)]
+    if name == "--config" and values:
+        _check_yaml(values[0])
+        return [(name, values)]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
     known = {_loose(each.__name__): each.__name__ for each in discover(FAMILIES[key])}
@@ -143,6 +156,19 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
         return [(name, ["Vision"]), ("--model.name", values)]
     return [(name, values)]
+
+
+def _check_yaml(path: str) -> None:
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as problem:
+        raise InputError(f"config: {path} cannot be read as text.") from problem
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"config: {path} is not valid YAML{where}.") from problem
+    if not isinstance(content, dict):
+        raise InputError(f"config: {path} must hold options by name, got {type(content).__name__}.")
 
 
 def _loose(name: str) -> str:
@@ -180,19 +206,25 @@ def _explain(message: str, parser: ArgumentParser) -> str:
             None,
         )
         if cls is None:
-            return f"{option or 'configuration'}: {found.group(1)} is not known here; {nearest(found.group(1), _top(parser))}."
+            hint = nearest(found.group(1), _top(parser))
+            return f"{option or 'configuration'}: {found.group(1)} is not known here; {hint}"
         names = [each.name for each in fields(cls)]
         hint = nearest(found.group(1).split(".")[0], names) if names else "it has no fields"
-        return f"{owner}: {found.group(1)} is not one of its fields; {hint}."
+        return f"{owner}: {found.group(1)} is not one of its fields; {hint}"
     family = FAMILIES.get(keys[-1].rsplit(".", 1)[-1]) if keys else None
-    unknown = (
-        re.search(r"dot import path string: (\S+)", last)
-        or (re.search(r"No module named", last) and classes and re.match(r"(.+)", classes[-1]))
-        or re.search(r"Expected .*class_path.*Got value: (\S+)", last)
-    )
+    given = re.search(r"dot import path string: (\S+)|Expected .*class_path.*Got value: (\S+)", last)
+    unknown = (given.group(1) or given.group(2)) if given else ""
+    if not unknown and classes and re.search("No module named|denied|not allowed|not permitted", last):
+        unknown = classes[-1]
     if family is not None and unknown:
         names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]
-        return f"{option}: {unknown.group(1)} is not a known {family.__name__}; {nearest(unknown.group(1), names)}."
+        return f"{option}: {unknown} is not a known {family.__name__}; {nearest(unknown, names)}"
+    if found := re.search(r"Group '([^']+)' does not accept option '([^']+)'", last):
+        names = [each.name for each in fields(Training)]
+        return f"{found.group(1)}: {found.group(2)} is not one of its options; {nearest(found.group(2), names)}"
+    if found := re.search(r"Given value: (.+)|Unable to load config \"(.+)\"", last):
+        given = (found.group(1) or found.group(2)).removesuffix(".")
+        return f"option --{friendly(option or keys[-1])}: cannot be {given}; --help shows what it takes."
     if found := re.search(r"Expected an? (.+)\. Got value: (.*)", last):
         return f"option --{friendly(option)}: expected {_readable(found.group(1))}, got {found.group(2)}."
     return f"{'option --' + friendly(option) + ': ' if option else ''}{last.removesuffix('.')}."

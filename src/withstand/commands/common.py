@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,21 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from withstand.engine import Engine
+from withstand.parser import friendly
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser, whose help spells options as people type them."""
+
+    def format_help(self) -> str:
+        """Write dashes, and leave `training` out."""
+        text = re.sub(r"--training(?= )[^\n]*\n( {20,}[^\n]*\n)*", "", super().format_help())
+        return re.sub(r"--[\w.]+", lambda found: "--" + friendly(found.group()[2:]), text)
 
 
 def make_parser(command: str, description: str) -> ArgumentParser:
     """Return a parser that refuses abbreviations and raises instead of leaving."""
-    return ArgumentParser(
+    return Parser(
         prog=f"withstand {command}",
         description=description,
         exit_on_error=False,

@@ -25,7 +25,7 @@ def main(words: list[str]) -> None:
     found = parse(parser, words)
     for kind in found.kinds:
         if kind not in KINDS:
-            raise InputError(f"list: {kind} is not one of the kinds; {nearest(kind, KINDS)}.")
+            raise InputError(f"list: {kind} is not one of the kinds; {nearest(kind, KINDS)}")
     content = {kind: entries(kind) for kind in found.kinds or KINDS}
     console = Console(engine=Engine(), quiet=False)
     if found.format == "json":

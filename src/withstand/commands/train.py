@@ -16,8 +16,8 @@ from withstand.results.row import read_rows
 from withstand.results.table import accuracy_table
 
 DESCRIPTION = (
-    "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on everything "
-    "that decides a number; the same command again continues where it stopped."
+    "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on "
+    "everything that decides a number; the same command again continues where it stopped."
 )
 
 

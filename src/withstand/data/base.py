@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
     x: Float[Tensor, "batch *feature"]
     y: Int[Tensor, " batch"]
-    index: Int[Tensor, " batch"]
+    index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class Scaling(NamedTuple):

@@ -34,9 +34,9 @@ class WrappedSplit(Split):
         self.pairs, self.shape = pairs, tuple(first.shape)
         self.box = (0.0, 1.0) if first.ndim == 3 else None
         names = getattr(pairs, "classes", None)
-        if num_classes is None and names is None:
-            num_classes = 1 + max(int(pairs[i][1]) for i in range(len(pairs)))
-        self.classes = tuple(map(str, names if num_classes is None else range(num_classes)))
+        if num_classes is not None or names is None:
+            names = range(num_classes or 1 + max(int(pairs[i][1]) for i in range(len(pairs))))
+        self.classes = tuple(str(each) for each in names)
 
     def __len__(self) -> int:
         return len(self.pairs)

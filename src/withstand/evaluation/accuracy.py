@@ -49,9 +49,9 @@ class Accuracy(Evaluation):
     def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
         """Count the correct answers of this process's share of the samples, then add up over the processes."""
         top = [k for k in self.top if k <= len(split.classes)]
-        # Hits are counted as integers: their sum does not depend on the order of the batches.
-        hits = torch.zeros(len(self.perturbations), len(top), dtype=torch.int64, device=engine.device)
-        seen = 0
+        # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
+        hits = torch.zeros(len(self.perturbations), len(top), dtype=torch.float64)
+        seen = torch.zeros(1, dtype=torch.float64)
         plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
         with torch.no_grad(), evaluating(model):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
@@ -62,14 +62,20 @@ class Accuracy(Evaluation):
                     logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
                     place = rank(logits, y)
                     for column, k in enumerate(top):
-                        correct = place < k
-                        hits[number, column] += correct.sum() if self.fold == "mean" else correct.all(0).sum()
-        count = int(engine.add_up(torch.tensor([seen], device=engine.device)).item())
-        copies = self.num_draws if self.fold == "mean" else 1
-        for perturbation, totals in zip(self.perturbations, engine.add_up(hits).tolist(), strict=True):
+                        hits[number, column] += self._fold(place < k, draws.log_weights)
+        count = int(engine.add_up_numbers(seen).item())
+        for perturbation, totals in zip(self.perturbations, engine.add_up_numbers(hits).tolist(), strict=True):
             for k, total in zip(top, totals, strict=True):
                 name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
-                yield Row(measure=name, condition=perturbation.condition, total=total / copies, count=count)
+                yield Row(measure=name, condition=perturbation.condition, total=total, count=count)
+
+    def _fold(self, correct: Tensor, log_weights: Tensor | None) -> float:
+        """Return the sum over the batch of the mean, or the worst, of the draws."""
+        if self.fold == "worst":
+            return float(correct.all(0).sum())
+        if log_weights is None:
+            return float(correct.sum()) / self.num_draws
+        return float((log_weights.float().softmax(0) * correct).sum())
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

@@ -1,6 +1,7 @@
 """The words that `--on` understands: named sets of conditions."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 from withstand.errors import InputError, nearest
 from withstand.perturbations.base import Corruption, Perturbation
@@ -48,11 +49,11 @@ def _one(name: str, shape: tuple[int, ...], pixels: Pixels | None) -> list[Pertu
     one = [each for condition, each in every.items() if name in (condition, condition.rsplit("/", 1)[0])]
     if name not in ("imagenet-c", "corruptions") and not one:
         known = [*SETS, *dict.fromkeys(condition.rsplit("/", 1)[0] for condition in every)]
-        raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}.")
+        raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}")
     if len(shape) != 3:
         raise InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
     if one:
-        return [replace(each, pixels=pixels) for each in one]
+        return [replace(cast(Any, each), pixels=pixels) for each in one]
     return [*imagenet_c(pixels=pixels), *(extras(pixels=pixels) if name == "corruptions" else ())]
 
 

@@ -11,7 +11,8 @@ A perturbation is given one of three sources, all under the name `rng`:
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -56,10 +57,11 @@ class BatchStream:
         """The generator, made at first use."""
         return self.make()
 
-    def subset(self, chosen: Tensor) -> "BatchStream":
+    def subset(self, chosen: Tensor, seed: int) -> "BatchStream":
         """Return the stream for the chosen rows of the whole batch (a boolean per row of `total`)."""
         before, upto, total = (int(chosen[:end].sum()) for end in (self.start, self.stop, self.total))
-        return BatchStream(lambda: self.generator, start=before, stop=upto, total=total)
+        make = partial(Generator(self.generator.device).manual_seed, seed)
+        return BatchStream(make, start=before, stop=upto, total=total)
 
 
 class RowStreams:
@@ -143,12 +145,14 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         generator = rng
         rng = BatchStream(lambda: generator, total=batch)
     order = torch.randperm(rng.total, generator=rng.generator, device=rng.generator.device).cpu()
+    # A source of its own for every part: a process that holds no row of a part need not draw for it.
+    seeds = torch.randint(2**62, (len(shares),), generator=rng.generator, device=rng.generator.device).tolist()
     borders = [0, *(ends * rng.total).round().long().tolist()]
     parts: list[tuple[Tensor, Rng]] = []
-    for first, last in zip(borders, borders[1:], strict=False):
+    for seed, (first, last) in zip(seeds, pairwise(borders), strict=True):
         chosen = torch.zeros(rng.total, dtype=torch.bool)
         chosen[order[first:last]] = True
-        parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen)))
+        parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen, seed)))
     return parts
 
 

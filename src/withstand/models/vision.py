@@ -48,9 +48,8 @@ class Vision(Model):
     def _torchvision(self, num_classes: int) -> tuple[Normalize, nn.Module]:
         models = import_vision("torchvision").models
         if self.name not in models.list_models(module=models):
-            raise InputError(
-                f"model: {self.name} is not a network of torchvision; {nearest(self.name, known_names())}."
-            )
+            known = [*known_names(), "small-cnn", "mlp"]
+            raise InputError(f"model: {self.name} is neither ours nor torchvision's; {nearest(self.name, known)}")
         # Inception's auxiliary head would make training return two outputs; its inputs are scaled to [-1, 1].
         inception = self.name == "inception_v3"
         options: dict[str, Any] = {"aux_logits": False, "init_weights": False} if inception else {}
@@ -68,7 +67,7 @@ class Vision(Model):
         import_vision("torchvision")
         timm, name = import_vision("timm"), self.name.removeprefix("timm/")
         if not timm.is_model(name):
-            raise InputError(f"model: {name} is not a network of timm; {nearest(name, timm.list_models())}.")
+            raise InputError(f"model: {name} is not a network of timm; {nearest(name, timm.list_models())}")
         network = timm.create_model(name, pretrained=self.pretrained, num_classes=num_classes)
         return Normalize(network.default_cfg["mean"], network.default_cfg["std"]), network
 

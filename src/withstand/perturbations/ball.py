@@ -8,7 +8,7 @@ from torch import Tensor
 from withstand.errors import InputError
 from withstand.functional import balls
 from withstand.functional.random import Rng
-from withstand.perturbations.base import Box, clip
+from withstand.perturbations.base import Box, check_box, clip
 
 Points = Float[Tensor, "batch *feature"]
 
@@ -38,6 +38,7 @@ class Ball:
             raise InputError(f"Ball: norm must be l1, l2 or linf, got {self.norm}.")
         if not 0 <= self.radius < float("inf"):
             raise InputError(f"Ball: radius must be a number >= 0, got {self.radius}.")
+        check_box("Ball", self.box)
 
     def project(self, x: Points, point: Points) -> Points:
         """Return points of the ball around x near the given ones.

@@ -196,6 +196,16 @@ def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def check_box(who: str, box: Box | None) -> None:
+    """Refuse a box without room.
+
+    Raises:
+        InputError: If the lowest value is not below the highest.
+    """
+    if box is not None and not box[0] < box[1]:
+        raise InputError(f"{who}: box must be a lowest and a higher highest value, got {box}.")
+
+
 def clip(x: Tensor, box: Box | None) -> Tensor:
     """Return x cut to the box, or x itself if there is none."""
     return x if box is None else x.clamp(*box)
@@ -234,6 +244,6 @@ def _describe(value: Any) -> str:
     shown = [
         f"{each.name}={_describe(getattr(value, each.name))}"
         for each in fields(value)
-        if each.name != "box" and getattr(value, each.name) != each.default
+        if each.name != "box" and _describe(getattr(value, each.name)) != _describe(each.default)
     ]
     return " ".join([type(value).__name__, *shown])

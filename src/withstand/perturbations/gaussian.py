@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.random import Rng, integers, normal
-from withstand.perturbations.base import Box, Draws, Perturbation, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Gaussian(Perturbation):
 
     def __post_init__(self) -> None:
         check_std("Gaussian", self.std)
+        check_box("Gaussian", self.box)
 
     def draw(
         self,

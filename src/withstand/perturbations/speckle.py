@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.random import Rng, normal
-from withstand.perturbations.base import Box, Draws, Perturbation, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
 from withstand.perturbations.gaussian import choose
 
 
@@ -27,6 +27,7 @@ class Speckle(Perturbation):
 
     def __post_init__(self) -> None:
         check_std("Speckle", self.std)
+        check_box("Speckle", self.box)
 
     def draw(
         self,

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.random import Rng, uniform
-from withstand.perturbations.base import Box, Draws, Perturbation, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
 from withstand.perturbations.gaussian import choose
 
 
@@ -29,6 +29,7 @@ class UniformNoise(Perturbation):
 
     def __post_init__(self) -> None:
         check_std("UniformNoise", self.std)
+        check_box("UniformNoise", self.box)
 
     def draw(
         self,

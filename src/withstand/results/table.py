@@ -76,9 +76,9 @@ def _one_model(
     lines += [None] if plain else []
     for kind in kinds:
         own = [rows.get(f"{kind}/{each}") for each in severities]
-        lines.append((kind, *(_percent(row) for row in own), _mean([row for row in own if row])))
+        lines.append((kind, *(_percent(row) for row in own), _mean(own)))
     means = [_mean([rows.get(f"{kind}/{each}") for kind in kinds]) for each in severities]
-    every = _mean([row for name, row in rows.items() if _severity(name)])
+    every = _mean([rows.get(f"{kind}/{each}") for kind in kinds for each in severities])
     lines += [None, ("mean of corruptions", *means, every)]
     columns = (model, *(f"s{each}" for each in severities), "mean")
     return Table(title=title, columns=columns, lines=tuple(lines), notes=notes)

@@ -4,6 +4,7 @@ import io
 import pickle
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import torch
 from withstand.errors import InputError
 from withstand.results.row import sync_folder, write_whole
 
-LAST, PREVIOUS = "last.pt", "previous.pt"
+LAST, PREVIOUS = "last.checkpoint", "previous.checkpoint"
+DIGEST = 32
 
 
 def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
@@ -25,11 +27,13 @@ def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
     """
     buffer = io.BytesIO()
     torch.save({"identity": identity, "content": content}, buffer)
+    body = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
         sync_folder(folder)
-    write_whole(folder / LAST, buffer.getvalue())
+    # The hash in front tells a damaged file from a whole one, whatever the damage.
+    write_whole(folder / LAST, sha256(body).digest() + body)
 
 
 def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
@@ -43,10 +47,9 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
         path = folder / name
         if not path.exists():
             continue
-        try:
-            whole = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as problem:
-            problems.append(f"{path} ({type(problem).__name__})")
+        whole = read(path)
+        if whole is None:
+            problems.append(str(path))
             continue
         if whole["identity"] != identity:
             raise InputError(
@@ -57,6 +60,19 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
     if problems:
         raise InputError(f"checkpoint: none can be read: {', '.join(problems)}; remove them to start anew.")
     return None
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Return what a checkpoint file holds, or None if it is damaged; code in it is never run."""
+    try:
+        content = path.read_bytes()
+        digest, body = content[:DIGEST], content[DIGEST:]
+        if sha256(body).digest() != digest:
+            return None
+        whole = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError):
+        return None
+    return whole if isinstance(whole, dict) and {"identity", "content"} <= whole.keys() else None
 
 
 def clear(folder: Path) -> None:

@@ -66,6 +66,13 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"SGD: momentum must be in [0, 1), got {self.momentum}.")
+        if self.nesterov and self.momentum == 0:
+            raise InputError("SGD: nesterov needs a momentum above 0, got 0.")
+
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's SGD."""
         return torch.optim.SGD(
@@ -91,6 +98,10 @@ class Adam(Optimizer):
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_betas("Adam", self.betas)
+
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's Adam."""
         return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
@@ -110,6 +121,16 @@ class AdamW(Optimizer):
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.01
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_betas("AdamW", self.betas)
+
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's AdamW."""
         return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+
+
+def check_betas(who: str, betas: tuple[float, float]) -> None:
+    """Refuse decays of running means outside [0, 1)."""
+    if any(not 0 <= each < 1 for each in betas):
+        raise InputError(f"{who}: betas must be two numbers in [0, 1), got {betas}.")

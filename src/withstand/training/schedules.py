@@ -22,7 +22,7 @@ class Schedule(ABC):
         check_final(cls)
 
     def __post_init__(self) -> None:
-        if not self.warmup >= 0:
+        if not 0 <= self.warmup < math.inf:
             raise InputError(f"{type(self).__name__}: warmup must be a number of epochs >= 0, got {self.warmup}.")
 
     def factor(self, count: int, *, steps_per_epoch: int, epochs: int) -> float:
@@ -65,6 +65,11 @@ class Cosine(Schedule):
 
     warmup: float = 0.0
     floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.floor <= 1:
+            raise InputError(f"Cosine: floor must be in [0, 1], got {self.floor}.")
 
     def after_warmup(self, progress: float, epochs: int) -> float:
         """Follow the cosine."""

@@ -23,8 +23,8 @@ from withstand.training.watch import Watch
 class Trainer:
     """Minimises an objective; everything it would lose when killed is in `state_dict`.
 
-    Every random number derives from (seed, purpose, epoch, step), so a run that is stopped anywhere and continued equals
-    one that was not, bit for bit on a CPU, and processes that share a batch draw what one process would.
+    Every random number derives from (seed, purpose, epoch, step), so a run that is stopped anywhere and continued
+    equals one that was not, bit for bit on a CPU, and processes that share a batch draw what one process would.
     """
 
     def __init__(
