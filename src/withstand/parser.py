@@ -140,9 +140,10 @@ def _option(name: str, own: set[str], *, training: bool) -> str:
 def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     key = name.rsplit(".", 1)[-1].removeprefix("--")
     if name == "--config" and values and not Path(values[0]).exists():
-        recipe = files("withstand") / "recipes" / f"{values[0]}.yaml"
+        recipes = files("withstand") / "recipes"
+        recipe = recipes / f"{values[0]}.yaml"
         if not recipe.is_file():
-            known = [each.name.removesuffix(".yaml") for each in recipe.parent.iterdir() if each.name.endswith(".yaml")]
+            known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
             raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {nearest(values[0], known)}")
         values = [str(recipe)]
     if name == "--config" and values:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +19,28 @@ from withstand.parser import friendly
 class Parser(ArgumentParser):
     """jsonargparse's parser, whose help spells options as people type them."""
 
-    def format_help(self) -> str:
-        """Write dashes, and leave `training` out."""
-        text = re.sub(r"--training(?= )[^\n]*\n( {20,}[^\n]*\n)*", "", super().format_help())
+    def format_help(self, *arguments: Any, **options: Any) -> str:
+        """Write dashes, leave `training` out, and name classes shortly."""
+        text = super().format_help(*arguments, **options)
+        text = re.sub(r"(?m)^  --training CONFIG.*\n", "", text)
+        text = re.sub(
+            r"(?s)\(type:\s+<class\s+'\w+'>(?: \| null)?,\s+default:(.*?)known\s+subclasses:([^)]*)\)", _shorten, text
+        )
         return re.sub(r"--[\w.]+", lambda found: "--" + friendly(found.group()[2:]), text)
 
 
-def make_parser(command: str, description: str) -> ArgumentParser:
+def _shorten(found: re.Match[str]) -> str:
+    default = re.search(r"'class_path':\s+'(?:\w+\.)*(\w+)'", found.group(1))
+    names = ", ".join(each.strip().rsplit(".", 1)[-1] for each in found.group(2).split(","))
+    text = f"({default.group(1) + ' by default; ' if default else ''}one of {names})"
+    return "\n" + textwrap.indent(textwrap.fill(text, 55), " " * 24)
+
+
+def make_parser(command: str, description: str, *, positional: str = "") -> ArgumentParser:
     """Return a parser that refuses abbreviations and raises instead of leaving."""
     return Parser(
         prog=f"withstand {command}",
+        usage=f"withstand {command} [OPTIONS]" if not positional else f"withstand {command} {positional} [OPTIONS]",
         description=description,
         exit_on_error=False,
         allow_abbrev=False,

@@ -50,7 +50,7 @@ class Measurement:
 
 def main(words: list[str]) -> None:
     """Evaluate."""
-    parser = make_parser("evaluate", DESCRIPTION)
+    parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     parser.add_argument("models", type=str, nargs="+", help="folders of runs, or names of models")
     parser.add_argument("--data", type=Dataset | None, default=None, help="data set; the run's own by default")
     on = "; ".join(f"{name}: {meaning}" for name, meaning in SETS.items())

@@ -19,7 +19,7 @@ KINDS = ("corruptions", "datasets", "evaluations", "models", "objectives", "pert
 
 def main(words: list[str]) -> None:
     """List."""
-    parser = make_parser("list", f"List what there is to choose from: {', '.join(KINDS)}.")
+    parser = make_parser("list", f"List what there is to choose from: {', '.join(KINDS)}.", positional="[KIND ...]")
     parser.add_argument("kinds", type=str, nargs="*", help="what to list; everything by default")
     parser.add_argument("--format", type=str, default="table", help="table or json")
     found = parse(parser, words)
