@@ -229,9 +229,7 @@ def evaluation_variants(task: Task) -> dict[str, Callable[[], Work]]:
     evaluation = Accuracy(perturbations=(Identity(),))
 
     def ours() -> Tensor:
-        rows = list(
-            evaluation.measure(model, task.test, seed=SEED, engine=Engine(batch_size=EVALUATION_BATCH))
-        )
+        rows = list(evaluation.measure(model, task.test, seed=SEED, engine=Engine(batch_size=EVALUATION_BATCH)))
         return torch.tensor(rows[0].total)
 
     def bare() -> Tensor:
@@ -315,9 +313,7 @@ def print_measurement(name: str, measurement: dict) -> None:
         speed = f"{samples / middle * 1e3:,.0f}"
         medians, paired = ratio_of_medians(times, seconds[BARE]), paired_ratio(times, seconds[BARE])
         spread = f"{low:.1f} - {high:.1f}"
-        print(
-            f"  {variant:<22}{middle:>12.1f}{spread:>20}{speed:>12}{medians:>18.3f}{paired:>8.3f}", flush=True
-        )
+        print(f"  {variant:<22}{middle:>12.1f}{spread:>20}{speed:>12}{medians:>18.3f}{paired:>8.3f}", flush=True)
 
 
 def print_goals(goals: list[dict]) -> None:
