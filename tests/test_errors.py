@@ -10,8 +10,8 @@ def test_a_near_spelling_is_suggested():
 
 
 def test_a_far_spelling_lists_what_there_is_in_order():
-    assert nearest("xyz", NAMES) == "known: Gaussian, Identity, Speckle, Uniform, UniformNoise"
-    assert nearest("", {"b": 1, "a": 2}) == "known: a, b"
+    assert nearest("xyz", NAMES) == "known: Gaussian, Identity, Speckle, Uniform, UniformNoise."
+    assert nearest("", {"b": 1, "a": 2}) == "known: a, b."
 
 
 def test_names_that_differ_in_case_only_are_all_kept_as_they_are_spelled():

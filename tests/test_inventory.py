@@ -81,9 +81,7 @@ def loaded(statement: str) -> set[str]:
     """Return the top-level packages that a fresh interpreter has loaded after a statement."""
     watched = ("torch", "torchvision", "timm", "polars", "matplotlib", "sklearn", "jsonargparse", "rich")
     script = f"import sys; {statement}; sys.stderr.write(' '.join(m for m in {watched} if m in sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 

@@ -281,3 +281,11 @@ def test_names_are_spelled_the_same_in_both_directions():
         assert spell(["--data", command_name(cls)], training=True) == [f"--data={cls.__name__}"]
     assert friendly("--training.batch_size") == "--batch-size"
     assert friendly("--data.root") == "--data.root"
+
+
+def test_a_class_path_outside_the_package_is_refused_before_it_is_imported(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'sprung')!r}).mkdir()\n")
+    (tmp_path / "a.yaml").write_text("model:\n  class_path: evil.Model\n")
+    assert "evil.Model" in refusal(["--config", str(tmp_path / "a.yaml")])
+    assert not (tmp_path / "sprung").exists()

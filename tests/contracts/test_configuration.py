@@ -125,9 +125,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             yield each.name, changed
             break
         else:
-            pytest.fail(
-                f"no other value found for {type(example).__name__}.{each.name}: teach variants() one"
-            )
+            pytest.fail(f"no other value found for {type(example).__name__}.{each.name}: teach variants() one")
 
 
 @every_value
@@ -147,9 +145,7 @@ def test_fields_cannot_be_assigned(example):
 
 @every_value
 def test_it_says_in_one_line_what_it_is_and_documents_every_field(cls):
-    assert not (cls.__doc__ or "").startswith(f"{cls.__name__}("), (
-        "the docstring is the one dataclass made up"
-    )
+    assert not (cls.__doc__ or "").startswith(f"{cls.__name__}("), "the docstring is the one dataclass made up"
     documentation = inspect.getdoc(cls)
     first = documentation.splitlines()[0]
     assert first.endswith(".")
@@ -188,8 +184,6 @@ def test_a_copy_through_pickle_is_equal(example):
 
 @pytest.mark.parametrize("cls", FINAL, ids=lambda cls: cls.__name__)
 def test_concrete_classes_are_final(cls):
-    sentence = (
-        f"Sub subclasses {cls.__name__}, which is concrete and therefore final. Hold it in a field instead."
-    )
+    sentence = f"Sub subclasses {cls.__name__}, which is concrete and therefore final. Hold it in a field instead."
     with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
         type("Sub", (cls,), {})

@@ -54,9 +54,7 @@ def test_every_row_counts_samples_and_has_a_finite_total(evaluation, model, tiny
 
 
 @every_evaluation
-def test_the_model_and_the_global_generators_stay_as_they_were(
-    evaluation, model, tiny_split, untouched_generators
-):
+def test_the_model_and_the_global_generators_stay_as_they_were(evaluation, model, tiny_split, untouched_generators):
     state = {name: each.clone() for name, each in model.state_dict().items()}
     modes = [each.training for each in model.modules()]
     with untouched_generators():
@@ -85,8 +83,7 @@ def test_the_mode_of_the_model_does_not_matter(evaluation, model, tiny_split):
 @every_evaluation
 def test_the_batch_size_decides_no_number(evaluation, model, tiny_split):
     by_size = [
-        list(evaluation.measure(model, tiny_split, seed=0, engine=Engine(batch_size=size)))
-        for size in (7, 64, 1)
+        list(evaluation.measure(model, tiny_split, seed=0, engine=Engine(batch_size=size))) for size in (7, 64, 1)
     ]
     assert by_size[0] == by_size[1] == by_size[2]
 
@@ -109,16 +106,12 @@ def test_the_samples_of_two_processes_are_those_of_one(evaluation, model, tiny_s
     monkeypatch.setattr(Engine, "add_up", lambda self, tensor: tensor)
     whole = totals(evaluation.measure(model, tiny_split, seed=0, engine=Engine()))
     engines = [Engine(rank=rank, world_size=2, batch_size=4) for rank in (0, 1)]
-    shares = totals(
-        row for each in engines for row in evaluation.measure(model, tiny_split, seed=0, engine=each)
-    )
+    shares = totals(row for each in engines for row in evaluation.measure(model, tiny_split, seed=0, engine=each))
     assert shares == whole
 
 
 @every_evaluation
 def test_another_seed_is_the_same_measurement_of_the_same_samples(evaluation, model, tiny_split):
-    first, second = (
-        list(evaluation.measure(model, tiny_split, seed=seed, engine=Engine())) for seed in (0, 1)
-    )
+    first, second = (list(evaluation.measure(model, tiny_split, seed=seed, engine=Engine())) for seed in (0, 1))
     for one, other in zip(first, second, strict=True):
         assert (one.measure, one.condition, one.count) == (other.measure, other.condition, other.count)

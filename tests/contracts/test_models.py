@@ -71,9 +71,7 @@ def test_in_evaluation_a_row_does_not_depend_on_its_neighbours(built):
 
 def test_weights_travel_through_safetensors(built, tmp_path):
     example, shape, network, x = built
-    save_file(
-        {name: each.contiguous() for name, each in network.state_dict().items()}, tmp_path / "w.safetensors"
-    )
+    save_file({name: each.contiguous() for name, each in network.state_dict().items()}, tmp_path / "w.safetensors")
     other = example.build(shape, 5, seed=9).eval()
     other.load_state_dict(load_file(tmp_path / "w.safetensors"))
     with torch.no_grad():

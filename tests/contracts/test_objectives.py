@@ -92,9 +92,7 @@ def test_a_state_dict_there_and_back_gives_the_same_next_steps(objective):
         part.load_state_dict(content)
     other.count = run.count
     assert [other.step() for _ in range(3)] == [run.step() for _ in range(3)]
-    assert all(
-        torch.equal(each, other.model.state_dict()[name]) for name, each in run.model.state_dict().items()
-    )
+    assert all(torch.equal(each, other.model.state_dict()[name]) for name, each in run.model.state_dict().items())
 
 
 @every_objective

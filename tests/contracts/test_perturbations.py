@@ -25,9 +25,7 @@ def own_box(configuration: object) -> tuple[float, float] | None:
     if not is_dataclass(configuration):
         return None
     found = (
-        getattr(configuration, each.name)
-        if each.name == "box"
-        else own_box(getattr(configuration, each.name))
+        getattr(configuration, each.name) if each.name == "box" else own_box(getattr(configuration, each.name))
         for each in fields(configuration)
     )
     return next((box for box in found if box), None)
@@ -103,9 +101,7 @@ def cases() -> list:
         for number, example in enumerate(cls.examples()):
             for name, shape in SHAPES.items():
                 # Corruptions take images only, and in grey one severity is enough.
-                if isinstance(example, Corruption) and (
-                    name == "features" or (name == "grey" and number == 0)
-                ):
+                if isinstance(example, Corruption) and (name == "features" or (name == "grey" and number == 0)):
                     continue
                 settled = within(example, BOX) if name != "features" else example
                 found.append(pytest.param((settled, shape), id=f"{cls.__name__}-{number}-{name}"))

@@ -98,9 +98,7 @@ def test_arrays_of_anything_but_bytes_are_refused(tmp_path):
             read(tmp_path, {"data": array})
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x80", b"<html>", b"\x80\x02}(", b"\x80\x02K\x01.", b"\x80\x02]."]
-)
+@pytest.mark.parametrize("content", [b"", b"\x80", b"<html>", b"\x80\x02}(", b"\x80\x02K\x01.", b"\x80\x02]."])
 def test_damaged_files_and_other_things_are_refused(tmp_path, content):
     with pytest.raises(InputError, match=r"Who: .*file is damaged or not a data file"):
         read(tmp_path, content)

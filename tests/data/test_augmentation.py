@@ -14,10 +14,7 @@ def test_every_result_is_a_shifted_image_or_its_mirror():
     padded = torch.nn.functional.pad(x, [PADDING] * 4)
     for image, around in zip(out, padded, strict=True):
         shifts = [
-            crop
-            for top in range(9)
-            for left in range(9)
-            for crop in (around[:, top : top + 32, left : left + 32],)
+            crop for top in range(9) for left in range(9) for crop in (around[:, top : top + 32, left : left + 32],)
         ]
         assert any(torch.equal(image, crop) or torch.equal(image, crop.flip(2)) for crop in shifts)
 

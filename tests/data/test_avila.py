@@ -33,9 +33,7 @@ def test_the_training_part_is_standardised(data_root):
 def test_a_damaged_file_is_named_by_line(tmp_path):
     row = ",".join(["0.5"] * 10)
     (tmp_path / "avila-tr.txt").write_text(f"{row},A\r\n{row},B\r\n{row.replace('0.5', '', 1)},A\r\n")
-    with pytest.raises(
-        InputError, match=r"Avila: .*avila-tr.txt, line 3, column 'intercolumnar distance': expected"
-    ):
+    with pytest.raises(InputError, match=r"Avila: .*avila-tr.txt, line 3, column 'intercolumnar distance': expected"):
         Avila(root=str(tmp_path)).load("train")
 
 

@@ -39,9 +39,7 @@ def test_json_numbers_that_are_no_class_are_refused(tmp_path, number):
 
 @pytest.mark.parametrize("number", ["-1", "1.5", "one", "²", "--1", "class"])
 def test_text_numbers_that_are_no_class_are_refused_by_line(tmp_path, number):
-    with pytest.raises(
-        InputError, match=r"Who: .*map.txt, line 2: the class of 'cat' must be a whole number"
-    ):
+    with pytest.raises(InputError, match=r"Who: .*map.txt, line 2: the class of 'cat' must be a whole number"):
         read(tmp_path, f"dog 0\ncat {number}\n")
 
 
@@ -64,18 +62,14 @@ def test_files_that_are_no_map_are_refused(tmp_path, name, content, message):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for source in (tmp_path / "no.txt", tmp_path):
-        with pytest.raises(
-            InputError, match=r"Who: class_map must be imagenet, a JSON file or a text file, got"
-        ):
+        with pytest.raises(InputError, match=r"Who: class_map must be imagenet, a JSON file or a text file, got"):
             ClassMap.read("Who", str(source))
 
 
 def test_without_timm_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     monkeypatch.setitem(__import__("sys").modules, "timm.data", None)
-    with pytest.raises(
-        InputError, match=r"class_map 'imagenet' needs timm, install it with pip install 'withstand\[v"
-    ):
+    with pytest.raises(InputError, match=r"class_map 'imagenet' needs timm, install it with pip install 'withstand\[v"):
         ClassMap.read("Who", "imagenet")
 
 
@@ -90,7 +84,5 @@ def test_a_torchvision_that_does_not_fit_is_explained(monkeypatch):
         return normal(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    with pytest.raises(
-        InputError, match=r"torchvision does not fit the installed torch \(operator torchvision::nms"
-    ):
+    with pytest.raises(InputError, match=r"torchvision does not fit the installed torch \(operator torchvision::nms"):
         ClassMap.read("Who", "imagenet")

@@ -86,9 +86,7 @@ def test_no_global_generator_is_used(folder, untouched_generators, num_workers):
 @pytest.fixture
 def damaged(tmp_path):
     Image.new("RGB", (40, 40), "red").save(tmp_path / "good.png")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)).save(
-        tmp_path / "cut.jpg"
-    )
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)).save(tmp_path / "cut.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:2000])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("not an image")
@@ -107,9 +105,7 @@ def damaged(tmp_path):
 )
 def test_a_bad_image_stops_with_one_sentence_that_names_it(damaged, name, reason, num_workers):
     split = make(damaged, ["good.png", name, "good.png"])
-    with pytest.raises(
-        InputError, match=rf"^Who: .*{name} cannot be read as an image \({reason}\)\.$"
-    ) as caught:
+    with pytest.raises(InputError, match=rf"^Who: .*{name} cannot be read as an image \({reason}\)\.$") as caught:
         fetch(split, num_workers=num_workers)
     assert "\n" not in str(caught.value)
 

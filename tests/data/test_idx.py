@@ -62,9 +62,7 @@ def test_a_truncated_plain_file_is_named(tmp_path):
         load(tmp_path, "test")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x00", b"\x00\x00\x08\x01", b"<html>", b"\x00\x00\x0d\x01\x00\x00\x00\x00"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x00", b"\x00\x00\x08\x01", b"<html>", b"\x00\x00\x0d\x01\x00\x00\x00\x00"])
 def test_what_is_not_an_idx_file_of_bytes_is_refused(tmp_path, content):
     path = tmp_path / "file"
     path.write_bytes(content)

@@ -57,9 +57,7 @@ def test_evaluation_pixels_of_photographs_are_those_of_torchvision(data_root):
     for path in paths:
         with Image.open(path) as image:
             expected = transform(image.convert("RGB"))
-        assert np.array_equal(
-            read_image(path, pixels=224, resize=256), np.asarray(expected).transpose(2, 0, 1)
-        )
+        assert np.array_equal(read_image(path, pixels=224, resize=256), np.asarray(expected).transpose(2, 0, 1))
 
 
 def test_without_resizing_the_centre_is_cut_out(tmp_path):
@@ -71,9 +69,7 @@ def test_without_resizing_the_centre_is_cut_out(tmp_path):
         read_image(path, pixels=10, resize=None)
 
 
-@pytest.mark.parametrize(
-    ("mode", "end"), [("L", "jpg"), ("CMYK", "jpg"), ("1", "png"), ("P", "png"), ("RGBA", "png")]
-)
+@pytest.mark.parametrize(("mode", "end"), [("L", "jpg"), ("CMYK", "jpg"), ("1", "png"), ("P", "png"), ("RGBA", "png")])
 def test_other_modes_become_three_channels(tmp_path, mode, end):
     path = write(tmp_path / f"image.{end}", picture(40, 30, mode))
     for generator in (None, torch.Generator()):
@@ -101,9 +97,7 @@ def test_the_orientation_tag_is_not_looked_at(tmp_path):
 
 def test_a_random_crop_is_the_same_for_the_same_generator(tmp_path):
     path = write(tmp_path / "image.jpg", picture(90, 70))
-    crops = [
-        read_image(path, pixels=32, resize=40, generator=torch.Generator().manual_seed(k)) for k in (0, 0, 1)
-    ]
+    crops = [read_image(path, pixels=32, resize=40, generator=torch.Generator().manual_seed(k)) for k in (0, 0, 1)]
     assert np.array_equal(crops[0], crops[1])
     assert not np.array_equal(crops[0], crops[2])
 
@@ -113,14 +107,10 @@ def test_reduction_by_the_decoder_hardly_changes_a_crop(tmp_path):
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=95)
     (tmp_path / "image.jpg").write_bytes(jpeg.getvalue())
-    Image.open(jpeg).save(
-        tmp_path / "image.png"
-    )  # the same pixels, in a format that is always decoded in full
+    Image.open(jpeg).save(tmp_path / "image.png")  # the same pixels, in a format that is always decoded in full
     for seed in range(4):
         fast, full = (
-            read_image(
-                tmp_path / name, pixels=64, resize=64, generator=torch.Generator().manual_seed(seed)
-            ).astype(int)
+            read_image(tmp_path / name, pixels=64, resize=64, generator=torch.Generator().manual_seed(seed)).astype(int)
             for name in ("image.jpg", "image.png")
         )
         assert np.abs(fast - full).mean() < 1

@@ -92,9 +92,7 @@ def test_missing_and_empty_folders_are_named(tmp_path):
 def test_a_missing_part_names_the_parts_that_are_there(tmp_path):
     grow(tmp_path / "train", cat=1, dog=1)
     grow(tmp_path / "test", cat=1, dog=1)
-    with pytest.raises(
-        InputError, match=r"has no folder 'val', found train, test; name another with --data\.test"
-    ):
+    with pytest.raises(InputError, match=r"has no folder 'val', found train, test; name another with --data\.test"):
         load(tmp_path)
     with pytest.raises(InputError, match=r"has no folder 'dev', found train, test; .*--data\.validation"):
         load(tmp_path, "validation", validation="dev")
@@ -107,9 +105,7 @@ def test_a_class_map_gives_numbers_and_names(tmp_path):
     assert split.classes == ("wolf", "lynx", "2", "tabby")
     assert split.y.tolist() == [1, 1, 3]
     grow(tmp_path / "val", fox=1)
-    with pytest.raises(
-        InputError, match=r"class folder .*val/fox does not occur in the class map .*map\.txt"
-    ):
+    with pytest.raises(InputError, match=r"class folder .*val/fox does not occur in the class map .*map\.txt"):
         load(tmp_path, class_map=str(tmp_path / "map.txt"))
 
 

@@ -51,9 +51,7 @@ def test_folders_with_other_names_need_a_class_map(tmp_path):
 def test_validation_images_that_are_not_sorted_into_folders_are_reported(tmp_path):
     (tmp_path / "val").mkdir()
     Image.new("RGB", (9, 9)).save(tmp_path / "val" / "ILSVRC2012_val_00000001.JPEG")
-    with pytest.raises(
-        InputError, match=r"expected one folder of images per class in .*val, found only files \(1\)"
-    ):
+    with pytest.raises(InputError, match=r"expected one folder of images per class in .*val, found only files \(1\)"):
         load(tmp_path)
 
 

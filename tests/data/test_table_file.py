@@ -99,9 +99,7 @@ def test_labels_are_text_or_whole_numbers(tmp_path, written, labels):
 
 
 def test_labels_that_are_fractions_or_empty_are_refused(tmp_path):
-    with pytest.raises(
-        InputError, match=r"line 3, column 'y': expected a class \(text or a whole .*, got 0.5"
-    ):
+    with pytest.raises(InputError, match=r"line 3, column 'y': expected a class \(text or a whole .*, got 0.5"):
         file(tmp_path, "a,y\n1,2\n1,0.5\n").labels("y")
     with pytest.raises(InputError, match="line 3, column 'y': expected a class, got an empty cell"):
         file(tmp_path, "a,y\n1,2\n1,\n").labels("y")

@@ -73,17 +73,13 @@ def test_an_own_test_file_is_taken_whole(tmp_path, file):
 
 def test_a_label_unseen_in_training_is_named(tmp_path, file):
     other = write(tmp_path / "other.csv", [(1, 2, "q"), (3, 4, "r")])
-    with pytest.raises(
-        InputError, match=r"Who: .*other.csv, line 3, column 'y': label 'r' does not occur in tr"
-    ):
+    with pytest.raises(InputError, match=r"Who: .*other.csv, line 3, column 'y': label 'r' does not occur in tr"):
         load(file, "test", test_file=other, test=0.0)
 
 
 def test_a_bad_cell_of_the_test_file_is_named(tmp_path, file):
     other = write(tmp_path / "other.csv", [(1, "", "q")])
-    with pytest.raises(
-        InputError, match=r"other.csv, line 2, column 'b': expected a finite number, got an empty cell"
-    ):
+    with pytest.raises(InputError, match=r"other.csv, line 2, column 'b': expected a finite number, got an empty cell"):
         load(file, "test", test_file=other, test=0.0)
 
 

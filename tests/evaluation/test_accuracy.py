@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 from sklearn.metrics import top_k_accuracy_score
@@ -67,9 +69,7 @@ def test_the_worst_of_several_draws_counts_less_than_their_mean():
     split = features(x, torch.arange(60) % 3, 3)
     noise = Gaussian(std=0.6)
     mean = measure(Accuracy(perturbations=(noise,), num_draws=4, top=(1,)), nn.Identity(), split)
-    worst = measure(
-        Accuracy(perturbations=(noise,), num_draws=4, top=(1,), fold="worst"), nn.Identity(), split
-    )
+    worst = measure(Accuracy(perturbations=(noise,), num_draws=4, top=(1,), fold="worst"), nn.Identity(), split)
     mean, worst = mean["top1", noise.condition], worst["worst_top1", noise.condition]
     assert mean.count == worst.count == 60
     assert 0 < worst.total < mean.total < 60
@@ -81,9 +81,7 @@ def test_without_noise_worst_and_mean_are_the_same():
     x = torch.randn((20, 3), generator=torch.Generator().manual_seed(0))
     split = features(x, torch.arange(20) % 3, 3)
     mean = measure(Accuracy(num_draws=3, top=(1,)), nn.Identity(), split)["top1", "clean"]
-    worst = measure(Accuracy(num_draws=3, top=(1,), fold="worst"), nn.Identity(), split)[
-        "worst_top1", "clean"
-    ]
+    worst = measure(Accuracy(num_draws=3, top=(1,), fold="worst"), nn.Identity(), split)["worst_top1", "clean"]
     assert mean.total == worst.total == (x.argmax(1) == torch.arange(20) % 3).sum().item()
 
 
@@ -145,3 +143,19 @@ def test_fields_out_of_range_are_refused(fields, sentence):
     with pytest.raises(InputError) as caught:
         Accuracy(**fields)
     assert str(caught.value) == sentence
+
+
+def test_the_mean_over_draws_respects_their_weights():
+    # The draws of every sample: right with weight 1 / (1 + e^-50), wrong with the rest.
+    @dataclass(frozen=True, kw_only=True)
+    class Weighted(Perturbation):
+        def draw(self, x, y, model, *, num_draws, rng):
+            return Draws(torch.stack([x, -x]), torch.tensor([0.0, -50.0])[:, None].expand(2, len(x)))
+
+        @classmethod
+        def examples(cls):
+            return [cls()]
+
+    split = features(torch.eye(3), torch.arange(3), 3)
+    rows = measure(Accuracy(perturbations=(Weighted(),), num_draws=2, top=(1,)), nn.Identity(), split)
+    assert rows["top1", "Weighted"].value == pytest.approx(1.0)

@@ -57,9 +57,7 @@ def test_no_other_point_of_the_ball_is_nearer(norm):
     delta = 3 * numbers(40, 5)
     nearest = project(delta, norm, 1.0)
     # Of a convex set: y is nearest to x if and only if (x - y) . (z - y) <= 0 for every z of the set.
-    others = torch.cat(
-        [sample((300, 5), norm, 1.0, rng=stream(0, norm)), uphill(numbers(300, 5, seed=2), norm)]
-    )
+    others = torch.cat([sample((300, 5), norm, 1.0, rng=stream(0, norm)), uphill(numbers(300, 5, seed=2), norm)])
     products = ((delta - nearest)[:, None] * (others[None] - nearest[:, None])).sum(2)
     assert products.max().item() < 1e-4
 

@@ -76,17 +76,13 @@ def test_a_draw_without_weight_does_not_count(temperature):
 
 
 def test_the_gradient_is_the_softmax_of_the_losses():
-    losses = torch.randn(
-        5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True
-    )
+    losses = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     soft_maximum(losses, temperature=0.3).sum().backward()
     assert_close(losses.grad, (losses.detach() / 0.3).softmax(0))
 
 
 def test_the_gradient_follows_the_weights():
-    losses = torch.randn(
-        5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True
-    )
+    losses = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     log_weights = torch.linspace(-1, 1, 15, dtype=torch.float64).view(5, 3)
     soft_maximum(losses, temperature=0.3, log_weights=log_weights).sum().backward()
     assert_close(losses.grad, (losses.detach() / 0.3 + log_weights).softmax(0))

@@ -73,16 +73,14 @@ def test_a_vision_network_refuses_what_it_cannot_take():
 @needs_vision
 def test_an_unknown_vision_network_names_the_nearest():
     sentence = refused(lambda: Vision(name="resnet19").build((3, 32, 32), 3, seed=0))
-    assert sentence.startswith("model: resnet19 is not a network of torchvision; did you mean resnet1")
+    assert sentence.startswith("model: resnet19 is neither ours nor torchvision's; did you mean resnet1")
     assert sentence.count("model:") == 1
 
 
 @needs_vision
 def test_probing_a_network_leaves_its_statistics_alone():
     state = Vision(name="resnet18").build((3, 32, 32), 3, seed=0).state_dict()
-    assert all(
-        not each.any() for name, each in state.items() if name.endswith(("num_batches", "running_mean"))
-    )
+    assert all(not each.any() for name, each in state.items() if name.endswith(("num_batches", "running_mean")))
 
 
 def test_of_another_files_weights_only_the_fitting_are_loaded():

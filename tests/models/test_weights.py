@@ -57,9 +57,7 @@ def test_every_usual_layout_is_read(source, tmp_path, layout, whose):
 
 @pytest.mark.parametrize("whose", ["the network's", "our own"])
 def test_safetensors_are_read(source, tmp_path, whose):
-    save_file(
-        (source if whose == "our own" else source.network).state_dict(), tmp_path / "weights.safetensors"
-    )
+    save_file((source if whose == "our own" else source.network).state_dict(), tmp_path / "weights.safetensors")
     model = build(2)
     load_weights(model, str(tmp_path / "weights.safetensors"))
     assert same(model, source)
@@ -89,9 +87,7 @@ def test_the_file_says_which_name_or_shape_does_not_fit(source, tmp_path):
     start = f"weights: {path} does not fit the model: "
     assert refusal(missing) == f"{start}the file lacks it: 2.bias."
     assert refusal(state | {"fc.bias": torch.ones(1)}) == f"{start}the model lacks it: fc.bias."
-    assert refusal(state | {"2.weight": torch.ones(5, 4)}) == (
-        f"{start}2.weight must have shape (2, 4), got (5, 4)."
-    )
+    assert refusal(state | {"2.weight": torch.ones(5, 4)}) == (f"{start}2.weight must have shape (2, 4), got (5, 4).")
     assert refusal({}).startswith(start)
 
 
@@ -132,3 +128,15 @@ def test_a_missing_file_a_folder_and_a_lone_tensor_are_refused(tmp_path):
     torch.save(torch.ones(2), tmp_path / "lone.pt")
     with pytest.raises(InputError, match=r"must hold a state dict, got Tensor\.$"):
         read_tensors(tmp_path / "lone.pt")
+
+
+def test_a_pickle_cut_to_one_byte_is_refused(tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"\x80")
+    with pytest.raises(InputError, match="is not a file of tensors"):
+        read_tensors(tmp_path / "weights.pt")
+
+
+def test_an_unsafe_pickle_is_said_to_be_refused(tmp_path):
+    torch.save({"more": Trap(tmp_path / "sprung")}, tmp_path / "weights.pt")
+    with pytest.raises(InputError, match="holds more than tensors and is refused"):
+        read_tensors(tmp_path / "weights.pt")

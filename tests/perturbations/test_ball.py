@@ -64,3 +64,9 @@ def test_an_unknown_norm_is_refused(norm):
 def test_a_radius_that_is_no_size_is_refused(radius):
     with pytest.raises(InputError, match=f"^Ball: radius must be a number >= 0, got {radius}.$"):
         Ball("l2", radius)
+
+
+@pytest.mark.parametrize("box", [(1.0, 0.0), (0.5, 0.5), (float("nan"), 1.0)])
+def test_a_box_without_room_is_refused(box):
+    with pytest.raises(InputError, match="Ball: box"):
+        Ball("l2", 0.1, box=box)

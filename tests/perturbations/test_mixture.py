@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from withstand.errors import InputError
-from withstand.functional.random import RowStreams, stream
+from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
@@ -136,3 +136,16 @@ def test_the_perturbed_risk_folds_with_the_weights_of_the_draws():
     weights = (-2.0 * torch.arange(4.0)).softmax(0)
     losses = torch.stack([cross_entropy(model(x + number), y) for number in range(4)])
     torch.testing.assert_close(loss, (weights * losses).sum())
+
+
+@given(batch=st.integers(2, 9), border=st.integers(0, 9), seed=st.integers(0, 9))
+def test_processes_draw_what_one_process_draws_even_if_one_of_them_has_no_row_of_a_part(batch, border, seed):
+    border = min(border, batch)
+    mixture = Mixture(parts=(Identity(), Gaussian(std=0.1), Gaussian(std=10.0)))
+    x = numbers(batch, 3)
+
+    def share(start, stop):
+        rng = BatchStream(lambda: stream(seed, "x"), start=start, stop=stop, total=batch)
+        return draw(mixture, x[start:stop], num_draws=2, rng=rng).inputs
+
+    assert torch.equal(torch.cat([share(0, border), share(border, batch)], dim=1), share(0, batch))

@@ -53,9 +53,7 @@ def test_several_stds_occur_equally_often_one_per_sample_and_draw(noise, source)
     assert counts.sum().item() == 1200
     assert counts.tolist() == pytest.approx([400] * 3, rel=0.15)
     # The draws of a sample choose each for themselves.
-    assert (measured[0] / measured[1]).log().abs().gt(2).float().mean().item() == pytest.approx(
-        2 / 3, abs=0.1
-    )
+    assert (measured[0] / measured[1]).log().abs().gt(2).float().mean().item() == pytest.approx(2 / 3, abs=0.1)
 
 
 @every_noise

@@ -28,3 +28,8 @@ def test_a_box_that_was_given_stays():
 def test_data_without_bounds_change_nothing():
     mixture = Mixture()
     assert within(mixture, None) is mixture
+
+
+def test_conditions_do_not_depend_on_the_box():
+    for perturbation in (Gaussian(std=0.2), Uniform(ball=Ball("l1", 3.0)), Mixture()):
+        assert within(perturbation, BOX).condition == perturbation.condition

@@ -42,7 +42,5 @@ def test_the_numbers_in_the_text_are_those_of_the_rows():
         Row(measure="top1", condition=f"fog/{severity}", total=913.0 - 101 * severity, count=1000)
         for severity in range(1, 6)
     ]
-    line = next(
-        line for line in render(accuracy_table({"m": rows})).splitlines() if line.strip().startswith("fog")
-    )
+    line = next(line for line in render(accuracy_table({"m": rows})).splitlines() if line.strip().startswith("fog"))
     assert line.split() == ["fog", *(f"{row.total / 10:.1f}" for row in rows), "61.0"]

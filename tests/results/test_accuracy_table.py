@@ -5,10 +5,7 @@ from withstand.results.table import accuracy_table
 
 
 def rows(values, measure="top1", count=200):
-    return [
-        Row(measure=measure, condition=name, total=value * count, count=count)
-        for name, value in values.items()
-    ]
+    return [Row(measure=measure, condition=name, total=value * count, count=count) for name, value in values.items()]
 
 
 PLAIN = {
@@ -81,3 +78,10 @@ def test_the_first_measure_is_shown_unless_another_is_asked_for():
 @pytest.mark.parametrize("name", ["contrast/6", "contrast/x", "3", "a/b"])
 def test_only_a_severity_behind_a_stroke_makes_a_condition_graded(name):
     assert accuracy_table({"a": rows({name: 0.5})}).lines == ((name, "50.0"),)
+
+
+def test_the_mean_of_a_kind_with_a_hole_is_a_hole_for_one_model_too():
+    holed = {name: value for name, value in PLAIN.items() if name != "fog/3"}
+    one = cells(accuracy_table({"holed": rows(holed)}))
+    assert one["fog"][-1] == "-"
+    assert one["mean of corruptions"][-1] == "-"

@@ -45,9 +45,7 @@ def test_a_row_without_samples_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "torn", ['{"measure": "top1", "cond', "{}", '{"measure": "top1"}', "[1]", "null", "text"]
-)
+@pytest.mark.parametrize("torn", ['{"measure": "top1", "cond', "{}", '{"measure": "top1"}', "[1]", "null", "text"])
 def test_a_torn_line_is_named(tmp_path, torn):
     path = tmp_path / "rows.jsonl"
     write_rows(path, ROWS)

@@ -1,6 +1,8 @@
 import os
+import pickle
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -63,9 +65,9 @@ def test_without_a_checkpoint_there_is_nothing_to_load(tmp_path):
 def test_the_last_two_are_kept_and_nothing_else(tmp_path):
     for count in range(4):
         save(tmp_path, count)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["last.pt", "previous.pt"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["last.checkpoint", "previous.checkpoint"]
     assert load(tmp_path) == 3
-    (tmp_path / "last.pt").unlink()
+    (tmp_path / "last.checkpoint").unlink()
     assert load(tmp_path) == 2
 
 
@@ -73,7 +75,7 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
 def test_if_the_last_is_cut_short_the_previous_is_loaded(tmp_path, share):
     save(tmp_path, 1)
     save(tmp_path, 2)
-    cut(tmp_path / "last.pt", share)
+    cut(tmp_path / "last.checkpoint", share)
     assert load(tmp_path) == 1
     save(tmp_path, 3)
     assert load(tmp_path) == 3
@@ -82,10 +84,10 @@ def test_if_the_last_is_cut_short_the_previous_is_loaded(tmp_path, share):
 def test_if_both_are_cut_short_a_sentence_says_so(tmp_path):
     save(tmp_path, 1)
     save(tmp_path, 2)
-    for name in ("last.pt", "previous.pt"):
+    for name in ("last.checkpoint", "previous.checkpoint"):
         cut(tmp_path / name)
     with pytest.raises(
-        InputError, match=r"^checkpoint: none can be read: .*last\.pt .*previous\.pt .*remove them"
+        InputError, match=r"^checkpoint: none can be read: .*last.checkpoint, .*previous.checkpoint; remove them"
     ):
         load(tmp_path)
 
@@ -98,7 +100,9 @@ def test_the_checkpoint_of_another_configuration_is_refused(tmp_path):
 
 def test_a_checkpoint_that_would_run_code_is_refused_and_not_run(tmp_path):
     sprung = tmp_path / "sprung"
-    torch.save({"identity": "abc", "content": {"epoch": Trap(sprung)}}, tmp_path / "last.pt")
+    torch.save({"identity": "abc", "content": {"epoch": Trap(sprung)}}, tmp_path / "body")
+    body = (tmp_path / "body").read_bytes()
+    (tmp_path / "last.checkpoint").write_bytes(sha256(body).digest() + body)
     with pytest.raises(InputError, match="none can be read"):
         load(tmp_path)
     assert not sprung.exists()
@@ -146,7 +150,7 @@ def test_at_whatever_call_a_save_is_killed_a_whole_checkpoint_is_left(tmp_path, 
     monkeypatch.undo()
     checkpoint.clear(tmp_path)
     assert load(tmp_path) in (2, 3)
-    assert {each.name for each in tmp_path.iterdir()} <= {"last.pt", "previous.pt"}
+    assert {each.name for each in tmp_path.iterdir()} <= {"last.checkpoint", "previous.checkpoint"}
 
 
 def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
@@ -170,5 +174,13 @@ def test_a_process_killed_while_saving_leaves_a_whole_checkpoint(tmp_path):
         checkpoint.clear(tmp_path)
         newest = load(tmp_path)
         assert newest >= 3 + number - 1
-        assert {each.name for each in tmp_path.iterdir()} <= {"last.pt", "previous.pt"}
+        assert {each.name for each in tmp_path.iterdir()} <= {"last.checkpoint", "previous.checkpoint"}
     assert newest
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"\x80\x04\x8c\x10", pickle.dumps({"other": 1}, protocol=2)])
+def test_a_damaged_last_checkpoint_gives_way_to_the_previous(tmp_path, content):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    (tmp_path / "last.checkpoint").write_bytes(content)
+    assert load(tmp_path) == 1

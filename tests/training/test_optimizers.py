@@ -17,9 +17,7 @@ def model():
 @every_optimizer
 def test_biases_and_normalisation_are_not_decayed(cls, model):
     optimizer = cls(weight_decay=0.5).build(model)
-    decayed = {
-        id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]
-    }
+    decayed = {id(each) for group in optimizer.param_groups if group["weight_decay"] for each in group["params"]}
     assert decayed == {id(model[0].weight), id(model[3].weight)}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.5}
     assert sum(len(group["params"]) for group in optimizer.param_groups) == 6
@@ -64,7 +62,20 @@ def test_a_learning_rate_that_is_not_above_zero_is_refused(cls, lr):
 @every_optimizer
 @pytest.mark.parametrize("decay", [-0.1, float("nan"), float("inf")])
 def test_a_negative_weight_decay_is_refused(cls, decay):
-    with pytest.raises(
-        InputError, match=rf"^{cls.__name__}: weight_decay must be a number >= 0, got {decay}\.$"
-    ):
+    with pytest.raises(InputError, match=rf"^{cls.__name__}: weight_decay must be a number >= 0, got {decay}\.$"):
         cls(weight_decay=decay)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SGD(momentum=1.0),
+        lambda: SGD(momentum=-0.1),
+        lambda: SGD(momentum=0.0, nesterov=True),
+        lambda: Adam(betas=(0.9, 1.0)),
+        lambda: AdamW(betas=(-0.1, 0.9)),
+    ],
+)
+def test_momentum_and_betas_out_of_range_are_refused(make):
+    with pytest.raises(InputError):
+        make()

@@ -69,12 +69,19 @@ def test_every_factor_is_above_zero_and_at_most_one(cls, warmup, epochs, steps_p
 def test_fields_out_of_range_are_refused():
     for cls in EVERY:
         for warmup in (-1.0, float("nan")):
-            with pytest.raises(
-                InputError, match=f"^{cls.__name__}: warmup must be a number of epochs >= 0, got "
-            ):
+            with pytest.raises(InputError, match=f"^{cls.__name__}: warmup must be a number of epochs >= 0, got "):
                 cls(warmup=warmup)
     for fields in ({"every": 0}, {"decay": 0.0}, {"decay": 1.5}):
-        with pytest.raises(
-            InputError, match=r"^StepDecay: every must be at least 1 and decay in \(0, 1\], got "
-        ):
+        with pytest.raises(InputError, match=r"^StepDecay: every must be at least 1 and decay in \(0, 1\], got "):
             StepDecay(**fields)
+
+
+@pytest.mark.parametrize("floor", [-0.1, 1.5, float("nan")])
+def test_a_cosines_floor_is_a_share(floor):
+    with pytest.raises(InputError, match=r"^Cosine: floor"):
+        Cosine(floor=floor)
+
+
+def test_an_endless_warm_up_is_refused():
+    with pytest.raises(InputError):
+        Constant(warmup=float("inf"))

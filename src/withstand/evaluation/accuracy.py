@@ -12,7 +12,7 @@ from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
-from withstand.functional.random import row_streams
+from withstand.functional.random import RowStreams, derive_seed
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -49,33 +49,38 @@ class Accuracy(Evaluation):
     def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
         """Count the correct answers of this process's share of the samples, then add up over the processes."""
         top = [k for k in self.top if k <= len(split.classes)]
+        limits = torch.tensor(top, device=engine.device)
         # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
-        hits = torch.zeros(len(self.perturbations), len(top), dtype=torch.float64)
-        seen = torch.zeros(1, dtype=torch.float64)
+        precise = torch.float32 if engine.device.type == "mps" else torch.float64
+        hits = [torch.zeros(len(top), dtype=precise, device=engine.device) for _ in self.perturbations]
+        seeds = [derive_seed(seed, each.condition) for each in self.perturbations]
+        seen = 0
         plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
         with torch.no_grad(), evaluating(model):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
                 seen += len(y)
                 for number, perturbation in enumerate(self.perturbations):
-                    rng = row_streams(seed, perturbation.condition, index=index, device=engine.device)
+                    rng = RowStreams(seeds[number], index, device=engine.device)
                     draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
                     logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
-                    place = rank(logits, y)
-                    for column, k in enumerate(top):
-                        hits[number, column] += self._fold(place < k, draws.log_weights)
-        count = int(engine.add_up_numbers(seen).item())
-        for perturbation, totals in zip(self.perturbations, engine.add_up_numbers(hits).tolist(), strict=True):
-            for k, total in zip(top, totals, strict=True):
+                    correct = rank(logits, y).unsqueeze(2) < limits
+                    hits[number] += self._fold(correct, draws.log_weights)
+        count = int(engine.add_up(torch.tensor(seen, device=engine.device)).item())
+        copies = self.num_draws if self.fold == "mean" else 1
+        totals = engine.add_up(torch.stack(hits)).tolist()
+        for perturbation, own in zip(self.perturbations, totals, strict=True):
+            for k, total in zip(top, own, strict=True):
                 name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
-                yield Row(measure=name, condition=perturbation.condition, total=total, count=count)
+                yield Row(measure=name, condition=perturbation.condition, total=total / copies, count=count)
 
-    def _fold(self, correct: Tensor, log_weights: Tensor | None) -> float:
-        """Return the sum over the batch of the mean, or the worst, of the draws."""
+    def _fold(self, correct: Tensor, log_weights: Tensor | None) -> Tensor:
+        """Return, per limit, the sum over the batch of the draws' sum (by weight, if weighted) or of the worst draw."""
         if self.fold == "worst":
-            return float(correct.all(0).sum())
+            return correct.all(0).sum(0)
         if log_weights is None:
-            return float(correct.sum()) / self.num_draws
-        return float((log_weights.float().softmax(0) * correct).sum())
+            return correct.sum((0, 1))
+        weights = log_weights.float().softmax(0).unsqueeze(2) * self.num_draws
+        return (weights * correct).sum((0, 1))
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
@@ -102,7 +107,8 @@ def rank(logits: Tensor, y: Tensor) -> Tensor:
         tensor([[1]])
     """
     own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
-    return (~(logits < own)).sum(2) - own.squeeze(2).isfinite().long()
+    # A number minus itself is 0; infinity and what is no number are not, and count as another class that wins.
+    return logits.shape[2] - 1 - (logits < own).sum(2) + (own - own != 0).squeeze(2)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ def render(table: Table, *, width: int = 100) -> str:
     Example:
         >>> print(render(Table(title="Top-1", columns=("condition", "a"), lines=(("clean", "97.0"),))))
         Top-1
-         condition     a
-        -----------------
-         clean      97.0
+         condition      a
+        ------------------
+         clean       97.0
         <BLANKLINE>
     """
     shown = RichTable(title=table.title, title_justify="left", box=box.ASCII2, show_edge=False, pad_edge=True)

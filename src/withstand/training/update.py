@@ -1,6 +1,7 @@
 """Update: from the loss of a step to new parameters."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -38,10 +39,10 @@ class Update:
             mean = get_ema_multi_avg_fn(training.ema_decay)
             self.ema = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[object, bool | None]:
         """Return the context in which losses are computed."""
         dtype = AMP[self.training.amp]
-        return torch.autocast(self.engine.device.type, dtype=dtype, enabled=dtype is not None)
+        return nullcontext() if dtype is None else torch.autocast(self.engine.device.type, dtype=dtype)
 
     def apply(self, loss: Tensor, *, weight: float, count: int) -> float:
         """Follow the gradient of a loss, and return the loss over all processes.
@@ -62,15 +63,14 @@ class Update:
             loss = loss * weight
         (self.scaler.scale(loss) if self.scaler else loss).backward()
         value = self._add_up(loss.detach()).item()
-        where = f"at epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
         if not math.isfinite(value):
-            raise TrainingError(f"training: non-finite loss ({value}) {where}.")
+            raise TrainingError(f"training: non-finite loss ({value}) at {self._place(count)}.")
         if self.training.clip_norm is not None:
             if self.scaler:
                 self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip_norm)
             if not self.scaler and not math.isfinite(norm.item()):
-                raise TrainingError(f"training: non-finite gradient {where}.")
+                raise TrainingError(f"training: non-finite gradient at {self._place(count)}.")
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -89,6 +89,9 @@ class Update:
         """Go on from what `state_dict` returned."""
         for name, part in self._parts().items():
             part.load_state_dict(state_dict[name])
+
+    def _place(self, count: int) -> str:
+        return f"epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler, "ema": self.ema}

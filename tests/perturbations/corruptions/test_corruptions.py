@@ -59,9 +59,7 @@ def test_with_a_source_per_row_a_row_does_not_depend_on_its_neighbours(corruptio
         assert torch.equal(together[:, row : row + 1], alone)
 
 
-@pytest.mark.parametrize(
-    "corruption", [Brightness(), Contrast(), Pixelate()], ids=lambda each: each.condition
-)
+@pytest.mark.parametrize("corruption", [Brightness(), Contrast(), Pixelate()], ids=lambda each: each.condition)
 def test_a_grey_image_has_the_same_result_in_one_channel_and_in_three(corruption):
     x = photos(2, 1, 32, 32)
     one, three = (
