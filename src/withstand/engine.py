@@ -21,6 +21,7 @@ class Engine:
         rank: Number of this process.
         world_size: Number of processes.
         batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
+        checkpoint_seconds: Least time between two checkpoints of a training.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -28,6 +29,7 @@ class Engine:
     rank: int = 0
     world_size: int = 1
     batch_size: int | None = None
+    checkpoint_seconds: float = 10.0
 
     @classmethod
     def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int | None = None) -> "Engine":

@@ -1,6 +1,6 @@
 """`withstand train`: from a configuration to a run's folder."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
@@ -45,6 +45,9 @@ def main(words: list[str]) -> None:
         default=None,
         help="folder of an unfinished run to go on with; without other options its own configuration is used",
     )
+    parser.add_argument(
+        "--checkpoint_seconds", type=float, default=10.0, help="least time between two checkpoints; decides no number"
+    )
     add_options(parser)
     words = _with_config_of_resumed(words)
     found = parse(parser, words, training=True)
@@ -53,6 +56,7 @@ def main(words: list[str]) -> None:
         Console(engine=Engine(), quiet=False).print(yaml.safe_dump(plain(experiment), sort_keys=False))
         return
     engine, console, root = start(found)
+    engine = replace(engine, checkpoint_seconds=found.checkpoint_seconds)
     if found.resume is not None:
         root = Path(found.resume).parent
         if experiment.folder(root) != Path(found.resume):

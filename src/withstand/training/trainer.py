@@ -91,7 +91,7 @@ class Trainer:
         Raises:
             TrainingError: If a loss or gradient is not finite. No step is taken then, the last checkpoint stays.
         """
-        keeper = Keeper(folder, identity=identity, writes=self.engine.is_first)
+        keeper = Keeper(folder, identity=identity, writes=self.engine.is_first, seconds=self.engine.checkpoint_seconds)
         content = keeper.load()
         if content is not None:
             self.load_state_dict(content)

@@ -1,0 +1,330 @@
+"""The command line from end to end: what people type, what they see, and what a mistake costs them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from withstand.cli import main
+
+QUICK = ["--epochs=1", "--model.width=4", "--quiet"]
+
+
+def run(words, capsys):
+    """Return exit code, stdout and stderr of a command."""
+    code = main([str(each) for each in words])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def files(folder):
+    """Return every file below a folder with its content."""
+    return {each.relative_to(folder).as_posix(): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def start(words, **environment):
+    """Start the command line as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "withstand", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_help_and_version_are_there_at_once(capsys):
+    code, out, _ = run(["--help"], capsys)
+    assert code == 0
+    assert all(word in out for word in ("quickstart", "train", "evaluate", "list"))
+    code, out, _ = run(["--version"], capsys)
+    assert code == 0
+    assert re.fullmatch(r"withstand \d+\.\d+\.\d+\n", out)
+
+
+def test_no_command_and_an_unknown_one_end_with_2(capsys):
+    assert run([], capsys)[0] == 2
+    code, _, err = run(["trian"], capsys)
+    assert (code, err) == (2, "withstand: trian is not a command; did you mean train?\n")
+
+
+def test_training_and_evaluating_side_by_side(tmp_path, capsys):
+    code, out, _ = run(["train", *QUICK, "--output", tmp_path], capsys)
+    assert code == 0
+    assert re.search(r"clean +\d+\.\d", out)
+    noisy = ["--objective.perturbation=Mixture", "--name=noisy"]
+    assert run(["train", *QUICK, *noisy, "--output", tmp_path], capsys)[0] == 0
+    folders = sorted(tmp_path.iterdir())
+    assert [re.sub("-[0-9a-f]{8}$", "", each.name) for each in folders] == ["noisy", "run"]
+    assert {"config.yaml", "provenance.json", "model.safetensors", "history.json", "rows.jsonl"} <= set(
+        files(folders[0])
+    )
+
+    code, out, err = run(["evaluate", *folders, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
+    assert code == 0
+    rows = json.loads(out)["rows"]
+    assert {row["model"] for row in rows} == {each.name for each in folders}
+    assert {row["condition"] for row in rows} >= {"clean", "contrast/1", "contrast/5", "Gaussian std=0.25"}
+    assert {row["count"] for row in rows} == {359}
+    clean = {row["model"]: row["total"] for row in rows if (row["measure"], row["condition"]) == ("top1", "clean")}
+    for folder in folders:
+        trained = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
+        assert clean[folder.name] == next(row["total"] for row in trained if row["measure"] == "top1")
+
+    before = files(tmp_path)
+    code, again, err = run(["evaluate", *folders, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
+    assert (again, files(tmp_path)) == (out, before)
+    assert "measured already" in err
+
+
+def test_a_finished_run_is_not_done_again(tmp_path, capsys):
+    first = run(["train", *QUICK, "--output", tmp_path], capsys)
+    before = files(tmp_path)
+    code, out, err = run(["train", *QUICK[:-1], "--output", tmp_path], capsys)
+    assert (code, out) == (0, first[1])
+    assert "is finished already" in err
+    assert files(tmp_path) == before
+
+
+def test_results_go_to_stdout_and_everything_else_to_stderr(tmp_path, capsys):
+    code, out, err = run(["train", *QUICK[:-1], "--output", tmp_path, "--format=json"], capsys)
+    assert code == 0
+    assert json.loads(out)["rows"][0]["measure"] == "top1"
+    assert "epoch 1/1" in err
+
+
+def test_the_printed_configuration_reruns_the_same_run(tmp_path, capsys):
+    options = [*QUICK, "--objective.perturbation=Mixture", "--optimizer=SGD", "--lr=0.01", "--seed=3"]
+    code, out, _ = run(["train", *options, "--print-config"], capsys)
+    assert code == 0
+    (tmp_path / "it.yaml").write_text(out)
+    assert run(["train", "--config", tmp_path / "it.yaml", "--quiet", "--output", tmp_path / "runs"], capsys)[0] == 0
+    run(["train", *options, "--output", tmp_path / "runs"], capsys)
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_resume_goes_on_with_the_folder_and_refuses_another_configuration(tmp_path, capsys):
+    run(["train", *QUICK, "--output", tmp_path], capsys)
+    folder = next(tmp_path.iterdir())
+    (folder / "rows.jsonl").unlink()
+    code, _, _ = run(["train", "--resume", folder, "--quiet"], capsys)
+    assert code == 0
+    assert (folder / "rows.jsonl").is_file()
+    code, _, err = run(["train", "--resume", folder, *QUICK, "--seed=1"], capsys)
+    assert code == 2
+    assert "was made by another configuration" in err
+    code, _, err = run(["train", "--resume", tmp_path], capsys)
+    assert (code, err) == (2, f"withstand: resume: expected the folder of a run, found no config.yaml in {tmp_path}.\n")
+
+
+def test_a_model_by_name_with_a_file_of_weights(tmp_path, capsys):
+    run(["train", "--epochs=1", "--quiet", "--output", tmp_path], capsys)
+    folder = next(tmp_path.iterdir())
+    words = ["evaluate", "small-cnn", "--data=digits", "--output", tmp_path / "other", "--format=json"]
+    code, out, _ = run([*words, "--weights", folder / "model.safetensors"], capsys)
+    assert code == 0
+    _, own, _ = run(["evaluate", folder, "--format=json"], capsys)
+    values = [[row["total"] for row in json.loads(each)["rows"]] for each in (out, own)]
+    assert values[0] == values[1]
+    assert run(words, capsys)[0] == 2
+
+
+def images(root, *, broken=None):
+    """Write a tree of a few pictures of two classes."""
+    generator = np.random.default_rng(0)
+    for part, number in (("train", 8), ("val", 3)):
+        for name in ("cat", "dog"):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for each in range(number):
+                pixels = generator.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{each}.jpg")
+    if broken:
+        path = root / broken
+        path.write_bytes(path.read_bytes()[:300])
+
+
+def test_image_folders_train_and_a_truncated_file_is_named_or_skipped(tmp_path, capsys):
+    images(tmp_path / "tree", broken="val/dog/1.jpg")
+    options = [
+        *("--data=image-folder", "--root", tmp_path / "tree", "--data.pixels=32", "--data.resize=36"),
+        *("--epochs=1", "--batch-size=4", "--model.width=4", "--output", tmp_path / "runs"),
+    ]
+    code, _, err = run(["train", *options], capsys)
+    assert code == 2
+    assert "1.jpg" in err.splitlines()[-1]
+    code, out, err = run(["train", *options, "--data.on-bad-image=skip", "--format=json"], capsys)
+    assert code == 0
+    assert {row["count"] for row in json.loads(out)["rows"]} == {5}
+
+
+def table(path, **changes):
+    """Write a CSV file of two clearly different classes."""
+    lines = ["width,height,kind"]
+    for each in range(60):
+        kind = "ab"[each % 2]
+        lines.append(f"{(each % 2) * 3 + each / 100},{each % 7},{kind}")
+    for number, line in changes.items():
+        lines[int(number[1:]) - 1] = line
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_table_trains(tmp_path, capsys):
+    path = table(tmp_path / "t.csv")
+    options = ["--data=table", "--data.path", path, "--data.target=kind", "--model=mlp", "--epochs=20"]
+    code, out, _ = run(["train", *options, "--output", tmp_path / "runs", "--format=json", "--quiet"], capsys)
+    assert code == 0
+    assert json.loads(out)["rows"][0]["value"] > 0.9
+    folder = next((tmp_path / "runs").iterdir())
+    code, _, err = run(["evaluate", folder, "--on", "contrast"], capsys)
+    assert code == 2
+    assert "contrast needs images" in err
+
+
+BAD = {
+    "a missing folder": (["--data=mnist", "--root=nowhere"], r"Mnist: expected .* under nowhere, found none"),
+    "an unknown data set": (["--data=fashion"], r"fashion is not a known Dataset; did you mean fashion-mnist\?"),
+    "an unknown network": (["--model=resnet19"], r"did you mean resnet1"),
+    "an unknown perturbation": (["--objective.perturbation=Gausian"], r"Gausian is not a known .* Gaussian"),
+    "a negative deviation": (
+        ["--objective.perturbation=Gaussian", "--objective.perturbation.std=-1"],
+        r"Gaussian: std must be a number >= 0 .*, got -1",
+    ),
+    "a misspelt option": (["--batchsize=3"], r"option --batchsize is not known; did you mean --batch-size\?"),
+    "an abbreviated option": (["--epoch=3"], r"option --epoch is not known; did you mean --epochs\?"),
+    "text for a number": (["--epochs=many"], r"option --epochs: expected a whole number, got many"),
+    "no value": (["--epochs"], r"option --epochs: expected a value, got none"),
+    "a missing device": (["--device=cuda:99"], r"device: cuda:99 was asked for, but PyTorch sees"),
+    "an unknown device": (["--device=tpu"], r"device: expected auto, cpu, cuda, cuda:N or mps, got tpu"),
+    "a missing configuration": (["--config=nowhere.yaml"], r"config: expected a YAML file or a recipe"),
+    "missing weights": (["--weights=nowhere.pt"], r"weights: expected a file, found none at nowhere.pt"),
+    "a negative seed": (["--seed=-1"], r"seed must be at least 0, got -1"),
+    "images too small for the network": (
+        ["--model=inception_v3", "--data=digits"],
+        r"inception_v3: cannot take images of 32 x 32 pixels|torchvision is not installed",
+    ),
+    "a network for images on a table": (
+        ["--data=avila", "--model=small-cnn"],
+        r"SmallCNN: inputs must be images .* got shape \(8,\)|Avila: expected .* found none",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(case, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, sentence = BAD[case]
+    code, out, err = run(["train", *words, "--output=runs"], capsys)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert re.match("withstand: .*" + sentence, err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("x1,2,a", r"line 5\b.*width"),
+        ("nan,2,a", r"line 5\b.*width"),
+        (",2,a", r"line 5\b.*width"),
+        ("1,2", r"line 5\b"),
+    ],
+)
+def test_a_bad_cell_is_named_with_file_line_and_column(line, named, tmp_path, capsys):
+    path = table(tmp_path / "t.csv", l5=line)
+    words = ["--data=table", "--data.path", path, "--data.target=kind", "--model=mlp", "--output", tmp_path / "runs"]
+    code, _, err = run(["train", *words], capsys)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "t.csv" in err
+    assert re.search(named, err)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
+    code, _, err = run(["evaluate", tmp_path], capsys)
+    assert code == 2
+    assert "expected the folder of a run or the name of a model" in err
+    code, _, err = run(["evaluate", "resnet18"], capsys)
+    assert (code, err) == (2, "withstand: evaluate: a model given by name needs --data, got none for resnet18.\n")
+
+
+def test_list_names_everything_and_refuses_other_kinds(capsys):
+    code, out, _ = run(["list"], capsys)
+    assert code == 0
+    for word in (
+        "gaussian_noise",
+        "fashion-mnist",
+        "PerturbedRisk",
+        "Mixture",
+        "quickstart-plain",
+        "small-cnn",
+        "Accuracy",
+    ):
+        assert word in out
+    assert max(map(len, out.splitlines())) <= 132
+    code, out, _ = run(["list", "recipes", "--format=json"], capsys)
+    assert set(json.loads(out)["recipes"]) == {"quickstart-gaussian", "quickstart-plain"}
+    assert run(["list", "corruption"], capsys)[0] == 2
+
+
+def test_a_read_only_output_folder_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    code, _, err = run(["train", *QUICK, "--output", tmp_path / "taken"], capsys)
+    assert code == 1
+    assert "cannot read or write" in err
+    assert (tmp_path / "taken").read_text() == "a file where a folder should be"
+
+
+def interrupted(tmp_path, number):
+    process = start(["train", "--epochs=200", "--model.width=4", "--output", tmp_path])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/provenance.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_says_how_to_go_on(tmp_path, number, code):
+    found, err = interrupted(tmp_path, number)
+    assert found == code
+    assert "the same command goes on" in err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(tmp_path):
+    words = ["train", "--epochs=6", "--model.width=8", "--objective.perturbation=Mixture", "--checkpoint-seconds=0.2"]
+    alone = start([*words, "--output", tmp_path / "alone"])
+    alone.communicate()
+    assert alone.returncode == 0
+    generator, kills = np.random.default_rng(0), 0
+    for _ in range(10):
+        process = start([*words, "--output", tmp_path / "killed"])
+        time.sleep(3 + generator.uniform(0, 3))
+        kills += process.poll() is None
+        process.kill()
+        process.communicate()
+    last = start([*words, "--output", tmp_path / "killed"])
+    last.communicate()
+    assert last.returncode == 0
+    assert kills > 0
+    ours, theirs = (load_file(next((tmp_path / each).glob("*/model.safetensors"))) for each in ("alone", "killed"))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    rows = [next((tmp_path / each).glob("*/rows.jsonl")).read_text() for each in ("alone", "killed")]
+    assert rows[0] == rows[1]
+    assert not list(Path(tmp_path).rglob("*.tmp"))
