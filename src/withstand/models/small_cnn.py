@@ -15,9 +15,9 @@ class SmallCNN(Model):
 
     Attributes:
         width: Channels of the first convolution; the others have twice as many.
-        batch_norm: Whether batch normalisation follows each convolution. It learns faster, and its fixed statistics make
-            a plainly trained network fragile, as they do in the large networks of the field. Without it a sample's output
-            does not depend on its neighbours, and training on several processes equals training on one.
+        batch_norm: Whether batch normalisation follows each convolution. It learns faster, and its fixed statistics
+            make a plainly trained network fragile, as they do in the large networks of the field. Without it a sample's
+            output does not depend on its neighbours, and training on several processes equals training on one.
     """
 
     width: int = 32

@@ -58,9 +58,11 @@ def accuracy_table(
         for name in [each for each in graded if each.rsplit("/", 1)[0] == kind]:
             cells = (_percent(values[model].get(name)) for model in results)
             lines.append((kind, name.rsplit("/", 1)[1], *cells))
-    if graded:
-        means = (_mean([values[model].get(name) for name in graded]) for model in results)
-        lines += [None, ("mean of corruptions", "", *means)]
+    lines += [None] if graded else []
+    for name, members in _means(kinds):
+        cells = [each for each in graded if each.rsplit("/", 1)[0] in members]
+        means = (_mean([values[model].get(each) for each in cells]) for model in results)
+        lines.append((name, "", *means))
     columns, num_labels = ("condition", "severity", *results), 2
     if not graded:
         columns, num_labels = ("condition", *results), 1
@@ -77,11 +79,21 @@ def _one_model(
     for kind in kinds:
         own = [rows.get(f"{kind}/{each}") for each in severities]
         lines.append((kind, *(_percent(row) for row in own), _mean(own)))
-    means = [_mean([rows.get(f"{kind}/{each}") for kind in kinds]) for each in severities]
-    every = _mean([rows.get(f"{kind}/{each}") for kind in kinds for each in severities])
-    lines += [None, ("mean of corruptions", *means, every)]
+    lines.append(None)
+    for name, members in _means(kinds):
+        means = [_mean([rows.get(f"{kind}/{each}") for kind in members]) for each in severities]
+        every = _mean([rows.get(f"{kind}/{each}") for kind in members for each in severities])
+        lines.append((name, *means, every))
     columns = (model, *(f"s{each}" for each in severities), "mean")
     return Table(title=title, columns=columns, lines=tuple(lines), notes=notes)
+
+
+def _means(kinds: list[str]) -> list[tuple[str, list[str]]]:
+    """Return the means worth a line: of all corruptions, and, where there are both kinds, with and without noise."""
+    noise = [kind for kind in kinds if kind.endswith("_noise")]
+    rest = [kind for kind in kinds if kind not in noise]
+    parts = [("mean of noise", noise), ("mean without noise", rest)] if noise and rest else []
+    return [*parts, ("mean of corruptions", kinds)] if kinds else []
 
 
 def _severity(condition: str) -> str:
