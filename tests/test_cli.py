@@ -328,3 +328,14 @@ def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(tmp_
     rows = [next((tmp_path / each).glob("*/rows.jsonl")).read_text() for each in ("alone", "killed")]
     assert rows[0] == rows[1]
     assert not list(Path(tmp_path).rglob("*.tmp"))
+
+
+def test_curves_for_tensorboard(tmp_path, capsys):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    assert run(["train", *QUICK, "--epochs=3", "--track", "--output", tmp_path], capsys)[0] == 0
+    folder = next(tmp_path.iterdir())
+    events = accumulator.EventAccumulator(str(folder / "tensorboard")).Reload()
+    history = json.loads((folder / "history.json").read_text())
+    assert set(events.Tags()["scalars"]) == {"loss", "lr", "validation"}
+    written = [(each.step, each.value) for each in events.Scalars("loss")]
+    assert written == [(each["epoch"], pytest.approx(each["loss"], rel=1e-6)) for each in history]

@@ -7,6 +7,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.commands.track import Curves
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
@@ -48,6 +49,7 @@ def main(words: list[str]) -> None:
     parser.add_argument(
         "--checkpoint_seconds", type=float, default=10.0, help="least time between two checkpoints; decides no number"
     )
+    parser.add_argument("--track", action="store_true", help="write curves for TensorBoard into the run's folder")
     add_options(parser)
     words = _with_config_of_resumed(words)
     found = parse(parser, words, training=True)
@@ -65,6 +67,8 @@ def main(words: list[str]) -> None:
                 f"{experiment.folder(root).name}."
             )
     with console.progress(experiment.training.epochs) as watch:
+        if found.track and engine.is_first:
+            watch = Curves(experiment.folder(root) / "tensorboard", watch)
         folder = run(experiment, root, engine=engine, watch=watch, say=console.say)
     if not engine.is_first:
         return

@@ -1,0 +1,45 @@
+"""Curves for TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+from withstand.errors import InputError
+from withstand.training.watch import Watch
+
+
+class Curves:
+    """Tells another watch, and writes every epoch's loss, learning rate and validation accuracy for TensorBoard."""
+
+    def __init__(self, folder: Path, other: Watch) -> None:
+        """Open the event file when the first epoch is done.
+
+        Args:
+            folder: Of the event files.
+            other: Is told first.
+
+        Raises:
+            InputError: If TensorBoard is not installed.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as problem:
+            raise InputError(
+                "track: tensorboard is not installed; `pip install 'withstand[track]'` brings it."
+            ) from problem
+        self.open, self.folder, self.other = SummaryWriter, folder, other
+        self.writer: Any = None
+
+    def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
+        """Tell the other watch; a step writes nothing."""
+        self.other.on_step(epoch, step, steps_per_epoch, loss, rows)
+
+    def on_epoch(self, entry: dict[str, float]) -> None:
+        """Write the epoch."""
+        self.other.on_epoch(entry)
+        if self.writer is None:
+            # Epochs that a killed process wrote and this one does again replace the old ones.
+            self.writer = self.open(self.folder, purge_step=int(entry["epoch"]))
+        for name, value in entry.items():
+            if name != "epoch":
+                self.writer.add_scalar(name, value, int(entry["epoch"]))
+        self.writer.flush()
