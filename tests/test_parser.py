@@ -135,7 +135,7 @@ def test_a_recipe_is_read_by_name_and_changed_by_options():
     changed = read("--epochs 2 --config quickstart-gaussian --model.width 8")
     assert changed.training.epochs == 2
     assert changed.training.optimizer == recipe.training.optimizer
-    assert changed.model == SmallCNN(width=8)
+    assert changed.model == SmallCNN(width=8, batch_norm=True)
 
 
 def test_every_recipe_is_a_valid_experiment():

@@ -71,7 +71,10 @@ def fit(
         engine=engine,
         validate=validate if held_out is not None and len(held_out) else None,
     )
-    return trainer.fit()
+    result = trainer.fit()
+    if result is not model:
+        model.load_state_dict(result.state_dict())
+    return model.eval()
 
 
 def evaluate(

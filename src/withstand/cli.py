@@ -12,6 +12,8 @@ COMMANDS = {
     "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
 }
 
+GO_ON = "what the last checkpoint holds is kept, and the same command goes on from there."
+
 
 class Terminated(BaseException):
     """SIGTERM has come."""
@@ -63,9 +65,9 @@ def _run(command: str, words: list[str]) -> int:
         where = f" ({problem.filename})" if problem.filename else ""
         return _fail(f"cannot read or write: {problem.strerror}{where}; nothing finished is lost.", 1)
     except KeyboardInterrupt:
-        return _fail("stopped; the last checkpoint is kept, and the same command goes on from it.", 130)
+        return _fail(f"stopped; {GO_ON}", 130)
     except Terminated:
-        return _fail("terminated; the last checkpoint is kept, and the same command goes on from it.", 143)
+        return _fail(f"terminated; {GO_ON}", 143)
     finally:
         signal.signal(signal.SIGTERM, before)
 

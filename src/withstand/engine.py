@@ -90,6 +90,12 @@ class Engine:
             dist.all_reduce(tensor)
         return tensor
 
+    def seed_global_generators(self, seed: int) -> None:
+        """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
         """Overwrite tensors by those of the first process."""
         if self.world_size > 1:

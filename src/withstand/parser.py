@@ -138,7 +138,7 @@ def _option(name: str, own: set[str], *, training: bool) -> str:
 
 
 def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
-    key = name.rsplit(".", 1)[-1].removeprefix("--")
+    key = name.removesuffix(".help").rsplit(".", 1)[-1].removeprefix("--")
     if name == "--config" and values and not Path(values[0]).exists():
         recipes = files("withstand") / "recipes"
         recipe = recipes / f"{values[0]}.yaml"
@@ -185,7 +185,7 @@ def _is_value(token: str) -> bool:
 
 
 def _sentence(message: str, parser: ArgumentParser) -> str:
-    return _explain(message, parser).replace("?.", "?").replace("..", ".")
+    return re.sub(r"(?<!\.)\.\.(?!\.)", ".", _explain(message, parser).replace("?.", "?"))
 
 
 def _explain(message: str, parser: ArgumentParser) -> str:
@@ -237,7 +237,9 @@ def friendly(option: str) -> str:
 
 
 def _top(parser: ArgumentParser) -> list[str]:
-    return sorted({action.dest.split(".")[0] for action in parser._actions if action.dest != "help"})
+    hidden = ("help", "config", "print_")
+    names = {action.dest.split(".")[0] for action in parser._actions}
+    return sorted(name for name in names if not name.startswith(hidden))
 
 
 def _readable(kind: str) -> str:

@@ -98,9 +98,9 @@ def test_the_identity_returns_the_input_as_often_as_asked():
     assert all(torch.equal(each, x) for each in drawn)
 
 
-def test_conditions_name_what_differs_from_the_default():
+def test_conditions_name_every_field_but_the_box():
     assert Identity().condition == "clean"
-    assert Gaussian().condition == "Gaussian"
+    assert Gaussian().condition == "Gaussian std=0.5"
     assert Gaussian(std=0.25).condition == "Gaussian std=0.25"
     assert Gaussian(std=(0.1, 0.2), box=(0.0, 1.0)).condition == "Gaussian std=[0.1, 0.2]"
     assert Uniform(ball=Ball("l2", 0.5)).condition == "Uniform ball=Ball norm=l2 radius=0.5"

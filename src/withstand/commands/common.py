@@ -15,6 +15,10 @@ from jsonargparse import ArgumentParser
 from withstand.engine import Engine
 from withstand.parser import friendly
 
+CHOICE = re.compile(
+    r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:(.*?)known\s+subclasses:([^)]*)\)", re.DOTALL
+)
+
 
 class Parser(ArgumentParser):
     """jsonargparse's parser, whose help spells options as people type them."""
@@ -23,9 +27,7 @@ class Parser(ArgumentParser):
         """Write dashes, leave `training` out, and name classes shortly."""
         text = super().format_help(*arguments, **options)
         text = re.sub(r"(?m)^  --training CONFIG.*\n", "", text)
-        text = re.sub(
-            r"(?s)\(type:\s+<class\s+'\w+'>(?: \| null)?,\s+default:(.*?)known\s+subclasses:([^)]*)\)", _shorten, text
-        )
+        text = re.sub(CHOICE, _shorten, text)
         return re.sub(r"--[\w.]+", lambda found: "--" + friendly(found.group()[2:]), text)
 
 

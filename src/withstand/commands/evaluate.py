@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ class Measurement:
     Attributes:
         experiment: The run, or a model by name (then nothing was trained).
         weights_sha256: Hash of the file of weights; empty where there is none.
+        version: Of the package.
         data: Whose test part is measured.
         accuracy: The conditions.
         seed: Decides every draw.
@@ -43,6 +45,7 @@ class Measurement:
 
     experiment: Experiment
     weights_sha256: str
+    version: str
     data: Dataset
     accuracy: Accuracy
     seed: int
@@ -130,12 +133,14 @@ def evaluate(
         split = splits[key]
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
-        perturbations, notes = conditions(on, split.shape, pixels=pixels)
+        perturbations, own_notes = conditions(on, split.shape, pixels=pixels)
+        notes += tuple(note for note in own_notes if note not in notes)
         file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
         digest = sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
         own = Measurement(
             experiment=replace(experiment, weights=None, name="run"),
             weights_sha256=digest,
+            version=version("withstand"),
             data=experiment.data,
             accuracy=Accuracy(perturbations=perturbations),
             seed=seed,
@@ -144,7 +149,8 @@ def evaluate(
         if (folder / ROWS).is_file():
             console.say(f"{name}: measured already ({folder}).")
         else:
-            console.say(f"{name}: {len(perturbations)} conditions, {len(split)} samples, {engine.device}.")
+            plural = "s" if len(perturbations) > 1 else ""
+            console.say(f"{name}: {len(perturbations)} condition{plural}, {len(split):,} samples, {engine.device}.")
             model = _load(given, experiment, split, engine)
             rows = measure(model, split, (own.accuracy,), seed=seed, engine=engine)
             if engine.is_first:

@@ -11,6 +11,8 @@ from withstand.commands.track import Curves
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.models.small_cnn import SmallCNN
+from withstand.models.vision import Vision
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.row import read_rows
@@ -78,7 +80,8 @@ def main(words: list[str]) -> None:
         console.print_json({"run": str(folder), "rows": values})
     else:
         console.print(render(accuracy_table({folder.name: rows})))
-        console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on corruptions")
+        on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision) else "noise"
+        console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:

@@ -240,10 +240,7 @@ def _describe(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_describe(each) for each in value) + "]"
     if not is_dataclass(value) or isinstance(value, type):
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    shown = [
-        f"{each.name}={_describe(getattr(value, each.name))}"
-        for each in fields(value)
-        if each.name != "box" and _describe(getattr(value, each.name)) != _describe(each.default)
-    ]
+        return f"{value:.9g}" if isinstance(value, float) else str(value)
+    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "box"}
+    shown = [f"{name}={_describe(each)}" for name, each in named.items() if each is not None]
     return " ".join([type(value).__name__, *shown])

@@ -24,8 +24,7 @@ def render(table: Table, *, width: int = 100) -> str:
          clean       97.0
         <BLANKLINE>
     """
-    shown = RichTable(title=table.title, title_justify="left", box=box.ASCII2, show_edge=False, pad_edge=True)
-    shown.title_style = ""
+    shown = RichTable(box=box.ASCII2, show_edge=False, pad_edge=True)
     shown.box = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii=True)
     for place, head in enumerate(table.columns):
         left = place < table.num_labels
@@ -36,6 +35,7 @@ def render(table: Table, *, width: int = 100) -> str:
             shown.add_row(*line, end_section=rule)
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, highlight=False, markup=False, emoji=False)
+    console.print(table.title)
     console.print(shown)
     for note in table.notes:
         console.print(note)

@@ -59,7 +59,6 @@ class Trainer:
         self.update = Update(model, training=training, engine=engine, steps_per_epoch=self.steps_per_epoch)
         like = torch.zeros(1, *split.shape, device=engine.device)
         self.state = objective.init(like, rng=stream(seed, "objective/init"))
-        self.drops_at_random = any("drop" in type(each).__name__.lower() for each in model.modules())
         self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "loss_sum": 0.0, "history": []}
         self.best: dict[str, Any] = {"value": -math.inf, "epoch": -1, "model": None}
 
@@ -95,8 +94,9 @@ class Trainer:
         content = keeper.load()
         if content is not None:
             self.load_state_dict(content)
+        # Layers that draw for themselves (dropout, say) use the global generators, which are put back afterwards.
         devices = [self.engine.device] if self.engine.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices, enabled=self.drops_at_random):
+        with torch.random.fork_rng(devices=devices):
             while not self.is_finished:
                 for loss, rows in self.steps():
                     if watch:
@@ -133,8 +133,7 @@ class Trainer:
     def do_step(self, x: Tensor, y: Tensor, *, share: tuple[int, int, float], total: int) -> float:
         """Follow the gradient of one batch and return its loss, over all processes."""
         epoch, step, (start, stop, weight) = self.progress["epoch"], self.progress["step"], share
-        if self.drops_at_random:
-            torch.manual_seed(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
+        self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
         if len(x) != stop - start:
             start, stop, total = 0, len(x), len(x)
         make = partial(stream, self.seed, "train", epoch, step, device=self.engine.device)
