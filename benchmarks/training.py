@@ -38,7 +38,6 @@ from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
 SEED, LR, MOMENTUM = 0, 0.05, 0.9
-EVALUATION_BATCH = 256
 OURS, BARE, READING, LOADER = "withstand", "bare", "bare, reads the loss", "bare, DataLoader"
 
 Work = Callable[[], Tensor]
@@ -226,17 +225,18 @@ def evaluation_variants(task: Task) -> dict[str, Callable[[], Work]]:
     """Return, for each variant, what prepares a run; the run returns the number of correct answers."""
     model = deepcopy(task.model).eval()
     x, y = task.test.x, task.test.y
+    size = Engine().samples_per_batch(task.test.shape)
     evaluation = Accuracy(perturbations=(Identity(),))
 
     def ours() -> Tensor:
-        rows = list(evaluation.measure(model, task.test, seed=SEED, engine=Engine(batch_size=EVALUATION_BATCH)))
+        rows = list(evaluation.measure(model, task.test, seed=SEED, engine=Engine()))
         return torch.tensor(rows[0].total)
 
     def bare() -> Tensor:
         correct = 0
         with torch.no_grad():
-            for first in range(0, len(x), EVALUATION_BATCH):
-                chosen = slice(first, first + EVALUATION_BATCH)
+            for first in range(0, len(x), size):
+                chosen = slice(first, first + size)
                 correct += (model(to_float(x[chosen])).argmax(1) == y[chosen]).sum().item()
         return torch.tensor(float(correct))
 
@@ -344,7 +344,7 @@ def provenance() -> dict[str, object]:
             "torch": torch.__version__,
             "numpy": version("numpy"),
         },
-        "settings": {"lr": LR, "momentum": MOMENTUM, "evaluation_batch": EVALUATION_BATCH},
+        "settings": {"lr": LR, "momentum": MOMENTUM},
     }
 
 

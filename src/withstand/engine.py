@@ -79,9 +79,10 @@ class Engine:
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
         """Return how many samples an evaluation batch has: as given, else what the device is fast with.
 
-        At most 32 MB of inputs and 1024 samples; on a CPU 128 images, whose activations then fit its caches.
+        At most 32 MB of inputs and 4096 rows of a table, or 1024 images; on a CPU 128 images, whose activations then
+        fit its caches.
         """
-        most = 128 if self.device.type == "cpu" and len(shape) == 3 else 1024
+        most = 4096 if len(shape) < 3 else 128 if self.device.type == "cpu" else 1024
         return self.batch_size or max(1, min(most, 2**23 // math.prod(shape)))
 
     def add_up(self, tensor: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class Results:
 
     def to_pandas(self) -> Any:
         """Return a pandas frame; pandas must be installed."""
-        import pandas
+        import pandas  # pyright: ignore[reportMissingImports]
 
         return pandas.DataFrame(self.records())
 
