@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from withstand.data.base import Dataset, Part, Split
 from withstand.data.wrapped import WrappedSplit
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.accuracy import Accuracy, evaluating
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import conditions
 from withstand.experiment import measure
@@ -55,15 +56,17 @@ def fit(
         ['top1', 'top5']
     """
     engine = Engine.start(device=device, num_workers=workers)
-    split = as_split(data, "train")
+    split, model = as_split(data, "train"), model.to(engine.device)
     held_out = None if validation is None else as_split(validation, "validation")
+
+    check_outputs(model, split, engine)
 
     def validate(current: nn.Module) -> float:
         assert held_out is not None
         return next(iter(Accuracy(top=(1,)).measure(current, held_out, seed=seed, engine=engine))).value
 
     trainer = Trainer(
-        model.to(engine.device),
+        model,
         split,
         objective=within(objective or PerturbedRisk(), split.box),
         training=Training(**training),
@@ -100,12 +103,36 @@ def evaluate(
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     split = as_split(data, "test")
+    model = model.to(engine.device)
+    check_outputs(model, split, engine)
     named, notes = conditions([each for each in on if isinstance(each, str)], split.shape)
     given = tuple(each for each in on if isinstance(each, Perturbation))
     evaluations: list[Evaluation] = [Accuracy(perturbations=(*named, *given))] if named or given else []
     evaluations += [each for each in on if isinstance(each, Evaluation)]
-    rows = measure(model.to(engine.device), split, tuple(evaluations), seed=seed, engine=engine)
+    rows = measure(model, split, tuple(evaluations), seed=seed, engine=engine)
     return Results({"model": rows}, notes=notes)
+
+
+def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
+    """Refuse a model that does not map the split's inputs to one logit per class.
+
+    Raises:
+        InputError: If it does not; the message says what came.
+    """
+    x = torch.zeros(2, *split.shape, device=engine.device)
+    with torch.no_grad(), evaluating(model):
+        try:
+            logits = model(x)
+        except RuntimeError as problem:
+            raise InputError(
+                f"model: cannot take inputs of shape {split.shape} ({str(problem).splitlines()[0]})."
+            ) from problem
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if shape != (2, len(split.classes)):
+        raise InputError(
+            f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
+            f"got {shape}."
+        )
 
 
 def as_split(data: Any, part: Part) -> Split:

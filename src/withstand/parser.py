@@ -42,6 +42,7 @@ SHORT = {
     "--optimizer": "--training.optimizer",
     "--schedule": "--training.schedule",
     "--root": "--data.root",
+    "--on_bad_image": "--data.on_bad_image",
     "--pretrained": "--model.pretrained",
 }
 
@@ -126,15 +127,13 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
 
 
 def _option(name: str, own: set[str], *, training: bool) -> str:
+    if name.startswith("--"):
+        name = "--" + name[2:].replace("-", "_")
     if name in SHORT and (training or not SHORT[name].startswith(("--training", "--model"))):
         return SHORT[name]
     if name in ("-b", "-j"):
         return {"-b": "--batch_size", "-j": "--workers"}[name]
-    if not name.startswith("--"):
-        return name
-    name = name.replace("-", "_").replace("__", "--", 1)
-    head = name[2:].split(".")[0]
-    return f"--training.{name[2:]}" if head in own else name
+    return f"--training.{name[2:]}" if name[2:].split(".")[0] in own else name
 
 
 def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:

@@ -26,7 +26,10 @@ class WrappedSplit(Split):
         """
         if not len(pairs):
             raise InputError("data: the data set has no samples.")
-        first, _ = pairs[0]
+        pair = pairs[0]
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InputError(f"data: the data set must give (input, label) pairs, got {type(pair).__name__}.")
+        first = pair[0]
         if not isinstance(first, Tensor):
             raise InputError(
                 f"data: inputs must be tensors, got {type(first).__name__}; images need a transform such as ToTensor."

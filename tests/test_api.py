@@ -1,0 +1,73 @@
+"""The two functions for Python users, with their own modules and data sets."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import withstand as ws
+
+
+def pairs(num_samples=60, low=0.0, high=1.0):
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(num_samples) % 3
+    x = torch.rand(num_samples, 1, 8, 8, generator=generator) * 0.3 + y[:, None, None, None] * 0.3
+    return TensorDataset(low + x * (high - low), y)
+
+
+def own_model(num_outputs=3):
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, num_outputs))
+
+
+def test_an_own_module_and_an_own_data_set_train_and_are_measured():
+    model = own_model()
+    assert ws.fit(model, pairs(), epochs=30, batch_size=16, optimizer=ws.Adam(lr=0.03), device="cpu") is model
+    results = ws.evaluate(model, pairs(), on=["clean", "gaussian_noise/1", ws.Gaussian(std=0.1)], device="cpu")
+    values = {row["condition"]: row["value"] for row in results.records() if row["measure"] == "top1"}
+    assert list(values) == ["clean", "gaussian_noise/1", "Gaussian std=0.1"]
+    assert values["clean"] > 0.9
+    assert "parameters for 32 pixels (the images have 8 x 8)" in results.notes[0]
+
+
+def test_a_running_mean_of_the_weights_ends_in_the_model_itself():
+    raw, mean = own_model(), own_model()
+    ws.fit(raw, pairs(), epochs=2, device="cpu")
+    assert ws.fit(mean, pairs(), epochs=2, ema_decay=0.9, device="cpu") is mean
+    assert not torch.equal(raw[1].weight, mean[1].weight)
+    assert not mean.training
+
+
+def test_results_come_in_the_forms_people_want(tmp_path):
+    results = ws.evaluate(own_model(), pairs(), on=["clean"], device="cpu")
+    assert results.to_polars().columns == ["model", "measure", "condition", "total", "count", "value"]
+    results.to_csv(tmp_path / "rows.csv")
+    assert (
+        (tmp_path / "rows.csv").read_text().startswith("model,measure,condition,total,count,value\nmodel,top1,clean,")
+    )
+    assert "| clean | " in results.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "sentence"),
+    [
+        (own_model(), pairs(high=255.0), r"images must lie in \[0, 1\], got values from .* normalisation belongs"),
+        (own_model(2), pairs(), r"for 3 classes two inputs must give logits of shape \(2, 3\), got \(2, 2\)"),
+        (nn.Linear(5, 3), pairs(), r"cannot take inputs of shape \(1, 8, 8\)"),
+        (own_model(), [1, 2], r"data: the data set must give \(input, label\) pairs, got int"),
+        (own_model(), 7, r"expected a data set of withstand or a PyTorch data set of \(input, label\) pairs, got int"),
+        (own_model(), [], r"the data set has no samples"),
+        (own_model(), [("text", 0)], r"inputs must be tensors, got str"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(model, data, sentence):
+    with pytest.raises(ws.InputError, match=sentence):
+        ws.fit(model, data, epochs=1, device="cpu")
+
+
+def test_every_public_name_is_there_and_an_unknown_one_is_not():
+    for name in ws.__all__:
+        assert getattr(ws, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        ws.nothing  # noqa: B018
