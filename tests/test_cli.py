@@ -192,6 +192,64 @@ def test_a_table_trains(tmp_path, capsys):
     assert "contrast needs images" in err
 
 
+def test_a_new_table_is_scaled_and_labelled_as_the_old_one(tmp_path, capsys):
+    old = table(tmp_path / "old.csv")
+    lines = old.read_text().splitlines()
+    new = tmp_path / "new.csv"
+    cells = [line.split(",") for line in lines[1:]]
+    new.write_text("\n".join([lines[0], *(f"{float(w) + 100},{h},{k}" for w, h, k in cells)]) + "\n")
+    options = ["--data=table", "--data.target=kind", "--output", tmp_path / "runs", "--quiet"]
+    words = ["train", *options, "--data.path", old, "--model=mlp", "--epochs=20"]
+    assert run(words, capsys)[0] == 0
+    folder = next((tmp_path / "runs").iterdir())
+    words = ["evaluate", folder, "--data=table", "--data.target=kind", "--data.path", new, "--format=json"]
+    code, out, _ = run(words, capsys)
+    row = json.loads(out)["rows"][0]
+    # A shift of 100 puts every row on one side; a table scaled by itself would hide the shift.
+    assert (code, row["count"], row["value"]) == (0, 60, 0.5)
+
+
+def test_other_classes_than_those_of_training_are_refused_or_said(tmp_path, capsys):
+    run(["train", *QUICK, "--output", tmp_path], capsys)
+    folder = next(tmp_path.iterdir())
+    images(tmp_path / "tree")
+    words = [
+        "evaluate",
+        folder,
+        "--data=image-folder",
+        "--root",
+        tmp_path / "tree",
+        "--data.pixels=32",
+        "--data.resize=32",
+    ]
+    code, _, err = run(words, capsys)
+    assert code == 2
+    assert "was trained on 10 classes, the data has 2" in err
+
+
+def test_a_run_is_worked_on_by_one_process_at_a_time(tmp_path, capsys):
+    process = start(["train", "--epochs=200", "--model.width=4", "--output", tmp_path])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("*/provenance.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    code, _, err = run(["train", "--epochs=200", "--model.width=4", "--output", tmp_path], capsys)
+    process.kill()
+    process.communicate()
+    assert code == 2
+    assert err.splitlines()[-1].endswith("is being worked on by another process.")
+
+
+def test_what_does_not_fit_is_found_before_anything_is_written(tmp_path, capsys):
+    words = ["train", "--data=digits", "--objective.perturbation=contrast", "--objective.perturbation.pixels=224"]
+    assert run([*words, *QUICK, "--output", tmp_path / "fits"], capsys)[0] == 0
+    path = table(tmp_path / "t.csv")
+    words = ["train", "--data=table", "--data.path", path, "--data.target=kind", "--model=mlp"]
+    code, _, err = run([*words, "--objective.perturbation=contrast", "--output", tmp_path / "runs"], capsys)
+    assert code == 2
+    assert "Contrast: inputs must be images" in err
+    assert not (tmp_path / "runs").exists()
+
+
 BAD = {
     "a missing folder": (["--data=mnist", "--root=nowhere"], r"Mnist: expected .* under nowhere, found none"),
     "an unknown data set": (["--data=fashion"], r"fashion is not a known Dataset; did you mean fashion-mnist\?"),
@@ -279,11 +337,11 @@ def test_list_names_everything_and_refuses_other_kinds(capsys):
     assert run(["list", "corruption"], capsys)[0] == 2
 
 
-def test_a_read_only_output_folder_is_one_sentence(tmp_path, capsys):
+def test_a_file_in_place_of_the_output_folder_is_one_sentence(tmp_path, capsys):
     (tmp_path / "taken").write_text("a file where a folder should be")
     code, _, err = run(["train", *QUICK, "--output", tmp_path / "taken"], capsys)
-    assert code == 1
-    assert "cannot read or write" in err
+    assert code == 2
+    assert "expected a folder, found a file" in err
     assert (tmp_path / "taken").read_text() == "a file where a folder should be"
 
 
@@ -339,3 +397,27 @@ def test_curves_for_tensorboard(tmp_path, capsys):
     assert set(events.Tags()["scalars"]) == {"loss", "lr", "validation"}
     written = [(each.step, each.value) for each in events.Scalars("loss")]
     assert written == [(each["epoch"], pytest.approx(each["loss"], rel=1e-6)) for each in history]
+
+
+def test_two_processes_equal_one_noise_included(tmp_path):
+    # 1,259 training samples in batches of 100: uneven shares of the last one, which has 59.
+    options = ["--epochs=1", "--batch-size=100", "--model.width=4", "--objective.perturbation=Mixture", "--device=cpu"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "withstand"]
+    results = []
+    for launcher in ([sys.executable, "-m", "withstand"], two):
+        root = tmp_path / str(len(results))
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        train = [*launcher, "train", *options, "--output", str(root)]
+        subprocess.run(train, check=True, capture_output=True, timeout=240, env=environment)
+        folder = next(root.iterdir())
+        words = [*launcher, "evaluate", str(folder), "--on", "clean", "noise", "--device=cpu", "--format=json"]
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=240, env=environment)
+        rows = json.loads(done.stdout)["rows"]
+        loss = json.loads((folder / "history.json").read_text())[0]["loss"]
+        results.append((load_file(folder / "model.safetensors"), rows, loss))
+    (one, rows, loss), (other, other_rows, other_loss) = results
+    assert other_loss == pytest.approx(loss, rel=1e-5)
+    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in one)
+    assert {row["count"] for row in other_rows} == {359}
+    # The weights differ by rounding, so a sample on the border may fall to the other side.
+    assert [row["total"] for row in other_rows] == pytest.approx([row["total"] for row in rows], abs=1)

@@ -183,10 +183,10 @@ def test_a_misspelt_name_is_refused_with_the_nearest_known_one(typed, named):
 WRONG = [
     ("--epochs x", ["epochs", "a whole number", "got x"]),
     ("--epochs 1.5", ["epochs", "a whole number", "got 1.5"]),
-    ("--epochs -1", ["epochs must be at least 0", "got -1"]),
+    ("--epochs -1", ["epochs must be a whole number of at least 0", "got -1"]),
     ("--epochs", ["epochs"]),
-    ("--batch-size 0", ["batch_size must be at least 1", "got 0"]),
-    ("--patience 0", ["patience must be at least 1", "got 0"]),
+    ("--batch-size 0", ["batch_size must be a whole number of at least 1", "got 0"]),
+    ("--patience 0", ["patience must be a whole number of at least 1", "got 0"]),
     ("--lr abc", ["lr", "a number", "got abc"]),
     ("--lr 0", ["Adam", "lr must be a number above 0", "got 0.0"]),
     ("--lr nan", ["lr", "a number", "nan"]),

@@ -1,6 +1,7 @@
 """Two functions for Python users: `fit` and `evaluate`, for any module and any data."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from withstand.data.base import Dataset, Part, Split
 from withstand.data.wrapped import WrappedSplit
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy, evaluating
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import conditions
@@ -55,8 +56,17 @@ def fit(
         >>> sorted({row.measure for row in ws.evaluate(model, ws.Digits(), device="cpu").rows["model"]})
         ['top1', 'top5']
     """
+    unknown = [name for name in training if name not in _names()]
+    if unknown:
+        raise InputError(f"fit: {unknown[0]} is not a field of Training; {nearest(unknown[0], _names())}")
+    if objective is not None and not isinstance(objective, Objective):
+        raise InputError(f"fit: objective must be an Objective, got {type(objective).__name__}.")
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"fit: model must be a torch.nn.Module, got {type(model).__name__}; configurations are built first."
+        )
     engine = Engine.start(device=device, num_workers=workers)
-    split, model = as_split(data, "train"), model.to(engine.device)
+    split, model = as_split(data, "train"), engine.place(model)
     held_out = None if validation is None else as_split(validation, "validation")
 
     check_outputs(model, split, engine)
@@ -84,7 +94,7 @@ def evaluate(
     model: nn.Module,
     data: Any,
     *,
-    on: Sequence[str | Perturbation | Evaluation] = ("clean",),
+    on: str | Perturbation | Evaluation | Sequence[str | Perturbation | Evaluation] = "clean",
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
@@ -103,14 +113,22 @@ def evaluate(
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     split = as_split(data, "test")
-    model = model.to(engine.device)
+    model = engine.place(model)
     check_outputs(model, split, engine)
+    on = [on] if isinstance(on, str | Perturbation | Evaluation) else list(on)
+    for each in on:
+        if not isinstance(each, str | Perturbation | Evaluation):
+            raise InputError(f"on: expected names, perturbations or evaluations, got {each!r}.")
     named, notes = conditions([each for each in on if isinstance(each, str)], split.shape)
     given = tuple(each for each in on if isinstance(each, Perturbation))
     evaluations: list[Evaluation] = [Accuracy(perturbations=(*named, *given))] if named or given else []
     evaluations += [each for each in on if isinstance(each, Evaluation)]
     rows = measure(model, split, tuple(evaluations), seed=seed, engine=engine)
     return Results({"model": rows}, notes=notes)
+
+
+def _names() -> list[str]:
+    return [each.name for each in fields(Training)]
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:

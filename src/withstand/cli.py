@@ -1,6 +1,7 @@
 """The command line's entry: help and version at once, everything else from `commands`, errors as sentences."""
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -42,7 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
 
         _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
-    return _run(words[0], words[1:])
+    code = _run(words[0], words[1:])
+    if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Threads that communicate with other processes sometimes outlive the interpreter, and abort it at its end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _run(command: str, words: list[str]) -> int:
@@ -73,10 +80,8 @@ def _run(command: str, words: list[str]) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    import os
-
-    if os.environ.get("RANK", "0") == "0":
-        _write(f"withstand: {sentence}", sys.stderr)
+    process = os.environ.get("RANK", "0")
+    _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
     return code
 
 

@@ -1,17 +1,20 @@
 """Experiment: everything that decides the numbers of one run, and how it becomes a folder."""
 
 import json
+import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from withstand.configuration import identity, to_plain
@@ -19,9 +22,9 @@ from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.accuracy import Accuracy, evaluating
 from withstand.evaluation.base import Evaluation
-from withstand.functional.random import derive_seed
+from withstand.functional.random import derive_seed, stream
 from withstand.models.base import Model
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights
@@ -67,6 +70,12 @@ class Experiment:
     name: str = "run"
 
     def __post_init__(self) -> None:
+        families = {"data": Dataset, "model": Model, "objective": Objective, "training": Training, "seed": int}
+        for name, family in families.items():
+            if not isinstance(getattr(self, name), family):
+                raise InputError(f"Experiment: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
+        if not self.evaluations:
+            raise InputError("Experiment: evaluations must name at least one, got none.")
         if self.seed < 0:
             raise InputError(f"Experiment: seed must be at least 0, got {self.seed}.")
         if not self.name or "/" in self.name or self.name.startswith("."):
@@ -110,6 +119,8 @@ def run(
         return folder
     # Everything that can be wrong with the input is found before anything is written.
     train, validation, test = (experiment.data.load(part) for part in ("train", "validation", "test"))
+    if len(test) == 0:
+        raise InputError("data: the test part has no samples.")
     model = build_model(experiment, train, engine)
 
     def validate(current: nn.Module) -> float:
@@ -125,22 +136,54 @@ def run(
         engine=engine,
         validate=validate if len(validation) else None,
     )
-    if engine.is_first:
-        write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
-        if not (folder / PROVENANCE).exists():
-            write_whole(folder / PROVENANCE, json.dumps(provenance(experiment), indent=2).encode())
-    engine.wait()
-    say(f"{folder}: training on {len(train)} samples, {engine.device}.")
-    result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
-    if engine.is_first:
-        write_weights(folder / MODEL, result)
-        write_whole(folder / HISTORY, json.dumps(trainer.history, indent=1).encode())
-    say(f"{folder}: evaluating on {len(test)} samples.")
-    rows = measure(result, test, experiment.evaluations, seed=experiment.seed, engine=engine)
-    if engine.is_first:
-        write_rows(folder / ROWS, rows)
-    engine.wait()
+    rehearse(trainer, engine)
+    with hold(folder) if engine.is_first else nullcontext():
+        if engine.is_first:
+            write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
+            if not (folder / PROVENANCE).exists():
+                write_whole(folder / PROVENANCE, json.dumps(provenance(experiment, train), indent=2).encode())
+        engine.wait()
+        say(f"{folder}: training on {len(train):,} samples, {engine.device}.")
+        result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
+        if engine.is_first:
+            write_weights(folder / MODEL, result)
+            write_whole(folder / HISTORY, json.dumps(trainer.history, indent=1).encode())
+        say(f"{folder}: evaluating on {len(test):,} samples.")
+        rows = measure(result, test, experiment.evaluations, seed=experiment.seed, engine=engine)
+        if engine.is_first:
+            write_rows(folder / ROWS, rows)
+        engine.wait()
     return folder
+
+
+def rehearse(trainer: Trainer, engine: Engine) -> None:
+    """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
+    split, objective = trainer.split, trainer.objective
+    x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
+    rng = stream(0, "rehearsal", device=engine.device)
+    with evaluating(trainer.model):
+        objective.step(trainer.model, x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a lock on a run's folder; it ends with the process, however that ends.
+
+    Raises:
+        InputError: If another process works on the run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise InputError(f"{folder} is being worked on by another process.") from problem
+            except OSError:  # a file system without locks
+                pass
+        yield
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
@@ -149,7 +192,7 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
     model = experiment.model.build(split.shape, len(split.classes), seed=seed)
     if experiment.weights is not None:
         load_weights(model, experiment.weights)
-    return model.to(engine.device)
+    return engine.place(model)
 
 
 def measure(
@@ -170,18 +213,17 @@ def plain(experiment: Experiment) -> dict:
 
 def write_weights(path: Path, model: nn.Module) -> None:
     """Write a model's weights, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
-    save_file(state, temporary)
-    temporary.replace(path)
+    write_whole(path, save(state))
 
 
-def provenance(experiment: Experiment) -> dict[str, object]:
+def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
     """Return how a run came about: versions, command, machine, time, hash of the weights it started from."""
     names = ("withstand", "torch", "numpy", "scikit-learn", "Pillow")
     content: dict[str, object] = {
         "identity": experiment.identity,
+        "classes": train.classes,
+        "shape": train.shape,
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -196,7 +196,9 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     if found := re.search(r"unrecognized arguments: (\S+)", last):
         wrong = found.group(1).split("=")[0]
         known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
-        close = get_close_matches(wrong, known + [f"--{each.name}" for each in fields(Training)], n=1)
+        if any(each.startswith("--training.") for each in known):
+            known += [f"--{each.name}" for each in fields(Training)]
+        close = get_close_matches(wrong, known, n=1)
         hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
         return f"option {friendly(wrong)} is not known; {hint}"
     if found := re.search(r"Option '([^']+)' is not accepted", last):
@@ -217,6 +219,9 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     if not unknown and classes and re.search("No module named|denied|not allowed|not permitted", last):
         unknown = classes[-1]
     if family is not None and unknown:
+        exact = {_loose(each.__name__): each.__name__ for each in discover(family)}
+        if _loose(unknown) in exact:
+            return f"{option}: {unknown} is spelled {exact[_loose(unknown)]} in a YAML file."
         names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]
         return f"{option}: {unknown} is not a known {family.__name__}; {nearest(unknown, names)}"
     if found := re.search(r"Group '([^']+)' does not accept option '([^']+)'", last):

@@ -126,10 +126,11 @@ def test_bad_images_can_be_left_out_and_are_counted_and_reported_once(damaged, n
     assert caplog.messages[1].endswith("empty.png cannot be read as an image (it is empty); it is left out.")
 
 
-def test_a_batch_without_a_good_image_is_left_out(damaged):
+def test_a_batch_without_a_good_image_is_empty(damaged):
     split = make(damaged, ["empty.png", "text.png", "good.png"], on_bad_image="skip")
     batches = list(split.batches([torch.tensor([0, 1]), torch.tensor([2])]))
-    assert [batch.index.tolist() for batch in batches] == [[2]]
+    assert [batch.index.tolist() for batch in batches] == [[], [2]]
+    assert batches[0].x.shape == (0, *split.shape)
 
 
 def test_the_work_of_a_killed_worker_is_done_again(folder, tmp_path, monkeypatch, caplog):

@@ -1,15 +1,12 @@
 """What a run promises: stopped anywhere and continued, it equals one that was not."""
 
 import math
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import torch
 from torch import nn
 
-from withstand.data.base import TensorSplit
+from withstand.data.base import Split, TensorSplit
 from withstand.data.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
@@ -291,48 +288,38 @@ def test_half_precision_with_loss_scaling_needs_a_gpu():
         make_trainer(Training(amp="fp16"))
 
 
-def test_two_processes_equal_one_noise_included(tmp_path):
-    script = tmp_path / "job.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import json, sys
-            import torch
-            from withstand.api import fit, evaluate
-            from withstand.data.base import TensorSplit
-            from withstand.engine import Engine
-            from withstand.evaluation.accuracy import Accuracy
-            from withstand.models.mlp import MLP
-            from withstand.objectives.perturbed_risk import PerturbedRisk
-            from withstand.perturbations.gaussian import Gaussian
-            from withstand.perturbations.identity import Identity
-            from withstand.perturbations.mixture import Mixture
+class Vanishing(Split):
+    """Loses some of its samples, as a folder with bad images does."""
 
-            torch.set_num_threads(1)
-            generator = torch.Generator().manual_seed(1)
-            y = torch.arange(101) % 3
-            x = torch.randn(101, 6, generator=generator) + y[:, None]
-            split = TensorSplit(x, y, classes=("a", "b", "c"), box=None)
-            model = MLP(hidden=(16,)).build((6,), 3, seed=0)
-            objective = PerturbedRisk(perturbation=Mixture(parts=(Identity(), Gaussian(std=0.5)), shares=(1, 3)))
-            # 101 = 3 * 33 + 2 samples: uneven shares, and a last batch smaller than usual
-            fit(model, split, objective=objective, epochs=2, batch_size=33, device="cpu")
-            noise = Accuracy(perturbations=(Identity(), Gaussian(std=1.0)), num_draws=3)
-            rows = evaluate(model, split, on=[noise], device="cpu").records()
-            if Engine.start(device="cpu").is_first:
-                weights = torch.cat([each.flatten() for each in model.state_dict().values()])
-                print(json.dumps({"weights": weights.tolist(), "rows": rows}))
-            """
-        )
-    )
-    import json
+    def __init__(self, whole, lost):
+        self.whole, self.lost = whole, set(lost)
+        self.classes, self.shape, self.box = whole.classes, whole.shape, whole.box
 
-    def result(*launcher):
-        done = subprocess.run([*launcher, str(script)], capture_output=True, text=True, timeout=240, check=True)
-        return json.loads(done.stdout.splitlines()[-1])
+    def __len__(self):
+        return len(self.whole)
 
-    one = result(sys.executable)
-    two = result(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    assert two["weights"] == pytest.approx(one["weights"], abs=1e-5)
-    assert two["rows"] == one["rows"]
-    assert {row["count"] for row in two["rows"]} == {101}
+    def batches(self, plan, **options):
+        kept = [torch.tensor([n for n in rows.tolist() if n not in self.lost], dtype=torch.int64) for rows in plan]
+        return self.whole.batches(kept, **options)
+
+
+def test_batches_that_vanish_change_neither_the_number_of_steps_nor_resuming(tmp_path):
+    def trainer():
+        split = Vanishing(blobs(30), lost=range(0, 30, 3))
+        return make_trainer(Training(epochs=2, batch_size=2), split=split, validate=lambda _: 0.0)
+
+    watch, whole = StopAt(), trainer()
+    whole.fit(watch=watch)
+    assert len(watch.losses) == 2 * 15
+    with pytest.raises(Stopped):
+        stop_with_checkpoint(trainer(), tmp_path, StopAt(1, 9))
+    again = trainer()
+    again.fit(folder=tmp_path)
+    assert flat(again.state_dict()) == flat(whole.state_dict())
+
+
+def test_a_last_batch_of_one_joins_the_one_before():
+    model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm1d(3))
+    watch = StopAt()
+    make_trainer(Training(epochs=1, batch_size=20), split=blobs(41), model=model).fit(watch=watch)
+    assert len(watch.losses) == 2

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from withstand.engine import Engine
+from withstand.errors import InputError
 from withstand.parser import friendly
 
 CHOICE = re.compile(
@@ -93,7 +94,7 @@ class Console:
     @contextmanager
     def progress(self, epochs: int) -> Iterator[Any]:
         """Yield a watch that shows a progress bar with speed and time left, on a terminal only."""
-        if self.silent or not sys.stderr.isatty():
+        if self.silent or not epochs or not sys.stderr.isatty():
             yield EpochLines(self, epochs)
             return
         from withstand.commands.progress import ProgressBar
@@ -122,5 +123,7 @@ class EpochLines:
 
 def start(options: Any, *, batch_size: int | None = None) -> tuple[Engine, Console, Path]:
     """Return the engine, the console and the folder of all runs."""
+    if Path(options.output).exists() and not Path(options.output).is_dir():
+        raise InputError(f"output: expected a folder, found a file at {options.output}.")
     engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)
     return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)

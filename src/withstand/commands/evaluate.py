@@ -1,5 +1,6 @@
 """`withstand evaluate`: finished runs or named models, under several conditions, side by side."""
 
+import json
 import os
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -14,11 +15,12 @@ from withstand.commands.common import Console, add_options, make_parser, start
 from withstand.commands.train import read_experiment
 from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
+from withstand.data.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.conditions import SETS, conditions
-from withstand.experiment import CONFIG, MODEL, ROWS, Experiment, build_model, measure
+from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, measure
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.row import Row, read_rows, write_rows, write_whole
@@ -76,6 +78,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
     add_options(parser)
     found = parse(parser, words)
+    if found.seed < 0:
+        raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
     if found.batch_size is not None and found.batch_size < 1:
         raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
     engine, console, root = start(found, batch_size=found.batch_size)
@@ -125,6 +129,9 @@ def evaluate(
     notes: tuple[str, ...] = ()
     splits: dict[str, Split] = {}
     experiments = [_experiment(name, data, weights, pretrained, seed) for name in models]
+    models = [str(Path(each).resolve()) if _is_run(each) else each for each in models]
+    if len(set(models)) < len(models):
+        raise InputError("evaluate: every model must be given once, got one twice.")
     names = _short(models)
     for name, given, experiment in zip(names, models, experiments, strict=True):
         key = identity(experiment.data)
@@ -133,6 +140,8 @@ def evaluate(
         split = splits[key]
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
+        if _is_run(given):
+            notes += _differences(name, json.loads((Path(given) / PROVENANCE).read_text()), split)
         perturbations, own_notes = conditions(on, split.shape, pixels=pixels)
         notes += tuple(note for note in own_notes if note not in notes)
         file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
@@ -145,7 +154,8 @@ def evaluate(
             accuracy=Accuracy(perturbations=perturbations),
             seed=seed,
         )
-        folder = (Path(given) if _is_run(given) else root) / "evaluations" / f"{name}-{identity(own)}"
+        label = identity(own) if _is_run(given) else f"{name.replace('/', '_')}-{identity(own)}"
+        folder = (Path(given) if _is_run(given) else root) / "evaluations" / label
         if (folder / ROWS).is_file():
             console.say(f"{name}: measured already ({folder}).")
         else:
@@ -183,6 +193,9 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
             raise InputError(f"evaluate: {name} has no {MODEL}; train it to the end first.")
+        if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
+            # Scaling and classes are those of the training file: a new file is a test file for it.
+            data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
     if Path(name).exists() or os.sep in name.removeprefix("timm/"):
         raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
@@ -193,6 +206,17 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
     if weights is None and not pretrained:
         raise InputError(f"evaluate: {name} needs weights; give --weights FILE or --pretrained.")
     return experiment
+
+
+def _differences(name: str, trained: dict[str, Any], split: Split) -> tuple[str, ...]:
+    """Return what a reader must know if a run is measured on other classes than it was trained on."""
+    before, now = tuple(trained["classes"]), split.classes
+    if before == now:
+        return ()
+    if len(before) != len(now):
+        raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
+    first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
+    return (f"Other classes than {name} was trained on: class {first} was {before[first]}, here it is {now[first]}.",)
 
 
 def _is_run(name: str) -> bool:

@@ -1,6 +1,7 @@
 """`withstand list`: what there is to choose from."""
 
 from importlib.resources import files
+from typing import Literal
 
 from withstand.commands.common import Console, make_parser
 from withstand.configuration import discover
@@ -21,7 +22,7 @@ def main(words: list[str]) -> None:
     """List."""
     parser = make_parser("list", f"List what there is to choose from: {', '.join(KINDS)}.", positional="[KIND ...]")
     parser.add_argument("kinds", type=str, nargs="*", help="what to list; everything by default")
-    parser.add_argument("--format", type=str, default="table", help="table or json")
+    parser.add_argument("--format", type=Literal["table", "json"], default="table", help="table or json")
     found = parse(parser, words)
     for kind in found.kinds:
         if kind not in KINDS:

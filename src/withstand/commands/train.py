@@ -62,13 +62,15 @@ def main(words: list[str]) -> None:
     engine, console, root = start(found)
     engine = replace(engine, checkpoint_seconds=found.checkpoint_seconds)
     if found.resume is not None:
-        root = Path(found.resume).parent
-        if experiment.folder(root) != Path(found.resume):
+        folder = Path(found.resume).resolve()
+        root = folder.parent
+        if experiment.folder(root) != folder:
             raise InputError(
-                f"resume: {found.resume} was made by another configuration; this one belongs to "
+                f"resume: {found.resume} was made by another configuration, or has been renamed; this one belongs to "
                 f"{experiment.folder(root).name}."
             )
-    with console.progress(experiment.training.epochs) as watch:
+    finished = (experiment.folder(root) / ROWS).exists()
+    with console.progress(0 if finished else experiment.training.epochs) as watch:
         if found.track and engine.is_first:
             watch = Curves(experiment.folder(root) / "tensorboard", watch)
         folder = run(experiment, root, engine=engine, watch=watch, say=console.say)

@@ -110,7 +110,7 @@ class FileSplit(Split):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Batch]:
-        """Decode the files; a batch of which nothing could be read is left out.
+        """Decode the files; a batch of which nothing could be read is empty.
 
         Raises:
             InputError: If a file cannot be read and `on_bad_image` is `error`.
@@ -120,9 +120,10 @@ class FileSplit(Split):
         for x, rows, problems in _decode(images, plan, num_workers, pin_memory=device.type == "cuda"):
             for row, reason in problems:
                 self._report(row, reason)
-            if rows:
-                x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[rows], self.numbers[rows]))
-                yield Batch(to_unit(x), y, numbers)
+            found = torch.tensor(rows, dtype=torch.int64)
+            x = x if rows else torch.empty(0, *self.shape, dtype=torch.uint8)
+            x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[found], self.numbers[found]))
+            yield Batch(to_unit(x), y, numbers)
 
     def _report(self, row: int, reason: str) -> None:
         sentence = f"{self.who}: {self.folder / self.files[row]} cannot be read as an image ({reason})"

@@ -64,5 +64,9 @@ class WrappedSplit(Split):
                     f"data: images must lie in [0, 1], got values from {x.min():.3g} to {x.max():.3g}; "
                     "normalisation belongs inside the model."
                 )
+            if y.ndim != 1 or y.is_floating_point():
+                raise InputError(
+                    f"data: labels must be whole numbers, one per sample, got {y.dtype} of shape {tuple(y.shape)}."
+                )
             check_labels(y, len(self.classes))
             yield Batch(x, y.long().to(device), index.to(device))

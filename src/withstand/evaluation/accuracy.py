@@ -49,6 +49,8 @@ class Accuracy(Evaluation):
     def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
         """Count the correct answers of this process's share of the samples, then add up over the processes."""
         top = [k for k in self.top if k <= len(split.classes)]
+        if not top:
+            raise InputError(f"Accuracy: top must hold a number up to {len(split.classes)} classes, got {self.top}.")
         limits = torch.tensor(top, device=engine.device)
         # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
         precise = torch.float32 if engine.device.type == "mps" else torch.float64
@@ -59,6 +61,8 @@ class Accuracy(Evaluation):
         with torch.no_grad(), evaluating(model):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
                 seen += len(y)
+                if len(y) == 0:
+                    continue
                 for number, perturbation in enumerate(self.perturbations):
                     rng = RowStreams(seeds[number], index, device=engine.device)
                     draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)

@@ -62,6 +62,8 @@ def read_rows(path: Path) -> list[Row]:
             rows.append(Row(**json.loads(line)))
         except (json.JSONDecodeError, TypeError) as problem:
             raise InputError(f"results: line {number} of {path} is not a row.") from problem
+    if not rows:
+        raise InputError(f"results: {path} has no rows.")
     return rows
 
 

@@ -48,7 +48,8 @@ def accuracy_table(
     kinds = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in graded))
     count = sorted({row.count for rows in values.values() for row in rows.values()})
     title = title or f"{_words(measure)} in percent, n = {' or '.join(f'{each:,}' for each in count)}"
-    if len(results) == 1 and graded:
+    severities = {_severity(name) for name in graded}
+    if len(results) == 1 and len(graded) == len(kinds) * len(severities) > 0:
         return _one_model(next(iter(results)), next(iter(values.values())), plain, kinds, title, notes)
     lines: list[tuple[str, ...] | None] = [
         (name, "", *(_percent(values[model].get(name)) for model in results)) for name in plain

@@ -37,10 +37,16 @@ class Training:
     augment: bool = True
 
     def __post_init__(self) -> None:
+        for name, family in (("optimizer", Optimizer), ("schedule", Schedule)):
+            if not isinstance(getattr(self, name), family):
+                raise InputError(f"Training: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
+        for name, known in (("amp", ("no", "bf16", "fp16")), ("keep", ("last", "best"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"Training: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
         for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"Training: {name} must be at least {least}, got {value}.")
+            if value is not None and not (isinstance(value, int) and value >= least):
+                raise InputError(f"Training: {name} must be a whole number of at least {least}, got {value}.")
         if self.clip_norm is not None and not self.clip_norm > 0:
             raise InputError(f"Training: clip_norm must be above 0, got {self.clip_norm}.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:

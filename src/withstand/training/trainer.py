@@ -55,11 +55,11 @@ class Trainer:
             raise InputError("training: keep=best and patience need a validation part, got an empty one.")
         self.model, self.split, self.objective, self.training = model, split, objective, training
         self.seed, self.engine, self.validate = seed, engine, validate
-        self.steps_per_epoch = math.ceil(len(split) / training.batch_size)
+        self.steps_per_epoch = len(batches_of(torch.arange(len(split)), training.batch_size))
         self.update = Update(model, training=training, engine=engine, steps_per_epoch=self.steps_per_epoch)
         like = torch.zeros(1, *split.shape, device=engine.device)
         self.state = objective.init(like, rng=stream(seed, "objective/init"))
-        self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "loss_sum": 0.0, "history": []}
+        self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "rows": 0, "loss_sum": 0.0, "history": []}
         self.best: dict[str, Any] = {"value": -math.inf, "epoch": -1, "model": None}
 
     @property
@@ -114,7 +114,7 @@ class Trainer:
         """Do the remaining steps of the epoch; yield each one's loss and number of samples."""
         epoch = self.progress["epoch"]
         order = torch.randperm(len(self.split), generator=stream(self.seed, "data/order", epoch))
-        whole = order.split(self.training.batch_size)[self.progress["step"] :]
+        whole = batches_of(order, self.training.batch_size)[self.progress["step"] :]
         shares = [self.engine.share(len(rows)) for rows in whole]
         batches = self.split.batches(
             [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)],
@@ -123,17 +123,20 @@ class Trainer:
             augmentation_seed=derive_seed(self.seed, "augmentation", epoch) if self.training.augment else None,
         )
         self.model.train()
-        # Bad images that are skipped may leave fewer batches than planned.
-        for rows, share, (x, y, _) in zip(whole, shares, batches, strict=False):
+        for rows, share, (x, y, _) in zip(whole, shares, batches, strict=True):
             loss = self.do_step(x, y, share=share, total=len(rows))
+            counted = len(rows) if len(x) else 0
             self.progress["step"] += 1
-            self.progress["loss_sum"] += loss * len(rows)
+            self.progress["rows"] += counted
+            self.progress["loss_sum"] += loss * counted
             yield loss, len(rows)
 
     def do_step(self, x: Tensor, y: Tensor, *, share: tuple[int, int, float], total: int) -> float:
         """Follow the gradient of one batch and return its loss, over all processes."""
         epoch, step, (start, stop, weight) = self.progress["epoch"], self.progress["step"], share
         self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
+        if len(x) == 0:  # every image of the share was bad and is skipped: take part with weight 0
+            x, y, weight = x.new_zeros(1, *self.split.shape), y.new_zeros(1), 0.0
         if len(x) != stop - start:
             start, stop, total = 0, len(x), len(x)
         make = partial(stream, self.seed, "train", epoch, step, device=self.engine.device)
@@ -147,7 +150,7 @@ class Trainer:
         """Record the epoch, compare it with the best one, and go to the next."""
         self.engine.copy_first(self.model.buffers())
         progress = self.progress
-        entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / len(self.split)}
+        entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / max(1, progress["rows"])}
         entry["lr"] = self.update.optimizer.param_groups[0]["lr"]
         if self.validate is not None:
             entry["validation"] = self.validate(self.result)
@@ -156,7 +159,7 @@ class Trainer:
                 kept = weights if self.training.keep == "best" else None
                 self.best = {"value": entry["validation"], "epoch": progress["epoch"], "model": kept}
         self.history.append(entry)
-        progress.update(epoch=progress["epoch"] + 1, step=0, loss_sum=0.0)
+        progress.update(epoch=progress["epoch"] + 1, step=0, rows=0, loss_sum=0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes in training."""
@@ -168,3 +171,18 @@ class Trainer:
         self.update.load_state_dict(content["update"])
         self.state.load_state_dict(content["objective"])
         self.progress, self.best = content["progress"], content["best"]
+
+
+def batches_of(order: Tensor, size: int) -> list[Tensor]:
+    """Return an order of samples cut into batches; a last one of a single sample joins the one before.
+
+    Batch normalisation can do nothing with a single sample.
+
+    Example:
+        >>> [len(rows) for rows in batches_of(torch.arange(9), 4)]
+        [4, 5]
+    """
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1 and size > 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
