@@ -52,7 +52,7 @@ def refusal(words):
         ("--optimizer.momentum 0.5", "--training.optimizer.momentum=0.5"),
         ("--schedule step-decay", "--training.schedule=StepDecay"),
         ("--schedule STEP_DECAY", "--training.schedule=StepDecay"),
-        ("--root /tmp/data-sets", "--data.root=/tmp/data-sets"),
+        ("--root /somewhere/data-sets", "--data.root=/somewhere/data-sets"),
         ("--data fashion-mnist", "--data=FashionMnist"),
         ("--data FashionMnist", "--data=FashionMnist"),
         ("--model mlp", "--model=MLP"),
