@@ -131,7 +131,7 @@ def load_tasks() -> list[Task]:
     return [
         Task(
             name="fashion-mnist",
-            model=SmallCNN().build(clothes.shape, len(clothes.classes), seed=SEED),
+            model=Engine().place(SmallCNN().build(clothes.shape, len(clothes.classes), seed=SEED)),
             train=clothes.select(torch.arange(2560)),
             test=clothes_test,
             batch_size=128,
