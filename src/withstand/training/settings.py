@@ -26,7 +26,7 @@ class Training:
     """
 
     epochs: int = 10
-    batch_size: int = 128
+    batch_size: int = 64
     optimizer: Optimizer = Adam()
     schedule: Schedule = Cosine()
     clip_norm: float | None = None
