@@ -111,13 +111,13 @@ class Corruption(Perturbation):
         """Return the name in ImageNet-C, e.g. `gaussian_noise`."""
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
-    @abstractmethod
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:  # noqa: ARG002
         """Return everything random for a batch of the given shape (batch, channel, height, width).
 
         Returns:
-            A tensor with the batch in front, a tuple of such tensors, or None where nothing is random.
+            A tensor with the batch in front, a tuple of such tensors, or None where nothing is random, as by default.
         """
+        return None
 
     @abstractmethod
     def corrupt(

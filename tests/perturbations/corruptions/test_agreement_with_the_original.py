@@ -32,12 +32,14 @@ EQUAL = {
     "gaussian_noise": 0.997,
     "shot_noise": 1,
     "impulse_noise": 1,
-    "speckle_noise": 0.997,
     "brightness": 0.975,
     "contrast": 0.965,
     "pixelate": 1,
     "jpeg_compression": 0.99,
+    "speckle_noise": 0.997,
 }
+# No value is farther apart than this many levels, where it is not one.
+FARTHEST: dict[str, int] = {}
 
 
 def image_first(array: np.ndarray) -> Tensor:
@@ -59,19 +61,12 @@ def flips(random: np.random.RandomState, pixels: np.ndarray, amount: float) -> t
     return image_first(flipped), image_first(random.random_sample(pixels.shape) < 0.5)
 
 
-def nothing(random: np.random.RandomState, pixels: np.ndarray, _: Any) -> None:
-    return None
-
-
 ORIGINAL_DRAWS: dict[str, Callable[[np.random.RandomState, np.ndarray, Any], Any]] = {
+    # Corruptions without randomness have no entry.
     "gaussian_noise": normals,
     "shot_noise": uniforms_of_counts,
     "impulse_noise": flips,
     "speckle_noise": normals,
-    "brightness": nothing,
-    "contrast": nothing,
-    "pixelate": nothing,
-    "jpeg_compression": nothing,
 }
 
 
@@ -91,7 +86,8 @@ def differences(member: type[Corruption], severity: int, pixels: int) -> Tensor:
     corruption, arrays = member(severity=severity), golden(pixels)
     name = corruption.published_name()
     random = np.random.RandomState(1000 + 10 * ORDER.index(name) + severity)
-    parameters = ORIGINAL_DRAWS[name](random, arrays["input"], corruption.published(pixels, pixels))
+    draws = ORIGINAL_DRAWS.get(name, lambda *_: None)
+    parameters = draws(random, arrays["input"], corruption.published(pixels, pixels))
     x = image_first(arrays["input"]).float() / 255
     ours = floor_to_8_bits(corruption.corrupt(x, parameters)).mul(255).round()
     return (ours - image_first(arrays[f"{name}_{severity}"])).abs()
@@ -102,8 +98,10 @@ def differences(member: type[Corruption], severity: int, pixels: int) -> Tensor:
 @pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.published_name())
 def test_the_originals_draws_give_the_originals_image_within_one_level(member, severity, pixels):
     apart = differences(member, severity, pixels)
-    assert apart.max() <= 1
-    assert (apart == 0).double().mean() >= EQUAL[member.published_name()]
+    name = member.published_name()
+    assert apart.max() <= FARTHEST.get(name, 1)
+    assert (apart <= 1).double().mean() >= 0.999
+    assert (apart == 0).double().mean() >= EQUAL[name]
 
 
 def test_the_order_of_the_suite_is_the_published_one():

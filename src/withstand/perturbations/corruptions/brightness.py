@@ -1,15 +1,12 @@
 """Brightness of ImageNet-C."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.colour import brighten
-from withstand.functional.random import Rng
 from withstand.perturbations.base import Corruption
 
 
@@ -31,9 +28,6 @@ class Brightness(Corruption):
         64: (0.1, 0.2, 0.3, 0.4, 0.5),
         32: (0.05, 0.1, 0.15, 0.2, 0.3),
     }
-
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
-        """Return nothing: nothing is random."""
 
     def corrupt(
         self,

@@ -1,14 +1,11 @@
 """Contrast of ImageNet-C."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from withstand.functional.random import Rng
 from withstand.perturbations.base import Corruption
 
 
@@ -29,9 +26,6 @@ class Contrast(Corruption):
         64: (0.4, 0.3, 0.2, 0.1, 0.05),
         32: (0.75, 0.5, 0.4, 0.3, 0.15),
     }
-
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
-        """Return nothing: nothing is random."""
 
     def corrupt(
         self,

@@ -1,6 +1,5 @@
 """JPEG compression of ImageNet-C."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -9,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.jpeg import jpeg
-from withstand.functional.random import Rng
 from withstand.perturbations.base import Corruption, floor_to_8_bits
 
 
@@ -31,9 +29,6 @@ class JpegCompression(Corruption):
         64: (65, 58, 50, 40, 25),
         32: (80, 65, 58, 50, 40),
     }
-
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
-        """Return nothing: nothing is random."""
 
     def corrupt(
         self,

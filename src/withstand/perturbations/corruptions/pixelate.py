@@ -1,15 +1,12 @@
 """Pixelate of ImageNet-C."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.boxes import grow, shrink
-from withstand.functional.random import Rng
 from withstand.perturbations.base import Corruption, floor_to_8_bits
 
 
@@ -31,9 +28,6 @@ class Pixelate(Corruption):
         64: (0.9, 0.8, 0.7, 0.6, 0.5),
         32: (0.95, 0.9, 0.85, 0.75, 0.65),
     }
-
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> None:
-        """Return nothing: nothing is random."""
 
     def corrupt(
         self,
