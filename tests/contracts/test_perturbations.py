@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from withstand.configuration import discover
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, RowStreams, stream
-from withstand.perturbations.base import Corruption, Draws, Perturbation, within
+from withstand.perturbations.base import Draws, Perturbation, within
 
 BATCH, DRAWS = 4, 2
 INDEX = torch.tensor([11, 3, 500, 0])
@@ -100,8 +100,8 @@ def cases() -> list:
     for cls in discover(Perturbation):
         for number, example in enumerate(cls.examples()):
             for name, shape in SHAPES.items():
-                # Corruptions take images only, and in grey one severity is enough.
-                if isinstance(example, Corruption) and (name == "features" or (name == "grey" and number == 0)):
+                # For what takes images only one example is enough in grey.
+                if example.images_only and (name == "features" or (name == "grey" and number == 0)):
                     continue
                 settled = within(example, BOX) if name != "features" else example
                 found.append(pytest.param((settled, shape), id=f"{cls.__name__}-{number}-{name}"))
@@ -133,14 +133,14 @@ def test_draws_are_detached(case):
 
 
 def test_draws_stay_in_the_box(case):
-    box = BOX if isinstance(case.perturbation, Corruption) else case.box
+    box = BOX if case.perturbation.images_only else case.box
     if len(case.shape) == 3 and box is None:
         assert not any(each.name == "box" for each in fields(case.perturbation)), "within() left a box open"
     for draws in (case.one_source[0], case.row_sources):
         if box is not None:
             assert draws.inputs.min() >= box[0]
             assert draws.inputs.max() <= box[1]
-        if isinstance(case.perturbation, Corruption):
+        if case.perturbation.images_only:
             levels = draws.inputs * 255
             assert (levels - levels.round()).abs().max() < 1e-4
 
@@ -212,10 +212,10 @@ def test_conditions_are_short_and_differ_between_examples():
 
 @pytest.mark.parametrize(
     "example",
-    [each for cls in discover(Perturbation) if issubclass(cls, Corruption) for each in cls.examples()],
+    [each for cls in discover(Perturbation) if cls.images_only for each in cls.examples()],
     ids=lambda each: each.condition,
 )
-def test_a_corruption_refuses_what_is_no_image(example):
+def test_what_takes_images_only_refuses_what_is_no_image(example):
     for shape in [(2, 5), (2, 4, 32, 32), (2, 32, 32)]:
         with pytest.raises(InputError, match="inputs must be images"):
             example.draw(

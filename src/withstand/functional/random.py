@@ -1,4 +1,4 @@
-"""Random numbers from named streams of one seed; nothing here or above it uses a global generator.
+"""Random numbers from named streams of one seed; a global generator is read for `seeded_globally` alone.
 
 A perturbation is given one of three sources, all under the name `rng`:
 
@@ -43,6 +43,17 @@ def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> 
         True
     """
     return Generator(device).manual_seed(derive_seed(seed, *names))
+
+
+def seeded_globally(device: torch.device | str = "cpu") -> Generator:
+    """Return a generator whose seed comes from PyTorch's global generator; for transforms outside the package's loops.
+
+    Example:
+        >>> seeded_globally().device
+        device(type='cpu')
+    """
+    seed = int(torch.randint(2**62, (), generator=torch.default_generator))
+    return Generator(device).manual_seed(seed)
 
 
 class BatchStream:

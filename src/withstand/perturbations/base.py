@@ -6,12 +6,12 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast, final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from withstand.configuration import check_final
 from withstand.errors import InputError
-from withstand.functional.random import Rng
+from withstand.functional.random import Rng, seeded_globally
 
 Box = tuple[float, float]
 Anything = TypeVar("Anything")
@@ -35,7 +35,12 @@ class Perturbation(ABC):
     Contract of every subclass: a frozen keyword-only dataclass; the copies are detached, on the input's device and in
     its dtype, the same for the same `rng`; the input, the model (weights, gradients, mode, batch statistics) and the
     global generators stay as they were.
+
+    Attributes:
+        images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
     """
+
+    images_only: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -45,6 +50,11 @@ class Perturbation(ABC):
     def condition(self) -> str:
         """Short name for rows and tables, the same for equal fields, e.g. `Gaussian std=0.5`."""
         return _describe(self)
+
+    @property
+    def noise(self) -> str:
+        """Name of the random numbers: perturbations that share it are compared under the same noise."""
+        return self.condition
 
     @abstractmethod
     def draw(
@@ -88,6 +98,7 @@ class Corruption(Perturbation):
         299, 64 and 32 pixels.
     """
 
+    images_only: ClassVar[bool] = True
     severity: int
     pixels: Literal[224, 299, 64, 32] | None
     tables: ClassVar[dict[int, Sequence[Any]]]
@@ -141,16 +152,17 @@ class Corruption(Perturbation):
         rng: Rng,
     ) -> Draws:
         """Sample and corrupt, once per draw."""
-        if x.ndim != 4 or x.shape[1] not in (1, 3):
-            raise InputError(
-                f"{type(self).__name__}: inputs must be images (batch, 1 or 3 channels, height, width), "
-                f"got shape {tuple(x.shape)}."
-            )
+        check_images(type(self).__name__, x)
         copies = []
         for _ in range(num_draws):
             parameters = self.sample(x.shape, rng=rng, device=x.device)
             copies.append(floor_to_8_bits(self.corrupt(x.detach(), parameters)))
         return Draws(torch.stack(copies))
+
+    @final
+    def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
+        """Return corrupted images: as a transform; see `transform`."""
+        return transform(self, x, rng=rng)
 
     def published(self, height: int, width: int) -> Any:
         """Return the published parameters for this severity and for images of this size."""
@@ -170,6 +182,61 @@ class Corruption(Perturbation):
         """Return the mildest and the strongest severity with the parameters for 32 pixels."""
         make = cast(Any, cls)
         return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
+
+
+def transform(
+    perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
+) -> Tensor:
+    """Return changed images, so that a perturbation can stand in a `torchvision.transforms.v2.Compose`.
+
+    Args:
+        perturbation: One that does not look at model or labels.
+        x: Images (..., channel, height, width) in [0, 1], or in whole levels from 0 to 255 as uint8.
+        rng: Source of randomness; None takes a seed from PyTorch's global generator, as the transforms of
+            torchvision do, so that workers that load data differ.
+
+    Returns:
+        Images of the same shape and type.
+
+    Example:
+        >>> from withstand.perturbations.identity import Identity
+        >>> transform(Identity(), torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
+        torch.Size([3, 8, 8])
+    """
+    who, in_levels = type(perturbation).__name__, x.dtype == torch.uint8
+    if x.ndim < 3 or not (in_levels or x.is_floating_point()):
+        raise InputError(
+            f"{who}: expected images (..., channel, height, width) in [0, 1] or of type uint8, "
+            f"got {x.dtype} of shape {tuple(x.shape)}."
+        )
+    flat = x.reshape(-1, *x.shape[-3:])
+    values = flat.float() / 255 if in_levels else flat
+    labels = torch.zeros(len(flat), dtype=torch.int64, device=x.device)
+    source = seeded_globally(x.device) if rng is None else rng
+    copies = perturbation.draw(values, labels, nn.Identity(), num_draws=1, rng=source).inputs[0]
+    return (to_levels(copies) if in_levels else copies).reshape(x.shape)
+
+
+def check_images(who: str, x: Tensor) -> None:
+    """Refuse inputs that are not images.
+
+    Raises:
+        InputError: If the shape is not (batch, 1 or 3 channels, height, width).
+    """
+    if x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise InputError(
+            f"{who}: inputs must be images (batch, 1 or 3 channels, height, width), got shape {tuple(x.shape)}."
+        )
+
+
+def to_levels(x: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
+    """Return images in [0, 1] as whole levels from 0 to 255, cut down as `floor_to_8_bits` does.
+
+    Example:
+        >>> to_levels(torch.tensor([0.0, 7 / 255, 7.9 / 255, 1.0]))
+        tensor([  0,   7,   7, 255], dtype=torch.uint8)
+    """
+    return x.clamp(0, 1).mul_(255).add_(1e-3).to(torch.uint8)
 
 
 def floor_to_8_bits(x: Tensor) -> Tensor:

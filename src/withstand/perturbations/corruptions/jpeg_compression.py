@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.jpeg import jpeg
-from withstand.perturbations.base import Corruption, floor_to_8_bits
+from withstand.perturbations.base import Corruption, to_levels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +36,4 @@ class JpegCompression(Corruption):
         parameters: None,  # noqa: ARG002
     ) -> Float[Tensor, "batch channel height width"]:
         """Encode and decode."""
-        levels = floor_to_8_bits(x).mul_(255).round_().to(torch.uint8)
-        return jpeg(levels, quality=self.published(*x.shape[-2:])).to(x.dtype) / 255
+        return jpeg(to_levels(x), quality=self.published(*x.shape[-2:])).to(x.dtype) / 255

@@ -1,0 +1,82 @@
+"""The benchmark ImageNet-C as one perturbation."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Draws, Perturbation, check_images, transform
+from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetC(Perturbation):
+    """The 15 corruptions of ImageNet-C at several severities.
+
+    As an augmentation or transform every image meets one of them, chosen at random, each as likely as the others. In
+    an evaluation (`evaluate(..., on=ImageNetC())`) every image meets all of them: see `cells`.
+
+    Attributes:
+        severities: From 1 to 5.
+        pixels: Size of images whose published parameters are taken; None takes those nearest to the images.
+        jpeg: Whether images are saved as JPEG files of quality 85 in between. None does as was published: with the
+            parameters for 224, 299 and 64 pixels, not with those for 32 (CIFAR-10-C).
+        validation: Whether the 4 extra corruptions take part, which the benchmark keeps for validation.
+        frost: Whose textures: published ones, or procedural ones made here.
+    """
+
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    pixels: Literal[224, 299, 64, 32] | None = None
+    jpeg: bool | None = None
+    validation: bool = False
+    frost: Literal["published", "procedural"] = "published"
+
+    images_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not self.severities or not set(self.severities) <= {1, 2, 3, 4, 5}:
+            raise InputError(f"ImageNetC: severities must be some of 1, 2, 3, 4 and 5, got {self.severities}.")
+
+    def cells(self, height: int, width: int) -> tuple[Perturbation, ...]:
+        """Return every corruption at every severity, in the published order, for images of a size.
+
+        Example:
+            >>> [each.condition for each in ImageNetC(severities=(1, 5), validation=True).cells(224, 224)[:2]]
+            ['gaussian_noise+jpeg/1', 'gaussian_noise+jpeg/5']
+        """
+        pixels: Pixels = self.pixels or nearest_pixels(height, width)
+        cells = imagenet_c(severities=self.severities, pixels=pixels)
+        cells += extras(severities=self.severities, pixels=pixels) if self.validation else ()
+        saved = pixels != 32 if self.jpeg is None else self.jpeg
+        return tuple(SavedAsJpeg(perturbation=each) for each in cells) if saved else cells
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Corrupt every image by one of the cells."""
+        check_images(type(self).__name__, x)
+        cells = self.cells(x.shape[-2], x.shape[-1])
+        return Mixture(parts=cells).draw(x, y, model, num_draws=num_draws, rng=rng)
+
+    def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
+        """Return corrupted images: as a transform; see `transform`."""
+        return transform(self, x, rng=rng)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """Mild without files, and strong with them."""
+        return [
+            cls(severities=(1,), pixels=32, frost="procedural"),
+            cls(severities=(4, 5), pixels=32, jpeg=True, validation=True, frost="procedural"),
+        ]

@@ -1,0 +1,71 @@
+"""Images that went through a JPEG file after another perturbation."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.kernels.jpeg import jpeg
+from withstand.functional.random import Rng
+from withstand.perturbations.base import Draws, Perturbation, check_images, to_levels
+from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.identity import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedAsJpeg(Perturbation):
+    """Another perturbation, cut down to 8 bits, saved as a JPEG file and read again; on the CPU, in memory.
+
+    With quality 85 this is how the images of ImageNet-C came about.
+
+    Attributes:
+        perturbation: What happens before.
+        quality: Of the file, from 1 to 95.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py: `Image.save` with quality 85 and colour at
+        half the resolution (4:2:0).
+    """
+
+    perturbation: Perturbation = Identity()
+    quality: int = 85
+
+    images_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 95:
+            raise InputError(f"SavedAsJpeg: quality must be from 1 to 95, got {self.quality}.")
+
+    @property
+    def condition(self) -> str:
+        """The condition of what happens before, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
+        kind, slash, severity = self.perturbation.condition.rpartition("/")
+        suffix = "+jpeg" if self.quality == 85 else f"+jpeg{self.quality}"
+        return f"{kind}{suffix}/{severity}" if slash else f"{severity}{suffix}"
+
+    @property
+    def noise(self) -> str:
+        """The same noise as without the file."""
+        return self.perturbation.noise
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Perturb, encode and decode."""
+        check_images(type(self).__name__, x)
+        draws = self.perturbation.draw(x, y, model, num_draws=num_draws, rng=rng)
+        decoded = jpeg(to_levels(draws.inputs.flatten(0, 1)), quality=self.quality)
+        return draws._replace(inputs=(decoded.to(x.dtype) / 255).view_as(draws.inputs))
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """A file of the image as it is, and one of poor quality after noise."""
+        return [cls(), cls(perturbation=GaussianNoise(severity=3, pixels=32), quality=30)]
