@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from withstand.perturbations.ball import Ball as Ball
     from withstand.perturbations.gaussian import Gaussian as Gaussian
     from withstand.perturbations.identity import Identity as Identity
+    from withstand.perturbations.imagenet_c import ImageNetC as ImageNetC
     from withstand.perturbations.mixture import Mixture as Mixture
+    from withstand.perturbations.saved_as_jpeg import SavedAsJpeg as SavedAsJpeg
     from withstand.perturbations.speckle import Speckle as Speckle
     from withstand.perturbations.uniform import Uniform as Uniform
     from withstand.perturbations.uniform_noise import UniformNoise as UniformNoise
@@ -66,7 +68,9 @@ _HOMES = {
     "perturbations.ball": ("Ball",),
     "perturbations.gaussian": ("Gaussian",),
     "perturbations.identity": ("Identity",),
+    "perturbations.imagenet_c": ("ImageNetC",),
     "perturbations.mixture": ("Mixture",),
+    "perturbations.saved_as_jpeg": ("SavedAsJpeg",),
     "perturbations.speckle": ("Speckle",),
     "perturbations.uniform": ("Uniform",),
     "perturbations.uniform_noise": ("UniformNoise",),

@@ -5,7 +5,7 @@ import logging
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +101,17 @@ class Console:
 
         with ProgressBar(epochs) as bar:
             yield bar
+
+    @contextmanager
+    def counting(self, total: int) -> Iterator[Callable[[int], None]]:
+        """Yield a function that is told how many samples are done: a bar with speed and time left, on a terminal."""
+        if self.silent or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from withstand.commands.progress import counting
+
+        with counting(total) as tell:
+            yield tell
 
 
 class EpochLines:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -20,8 +21,10 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.conditions import SETS, conditions
-from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, measure
+from withstand.evaluation.in_blocks import measure_in_blocks
+from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
 from withstand.parser import parse
+from withstand.perturbations.base import within
 from withstand.reports.terminal import render
 from withstand.results.row import Row, read_rows, write_rows, write_whole
 from withstand.results.table import accuracy_table
@@ -32,16 +35,21 @@ DESCRIPTION = (
 )
 
 
+# Least time between two saves of what is done.
+SECONDS = 30.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Everything that decides the rows of one model under some conditions.
+    """Everything but the conditions that decides the rows of one model.
 
     Attributes:
         experiment: The run, or a model by name (then nothing was trained).
         weights_sha256: Hash of the file of weights; empty where there is none.
         version: Of the package.
         data: Whose test part is measured.
-        accuracy: The conditions.
+        num_samples: How many that are.
+        pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
         seed: Decides every draw.
     """
 
@@ -49,7 +57,8 @@ class Measurement:
     weights_sha256: str
     version: str
     data: Dataset
-    accuracy: Accuracy
+    num_samples: int
+    pixels: Literal[224, 299, 64, 32] | None
     seed: int
 
 
@@ -73,6 +82,12 @@ def main(words: list[str]) -> None:
         default=None,
         help="size of images whose published parameters the corruptions take; the nearest by default",
     )
+    parser.add_argument(
+        "--frost",
+        type=Literal["published", "procedural"],
+        default="published",
+        help="textures of frost: the published ones, or some made here, where those are missing",
+    )
     parser.add_argument("--pretrained", action="store_true", help="published weights for a model given by name")
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
@@ -90,6 +105,7 @@ def main(words: list[str]) -> None:
         weights=found.weights,
         pretrained=found.pretrained,
         pixels=found.pixels,
+        frost=found.frost,
         seed=found.seed,
         root=root,
         engine=engine,
@@ -106,6 +122,7 @@ def evaluate(
     weights: str | None = None,
     pretrained: bool = False,
     pixels: Literal[224, 299, 64, 32] | None = None,
+    frost: Literal["published", "procedural"] = "published",
     seed: int = 0,
     root: Path,
     engine: Engine,
@@ -120,6 +137,7 @@ def evaluate(
         weights: File for a model given by name.
         pretrained: Whether a model given by name starts from published weights.
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
+        frost: Whose textures.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -128,6 +146,7 @@ def evaluate(
     results: dict[str, list[Row]] = {}
     notes: tuple[str, ...] = ()
     splits: dict[str, Split] = {}
+    engine = replace(engine, checkpoint_seconds=SECONDS)
     experiments = [_experiment(name, data, weights, pretrained, seed) for name in models]
     models = [str(Path(each).resolve()) if _is_run(each) else each for each in models]
     if len(set(models)) < len(models):
@@ -142,7 +161,7 @@ def evaluate(
             raise InputError("evaluate: the test part has no samples.")
         if _is_run(given):
             notes += _differences(name, json.loads((Path(given) / PROVENANCE).read_text()), split)
-        perturbations, own_notes = conditions(on, split.shape, pixels=pixels)
+        perturbations, own_notes = conditions(on, split.shape, pixels=pixels, frost=frost)
         notes += tuple(note for note in own_notes if note not in notes)
         file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
         digest = sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
@@ -151,23 +170,32 @@ def evaluate(
             weights_sha256=digest,
             version=version("withstand"),
             data=experiment.data,
-            accuracy=Accuracy(perturbations=perturbations),
+            num_samples=len(split),
+            pixels=pixels,
             seed=seed,
         )
         label = identity(own) if _is_run(given) else f"{name.replace('/', '_')}-{identity(own)}"
         folder = (Path(given) if _is_run(given) else root) / "evaluations" / label
-        if (folder / ROWS).is_file():
+        rows = read_rows(folder / ROWS) if (folder / ROWS).is_file() else []
+        done = {row.condition for row in rows}
+        missing = tuple(each for each in perturbations if each.condition not in done)
+        if not missing:
             console.say(f"{name}: measured already ({folder}).")
         else:
-            plural = "s" if len(perturbations) > 1 else ""
-            console.say(f"{name}: {len(perturbations)} condition{plural}, {len(split):,} samples, {engine.device}.")
+            plural = "s" if len(missing) > 1 else ""
+            console.say(f"{name}: {len(missing)} condition{plural}, {len(split):,} samples, {engine.device}.")
             model = _load(given, experiment, split, engine)
-            rows = measure(model, split, (own.accuracy,), seed=seed, engine=engine)
-            if engine.is_first:
-                write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
-                write_rows(folder / ROWS, rows)
-            engine.wait()
-        results[name] = read_rows(folder / ROWS)
+            with hold(folder) if engine.is_first else nullcontext(), console.counting(len(split)) as tell:
+                if engine.is_first:
+                    write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
+                accuracy = within(Accuracy(perturbations=missing), split.box)
+                keep = folder / f"partial-{identity(accuracy)}.json"
+                rows += measure_in_blocks(accuracy, model, split, seed=seed, engine=engine, keep=keep, tell=tell)
+                if engine.is_first:
+                    write_rows(folder / ROWS, rows)
+                    keep.unlink(missing_ok=True)
+                engine.wait()
+        results[name] = [row for each in perturbations for row in rows if row.condition == each.condition]
     return results, notes
 
 

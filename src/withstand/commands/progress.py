@@ -1,9 +1,27 @@
-"""A progress bar for training, on a terminal."""
+"""Progress bars for training and measuring, on a terminal."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+@contextmanager
+def counting(total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that is told how many samples of a measurement are done; the bar goes when it is over."""
+    bar = _bar(transient=True)
+    task, begun, first = bar.add_task("samples", total=total, speed=""), time.monotonic(), None
+
+    def tell(done: int) -> None:
+        nonlocal first
+        first = done if first is None else first
+        rate = (done - first) / max(time.monotonic() - begun, 1e-9)
+        bar.update(task, completed=done, speed=f"{rate:,.1f} samples/s" if rate else "")
+
+    with bar:
+        yield tell
 
 
 class ProgressBar:
@@ -13,15 +31,7 @@ class ProgressBar:
         """Prepare the bar."""
         self.epochs, self.rows, self.shown = epochs, 0, 0.0
         self.validation = ""
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=False,
-        )
+        self.bar = _bar(transient=False)
         self.task = self.bar.add_task("epoch", total=None, speed="")
         self.begun = time.monotonic()
 
@@ -55,3 +65,15 @@ class ProgressBar:
             self.validation = f"  validation {100 * entry['validation']:.1f} %"
         if entry["epoch"] == self.epochs:
             self.bar.update(self.task, completed=self.bar.tasks[0].total)
+
+
+def _bar(*, transient: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=transient,
+    )

@@ -87,6 +87,30 @@ class Split(ABC):
         """
 
 
+class Section(Split):
+    """The samples of a split from one number up to another."""
+
+    def __init__(self, split: Split, start: int, stop: int) -> None:
+        """Keep the split and the first sample's number and the one behind the last."""
+        self.split, self.start, self.stop = split, start, stop
+        self.classes, self.shape, self.box = split.classes, split.shape, split.box
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def batches(
+        self,
+        plan: Iterable[Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        num_workers: int = 0,
+        augmentation_seed: int | None = None,
+    ) -> Iterator[Batch]:
+        """Ask the split for the batches; samples keep their numbers there."""
+        moved = (rows + self.start for rows in plan)
+        return self.split.batches(moved, device=device, num_workers=num_workers, augmentation_seed=augmentation_seed)
+
+
 class TensorSplit(Split):
     """Samples held in memory, uint8 images or float features, and indexed as tensors on the device."""
 

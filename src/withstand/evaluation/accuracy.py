@@ -55,7 +55,7 @@ class Accuracy(Evaluation):
         # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
         precise = torch.float32 if engine.device.type == "mps" else torch.float64
         hits = [torch.zeros(len(top), dtype=precise, device=engine.device) for _ in self.perturbations]
-        seeds = [derive_seed(seed, each.condition) for each in self.perturbations]
+        seeds = [derive_seed(seed, each.noise) for each in self.perturbations]
         seen = 0
         plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
         with torch.no_grad(), evaluating(model):

@@ -30,7 +30,7 @@ class Evaluation(ABC):
         Args:
             model: Maps inputs to logits; on the engine's device.
             split: The samples.
-            seed: A sample's randomness derives from (seed, condition, the sample's number in the split).
+            seed: A sample's randomness derives from (seed, its `noise`, its number in the split).
             engine: Device, processes and batch size; decides no number.
         """
 

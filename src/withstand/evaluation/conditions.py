@@ -1,64 +1,89 @@
 """The words that `--on` understands: named sets of conditions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Literal
 
 from withstand.errors import InputError, nearest
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
 
 SETS = {
     "clean": "unchanged inputs",
-    "imagenet-c": "the corruptions of ImageNet-C at severities 1 to 5",
-    "corruptions": "the same and the extra corruptions",
+    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, as published: saved as JPEG in between, "
+    "but not with the parameters for 32 pixels",
+    "imagenet-c-in-memory": "the same, never saved",
+    "corruptions": "the same and the 4 extra corruptions, never saved",
     "noise": "Gaussian, uniform and speckle noise of three strengths",
 }
+JPEG = "+jpeg"
 
 
 def conditions(
-    names: list[str], shape: tuple[int, ...], *, pixels: Pixels | None = None
+    names: Sequence[str],
+    shape: tuple[int, ...],
+    *,
+    pixels: Pixels | None = None,
+    frost: Literal["published", "procedural"] = "published",
 ) -> tuple[tuple[Perturbation, ...], tuple[str, ...]]:
     """Return the perturbations that names stand for, and what a reader of the results must know about them.
 
     Args:
-        names: Sets (`clean`, `imagenet-c`, `corruptions`, `noise`), corruptions (`contrast`), or cells (`contrast/3`).
+        names: Sets (`clean`, `imagenet-c`, ...), corruptions (`contrast`), or cells (`contrast/3`); corruptions and
+            cells with `+jpeg` (`contrast+jpeg/3`) are saved as JPEG files in between.
         shape: Shape of one input.
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest to the images.
+        frost: Whose textures.
 
     Raises:
         InputError: If a name is not known, or the inputs are not images where corruptions are asked for.
     """
     if pixels is None and len(shape) == 3:
         pixels = nearest_pixels(*shape[1:])
-    found = [each for name in names for each in _one(name, shape, pixels)]
+    suite = ImageNetC(pixels=pixels or 224, jpeg=False, frost=frost)
+    found = [each for name in names for each in _one(name, shape, suite)]
     distinct = tuple({each.condition: each for each in found}.values())
     return distinct, _notes(distinct, shape, pixels)
 
 
-def _one(name: str, shape: tuple[int, ...], pixels: Pixels | None) -> list[Perturbation]:
+def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbation]:
     if name == "clean":
         return [Identity()]
     if name == "noise":
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    every = {each.condition: each for each in (*imagenet_c(), *extras())}
-    one = [each for condition, each in every.items() if name in (condition, condition.rsplit("/", 1)[0])]
-    if name not in ("imagenet-c", "corruptions") and not one:
-        known = [*SETS, *dict.fromkeys(condition.rsplit("/", 1)[0] for condition in every)]
+    if name.startswith("clean" + JPEG):
+        return [SavedAsJpeg()]
+    plain, saved = name.replace(JPEG, "", 1), JPEG in name
+    published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
+    chosen = [each for each in every if plain in (each.condition, each.condition.rsplit("/", 1)[0])]
+    if name not in SETS and plain != "corruptions" and not chosen:
+        known = [*SETS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
         raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}")
     if len(shape) != 3:
         raise InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
-    if one:
-        return [replace(cast(Any, each), pixels=pixels) for each in one]
-    return [*imagenet_c(pixels=pixels), *(extras(pixels=pixels) if name == "corruptions" else ())]
+    if not chosen:
+        chosen = list(every if plain == "corruptions" else published)
+        saved = saved or (name == "imagenet-c" and suite.pixels != 32)
+    return [SavedAsJpeg(perturbation=each) for each in chosen] if saved else chosen
 
 
 def _notes(perturbations: tuple[Perturbation, ...], shape: tuple[int, ...], pixels: Pixels | None) -> tuple[str, ...]:
-    if not any(isinstance(each, Corruption) for each in perturbations):
-        return ()
-    size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"
-    return (f"Corruptions in memory, without JPEG files; parameters for {pixels} pixels{size}.",)
+    saved = [each for each in perturbations if isinstance(each, SavedAsJpeg)]
+    notes = ["+jpeg: saved as JPEG of quality 85 and read again, as ImageNet-C was."] if saved else []
+    if any(isinstance(each, Corruption) for each in perturbations):
+        kinds = "Corruptions without +jpeg: in memory" if saved else "Corruptions in memory"
+        notes.append(f"{kinds}, without JPEG files.")
+    inner = [each.perturbation for each in saved] + list(perturbations)
+    if any(isinstance(each, Corruption) for each in inner):
+        size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"
+        notes.append(f"Parameters for {pixels} pixels{size}.")
+    if any(each.condition.startswith("frost-procedural") for each in inner):
+        notes.append("frost: procedural, with textures made here instead of the published ones.")
+    return tuple(notes)

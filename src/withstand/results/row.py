@@ -3,8 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from withstand.errors import InputError, TrainingError
@@ -34,6 +34,21 @@ class Row:
     def value(self) -> float:
         """The mean: a fraction for accuracies."""
         return self.total / self.count
+
+
+def add(rows: Sequence[Row], more: Sequence[Row]) -> list[Row]:
+    """Return the rows of two sets of samples together: same measures and conditions, in the same order.
+
+    Example:
+        >>> row = Row(measure="top1", condition="clean", total=9.0, count=10)
+        >>> add([row], [row])
+        [Row(measure='top1', condition='clean', total=18.0, count=20)]
+    """
+    sums = []
+    for one, other in zip(rows, more, strict=True):
+        assert (one.measure, one.condition) == (other.measure, other.condition)
+        sums.append(replace(one, total=one.total + other.total, count=one.count + other.count))
+    return sums
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

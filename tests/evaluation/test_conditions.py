@@ -1,0 +1,64 @@
+import pytest
+
+from withstand.errors import InputError
+from withstand.evaluation.conditions import conditions
+
+PHOTO, DIGIT = (3, 224, 224), (3, 32, 32)
+
+
+def names(words, shape, **options):
+    return [each.condition for each in conditions(words, shape, **options)[0]]
+
+
+def test_imagenet_c_is_saved_as_jpeg_where_the_published_one_was():
+    assert names(["imagenet-c"], PHOTO)[0] == "gaussian_noise+jpeg/1"
+    assert names(["imagenet-c"], DIGIT)[0] == "gaussian_noise/1"
+    assert names(["imagenet-c"], DIGIT, pixels=64)[0] == "gaussian_noise+jpeg/1"
+    assert names(["imagenet-c-in-memory"], PHOTO)[0] == "gaussian_noise/1"
+
+
+def test_the_extras_are_in_corruptions_only():
+    assert "speckle_noise/1" in names(["corruptions"], PHOTO)
+    assert "speckle_noise+jpeg/1" in names(["corruptions+jpeg"], PHOTO)
+    assert not {"speckle_noise/1", "speckle_noise+jpeg/1"} & set(names(["imagenet-c", "imagenet-c-in-memory"], PHOTO))
+
+
+def test_kinds_and_cells_can_be_named_with_and_without_the_file():
+    assert names(["contrast/3", "contrast+jpeg/3", "clean+jpeg"], PHOTO) == [
+        "contrast/3",
+        "contrast+jpeg/3",
+        "clean+jpeg",
+    ]
+    assert names(["contrast+jpeg"], PHOTO) == [f"contrast+jpeg/{severity}" for severity in range(1, 6)]
+
+
+def test_what_is_named_twice_is_measured_once():
+    assert names(["clean", "contrast", "contrast/3", "clean"], PHOTO) == [
+        "clean",
+        *(f"contrast/{severity}" for severity in range(1, 6)),
+    ]
+
+
+def test_notes_say_protocol_parameters_and_textures():
+    assert conditions(["clean"], PHOTO)[1] == ()
+    assert conditions(["contrast+jpeg"], PHOTO)[1] == (
+        "+jpeg: saved as JPEG of quality 85 and read again, as ImageNet-C was.",
+        "Parameters for 224 pixels.",
+    )
+    assert conditions(["contrast"], (1, 28, 28))[1] == (
+        "Corruptions in memory, without JPEG files.",
+        "Parameters for 32 pixels (the images have 28 x 28).",
+    )
+    both = conditions(["contrast", "contrast+jpeg"], PHOTO)[1]
+    assert both[1] == "Corruptions without +jpeg: in memory, without JPEG files."
+
+
+@pytest.mark.parametrize("word", ["contrasst", "contrast/6", "imagenet", "contrast/3+jpeg+jpeg", "noise+jpeg"])
+def test_an_unknown_word_is_one_sentence(word):
+    with pytest.raises(InputError, match=rf"^on: {word.replace('+', '.')} is not a known condition"):
+        conditions([word], PHOTO)
+
+
+def test_corruptions_need_images():
+    with pytest.raises(InputError, match=r"^on: imagenet-c needs images"):
+        conditions(["imagenet-c"], (8,))
