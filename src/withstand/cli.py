@@ -10,6 +10,7 @@ COMMANDS = {
     "quickstart": "Train a small network with and without noise, measure both, see the table.",
     "train": "Train a model and evaluate it; the same command again continues where it stopped.",
     "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
+    "corrupt": "Write a corrupted copy of any images, like ImageNet-C or CIFAR-10-C; or a preview.",
     "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
 }
 

@@ -1,0 +1,209 @@
+"""`withstand corrupt`: a corrupted copy of images on disk, or a picture of what the corruptions do."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from withstand.commands.common import Console, make_parser
+from withstand.commands.train import read_experiment
+from withstand.corrupted_copy import MANIFEST, CorruptedCopy, write_copy
+from withstand.data.base import Dataset, Part
+from withstand.data.class_tree import SUFFIXES, walk_images
+from withstand.data.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.image_folder import ImageFolder
+from withstand.engine import Engine
+from withstand.errors import InputError, nearest
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.parser import parse
+from withstand.perturbations.base import Corruption, to_levels
+from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
+from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.reports.contact_sheet import contact_sheet, write_png
+
+DESCRIPTION = (
+    "Write every image of SRC under every corruption and severity to DST, in the layout of ImageNet-C "
+    "(DST/<corruption>/<severity>/<class>/<file>) or as arrays like those of CIFAR-10-C. SRC is a folder of images, "
+    "sorted into class folders or not, or a data set by name, whose test part is taken. The same command again goes on "
+    "where it stopped."
+)
+WIDTH_OF_TILE = 144
+
+
+@dataclass(frozen=True, kw_only=True)
+class LooseImages(Dataset):
+    """Images in one folder without class folders, or a single image: for copies and pictures only."""
+
+    path: str
+    pixels: int
+    resize: int | None
+    on_bad_image: OnBadImage = "error"
+
+    def load(self, part: Part) -> FileSplit:  # noqa: ARG002
+        """List the files."""
+        path = Path(self.path)
+        folder = path if path.is_dir() else path.parent
+        files = sorted(walk_images(folder)) if path.is_dir() else [path.name]
+        return FileSplit(
+            "corrupt",
+            folder=folder,
+            files=files,
+            y=torch.zeros(len(files), dtype=torch.int64),
+            classes=("image",),
+            pixels=self.pixels,
+            resize=self.resize,
+            on_bad_image=self.on_bad_image,
+        )
+
+
+def main(words: list[str]) -> None:
+    """Corrupt."""
+    parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
+    parser.add_argument("source", type=str, help="folder of images, one image, or name of a data set")
+    parser.add_argument("target", type=str | None, nargs="?", default=None, help="folder to write; new or begun before")
+    parser.add_argument(
+        "--corruptions",
+        type=str,
+        nargs="+",
+        default=["imagenet-c"],
+        help="names; imagenet-c: the 15 of the benchmark (default); extras: the 4 others; all: both",
+    )
+    parser.add_argument("--severities", type=str, nargs="+", default=["1-5"], help="e.g. 1 3 5, or 1-5 (default)")
+    parser.add_argument(
+        "--to",
+        type=Literal["jpeg", "png", "npy"],
+        default="jpeg",
+        help="jpeg: files of quality 85 (default); png: files without loss; npy: one array per corruption",
+    )
+    parser.add_argument("--size", type=int, default=224, help="width and height the centre of an image is cut to")
+    parser.add_argument(
+        "--resize", type=int | None, default=None, help="shorter side before the cut; 8/7 of the size by default"
+    )
+    parser.add_argument(
+        "--pixels",
+        type=Literal[224, 299, 64, 32] | None,
+        default=None,
+        help="size of images whose published parameters are taken; the nearest by default",
+    )
+    parser.add_argument(
+        "--frost", type=Literal["published", "procedural"], default="published", help="whose textures frost takes"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides every draw")
+    parser.add_argument("--on_bad_image", type=Literal["error", "skip"], default="error", help="what a bad file does")
+    parser.add_argument("--preview", type=str | None, default=None, help="PNG file for one image under everything")
+    parser.add_argument("--sample", type=int, default=0, help="number of the image for the preview")
+    group = parser.add_argument_group("where, how fast and how loud (nothing here changes a pixel)")
+    group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    group.add_argument(
+        "--workers", type=int | None, default=None, help="processes (-j); on a CPU one per core by default"
+    )
+    group.add_argument("--quiet", action="store_true", help="say nothing")
+    found = parse(parser, words)
+    if found.target is None and found.preview is None:
+        raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
+    if found.workers is not None and found.workers < 0:
+        raise InputError(f"corrupt: workers must be at least 0, got {found.workers}.")
+    engine = Engine.start(device=found.device)
+    console = Console(engine=engine, quiet=found.quiet)
+    data = _data(found)
+    split = data.load("test")
+    if len(split.shape) != 3:
+        raise InputError(f"corrupt: expected images, got inputs of shape {split.shape} from {found.source}.")
+    corruptions = choose(found.corruptions, _severities(found.severities))
+    pixels = found.pixels or nearest_pixels(*split.shape[1:])
+    cells = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*split.shape[1:])
+    wanted = {(type(each), each.severity) for each in corruptions}
+    cells = tuple(each for each in cast(Any, cells) if (type(each), each.severity) in wanted)
+    copy = CorruptedCopy(data=data, corruptions=cells, seed=found.seed, format=found.to)
+    if split.shape[1:] != (pixels, pixels):
+        console.say(f"Parameters for {pixels} pixels; the images have {split.shape[1]} x {split.shape[2]}.")
+    if found.preview is not None:
+        preview(copy, found.sample, Path(found.preview), engine)
+        console.say(f"Preview: {found.preview}")
+    if found.target is not None:
+        write(copy, Path(found.target), workers=found.workers, engine=engine, console=console)
+
+
+def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
+    """Write the copy and say what it is."""
+    whole = (folder / MANIFEST).is_file()
+    total = len(copy.data.load("test"))
+    if workers is None:
+        workers = (os.cpu_count() or 1) if engine.device.type == "cpu" and total * len(copy.corruptions) > 1000 else 0
+    if not whole:
+        console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
+    with console.counting(total) as tell:
+        manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
+    left_out = f", {len(manifest['left_out'])} left out" if manifest["left_out"] else ""
+    state = "is whole already" if whole else "is whole"
+    console.say(f"{folder} {state}: {manifest['num_samples']:,} images x {len(copy.corruptions)} cells{left_out}.")
+
+
+def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> None:
+    """Draw one image under every corruption and severity."""
+    split = copy.data.load("test")
+    if not 0 <= sample < len(split):
+        raise InputError(f"corrupt: sample must be from 0 to {len(split) - 1}, got {sample}.")
+    if path.suffix.lower() != ".png":
+        raise InputError(f"corrupt: the preview must be a .png file, got {path}.")
+    x, y, index = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
+    tiles: dict[str, list[Any]] = {}
+    for each in copy.corruptions:
+        rng = RowStreams(derive_seed(copy.seed, each.noise), index, device=engine.device)
+        changed = each.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+        tiles.setdefault(each.condition.rsplit("/", 1)[0], []).append(_picture(changed))
+    severities = list(dict.fromkeys(f"severity {each.severity}" for each in copy.corruptions))
+    write_png(path, contact_sheet(_picture(x), tiles, columns=severities, width=WIDTH_OF_TILE))
+
+
+def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
+    """Return corruptions by their names, in the published order.
+
+    Raises:
+        InputError: If a name is not known.
+    """
+    published, others = imagenet_c(severities=severities), extras(severities=severities)
+    sets = {"imagenet-c": published, "extras": others, "all": published + others}
+    known = [*sets, *dict.fromkeys(each.published_name() for each in published + others)]
+    for name in names:
+        if name not in known:
+            raise InputError(f"corrupt: {name} is not a known corruption; {nearest(name, known)}")
+    chosen = [each for name in names for each in sets.get(name, ())]
+    return tuple(each for each in published + others if each in chosen or each.published_name() in names)
+
+
+def _data(found: Any) -> Dataset:
+    path = Path(found.source).expanduser()
+    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
+    check_images("corrupt", pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+    if path.is_file():
+        return LooseImages(path=str(path.resolve()), pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+    if path.is_dir():
+        folder = str(path.resolve())
+        if not any(each.is_dir() and not each.name.startswith(".") for each in path.iterdir()):
+            if next(walk_images(path), None) is None:
+                raise InputError(f"corrupt: {path} holds no image file ({', '.join(SUFFIXES)}).")
+            return LooseImages(path=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+        return ImageFolder(root=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+    if "/" in found.source or "." in found.source:
+        raise InputError(f"corrupt: expected a folder of images or the name of a data set, found nothing at {path}.")
+    return read_experiment([f"--data={found.source}"]).data
+
+
+def _severities(words: list[str]) -> list[int]:
+    chosen: set[int] = set()
+    for word in words:
+        if not (span := re.fullmatch(r"([1-5])(?:-([1-5]))?", word)):
+            raise InputError(f"corrupt: severities must be from 1 to 5, e.g. 1 3 5 or 1-5, got {word}.")
+        chosen |= set(range(int(span[1]), int(span[2] or span[1]) + 1))
+    if not chosen:
+        raise InputError(f"corrupt: severities must name at least one from 1 to 5, got {' '.join(words)}.")
+    return sorted(chosen)
+
+
+def _picture(x: Tensor) -> Any:
+    return to_levels(x)[0].permute(1, 2, 0).expand(-1, -1, 3).cpu().numpy()

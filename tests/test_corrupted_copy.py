@@ -1,0 +1,221 @@
+import hashlib
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from withstand.corrupted_copy import MANIFEST, CorruptedCopy, write_copy
+from withstand.data.digits import Digits
+from withstand.data.image_folder import ImageFolder
+from withstand.errors import InputError, TrainingError
+from withstand.functional.random import row_streams
+from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
+
+CORRUPTIONS = (GaussianNoise(severity=2, pixels=32), Contrast(severity=5, pixels=32))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    root = tmp_path_factory.mktemp("source")
+    random = np.random.RandomState(0)
+    for number in range(150):
+        folder = root / f"class{number % 2}"
+        folder.mkdir(exist_ok=True)
+        pixels = random.randint(0, 256, (40, 36, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return ImageFolder(root=str(root), pixels=32, resize=34)
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+def test_files_hold_what_a_streaming_evaluation_with_the_same_seed_sees(source, tmp_path, kind):
+    write_copy(CorruptedCopy(data=source, corruptions=CORRUPTIONS, seed=4, format=kind), tmp_path / "copy")
+    split = source.load("test")
+    for corruption in CORRUPTIONS:
+        perturbation = SavedAsJpeg(perturbation=corruption) if kind == "jpeg" else corruption
+        for x, y, index in split.batches(torch.arange(len(split)).split(7)):
+            rng = row_streams(4, perturbation.noise, index=index)
+            seen = perturbation.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+            for row, number in enumerate(index.tolist()):
+                name = Path(split.files[number]).with_suffix(".JPEG" if kind == "jpeg" else ".png")
+                with Image.open(tmp_path / "copy" / corruption.condition / name) as image:
+                    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+                assert torch.equal(pixels, (seen[row] * 255).round().to(torch.uint8))
+
+
+def test_processes_write_what_one_writes_and_the_sums_are_those_of_the_files(source, tmp_path):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
+    one = write_copy(copy, tmp_path / "one")
+    two = write_copy(copy, tmp_path / "two", num_workers=2)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert one["sha256"] == two["sha256"]
+    sums = dict(reversed(line.split("  ")) for line in (tmp_path / "one" / "SHA256SUMS").read_text().splitlines())
+    content = files(tmp_path / "one")
+    assert set(sums) == set(content) - {"SHA256SUMS"}
+    assert all(hashlib.sha256(content[name]).hexdigest() == digest for name, digest in sums.items())
+    assert not list((tmp_path / "one").rglob("*.tmp"))
+
+
+def test_a_stopped_copy_goes_on_and_ends_the_same(source, tmp_path):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
+    write_copy(copy, tmp_path / "whole")
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done):
+        if done >= 64:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write_copy(copy, tmp_path / "stopped", tell=stop)
+    assert not (tmp_path / "stopped" / MANIFEST).exists()
+    first = next((tmp_path / "stopped").rglob("*.JPEG"))
+    before = first.stat().st_mtime_ns
+    told = []
+    write_copy(copy, tmp_path / "stopped", tell=told.append)
+    assert told == [64, 128, 150]
+    assert first.stat().st_mtime_ns == before
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+    assert write_copy(copy, tmp_path / "stopped", tell=told.append)["num_samples"] == 150
+    assert told == [64, 128, 150]
+
+
+def test_the_work_of_a_killed_process_is_done_again_and_said(source, tmp_path, monkeypatch):
+    copy, said, killed = CorruptedCopy(data=source, corruptions=CORRUPTIONS), [], []
+
+    def kill_a_child(done):
+        import multiprocessing
+
+        children = multiprocessing.active_children()
+        if children and not killed:
+            killed.append(children[0].pid)
+            os.kill(children[0].pid, signal.SIGKILL)
+
+    write_copy(copy, tmp_path / "killed", num_workers=2, tell=kill_a_child, warn=said.append)
+    write_copy(copy, tmp_path / "whole")
+    assert killed
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+    assert said == ["corrupt: a process was killed; its work is done again."]
+
+
+def test_arrays_have_the_severities_one_after_the_other(tmp_path):
+    corruptions = tuple(GaussianNoise(severity=severity, pixels=32) for severity in range(1, 6))
+    copy = CorruptedCopy(data=Digits(), corruptions=corruptions, format="npy")
+    write_copy(copy, tmp_path / "arrays")
+    split = Digits().load("test")
+    n = len(split)
+    array = np.load(tmp_path / "arrays" / "gaussian_noise.npy")
+    labels = np.load(tmp_path / "arrays" / "labels.npy")
+    assert array.shape == (5 * n, 32, 32, 3)
+    assert array.dtype == np.uint8
+    assert np.array_equal(labels, np.tile(split.y.numpy(), 5))
+    assert json.loads((tmp_path / "arrays" / "classes.json").read_text()) == [str(each) for each in range(10)]
+    x, y, index = next(split.batches([torch.arange(n)]))
+    for corruption in corruptions:
+        rng = row_streams(0, corruption.noise, index=index)
+        seen = corruption.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+        part = array[(corruption.severity - 1) * n : corruption.severity * n]
+        assert np.array_equal(part, (seen * 255).round().byte().permute(0, 2, 3, 1).numpy())
+    assert sorted(path.name for path in (tmp_path / "arrays").iterdir()) == [
+        "SHA256SUMS",
+        "classes.json",
+        "gaussian_noise.npy",
+        "labels.npy",
+        "manifest.json",
+    ]
+
+
+def test_a_bad_image_stops_the_copy_or_is_left_out_and_named(source, tmp_path):
+    root = tmp_path / "source"
+    for name in ("a/1.png", "a/2.png", "b/3.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (9, 9, 9)).save(root / name)
+    (root / "a/2.png").write_bytes(b"")
+    data = ImageFolder(root=str(root), pixels=32, resize=34)
+    with pytest.raises(InputError, match=r"a/2\.png cannot be read as an image \(it is empty\)"):
+        write_copy(CorruptedCopy(data=data, corruptions=CORRUPTIONS), tmp_path / "error")
+    lenient = ImageFolder(root=str(root), pixels=32, resize=34, on_bad_image="skip")
+    manifest = write_copy(CorruptedCopy(data=lenient, corruptions=CORRUPTIONS), tmp_path / "skip")
+    assert manifest["left_out"] == ["a/2.png"]
+    assert manifest["num_samples"] == 2
+    assert sorted(files(tmp_path / "skip")) == [
+        "SHA256SUMS",
+        "contrast/5/a/1.JPEG",
+        "contrast/5/b/3.JPEG",
+        "gaussian_noise/2/a/1.JPEG",
+        "gaussian_noise/2/b/3.JPEG",
+    ]
+    corruptions = tuple(Contrast(severity=severity, pixels=32) for severity in range(1, 6))
+    with pytest.raises(InputError, match="arrays need every image"):
+        write_copy(CorruptedCopy(data=lenient, corruptions=corruptions, format="npy"), tmp_path / "arrays")
+
+
+def test_a_folder_with_anything_else_in_it_is_refused(source, tmp_path):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="is not empty and was not begun by this command"):
+        write_copy(copy, tmp_path / "full")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["letter.txt"]
+    write_copy(copy, tmp_path / "done")
+    with pytest.raises(InputError, match="made with other options"):
+        write_copy(CorruptedCopy(data=source, corruptions=CORRUPTIONS, seed=1), tmp_path / "done")
+    with pytest.raises(InputError, match="expected a folder, found a file"):
+        write_copy(copy, tmp_path / "full" / "letter.txt")
+
+
+def test_two_images_that_would_become_one_file_are_refused(tmp_path):
+    for name in ("a/1.png", "a/1.jpg", "b/1.png"):
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "source" / name)
+    data = ImageFolder(root=str(tmp_path / "source"), pixels=32, resize=34)
+    with pytest.raises(InputError, match=r"a/1\.jpg and a/1\.png would become one file"):
+        write_copy(CorruptedCopy(data=data, corruptions=CORRUPTIONS), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_processes_killed_again_and_again_end_in_one_sentence(source, tmp_path, monkeypatch):
+    from concurrent.futures.process import BrokenProcessPool
+
+    class Broken:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def submit(self, *arguments):
+            raise BrokenProcessPool("a process died")
+
+        def shutdown(self, **options):
+            pass
+
+    monkeypatch.setattr("withstand.corrupted_copy.ProcessPoolExecutor", Broken)
+    said = []
+    with pytest.raises(TrainingError, match="killed again and again"):
+        write_copy(
+            CorruptedCopy(data=source, corruptions=CORRUPTIONS), tmp_path / "copy", num_workers=2, warn=said.append
+        )
+    assert len(said) == 2
+
+
+def test_what_cannot_be_written_is_refused():
+    with pytest.raises(InputError, match="must name at least one"):
+        CorruptedCopy(data=Digits(), corruptions=())
+    with pytest.raises(InputError, match="seed must be at least 0"):
+        CorruptedCopy(data=Digits(), corruptions=CORRUPTIONS, seed=-1)
+    with pytest.raises(InputError, match="arrays hold all five severities"):
+        CorruptedCopy(data=Digits(), corruptions=CORRUPTIONS, format="npy")
