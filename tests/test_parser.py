@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from withstand.commands.train import read_experiment
+from withstand.configuration import discover
+from withstand.data.base import Dataset
+from withstand.data.cifar10_c import Cifar10C
 from withstand.data.digits import Digits
 from withstand.data.fashion_mnist import FashionMnist
+from withstand.data.imagenet_c_files import ImagenetCFiles
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.models.mlp import MLP
@@ -277,10 +281,24 @@ def test_names_are_spelled_the_same_in_both_directions():
     assert command_name(FashionMnist) == "fashion-mnist"
     assert command_name(SmallCNN) == "small-cnn"
     assert command_name(MLP) == "mlp"
-    for cls in (FashionMnist, Digits):
+    assert command_name(Cifar10C) == "cifar10-c"
+    for cls in discover(Dataset):
         assert spell(["--data", command_name(cls)], training=True) == [f"--data={cls.__name__}"]
+        assert spell(["--data", cls.__name__], training=True) == [f"--data={cls.__name__}"]
     assert friendly("--training.batch_size") == "--batch-size"
     assert friendly("--data.root") == "--data.root"
+
+
+def test_a_data_set_can_have_a_command_of_its_own(tmp_path):
+    assert command_name(ImagenetCFiles) == "imagenet-c"
+    for spelled in ("imagenet-c", "imagenet_c", "ImagenetCFiles"):
+        found = read_experiment(["--data", spelled, "--data.root", "/d"])
+        assert found.data == ImagenetCFiles(root="/d")
+    assert "did you mean imagenet-c" in refusal(["--data", "imagenet-d"])
+    (tmp_path / "a.yaml").write_text("data: imagenet-c\n")
+    assert (
+        refusal(["--config", str(tmp_path / "a.yaml")]) == "data: imagenet-c is spelled ImagenetCFiles in a YAML file."
+    )
 
 
 def test_a_class_path_outside_the_package_is_refused_before_it_is_imported(tmp_path, monkeypatch):

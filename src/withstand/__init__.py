@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from withstand.api import fit as fit
     from withstand.data.avila import Avila as Avila
     from withstand.data.cifar10 import Cifar10 as Cifar10
+    from withstand.data.cifar10_c import Cifar10C as Cifar10C
+    from withstand.data.cifar100_c import Cifar100C as Cifar100C
+    from withstand.data.corrupted_arrays import CorruptedArrays as CorruptedArrays
+    from withstand.data.corrupted_folder import CorruptedFolder as CorruptedFolder
     from withstand.data.digits import Digits as Digits
     from withstand.data.fashion_mnist import FashionMnist as FashionMnist
     from withstand.data.image_folder import ImageFolder as ImageFolder
     from withstand.data.imagenet import Imagenet as Imagenet
+    from withstand.data.imagenet_c_files import ImagenetCFiles as ImagenetCFiles
     from withstand.data.mnist import Mnist as Mnist
     from withstand.data.table import Table as Table
     from withstand.engine import Engine as Engine
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from withstand.perturbations.speckle import Speckle as Speckle
     from withstand.perturbations.uniform import Uniform as Uniform
     from withstand.perturbations.uniform_noise import UniformNoise as UniformNoise
+    from withstand.results.corruption_error import CorruptionErrors as CorruptionErrors
+    from withstand.results.corruption_error import corruption_errors as corruption_errors
     from withstand.results.row import Row as Row
     from withstand.training.optimizers import SGD as SGD
     from withstand.training.optimizers import Adam as Adam
@@ -50,10 +57,15 @@ _HOMES = {
     "api": ("evaluate", "fit"),
     "data.avila": ("Avila",),
     "data.cifar10": ("Cifar10",),
+    "data.cifar10_c": ("Cifar10C",),
+    "data.cifar100_c": ("Cifar100C",),
+    "data.corrupted_arrays": ("CorruptedArrays",),
+    "data.corrupted_folder": ("CorruptedFolder",),
     "data.digits": ("Digits",),
     "data.fashion_mnist": ("FashionMnist",),
     "data.image_folder": ("ImageFolder",),
     "data.imagenet": ("Imagenet",),
+    "data.imagenet_c_files": ("ImagenetCFiles",),
     "data.mnist": ("Mnist",),
     "data.table": ("Table",),
     "engine": ("Engine",),
@@ -74,6 +86,7 @@ _HOMES = {
     "perturbations.speckle": ("Speckle",),
     "perturbations.uniform": ("Uniform",),
     "perturbations.uniform_noise": ("UniformNoise",),
+    "results.corruption_error": ("CorruptionErrors", "corruption_errors"),
     "results.row": ("Row",),
     "training.optimizers": ("SGD", "Adam", "AdamW"),
     "training.schedules": ("Constant", "Cosine", "StepDecay"),

@@ -48,14 +48,14 @@ SHORT = {
 
 
 def command_name(cls: type) -> str:
-    """Return how a data set or model is spelled on the command line.
+    """Return how a data set or model is spelled on the command line: its name in small letters, or its own `command`.
 
     Example:
         >>> from withstand.data.digits import Digits
         >>> command_name(Digits)
         'digits'
     """
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+    return getattr(cls, "command", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
 
 def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = frozenset()) -> list[str]:
@@ -150,7 +150,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         return [(name, values)]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
-    known = {_loose(each.__name__): each.__name__ for each in discover(FAMILIES[key])}
+    known = _spellings(FAMILIES[key])
     if _loose(values[0]) in known:
         return [(name, [known[_loose(values[0])]])]
     if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
@@ -169,6 +169,13 @@ def _check_yaml(path: str) -> None:
         raise InputError(f"config: {path} is not valid YAML{where}.") from problem
     if not isinstance(content, dict):
         raise InputError(f"config: {path} must hold options by name, got {type(content).__name__}.")
+
+
+def _spellings(family: type) -> dict[str, str]:
+    """Return the class names of a family by what may be typed for them, without dashes and capitals."""
+    return {
+        _loose(spelled): each.__name__ for each in discover(family) for spelled in (command_name(each), each.__name__)
+    }
 
 
 def _loose(name: str) -> str:
@@ -219,7 +226,7 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     if not unknown and classes and re.search("No module named|denied|not allowed|not permitted", last):
         unknown = classes[-1]
     if family is not None and unknown:
-        exact = {_loose(each.__name__): each.__name__ for each in discover(family)}
+        exact = _spellings(family)
         if _loose(unknown) in exact:
             return f"{option}: {unknown} is spelled {exact[_loose(unknown)]} in a YAML file."
         names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]

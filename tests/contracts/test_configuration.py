@@ -24,6 +24,7 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.uniform import Uniform
+from withstand.results.corruption_error import CorruptionErrors
 from withstand.results.row import Row
 from withstand.results.table import Table
 from withstand.training.optimizers import Optimizer
@@ -33,7 +34,7 @@ from withstand.training.settings import Training
 FAMILIES = (Perturbation, Objective, Evaluation, Dataset, Model, Optimizer, Schedule)
 FINAL = [cls for family in (*FAMILIES, Split) for cls in discover(family)]
 CONFIGURATIONS = [*(cls for cls in FINAL if not issubclass(cls, Split)), Ball, Training, Experiment]
-VALUES = [*CONFIGURATIONS, Engine, Row, Table]
+VALUES = [*CONFIGURATIONS, CorruptionErrors, Engine, Row, Table]
 
 every_value = pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
 
@@ -108,7 +109,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             case tuple():
                 candidates += [(*value, *value[:1]), value[:-1], value[::-1], (1,), (0.5, 0.25)]
             case None:
-                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",)]
+                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog"]
             case Ball():
                 candidates.append(Ball("l2", 0.123))
             case Training():

@@ -1,5 +1,6 @@
 import pytest
 
+from withstand.results.corruption_error import ALEXNET_ERRORS
 from withstand.results.row import Row
 from withstand.results.table import accuracy_table
 
@@ -22,17 +23,28 @@ def cells(table):
 
 def test_one_model_has_its_severities_side_by_side_and_their_means():
     table = accuracy_table({"plain": rows(PLAIN)})
-    assert table.columns == ("plain", "s1", "s2", "s3", "s4", "s5", "mean")
+    assert table.columns == ("plain", "s1", "s2", "s3", "s4", "s5", "mean", "error")
     assert cells(table) == {
-        "clean": ("", "", "", "", "", "90.0"),
-        "contrast": ("70.0", "60.0", "50.0", "40.0", "30.0", "50.0"),
-        "fog": ("60.0", "50.0", "40.0", "30.0", "20.0", "40.0"),
-        "mean of corruptions": ("65.0", "55.0", "45.0", "35.0", "25.0", "45.0"),
+        "clean": ("", "", "", "", "", "90.0", ""),
+        "contrast": ("70.0", "60.0", "50.0", "40.0", "30.0", "50.0", "50.0"),
+        "fog": ("60.0", "50.0", "40.0", "30.0", "20.0", "40.0", "60.0"),
+        "mean of corruptions": ("65.0", "55.0", "45.0", "35.0", "25.0", "45.0", "55.0"),
     }
 
 
-def test_several_models_stand_side_by_side():
+def test_several_models_stand_side_by_side_with_the_mean_over_severities():
     table = accuracy_table({"plain": rows(PLAIN), "noisy": rows(NOISY)})
+    assert table.columns == ("condition", "plain", "noisy")
+    assert cells(table) == {
+        "clean": ("90.0", "95.0"),
+        "contrast": ("50.0", "55.0"),
+        "fog": ("40.0", "45.0"),
+        "mean of corruptions": ("45.0", "50.0"),
+    }
+
+
+def test_or_with_a_line_for_each_severity():
+    table = accuracy_table({"plain": rows(PLAIN), "noisy": rows(NOISY)}, each_severity=True)
     assert table.columns == ("condition", "severity", "plain", "noisy")
     assert table.num_labels == 2
     lines = [line for line in table.lines if line]
@@ -52,9 +64,43 @@ def test_without_corruptions_there_is_one_line_per_condition():
 def test_a_missing_cell_leaves_a_hole_and_no_mean():
     holed = {name: value for name, value in PLAIN.items() if name != "fog/3"}
     several = accuracy_table({"plain": rows(PLAIN), "holed": rows(holed)})
-    lines = [line for line in several.lines if line]
-    assert ("fog", "3", "40.0", "-") in lines
-    assert lines[-1] == ("mean of corruptions", "", "45.0", "-")
+    assert cells(several)["fog"] == ("40.0", "-")
+    assert cells(several)["mean of corruptions"] == ("45.0", "-")
+    in_full = accuracy_table({"plain": rows(PLAIN), "holed": rows(holed)}, each_severity=True)
+    assert ("fog", "3", "40.0", "-") in in_full.lines
+
+
+def test_extras_and_images_saved_as_jpeg_have_means_of_their_own():
+    values = {"fog/1": 0.5, "spatter/1": 0.9, "gaussian_noise/1": 0.3, "fog+jpeg/1": 0.4, "impulse_noise+jpeg/1": 0.2}
+    lines = cells(accuracy_table({"a": rows(values), "b": rows(values)}))
+    means = {name: line[-1] for name, line in lines.items() if name.startswith("mean")}
+    assert means == {
+        "mean of extras": "90.0",
+        "mean of noise": "30.0",
+        "mean without noise": "50.0",
+        "mean of corruptions": "40.0",
+        "mean of noise+jpeg": "20.0",
+        "mean without noise+jpeg": "40.0",
+        "mean of corruptions+jpeg": "30.0",
+    }
+
+
+def test_with_a_reference_images_saved_as_jpeg_have_ce_and_mce():
+    saved = {
+        f"{name}+jpeg/{severity}": 1 - 0.5 * error
+        for name, errors in ALEXNET_ERRORS.items()
+        for severity, error in enumerate(errors, start=1)
+    }
+    both = saved | {f"fog/{severity}": 0.5 for severity in range(1, 6)}
+    one = accuracy_table({"model": rows(both)}, reference=True)
+    assert one.columns[-3:] == ("mean", "error", "CE")
+    assert cells(one)["fog+jpeg"][-1] == "50.0"
+    assert cells(one)["fog"][-2:] == ("50.0", "-")
+    assert cells(one)["mCE (AlexNet = 100)"][-1] == "50.0"
+    several = accuracy_table({"half": rows(saved), "holed": rows({"fog+jpeg/1": 0.5})}, reference=True)
+    assert cells(several)["mCE (AlexNet = 100)"][-2:] == ("50.0", "-")
+    assert "CE" not in accuracy_table({"model": rows(both)}).columns
+    assert "CE" not in accuracy_table({"model": rows(both, measure="top5")}, reference=True).columns
 
 
 def test_the_title_says_what_was_measured_and_of_how_many():

@@ -103,14 +103,14 @@ class Console:
             yield bar
 
     @contextmanager
-    def counting(self, total: int) -> Iterator[Callable[[int], None]]:
+    def counting(self, total: int, what: str = "samples") -> Iterator[Callable[[int], None]]:
         """Yield a function that is told how many samples are done: a bar with speed and time left, on a terminal."""
         if self.silent or not sys.stderr.isatty():
             yield lambda _: None
             return
         from withstand.commands.progress import counting
 
-        with counting(total) as tell:
+        with counting(total, what) as tell:
             yield tell
 
 

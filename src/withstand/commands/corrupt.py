@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from withstand.commands.common import Console, make_parser
 from withstand.commands.train import read_experiment
-from withstand.corrupted_copy import MANIFEST, CorruptedCopy, write_copy
+from withstand.copies.layout import CorruptedCopy
+from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
 from withstand.data.class_tree import SUFFIXES, walk_images
 from withstand.data.file_split import FileSplit, OnBadImage, check_images

@@ -9,10 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def counting(total: int) -> Iterator[Callable[[int], None]]:
+def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """Yield a function that is told how many samples of a measurement are done; the bar goes when it is over."""
     bar = _bar(transient=True)
-    task, begun, first = bar.add_task("samples", total=total, speed=""), time.monotonic(), None
+    task, begun, first = bar.add_task(what, total=total, speed=""), time.monotonic(), None
 
     def tell(done: int) -> None:
         nonlocal first

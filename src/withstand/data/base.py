@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
+from withstand.data.cells import Gap
 from withstand.errors import InputError
 from withstand.functional.random import stream
 
@@ -203,6 +204,26 @@ class Dataset(ABC):
             InputError: If files are missing or cannot be used; the message names the file.
         """
 
+    def cells(self) -> dict[str, "Dataset"]:
+        """Return one data set per condition, where the data are corrupted already; nothing by default.
+
+        Returns:
+            By condition as in rows, in the published order: `clean`, where there are clean images, then corruption and
+            severity: `fog/3`, or `fog+jpeg/3` where the corrupted images were saved as JPEG files. Each is a test part.
+
+        Raises:
+            InputError: If such data have no cell, or none that the fields ask for.
+        """
+        return {}
+
+    def missing(self) -> list[Gap]:
+        """Return the cells of the benchmark that are absent or partial, where the data are corrupted already.
+
+        Returns:
+            Of the 15 corruptions, and of the others of which there is a cell. A partial cell is among `cells`, too.
+        """
+        return []
+
     @classmethod
     def examples(cls) -> list["Dataset"]:
         """Return instances that need no files, on which the contract tests run; none by default."""
@@ -277,7 +298,12 @@ def data_root(root: str | None) -> Path:
         return Path(root).expanduser()
     if os.environ.get("WITHSTAND_DATA"):
         return Path(os.environ["WITHSTAND_DATA"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "withstand"
+    return cache_folder()
+
+
+def cache_folder() -> Path:
+    """Return the folder for what was downloaded: `$XDG_CACHE_HOME/withstand`, else `~/.cache/withstand`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "withstand"
 
 
 def find(root: str | None, who: str, *names: str) -> Path:

@@ -1,7 +1,7 @@
 """Folders with one folder of images per class."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -36,25 +36,28 @@ def list_classes(who: str, folder: Path) -> tuple[str, ...]:
     return names
 
 
-def list_images(who: str, folder: Path, classes: Sequence[str]) -> tuple[list[str], Int[Tensor, " file"]]:
+def list_images(
+    who: str, folder: Path, classes: Sequence[str], *, partial: bool = False
+) -> tuple[list[str], Int[Tensor, " file"]]:
     """Return the image files of the class folders, sorted, and for each the rank of its class folder.
 
     Args:
         who: Name of the data set, for messages.
         folder: What holds the class folders.
         classes: Names of the class folders.
+        partial: Whether class folders may be empty.
 
     Returns:
         Paths relative to the folder, those in deeper folders included; and one rank per path.
 
     Raises:
-        InputError: If a class folder holds no image file.
+        InputError: If a class folder holds no image file, unless `partial`.
     """
     files: list[str] = []
     counts = []
     for name in classes:
-        found = sorted(_walk(folder / name))
-        if not found:
+        found = sorted(walk_images(folder / name))
+        if not found and not partial:
             raise InputError(f"{who}: class folder {folder / name} holds no image file ({', '.join(SUFFIXES)}).")
         files += [f"{name}/{file}" for file in found]
         counts.append(len(found))
@@ -62,7 +65,13 @@ def list_images(who: str, folder: Path, classes: Sequence[str]) -> tuple[list[st
 
 
 def number_classes(
-    who: str, folder: Path, found: Sequence[str], *, reference: Sequence[str], class_map: str | None
+    who: str,
+    folder: Path,
+    found: Sequence[str],
+    *,
+    reference: Sequence[str],
+    class_map: str | None,
+    origin: str = "the training folder",
 ) -> tuple[Int[Tensor, " class"], tuple[str, ...]]:
     """Return the number of each class folder and the names of all classes.
 
@@ -70,8 +79,9 @@ def number_classes(
         who: Name of the data set, for messages.
         folder: What holds the class folders.
         found: Names of the class folders in it.
-        reference: Names of the class folders of the training part, whose ranks are the numbers without a map.
+        reference: Names of the class folders whose ranks are the numbers without a map.
         class_map: A map from folder names to numbers instead; a file or the word `imagenet`.
+        origin: Where these folders are, for the message.
 
     Raises:
         InputError: If a class folder has no number, or there would be only one class.
@@ -80,7 +90,7 @@ def number_classes(
         mapped = ClassMap.read(who, class_map)
         numbers, names, source = mapped.numbers, mapped.names, f"the class map {class_map}"
     else:
-        names, source = tuple(reference), "the training folder"
+        names, source = tuple(reference), origin
         numbers = {name: rank for rank, name in enumerate(reference)}
     for name in found:
         if name not in numbers:
@@ -93,11 +103,9 @@ def number_classes(
     return torch.tensor([numbers[name] for name in found]), names
 
 
-def _walk(folder: Path) -> list[str]:
-    """Return the paths of the image files below a folder, relative to it."""
-    found = []
+def walk_images(folder: Path) -> Iterator[str]:
+    """Yield the paths of the image files below a folder, relative to it, in no order."""
     for place, _, names in os.walk(folder, followlinks=True):
         below = os.path.relpath(place, folder)
         prefix = "" if below == "." else f"{below}/"
-        found += [prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-    return found
+        yield from (prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))

@@ -1,9 +1,10 @@
 """The words that `--on` understands: named sets of conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from withstand.data.cells import Gap
 from withstand.errors import InputError, nearest
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
@@ -13,6 +14,7 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
+from withstand.results.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",
@@ -22,7 +24,6 @@ SETS = {
     "corruptions": "the same and the 4 extra corruptions, never saved",
     "noise": "Gaussian, uniform and speckle noise of three strengths",
 }
-JPEG = "+jpeg"
 
 
 def conditions(
@@ -87,3 +88,69 @@ def _notes(perturbations: tuple[Perturbation, ...], shape: tuple[int, ...], pixe
     if any(each.condition.startswith("frost-procedural") for each in inner):
         notes.append("frost: procedural, with textures made here instead of the published ones.")
     return tuple(notes)
+
+
+def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]:
+    """Return which cells of data that are corrupted already are meant by names.
+
+    Args:
+        names: `clean`, `imagenet-c` (the 15), `corruptions` (all but clean), kinds (`fog`), or cells (`fog/3`), the
+            last two with or without `+jpeg`; None means all.
+        cells: Conditions that there are.
+
+    Raises:
+        InputError: If a name is among none of them.
+
+    Example:
+        >>> choose_cells(["fog"], ["clean", "fog+jpeg/1", "fog+jpeg/2", "snow+jpeg/1"])
+        ['fog+jpeg/1', 'fog+jpeg/2']
+    """
+    there = list(cells)
+    if names is None:
+        return there
+    found: list[str] = []
+    for name in names:
+        chosen = [each for each in there if _is_meant(name, each)]
+        if not chosen:
+            known = [*SETS, *dict.fromkeys(each.rsplit("/", 1)[0] for each in there)]
+            raise InputError(f"on: {name} is not among the cells of the data; {nearest(name, known)}")
+        found += chosen
+    return [each for each in there if each in found]
+
+
+def cell_notes(chosen: Sequence[str], gaps: Sequence[Gap]) -> tuple[str, ...]:
+    """Return what a reader of results on data that were corrupted already must know.
+
+    Example:
+        >>> cell_notes(["fog/1"], [Gap("snow/2", 0, 50), Gap("snow/3", 0, 50), Gap("fog/1", 49, 50)])
+        ('Images read from files that were corrupted before.', 'Missing: snow/2,3.', 'Partial: fog/1 (49 of 50).')
+    """
+    saved = any(JPEG in each for each in chosen)
+    notes = ["Images read from files that were corrupted before" + ("; +jpeg: saved as JPEG." if saved else ".")]
+    absent: dict[str, list[str]] = {}
+    for gap in gaps:
+        if gap.images == 0:
+            kind, severity = gap.condition.rsplit("/", 1)
+            absent.setdefault(kind, []).append(severity)
+    if absent:
+        notes.append("Missing: " + ", ".join(f"{kind}/{_span(own)}" for kind, own in absent.items()) + ".")
+    partial = [f"{gap.condition} ({gap.images:,} of {gap.expected:,})" for gap in gaps if gap.images]
+    if partial:
+        notes.append(f"Partial: {', '.join(partial)}.")
+    return tuple(notes)
+
+
+def _is_meant(name: str, condition: str) -> bool:
+    plain, cell = name.replace(JPEG, "", 1), parse_cell(condition)
+    if cell is None or name == CLEAN:
+        return name == condition
+    if name == "corruptions":
+        return True
+    if name == "imagenet-c":
+        return cell.corruption in IMAGENET_C
+    same = plain in (cell.corruption, f"{cell.corruption}/{cell.severity}")
+    return same and (JPEG not in name or cell.saved == JPEG)
+
+
+def _span(severities: list[str]) -> str:
+    return "1-5" if len(severities) == 5 else ",".join(severities)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from withstand.results.condition import EXTRAS, JPEG
+from withstand.results.corruption_error import CorruptionErrors, corruption_errors
 from withstand.results.row import Row
 
 
@@ -31,6 +33,8 @@ def accuracy_table(
     title: str = "",
     measure: str | None = None,
     notes: tuple[str, ...] = (),
+    each_severity: bool = False,
+    reference: bool = False,
 ) -> Table:
     """Return accuracies in percent: severities across for one model, models across for several.
 
@@ -39,62 +43,119 @@ def accuracy_table(
         title: One line.
         measure: The measure to show; None shows the first (top-1) one.
         notes: Sentences below the table.
+        each_severity: Whether several models have a line for every severity, or one for the mean over them.
+        reference: Whether errors may be divided by AlexNet's: images of ImageNet at 224 pixels, all 1,000 classes.
     """
     measure = measure or next(row.measure for rows in results.values() for row in rows)
     values = {model: {row.condition: row for row in rows if row.measure == measure} for model, rows in results.items()}
     conditions = list(dict.fromkeys(name for rows in values.values() for name in rows))
-    graded = [name for name in conditions if _severity(name)]
-    plain = [name for name in conditions if not _severity(name)]
-    kinds = list(dict.fromkeys(name.rsplit("/", 1)[0] for name in graded))
+    kinds = _kinds(conditions)
+    plain = [name for name in conditions if name not in {each for cells in kinds.values() for each in cells}]
     count = sorted({row.count for rows in values.values() for row in rows.values()})
     title = title or f"{_words(measure)} in percent, n = {' or '.join(f'{each:,}' for each in count)}"
-    severities = {_severity(name) for name in graded}
-    if len(results) == 1 and len(graded) == len(kinds) * len(severities) > 0:
-        return _one_model(next(iter(results)), next(iter(values.values())), plain, kinds, title, notes)
+    reference = reference and measure == "top1"
+    severities = {name.rsplit("/", 1)[1] for cells in kinds.values() for name in cells}
+    if len(results) == 1 and kinds and all(len(cells) == len(severities) for cells in kinds.values()):
+        rows = next(iter(values.values()))
+        return _one_model(next(iter(results)), rows, plain, kinds, title, notes, reference=reference)
     lines: list[tuple[str, ...] | None] = [
         (name, "", *(_percent(values[model].get(name)) for model in results)) for name in plain
     ]
-    for kind in kinds:
+    lines += [None] if plain and kinds else []
+    in_full = each_severity or any(len(cells) == 1 for cells in kinds.values()) or len(results) == 1
+    for kind, cells in kinds.items():
+        if not in_full:
+            means = (_mean([values[model].get(each) for each in cells]) for model in results)
+            lines.append((kind, "", *means))
+            continue
+        for name in cells:
+            numbers = (_percent(values[model].get(name)) for model in results)
+            lines.append((kind, name.rsplit("/", 1)[1], *numbers))
         lines.append(None)
-        for name in [each for each in graded if each.rsplit("/", 1)[0] == kind]:
-            cells = (_percent(values[model].get(name)) for model in results)
-            lines.append((kind, name.rsplit("/", 1)[1], *cells))
-    lines += [None] if graded else []
-    for name, members in _means(kinds):
-        cells = [each for each in graded if each.rsplit("/", 1)[0] in members]
+    lines += [None] if kinds and not in_full else []
+    for name, members in _means(list(kinds)):
+        cells = [each for kind in members for each in kinds[kind]]
         means = (_mean([values[model].get(each) for each in cells]) for model in results)
         lines.append((name, "", *means))
+    if reference:
+        lines += _reference_lines([corruption_errors(rows, saved=JPEG) for rows in results.values()])
     columns, num_labels = ("condition", "severity", *results), 2
-    if not graded:
+    if not any(line and line[1] for line in lines):
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
     return Table(title=title, columns=columns, lines=tuple(lines), num_labels=num_labels, notes=notes)
 
 
 def _one_model(
-    model: str, rows: dict[str, Row], plain: list[str], kinds: list[str], title: str, notes: tuple[str, ...]
+    model: str,
+    rows: dict[str, Row],
+    plain: list[str],
+    kinds: dict[str, list[str]],
+    title: str,
+    notes: tuple[str, ...],
+    *,
+    reference: bool,
 ) -> Table:
-    severities = sorted({_severity(name) for name in rows if _severity(name)})
-    lines: list[tuple[str, ...] | None] = [(name, *[""] * len(severities), _percent(rows.get(name))) for name in plain]
+    """Return severities across, then mean accuracy, corruption error and, where there is a reference, CE."""
+    severities = sorted({name.rsplit("/", 1)[1] for cells in kinds.values() for name in cells})
+    errors = corruption_errors(rows.values(), saved=JPEG) if reference else CorruptionErrors(errors={})
+    lines: list[tuple[str, ...] | None] = [
+        (name, *[""] * len(severities), _percent(rows.get(name)), "", "") for name in plain
+    ]
     lines += [None] if plain else []
-    for kind in kinds:
-        own = [rows.get(f"{kind}/{each}") for each in severities]
-        lines.append((kind, *(_percent(row) for row in own), _mean(own)))
+    for kind, cells in kinds.items():
+        own = [rows.get(each) for each in cells]
+        ce = errors.ce_alexnet.get(kind.removesuffix(JPEG)) if kind.endswith(JPEG) else None
+        lines.append((kind, *map(_percent, own), _mean(own), _mean(own, error=True), _as_percent(ce)))
     lines.append(None)
-    for name, members in _means(kinds):
+    for name, members in _means(list(kinds)):
         means = [_mean([rows.get(f"{kind}/{each}") for kind in members]) for each in severities]
-        every = _mean([rows.get(f"{kind}/{each}") for kind in members for each in severities])
-        lines.append((name, *means, every))
-    columns = (model, *(f"s{each}" for each in severities), "mean")
+        every = [rows.get(each) for kind in members for each in kinds[kind]]
+        lines.append((name, *means, _mean(every), _mean(every, error=True), ""))
+    for line in _reference_lines([errors]):
+        lines.append(line and (line[0], *[""] * (len(severities) + 2), line[2]))
+    columns = (model, *(f"s{each}" for each in severities), "mean", "error", "CE")
+    if not errors.errors:
+        columns, lines = columns[:-1], [line and line[:-1] for line in lines]
     return Table(title=title, columns=columns, lines=tuple(lines), notes=notes)
 
 
+def _reference_lines(models: Sequence[CorruptionErrors]) -> list[tuple[str, ...] | None]:
+    """Return lines of the means of errors over AlexNet's, for those that at least one model has."""
+    wanted = {
+        "mCE (AlexNet = 100)": [each.mce_alexnet for each in models],
+        "mCE without noise": [each.mce_alexnet_without_noise for each in models],
+        "relative mCE": [each.relative_mce_alexnet for each in models],
+    }
+    lines = [(name, "", *map(_as_percent, own)) for name, own in wanted.items() if any(one is not None for one in own)]
+    return [None, *lines] if lines else []
+
+
+def _kinds(conditions: Sequence[str]) -> dict[str, list[str]]:
+    """Return the conditions that have a severity, by what stands before it."""
+    kinds: dict[str, list[str]] = {}
+    for name in conditions:
+        if _severity(name):
+            kinds.setdefault(name.rsplit("/", 1)[0], []).append(name)
+    return kinds
+
+
 def _means(kinds: list[str]) -> list[tuple[str, list[str]]]:
-    """Return the means worth a line: of all corruptions, and, where there are both kinds, with and without noise."""
-    noise = [kind for kind in kinds if kind.endswith("_noise")]
-    rest = [kind for kind in kinds if kind not in noise]
-    parts = [("mean of noise", noise), ("mean without noise", rest)] if noise and rest else []
-    return [*parts, ("mean of corruptions", kinds)] if kinds else []
+    """Return the means worth a line: of corruptions, with and without noise, of each way of saving; extras apart."""
+    found = []
+    ways = [saved for saved in ("", JPEG) if any(kind.endswith(JPEG) == bool(saved) for kind in kinds)]
+    for saved in ways:
+        own = [kind for kind in kinds if kind.endswith(JPEG) == bool(saved)]
+        extras = [kind for kind in own if kind.removesuffix(JPEG) in EXTRAS]
+        members = [kind for kind in own if kind not in extras]
+        noise = [kind for kind in members if kind.removesuffix(JPEG).endswith("_noise")]
+        rest = [kind for kind in members if kind not in noise]
+        end = JPEG if len(ways) > 1 and saved else ""
+        found += [(f"mean of extras{end}", extras)] if extras and members else []
+        if noise and rest:
+            found += [(f"mean of noise{end}", noise), (f"mean without noise{end}", rest)]
+        found += [(f"mean of corruptions{end}", members or extras)]
+    return found
 
 
 def _severity(condition: str) -> str:
@@ -106,10 +167,17 @@ def _percent(row: Row | None) -> str:
     return "-" if row is None else f"{100 * row.value:.1f}"
 
 
-def _mean(rows: Sequence[Row | None]) -> str:
-    """Return the mean of the rows' values; a missing one leaves a hole rather than another mean."""
+def _as_percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _mean(rows: Sequence[Row | None], *, error: bool = False) -> str:
+    """Return the mean of the rows' values, or of the errors; a missing one leaves a hole rather than another mean."""
     present = [row for row in rows if row is not None]
-    return f"{100 * sum(row.value for row in present) / len(rows):.1f}" if len(present) == len(rows) > 0 else "-"
+    if not rows or len(present) < len(rows):
+        return "-"
+    mean = sum(row.value for row in present) / len(rows)
+    return _as_percent(1 - mean if error else mean)
 
 
 def _words(measure: str) -> str:

@@ -1,4 +1,4 @@
-"""A corrupted copy of a data set on disk, in the layout of ImageNet-C or of CIFAR-10-C."""
+"""Writing a corrupted copy of a data set, in the layout of ImageNet-C or of CIFAR-10-C."""
 
 import io
 import json
@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,48 +21,31 @@ from PIL import Image
 from torch import nn
 
 from withstand.configuration import identity, to_plain
-from withstand.data.base import Dataset, Split, TensorSplit
+from withstand.copies.layout import (
+    RECORDS,
+    CorruptedCopy,
+    array_path,
+    class_folders,
+    kind,
+    kinds,
+    load,
+    make_arrays,
+    open_arrays,
+    places,
+    target,
+)
+from withstand.data.base import Split, TensorSplit
 from withstand.data.file_split import FileSplit
 from withstand.errors import InputError, TrainingError
 from withstand.functional.random import RowStreams, derive_seed
-from withstand.perturbations.base import Corruption, to_levels
+from withstand.perturbations.base import to_levels
 from withstand.results.row import write_whole
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
-# Where the records of finished blocks lie until the copy is whole.
-RECORDS = ".blocks"
 QUALITY = 85
-SUFFIX = {"jpeg": ".JPEG", "png": ".png"}
 SAMPLES_PER_BLOCK = 64
 SAMPLES_PER_BATCH = 16
 MAX_RESTARTS = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorruptedCopy:
-    """What is written.
-
-    Attributes:
-        data: Whose test part is corrupted; images.
-        corruptions: Each becomes a folder `<name>/<severity>`, or a part of the array `<name>.npy`.
-        seed: Decides every draw; an evaluation with the same seed meets the same noise.
-        format: `jpeg` writes files of quality 85 as ImageNet-C has them, `png` files without loss, and `npy` one array
-            per corruption as CIFAR-10-C has them.
-    """
-
-    data: Dataset
-    corruptions: tuple[Corruption, ...]
-    seed: int = 0
-    format: Literal["jpeg", "png", "npy"] = "jpeg"
-
-    def __post_init__(self) -> None:
-        if not self.corruptions:
-            raise InputError("corrupt: corruptions must name at least one, got none.")
-        if self.seed < 0:
-            raise InputError(f"corrupt: seed must be at least 0, got {self.seed}.")
-        severities = {each.severity for each in self.corruptions}
-        if self.format == "npy" and severities != {1, 2, 3, 4, 5}:
-            raise InputError("corrupt: arrays hold all five severities; leave --severities out, or write jpeg or png.")
 
 
 def write_copy(
@@ -92,13 +73,13 @@ def write_copy(
     done = _manifest(copy, folder)
     if done is not None:
         return done
-    split = _split(copy)
+    split = load(copy)
     _check(copy, split)
     records = folder / RECORDS
     records.mkdir(parents=True, exist_ok=True)
     write_whole(records / "identity", identity(copy).encode())
     if copy.format == "npy":
-        _make_arrays(copy, folder, split)
+        make_arrays(copy, folder, split)
     blocks = [(start, min(start + SAMPLES_PER_BLOCK, len(split))) for start in range(0, len(split), SAMPLES_PER_BLOCK)]
     missing = [each for each in blocks if not _record(folder, each[0]).exists()]
     finished = len(split) - sum(stop - start for start, stop in missing)
@@ -111,29 +92,28 @@ def write_copy(
 
 def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:
     """Write the samples from one number up to another under every corruption, then the record that says so."""
-    split = _split(copy)
+    split = load(copy)
     names = split.files if isinstance(split, FileSplit) else None
-    arrays = _open_arrays(copy, folder) if copy.format == "npy" else {}
+    arrays = open_arrays(copy, folder) if copy.format == "npy" else {}
     lines: list[str] = []
     model = nn.Identity()
     with ThreadPoolExecutor(num_threads) as pool:
         for x, y, index in split.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
-            places = [_places(copy)[number] for number in index.tolist()]
-            targets = [_target(copy, split, names, *each) for each in zip(places, y.tolist(), strict=True)]
-            for corruption in copy.corruptions if places else ():
+            rows = [places(copy)[number] for number in index.tolist()]
+            targets = [target(copy, split, names, *each) for each in zip(rows, y.tolist(), strict=True)]
+            for corruption in copy.corruptions if rows else ():
                 rng = RowStreams(derive_seed(copy.seed, corruption.noise), index, device=device)
                 images = corruption.draw(x, y, model, num_draws=1, rng=rng).inputs[0]
                 levels = to_levels(images).permute(0, 2, 3, 1).cpu().numpy()
                 if copy.format == "npy":
-                    rows = (corruption.severity - 1) * len(split) + np.asarray(places)
-                    arrays[corruption.published_name()][rows] = levels
+                    first = (corruption.severity - 1) * len(split)
+                    arrays[kind(corruption)][first + np.asarray(rows)] = levels
                     continue
                 cell = folder / corruption.condition
-                jobs = [(cell, target, copy.format) for target in targets]
+                jobs = [(cell, each, copy.format) for each in targets]
                 digests = pool.map(_save, levels, jobs)
                 lines += [
-                    f"{digest}  {corruption.condition}/{target}\n"
-                    for digest, target in zip(digests, targets, strict=True)
+                    f"{digest}  {corruption.condition}/{each}\n" for digest, each in zip(digests, targets, strict=True)
                 ]
     for each in arrays.values():
         each.flush()
@@ -186,10 +166,10 @@ def _work(
 
 
 def _save(levels: UInt8[np.ndarray, "height width channel"], job: tuple[Path, str, str]) -> str:
-    cell, target, kind = job
-    path, buffer = cell / target, io.BytesIO()
+    cell, name, format = job
+    path, buffer = cell / name, io.BytesIO()
     image = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
-    if kind == "jpeg":
+    if format == "jpeg":
         image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0", optimize=True)
     else:
         image.save(buffer, "PNG")
@@ -199,25 +179,6 @@ def _save(levels: UInt8[np.ndarray, "height width channel"], job: tuple[Path, st
     temporary.write_bytes(content)
     temporary.replace(path)
     return sha256(content).hexdigest()
-
-
-def _target(copy: CorruptedCopy, split: Split, names: list[str] | None, place: int, label: int) -> str:
-    if names is None:
-        return f"{split.classes[label].replace('/', '_')}/{place:06d}{SUFFIX.get(copy.format, '')}"
-    return str(PurePosixPath(names[place]).with_suffix(SUFFIX.get(copy.format, "")))
-
-
-@lru_cache(maxsize=1)
-def _split(copy: CorruptedCopy) -> Split:
-    return copy.data.load("test")
-
-
-@lru_cache(maxsize=1)
-def _places(copy: CorruptedCopy) -> dict[int, int]:
-    """Return the place in the split of each sample's number, which the noise is derived from."""
-    split = _split(copy)
-    assert isinstance(split, FileSplit | TensorSplit)
-    return {number: place for place, number in enumerate(split.numbers.tolist())}
 
 
 def _check(copy: CorruptedCopy, split: Split) -> None:
@@ -232,10 +193,10 @@ def _check(copy: CorruptedCopy, split: Split) -> None:
     if isinstance(split, FileSplit) and copy.format != "npy":
         seen: dict[str, str] = {}
         for name in split.files:
-            target = str(PurePosixPath(name).with_suffix(""))
-            if target in seen:
-                raise InputError(f"corrupt: {seen[target]} and {name} would become one file; rename one of them.")
-            seen[target] = name
+            stem = str(PurePosixPath(name).with_suffix(""))
+            if stem in seen:
+                raise InputError(f"corrupt: {seen[stem]} and {name} would become one file; rename one of them.")
+            seen[stem] = name
 
 
 def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
@@ -267,8 +228,8 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
                 else:
                     sums.write(line)
         if copy.format == "npy":
-            for name in [*_kinds(copy), "labels"]:
-                sums.write(f"{_digest(_array(folder, name))}  {name}.npy\n")
+            for name in [*kinds(copy), "labels"]:
+                sums.write(f"{_digest(array_path(folder, name))}  {name}.npy\n")
     height, width = split.shape[1:]
     manifest = {
         "identity": identity(copy),
@@ -277,6 +238,7 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
         "num_samples": len(split) - len(left_out),
         "left_out": left_out,
         "classes": split.classes,
+        "class_folders": class_folders(split),
         "shape": split.shape,
         "seed": copy.seed,
         "format": copy.format,
@@ -290,8 +252,8 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
     }
     temporary.replace(folder / SUMS)
     if copy.format == "npy":
-        for name in [*_kinds(copy), "labels"]:
-            _array(folder, name).replace(folder / f"{name}.npy")
+        for name in [*kinds(copy), "labels"]:
+            array_path(folder, name).replace(folder / f"{name}.npy")
         write_whole(folder / "classes.json", json.dumps(split.classes).encode())
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
     shutil.rmtree(folder / RECORDS)
@@ -304,35 +266,4 @@ def _record(folder: Path, start: int) -> Path:
 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        total = sha256()
-        while piece := file.read(1 << 20):
-            total.update(piece)
-    return total.hexdigest()
-
-
-def _kinds(copy: CorruptedCopy) -> list[str]:
-    return list(dict.fromkeys(each.published_name() for each in copy.corruptions))
-
-
-def _array(folder: Path, name: str) -> Path:
-    """Return where an array is: at its place when the copy is whole, among the records before."""
-    place = folder / f"{name}.npy"
-    return place if place.exists() else folder / RECORDS / place.name
-
-
-def _make_arrays(copy: CorruptedCopy, folder: Path, split: Split) -> None:
-    channels, height, width = split.shape
-    for name in _kinds(copy):
-        if not _array(folder, name).exists():
-            temporary = _array(folder, name).with_suffix(".tmp")
-            shape = (5 * len(split), height, width, channels)
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
-            temporary.replace(_array(folder, name))
-    assert isinstance(split, FileSplit | TensorSplit)  # by `_check`
-    buffer = io.BytesIO()
-    np.save(buffer, np.tile(split.y.numpy().astype(np.int64), 5))
-    write_whole(_array(folder, "labels"), buffer.getvalue())
-
-
-def _open_arrays(copy: CorruptedCopy, folder: Path) -> dict[str, Any]:
-    return {name: np.load(_array(folder, name), mmap_mode="r+") for name in _kinds(copy)}
+        return file_digest(file, "sha256").hexdigest()

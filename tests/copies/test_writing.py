@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from withstand.corrupted_copy import MANIFEST, CorruptedCopy, write_copy
+from withstand.copies.layout import CorruptedCopy
+from withstand.copies.writing import MANIFEST, write_copy
+from withstand.data.base import Dataset, TensorSplit
+from withstand.data.corrupted_folder import CorruptedFolder
 from withstand.data.digits import Digits
 from withstand.data.image_folder import ImageFolder
 from withstand.errors import InputError, TrainingError
@@ -203,7 +207,7 @@ def test_processes_killed_again_and_again_end_in_one_sentence(source, tmp_path, 
         def shutdown(self, **options):
             pass
 
-    monkeypatch.setattr("withstand.corrupted_copy.ProcessPoolExecutor", Broken)
+    monkeypatch.setattr("withstand.copies.writing.ProcessPoolExecutor", Broken)
     said = []
     with pytest.raises(TrainingError, match="killed again and again"):
         write_copy(
@@ -219,3 +223,26 @@ def test_what_cannot_be_written_is_refused():
         CorruptedCopy(data=Digits(), corruptions=CORRUPTIONS, seed=-1)
     with pytest.raises(InputError, match="arrays hold all five severities"):
         CorruptedCopy(data=Digits(), corruptions=CORRUPTIONS, format="npy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures(Dataset):
+    """Names in another order than the numbers: ranks of folders would be wrong."""
+
+    def load(self, part):
+        x = torch.zeros((6, 3, 8, 8), dtype=torch.uint8)
+        return TensorSplit(x, torch.tensor([0, 1, 2, 2, 1, 0]), classes=("zebra", "a/b", "horse"), box=(0.0, 1.0))
+
+
+def test_a_copy_is_read_back_with_the_labels_of_its_source(tmp_path):
+    write_copy(CorruptedCopy(data=Pictures(), corruptions=(Contrast(severity=1, pixels=32),)), tmp_path / "copy")
+    split = CorruptedFolder(root=str(tmp_path / "copy"), corruption="contrast", severity=1, pixels=8).load("test")
+    assert split.classes == ("zebra", "a/b", "horse")
+    assert sorted(zip((Path(file).parts[0] for file in split.files), split.y.tolist(), strict=True)) == [
+        ("a_b", 1),
+        ("a_b", 1),
+        ("horse", 2),
+        ("horse", 2),
+        ("zebra", 0),
+        ("zebra", 0),
+    ]

@@ -1,0 +1,277 @@
+"""Measuring finished runs and named models: what was measured before is read, the rest is measured and kept."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from torch import nn
+
+from withstand.commands.common import Console
+from withstand.commands.train import read_experiment
+from withstand.configuration import identity, to_plain
+from withstand.data.base import Dataset, Split
+from withstand.data.table import Table
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.conditions import cell_notes, choose_cells, conditions
+from withstand.evaluation.in_blocks import measure_in_blocks
+from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
+from withstand.perturbations.base import Perturbation, within
+from withstand.perturbations.identity import Identity
+from withstand.results.row import Row, read_rows, write_rows, write_whole
+
+# Least time between two saves of what is done.
+SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """Everything but the conditions that decides the rows of one model.
+
+    Attributes:
+        experiment: The run, or a model by name (then nothing was trained).
+        weights_sha256: Hash of the file of weights; empty where there is none.
+        version: Of the package.
+        data: Whose test part is measured.
+        num_samples: How many that are.
+        pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
+        seed: Decides every draw.
+    """
+
+    experiment: Experiment
+    weights_sha256: str
+    version: str
+    data: Dataset
+    num_samples: int
+    pixels: Literal[224, 299, 64, 32] | None
+    seed: int
+
+
+class Measured(NamedTuple):
+    """Results of several models.
+
+    Attributes:
+        rows: By model.
+        notes: Sentences that a reader must know.
+        reference: Whether errors may be divided by AlexNet's.
+    """
+
+    rows: dict[str, list[Row]]
+    notes: tuple[str, ...]
+    reference: bool
+
+
+class Task(NamedTuple):
+    """What is measured of a model.
+
+    Attributes:
+        split: The samples.
+        perturbations: What they meet.
+        cell: Name of the condition that the samples were corrupted under already; None if they were not.
+    """
+
+    split: Split
+    perturbations: tuple[Perturbation, ...]
+    cell: str | None = None
+
+
+def evaluate(
+    models: list[str],
+    *,
+    data: Dataset | None,
+    on: Sequence[str] | None = None,
+    weights: str | None = None,
+    pretrained: bool = False,
+    pixels: Literal[224, 299, 64, 32] | None = None,
+    frost: Literal["published", "procedural"] = "published",
+    seed: int = 0,
+    root: Path,
+    engine: Engine,
+    console: Console,
+) -> Measured:
+    """Measure models one after the other.
+
+    Args:
+        models: Folders of runs, or names of models.
+        data: Whose test part is measured; None takes each run's own.
+        on: Names of conditions; None is clean, or every cell of data that are corrupted already.
+        weights: File for a model given by name.
+        pretrained: Whether a model given by name starts from published weights.
+        pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
+        frost: Whose textures.
+        seed: Decides every draw.
+        root: Folder of results of models given by name.
+        engine: Device and processes.
+        console: Is told what is going on.
+    """
+    engine = replace(engine, checkpoint_seconds=SECONDS)
+    experiments = [_experiment(name, data, weights, pretrained, seed) for name in models]
+    models = [str(Path(each).resolve()) if _is_run(each) else each for each in models]
+    if len(set(models)) < len(models):
+        raise InputError("evaluate: every model must be given once, got one twice.")
+    results: dict[str, list[Row]] = {}
+    notes: tuple[str, ...] = ()
+    sources: dict[str, Source] = {}
+    for name, given, experiment in zip(_short(models), models, experiments, strict=True):
+        key = identity(experiment.data)
+        if key not in sources:
+            sources[key] = Source.of(experiment.data, on, pixels, frost)
+        source = sources[key]
+        if _is_run(given):
+            notes += _differences(name, json.loads((Path(given) / PROVENANCE).read_text()), source.first)
+        notes += tuple(note for note in source.notes if note not in notes)
+        file = Path(given) / MODEL if _is_run(given) else experiment.weights and Path(experiment.weights)
+        digest = sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+        own = Measurement(
+            experiment=replace(experiment, weights=None, name="run"),
+            weights_sha256=digest,
+            version=version("withstand"),
+            data=experiment.data,
+            num_samples=len(source.first),
+            pixels=pixels,
+            seed=seed,
+        )
+        label = identity(own) if _is_run(given) else f"{name.replace('/', '_')}-{identity(own)}"
+        folder = (Path(given) if _is_run(given) else root) / "evaluations" / label
+        rows = read_rows(folder / ROWS) if (folder / ROWS).is_file() else []
+        missing = [each for each in source.conditions if each not in {row.condition for row in rows}]
+        if not missing:
+            console.say(f"{name}: measured already ({folder}).")
+        else:
+            plural = "s" if len(missing) > 1 else ""
+            console.say(f"{name}: {len(missing)} condition{plural}, {len(source.first):,} samples, {engine.device}.")
+            model = _load(given, experiment, source.first, engine)
+            with hold(folder) if engine.is_first else nullcontext():
+                if engine.is_first:
+                    write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
+                for task in source.tasks(missing):
+                    rows += _measure(task, model, seed=seed, engine=engine, folder=folder, console=console)
+                    if engine.is_first:
+                        write_rows(folder / ROWS, rows)
+                        for each in folder.glob("partial-*.json"):
+                            each.unlink()
+                    engine.wait()
+        results[name] = [row for each in source.conditions for row in rows if row.condition == each]
+    return Measured(results, notes, all(each.has_reference(pixels) for each in sources.values()))
+
+
+class Source:
+    """Data to measure on: samples that meet perturbations, or cells of samples that are corrupted already.
+
+    Attributes:
+        first: The samples, or those of the first cell.
+        conditions: Names of what is measured, in order.
+        notes: Sentences that a reader must know.
+    """
+
+    def __init__(
+        self, first: Split, perturbations: tuple[Perturbation, ...], cells: dict[str, Dataset], notes: tuple[str, ...]
+    ) -> None:
+        """Keep what is given; there are perturbations or cells."""
+        self.first, self.perturbations, self.cells, self.notes = first, perturbations, cells, notes
+        self.conditions = [*cells] or [each.condition for each in perturbations]
+
+    @classmethod
+    def of(
+        cls,
+        data: Dataset,
+        on: Sequence[str] | None,
+        pixels: Literal[224, 299, 64, 32] | None,
+        frost: Literal["published", "procedural"],
+    ) -> "Source":
+        """Return what names of conditions mean for data.
+
+        Raises:
+            InputError: If a name is not known or there are no samples.
+        """
+        cells = data.cells()
+        if cells:
+            cells = {name: cells[name] for name in choose_cells(on, cells)}
+            return cls(next(iter(cells.values())).load("test"), (), cells, cell_notes(list(cells), data.missing()))
+        split = data.load("test")
+        if len(split) == 0:
+            raise InputError("evaluate: the test part has no samples.")
+        perturbations, notes = conditions(on or ["clean"], split.shape, pixels=pixels, frost=frost)
+        return cls(split, perturbations, {}, notes)
+
+    def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
+        """Yield what is to be measured for some conditions: all at once, or cell by cell."""
+        for name in missing if self.cells else ():
+            yield Task(self.cells[name].load("test"), (Identity(),), name)
+        chosen = tuple(each for each in self.perturbations if each.condition in missing)
+        if chosen:
+            yield Task(self.first, chosen)
+
+    def has_reference(self, pixels: int | None) -> bool:
+        """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""
+        return self.first.shape == (3, 224, 224) and len(self.first.classes) == 1000 and pixels in (None, 224)
+
+
+def _measure(task: Task, model: nn.Module, *, seed: int, engine: Engine, folder: Path, console: Console) -> list[Row]:
+    """Return the rows of one task, whose parts are kept in the folder until it is done."""
+    accuracy = within(Accuracy(perturbations=task.perturbations), task.split.box)
+    keep = folder / f"partial-{identity(accuracy)}-{(task.cell or 'all').replace('/', '-')}.json"
+    with console.counting(len(task.split), task.cell or "samples") as tell:
+        rows = measure_in_blocks(accuracy, model, task.split, seed=seed, engine=engine, keep=keep, tell=tell)
+    return rows if task.cell is None else [replace(row, condition=task.cell) for row in rows]
+
+
+def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
+    if _is_run(name):
+        if weights is not None or pretrained:
+            raise InputError(
+                f"evaluate: {name} is a run and has its own weights; leave --weights and --pretrained out."
+            )
+        experiment = read_experiment([f"--config={name}/{CONFIG}"])
+        if not (Path(name) / MODEL).is_file():
+            raise InputError(f"evaluate: {name} has no {MODEL}; train it to the end first.")
+        if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
+            # Scaling and classes are those of the training file: a new file is a test file for it.
+            data = replace(experiment.data, test_path=data.path)
+        return experiment if data is None else replace(experiment, data=data)
+    if Path(name).exists() or os.sep in name.removeprefix("timm/"):
+        raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
+    if data is None:
+        raise InputError(f"evaluate: a model given by name needs --data, got none for {name}.")
+    words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
+    experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
+    if weights is None and not pretrained:
+        raise InputError(f"evaluate: {name} needs weights; give --weights FILE or --pretrained.")
+    return experiment
+
+
+def _differences(name: str, trained: dict[str, Any], split: Split) -> tuple[str, ...]:
+    """Return what a reader must know if a run is measured on other classes than it was trained on."""
+    before, now = tuple(trained["classes"]), split.classes
+    if before == now:
+        return ()
+    if len(before) != len(now):
+        raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
+    first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
+    return (f"Other classes than {name} was trained on: class {first} was {before[first]}, here it is {now[first]}.",)
+
+
+def _is_run(name: str) -> bool:
+    return (Path(name) / CONFIG).is_file()
+
+
+def _load(given: str, experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
+    if _is_run(given):
+        experiment = replace(experiment, weights=str(Path(given) / MODEL))
+        # The run's own weights come from its file, so published ones need not be fetched again.
+        if getattr(experiment.model, "pretrained", False):
+            experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
+    return build_model(experiment, split, engine)
+
+
+def _short(models: list[str]) -> list[str]:
+    names = [Path(each).name for each in models]
+    return names if len(set(names)) == len(names) else [each.strip("/").replace("/", "_") for each in models]

@@ -1,0 +1,1 @@
+"""Corrupted copies of data sets on disk."""

@@ -1,0 +1,51 @@
+"""ArraySplit: images in an array that may lie on a disk, read batch by batch."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from withstand.data.base import Batch, Split, check_labels, to_unit
+
+
+class ArraySplit(Split):
+    """Images in an array that may lie on a disk, of which no more than a batch is held in memory."""
+
+    def __init__(
+        self,
+        images: UInt8[np.ndarray, "image height width channel"],
+        y: Int[Tensor, " image"],
+        *,
+        classes: tuple[str, ...],
+    ) -> None:
+        """Keep the array.
+
+        Args:
+            images: One image per row, channels last.
+            y: One label per image.
+            classes: Names of the classes.
+        """
+        check_labels(y, len(classes))
+        self.images, self.y, self.classes = images, y, classes
+        height, width, channels = images.shape[1:]
+        self.shape, self.box = (channels, height, width), (0.0, 1.0)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def batches(
+        self,
+        plan: Iterable[Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        num_workers: int = 0,  # noqa: ARG002
+        augmentation_seed: int | None = None,  # noqa: ARG002
+    ) -> Iterator[Batch]:
+        """Read the rows; they are not augmented."""
+        for rows in plan:
+            rows = rows.cpu()
+            chosen = np.array(self.images[rows.numpy()].transpose(0, 3, 1, 2), order="C")
+            x, y, index = (each.to(device) for each in (torch.from_numpy(chosen), self.y[rows], rows))
+            yield Batch(to_unit(x), y, index)

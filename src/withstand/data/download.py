@@ -1,0 +1,139 @@
+"""Files from the network: all of it or nothing, and only what was expected."""
+
+import hashlib
+import os
+import ssl
+import time
+import urllib.request
+import uuid
+from http.client import HTTPException
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from withstand.errors import InputError
+
+WAITS = (1.0, 4.0)  # seconds before the second try and before the third
+SILENCE = 20.0  # seconds without a byte after which a try is over
+PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+def fetch(url: str, path: Path, *, sha256: str | None) -> None:
+    """Download a file over https; it appears under its name when it is complete and checked.
+
+    What may pass by itself (time-outs, broken connections, a busy server) is tried three times. With
+    `WITHSTAND_OFFLINE=1` in the environment nothing is tried.
+
+    Args:
+        url: Where the file is. Nothing but https is followed, and http to this machine.
+        path: Where it goes; missing folders are made, an older file is replaced.
+        sha256: Checksum in hexadecimal digits; None takes what comes.
+
+    Raises:
+        InputError: If the file cannot be had, is another one, or cannot be written; nothing is left behind.
+    """
+    if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
+        raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE forbids the network.")
+    _check_address(url, url)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("xb") as file:
+            found = _read_patiently(url, path, file)
+        if sha256 is not None and found != sha256:
+            raise InputError(
+                f"download: {url} was not the expected file: its sha256 must be {sha256}, got {found} for "
+                f"{part.stat().st_size:,} bytes."
+            )
+        part.replace(path)
+    except OSError as error:
+        raise _unwritable(url, path, error) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_sha256(who: str, path: Path, sha256: str) -> None:
+    """Refuse a file with another content than expected.
+
+    Raises:
+        InputError: If the checksum differs, or the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{who}: {path} cannot be read: {error.strerror or error}.") from error
+    if found != sha256:
+        raise InputError(
+            f"{who}: {path} is not the published file: its sha256 must be {sha256}, got {found}; remove or replace it."
+        )
+
+
+def _read_patiently(url: str, path: Path, file: BinaryIO) -> str:
+    for wait in (*WAITS, None):
+        file.seek(0)
+        file.truncate()
+        try:
+            return _read(url, path, file)
+        except (OSError, HTTPException) as error:
+            reason, may_pass = _explain(error)
+            if isinstance(error, HTTPError):
+                error.close()
+            if wait is None or not may_pass:
+                raise InputError(f"download: {url} could not be fetched: {reason}.") from error
+            time.sleep(wait)
+    raise AssertionError("the last try either returns or raises")
+
+
+def _read(url: str, path: Path, file: BinaryIO) -> str:
+    digest, size = hashlib.sha256(), 0
+    request = urllib.request.Request(url, headers={"User-Agent": "withstand"})
+    with urllib.request.build_opener(_SafeRedirects).open(request, timeout=SILENCE) as answer:
+        while block := answer.read(1 << 16):
+            try:
+                file.write(block)
+            except OSError as error:
+                raise _unwritable(url, path, error) from error
+            digest.update(block)
+            size += len(block)
+        announced = answer.headers.get("Content-Length")
+    if announced is not None and announced.isdigit() and size != int(announced):
+        raise ConnectionError(f"it ended after {size:,} of {int(announced):,} bytes")
+    return digest.hexdigest()
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        try:
+            _check_address(req.full_url, newurl)
+        except InputError:
+            fp.close()
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(url: str, target: str) -> None:
+    old, new = urlsplit(url), urlsplit(target)
+    on_this_machine = new.scheme == "http" and new.hostname in THIS_MACHINE and old.scheme == "http"
+    if new.scheme != "https" and not on_this_machine:
+        led = "" if target == url else f" leads to {target}, which"
+        raise InputError(f"download: {url}{led} is not an https address.")
+
+
+def _unwritable(url: str, path: Path, error: OSError) -> InputError:
+    return InputError(f"download: {url} cannot be saved as {path}: {error.strerror or error}.")
+
+
+def _explain(error: Exception) -> tuple[str, bool]:
+    """Return what went wrong, and whether another try may go better."""
+    if isinstance(error, HTTPError):
+        return f"the server answered {error.code} {error.reason}".rstrip(), error.code in PASSING
+    reason = error.reason if isinstance(error, URLError) else error
+    if isinstance(reason, TimeoutError):
+        return f"nothing came for {SILENCE:g} seconds", True
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({reason.verify_message})", False
+    words = (isinstance(reason, OSError) and reason.strerror) or str(reason) or type(reason).__name__
+    return words.partition("\n")[0].rstrip("."), True

@@ -1,0 +1,104 @@
+"""The frost textures of ImageNet-C: photographs of frozen windows."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from withstand.data.base import cache_folder, data_root
+from withstand.data.download import check_sha256, fetch
+from withstand.errors import InputError
+
+URL = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet-C/create_c"
+PACKAGE = "imagecorruptions"  # has the same files in its folder frost
+
+
+class Texture(NamedTuple):
+    """One file.
+
+    Attributes:
+        name: Of the file.
+        height: In pixels.
+        width: In pixels.
+        sha256: Its checksum.
+    """
+
+    name: str
+    height: int
+    width: int
+    sha256: str
+
+
+# In the order of their numbers in the original, which never takes its sixth.
+TEXTURES = (
+    Texture("frost1.png", 600, 900, "ff9f907860bd7a835d459e32f9d588062b7f61ee267343cc7222b56753a14755"),
+    Texture("frost2.png", 315, 560, "fe211a89b336999c207a852ce05818d4545d0b57c5beadd824b4cc9d9a9b6137"),
+    Texture("frost3.png", 315, 560, "2d0d50b4a9bb213f38b024ef7768731bb83cc08d2f26b5766bbc167cdfa0e504"),
+    Texture("frost4.jpg", 350, 527, "3f8b91ca1a9fa7167b09e773da53f5ae60d0a1fd88f02a783f6e328a72887f6e"),
+    Texture("frost5.jpg", 495, 660, "5fc6a19df4a429ba68abdcc8f8a4278d4c9f81c9ccafd2c92ab0c8cf8992ebd2"),
+)
+
+
+def read_frost_textures() -> list[UInt8[Tensor, "3 height width"]]:
+    """Return the published textures in the order of `TEXTURES`.
+
+    Each is looked for in `frost/` under the data root, then under the user's cache; it is downloaded to the cache,
+    or else taken from an installed package imagecorruptions.
+
+    Raises:
+        InputError: If a texture is nowhere, or a file is not the published one.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `frost`.
+    """
+    return [_read(path) for path in _find()]
+
+
+def _find() -> list[Path]:
+    paths, failure = [], None
+    for texture in TEXTURES:
+        places = list(dict.fromkeys(folder / "frost" / texture.name for folder in (data_root(None), cache_folder())))
+        path = next((place for place in places if place.exists()), None)
+        if path is None and failure is None:
+            path, failure = _download(texture)
+        if path is None:
+            path = _in_package(texture)
+        if path is None:
+            raise InputError(
+                f"frost: the texture {texture.name} was looked for at {' and '.join(str(each) for each in places)} "
+                f"and in a package {PACKAGE}, and could not be had from the network ({failure}); "
+                'with --frost procedural (Python: textures="procedural") others are made instead.'
+            )
+        check_sha256("frost", path, texture.sha256)
+        paths.append(path)
+    return paths
+
+
+def _download(texture: Texture) -> tuple[Path | None, str | None]:
+    # Either where it is now or why it is nowhere.
+    path = cache_folder() / "frost" / texture.name
+    try:
+        fetch(f"{URL}/{texture.name}", path, sha256=texture.sha256)
+    except InputError as error:
+        return None, str(error).rstrip(".")
+    return path, None
+
+
+def _in_package(texture: Texture) -> Path | None:
+    # Found without importing it, which would run its code.
+    package = find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / "frost" / texture.name
+    return path if path.exists() else None
+
+
+def _read(path: Path) -> UInt8[Tensor, "3 height width"]:
+    with Image.open(path) as image:
+        # The alpha channel of the first three is dropped, as it is when OpenCV reads them.
+        return torch.from_numpy(np.array(image.convert("RGB")).transpose(2, 0, 1).copy())

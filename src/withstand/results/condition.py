@@ -1,0 +1,72 @@
+"""Names of conditions: which corruptions are published, and how one of them at one severity is written."""
+
+from typing import Literal, NamedTuple
+
+Saved = Literal["", "+jpeg"]
+
+CLEAN = "clean"
+JPEG: Saved = "+jpeg"
+SEVERITIES = (1, 2, 3, 4, 5)
+
+# In the published order; the first three are the group noise.
+# Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
+IMAGENET_C = (
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+)
+NOISE = IMAGENET_C[:3]
+EXTRAS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+VARIANTS = ("frost-procedural",)  # not published: the same corruption with other textures
+CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS)
+
+
+class Cell(NamedTuple):
+    """One corruption at one severity.
+
+    Attributes:
+        corruption: Its name.
+        severity: 1 to 5.
+        saved: `+jpeg` where the corrupted image was saved as a JPEG file; nothing where it was kept as it was.
+
+    Example:
+        >>> Cell("fog", 3, "+jpeg").condition
+        'fog+jpeg/3'
+    """
+
+    corruption: str
+    severity: int
+    saved: Saved = ""
+
+    @property
+    def condition(self) -> str:
+        """The cell as it is written in rows."""
+        return f"{self.corruption}{self.saved}/{self.severity}"
+
+
+def parse_cell(condition: str) -> Cell | None:
+    """Return the cell that a condition is, or None for any other condition.
+
+    Example:
+        >>> parse_cell("fog+jpeg/3")
+        Cell(corruption='fog', severity=3, saved='+jpeg')
+        >>> parse_cell("clean"), parse_cell("Gaussian std=0.5")
+        (None, None)
+    """
+    kind, _, severity = condition.partition("/")
+    corruption = kind.removesuffix(JPEG)
+    if corruption not in CORRUPTIONS or severity not in ("1", "2", "3", "4", "5"):
+        return None
+    return Cell(corruption, int(severity), JPEG if kind.endswith(JPEG) else "")
