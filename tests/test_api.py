@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -28,7 +29,7 @@ def test_an_own_module_and_an_own_data_set_train_and_are_measured():
     values = {row["condition"]: row["value"] for row in results.records() if row["measure"] == "top1"}
     assert list(values) == ["clean", "gaussian_noise/1", "Gaussian std=0.1"]
     assert values["clean"] > 0.9
-    assert "parameters for 32 pixels (the images have 8 x 8)" in results.notes[0]
+    assert "Parameters for 32 pixels (the images have 8 x 8)." in results.notes
 
 
 def test_a_running_mean_of_the_weights_ends_in_the_model_itself():
@@ -71,3 +72,33 @@ def test_every_public_name_is_there_and_an_unknown_one_is_not():
         assert getattr(ws, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         ws.nothing  # noqa: B018
+
+
+def test_the_benchmark_as_one_word_of_evaluate_stands_for_its_cells():
+    benchmark = ws.ImageNetC(severities=(2,), jpeg=True, frost="procedural")
+    results = ws.evaluate(own_model(), pairs(), on=["clean", benchmark], device="cpu")
+    conditions = {row["condition"] for row in results.records()}
+    assert {"clean", "gaussian_noise+jpeg/2", "contrast+jpeg/2"} <= conditions
+    assert results.notes[0].startswith("+jpeg: saved as JPEG")
+
+
+def test_data_that_are_corrupted_already_are_measured_cell_by_cell(tmp_path):
+    for name, grey in (("fog/1/a/1.png", 10), ("fog/1/b/2.png", 200), ("snow/2/a/1.png", 10), ("snow/2/b/2.png", 200)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (grey, grey, grey)).save(tmp_path / name)
+
+    class Bright(nn.Module):
+        def forward(self, x):
+            return torch.stack([0.5 - x.mean((1, 2, 3)), x.mean((1, 2, 3)) - 0.5], dim=1)
+
+    data = ws.CorruptedFolder(root=str(tmp_path), pixels=8)
+    results = ws.evaluate(Bright(), data, device="cpu")
+    assert {row["condition"]: row["value"] for row in results.records()} == {"snow/2": 1.0, "fog/1": 1.0}
+    assert results.notes[0] == "Images read from files that were corrupted before."
+    assert "fog/2,3,4,5" in results.notes[1]
+    only = ws.evaluate(Bright(), data, on="fog", device="cpu")
+    assert [row["condition"] for row in only.records()] == ["fog/1"]
+    with pytest.raises(ws.InputError, match="chosen by names"):
+        ws.evaluate(Bright(), data, on=ws.Gaussian(std=0.1), device="cpu")
+    with pytest.raises(ws.InputError, match=r"^on: rain is not among the cells of the data"):
+        ws.evaluate(Bright(), data, on="rain", device="cpu")

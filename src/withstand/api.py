@@ -1,7 +1,7 @@
 """Two functions for Python users: `fit` and `evaluate`, for any module and any data."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -13,12 +13,14 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy, evaluating
 from withstand.evaluation.base import Evaluation
-from withstand.evaluation.conditions import conditions
+from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, notes_on
 from withstand.experiment import measure
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.base import Perturbation, within
+from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.results.frame import Results
+from withstand.results.row import Row
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
@@ -94,7 +96,7 @@ def evaluate(
     model: nn.Module,
     data: Any,
     *,
-    on: str | Perturbation | Evaluation | Sequence[str | Perturbation | Evaluation] = "clean",
+    on: str | Perturbation | Evaluation | Sequence[str | Perturbation | Evaluation] | None = None,
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
@@ -105,26 +107,48 @@ def evaluate(
     Args:
         model: Maps inputs to logits.
         data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-        on: Names as on the command line (`clean`, `corruptions`, `contrast/3`), perturbations, or evaluations.
+        on: Names as on the command line (`clean`, `corruptions`, `contrast/3`), perturbations, or evaluations. None is
+            clean, or every cell of data that are corrupted already, of which only names can choose some.
         seed: Decides every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None goes by the size of the inputs. Decides no number.
+
+    Raises:
+        InputError: If something does not fit; one sentence.
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
-    split = as_split(data, "test")
     model = engine.place(model)
-    check_outputs(model, split, engine)
-    on = [on] if isinstance(on, str | Perturbation | Evaluation) else list(on)
-    for each in on:
+    given = [on] if isinstance(on, str | Perturbation | Evaluation) else list(on or [])
+    for each in given:
         if not isinstance(each, str | Perturbation | Evaluation):
             raise InputError(f"on: expected names, perturbations or evaluations, got {each!r}.")
-    named, notes = conditions([each for each in on if isinstance(each, str)], split.shape)
-    given = tuple(each for each in on if isinstance(each, Perturbation))
-    evaluations: list[Evaluation] = [Accuracy(perturbations=(*named, *given))] if named or given else []
-    evaluations += [each for each in on if isinstance(each, Evaluation)]
+    names = [each for each in given if isinstance(each, str)]
+    cells = data.cells() if isinstance(data, Dataset) else {}
+    if cells:
+        if len(names) < len(given):
+            raise InputError("on: data that are corrupted already are chosen by names, got something else.")
+        assert isinstance(data, Dataset)
+        chosen = choose_cells(names or None, cells)
+        rows: list[Row] = []
+        for name in chosen:
+            split = cells[name].load("test")
+            check_outputs(model, split, engine)
+            own = measure(model, split, (Accuracy(),), seed=seed, engine=engine)
+            rows += [replace(row, condition=name) for row in own]
+        return Results({"model": rows}, notes=cell_notes(chosen, data.missing()))
+    split = as_split(data, "test")
+    check_outputs(model, split, engine)
+    perturbations = list(conditions(names if given else ["clean"], split.shape)[0])
+    for each in given:
+        if isinstance(each, ImageNetC):
+            perturbations += [cell for cell in each.cells(*split.shape[-2:]) if cell not in perturbations]
+        elif isinstance(each, Perturbation):
+            perturbations.append(each)
+    evaluations: list[Evaluation] = [Accuracy(perturbations=tuple(perturbations))] if perturbations else []
+    evaluations += [each for each in given if isinstance(each, Evaluation)]
     rows = measure(model, split, tuple(evaluations), seed=seed, engine=engine)
-    return Results({"model": rows}, notes=notes)
+    return Results({"model": rows}, notes=notes_on(perturbations, split.shape))
 
 
 def _names() -> list[str]:

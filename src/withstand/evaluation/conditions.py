@@ -50,7 +50,7 @@ def conditions(
     suite = ImageNetC(pixels=pixels or 224, jpeg=False, frost=frost)
     found = [each for name in names for each in _one(name, shape, suite)]
     distinct = tuple({each.condition: each for each in found}.values())
-    return distinct, _notes(distinct, shape, pixels)
+    return distinct, notes_on(distinct, shape)
 
 
 def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbation]:
@@ -75,14 +75,15 @@ def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbati
     return [SavedAsJpeg(perturbation=each) for each in chosen] if saved else chosen
 
 
-def _notes(perturbations: tuple[Perturbation, ...], shape: tuple[int, ...], pixels: Pixels | None) -> tuple[str, ...]:
+def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what a reader of results under perturbations must know: protocol, parameters, textures."""
     saved = [each for each in perturbations if isinstance(each, SavedAsJpeg)]
     notes = ["+jpeg: saved as JPEG of quality 85 and read again, as ImageNet-C was."] if saved else []
     if any(isinstance(each, Corruption) for each in perturbations):
         kinds = "Corruptions without +jpeg: in memory" if saved else "Corruptions in memory"
         notes.append(f"{kinds}, without JPEG files.")
-    inner = [each.perturbation for each in saved] + list(perturbations)
-    if any(isinstance(each, Corruption) for each in inner):
+    inner = [*(each.perturbation for each in saved), *perturbations]
+    for pixels in dict.fromkeys(each.pixels or shape[1] for each in inner if isinstance(each, Corruption)):
         size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"
         notes.append(f"Parameters for {pixels} pixels{size}.")
     if any(each.condition.startswith("frost-procedural") for each in inner):

@@ -1,0 +1,158 @@
+"""Corrupted copies and measurements on them, from end to end."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from withstand.cli import main
+
+
+def run(words, capsys):
+    """Return exit code, stdout and stderr of a command."""
+    code = main([str(each) for each in words])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+def counts(out):
+    return {
+        (row["measure"], row["condition"]): (row["total"], row["count"])
+        for row in json.loads(out)["rows"]
+        if row["condition"] != "clean"
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    code = main(["train", "--epochs=2", "--model.width=4", "--quiet", f"--output={folder}", "--name=digits"])
+    assert code == 0
+    return next(each for each in folder.iterdir())
+
+
+FEW = ["gaussian_noise", "contrast", "speckle_noise"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "suffix"),
+    [("jpeg", "corrupted-folder", "+jpeg"), ("png", "corrupted-folder", ""), ("npy", "corrupted-arrays", "")],
+)
+def test_a_copy_gives_the_numbers_of_the_streaming_evaluation_cell_by_cell(
+    kind, data, suffix, trained, tmp_path, capsys
+):
+    code, out, err = run(["corrupt", "digits", tmp_path / "copy", "--corruptions", *FEW, "--to", kind], capsys)
+    assert (code, out) == (0, "")
+    assert "359 images x 15 cells" in err
+    pixels = ["--data.pixels=32"] if data == "corrupted-folder" else []
+    copied = ["evaluate", trained, "--data", data, "--root", tmp_path / "copy", *pixels, "--format=json"]
+    code, from_copy, _ = run(copied, capsys)
+    assert code == 0
+    words = [name + suffix for name in FEW]
+    code, streamed, _ = run(["evaluate", trained, "--on", *words, "--format=json"], capsys)
+    assert code == 0
+    assert counts(from_copy) == counts(streamed)
+    assert len(counts(from_copy)) == 30
+    notes = json.loads(from_copy)["notes"]
+    assert "Images read from files that were corrupted before" in notes[0]
+    assert any(note.startswith("Missing: shot_noise") for note in notes)
+    code, fog, err = run([*copied, "--on", f"contrast{suffix}/3"], capsys)
+    assert code == 0
+    assert "measured already" in err
+    assert {row["condition"] for row in json.loads(fog)["rows"]} == {f"contrast{suffix}/3"}
+
+
+def test_conditions_measured_before_are_not_measured_again(trained, capsys):
+    assert run(["evaluate", trained, "--on", "pixelate", "--seed=5"], capsys)[0] == 0
+    code, out, err = run(["evaluate", trained, "--on", "clean", "pixelate", "--seed=5", "--format=json"], capsys)
+    assert code == 0
+    assert ": 1 condition," in err
+    assert len(counts(out)) == 10
+    assert "measured already" in run(["evaluate", trained, "--on", "pixelate/2", "--seed=5"], capsys)[2]
+
+
+def test_corruption_errors_are_in_the_json_and_mce_is_not_where_it_means_nothing(trained, capsys):
+    code, out, _ = run(["evaluate", trained, "--on", "clean", "contrast", "pixelate+jpeg", "--format=json"], capsys)
+    assert code == 0
+    found = json.loads(out)["corruption_errors"]
+    assert [(each["jpeg"], sorted(each["errors"])) for each in found] == [(False, ["contrast"]), (True, ["pixelate"])]
+    assert found[0]["mean_corruption_error"] is None
+    assert not any("alexnet" in name for each in found for name in each)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    random = np.random.RandomState(0)
+    for name in ("a/1.png", "b/2.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        Image.fromarray(random.randint(0, 256, (90, 70, 3), dtype=np.uint8)).save(tmp_path / "photos" / name)
+    return tmp_path / "photos"
+
+
+def test_folders_with_and_without_classes_and_single_images(photos, tmp_path, capsys):
+    few = ["--corruptions", "brightness", "--severities", "2", "4-5", "--size=64"]
+    code, _, err = run(["corrupt", photos, tmp_path / "classes", *few], capsys)
+    assert code == 0
+    assert "2 images x 3 cells" in err
+    assert (tmp_path / "classes" / "brightness" / "4" / "a" / "1.JPEG").is_file()
+    assert run(["corrupt", photos / "a", tmp_path / "loose", *few], capsys)[0] == 0
+    assert (tmp_path / "loose" / "brightness" / "2" / "1.JPEG").is_file()
+    assert run(["corrupt", photos / "b" / "2.png", tmp_path / "one", *few], capsys)[0] == 0
+    with Image.open(tmp_path / "one" / "brightness" / "5" / "2.JPEG") as image:
+        assert image.size == (64, 64)
+    code, _, err = run(["corrupt", photos, tmp_path / "classes", *few], capsys)
+    assert (code, err.count("is whole already")) == (0, 1)
+
+
+def test_a_preview_shows_one_image_under_everything(photos, tmp_path, capsys):
+    words = ["corrupt", photos, "--size=64", "--preview", tmp_path / "preview.png", "--corruptions", *FEW]
+    assert run(words, capsys)[0] == 0
+    with Image.open(tmp_path / "preview.png") as image:
+        assert image.width > 6 * 144
+        assert image.height > 3 * 144
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["photos", "preview.png"]
+
+
+BAD = {
+    "nothing to write": (["corrupt", "digits"], r"corrupt: expected a folder to write, or --preview FILE\.png"),
+    "no such folder": (
+        ["corrupt", "./nowhere", "out"],
+        r"corrupt: expected a folder of images or the name of a data set",
+    ),
+    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not a known Dataset; did you mean digits\?"),
+    "an unknown corruption": (
+        ["corrupt", "digits", "out", "--corruptions", "contrasst"],
+        r"corrupt: contrasst is not a known corruption; did you mean contrast\?",
+    ),
+    "a severity too many": (
+        ["corrupt", "digits", "out", "--severities", "6"],
+        r"corrupt: severities must be from 1 to 5",
+    ),
+    "severities backwards": (["corrupt", "digits", "out", "--severities", "5-1"], r"corrupt: severities must name"),
+    "a table": (["corrupt", "avila", "out"], r"corrupt: expected images, got inputs of shape|Avila: expected .* found"),
+    "negative workers": (["corrupt", "digits", "out", "--workers=-1"], r"corrupt: workers must be at least 0, got -1"),
+    "no such sample": (
+        ["corrupt", "digits", "--preview=a.png", "--sample=400"],
+        r"corrupt: sample must be from 0 to 358, got 400",
+    ),
+    "another kind of picture": (["corrupt", "digits", "--preview=a.gif"], r"corrupt: the preview must be a \.png file"),
+    "arrays of one severity": (
+        ["corrupt", "digits", "out", "--to=npy", "--severities=1"],
+        r"corrupt: arrays hold all five severities",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing(case, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, sentence = BAD[case]
+    if "--corruptions" not in words:
+        words = [*words, "--corruptions", "contrast"]
+    code, out, err = run([*words, "--quiet"], capsys)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert re.match("withstand: .*" + sentence, err)
+    assert list(tmp_path.iterdir()) == []
