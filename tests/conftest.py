@@ -59,6 +59,20 @@ def data_root() -> Path:
     return Path(os.environ["WITHSTAND_DATA"])
 
 
+@pytest.fixture(scope="session")
+def frost_textures() -> list:
+    """The published textures of frost; no test downloads them."""
+    from withstand.data.frost_textures import read_frost_textures
+    from withstand.errors import InputError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WITHSTAND_OFFLINE", "1")
+        try:
+            return read_frost_textures()
+        except InputError as error:
+            pytest.skip(str(error))
+
+
 @pytest.fixture
 def tiny_split():
     """Twenty images of 3 x 8 x 8 in three classes, with sample numbers that are not their places."""

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import socket
 import ssl
 import time
 import urllib.request
 import uuid
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
@@ -51,7 +53,8 @@ def fetch(url: str, path: Path, *, sha256: str | None) -> None:
     except OSError as error:
         raise _unwritable(url, path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def check_sha256(who: str, path: Path, sha256: str) -> None:
@@ -135,5 +138,6 @@ def _explain(error: Exception) -> tuple[str, bool]:
         return f"nothing came for {SILENCE:g} seconds", True
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({reason.verify_message})", False
+    unknown_host = isinstance(reason, socket.gaierror) and reason.errno != socket.EAI_AGAIN
     words = (isinstance(reason, OSError) and reason.strerror) or str(reason) or type(reason).__name__
-    return words.partition("\n")[0].rstrip("."), True
+    return words.partition("\n")[0].rstrip("."), not unknown_host

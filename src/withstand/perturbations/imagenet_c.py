@@ -1,6 +1,6 @@
 """The benchmark ImageNet-C as one perturbation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from jaxtyping import Float, Int, UInt8
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.perturbations.base import Draws, Perturbation, check_images, transform
+from withstand.perturbations.corruptions.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
@@ -52,6 +53,7 @@ class ImageNetC(Perturbation):
         pixels: Pixels = self.pixels or nearest_pixels(height, width)
         cells = imagenet_c(severities=self.severities, pixels=pixels)
         cells += extras(severities=self.severities, pixels=pixels) if self.validation else ()
+        cells = tuple(replace(each, textures=self.frost) if isinstance(each, Frost) else each for each in cells)
         saved = pixels != 32 if self.jpeg is None else self.jpeg
         return tuple(SavedAsJpeg(perturbation=each) for each in cells) if saved else cells
 

@@ -1,0 +1,40 @@
+"""Defocus blur of ImageNet-C."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.disk import correlate, disk
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefocusBlur(Corruption):
+    """Out of focus: every point becomes a disk.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `defocus_blur`, with OpenCV's `filter2D`; `tables` holds the
+        radius of the disk and the standard deviation that smoothes its edge, in pixels. The weights are those of the
+        original, whose sum is 1.013 and 1.011 for radii 8 and 10: these make the image brighter.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+        299: ((4, 0.1), (5, 0.5), (7, 0.5), (10, 0.5), (12, 0.5)),
+        64: ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
+        32: ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+    }
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Lay a disk on every pixel."""
+        radius, std = self.published(*x.shape[-2:])
+        return correlate(x, disk(radius, std)).clamp_(0, 1)

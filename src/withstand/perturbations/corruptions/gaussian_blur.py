@@ -1,0 +1,38 @@
+"""Gaussian blur of ImageNet-C."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.gaussian import blur_to_8_bits
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaussianBlur(Corruption):
+    """Soft focus: each channel is smoothed by a Gaussian of standard deviation c.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `gaussian_blur`, which calls scikit-image's `gaussian`;
+        c is `tables`, in pixels.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (1, 2, 3, 4, 6),
+        299: (1.5, 2.5, 3.5, 4.5, 6.5),
+        64: (0.5, 0.75, 1, 1.25, 1.5),
+        32: (0.4, 0.6, 0.7, 0.8, 1),
+    }
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Smooth."""
+        return blur_to_8_bits(x, self.published(*x.shape[-2:]))

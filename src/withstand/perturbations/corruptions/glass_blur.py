@@ -1,0 +1,65 @@
+"""Glass blur of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from withstand.functional.kernels.gaussian import blur_to_8_bits
+from withstand.functional.kernels.glass import copy_in_order
+from withstand.functional.random import Rng, uniform
+from withstand.perturbations.base import Corruption
+
+# Pixels that are worked on at once on the CPU: more do not fit its cache.
+_CHUNK = 2**18
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlassBlur(Corruption):
+    """Frosted glass: between two Gaussian blurs each pixel is overwritten by one near by.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `glass_blur`, with scikit-image's `gaussian`; `tables` holds the
+        standard deviation of the blurs, the largest distance of a pixel from its copy along an axis, both in
+        pixels, and how many times all pixels are overwritten.
+        As there, pixels are overwritten where the paper has them exchanged, the largest distance
+        downwards and to the right is one less, and the image is cut to 8 bits after the first blur.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+        299: ((0.8, 1, 3), (1, 3, 1), (1.1, 2, 4), (1.2, 4, 2), (1.6, 5, 2)),
+        64: ((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
+        32: ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+    }
+
+    def sample(
+        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+    ) -> Int[Tensor, "batch iteration rows columns"]:
+        """Return, per iteration and pixel away from the border, which of those near by overwrites it."""
+        height, width = shape[-2:]
+        _, reach, iterations = self.published(height, width)
+        inner = (max(height - 2 * reach, 0), max(width - 2 * reach, 0))
+        # Half the time of drawing whole numbers, and every one still has its probability to 2^-24.
+        numbers = uniform((shape[0], iterations, *inner), rng=rng, device=device)
+        return numbers.mul_((2 * reach) ** 2).int()
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: Int[Tensor, "batch iteration rows columns"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Blur, overwrite, and blur again."""
+        std, reach, _ = self.published(*x.shape[-2:])
+        blurred = torch.empty_like(x)
+        rows = max(1, _CHUNK // x.shape[-2:].numel() if x.device.type == "cpu" else len(x))
+        for part, choices, out in zip(x.split(rows), parameters.split(rows), blurred.split(rows), strict=True):
+            moved = copy_in_order(blur_to_8_bits(part, std), choices, reach=reach)
+            out.copy_(blur_to_8_bits(moved, std))
+        return blurred

@@ -1,0 +1,40 @@
+"""Saturate, one of the extra corruptions of ImageNet-C."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.colour import saturate
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saturate(Corruption):
+    """More colour or less: the saturation S of the HSV colour model becomes a S + b, cut to 1.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `saturate`; (a, b) are `tables`.
+        Differs: in closed form, without the way through the hue; an image of one channel has no saturation and
+        stays as it is.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+        299: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
+        64: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (30, 0.2)),
+        32: ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
+    }
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Saturate."""
+        factor, amount = self.published(*x.shape[-2:])
+        return saturate(x, factor, amount)

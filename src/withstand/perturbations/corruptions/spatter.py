@@ -1,0 +1,94 @@
+"""Spatter, one of the extra corruptions of ImageNet-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.drops import shine
+from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.random import Rng, normal
+from withstand.perturbations.base import Corruption
+
+_WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
+_MUD = (63 / 255, 42 / 255, 20 / 255)
+_COVERS = 0.8  # share from which mud is seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spatter(Corruption):
+    """Splashes on the lens: water up to severity 3, which lights the image up, and mud beyond, which covers it.
+
+    Normal noise of mean a and std b is smoothed by a Gaussian of c pixels, and there is liquid where it is more
+    than d. Water shines with strength e; the edges of mud are smoothed by a Gaussian of e pixels.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `spatter`; (a, b, c, d, e, mud or not) are `tables`.
+        Differs: in float32 instead of float64; an image of one channel has liquids of the mean of their colours;
+        without a drop the image stays, where the original divides by 0.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: (
+            (0.65, 0.3, 4, 0.69, 0.6, False),
+            (0.65, 0.3, 3, 0.68, 0.6, False),
+            (0.65, 0.3, 2, 0.68, 0.5, False),
+            (0.65, 0.3, 1, 0.65, 1.5, True),
+            (0.67, 0.4, 1, 0.65, 1.5, True),
+        ),
+        299: (
+            (0.65, 0.3, 4, 0.69, 0.9, False),
+            (0.65, 0.3, 3.5, 0.68, 0.9, False),
+            (0.65, 0.3, 3, 0.68, 0.8, False),
+            (0.65, 0.3, 1.2, 0.65, 1.8, True),
+            (0.67, 0.4, 1.2, 0.65, 1.8, True),
+        ),
+        64: (
+            (0.62, 0.1, 0.7, 0.7, 0.6, False),
+            (0.65, 0.1, 0.8, 0.7, 0.6, False),
+            (0.65, 0.3, 1, 0.69, 0.6, False),
+            (0.65, 0.1, 0.7, 0.68, 0.6, True),
+            (0.65, 0.1, 0.5, 0.67, 0.6, True),
+        ),
+        32: (
+            (0.62, 0.1, 0.7, 0.7, 0.5, False),
+            (0.65, 0.1, 0.8, 0.7, 0.5, False),
+            (0.65, 0.3, 1, 0.69, 0.5, False),
+            (0.65, 0.1, 0.7, 0.69, 0.6, True),
+            (0.65, 0.1, 0.5, 0.68, 0.6, True),
+        ),
+    }
+
+    def sample(
+        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+    ) -> Float[Tensor, "batch height width"]:
+        """Return standard normal numbers, one per pixel."""
+        return normal((shape[0], *shape[-2:]), rng=rng, device=device)
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: Float[Tensor, "batch height width"],
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Spatter."""
+        mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
+        spattered = torch.empty_like(x)
+        # One at a time: a sum that is rounded otherwise beside others could fall on the other side of a threshold.
+        rows = 1 if x.device.type == "cpu" else max(1, len(x))
+        for part, numbers, out in zip(x.split(rows), parameters.split(rows), spattered.split(rows), strict=True):
+            liquid = gaussian_filter(mean + std * numbers, smooth, border="nearest")
+            colour = torch.tensor(_MUD if mud else _WATER, dtype=x.dtype, device=x.device)[:, None, None]
+            colour = colour if x.shape[1] == 3 else colour.mean(0, keepdim=True)
+            if mud:
+                covered = gaussian_filter((liquid > threshold).to(x.dtype), strength, border="nearest")[:, None]
+                torch.lerp(part, colour, torch.where(covered < _COVERS, 0.0, covered), out=out)
+            else:
+                drops = shine(torch.where(liquid < threshold, 0.0, liquid).mul_(255).int())[:, None]
+                torch.addcmul(part, drops, colour, value=strength, out=out).clamp_(0, 1)
+        return spattered

@@ -1,0 +1,42 @@
+"""Zoom blur of ImageNet-C."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.kernels.zoom import mean_of_zooms
+from withstand.perturbations.base import Corruption
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoomBlur(Corruption):
+    """Zoomed while the shutter is open: the mean of the image and of its middle, enlarged by several factors.
+
+    Source:
+        hendrycks/robustness, ImageNet-C/create_c, `zoom_blur`; `tables` holds where the factors end and their
+        step. They begin with 1, so that the image itself counts twice, and are made by `numpy.arange`, whose last
+        number rounding decides.
+        Differs: sums the weights of each pixel first, then the image, in float32.
+    """
+
+    severity: int = 3
+    pixels: Literal[224, 299, 64, 32] | None = None
+
+    tables: ClassVar = {
+        224: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
+        299: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
+        64: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        32: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+    }
+
+    def corrupt(
+        self,
+        x: Float[Tensor, "batch channel height width"],
+        parameters: None,  # noqa: ARG002
+    ) -> Float[Tensor, "batch channel height width"]:
+        """Take the mean."""
+        stop, step = self.published(*x.shape[-2:])
+        return mean_of_zooms(x, np.arange(1, stop, step).tolist()).clamp_(0, 1)
