@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from withstand.functional.sphere import find_scale, move_to_distance
+from withstand.functional.sphere import move_to_distance
 
 BOX = (0.0, 1.0)
 
@@ -90,10 +90,3 @@ def test_under_autocast_it_is_in_float32():
         moved = move_to_distance(x, noise.bfloat16(), 2.0, box=BOX)
     assert moved.dtype == torch.float32
     torch.testing.assert_close((moved - x).flatten(1).norm(dim=1), torch.full((2,), 2.0), rtol=1e-5, atol=0)
-
-
-def test_scales_grow_with_the_radius():
-    x, noise = inputs((4, 50))
-    scales = [find_scale(x, noise, radius, box=BOX)[0] for radius in (0.5, 1.0, 2.0)]
-    assert (scales[0] < scales[1]).all()
-    assert (scales[1] < scales[2]).all()
