@@ -11,10 +11,11 @@ from withstand.data.base import Dataset, Part, Split
 from withstand.data.wrapped import WrappedSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
-from withstand.evaluation.accuracy import Accuracy, evaluating
+from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, notes_on
 from withstand.experiment import measure
+from withstand.models.frozen import evaluating
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.base import Perturbation, within

@@ -104,9 +104,7 @@ class Engine:
 
     def add_up(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes; the tensor itself may be changed."""
-        if self.world_size > 1:
-            dist.all_reduce(tensor)
-        return tensor
+        return sum_over_processes(tensor)
 
     def seed_global_generators(self, seed: int) -> None:
         """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""
@@ -124,6 +122,13 @@ class Engine:
         """Wait until every process has come here."""
         if self.world_size > 1:
             dist.barrier()
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over the processes that work together; the tensor itself may be changed."""
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(tensor)
+    return tensor
 
 
 def leave_group() -> None:

@@ -22,10 +22,11 @@ from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import Accuracy, evaluating
+from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.functional.random import derive_seed, stream
 from withstand.models.base import Model
+from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights
 from withstand.objectives.base import Objective

@@ -151,7 +151,7 @@ def test_it_says_in_one_line_what_it_is_and_documents_every_field(cls):
     first = documentation.splitlines()[0]
     assert first.endswith(".")
     # A corruption's fields are those of its family, and documented there.
-    attributes = "".join((inspect.getdoc(each) or "").partition("\nAttributes:\n")[2] for each in cls.__mro__)
+    attributes = "\n".join((inspect.getdoc(each) or "").partition("\nAttributes:\n")[2] for each in cls.__mro__)
     documented = re.findall(r"^    (\w+): \S", attributes, re.MULTILINE)
     assert {each.name for each in fields(cls)} <= set(documented)
 

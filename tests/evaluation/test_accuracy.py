@@ -8,7 +8,8 @@ from torch import nn
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import Accuracy, evaluating, rank
+from withstand.evaluation.accuracy import Accuracy, rank
+from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity

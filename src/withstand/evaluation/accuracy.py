@@ -1,7 +1,6 @@
 """Accuracy under perturbations: clean, corrupted, noisy, worst of several draws."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +12,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -113,15 +113,3 @@ def rank(logits: Tensor, y: Tensor) -> Tensor:
     own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
     # A number minus itself is 0; infinity and what is no number are not, and count as another class that wins.
     return logits.shape[2] - 1 - (logits < own).sum(2) + (own - own != 0).squeeze(2)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode, and afterwards every part of it back into the mode it had."""
-    modes = [(each, each.training) for each in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for each, training in modes:
-            each.training = training

@@ -59,9 +59,26 @@ def seeded_globally(device: torch.device | str = "cpu") -> Generator:
 class BatchStream:
     """One source for a batch of `total` rows, read by a process that holds the rows from `start` to `stop`."""
 
-    def __init__(self, make: Callable[[], Generator], *, start: int = 0, stop: int | None = None, total: int) -> None:
-        """Keep how to make the generator: it is made when the first number is drawn."""
+    def __init__(
+        self,
+        make: Callable[[], Generator],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        total: int,
+        weight: float | None = None,
+    ) -> None:
+        """Keep how to make the generator: it is made when the first number is drawn.
+
+        Args:
+            make: Makes it.
+            start: First row held here.
+            stop: The row behind the last.
+            total: Number of rows of the batch.
+            weight: Share of the batch that the rows held here count for; None goes by their number.
+        """
         self.make, self.start, self.stop, self.total = make, start, total if stop is None else stop, total
+        self.weight = (self.stop - start) / max(1, total) if weight is None else weight
 
     @cached_property
     def generator(self) -> Generator:
@@ -165,6 +182,18 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         chosen[order[first:last]] = True
         parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen, seed)))
     return parts
+
+
+def choice(count: int, num: int, *, rng: Rng) -> list[int]:
+    """Return up to `num` different numbers below `count`, in random order; the same in every process of a batch.
+
+    Example:
+        >>> sorted(choice(3, 5, rng=stream(0, "x")))
+        [0, 1, 2]
+    """
+    generator = rng.generators[0] if isinstance(rng, RowStreams) else rng
+    generator = generator.generator if isinstance(generator, BatchStream) else generator
+    return torch.randperm(count, generator=generator, device=generator.device)[:num].tolist()
 
 
 def _fill(

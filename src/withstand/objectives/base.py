@@ -1,6 +1,7 @@
 """Objective: a scalar to minimise, and what it trains or remembers besides the model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -21,6 +22,14 @@ class Stateful(Protocol):
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
         """Take over a state that `state_dict` returned."""
         ...
+
+
+class Sample(NamedTuple):
+    """A training batch and the source of randomness that belongs to it."""
+
+    x: Float[Tensor, "batch *feature"]
+    y: Int[Tensor, " batch"]
+    rng: Rng
 
 
 class Step(NamedTuple):
@@ -45,6 +54,25 @@ class Objective(ABC):
     def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
         """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
         return nn.Module()
+
+    def begin_epoch(
+        self,
+        model: nn.Module,
+        batches: Iterator[Sample],
+        *,
+        state: Stateful,
+        epoch: int,
+        rng: Rng,
+    ) -> None:
+        """Prepare the state for an epoch; nothing by default.
+
+        Args:
+            model: As in `step`.
+            batches: Training batches without end, in an order of their own.
+            state: What `init` made and earlier steps changed.
+            epoch: Number of epochs done before this one.
+            rng: Source of randomness for this call only, besides those of the batches; the same in every process.
+        """
 
     @abstractmethod
     def step(

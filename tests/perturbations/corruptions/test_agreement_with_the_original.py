@@ -35,6 +35,8 @@ EQUAL = {
     "gaussian_noise": 0.997,
     "shot_noise": 1,
     "impulse_noise": 1,
+    "defocus_blur": 0.964,
+    "glass_blur": 0.987,
     "motion_blur": 0.999,
     "zoom_blur": 0.996,
     "snow": 0.999,
@@ -42,9 +44,11 @@ EQUAL = {
     "fog": 0.998,
     "brightness": 0.975,
     "contrast": 0.965,
+    "elastic_transform": 0.997,
     "pixelate": 1,
     "jpeg_compression": 0.99,
     "speckle_noise": 0.997,
+    "gaussian_blur": 0.997,
     "spatter": 0.998,
     "saturate": 0.825,
 }
@@ -86,6 +90,13 @@ def uniforms_of_the_fractal(random: np.random.RandomState, pixels: np.ndarray, _
     return torch.from_numpy(random.random_sample((1, side**2 - 1)))
 
 
+def choices_of_the_copies(random: np.random.RandomState, pixels: np.ndarray, c: Any) -> Tensor:
+    _, reach, iterations = c
+    height, width = (side - 2 * reach for side in pixels.shape[:2])
+    right, down = np.moveaxis(random.randint(-reach, reach, (1, iterations, height, width, 2)), -1, 0) + reach
+    return torch.from_numpy((down * 2 * reach + right)[..., ::-1, ::-1].copy())
+
+
 def angle_of_the_line(random: np.random.RandomState, *_: Any) -> Tensor:
     return torch.tensor([random.uniform(-45, 45)], dtype=torch.float64)
 
@@ -96,15 +107,22 @@ def flakes_and_angle(random: np.random.RandomState, pixels: np.ndarray, c: Any) 
     return torch.from_numpy(numbers[None, enlarged, enlarged]), torch.tensor([angle], dtype=torch.float64)
 
 
+def moves_and_displacements(random: np.random.RandomState, pixels: np.ndarray, _: Any) -> tuple[Tensor, Tensor]:
+    points = random.uniform(-1, 1, (1, 3, 2))
+    return torch.from_numpy(points), torch.from_numpy(random.uniform(-1, 1, (1, 2, *pixels.shape[:2])))
+
+
 ORIGINAL_DRAWS: dict[str, Callable[[np.random.RandomState, np.ndarray, Any], Any]] = {
     # Corruptions without randomness have no entry.
     "gaussian_noise": normals,
     "shot_noise": uniforms_of_counts,
     "impulse_noise": flips,
+    "glass_blur": choices_of_the_copies,
     "motion_blur": angle_of_the_line,
     "snow": flakes_and_angle,
     "frost": places_in_the_texture,
     "fog": uniforms_of_the_fractal,
+    "elastic_transform": moves_and_displacements,
     "speckle_noise": normals,
     "spatter": normals_of_the_liquid,
 }

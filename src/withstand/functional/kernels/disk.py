@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand.functional.kernels.borders import fold
+from withstand.functional.kernels.gaussian import gaussian_weights, sum_in_order
 
 # Values that are transformed at once on the CPU: more do not fit its cache.
 _CHUNK = 3 * 256 * 256
@@ -25,7 +26,8 @@ def disk(radius: float, std: float) -> Float[Tensor, "side side"]:
         std: Standard deviation of the Gaussian in pixels, above 0.
 
     Returns:
-        A float64 tensor on the CPU, without the rows and columns around it that have no weights.
+        A float64 tensor on the CPU, without the rows and columns around it that have no weights. Its numbers are
+        rounded to float32, as those of the original.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py, `disk`, with OpenCV's `GaussianBlur`.
@@ -37,16 +39,11 @@ def disk(radius: float, std: float) -> Float[Tensor, "side side"]:
                 [0.0000, 0.2000, 0.0000]], dtype=torch.float64)
     """
     half, around = (8, 1) if radius <= 8 else (int(radius), 2)
-    place = torch.arange(-half, half + 1, dtype=torch.float64)
-    inside = (place**2 + place[:, None] ** 2 <= radius**2).double()
-    offset = torch.arange(-around, around + 1)
-    weights = torch.exp(-0.5 * (offset.double() / std) ** 2)
-    smooth = torch.zeros(2 * half + 1, 2 * half + 1, dtype=torch.float64)
-    neighbours = fold(torch.arange(2 * half + 1)[:, None] + offset, 2 * half + 1, "mirror")
-    smooth.scatter_add_(1, neighbours, (weights / weights.sum()).expand(2 * half + 1, -1))
-    kernel = smooth @ (inside / inside.sum()) @ smooth.mT
-    empty = int((kernel.amax(0) > _LEAST).nonzero()[0])
+    place = torch.arange(-half, half + 1)
+    inside = (place**2 + place[:, None] ** 2 <= radius**2).float()
+    kernel = sum_in_order(inside / inside.sum(), gaussian_weights(std, around), border="mirror").double()
     kernel = torch.where(kernel > _LEAST, kernel, 0.0)
+    empty = int(kernel.amax(0).nonzero()[0])
     return kernel[empty : 2 * half + 1 - empty, empty : 2 * half + 1 - empty]
 
 

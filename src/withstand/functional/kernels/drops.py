@@ -23,6 +23,12 @@ def shine(levels: Int[Tensor, "batch height width"]) -> Float[Tensor, "batch hei
         hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py, `spatter`, with the rounding of the functions of
         OpenCV that it calls: `Canny`, `distanceTransform`, `blur`, `equalizeHist`, `filter2D`.
         Differs: without a drop the original divides by 0.
+
+    Example:
+        >>> drop = torch.zeros(1, 24, 24, dtype=torch.int32)
+        >>> drop[:, 8:16, 8:16] = 200
+        >>> shine(drop)[0, 12, 8:16]
+        tensor([0.3103, 0.5057, 0.4080, 0.2471, 0.0517, 0.0000, 0.0172, 0.4023])
     """
     distance = chamfer_distance(canny(levels, low=50, high=150), most=_REACH)
     relief = _equalize(_blur(distance).int()).float()
@@ -52,7 +58,7 @@ def _surround(x: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch ta
 
 
 def _equalize(levels: Int[Tensor, "batch height width"]) -> Int[Tensor, "batch height width"]:
-    batch, pixels = len(levels), levels[0].numel()
+    batch, pixels = len(levels), levels.shape[1:].numel()
     place = levels + 256 * torch.arange(batch, device=levels.device)[:, None, None]
     upto = torch.bincount(place.flatten(), minlength=256 * batch).view(batch, 256).cumsum(1)
     lowest = torch.where(upto > 0, upto, pixels).amin(1, keepdim=True)

@@ -28,6 +28,10 @@ def canny(levels: Int[Tensor, "batch height width"], *, low: int, high: int) -> 
     Source:
         Canny: "A computational approach to edge detection", TPAMI 1986; OpenCV, modules/imgproc/src/canny.cpp, for
         directions and ties.
+
+    Example:
+        >>> canny(torch.tensor([[[0, 0, 100, 100, 100]]]), low=50, high=150).int()
+        tensor([[[0, 1, 0, 0, 0]]], dtype=torch.int32)
     """
     across, down = _sobel(levels.int())
     steepness = across.abs() + down.abs()
@@ -49,6 +53,11 @@ def chamfer_distance(marked: Bool[Tensor, "batch height width"], *, most: int) -
     Source:
         Borgefors: "Distance transformations in digital images", CVGIP 1986; OpenCV, modules/imgproc/src/distransf.cpp,
         mask of 5 x 5.
+
+    Example:
+        >>> chamfer_distance(torch.tensor([[[True, False, False], [False, False, False]]]), most=20)
+        tensor([[[0.0000, 1.0000, 2.0000],
+                 [1.0000, 1.4000, 2.1969]]])
     """
     distance = pad(torch.where(marked, 0.0, float(most)), (most,) * 4, value=float(most))
     # A shortest way needs two kinds of steps and can take them in any order, so the kinds can have their turns.

@@ -1,12 +1,13 @@
-"""The Gaussian filter, with the borders of scipy."""
+"""The Gaussian filter of scipy, for images in memory and for images of 8 bits."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import exp
 from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.functional.kernels.borders import Border, fold
 
@@ -14,7 +15,7 @@ from withstand.functional.kernels.borders import Border, fold
 # (few read little beyond what the filter needs, many are fast).
 _CHUNK = 2**18
 _BLOCK = 75
-# Up to this radius `blur_to_8_bits` sums in the order of scipy; beyond, that would take too long.
+# Up to this radius `blur_to_8_bits` sums as scipy does; beyond, that would take too long.
 _EXACT = 2
 
 
@@ -26,8 +27,7 @@ def gaussian_filter(
     Args:
         x: Images of any values.
         std: Standard deviation in pixels, at least 0 and of any size; 0 returns a copy.
-        border: What lies beyond the image: `nearest` repeats its outermost pixels, `reflect` mirrors it, outermost
-            pixels included.
+        border: What lies beyond the image, see `fold`.
         truncate: The filter ends at this many standard deviations, rounded to whole pixels.
 
     Returns:
@@ -59,62 +59,85 @@ def gaussian_filter(
 def blur_to_8_bits(
     x: Float[Tensor, "batch channel height width"], std: float
 ) -> Float[Tensor, "batch channel height width"]:
-    """Return images smoothed by a Gaussian with borders `nearest`, cut down to multiples of 1/255.
+    """Return images smoothed by a Gaussian with border `nearest`, cut down to multiples of 1/255.
+
+    Where the result is a whole level, which in plain areas is the rule, numpy cuts to it or to the level below as
+    rounding will have it.
 
     Args:
         x: Images in [0, 1].
         std: Standard deviation in pixels, at least 0.
 
     Returns:
-        For an image of 8 bits what `numpy.uint8(255 * skimage.filters.gaussian(image / 255, std))` is, over 255.
-        Where the result is a whole level, which in plain areas is the rule, numpy cuts to it or to the one below,
-        as rounding will have it. Below a standard deviation of 0.625 this is the same here; for larger ones a
-        thousandth of a level is added before the cut, which leaves it a whole level.
+        For images of 8 bits `numpy.uint8(skimage.filters.gaussian(image / 255, std) * 255) / 255`: exactly for
+        standard deviations below 0.625. For others a thousandth of a level is added before the cut, so that what is
+        a whole level up to rounding stays one.
 
     Example:
-        >>> blur_to_8_bits(torch.full((1, 1, 1, 3), 7 / 255), 0.4) * 255
-        tensor([[[[6., 6., 6.]]]])
+        >>> levels = torch.tensor([40.0, 41.0, 42.0])
+        >>> blur_to_8_bits((levels / 255).reshape(3, 1, 1, 1), 0.4).flatten() * 255
+        tensor([40., 40., 42.])
     """
     radius = int(4 * std + 0.5)
     results = torch.empty_like(x)
     per_chunk = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
     for chunk, result in zip(x.split(per_chunk), results.split(per_chunk), strict=True):
         if radius <= _EXACT:
-            levels = chunk.double().mul_(255 * 1024).round_().div_(1024)  # off the grid of 8 bits by less than float32
-            result.copy_(_sum_in_order(levels.div_(255), std, radius).mul_(255).floor_().div_(255))
+            exact = sum_in_order(in_float64(chunk), gaussian_weights(std, radius), border="nearest")
+            result.copy_(exact.mul_(255).floor_().div_(255))
         else:
             blurred = gaussian_filter(chunk, std, border="nearest")
             torch.mul(blurred, 255, out=result).add_(1e-3).floor_().div_(255)
     return results
 
 
-def _sum_in_order(
-    x: Float[Tensor, "batch channel height width"], std: float, radius: int
-) -> Float[Tensor, "batch channel height width"]:
-    # The order of scipy's `correlate1d` for symmetric weights: the middle, then the pairs from the farthest on.
-    weights = [exp(-0.5 / (std * std) * offset**2) for offset in range(-radius, radius + 1)] if radius else [1.0]
-    weights = [each / sum(weights) for each in weights]
+def in_float64(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return values as multiples of 1/1024 of a level in float64, so that k/255 is what it is in float64."""
+    return x.double().mul_(255 * 1024).round_().div_(1024).div_(255)
+
+
+def gaussian_weights(std: float, radius: int) -> list[float]:
+    """Return the weights of a Gaussian at the places from -radius to radius, of sum 1.
+
+    Example:
+        >>> [round(weight, 4) for weight in gaussian_weights(0.5, 1)]
+        [0.1065, 0.787, 0.1065]
+    """
+    weights = [exp(-0.5 / (std * std) * place**2) for place in range(-radius, radius + 1)] if radius else [1.0]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def sum_in_order(
+    x: Float[Tensor, "*batch height width"], weights: Sequence[float], *, border: Border
+) -> Float[Tensor, "*batch height width"]:
+    """Return sums of neighbours times weights along both axes, rounded as scipy and OpenCV round them.
+
+    The order decides about that: rows before columns; the middle first, then pairs from the farthest on.
+
+    Args:
+        x: Images of any values.
+        weights: An odd number of them, symmetric.
+        border: What lies beyond the image, see `fold`.
+
+    Example:
+        >>> sum_in_order(torch.tensor([[0.0, 0.0, 8.0]]), [0.25, 0.5, 0.25], border="nearest")
+        tensor([[0., 2., 6.]])
+    """
+    radius = len(weights) // 2
     for axis in (-2, -1):
         size = x.shape[axis]
-        padded = nn.functional.pad(
-            x, [0, 0, radius, radius] if axis == -2 else [radius, radius, 0, 0], mode="replicate"
-        )
+        padded = x.index_select(axis, fold(torch.arange(-radius, size + radius), size, border).to(x.device))
         x = padded.narrow(axis, radius, size) * weights[radius]
-        for k in range(radius):
-            pair = padded.narrow(axis, k, size) + padded.narrow(axis, 2 * radius - k, size)
-            x += pair.mul_(weights[k])
+        for start in range(radius):
+            pair = padded.narrow(axis, start, size) + padded.narrow(axis, 2 * radius - start, size)
+            x += pair.mul_(weights[start])
     return x
 
 
 @lru_cache(maxsize=8)
 def _blocks(
-    size: int,
-    std: float,
-    radius: int,
-    border: Border,
-    length: int,
-    dtype: torch.dtype,
-    device: torch.device,
+    size: int, std: float, radius: int, border: Border, length: int, dtype: torch.dtype, device: torch.device
 ) -> list[tuple[slice, slice, Float[Tensor, "made read"], Float[Tensor, "read made"]]]:
     # What is made, what has to be read for it, and the weights, also transposed.
     matrix = _matrix(size, std, radius, border).to(device, dtype)
@@ -129,8 +152,7 @@ def _blocks(
 
 def _matrix(size: int, std: float, radius: int, border: Border) -> Float[Tensor, "{size} {size}"]:
     # Entry (i, j) is the weight of pixel j in pixel i: that of all places that the border's rule takes to j.
-    offset = torch.arange(-radius, radius + 1)
-    weights = torch.exp(-0.5 * (offset.double() / std) ** 2)
-    place = fold(torch.arange(size)[:, None] + offset, size, border)
+    weights = torch.tensor(gaussian_weights(std, radius), dtype=torch.float64)
+    pixels = fold(torch.arange(size)[:, None] + torch.arange(-radius, radius + 1), size, border)
     matrix = torch.zeros(size, size, dtype=torch.float64)
-    return matrix.scatter_add_(1, place, (weights / weights.sum()).expand(size, -1))
+    return matrix.scatter_add_(1, pixels, weights.expand(size, -1))

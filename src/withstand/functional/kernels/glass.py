@@ -51,14 +51,14 @@ def _steps(reach: int, width: int, pixels: int, device: torch.device) -> Int[Ten
 
 
 def _follow(pointers: Int[Tensor, " nodes"], pixels: int, *, is_long: bool) -> Int[Tensor, " {pixels}"]:
-    # From the last nodes to the first, which point to themselves. Long ways are cut to a quarter before: twice every
-    # node jumps to where its target points to.
-    for _ in range(2 if is_long else 0):
+    # From the last nodes to the first, which point to themselves. Long ways are cut to an eighth before: three times
+    # every node jumps to where its target points to.
+    for _ in range(3 if is_long else 0):
         ends = torch.empty_like(pointers)
         ends[:pixels] = pointers[:pixels]
         torch.index_select(pointers, 0, pointers[pixels:], out=ends[pixels:])
         pointers = ends
     places = pointers[-pixels:]
-    while bool((places >= pixels).any()):
+    while pixels and places.max() >= pixels:
         places = pointers.index_select(0, places)
     return places

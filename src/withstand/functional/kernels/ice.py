@@ -27,6 +27,11 @@ def ice(height: int, width: int, *, rng: Rng) -> Float[Tensor, "3 {height} {widt
         height: In pixels.
         width: In pixels.
         rng: One source.
+
+    Example:
+        >>> from withstand.functional.random import stream
+        >>> ice(30, 40, rng=stream(0, "frost")).shape
+        torch.Size([3, 30, 40])
     """
     side = 2 ** (max(height, width, 2) - 1).bit_length()
     mist, thick = plasma(uniform((2, side**2 - 1), rng=rng), decay=1.45)[:, :height, :width]

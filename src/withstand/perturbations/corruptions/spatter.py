@@ -89,6 +89,8 @@ class Spatter(Corruption):
                 covered = gaussian_filter((liquid > threshold).to(x.dtype), strength, border="nearest")[:, None]
                 torch.lerp(part, colour, torch.where(covered < _COVERS, 0.0, covered), out=out)
             else:
-                drops = shine(torch.where(liquid < threshold, 0.0, liquid).mul_(255).int())[:, None]
+                # Beyond 255 levels begin again at 0, as they do in numpy.
+                levels = torch.where(liquid < threshold, 0.0, liquid).mul_(255).int().bitwise_and_(255)
+                drops = shine(levels)[:, None]
                 torch.addcmul(part, drops, colour, value=strength, out=out).clamp_(0, 1)
         return spattered

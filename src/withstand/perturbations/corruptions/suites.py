@@ -7,9 +7,13 @@ from typing import Any, Literal, cast, get_args
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.brightness import Brightness
 from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.corruptions.defocus_blur import DefocusBlur
+from withstand.perturbations.corruptions.elastic_transform import ElasticTransform
 from withstand.perturbations.corruptions.fog import Fog
 from withstand.perturbations.corruptions.frost import Frost
+from withstand.perturbations.corruptions.gaussian_blur import GaussianBlur
 from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.glass_blur import GlassBlur
 from withstand.perturbations.corruptions.impulse_noise import ImpulseNoise
 from withstand.perturbations.corruptions.jpeg_compression import JpegCompression
 from withstand.perturbations.corruptions.motion_blur import MotionBlur
@@ -28,12 +32,13 @@ Pixels = Literal[224, 299, 64, 32]
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
 IMAGENET_C: dict[Group, tuple[type[Corruption], ...]] = {
     "noise": (GaussianNoise, ShotNoise, ImpulseNoise),
-    "blur": (MotionBlur, ZoomBlur),
+    "blur": (DefocusBlur, GlassBlur, MotionBlur, ZoomBlur),
     "weather": (Snow, Frost, Fog, Brightness),
-    "digital": (Contrast, Pixelate, JpegCompression),
+    "digital": (Contrast, ElasticTransform, Pixelate, JpegCompression),
 }
 EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {
     "noise": (SpeckleNoise,),
+    "blur": (GaussianBlur,),
     "weather": (Spatter,),
     "digital": (Saturate,),
 }

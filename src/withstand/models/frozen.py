@@ -1,0 +1,32 @@
+"""A model as something to look at: nothing about it changes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the model into evaluation mode, and afterwards every part of it back into the mode it had."""
+    modes = [(each, each.training) for each in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for each, training in modes:
+            each.training = training
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Put the model into evaluation mode and let no gradient reach its parameters, until the end of the block."""
+    trained = [each for each in model.parameters() if each.requires_grad]
+    with evaluating(model):
+        try:
+            for each in trained:
+                each.requires_grad_(False)
+            yield
+        finally:
+            for each in trained:
+                each.requires_grad_(True)

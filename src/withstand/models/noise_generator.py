@@ -1,0 +1,67 @@
+"""A small network that turns standard normal numbers into noise, whatever the input."""
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.random import Rng, normal
+
+Kernel = Literal["1x1", "3x3"]
+WIDTH = 20
+STD_OF_WEIGHTS = 0.01
+
+
+class NoiseGenerator(nn.Module):
+    """Four convolutions with ReLU between them, added to the normal numbers that go in.
+
+    With the kernel 1x1 every pixel is drawn alone, with 3x3 (the second convolution) neighbours are dependent. The
+    features of a table are the channels of a single pixel. It starts near the identity: as Gaussian noise.
+
+    Source:
+        Rusak et al. 2020, arXiv 2001.06057, appendix on the noise generator: 20 channels, weights N(0, 0.01^2).
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, kernel: Kernel = "1x1", rng: Generator) -> None:
+        """Make the network.
+
+        Args:
+            shape: Of one input: (channel, height, width), or (feature,).
+            kernel: Of the second convolution.
+            rng: Source of the first weights.
+        """
+        super().__init__()
+        if len(shape) not in (1, 3) or (len(shape) == 1 and kernel != "1x1"):
+            raise InputError(
+                f"NoiseGenerator: inputs must be images (channel, height, width), or, with the kernel 1x1, tables "
+                f"(feature,), got shape {shape}."
+            )
+        self.shape = shape
+        self.margin = 1 if kernel == "3x3" else 0
+        channels, size = shape[0], 1 + 2 * self.margin
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(WIDTH, WIDTH, size),
+            nn.ReLU(),
+            nn.Conv2d(WIDTH, WIDTH, 1),
+            nn.ReLU(),
+            nn.Conv2d(WIDTH, channels, 1),
+        )
+        for each in self.layers:
+            if isinstance(each, nn.Conv2d):
+                nn.init.normal_(each.weight, std=STD_OF_WEIGHTS, generator=rng)
+                assert each.bias is not None
+                nn.init.zeros_(each.bias)
+
+    def forward(self, z: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel rows columns"]:
+        """Return noise from normal numbers, which have a margin of one pixel with the kernel 3x3."""
+        inner = slice(self.margin, -self.margin) if self.margin else slice(None)
+        return self.layers(z) + z[..., inner, inner]
+
+    def draw(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Float[Tensor, "batch *feature"]:
+        """Return noise for each row of x, on its device; only the shape of x counts."""
+        height, width = (side + 2 * self.margin for side in (*self.shape[1:], 1, 1)[:2])
+        z = normal((len(x), self.shape[0], height, width), rng=rng, device=x.device)
+        return self(z).view(x.shape)

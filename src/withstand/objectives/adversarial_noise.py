@@ -1,0 +1,257 @@
+"""Adversarial noise training: a noise generator and the classifier play against each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from withstand.engine import sum_over_processes
+from withstand.errors import InputError
+from withstand.functional.random import BatchStream, Rng, choice, partition, stream
+from withstand.functional.sphere import move_to_distance
+from withstand.models.frozen import frozen
+from withstand.models.noise_generator import Kernel, NoiseGenerator
+from withstand.objectives.base import Objective, Sample, Stateful, Step
+from withstand.perturbations.base import check_box
+
+# Keeps gradients in half precision away from 0.
+LOSS_SCALE = 1024.0
+# l2 distance of Gaussian noise of std 0.5 after clipping, on images of 224 x 224 x 3; it grows with the root of the size.
+PUBLISHED_RADIUS, PUBLISHED_SIZE = 135.0, 3 * 224 * 224
+
+
+class Game(nn.Module):
+    """The state: the current generator and its optimiser, and the earlier generators.
+
+    Attributes:
+        generator: The current one.
+        past: Parameters of earlier ones, a vector each.
+        seen: Number of earlier ones there have been.
+    """
+
+    def __init__(self, generator: NoiseGenerator, *, lr: float) -> None:
+        """Start without a past."""
+        super().__init__()
+        self.generator, self.past, self.seen = generator, list[Tensor](), 0
+        self.optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what is not a parameter of the current generator."""
+        return {"past": self.past, "seen": self.seen, "optimizer": self.optimizer.state_dict()}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_extra_state` returned."""
+        device = next(self.generator.parameters()).device
+        self.past, self.seen = [each.to(device) for each in state["past"]], state["seen"]
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def parameters_of(self, number: int) -> dict[str, Tensor]:
+        """Return the parameters of an earlier generator by name."""
+        sizes = [each.numel() for each in self.generator.parameters()]
+        parts = self.past[number].split(sizes)
+        named = zip(self.generator.named_parameters(), parts, strict=True)
+        return {name: part.view_as(each) for (name, each), part in named}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialNoise(Objective):
+    """Adversarial noise training (ANT): part of every batch meets noise that is made to fool the classifier.
+
+    A small generator turns normal numbers into noise, independent of the image. In every step it follows the gradient
+    that raises the classifier's cross entropy (the classifier is frozen and in evaluation mode then), and the classifier
+    follows its own on a batch of which one part is clean, one part has the current generator's noise, and one part that
+    of earlier generators, so that it does not forget them. Every noisy image has the same l2 distance from its clean one
+    after clipping. From the second epoch on, each begins with a fresh generator that is trained against the classifier.
+
+    Attributes:
+        radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
+            and the same per root of the number of values otherwise; tables need a number.
+        kernel: `1x1` draws every pixel alone, `3x3` lets neighbours depend on each other.
+        clean_share: Share of the batch without noise, in [0, 1).
+        replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest is the current one's.
+        num_replayed: Number of earlier generators that share it.
+        lr: Learning rate of the generator in the steps, > 0.
+        restart_steps: Steps of training of the fresh generator at the beginning of an epoch, >= 0; 0 keeps the old one.
+        restart_lr: Learning rate of these steps, > 0.
+        capacity: Number of earlier generators that are kept, at least 1.
+        keep: Which ones: `reservoir` a random choice of all there have been, `newest` the last ones.
+        box: Lowest and highest value an input can have; None takes the data's own.
+
+    Source:
+        Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of
+        bethgelab/game-of-noise, main.py.
+        Differs: the trained generator is the one whose noise the classifier meets.
+    """
+
+    radius: float | None = None
+    kernel: Kernel = "1x1"
+    clean_share: float = 0.5
+    replay_share: float = 0.2
+    num_replayed: int = 2
+    lr: float = 1e-4
+    restart_steps: int = 1000
+    restart_lr: float = 5e-4
+    capacity: int = 128
+    keep: Literal["reservoir", "newest"] = "reservoir"
+    box: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_box("AdversarialNoise", self.box)
+        for name in ("radius", "lr", "restart_lr"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"AdversarialNoise: {name} must be a number > 0, got {value}.")
+        clean, replay = self.clean_share, self.replay_share
+        if not (clean >= 0 and replay >= 0 and clean + replay < 1):
+            raise InputError(
+                "AdversarialNoise: clean_share and replay_share must be shares >= 0 with a sum below 1, "
+                f"got {clean:g} and {replay:g}."
+            )
+        for name, least in (("num_replayed", 1), ("restart_steps", 0), ("capacity", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"AdversarialNoise: {name} must be at least {least}, got {getattr(self, name)}.")
+
+    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Game:
+        """Return a fresh generator without a past."""
+        radius_for(self.radius, tuple(x.shape[1:]))
+        return Game(self._fresh(x, rng), lr=self.lr)
+
+    def begin_epoch(
+        self, model: nn.Module, batches: Iterator[Sample], *, state: Stateful, epoch: int, rng: Rng
+    ) -> None:
+        """Remember the current generator, and train a fresh one in its place."""
+        assert isinstance(state, Game)
+        if epoch == 0:
+            return
+        self._remember(state, rng)
+        if self.restart_steps == 0:
+            return
+        x = next(batches).x
+        with torch.no_grad():
+            fresh = self._fresh(x, rng)
+            vector_to_parameters(parameters_to_vector(fresh.parameters()), state.generator.parameters())
+        state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=self.restart_lr)
+        for _ in range(self.restart_steps):
+            sample = next(batches)
+            self.attack(model, sample.x, sample.y, state=state, rng=sample.rng)
+        state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=self.lr)
+
+    def step(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        *,
+        state: Stateful,
+        count: int,  # noqa: ARG002
+        rng: Rng,
+    ) -> Step:
+        """Let the generator follow its gradient, then return the loss of the classifier on the mixed batch."""
+        assert isinstance(state, Game)
+        fooled = self.attack(model, x, y, state=state, rng=rng)
+        mixed = self.mix(x, state=state, rng=rng)
+        return Step(cross_entropy(model(mixed).float(), y), {"loss under the generator": fooled})
+
+    def attack(self, model: nn.Module, x: Tensor, y: Tensor, *, state: Game, rng: Rng) -> Tensor:
+        """Change the generator so that the loss under its noise rises, and return that loss."""
+        parameters = list(state.generator.parameters())
+        with frozen(model), torch.enable_grad():
+            noise = state.generator.draw(x, rng=rng)
+            moved = move_to_distance(x, noise, radius_for(self.radius, tuple(x.shape[1:])), box=self.box)
+            loss = cross_entropy(model(moved).float(), y)
+            gradients = torch.autograd.grad(-LOSS_SCALE * loss, parameters)
+        weight = rng.weight if isinstance(rng, BatchStream) else 1.0
+        flat = torch.cat([each.flatten() for each in gradients]) * (weight / LOSS_SCALE)
+        flat = sum_over_processes(flat)
+        # A step that is not finite is left out; the trainer refuses a classifier that is not.
+        flat = flat.nan_to_num(0.0, 0.0, 0.0)
+        for each, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
+            each.grad = part.view_as(each)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    @torch.no_grad()
+    def mix(self, x: Tensor, *, state: Game, rng: Rng) -> Tensor:
+        """Return the batch with its noisy shares."""
+        earlier = choice(len(state.past), self.num_replayed, rng=rng) if self.replay_share else []
+        replay = self.replay_share if earlier else 0.0
+        current = 1 - self.clean_share - replay
+        shares = [self.clean_share, current, *(replay / len(earlier) for _ in earlier)]
+        present = [(number, share) for number, share in enumerate(shares) if share > 0]
+        mixed = x.clone()
+        parts = partition([share for _, share in present], len(x), rng=rng)
+        for (number, _), (rows, source) in zip(present, parts, strict=True):
+            if number == 0 or len(rows) == 0:
+                continue
+            rows = rows.to(x.device)
+            noise = _draw(state, x[rows], source, earlier[number - 2] if number > 1 else None)
+            radius = radius_for(self.radius, tuple(x.shape[1:]))
+            mixed[rows] = move_to_distance(x[rows], noise, radius, box=self.box)
+        return mixed
+
+    def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
+        # Drawn on the CPU, from a number that every process has.
+        seed = choice(2**31 - 1, 1, rng=rng)[0] if False else _number(rng)
+        generator = NoiseGenerator(tuple(x.shape[1:]), kernel=self.kernel, rng=stream(seed, "generator"))
+        return generator.to(x.device)
+
+    def _remember(self, state: Game, rng: Rng) -> None:
+        vector = parameters_to_vector(state.generator.parameters()).detach().clone()
+        state.seen += 1
+        if len(state.past) < self.capacity:
+            state.past.append(vector)
+        elif self.keep == "newest":
+            state.past = [*state.past[1:], vector]
+        else:
+            place = choice(state.seen, 1, rng=rng)[0]
+            if place < self.capacity:
+                state.past[place] = vector
+
+    @classmethod
+    def examples(cls) -> list[Objective]:
+        """The whole game with short restarts, and the generator alone."""
+        return [
+            cls(radius=1.0, lr=1e-2, restart_lr=1e-2, restart_steps=2, capacity=2),
+            cls(radius=0.5, clean_share=0.0, replay_share=0.0, restart_steps=0, keep="newest", capacity=1),
+        ]
+
+
+def radius_for(radius: float | None, shape: tuple[int, ...]) -> float:
+    """Return the radius, or the published one per root of the number of values of an image.
+
+    Example:
+        >>> radius_for(None, (3, 224, 224)), round(radius_for(None, (1, 28, 28)), 2)
+        (135.0, 9.74)
+    """
+    if radius is not None:
+        return radius
+    if len(shape) != 3:
+        raise InputError(f"AdversarialNoise: inputs of shape {shape} need a radius, got None.")
+    return PUBLISHED_RADIUS * (prod(shape) / PUBLISHED_SIZE) ** 0.5
+
+
+def _draw(state: Game, x: Tensor, rng: Rng, earlier: int | None) -> Tensor:
+    if earlier is None:
+        return state.generator.draw(x, rng=rng)
+    return functional_call(_Drawing(state.generator), _prefixed(state.parameters_of(earlier)), (x, rng))
+
+
+class _Drawing(nn.Module):
+    def __init__(self, generator: NoiseGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, x: Tensor, rng: Rng) -> Tensor:
+        return self.generator.draw(x, rng=rng)
+
+
+def _prefixed(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"generator.{name}": each for name, each in parameters.items()}
