@@ -191,9 +191,18 @@ def choice(count: int, num: int, *, rng: Rng) -> list[int]:
         >>> sorted(choice(3, 5, rng=stream(0, "x")))
         [0, 1, 2]
     """
-    generator = rng.generators[0] if isinstance(rng, RowStreams) else rng
-    generator = generator.generator if isinstance(generator, BatchStream) else generator
+    generator = _one(rng)
     return torch.randperm(count, generator=generator, device=generator.device)[:num].tolist()
+
+
+def new_seed(rng: Rng) -> int:
+    """Return a seed drawn from a source; the same in every process of a batch."""
+    generator = _one(rng)
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def _one(rng: Rng) -> Generator:
+    return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]
 
 
 def _fill(

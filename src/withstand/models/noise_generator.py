@@ -4,6 +4,7 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
+from torch.func import functional_call
 
 from withstand.errors import InputError
 from withstand.functional.random import Rng, normal
@@ -41,27 +42,39 @@ class NoiseGenerator(nn.Module):
         self.margin = 1 if kernel == "3x3" else 0
         channels, size = shape[0], 1 + 2 * self.margin
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, WIDTH, 1),
+            _convolution(channels, WIDTH, 1, rng),
             nn.ReLU(),
-            nn.Conv2d(WIDTH, WIDTH, size),
+            _convolution(WIDTH, WIDTH, size, rng),
             nn.ReLU(),
-            nn.Conv2d(WIDTH, WIDTH, 1),
+            _convolution(WIDTH, WIDTH, 1, rng),
             nn.ReLU(),
-            nn.Conv2d(WIDTH, channels, 1),
+            _convolution(WIDTH, channels, 1, rng),
         )
-        for each in self.layers:
-            if isinstance(each, nn.Conv2d):
-                nn.init.normal_(each.weight, std=STD_OF_WEIGHTS, generator=rng)
-                assert each.bias is not None
-                nn.init.zeros_(each.bias)
 
     def forward(self, z: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel rows columns"]:
         """Return noise from normal numbers, which have a margin of one pixel with the kernel 3x3."""
         inner = slice(self.margin, -self.margin) if self.margin else slice(None)
         return self.layers(z) + z[..., inner, inner]
 
-    def draw(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Float[Tensor, "batch *feature"]:
-        """Return noise for each row of x, on its device; only the shape of x counts."""
+    def draw(
+        self, x: Float[Tensor, "batch *feature"], *, rng: Rng, parameters: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "batch *feature"]:
+        """Return noise for each row of x, on its device; only the shape of x counts.
+
+        Args:
+            x: Inputs.
+            rng: Source of the normal numbers.
+            parameters: Others than this network's own, by name.
+        """
         height, width = (side + 2 * self.margin for side in (*self.shape[1:], 1, 1)[:2])
         z = normal((len(x), self.shape[0], height, width), rng=rng, device=x.device)
-        return self(z).view(x.shape)
+        noise = self(z) if parameters is None else functional_call(self, parameters, (z,))
+        return noise.view(x.shape)
+
+
+def _convolution(inputs: int, outputs: int, size: int, rng: Generator) -> nn.Module:
+    # Without the usual first weights, which would come from the global generator.
+    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size)
+    nn.init.normal_(layer.get_parameter("weight"), std=STD_OF_WEIGHTS, generator=rng)
+    nn.init.zeros_(layer.get_parameter("bias"))
+    return layer

@@ -8,13 +8,12 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
-from withstand.functional.random import BatchStream, Rng, choice, partition, stream
+from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
@@ -23,7 +22,7 @@ from withstand.perturbations.base import check_box
 
 # Keeps gradients in half precision away from 0.
 LOSS_SCALE = 1024.0
-# l2 distance of Gaussian noise of std 0.5 after clipping, on images of 224 x 224 x 3; it grows with the root of the size.
+# l2 distance of Gaussian noise of std 0.5 after clipping, on images of this size; it grows with the root of the size.
 PUBLISHED_RADIUS, PUBLISHED_SIZE = 135.0, 3 * 224 * 224
 
 
@@ -65,10 +64,11 @@ class AdversarialNoise(Objective):
     """Adversarial noise training (ANT): part of every batch meets noise that is made to fool the classifier.
 
     A small generator turns normal numbers into noise, independent of the image. In every step it follows the gradient
-    that raises the classifier's cross entropy (the classifier is frozen and in evaluation mode then), and the classifier
-    follows its own on a batch of which one part is clean, one part has the current generator's noise, and one part that
-    of earlier generators, so that it does not forget them. Every noisy image has the same l2 distance from its clean one
-    after clipping. From the second epoch on, each begins with a fresh generator that is trained against the classifier.
+    that raises the classifier's cross entropy (the classifier is frozen and in evaluation mode then). The classifier
+    follows its own on a batch of which one part is clean, one part has the current generator's noise, and one part has
+    that of earlier generators, so that it does not forget them. Every noisy image has the same l2 distance from its
+    clean one after clipping. From the second epoch on, each begins with a fresh generator that is trained against the
+    classifier.
 
     Attributes:
         radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
@@ -192,15 +192,16 @@ class AdversarialNoise(Objective):
             if number == 0 or len(rows) == 0:
                 continue
             rows = rows.to(x.device)
-            noise = _draw(state, x[rows], source, earlier[number - 2] if number > 1 else None)
+            parameters = state.parameters_of(earlier[number - 2]) if number > 1 else None
+            noise = state.generator.draw(x[rows], rng=source, parameters=parameters)
             radius = radius_for(self.radius, tuple(x.shape[1:]))
             mixed[rows] = move_to_distance(x[rows], noise, radius, box=self.box)
         return mixed
 
     def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
         # Drawn on the CPU, from a number that every process has.
-        seed = choice(2**31 - 1, 1, rng=rng)[0] if False else _number(rng)
-        generator = NoiseGenerator(tuple(x.shape[1:]), kernel=self.kernel, rng=stream(seed, "generator"))
+        first = stream(new_seed(rng), "generator")
+        generator = NoiseGenerator(tuple(x.shape[1:]), kernel=self.kernel, rng=first)
         return generator.to(x.device)
 
     def _remember(self, state: Game, rng: Rng) -> None:
@@ -236,22 +237,3 @@ def radius_for(radius: float | None, shape: tuple[int, ...]) -> float:
     if len(shape) != 3:
         raise InputError(f"AdversarialNoise: inputs of shape {shape} need a radius, got None.")
     return PUBLISHED_RADIUS * (prod(shape) / PUBLISHED_SIZE) ** 0.5
-
-
-def _draw(state: Game, x: Tensor, rng: Rng, earlier: int | None) -> Tensor:
-    if earlier is None:
-        return state.generator.draw(x, rng=rng)
-    return functional_call(_Drawing(state.generator), _prefixed(state.parameters_of(earlier)), (x, rng))
-
-
-class _Drawing(nn.Module):
-    def __init__(self, generator: NoiseGenerator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, x: Tensor, rng: Rng) -> Tensor:
-        return self.generator.draw(x, rng=rng)
-
-
-def _prefixed(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"generator.{name}": each for name, each in parameters.items()}

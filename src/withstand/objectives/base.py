@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.configuration import check_final
-from withstand.functional.random import Rng
+from withstand.functional.random import BatchStream, Rng
 
 
 @runtime_checkable
@@ -25,11 +25,11 @@ class Stateful(Protocol):
 
 
 class Sample(NamedTuple):
-    """A training batch and the source of randomness that belongs to it."""
+    """A process's share of a training batch, and the source of randomness of the whole batch."""
 
     x: Float[Tensor, "batch *feature"]
     y: Int[Tensor, " batch"]
-    rng: Rng
+    rng: BatchStream
 
 
 class Step(NamedTuple):
@@ -55,7 +55,7 @@ class Objective(ABC):
         """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
         return nn.Module()
 
-    def begin_epoch(
+    def begin_epoch(  # noqa: B027
         self,
         model: nn.Module,
         batches: Iterator[Sample],

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, derive_seed, stream
-from withstand.objectives.base import Objective
+from withstand.objectives.base import Objective, Sample
 from withstand.training.checkpoint import Keeper
 from withstand.training.settings import Training
 from withstand.training.update import Update
@@ -123,6 +124,10 @@ class Trainer:
             augmentation_seed=derive_seed(self.seed, "augmentation", epoch) if self.training.augment else None,
         )
         self.model.train()
+        if self.progress["step"] == 0:
+            with self.update.autocast():
+                more, rng = self.more_batches(epoch), stream(self.seed, "objective/epoch", epoch)
+                self.objective.begin_epoch(self.model, more, state=self.state, epoch=epoch, rng=rng)
         for rows, share, (x, y, _) in zip(whole, shares, batches, strict=True):
             loss = self.do_step(x, y, share=share, total=len(rows))
             counted = len(rows) if len(x) else 0
@@ -131,20 +136,39 @@ class Trainer:
             self.progress["loss_sum"] += loss * counted
             yield loss, len(rows)
 
+    def more_batches(self, epoch: int) -> Iterator[Sample]:
+        """Yield batches without end, in orders of their own, for what an objective does between the epochs."""
+        for turn in count():
+            order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
+            whole = batches_of(order, self.training.batch_size)
+            shares = [self.engine.share(len(rows)) for rows in whole]
+            batches = self.split.batches(
+                [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)],
+                device=self.engine.device,
+                num_workers=self.engine.num_workers,
+            )
+            for step, (rows, share, (x, y, _)) in enumerate(zip(whole, shares, batches, strict=True)):
+                yield self.sample(x, y, share, len(rows), "objective", epoch, turn, step)
+
     def do_step(self, x: Tensor, y: Tensor, *, share: tuple[int, int, float], total: int) -> float:
         """Follow the gradient of one batch and return its loss, over all processes."""
-        epoch, step, (start, stop, weight) = self.progress["epoch"], self.progress["step"], share
+        epoch, step = self.progress["epoch"], self.progress["step"]
         self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
+        x, y, rng = self.sample(x, y, share, total, "train", epoch, step)
+        done = epoch * self.steps_per_epoch + step
+        with self.update.autocast():
+            loss = self.objective.step(self.model, x, y, state=self.state, count=done, rng=rng).loss
+        return self.update.apply(loss, weight=rng.weight, count=done)
+
+    def sample(self, x: Tensor, y: Tensor, share: tuple[int, int, float], total: int, *names: str | int) -> Sample:
+        """Return this process's share of a batch, with the source of randomness of the whole batch."""
+        start, stop, weight = share
         if len(x) == 0:  # every image of the share was bad and is skipped: take part with weight 0
             x, y, weight = x.new_zeros(1, *self.split.shape), y.new_zeros(1), 0.0
         if len(x) != stop - start:
             start, stop, total = 0, len(x), len(x)
-        make = partial(stream, self.seed, "train", epoch, step, device=self.engine.device)
-        rng = BatchStream(make, start=start, stop=stop, total=total)
-        count = epoch * self.steps_per_epoch + step
-        with self.update.autocast():
-            loss = self.objective.step(self.model, x, y, state=self.state, count=count, rng=rng).loss
-        return self.update.apply(loss, weight=weight, count=count)
+        make = partial(stream, self.seed, *names, device=self.engine.device)
+        return Sample(x, y, BatchStream(make, start=start, stop=stop, total=total, weight=weight))
 
     def end_epoch(self) -> None:
         """Record the epoch, compare it with the best one, and go to the next."""
