@@ -17,6 +17,8 @@ EXAMPLES = [
     for cls in discover(Evaluation)
     for number, example in enumerate(cls.examples())
 ]
+ADDITIVE = [each for each in EXAMPLES if each.values[0].additive]
+additive_evaluation = pytest.mark.parametrize("evaluation", ADDITIVE)
 every_evaluation = pytest.mark.parametrize("evaluation", EXAMPLES)
 
 
@@ -45,7 +47,7 @@ def model():
 @every_evaluation
 def test_every_row_counts_samples_and_has_a_finite_total(evaluation, model, tiny_split):
     rows = list(evaluation.measure(model, tiny_split, seed=0, engine=Engine(batch_size=8)))
-    assert rows
+    assert tuple(dict.fromkeys(row.condition for row in rows)) == evaluation.conditions
     assert len({(row.measure, row.condition) for row in rows}) == len(rows)
     for row in rows:
         assert row.count > 0
@@ -88,7 +90,7 @@ def test_the_batch_size_decides_no_number(evaluation, model, tiny_split):
     assert by_size[0] == by_size[1] == by_size[2]
 
 
-@every_evaluation
+@additive_evaluation
 def test_rows_of_parts_add_up_to_rows_of_the_whole(evaluation, model, tiny_split):
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
     parts = [tiny_split.select(rows) for rows in (order[:7], order[7:])]
@@ -100,7 +102,7 @@ def test_rows_of_parts_add_up_to_rows_of_the_whole(evaluation, model, tiny_split
         assert added[name] == (pytest.approx(total, rel=1e-6), count)
 
 
-@every_evaluation
+@additive_evaluation
 def test_the_samples_of_two_processes_are_those_of_one(evaluation, model, tiny_split, monkeypatch):
     # Without processes: each share measured alone, with what would be added up over the network left out.
     monkeypatch.setattr(Engine, "add_up", lambda self, tensor: tensor)

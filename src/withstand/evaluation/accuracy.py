@@ -42,11 +42,23 @@ class Accuracy(Evaluation):
             raise InputError(f"Accuracy: num_draws must be at least 1, got {self.num_draws}.")
         if not self.top or min(self.top) < 1:
             raise InputError(f"Accuracy: top must be numbers of at least 1, got {self.top}.")
-        names = [each.condition for each in self.perturbations]
-        if len(set(names)) < len(names):
+        if len(set(self.conditions)) < len(self.conditions):
             raise InputError("Accuracy: perturbations must differ from each other, got one twice.")
 
-    def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Those of the perturbations."""
+        return tuple(each.condition for each in self.perturbations)
+
+    def measure(
+        self,
+        model: nn.Module,
+        split: Split,
+        *,
+        seed: int,
+        engine: Engine,
+        fit_on: Split | None = None,  # noqa: ARG002
+    ) -> Iterator[Row]:
         """Count the correct answers of this process's share of the samples, then add up over the processes."""
         top = [k for k in self.top if k <= len(split.classes)]
         if not top:

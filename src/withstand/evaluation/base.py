@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import ClassVar
 
 from torch import nn
 
@@ -16,15 +17,27 @@ class Evaluation(ABC):
 
     Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators stay as
     they were; the rows depend on the model, the samples and the seed only, not on the engine; rows of parts of a split
-    add up to the rows of the whole.
+    add up to the rows of the whole, if it is `additive`.
+
+    Attributes:
+        additive: Whether rows of parts add up; a median does not.
     """
+
+    additive: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         check_final(cls)
 
+    @property
     @abstractmethod
-    def measure(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> Iterator[Row]:
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions that the rows have, in order."""
+
+    @abstractmethod
+    def measure(
+        self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None
+    ) -> Iterator[Row]:
         """Yield the rows, the same in every process of the engine.
 
         Args:
@@ -32,6 +45,7 @@ class Evaluation(ABC):
             split: The samples.
             seed: A sample's randomness derives from (seed, its `noise`, its number in the split).
             engine: Device, processes and batch size; decides no number.
+            fit_on: Samples that an attack may be trained on: those of the training; None takes the samples themselves.
         """
 
     @classmethod

@@ -1,0 +1,240 @@
+"""How far noise must move an input before the model is wrong, along directions of several kinds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import rank
+from withstand.evaluation.base import Evaluation
+from withstand.functional.random import BatchStream, RowStreams, derive_seed, normal, stream, uniform
+from withstand.functional.sphere import move_to_distance
+from withstand.models.frozen import evaluating
+from withstand.models.noise_generator import Kernel, NoiseGenerator
+from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
+from withstand.results.row import Row
+
+Noise = Literal["gaussian", "uniform", "adversarial"]
+# In radii: the first distance that is tried, the largest, and the one below which a place is not looked for closely.
+FIRST, LARGEST, SMALLEST = 1 / 4, 128.0, 1e-3
+FACTOR = 2.0
+MAX_LOOKS = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseDistance(Evaluation):
+    """Median over the samples of the smallest l2 distance along a noise direction at which the model is wrong.
+
+    Every sample has one direction per kind of noise. It is followed, with clipping to the box, from 1/4 of the radius
+    on by factors of two until the model is wrong or everything has met the walls, and the place between the last right
+    and the first wrong answer is found by bisection. Samples that are wrong without noise count as 0, samples that are
+    never fooled as farther than all others. Beside the median: the share of samples that were never fooled, and the
+    accuracy at the radius. Adversarial noise comes from a generator that is trained against the finished model first.
+
+    Attributes:
+        noises: Kinds of noise.
+        radius: l2 distance at which the accuracy is measured and the generator is trained, > 0. None takes 135 for
+            images of 224 x 224 x 3, the same per root of the number of values otherwise; tables need a number.
+        kernel: Of the generator: `1x1` draws every pixel alone, `3x3` lets neighbours depend on each other.
+        steps: Steps of the generator's training, at least 1.
+        lr: Its learning rate (Adam), > 0.
+        batch_size: Samples per step, at least 1.
+        precision: Largest ratio, less 1, between the distances of the wrong and of the right answer at the end, > 0.
+        box: Lowest and highest value an input can have; None takes the data's own.
+
+    Source:
+        Rusak et al. 2020, arXiv 2001.06057, sections 4 and 5; values of bethgelab/game-of-noise.
+        Differs: distances are l2 norms, never-fooled samples are not given a number, and only samples whose place is
+        not found yet are looked at again.
+    """
+
+    noises: tuple[Noise, ...] = ("gaussian", "uniform", "adversarial")
+    radius: float | None = None
+    kernel: Kernel = "1x1"
+    steps: int = 1000
+    lr: float = 5e-4
+    batch_size: int = 64
+    precision: float = 1e-3
+    box: tuple[float, float] | None = None
+
+    additive: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.noises or len(set(self.noises)) < len(self.noises):
+            raise InputError(f"NoiseDistance: noises must be different kinds, at least one, got {self.noises}.")
+        for name in ("radius", "lr", "precision"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise InputError(f"NoiseDistance: {name} must be a number > 0, got {value}.")
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"NoiseDistance: {name} must be at least 1, got {getattr(self, name)}.")
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """One per kind of noise."""
+        return tuple(
+            f"adversarial noise {self.kernel}" if each == "adversarial" else f"{each} noise" for each in self.noises
+        )
+
+    def measure(
+        self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None
+    ) -> Iterator[Row]:
+        """Train the generator, then look for the distances."""
+        radius = radius_for(self.radius, split.shape)
+        for noise, condition in zip(self.noises, self.conditions, strict=True):
+            generator = None
+            if noise == "adversarial":
+                generator = self.train_generator(model, fit_on or split, seed=seed, engine=engine)
+            found = torch.zeros(len(split), dtype=torch.float64, device=engine.device)
+            right = torch.zeros(2, dtype=torch.float64, device=engine.device)
+            plan = torch.arange(engine.rank, len(split), engine.world_size)
+            plan = plan.split(engine.samples_per_batch(split.shape))
+            seen = 0
+            with torch.no_grad(), evaluating(model):
+                batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
+                for x, y, index in batches:
+                    rng = RowStreams(derive_seed(seed, "noise distance", noise), index, device=engine.device)
+                    direction = draw_directions(x, noise, generator, rng)
+                    distances = find_distances(
+                        model, x, y, direction, radius=radius, box=self.box, precision=self.precision
+                    )
+                    # A process's rows lie one after the other; where a row is does not matter for the median.
+                    place = engine.rank + engine.world_size * torch.arange(seen, seen + len(y), device=engine.device)
+                    found[place] = distances.double() + 1  # 0 says that nothing was measured
+                    seen += len(y)
+                    moved = move_to_distance(x, direction, radius, box=self.box)
+                    right[0] += (~is_wrong(model, moved, y)).sum()
+            right[1] += seen
+            found, (hits, count) = engine.add_up(found), engine.add_up(right).tolist()
+            measured = (found[found > 0] - 1).sort().values.cpu()
+            never = measured.isinf().sum().item()
+            yield Row(measure="never_fooled", condition=condition, total=float(never), count=int(count))
+            yield Row(measure="top1_at_radius", condition=condition, total=hits, count=int(count))
+            median = measured.quantile(0.5, interpolation="lower").item()
+            if median < float("inf"):
+                yield Row(measure="noise_distance", condition=condition, total=median * int(count), count=int(count))
+
+    def train_generator(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> NoiseGenerator:
+        """Return a generator that was trained from scratch to fool the model on some samples."""
+        game = AdversarialNoise(
+            radius=radius_for(self.radius, split.shape), kernel=self.kernel, lr=self.lr, box=self.box
+        )
+        like = torch.zeros(1, *split.shape, device=engine.device)
+        state = game.init(like, rng=stream(seed, "noise distance/generator"))
+        order = torch.cat(
+            [
+                torch.randperm(len(split), generator=stream(seed, "noise distance/order", turn))
+                for turn in range(ceil(self.steps * self.batch_size / len(split)))
+            ]
+        )
+        whole = order.split(self.batch_size)[: self.steps]
+        shares = [engine.share(len(rows)) for rows in whole]
+        plan = [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)]
+        batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
+        for step, (rows, (start, stop, weight), (x, y, _)) in enumerate(zip(whole, shares, batches, strict=True)):
+            make = partial(stream, seed, "noise distance/step", step, device=engine.device)
+            if len(x) != stop - start:  # images that could not be read
+                start, stop = 0, len(x)
+            rng = BatchStream(
+                make, start=start, stop=stop, total=max(len(rows), stop), weight=weight if len(x) else 0.0
+            )
+            if len(x) or engine.world_size > 1:
+                game.attack(model, x if len(x) else like, y if len(x) else y.new_zeros(1), state=state, rng=rng)
+        return state.generator.requires_grad_(False)
+
+    @classmethod
+    def examples(cls) -> list[Evaluation]:
+        """All kinds with a short training, and one."""
+        return [cls(steps=3, batch_size=8, radius=2.0), cls(noises=("gaussian",), precision=0.1)]
+
+
+def draw_directions(x: Tensor, noise: Noise, generator: NoiseGenerator | None, rng: RowStreams) -> Tensor:
+    """Return a direction per row: normal numbers, numbers uniform in [-1, 1], or a generator's noise."""
+    if noise == "gaussian":
+        return normal(x.shape, rng=rng, device=x.device)
+    if noise == "uniform":
+        return uniform(x.shape, rng=rng, device=x.device).mul_(2).sub_(1)
+    assert generator is not None
+    return generator.draw(x, rng=rng)
+
+
+def find_distances(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    direction: Tensor,
+    *,
+    radius: float,
+    box: tuple[float, float] | None,
+    precision: float,
+) -> Tensor:
+    """Return for each row the smallest l2 distance along its direction at which the model is wrong.
+
+    Args:
+        model: Maps inputs to logits; in evaluation mode. It sees a row at most 25 times.
+        x: Inputs.
+        y: Labels.
+        direction: One per row, of any length.
+        radius: A quarter of it, before clipping, is the first distance that is tried.
+        box: Lowest and highest value; None does not clip.
+        precision: Largest ratio, less 1, of the ends between which the place is known.
+
+    Returns:
+        The upper end, at which the model is wrong; 0 where it is wrong without noise, infinity where it is right at the
+        walls of the box, and at the largest distance that is tried (128 times the radius).
+    """
+    distances = torch.full((len(x),), torch.inf, device=x.device)
+    distances[is_wrong(model, x, y)] = 0.0
+    rows = distances.isinf().nonzero()[:, 0]
+    unit = direction / _per_row(direction.flatten(1).norm(dim=1).clamp_min(1e-30), x)
+    farthest = _farthest(x, unit, radius, box)
+    # Scales of the unit direction: the model is right at the lower one and wrong at the upper one, if there is one yet.
+    lower = torch.zeros(len(x), device=x.device)
+    upper = torch.full((len(x),), torch.inf, device=x.device)
+    for _ in range(MAX_LOOKS - 1):
+        if len(rows) == 0:
+            break
+        low, up = lower[rows], upper[rows]
+        onward = torch.where(low > 0, low * FACTOR, radius * FIRST)
+        onward = torch.where(onward * FACTOR > farthest[rows], farthest[rows], onward)
+        between = torch.where(low > 0, (low * up).sqrt(), up / FACTOR**3)
+        scale = torch.where(up.isinf(), onward, between)
+        moved = _moved(x[rows], unit[rows], scale, box)
+        wrong = is_wrong(model, moved, y[rows])
+        distances[rows] = torch.where(wrong, (moved - x[rows]).flatten(1).norm(dim=1), distances[rows])
+        lower[rows], upper[rows] = torch.where(wrong, low, scale), torch.where(wrong, scale, up)
+        known = (upper[rows] <= lower[rows] * (1 + precision)) | (upper[rows] < SMALLEST * radius)
+        rows = rows[~(known | (lower[rows] >= farthest[rows]))]
+    return distances
+
+
+def is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return for each row whether another class wins or ties."""
+    return rank(model(x)[None], y)[0] > 0
+
+
+def _farthest(x: Tensor, unit: Tensor, radius: float, box: tuple[float, float] | None) -> Tensor:
+    """Return the scale at which every value has met its wall, at most the largest one that is tried."""
+    most = torch.full((len(x),), radius * LARGEST, device=x.device)
+    if box is None:
+        return most
+    room = torch.where(unit > 0, box[1] - x, x - box[0])
+    walls = torch.where(unit != 0, room / unit.abs(), 0).flatten(1).amax(1)
+    return torch.minimum(walls, most)
+
+
+def _moved(x: Tensor, unit: Tensor, scale: Tensor, box: tuple[float, float] | None) -> Tensor:
+    moved = torch.addcmul(x, unit, _per_row(scale, x))
+    return moved if box is None else moved.clamp_(*box)
+
+
+def _per_row(values: Tensor, x: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (x.ndim - 1))
