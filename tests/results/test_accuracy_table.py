@@ -2,7 +2,7 @@ import pytest
 
 from withstand.results.corruption_error import ALEXNET_ERRORS
 from withstand.results.row import Row
-from withstand.results.table import accuracy_table
+from withstand.results.table import accuracy_rows, accuracy_table, noise_rows, noise_table
 
 
 def rows(values, measure="top1", count=200):
@@ -133,3 +133,24 @@ def test_one_model_under_some_cells_only_has_a_line_for_each():
         ("fog", "3", "40.0"),
         ("mean of corruptions", "", "55.0"),
     ]
+
+
+def noise(values, count=100):
+    return [
+        Row(measure=measure, condition=condition, total=value * count, count=count)
+        for (condition, measure), value in values.items()
+    ]
+
+
+def test_noise_distances_have_a_table_of_their_own():
+    near = noise({("gaussian noise", "never_fooled"): 0.1, ("gaussian noise", "noise_distance"): 9.5})
+    far = noise({("gaussian noise", "never_fooled"): 0.6})
+    results = {"near": rows({"clean": 0.5}) + near, "far": rows({"clean": 0.5}) + far}
+    assert {row.measure for each in accuracy_rows(results).values() for row in each} == {"top1"}
+    table = noise_table(noise_rows(results))
+    assert table.lines == (
+        ("gaussian noise", "median l2 distance", "9.50", "never"),
+        ("gaussian noise", "never fooled, percent", "10.0", "60.0"),
+    )
+    assert accuracy_rows({"near": near}) == {}
+    assert noise_rows({"a": rows({"clean": 0.5})}) == {}

@@ -6,12 +6,12 @@ from withstand.commands.common import Console, add_options, make_parser, start
 from withstand.commands.measuring import Measured, evaluate
 from withstand.data.base import Dataset
 from withstand.errors import InputError
-from withstand.evaluation.conditions import SETS
+from withstand.evaluation.conditions import WORDS
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.condition import JPEG
 from withstand.results.corruption_error import CorruptionErrors, corruption_errors
-from withstand.results.table import accuracy_table
+from withstand.results.table import accuracy_rows, accuracy_table, noise_rows, noise_table
 
 DESCRIPTION = (
     "Measure finished runs (their folders), or models by name with --weights or --pretrained, and print one table. "
@@ -24,7 +24,7 @@ def main(words: list[str]) -> None:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     parser.add_argument("models", type=str, nargs="+", help="folders of runs, or names of models")
     parser.add_argument("--data", type=Dataset | None, default=None, help="data set; the run's own by default")
-    on = "; ".join(f"{name}: {meaning}" for name, meaning in SETS.items())
+    on = "; ".join(f"{name}: {meaning}" for name, meaning in WORDS.items())
     parser.add_argument(
         "--on",
         type=str,
@@ -95,15 +95,19 @@ def show(
 ) -> None:
     """Print results as one table, or as JSON."""
     if not as_json:
-        table = accuracy_table(
-            measured.rows,
-            notes=measured.notes,
-            title=title,
-            measure=measure,
-            each_severity=each_severity,
-            reference=measured.reference,
-        )
-        console.print(render(table))
+        accuracies, noise = accuracy_rows(measured.rows), noise_rows(measured.rows)
+        if accuracies:
+            table = accuracy_table(
+                accuracies,
+                notes=measured.notes,
+                title=title,
+                measure=measure,
+                each_severity=each_severity,
+                reference=measured.reference,
+            )
+            console.print(render(table))
+        if noise:
+            console.print(("\n" if accuracies else "") + render(noise_table(noise)))
         return
     rows: list[dict[str, Any]] = [
         {"model": model, **vars(row), "value": row.value} for model, rows in measured.rows.items() for row in rows

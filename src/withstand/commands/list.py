@@ -10,6 +10,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.models.base import Model
+from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
 from withstand.parser import command_name, parse
@@ -53,11 +54,12 @@ def entries(kind: str) -> dict[str, str]:
             each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)
         }
     if kind == "models":
-        found = {command_name(each): _summary(each) for each in discover(Model) if each is not Vision}
+        found = {command_name(each): _summary(each) for each in discover(Model) if each not in (Vision, Released)}
         some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
         number = len(known_names())
         what = f"any of {number} names, e.g. {', '.join(some)}" if number else "needs the extra `vision`"
-        return found | {"NAME": f"a network of torchvision: {what}", "timm/NAME": "a network of timm"}
+        found |= {"NAME": f"a network of torchvision: {what}", "timm/NAME": "a network of timm"}
+        return found | {name: f"ResNet-50 for ImageNet: {each.training}" for name, each in RELEASES.items()}
     families = {
         "datasets": Dataset,
         "objectives": Objective,

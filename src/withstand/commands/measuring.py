@@ -21,11 +21,11 @@ from withstand.data.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
-from withstand.evaluation.conditions import cell_notes, choose_cells, conditions
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
 from withstand.evaluation.in_blocks import measure_in_blocks
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
 from withstand.perturbations.base import Perturbation, within
-from withstand.perturbations.identity import Identity
 from withstand.results.row import Row, read_rows, write_rows, write_whole
 
 # Least time between two saves of what is done.
@@ -74,12 +74,12 @@ class Task(NamedTuple):
 
     Attributes:
         split: The samples.
-        perturbations: What they meet.
+        evaluation: What is asked of them.
         cell: Name of the condition that the samples were corrupted under already; None if they were not.
     """
 
     split: Split
-    perturbations: tuple[Perturbation, ...]
+    evaluation: Evaluation
     cell: str | None = None
 
 
@@ -153,7 +153,10 @@ def evaluate(
                 if engine.is_first:
                     write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
                 for task in source.tasks(missing):
-                    rows += _measure(task, model, seed=seed, engine=engine, folder=folder, console=console)
+                    fit_on = None if task.evaluation.additive else experiment.data.load("train")
+                    rows += _measure(
+                        task, model, seed=seed, engine=engine, fit_on=fit_on, folder=folder, console=console
+                    )
                     if engine.is_first:
                         write_rows(folder / ROWS, rows)
                         for each in folder.glob("partial-*.json"):
@@ -173,11 +176,19 @@ class Source:
     """
 
     def __init__(
-        self, first: Split, perturbations: tuple[Perturbation, ...], cells: dict[str, Dataset], notes: tuple[str, ...]
+        self,
+        first: Split,
+        *,
+        perturbations: tuple[Perturbation, ...] = (),
+        evaluations: Sequence[Evaluation] = (),
+        cells: dict[str, Dataset] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
-        """Keep what is given; there are perturbations or cells."""
-        self.first, self.perturbations, self.cells, self.notes = first, perturbations, cells, notes
-        self.conditions = [*cells] or [each.condition for each in perturbations]
+        """Keep what is given: perturbations and evaluations, or cells."""
+        self.first, self.perturbations, self.evaluations = first, perturbations, evaluations
+        self.cells, self.notes = cells or {}, notes
+        self.conditions = [*self.cells, *(each.condition for each in perturbations)]
+        self.conditions += [name for each in evaluations for name in each.conditions]
 
     @classmethod
     def of(
@@ -195,32 +206,41 @@ class Source:
         cells = data.cells()
         if cells:
             cells = {name: cells[name] for name in choose_cells(on, cells)}
-            return cls(next(iter(cells.values())).load("test"), (), cells, cell_notes(list(cells), data.missing()))
+            first = next(iter(cells.values())).load("test")
+            return cls(first, cells=cells, notes=cell_notes(list(cells), data.missing()))
         split = data.load("test")
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
-        perturbations, notes = conditions(on or ["clean"], split.shape, pixels=pixels, frost=frost)
-        return cls(split, perturbations, {}, notes)
+        words, evaluations = split_words(on or ["clean"])
+        perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
+        return cls(split, perturbations=perturbations, evaluations=evaluations, notes=notes)
 
     def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
         """Yield what is to be measured for some conditions: all at once, or cell by cell."""
         for name in missing if self.cells else ():
-            yield Task(self.cells[name].load("test"), (Identity(),), name)
+            yield Task(self.cells[name].load("test"), Accuracy(), name)
         chosen = tuple(each for each in self.perturbations if each.condition in missing)
         if chosen:
-            yield Task(self.first, chosen)
+            yield Task(self.first, Accuracy(perturbations=chosen))
+        for each in self.evaluations:
+            if set(each.conditions) & set(missing):
+                yield Task(self.first, each)
 
     def has_reference(self, pixels: int | None) -> bool:
         """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""
         return self.first.shape == (3, 224, 224) and len(self.first.classes) == 1000 and pixels in (None, 224)
 
 
-def _measure(task: Task, model: nn.Module, *, seed: int, engine: Engine, folder: Path, console: Console) -> list[Row]:
+def _measure(
+    task: Task, model: nn.Module, *, seed: int, engine: Engine, fit_on: Split | None, folder: Path, console: Console
+) -> list[Row]:
     """Return the rows of one task, whose parts are kept in the folder until it is done."""
-    accuracy = within(Accuracy(perturbations=task.perturbations), task.split.box)
-    keep = folder / f"partial-{identity(accuracy)}-{(task.cell or 'all').replace('/', '-')}.json"
+    evaluation = within(task.evaluation, task.split.box)
+    if not evaluation.additive:
+        return list(evaluation.measure(model, task.split, seed=seed, engine=engine, fit_on=fit_on))
+    keep = folder / f"partial-{identity(evaluation)}-{(task.cell or 'all').replace('/', '-')}.json"
     with console.counting(len(task.split), task.cell or "samples") as tell:
-        rows = measure_in_blocks(accuracy, model, task.split, seed=seed, engine=engine, keep=keep, tell=tell)
+        rows = measure_in_blocks(evaluation, model, task.split, seed=seed, engine=engine, keep=keep, tell=tell)
     return rows if task.cell is None else [replace(row, condition=task.cell) for row in rows]
 
 
@@ -237,13 +257,13 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
             # Scaling and classes are those of the training file: a new file is a test file for it.
             data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
-    if Path(name).exists() or os.sep in name.removeprefix("timm/"):
+    if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
     if data is None:
         raise InputError(f"evaluate: a model given by name needs --data, got none for {name}.")
     words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
     experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
-    if weights is None and not pretrained:
+    if weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {name} needs weights; give --weights FILE or --pretrained.")
     return experiment
 
@@ -266,9 +286,9 @@ def _is_run(name: str) -> bool:
 def _load(given: str, experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
     if _is_run(given):
         experiment = replace(experiment, weights=str(Path(given) / MODEL))
-        # The run's own weights come from its file, so published ones need not be fetched again.
-        if getattr(experiment.model, "pretrained", False):
-            experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
+    # Weights come from a file, so published ones need not be fetched.
+    if experiment.weights is not None and getattr(experiment.model, "pretrained", False):
+        experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
     return build_model(experiment, split, engine)
 
 

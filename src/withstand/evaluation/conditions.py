@@ -6,6 +6,8 @@ from typing import Literal
 
 from withstand.data.cells import Gap
 from withstand.errors import InputError, nearest
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
 from withstand.perturbations.gaussian import Gaussian
@@ -24,6 +26,24 @@ SETS = {
     "corruptions": "the same and the 4 extra corruptions, never saved",
     "noise": "Gaussian, uniform and speckle noise of three strengths",
 }
+EVALUATIONS: dict[str, tuple[Evaluation, str]] = {
+    "noise-distance": (
+        NoiseDistance(),
+        "how far Gaussian, uniform and adversarial noise (of a generator trained against the model) must go",
+    ),
+}
+WORDS = SETS | {name: meaning for name, (_, meaning) in EVALUATIONS.items()}
+
+
+def split_words(names: Sequence[str]) -> tuple[list[str], list[Evaluation]]:
+    """Return the names of conditions, and the evaluations that the other names stand for.
+
+    Example:
+        >>> split_words(["clean", "noise-distance"])[0]
+        ['clean']
+    """
+    evaluations = [EVALUATIONS[name][0] for name in dict.fromkeys(names) if name in EVALUATIONS]
+    return [name for name in names if name not in EVALUATIONS], evaluations
 
 
 def conditions(
@@ -65,7 +85,7 @@ def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbati
     published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
     chosen = [each for each in every if plain in (each.condition, each.condition.rsplit("/", 1)[0])]
     if name not in SETS and plain != "corruptions" and not chosen:
-        known = [*SETS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
+        known = [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
         raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}")
     if len(shape) != 3:
         raise InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")

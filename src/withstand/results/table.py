@@ -7,6 +7,12 @@ from withstand.results.condition import EXTRAS, JPEG
 from withstand.results.corruption_error import CorruptionErrors, corruption_errors
 from withstand.results.row import Row
 
+NOISE_MEASURES = {
+    "noise_distance": "median l2 distance",
+    "never_fooled": "never fooled, percent",
+    "top1_at_radius": "top-1 at the radius, percent",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -84,6 +90,51 @@ def accuracy_table(
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
     return Table(title=title, columns=columns, lines=tuple(lines), num_labels=num_labels, notes=notes)
+
+
+def accuracy_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """Return the rows that a table of accuracies shows; nothing if there are none."""
+    found = {model: [row for row in rows if row.measure not in NOISE_MEASURES] for model, rows in results.items()}
+    return found if any(found.values()) else {}
+
+
+def noise_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """Return the rows that a table of noise distances shows; nothing if there are none."""
+    found = {model: [row for row in rows if row.measure in NOISE_MEASURES] for model, rows in results.items()}
+    return found if any(found.values()) else {}
+
+
+def noise_table(results: Mapping[str, Sequence[Row]]) -> Table:
+    """Return how far noise must go, models across.
+
+    Example:
+        >>> row = Row(measure="noise_distance", condition="gaussian noise", total=950.0, count=100)
+        >>> noise_table({"model": [row]}).lines
+        (('gaussian noise', 'median l2 distance', '9.50'),)
+    """
+    values = {model: {(row.condition, row.measure): row for row in rows} for model, rows in results.items()}
+    lines: list[tuple[str, ...] | None] = []
+    for condition in dict.fromkeys(condition for rows in values.values() for condition, _ in rows):
+        lines += [None] if lines else []
+        for measure, words in NOISE_MEASURES.items():
+            own = [values[model].get((condition, measure)) for model in results]
+            fooled = [values[model].get((condition, "never_fooled")) for model in results]
+            if measure == "noise_distance":
+                cells = [_distance(row, never) for row, never in zip(own, fooled, strict=True)]
+            else:
+                cells = [_percent(row) for row in own]
+            if any(cell != "-" for cell in cells):
+                lines.append((condition, words, *cells))
+    counts = sorted({row.count for rows in results.values() for row in rows})
+    title = f"Noise that makes the model wrong, n = {' or '.join(f'{each:,}' for each in counts)}"
+    return Table(title=title, columns=("noise", "", *results), lines=tuple(lines), num_labels=2)
+
+
+def _distance(row: Row | None, never: Row | None) -> str:
+    """Return a median, or that more than half of the samples were never fooled."""
+    if row is None:
+        return "-" if never is None else "never"
+    return f"{row.value:.2f}" if row.value < 100 else f"{row.value:.1f}"
 
 
 def _one_model(

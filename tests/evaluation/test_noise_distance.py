@@ -1,0 +1,135 @@
+import pytest
+import torch
+from torch import nn
+
+from withstand.data.base import TensorSplit
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.noise_distance import MAX_LOOKS, NoiseDistance, draw_directions, find_distances
+from withstand.functional.random import RowStreams, derive_seed
+
+BOX = (0.0, 1.0)
+
+
+class Plane(nn.Module):
+    """Two classes on the sides of a plane: the first where weights x + bias > 0."""
+
+    def __init__(self, weights, bias):
+        super().__init__()
+        self.weights, self.bias, self.seen = weights, bias, 0
+
+    def forward(self, x):
+        self.seen = self.seen + torch.ones(len(x)).sum()
+        score = x.flatten(1) @ self.weights + self.bias
+        return torch.stack([score, -score], dim=1)
+
+
+def example(num_rows=200, size=20):
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(size, generator=generator)
+    x, direction = (torch.randn((num_rows, size), generator=generator) for _ in range(2))
+    return Plane(weights, 0.3), x, direction
+
+
+@pytest.mark.parametrize("precision", [1e-1, 1e-3])
+def test_distances_to_a_plane_are_those_of_geometry(precision):
+    plane, x, direction = example()
+    y = plane(x).argmax(1)
+    score, speed = x @ plane.weights + 0.3, direction @ plane.weights / direction.norm(dim=1)
+    exact = torch.where(score * speed < 0, -score / speed, torch.inf)
+    found = find_distances(plane, x, y, direction, radius=4.0, box=None, precision=precision)
+    never = exact > 128 * 4.0
+    assert torch.equal(found.isinf(), never)
+    close = exact > 4e-3
+    assert (found[close & ~never] >= exact[close & ~never] * (1 - 1e-5)).all()
+    assert (found[close & ~never] <= exact[close & ~never] * (1 + precision + 1e-5)).all()
+    assert (found[~close] <= 4e-3).all()
+
+
+def test_wrong_samples_are_at_0_and_the_model_sees_a_row_at_most_25_times():
+    plane, x, direction = example()
+    y = 1 - plane(x).argmax(1)
+    assert (find_distances(plane, x, y, direction, radius=4.0, box=None, precision=1e-3) == 0).all()
+    for row in range(40):
+        plane.seen = 0
+        one = slice(row, row + 1)
+        find_distances(plane, x[one], 1 - y[one], direction[one], radius=4.0, box=None, precision=1e-3)
+        assert plane.seen <= MAX_LOOKS
+
+
+def test_distances_are_those_after_clipping():
+    # The only way out is one value that rises by 0.4; the others meet the wall and add to the distance.
+    plane = Plane(torch.tensor([-1.0, 0.0, 0.0]), 0.6)
+    x, direction = torch.tensor([[0.2, 0.9, 0.9]]), torch.tensor([[1.0, 1.0, 1.0]])
+    found = find_distances(plane, x, torch.tensor([0]), direction, radius=1.0, box=BOX, precision=1e-4)
+    assert found.item() == pytest.approx((0.4**2 + 2 * 0.1**2) ** 0.5, rel=1e-3)
+
+
+def test_who_is_right_at_the_walls_is_never_fooled():
+    plane = Plane(torch.tensor([-1.0, 0.0]), 1.5)
+    found = find_distances(
+        plane, torch.tensor([[0.2, 0.5]]), torch.tensor([0]), torch.ones(1, 2), radius=1.0, box=BOX, precision=1e-3
+    )
+    assert found.isinf().all()
+
+
+def split_of(x, y):
+    return TensorSplit(x, y, classes=("a", "b"), box=None)
+
+
+def measured(model, split, **fields):
+    evaluation = NoiseDistance(radius=4.0, steps=200, lr=0.05, **fields)
+    rows = evaluation.measure(model, split, seed=0, engine=Engine())
+    return {(row.condition, row.measure): row.value for row in rows}
+
+
+def test_the_rows_are_the_median_the_share_never_fooled_and_the_accuracy_at_the_radius():
+    plane, x, _ = example(num_rows=501)
+    y = plane(x).argmax(1)
+    y[:60] = 1 - y[:60]  # wrong without noise: below the median
+    values = measured(plane, split_of(x, y), noises=("gaussian",))
+    rng = RowStreams(derive_seed(0, "noise distance", "gaussian"), torch.arange(501))
+    direction = draw_directions(x, "gaussian", None, rng)
+    exact = find_distances(plane, x, y, direction, radius=4.0, box=None, precision=1e-3)
+    assert values["gaussian noise", "never_fooled"] == pytest.approx(exact.isinf().double().mean().item())
+    assert values["gaussian noise", "noise_distance"] == pytest.approx(exact.sort().values[250].item(), rel=1e-6)
+    moved = x + 4.0 * direction / direction.norm(dim=1, keepdim=True)
+    right = (plane(moved).argmax(1) == y).double().mean().item()
+    assert values["gaussian noise", "top1_at_radius"] == pytest.approx(right)
+
+
+def test_no_median_is_given_where_most_samples_are_never_fooled():
+    plane, x, _ = example(num_rows=100)
+    y = plane(x).argmax(1)
+    far = Plane(plane.weights * 0, 1.0)
+    values = measured(far, split_of(x, y * 0), noises=("gaussian",))
+    assert values == {("gaussian noise", "never_fooled"): 1.0, ("gaussian noise", "top1_at_radius"): 1.0}
+
+
+def test_a_trained_generator_fools_from_nearer_than_gaussian_noise():
+    generator = torch.Generator().manual_seed(0)
+    # Class 1 is all bright, class 0 all dark: noise that shifts everything alike is the worst.
+    y = torch.arange(200) % 2
+    x = (0.3 + 0.4 * y[:, None, None, None] + 0.05 * torch.randn((200, 1, 8, 8), generator=generator)).clamp(0, 1)
+    plane = Plane(-torch.ones(64), 32.0)
+    split = TensorSplit(x, y, classes=("a", "b"), box=BOX)
+    values = measured(plane, split, noises=("gaussian", "adversarial"), box=BOX)
+    never = {name: values[name, "never_fooled"] for name in ("gaussian noise", "adversarial noise 1x1")}
+    at_radius = {name: values[name, "top1_at_radius"] for name in never}
+    assert at_radius["adversarial noise 1x1"] < at_radius["gaussian noise"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"noises": ()}, "noises must be different kinds"),
+        ({"noises": ("gaussian", "gaussian")}, "noises must be different kinds"),
+        ({"radius": 0.0}, "radius must be a number > 0"),
+        ({"precision": 0.0}, "precision must be a number > 0"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ],
+)
+def test_what_cannot_be_is_refused(fields, sentence):
+    with pytest.raises(InputError, match=f"^NoiseDistance: {sentence}"):
+        NoiseDistance(**fields)
