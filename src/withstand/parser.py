@@ -154,7 +154,8 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     if _loose(values[0]) in known:
         return [(name, [known[_loose(values[0])]])]
     if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
-        return [(name, ["Vision"]), ("--model.name", values)]
+        family = "Released" if values[0].startswith("game-of-noise/") else "Vision"
+        return [(name, [family]), ("--model.name", values)]
     return [(name, values)]
 
 

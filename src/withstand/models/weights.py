@@ -42,7 +42,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a file's weights into a model built by `Model.build`.
 
     Accepted are our own files, plain state dicts of the network (torchvision's, timm's), the same under one of the
-    keys `model_state_dict`, `state_dict`, `model`, `net`, and names that begin with `module.`.
+    keys `model_state_dict`, `state_dict`, `model`, `net`, and names that begin with `module.` or all with `model.`.
 
     Args:
         model: Has the parts `normalize` and `network`.
@@ -57,9 +57,15 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
             content = content[key]
             break
     state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
+    known = (*model.state_dict(), *model.get_submodule("network").state_dict())
+    if all(name.startswith("model.") for name in state) and not any(name.startswith("model.") for name in known):
+        state = {name.removeprefix("model.").removeprefix("module."): value for name, value in state.items()}
     own = any(name.startswith("network.") for name in state)
     target = model if own else model.get_submodule("network")
     expected = target.state_dict()
+    # Files from before batch normalisation counted its batches lack the counts, which only matter without a momentum.
+    counts = {name: value for name, value in expected.items() if name.endswith(".num_batches_tracked")}
+    state = counts | state
     state = {name: value for name, value in state.items() if not name.startswith("AuxLogits.") or name in expected}
     for name in [*expected, *state]:
         if name not in state or name not in expected:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.kernels.gaussian import blur, gaussian_filter, gaussian_weights, sum_in_order
 from withstand.functional.random import stream, uniform
 
 BORDERS = ["nearest", "reflect"]
@@ -43,3 +43,30 @@ def test_std_0_returns_a_copy():
 
 def test_no_image_is_fine():
     assert gaussian_filter(images(0, 3, 8, 8), 1.0, border="nearest").shape == (0, 3, 8, 8)
+
+
+@pytest.mark.parametrize("std", [0.05, 0.25, 0.4, 0.6])
+def test_a_small_blur_is_cut_to_8_bits_as_numpy_cuts_that_of_scipy(std):
+    levels = (images(2, 3, 40, 50) * 255).floor()
+    levels[..., :20, :] = levels[..., :1, :1]  # a plain area, where all results are whole levels up to rounding
+    smooth, weights = levels.double().numpy() / 255, gaussian_weights(std, int(4 * std + 0.5))
+    for axis in (2, 3):
+        smooth = ndimage.correlate1d(smooth, weights, axis=axis, mode="nearest")
+    cut = torch.from_numpy((smooth * 255).astype("uint8"))
+    assert torch.equal((blur(levels / 255, std) * 255).round().to(torch.uint8), cut)
+
+
+@pytest.mark.parametrize("shape", [(64, 50), (3, 4), (1, 1)])
+def test_a_large_blur_is_that_of_scipy(shape):
+    x = images(2, 3, *shape)
+    expected = ndimage.gaussian_filter(x.double().numpy(), (0, 0, 1.5, 1.5), mode="nearest")
+    assert torch.allclose(blur(x, 1.5).double(), torch.from_numpy(expected), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("border", "radius"), [("nearest", 2), ("reflect", 5), ("mirror", 7)])
+def test_sums_in_order_have_the_bits_of_scipy(border, radius):
+    x, weights = images(20, 30).double(), gaussian_weights(1.7, radius)
+    expected = x.numpy()
+    for axis in (0, 1):
+        expected = ndimage.correlate1d(expected, weights, axis=axis, mode=border)
+    assert torch.equal(sum_in_order(x, weights, border=border), torch.from_numpy(expected))

@@ -30,7 +30,8 @@ FILES = {32: "cifar32.npz", 64: "tiny64.npz", 224: "imagenet224.npz"}
 MEMBERS = [member for suite in (IMAGENET_C, EXTRAS) for group in suite.values() for member in group]
 
 # At least this share of the values is equal. The others are whole levels which the original's rounding missed
-# (brightness, saturate, frost), or less than the thousandth below one that floor_to_8_bits adds (the noises; once, a channel of contrast).
+# (brightness, saturate, frost, plain areas of the blurs), or less than the thousandth below one that floor_to_8_bits
+# adds (the noises, elastic_transform; once, a channel of contrast).
 EQUAL = {
     "gaussian_noise": 0.997,
     "shot_noise": 1,

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 from withstand.functional.kernels.borders import fold
 from withstand.functional.kernels.gaussian import gaussian_weights, sum_in_order
 
-# Values that are transformed at once on the CPU: more do not fit its cache.
-_CHUNK = 3 * 256 * 256
+# On the CPU, values that are added up at once: more do not fit its cache.
+_CHUNK = 2**16
+# Up to this number of rows a kernel's sums are faster one by one than as products of Fourier transforms.
+_SMALL = 5
 # Weights up to this count as 0.
 _LEAST = 1e-10
 
@@ -53,7 +55,7 @@ def correlate(
     """Return, per channel and pixel, the sum of its neighbours, each times its weight in the kernel.
 
     Beyond the border the image is mirrored, without its outermost pixels. The time hardly depends on the size of the
-    kernel: the sums are products of Fourier transforms.
+    kernel, unless it is small: the sums are products of Fourier transforms.
 
     Args:
         x: Images of any values.
@@ -63,26 +65,45 @@ def correlate(
         >>> correlate(torch.tensor([[[[1.0, 0.0, 0.0]]]]), disk(1, 0.1))
         tensor([[[[0.6000, 0.2000, 0.0000]]]])
     """
+    return _add_up(x, kernel) if len(kernel) <= _SMALL else _transform(x, kernel)
+
+
+def _add_up(
+    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
+) -> Float[Tensor, "batch channel height width"]:
+    height, width = x.shape[-2:]
+    margin = len(kernel) // 2
+    sums = torch.zeros_like(x)
+    per_chunk = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
+    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True):
+        mirrored = _mirror(chunk, margin, margin, margin)
+        for down, right in kernel.nonzero().tolist():
+            part = mirrored[..., down : down + height, right : right + width]
+            result.add_(part, alpha=float(kernel[down, right]))
+    return sums
+
+
+def _transform(
+    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
+) -> Float[Tensor, "batch channel height width"]:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sides = [_fast(size + 2 * margin) for size in (height, width)]
     spectrum = torch.fft.rfft2(kernel.double(), s=sides).conj_physical().to(x.device, x.dtype.to_complex())
-    per_chunk = max(1, _CHUNK // (x.shape[1] * sides[0] * sides[1])) if x.device.type == "cpu" else max(1, len(x))
-    results = torch.empty_like(x)
-    for chunk, result in zip(x.split(per_chunk), results.split(per_chunk), strict=True):
-        mirrored = _mirror(chunk, margin, sides)
-        if mirrored.shape[:2].numel() == 1:
-            mirrored = mirrored.expand(2, -1, -1, -1)  # one transform alone is rounded otherwise than among others
+    sums = torch.empty_like(x)
+    # On the CPU one by one: the rounding of a transform depends on how many are made at once.
+    per_chunk = 1 if x.device.type == "cpu" else max(1, len(x))
+    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True):
+        mirrored = _mirror(chunk, margin, sides[0] - height - margin, sides[1] - width - margin)
         product = torch.fft.rfft2(mirrored).mul_(spectrum)
-        result.copy_(torch.fft.irfft2(product, s=sides)[: len(chunk), :, :height, :width])
-    return results
+        result.copy_(torch.fft.irfft2(product, s=sides)[..., :height, :width])
+    return sums
 
 
 def _mirror(
-    x: Float[Tensor, "batch channel height width"], margin: int, sides: list[int]
-) -> Float[Tensor, "batch channel {sides[0]} {sides[1]}"]:
+    x: Float[Tensor, "batch channel height width"], margin: int, below: int, right: int
+) -> Float[Tensor, "batch channel higher wider"]:
     height, width = x.shape[-2:]
-    below, right = sides[0] - height - margin, sides[1] - width - margin
     if max(margin, below) < height and max(margin, right) < width:
         return nn.functional.pad(x, [margin, right, margin, below], mode="reflect")
     rows = fold(torch.arange(-margin, height + below), height, "mirror").to(x.device)

@@ -1,4 +1,4 @@
-"""The Gaussian filter of scipy, for images in memory and for images of 8 bits."""
+"""The Gaussian filter of scipy, as a product with matrices and as sums in the order of scipy."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,7 +15,7 @@ from withstand.functional.kernels.borders import Border, fold
 # (few read little beyond what the filter needs, many are fast).
 _CHUNK = 2**18
 _BLOCK = 75
-# Up to this radius `blur_to_8_bits` sums as scipy does; beyond, that would take too long.
+# Up to this radius `blur` sums as scipy does; beyond, that would take too long.
 _EXACT = 2
 
 
@@ -56,38 +56,37 @@ def gaussian_filter(
     return smooth.reshape(x.shape)
 
 
-def blur_to_8_bits(
-    x: Float[Tensor, "batch channel height width"], std: float
-) -> Float[Tensor, "batch channel height width"]:
-    """Return images smoothed by a Gaussian with border `nearest`, cut down to multiples of 1/255.
+def blur(x: Float[Tensor, "batch channel height width"], std: float) -> Float[Tensor, "batch channel height width"]:
+    """Return images smoothed by a Gaussian with border `nearest`; for a small one already cut down to 8 bits.
 
-    Where the result is a whole level, which in plain areas is the rule, numpy cuts to it or to the level below as
-    rounding will have it.
+    Where the result is a whole level, which in plain areas is the rule, `numpy.uint8` cuts to it or to the level
+    below, as rounding will have it. For standard deviations below 0.625 the same rounding is done here.
 
     Args:
         x: Images in [0, 1].
         std: Standard deviation in pixels, at least 0.
 
     Returns:
-        For images of 8 bits `numpy.uint8(skimage.filters.gaussian(image / 255, std) * 255) / 255`: exactly for
-        standard deviations below 0.625. For others a thousandth of a level is added before the cut, so that what is
-        a whole level up to rounding stays one.
+        Images in [0, 1]. For images of 8 bits and a small standard deviation these are exactly
+        `numpy.uint8(skimage.filters.gaussian(image / 255, std) * 255) / 255`, else up to the cut.
 
     Example:
         >>> levels = torch.tensor([40.0, 41.0, 42.0])
-        >>> blur_to_8_bits((levels / 255).reshape(3, 1, 1, 1), 0.4).flatten() * 255
+        >>> blur((levels / 255).reshape(3, 1, 1, 1), 0.4).flatten() * 255
         tensor([40., 40., 42.])
     """
     radius = int(4 * std + 0.5)
+    if radius == 0:
+        return x.clone()
+    values = _CHUNK // 4 if radius <= _EXACT else _CHUNK
+    per_chunk = max(1, values // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
     results = torch.empty_like(x)
-    per_chunk = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
     for chunk, result in zip(x.split(per_chunk), results.split(per_chunk), strict=True):
         if radius <= _EXACT:
-            exact = sum_in_order(in_float64(chunk), gaussian_weights(std, radius), border="nearest")
-            result.copy_(exact.mul_(255).floor_().div_(255))
+            sums = sum_in_order(in_float64(chunk), gaussian_weights(std, radius), border="nearest")
+            result.copy_(sums.mul_(255).floor_().div_(255))
         else:
-            blurred = gaussian_filter(chunk, std, border="nearest")
-            torch.mul(blurred, 255, out=result).add_(1e-3).floor_().div_(255)
+            torch.clamp(gaussian_filter(chunk, std, border="nearest"), 0, 1, out=result)
     return results
 
 
@@ -97,13 +96,13 @@ def in_float64(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def gaussian_weights(std: float, radius: int) -> list[float]:
-    """Return the weights of a Gaussian at the places from -radius to radius, of sum 1.
+    """Return the weights of a Gaussian of std above 0 at the places from -radius to radius, of sum 1.
 
     Example:
         >>> [round(weight, 4) for weight in gaussian_weights(0.5, 1)]
         [0.1065, 0.787, 0.1065]
     """
-    weights = [exp(-0.5 / (std * std) * place**2) for place in range(-radius, radius + 1)] if radius else [1.0]
+    weights = [exp(-0.5 / (std * std) * place**2) for place in range(-radius, radius + 1)]
     total = sum(weights)
     return [weight / total for weight in weights]
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from withstand.functional.kernels.gaussian import blur_to_8_bits
+from withstand.functional.kernels.gaussian import blur
 from withstand.perturbations.base import Corruption
 
 
@@ -35,4 +35,4 @@ class GaussianBlur(Corruption):
         parameters: None,  # noqa: ARG002
     ) -> Float[Tensor, "batch channel height width"]:
         """Smooth."""
-        return blur_to_8_bits(x, self.published(*x.shape[-2:]))
+        return blur(x, self.published(*x.shape[-2:]))

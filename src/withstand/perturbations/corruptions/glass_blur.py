@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.functional.kernels.gaussian import blur_to_8_bits
+from withstand.functional.kernels.gaussian import blur
 from withstand.functional.kernels.glass import copy_in_order
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.base import Corruption
@@ -60,6 +60,6 @@ class GlassBlur(Corruption):
         blurred = torch.empty_like(x)
         rows = max(1, _CHUNK // x.shape[-2:].numel() if x.device.type == "cpu" else len(x))
         for part, choices, out in zip(x.split(rows), parameters.split(rows), blurred.split(rows), strict=True):
-            moved = copy_in_order(blur_to_8_bits(part, std), choices, reach=reach)
-            out.copy_(blur_to_8_bits(moved, std))
+            levels = blur(part, std).mul_(255).add_(1e-3).floor_().div_(255)
+            out.copy_(blur(copy_in_order(levels, choices, reach=reach), std))
         return blurred

@@ -1,0 +1,154 @@
+"""Networks that were released with their weights, by name."""
+
+import hashlib
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from torch import nn
+
+from withstand.data.base import cache_folder, data_root
+from withstand.data.download import check_sha256, fetch
+from withstand.errors import InputError, nearest
+from withstand.models.base import Model
+from withstand.models.normalize import Normalize
+from withstand.models.vision import Vision
+from withstand.models.weights import load_weights
+
+GAME_OF_NOISE = "https://github.com/bethgelab/game-of-noise/releases/download/v1.0"
+TORCHVISION = "https://download.pytorch.org/models"
+FOLDER = "models/game-of-noise"
+NETWORK, NUM_CLASSES = "resnet50", 1000
+
+Name = Literal[
+    "game-of-noise/clean",
+    "game-of-noise/Speckle",
+    "game-of-noise/Gauss-mult",
+    "game-of-noise/Gauss-single",
+    "game-of-noise/ANT",
+    "game-of-noise/ANT-SIN",
+    "game-of-noise/ANT3x3",
+    "game-of-noise/ANT3x3-SIN",
+]
+
+
+class Release(NamedTuple):
+    """A file of weights.
+
+    Attributes:
+        training: How the network was trained.
+        file: Name of the file.
+        url: What the file is below.
+        sha256: Its checksum, if it was published.
+    """
+
+    training: str
+    file: str
+    url: str | None = None
+    sha256: str | None = None
+
+
+RELEASES: dict[str, Release] = {
+    "game-of-noise/clean": Release(
+        "clean images only (torchvision's first weights)",
+        "resnet50-0676ba61.pth",
+        TORCHVISION,
+        "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    ),
+    "game-of-noise/Speckle": Release("speckle noise of several strengths", "Speckle_Model.pth"),
+    "game-of-noise/Gauss-mult": Release("Gaussian noise of several strengths", "Gauss_mult_Model.pth"),
+    "game-of-noise/Gauss-single": Release("Gaussian noise of std 0.5", "Gauss_sigma_0.5_Model.pth"),
+    "game-of-noise/ANT": Release("adversarial noise", "ANT_Model.pth"),
+    "game-of-noise/ANT-SIN": Release("adversarial noise and stylized images", "ANT_SIN_Model.pth"),
+    "game-of-noise/ANT3x3": Release("adversarial noise with dependent neighbours", "ANT3x3_Model.pth"),
+    "game-of-noise/ANT3x3-SIN": Release("the same and stylized images", "ANT3x3_SIN_Model.pth"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released(Model):
+    """A ResNet-50 for ImageNet with the weights that a paper released; needs the extra `vision`.
+
+    The file of weights is looked for in `models/game-of-noise/` under the data root, then under the user's cache, and
+    downloaded to the cache if it is in neither. No checksums were published: the one of the first download is kept
+    beside the file, and the file is compared with it whenever it is read.
+
+    Attributes:
+        name: Which one.
+        pretrained: False leaves the weights out, for others to take their place.
+
+    Source:
+        Rusak et al. 2020, arXiv 2001.06057; bethgelab/game-of-noise, release v1.0.
+    """
+
+    name: Name = "game-of-noise/ANT"
+    pretrained: bool = True
+
+    def __post_init__(self) -> None:
+        if self.name not in RELEASES:
+            raise InputError(f"model: {self.name} was not released; {nearest(self.name, RELEASES)}")
+
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Build it for photographs of ImageNet's classes."""
+        if num_classes != NUM_CLASSES:
+            raise InputError(
+                f"{self.name}: data must have the {NUM_CLASSES:,} classes of ImageNet, got {num_classes:,}; a folder "
+                "with some of them needs --data.class_map imagenet."
+            )
+        normalize, network = Vision(name=NETWORK).make(shape, num_classes)
+        if self.pretrained:
+            load_weights(nn.Sequential(OrderedDict(normalize=normalize, network=network)), find_weights(self.name))
+        return normalize, network
+
+    @classmethod
+    def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
+        """None: the number of classes is not free, and contract tests must not download."""
+        return []
+
+
+def find_weights(name: str) -> Path:
+    """Return the file of weights of a released network, downloaded if necessary.
+
+    Args:
+        name: One of `RELEASES`.
+
+    Raises:
+        InputError: If the file is nowhere, cannot be downloaded, or is another one than before.
+    """
+    release = RELEASES[name]
+    places = dict.fromkeys(folder / FOLDER / release.file for folder in (data_root(None), cache_folder()))
+    cached = cache_folder() / FOLDER / release.file
+    path = next((place for place in places if place.exists()), cached)
+    known = release.sha256 or _recorded(path)
+    if not path.exists():
+        try:
+            fetch(f"{release.url or GAME_OF_NOISE}/{release.file}", path, sha256=known)
+        except InputError as error:
+            raise InputError(
+                f"{name}: its weights were looked for at {' and '.join(map(str, places))}, and could not be had from "
+                f"the network ({str(error).rstrip('.')})."
+            ) from error
+    if known is not None:
+        check_sha256(name, path, known)
+    elif path == cached:
+        _record(path)
+    return path
+
+
+def _recorded(path: Path) -> str | None:
+    with suppress(OSError):
+        return (_beside(path).read_text().split() or [None])[0]
+    return None
+
+
+def _record(path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError):  # a cache that is shared and cannot be written
+        _beside(path).write_text(f"{digest}  {path.name}\n")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
