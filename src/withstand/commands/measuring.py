@@ -92,6 +92,7 @@ def evaluate(
     pretrained: bool = False,
     pixels: Literal[224, 299, 64, 32] | None = None,
     frost: Literal["published", "procedural"] = "published",
+    more: Sequence[Evaluation] = (),
     seed: int = 0,
     root: Path,
     engine: Engine,
@@ -107,6 +108,7 @@ def evaluate(
         pretrained: Whether a model given by name starts from published weights.
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
         frost: Whose textures.
+        more: Evaluations besides those that names stand for.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -123,7 +125,7 @@ def evaluate(
     for name, given, experiment in zip(_short(models), models, experiments, strict=True):
         key = identity(experiment.data)
         if key not in sources:
-            sources[key] = Source.of(experiment.data, on, pixels, frost)
+            sources[key] = Source.of(experiment.data, on, pixels, frost, more)
         source = sources[key]
         if _is_run(given):
             notes += _differences(name, json.loads((Path(given) / PROVENANCE).read_text()), source.first)
@@ -197,6 +199,7 @@ class Source:
         on: Sequence[str] | None,
         pixels: Literal[224, 299, 64, 32] | None,
         frost: Literal["published", "procedural"],
+        more: Sequence[Evaluation] = (),
     ) -> "Source":
         """Return what names of conditions mean for data.
 
@@ -213,7 +216,7 @@ class Source:
             raise InputError("evaluate: the test part has no samples.")
         words, evaluations = split_words(on or ["clean"])
         perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
-        return cls(split, perturbations=perturbations, evaluations=evaluations, notes=notes)
+        return cls(split, perturbations=perturbations, evaluations=[*evaluations, *more], notes=notes)
 
     def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
         """Yield what is to be measured for some conditions: all at once, or cell by cell."""

@@ -6,10 +6,11 @@ from withstand.commands.common import add_options, make_parser, start
 from withstand.commands.evaluate import show
 from withstand.commands.measuring import evaluate
 from withstand.commands.train import read_experiment
+from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.experiment import run
 from withstand.parser import parse
 
-RECIPES = ("quickstart-plain", "quickstart-gaussian")
+RECIPES = ("quickstart-plain", "quickstart-gaussian", "quickstart-ant")
 NEXT = """Next:
   withstand train --data digits --objective.perturbation Speckle --epochs 30
   withstand evaluate {runs} --on clean noise
@@ -17,11 +18,12 @@ NEXT = """Next:
 
 
 def main(words: list[str]) -> None:
-    """Train two ways, measure both, show one table."""
+    """Train three ways, measure all, show what came out."""
     parser = make_parser(
         "quickstart",
-        "Train a small network on embedded handwritten digits, plainly and with Gaussian noise on half of every batch, "
-        "and measure both on clean test images and under every corruption.",
+        "Train a small network on embedded handwritten digits three ways: plainly, with Gaussian noise on half of every "
+        "batch, and with adversarial noise (ANT). Measure all on clean test images, under the corruptions of ImageNet-C, "
+        "and how far noise must go to fool them.",
     )
     add_options(parser)
     found = parse(parser, words)
@@ -38,6 +40,7 @@ def main(words: list[str]) -> None:
         runs,
         data=None,
         on=["clean", "imagenet-c"],
+        more=[NoiseDistance(noises=("gaussian", "adversarial"), steps=200, lr=2e-3)],
         frost="procedural",
         root=root,
         engine=engine,

@@ -26,6 +26,7 @@ Noise = Literal["gaussian", "uniform", "adversarial"]
 FIRST, LARGEST, SMALLEST = 1 / 4, 128.0, 1e-3
 FACTOR = 2.0
 MAX_LOOKS = 25
+USUAL_STEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class NoiseDistance(Evaluation):
     noises: tuple[Noise, ...] = ("gaussian", "uniform", "adversarial")
     radius: float | None = None
     kernel: Kernel = "1x1"
-    steps: int = 1000
+    steps: int = USUAL_STEPS
     lr: float = 5e-4
     batch_size: int = 64
     precision: float = 1e-3
@@ -79,10 +80,10 @@ class NoiseDistance(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """One per kind of noise."""
-        return tuple(
-            f"adversarial noise {self.kernel}" if each == "adversarial" else f"{each} noise" for each in self.noises
-        )
+        """One per kind of noise; a shorter or longer training than usual is named."""
+        steps = "" if self.steps == USUAL_STEPS else f" {self.steps} steps"
+        names = {"adversarial": f"adversarial noise {self.kernel}{steps}"}
+        return tuple(names.get(each, f"{each} noise") for each in self.noises)
 
     def measure(
         self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None
