@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from withstand.configuration import check_final
 from withstand.errors import InputError
-from withstand.functional.random import Rng, seeded_globally
+from withstand.functional.random import Rng, RowStreams, seeded_globally
 
 Box = tuple[float, float]
+# Values of images that are corrupted together on a CPU.
+VALUES_AT_ONCE = 8 * 3 * 224 * 224
 Anything = TypeVar("Anything")
 
 
@@ -151,13 +153,25 @@ class Corruption(Perturbation):
         num_draws: int,
         rng: Rng,
     ) -> Draws:
-        """Sample and corrupt, once per draw."""
+        """Sample and corrupt, once per draw; on a CPU a few images at a time, which then stay in its cache."""
         check_images(type(self).__name__, x)
-        copies = []
-        for _ in range(num_draws):
-            parameters = self.sample(x.shape, rng=rng, device=x.device)
-            copies.append(floor_to_8_bits(self.corrupt(x.detach(), parameters)))
-        return Draws(torch.stack(copies))
+        x = x.detach()
+        copies = x.new_empty(num_draws, *x.shape)
+        some = max(1, VALUES_AT_ONCE // max(1, x[:1].numel())) if x.device.type == "cpu" else max(1, len(x))
+        parts = [slice(start, min(start + some, len(x))) for start in range(0, len(x), some)]
+        for copy in copies:
+            # Sources for a whole batch draw for all of it at once, since the order of their numbers counts.
+            whole = None if isinstance(rng, RowStreams) else self.sample(x.shape, rng=rng, device=x.device)
+            for part in parts:
+                if isinstance(rng, RowStreams):
+                    own = rng.subset(torch.arange(part.start, part.stop))
+                    parameters = self.sample(x[part].shape, rng=own, device=x.device)
+                else:
+                    parameters = _rows_of(whole, part)
+                # In [0, 1], so that nothing has to be cut off on the way to whole levels.
+                corrupted = self.corrupt(x[part], parameters)
+                torch.add(x.new_tensor(1e-3), corrupted, alpha=255, out=copy[part]).floor_().div_(255)
+        return Draws(copies)
 
     @final
     def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
@@ -236,19 +250,25 @@ def to_levels(x: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
         >>> to_levels(torch.tensor([0.0, 7 / 255, 7.9 / 255, 1.0]))
         tensor([  0,   7,   7, 255], dtype=torch.uint8)
     """
-    return x.clamp(0, 1).mul_(255).add_(1e-3).to(torch.uint8)
+    # Two conversions are faster than the one from float32 to uint8.
+    return x.clamp(0, 1).mul_(255).add_(1e-3).to(torch.int16).to(torch.uint8)
 
 
-def floor_to_8_bits(x: Tensor) -> Tensor:
+def floor_to_8_bits(x: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Return images in [0, 1] cut down to multiples of 1/255, as saving through `numpy.uint8` does.
 
     A thousandth of a level is added first, so that a value which is a level up to float32 rounding stays one.
+
+    Args:
+        x: The images.
+        out: Where the result goes; None makes a new tensor.
 
     Example:
         >>> floor_to_8_bits(torch.tensor([0.0, 7 / 255, 7.9 / 255, 1.0])) * 255
         tensor([  0.,   7.,   7., 255.])
     """
-    return x.clamp(0, 1).mul(255).add_(1e-3).floor_().div_(255)
+    levels = torch.add(x.new_tensor(1e-3), x, alpha=255, out=out)
+    return levels.floor_().clamp_(0, 255).div_(255)
 
 
 def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
@@ -301,6 +321,12 @@ def within(configuration: Anything, box: Box | None) -> Anything:
         if settled is not value:
             changes[each.name] = settled
     return replace(configuration, **changes) if changes else configuration
+
+
+def _rows_of(parameters: Any, part: slice) -> Any:
+    if isinstance(parameters, tuple):
+        return tuple(_rows_of(each, part) for each in parameters)
+    return None if parameters is None else parameters[part]
 
 
 def _describe(value: Any) -> str:

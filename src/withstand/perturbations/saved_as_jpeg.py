@@ -63,7 +63,7 @@ class SavedAsJpeg(Perturbation):
         check_images(type(self).__name__, x)
         draws = self.perturbation.draw(x, y, model, num_draws=num_draws, rng=rng)
         decoded = jpeg(to_levels(draws.inputs.flatten(0, 1)), quality=self.quality)
-        return draws._replace(inputs=(decoded.to(x.dtype) / 255).view_as(draws.inputs))
+        return draws._replace(inputs=decoded.to(x.dtype).div_(255).view_as(draws.inputs))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -50,6 +50,14 @@ def test_every_size_up_to_forty_shrinks_as_pillow_does():
             assert torch.equal(shrink(levels, 2, new), pillow(levels, 2, new)), (old, new)
 
 
+@pytest.mark.parametrize("pixels", [2, 3, 5, 6, 14, 48, 63, 64])
+def test_every_sum_is_rounded_as_in_whole_numbers(pixels):
+    total = torch.arange(255 * pixels + 1)[:, None, None]
+    levels = (total // pixels + (torch.arange(pixels)[:, None] < total % pixels)).float()
+    weight = int(2**22 / pixels + 0.5)
+    assert torch.equal(shrink(levels, 1, 1), ((total * weight + 2**21) >> 22).float())
+
+
 def test_sides_need_not_be_equal():
     levels = photo(50, 30)
     assert torch.equal(shrink(levels, 21, 19), pillow(pillow(levels, 50, 19), 21, 19))

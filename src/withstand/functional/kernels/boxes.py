@@ -1,8 +1,11 @@
 """Shrinking by means of boxes and growing by repetition, in the arithmetic of 8 bits."""
 
+from functools import lru_cache
+from math import prod
+
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 
 _FIXED_POINT_BITS = 22
 
@@ -16,8 +19,8 @@ def shrink(
 
     Args:
         levels: Whole numbers from 0 to 255.
-        height: New height, from 1 to the present one.
-        width: New width, from 1 to the present one.
+        height: New height, from a 64th of the present one to that itself, at least 1.
+        width: New width, likewise.
 
     Returns:
         Whole numbers from 0 to 255, exactly those of Pillow's `Image.resize` with its BOX filter where that
@@ -31,27 +34,59 @@ def shrink(
         >>> shrink(torch.tensor([[0.0, 2.0, 10.0, 20.0]]), 1, 2)
         tensor([[ 1., 15.]])
     """
-    return _shrink_last(_shrink_last(levels, width).mT, height).mT
+    return _shrink_rows(_shrink_rows(levels.mT, width).mT, height)
 
 
-def grow(x: Float[Tensor, "*batch height width"], height: int, width: int) -> Float[Tensor, "*batch {height} {width}"]:
+def grow(
+    x: Float[Tensor, "*batch old_height old_width"],
+    height: int,
+    width: int,
+    *,
+    out: Float[Tensor, "*batch {height} {width}"] | None = None,
+) -> Float[Tensor, "*batch {height} {width}"]:
     """Return images of a larger size, each pixel the one that its centre falls on.
+
+    Args:
+        x: Images of any values.
+        height: New height, at least the present one.
+        width: New width, likewise.
+        out: Where the result goes; None makes a new tensor.
 
     Example:
         >>> grow(torch.tensor([[1.0, 2.0]]), 1, 5)
         tensor([[1., 1., 2., 2., 2.]])
     """
     rows, columns = _centres(height, x.shape[-2]).int(), _centres(width, x.shape[-1]).int()
-    return x.index_select(-2, rows.to(x.device)).index_select(-1, columns.to(x.device))
+    # Whole rows are copied last, which is fast.
+    wide = x.index_select(-1, columns.to(x.device))
+    return torch.index_select(wide, -2, rows.to(x.device), out=out)
 
 
-def _shrink_last(levels: Float[Tensor, "*batch old"], new: int) -> Float[Tensor, "*batch new"]:
-    inside = _boxes(levels.shape[-1], new)
-    # Sums of whole numbers are exact in float32; the product with the weight stays below 2^31.
-    total = (levels @ inside.to(levels)).int()
-    weight = (2.0**_FIXED_POINT_BITS / inside.sum(0) + 0.5).int().to(levels.device)
-    rounded = total.mul_(weight).add_(1 << (_FIXED_POINT_BITS - 1)).bitwise_right_shift_(_FIXED_POINT_BITS)
-    return rounded.to(levels.dtype)
+def _shrink_rows(levels: Float[Tensor, "*batch old columns"], new: int) -> Float[Tensor, "*batch {new} columns"]:
+    *batch, old, columns = levels.shape
+    pixels, starts, weight = _bags(old, new, levels.device)
+    image = torch.arange(prod(batch), device=levels.device)[:, None]
+    total = nn.functional.embedding_bag(
+        (pixels + old * image).flatten(),
+        levels.reshape(-1, columns),
+        (starts + len(pixels) * image).flatten(),
+        mode="sum",
+    )
+    # Sums of whole numbers are exact in float32, and for boxes of up to 64 pixels so is the side of a half on which a
+    # mean is.
+    return total.view(*batch, new, columns).mul_(weight).add_(0.5).floor_()
+
+
+@lru_cache(maxsize=16)
+def _bags(
+    old: int, new: int, device: torch.device
+) -> tuple[Int[Tensor, " entries"], Int[Tensor, " {new}"], Float[Tensor, "{new} 1"]]:
+    # The pixels of all boxes one after the other, where those of each begin, and the weight of each.
+    inside = _boxes(old, new)
+    counts = inside.sum(0)
+    weight = (2.0**_FIXED_POINT_BITS / counts).add(0.5).floor() / 2.0**_FIXED_POINT_BITS
+    pixels = inside.T.nonzero()[:, 1]
+    return pixels.to(device), (counts.cumsum(0) - counts).to(device), weight[:, None].to(device)
 
 
 def _boxes(old: int, new: int) -> Bool[Tensor, "{old} {new}"]:

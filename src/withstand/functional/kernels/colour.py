@@ -25,8 +25,9 @@ def brighten(
         tensor([0.7500, 0.3750, 0.0000])
     """
     value = x.amax(dim=1, keepdim=True)
-    new = (value + amount).clamp(0, 1)
-    return torch.where(value > 0, x * (new / value), new)
+    new = (value + amount).clamp_(0, 1)
+    factor = new / value.clamp(min=torch.finfo(x.dtype).tiny)
+    return torch.addcmul(value.le_(0).mul_(new), x, factor)
 
 
 def saturate(

@@ -30,21 +30,25 @@ def jpeg(
         >>> jpeg(torch.full((1, 1, 8, 8), 77, dtype=torch.uint8), quality=90).unique()
         tensor([77], dtype=torch.uint8)
     """
-    arrays = list(levels.permute(0, 2, 3, 1).cpu().numpy())
-    if len(arrays) < 2:
-        decoded = [_encode_and_decode(each, quality=quality) for each in arrays]
+    images = levels.cpu().contiguous().numpy()
+    decoded = np.empty_like(images)
+    work, threads = partial(_encode_and_decode, quality=quality), min(len(images), torch.get_num_threads())
+    if threads < 2:
+        for image, out in zip(images, decoded, strict=True):
+            work(image, out)
     else:
-        with ThreadPoolExecutor(min(len(arrays), torch.get_num_threads())) as pool:
-            decoded = list(pool.map(partial(_encode_and_decode, quality=quality), arrays))
-    if not decoded:
-        return levels
-    return torch.from_numpy(np.stack(decoded)).permute(0, 3, 1, 2).contiguous().to(levels.device)
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, images, decoded))
+    return torch.from_numpy(decoded).to(levels.device)
 
 
-def _encode_and_decode(array: np.ndarray, *, quality: int) -> np.ndarray:
-    file = BytesIO()
-    grey = array.shape[-1] == 1
-    Image.fromarray(array[..., 0] if grey else array).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    with Image.open(file) as image:
-        decoded = np.asarray(image)
-    return decoded[..., None] if grey else decoded
+def _encode_and_decode(
+    channels: UInt8[np.ndarray, "channel height width"], out: UInt8[np.ndarray, "channel height width"], *, quality: int
+) -> None:
+    # Pillow puts the channels together and takes them apart again several times faster than numpy.
+    planes, file = [Image.fromarray(each) for each in channels], BytesIO()
+    image = Image.merge("RGB", planes) if len(planes) == 3 else planes[0]
+    image.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    with Image.open(file) as decoded:
+        for plane, name in zip(out, decoded.getbands(), strict=True):
+            plane[:] = np.frombuffer(decoded.tobytes("raw", name), np.uint8).reshape(plane.shape)

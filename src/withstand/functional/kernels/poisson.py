@@ -1,71 +1,103 @@
 """Poisson counts from uniform numbers, by inversion of the distribution function."""
 
+from functools import lru_cache
+from itertools import count
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-# The distribution functions of all 256 levels lie in one ascending row, level l between 2 l and 2 l + 1: the
-# gap keeps rounding from carrying a number near 1 over into the next level.
-_GAP = 2
-_CELLS = 256
+_OFF_GRID = 1e-3  # in levels of 8 bits
+_LOWEST, _HIGHEST = 2.0**-25, 1 - 2.0**-24
+# Of float32: the exponent of the lowest number as it is stored, and the bits behind the exponent.
+_EXPONENT, _MANTISSA = 127 - 25, 23
 
 
-def poisson_counts(x: Float[Tensor, "*shape"], u: Float[Tensor, "*shape"], *, scale: float) -> Int[Tensor, "*shape"]:
+def poisson_counts(x: Float[Tensor, "*shape"], u: Float[Tensor, "*shape"], *, scale: float) -> Float[Tensor, "*shape"]:
     r"""Return Poisson counts of rate x * scale: the smallest k whose distribution function exceeds u.
 
     .. math:: \min \{k : F(k) > u\}, \ F(k) = e^{-\lambda} \sum_{j \le k} \lambda^j / j!, \ \lambda = x c
 
-    Values within a thousandth of a level of 8 bits count as that level and are looked up in a table. For
-    others the terms are summed one by one, which gives the same numbers more slowly.
+    Values within a thousandth of a level of 8 bits count as that level, and counts for numbers in float32 are then
+    looked up in a table. Elsewhere the terms are summed one by one, which gives the same numbers more slowly.
 
     Args:
         x: Values in [0, 1].
-        u: Numbers from 0 to 1 - 2^-40, of any precision; all arithmetic is in float64.
+        u: In float32 numbers up to 1 - 2^-24, of which those below 2^-25 count as that; otherwise numbers from 0 to
+            1 - 2^-40.
         scale: Largest rate c, above 0 and at most 700.
 
     Returns:
-        Non-decreasing in u; to an error of 1e-13 in F, k has the probability that u lies in [F(k - 1), F(k)).
+        Whole numbers, non-decreasing in u; to an error of 1e-13 in F, k has the probability that u lies in
+        [F(k - 1), F(k)).
 
     Example:
         >>> poisson_counts(torch.full((3,), 1.0), torch.tensor([0.1, 0.5, 0.9]), scale=2.0)
-        tensor([0, 2, 4])
+        tensor([0., 2., 4.])
     """
     values, numbers = x.flatten(), u.flatten()
-    level = (values * 255).round()
-    counts = _counts_of_levels(level.int(), numbers, scale)
-    between = ((values * 255 - level).abs() > 1e-3).nonzero()[:, 0]
-    if len(between):
-        counts[between] = _summed_counts(values[between].double() * scale, numbers[between].double(), scale)
-    return counts.reshape(x.shape).long()
+    scaled = values * 255
+    level = scaled.round()
+    distance = scaled.sub_(level).abs_()
+    if u.dtype != torch.float32:
+        rate = torch.where(distance > _OFF_GRID, values.double(), level.double() / 255) * scale
+        return _summed_counts(rate, numbers.double(), scale).reshape(x.shape).to(x.dtype)
+    counts = _looked_up_counts(level.float(), numbers, scale).to(x.dtype)
+    if len(distance) and distance.amax() > _OFF_GRID:
+        between = (distance > _OFF_GRID).nonzero()[:, 0]
+        rate = values[between].double() * scale
+        counts[between] = _summed_counts(rate, numbers[between].double(), scale).to(x.dtype)
+    return counts.reshape(x.shape)
 
 
-def _counts_of_levels(level: Int[Tensor, " n"], u: Float[Tensor, " n"], scale: float) -> Int[Tensor, " n"]:
-    # A guide gives the first candidate for each of 256 parts of [0, 1). It is the count or the one below for
-    # almost all; the search, five times slower, is for the rest.
-    row = _row(scale, level.device)
-    width = len(row) // 256
-    first = torch.arange(256, dtype=torch.float64, device=level.device)[:, None] * _GAP
-    parts = torch.arange(_CELLS, dtype=torch.float64, device=level.device) / _CELLS
-    guide = torch.searchsorted(row, (first + parts).flatten(), right=True, out_int32=True)
-    key = level.double().mul_(_GAP).add_(u)
-    place = guide.index_select(0, torch.add((u * _CELLS).int(), level, alpha=_CELLS))
-    place += row.index_select(0, place) <= key
-    behind = (row.index_select(0, place) <= key).nonzero()[:, 0]
-    place[behind] = torch.searchsorted(row, key[behind], right=True, out_int32=True)
-    return place.sub_(level, alpha=width)
+def _looked_up_counts(level: Float[Tensor, " n"], u: Float[Tensor, " n"], scale: float) -> Float[Tensor, " n"]:
+    first, threshold, bits = _table(scale, u.device)
+    # The nearer u is to 0 or 1, the narrower the cells are: one is named by the first bits of the distance.
+    upper = u.round()
+    cell = (u - upper).abs_().clamp_(min=_LOWEST).view(torch.int32).bitwise_right_shift_(_MANTISSA - bits)
+    cell.add_(upper.add_(level, alpha=2).int(), alpha=_cells(bits))
+    return threshold.index_select(0, cell).le_(u).add_(first.index_select(0, cell))
 
 
-def _row(scale: float, device: torch.device) -> Float[Tensor, " entries"]:
-    level = torch.arange(256, dtype=torch.float64, device=device)[:, None]
-    rate, steps = level / 255 * scale, torch.arange(1, _most(scale) + 1, dtype=torch.float64, device=device)
+@lru_cache(maxsize=8)
+def _table(scale: float, device: torch.device) -> tuple[Float[Tensor, " cell"], Float[Tensor, " cell"], int]:
+    # Per level, half of the unit interval and cell: the count at its lowest number, and the number from which on it
+    # is one more. As many cells as are needed so that the count never grows twice within one.
+    level = torch.arange(256, dtype=torch.float64)[:, None]
+    rate, steps = level / 255 * scale, torch.arange(1, _most(scale) + 1, dtype=torch.float64)
     distribution = torch.cat([torch.exp(-rate), rate / steps], dim=1).cumprod(1).cumsum(1)
-    distribution[:, -1] = 1.5  # above every u, so that no search leaves its level
-    return (distribution + _GAP * level).flatten()
+    distribution[:, -1] = 1.5  # above every u
+    for bits in count(1):
+        lowest, highest = _borders(bits)
+        first, last = (
+            torch.searchsorted(distribution, each.double().expand(256, -1).contiguous(), right=True)
+            for each in (lowest, highest)
+        )
+        if (last - first).max() <= 1:
+            break
+    exact = distribution.gather(1, first.clamp(max=distribution.shape[1] - 1))
+    threshold = exact.float()
+    threshold = torch.where(threshold < exact, threshold.nextafter(torch.tensor(2.0)), threshold)
+    unused = torch.zeros(_EXPONENT << bits)  # what the lowest number's bits name the first cell by
+    return *(torch.cat([unused, each.float().flatten()]).to(device) for each in (first, threshold)), bits
 
 
-def _summed_counts(rate: Float[Tensor, " n"], u: Float[Tensor, " n"], scale: float) -> Int[Tensor, " n"]:
+def _borders(bits: int) -> tuple[Float[Tensor, " cell"], Float[Tensor, " cell"]]:
+    # The lowest and the highest number of every cell: those up to 1/2, then those above, by their distance to 1.
+    start = (torch.arange(_cells(bits) + 1) + (_EXPONENT << bits)).int() << (_MANTISSA - bits)
+    near, far = start[:-1].view(torch.float32), (start[1:] - 1).view(torch.float32).clamp(max=0.5)
+    above = (1 - start[1:].view(torch.float32)).nextafter(torch.tensor(2.0))
+    return torch.cat([near, above]), torch.cat([far, (1 - near).clamp(max=_HIGHEST)])
+
+
+def _cells(bits: int) -> int:
+    # Of the 24 octaves from 2^-25 to 1/2, and one for 1/2 itself.
+    return (24 << bits) + 1
+
+
+def _summed_counts(rate: Float[Tensor, " n"], u: Float[Tensor, " n"], scale: float) -> Float[Tensor, " n"]:
     term = torch.exp(-rate)
-    total, counts = term.clone(), torch.zeros(len(rate), dtype=torch.int32, device=rate.device)
+    total, counts = term.clone(), torch.zeros_like(rate)
     for k in range(1, _most(scale) + 1):
         counts += total <= u
         term *= rate / k

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -34,6 +35,6 @@ class Contrast(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Draw towards the mean."""
         # Whole numbers have the same sum in any order: neither the batch nor the device changes the mean.
-        total = (x * 2.0**24).round().long().sum((-2, -1), keepdim=True)
-        mean = (total / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)
-        return ((x - mean) * self.published(*x.shape[-2:]) + mean).clamp(0, 1)
+        total = (x * 2.0**24).round_().flatten(2).sum(2, dtype=torch.float64)[..., None, None]
+        mean = (total.float() / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)
+        return (x - mean).mul_(self.published(*x.shape[-2:])).add_(mean).clamp_(0, 1)

@@ -43,4 +43,4 @@ class GaussianNoise(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Add the noise."""
         std = self.published(*x.shape[-2:])
-        return (x + std * parameters).clamp(0, 1)
+        return torch.add(x, parameters, alpha=std).clamp_(0, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from withstand.functional.random import Rng, uniform
@@ -33,17 +33,18 @@ class ImpulseNoise(Corruption):
 
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> tuple[Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]]:
-        """Return what is replaced, and which of that becomes 1."""
-        flipped = uniform(shape, rng=rng, device=device) < self.published(*shape[-2:])
-        salted = uniform(shape, rng=rng, device=device) < 0.5
-        return flipped, salted
+    ) -> tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]]:
+        """Return what is replaced, and what of that becomes 1: 1 where it is so, else 0."""
+        amount = self.published(*shape[-2:])
+        # One number decides both, and is as fine as 2^-24.
+        numbers = uniform(shape, rng=rng, device=device)
+        return numbers.clone().lt_(amount), numbers.lt_(amount / 2)
 
     def corrupt(
         self,
         x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[Bool[Tensor, "batch channel height width"], Bool[Tensor, "batch channel height width"]],
+        parameters: tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]],
     ) -> Float[Tensor, "batch channel height width"]:
         """Replace what is flipped."""
         flipped, salted = parameters
-        return torch.where(flipped, salted.to(x.dtype), x)
+        return torch.lerp(x, salted.to(x.dtype), flipped.to(x.dtype))

@@ -35,4 +35,4 @@ class JpegCompression(Corruption):
         parameters: None,  # noqa: ARG002
     ) -> Float[Tensor, "batch channel height width"]:
         """Encode and decode."""
-        return jpeg(to_levels(x), quality=self.published(*x.shape[-2:])).to(x.dtype) / 255
+        return jpeg(to_levels(x), quality=self.published(*x.shape[-2:])).to(x.dtype).div_(255)

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.boxes import grow, shrink
-from withstand.perturbations.base import Corruption, floor_to_8_bits
+from withstand.perturbations.base import Corruption, to_levels
+
+_CHUNK = 2**18  # pixels that are worked on at once on the CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,10 @@ class Pixelate(Corruption):
         """Shrink and grow, in 8 bits."""
         height, width = x.shape[-2:]
         share = self.published(height, width)
-        levels = floor_to_8_bits(x).mul_(255).round_()
-        small = shrink(levels, max(1, int(height * share)), max(1, int(width * share)))
-        return grow(small, height, width) / 255
+        pixelated = torch.empty_like(x)
+        # A few images at a time stay in a processor's cache.
+        rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
+        for part, out in zip(x.split(rows), pixelated.split(rows), strict=True):
+            small = shrink(to_levels(part).to(x.dtype), max(1, int(height * share)), max(1, int(width * share)))
+            grow(small.div_(255), height, width, out=out)
+        return pixelated

@@ -48,4 +48,4 @@ class ShotNoise(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Replace each value by the count that its uniform number stands for."""
         scale = self.published(*x.shape[-2:])
-        return (poisson_counts(x, parameters, scale=scale) / scale).clamp(0, 1)
+        return poisson_counts(x, parameters, scale=scale).div_(scale).clamp_(max=1)

@@ -45,4 +45,4 @@ class SpeckleNoise(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Add the noise."""
         std = self.published(*x.shape[-2:])
-        return (x + x * (std * parameters)).clamp(0, 1)
+        return (std * parameters).mul_(x).add_(x).clamp_(0, 1)
