@@ -14,13 +14,18 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import poisson
-from torch import Tensor
+from sklearn.datasets import load_sample_image
+from torch import Tensor, nn
 
 from withstand.data.frost_textures import TEXTURES
+from withstand.data.image_file import read_image
 from withstand.functional.kernels.zoom import middle
+from withstand.functional.random import row_streams
 from withstand.perturbations.base import Corruption, floor_to_8_bits
+from withstand.perturbations.corruptions.defocus_blur import DefocusBlur
 from withstand.perturbations.corruptions.frost import Frost
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
 ORDER = (
     "gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog brightness "
@@ -163,6 +168,59 @@ def test_the_originals_draws_give_the_originals_image_within_one_level(member, s
     assert apart.max() <= FARTHEST.get(name, 1)
     assert (apart <= 1).double().mean() >= 0.999
     assert (apart == 0).double().mean() >= EQUAL[name]
+
+
+def crops(num_crops: int, pixels: int) -> Tensor:
+    photo = load_sample_image("china.jpg")
+    across = photo.shape[1] // pixels
+    corners = [(pixels * (k // across), pixels * (k % across)) for k in range(0, 5 * num_crops, 5)]
+    return torch.cat([image_first(photo[top : top + pixels, left : left + pixels]) for top, left in corners])
+
+
+@pytest.mark.parametrize("severity", [1, 3, 5])
+@pytest.mark.parametrize(
+    "member",
+    [member for member in MEMBERS if member.published_name() in ORIGINAL_DRAWS],
+    ids=lambda member: member.published_name(),
+)
+def test_our_own_draws_have_the_law_of_the_originals(member, severity, request):
+    """Mean and standard deviation of the change of 50 images: of two samples of one law they differ by chance only."""
+    if member is Frost:
+        request.getfixturevalue("frost_textures")
+    corruption, levels = member(severity=severity), crops(50, 32)
+    x, draws = levels.float() / 255, ORIGINAL_DRAWS[member.published_name()]
+    ours = corruption.draw(
+        x, torch.zeros(50).long(), nn.Identity(), num_draws=1, rng=row_streams(1, "law", index=torch.arange(50))
+    ).inputs[0]
+    c = corruption.published(32, 32)
+    theirs = torch.cat(
+        [
+            floor_to_8_bits(
+                corruption.corrupt(
+                    x[row : row + 1],
+                    draws(np.random.RandomState(row), levels[row].permute(1, 2, 0).numpy(), c),
+                )
+            )
+            for row in range(50)
+        ]
+    )
+    for statistic in (Tensor.mean, Tensor.std):
+        apart = torch.stack(
+            [statistic(one) - statistic(other) for one, other in zip(ours - x, theirs - x, strict=True)]
+        )
+        assert abs(apart.mean()) <= 4 * apart.std() / 50**0.5 + 1e-6
+
+
+def test_a_published_file_is_made_again_from_its_clean_image():
+    """An image of ImageNet-C, defocus_blur/1: resized, cut, corrupted and saved as then, up to the releases of Pillow."""
+    if "WITHSTAND_DATA" not in os.environ or not (Path(os.environ["WITHSTAND_DATA"]) / "imagenet-c").is_dir():
+        pytest.skip("there is no folder imagenet-c under WITHSTAND_DATA")
+    root, name = Path(os.environ["WITHSTAND_DATA"]) / "imagenet-c", "n01440764/ILSVRC2012_val_00000293.JPEG"
+    x = torch.from_numpy(read_image(root / "clean" / name, pixels=224, resize=256).copy())[None].float() / 255
+    saved = SavedAsJpeg(perturbation=DefocusBlur(severity=1, pixels=224))
+    ours = saved.draw(x, torch.zeros(1).long(), nn.Identity(), num_draws=1, rng=torch.Generator()).inputs[0]
+    published = torch.from_numpy(read_image(root / "defocus_blur" / "1" / name, pixels=224, resize=None).copy())[None]
+    assert (ours * 255 - published).square().mean().sqrt() < 1
 
 
 def test_the_order_of_the_suite_is_the_published_one():
