@@ -333,7 +333,7 @@ def test_list_names_everything_and_refuses_other_kinds(capsys):
         assert word in out
     assert max(map(len, out.splitlines())) <= 132
     code, out, _ = run(["list", "recipes", "--format=json"], capsys)
-    assert set(json.loads(out)["recipes"]) == {"quickstart-gaussian", "quickstart-plain"}
+    assert {"quickstart-gaussian", "quickstart-plain", "imagenet-ant"} <= set(json.loads(out)["recipes"])
     assert run(["list", "corruption"], capsys)[0] == 2
 
 
@@ -364,8 +364,16 @@ def test_a_stopped_training_says_how_to_go_on(tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(tmp_path):
-    words = ["train", "--epochs=40", "--model.width=8", "--objective.perturbation=Mixture", "--checkpoint-seconds=0.2"]
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ["--epochs=40", "--objective.perturbation=Mixture"],
+        ["--epochs=16", "--objective=AdversarialNoise", "--objective.restart_steps=5"],
+    ],
+    ids=["noise", "game"],
+)
+def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(objective, tmp_path):
+    words = ["train", *objective, "--model.width=8", "--checkpoint-seconds=0.2"]
     alone = start([*words, "--output", tmp_path / "alone"])
     alone.communicate()
     assert alone.returncode == 0
@@ -399,9 +407,17 @@ def test_curves_for_tensorboard(tmp_path, capsys):
     assert written == [(each["epoch"], pytest.approx(each["loss"], rel=1e-6)) for each in history]
 
 
-def test_two_processes_equal_one_noise_included(tmp_path):
+TOGETHER = {
+    "noise": ["--epochs=1", "--objective.perturbation=Mixture"],
+    # From the second epoch on with a fresh generator that both train, and with one of the past.
+    "game": ["--epochs=2", "--objective=AdversarialNoise", "--objective.restart_steps=5"],
+}
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_two_processes_equal_one_noise_included(case, tmp_path):
     # 1,259 training samples in batches of 100: uneven shares of the last one, which has 59.
-    options = ["--epochs=1", "--batch-size=100", "--model.width=4", "--objective.perturbation=Mixture", "--device=cpu"]
+    options = [*TOGETHER[case], "--batch-size=100", "--model.width=4", "--device=cpu"]
     two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "withstand"]
     results = []
     for launcher in ([sys.executable, "-m", "withstand"], two):

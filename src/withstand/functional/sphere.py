@@ -12,6 +12,7 @@ Points = Float[Tensor, "batch *feature"]
 MAX_STEPS = 100
 # Steps between two looks at whether all rows have arrived: a look makes a GPU wait.
 STEPS_PER_LOOK = 6
+VALUES_AT_ONCE = 2**17
 
 
 def move_to_distance(x: Points, noise: Points, radius: float, *, box: tuple[float, float] | None) -> Points:
@@ -51,8 +52,7 @@ class _Move(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, noise: Tensor, radius: float, low: float, high: float) -> Tensor:
-        # On a CPU one row after the other: it stays in the cache from step to step.
-        rows = 1 if x.device.type == "cpu" else max(1, len(x))
+        rows = _rows_at_once(x)
         moved = torch.empty_like(x)
         scale = x.new_empty(len(x), 1)
         for start in range(0, len(x), rows):
@@ -69,7 +69,7 @@ class _Move(torch.autograd.Function):
     ) -> tuple[None, Tensor, None, None, None]:
         moved, noise, scale = ctx.saved_tensors
         low, high = ctx.box
-        rows = 1 if noise.device.type == "cpu" else max(1, len(noise))
+        rows = _rows_at_once(noise)
         back = torch.empty_like(noise)
         for start in range(0, len(noise), rows):
             part = slice(start, start + rows)
@@ -80,6 +80,11 @@ class _Move(torch.autograd.Function):
             torch.addcmul(gradient[part] * free, along, pull, value=-1, out=back[part])
             back[part] *= scale[part]
         return None, back, None, None, None
+
+
+def _rows_at_once(x: Tensor) -> int:
+    # On a CPU few enough to stay in its cache from step to step.
+    return max(1, VALUES_AT_ONCE // max(1, x.shape[1]) if x.device.type == "cpu" else len(x))
 
 
 def _move(x: Tensor, noise: Tensor, radius: float, low: float, high: float) -> tuple[Tensor, Tensor]:
@@ -96,10 +101,11 @@ def _move(x: Tensor, noise: Tensor, radius: float, low: float, high: float) -> t
         slope = _dot(torch.gt(wall, square[:, None], out=chosen), speed)
         met = _dot(torch.le(wall, square[:, None], out=chosen), most)
         following = (radius**2 - met) / slope.clamp_min(1e-30)
-        following = torch.where(arrives & (slope > 0), torch.maximum(following, square), square)
-        if (step % STEPS_PER_LOOK == 0 or x.device.type == "cpu") and (following <= square * (1 + 1e-7)).all():
+        # A row that has arrived stays, however long others take: it does not depend on them.
+        moves = arrives & (slope > 0) & (following > square * (1 + 1e-7))
+        if (step % STEPS_PER_LOOK == 0 or x.device.type == "cpu") and not moves.any():
             break
-        square = following
+        square = torch.where(moves, following, square)
     scale = torch.where(arrives, square, 0.0).sqrt()[:, None]  # without a gradient where the walls are nearer
     moved = torch.addcmul(x, noise, scale).clamp_(low, high)
     if not arrives.all():
@@ -109,5 +115,6 @@ def _move(x: Tensor, noise: Tensor, radius: float, low: float, high: float) -> t
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    # For a single row the product of vectors, which makes no temporary.
-    return torch.dot(one[0], other[0])[None] if len(one) == 1 else (one * other).sum(1)
+    # Long rows come alone on a CPU: the product of vectors makes no temporary.
+    alone = len(one) == 1 and one.shape[1] > VALUES_AT_ONCE // 2
+    return torch.dot(one[0], other[0])[None] if alone else (one * other).sum(1)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.func import functional_call
@@ -68,13 +69,15 @@ class NoiseGenerator(nn.Module):
         """
         height, width = (side + 2 * self.margin for side in (*self.shape[1:], 1, 1)[:2])
         z = normal((len(x), self.shape[0], height, width), rng=rng, device=x.device)
+        # Convolutions of so few channels are several times faster with the channels last in memory.
+        z = z.contiguous(memory_format=torch.channels_last)
         noise = self(z) if parameters is None else functional_call(self, parameters, (z,))
-        return noise.view(x.shape)
+        return noise.reshape(x.shape)
 
 
 def _convolution(inputs: int, outputs: int, size: int, rng: Generator) -> nn.Module:
     # Without the usual first weights, which would come from the global generator.
-    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size)
+    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     nn.init.normal_(layer.get_parameter("weight"), std=STD_OF_WEIGHTS, generator=rng)
     nn.init.zeros_(layer.get_parameter("bias"))
     return layer
