@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from withstand.errors import InputError as InputError
     from withstand.errors import TrainingError as TrainingError
     from withstand.evaluation.accuracy import Accuracy as Accuracy
+    from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
     from withstand.experiment import Experiment as Experiment
     from withstand.experiment import run as run
     from withstand.functional.random import stream as stream
     from withstand.models.mlp import MLP as MLP
+    from withstand.models.released import Released as Released
     from withstand.models.small_cnn import SmallCNN as SmallCNN
     from withstand.models.vision import Vision as Vision
+    from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
     from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
     from withstand.perturbations.ball import Ball as Ball
     from withstand.perturbations.gaussian import Gaussian as Gaussian
@@ -71,11 +74,14 @@ _HOMES = {
     "engine": ("Engine",),
     "errors": ("InputError", "TrainingError"),
     "evaluation.accuracy": ("Accuracy",),
+    "evaluation.noise_distance": ("NoiseDistance",),
     "experiment": ("Experiment", "run"),
     "functional.random": ("stream",),
     "models.mlp": ("MLP",),
+    "models.released": ("Released",),
     "models.small_cnn": ("SmallCNN",),
     "models.vision": ("Vision",),
+    "objectives.adversarial_noise": ("AdversarialNoise",),
     "objectives.perturbed_risk": ("PerturbedRisk",),
     "perturbations.ball": ("Ball",),
     "perturbations.gaussian": ("Gaussian",),

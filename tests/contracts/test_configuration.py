@@ -105,7 +105,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             case int() | float():
                 candidates += [value + 1, value - 1, value / 2, value + 0.25]
             case str():
-                candidates.append(value + "x")
+                candidates += [value + "x", "game-of-noise/clean"]
             case tuple():
                 candidates += [(*value, *value[:1]), value[:-1], value[::-1], (1,), (0.5, 0.25)]
             case None:

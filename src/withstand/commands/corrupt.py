@@ -19,9 +19,10 @@ from withstand.data.file_split import FileSplit, OnBadImage, check_images
 from withstand.data.image_folder import ImageFolder
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
+from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.parser import parse
-from withstand.perturbations.base import Corruption, to_levels
+from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reports.contact_sheet import contact_sheet, write_png

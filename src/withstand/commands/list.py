@@ -33,9 +33,9 @@ def main(words: list[str]) -> None:
     if found.format == "json":
         console.print_json(content)
         return
-    width = max(len(name) for each in content.values() for name in each)
     blocks = []
     for kind, each in content.items():
+        width = max(map(len, each))
         lines = [f"  {name:<{width}}  {summary}" for name, summary in each.items()]
         blocks.append("\n".join([kind, *lines]))
     console.print("\n\n".join(blocks))

@@ -21,9 +21,9 @@ def main(words: list[str]) -> None:
     """Train three ways, measure all, show what came out."""
     parser = make_parser(
         "quickstart",
-        "Train a small network on embedded handwritten digits three ways: plainly, with Gaussian noise on half of every "
-        "batch, and with adversarial noise (ANT). Measure all on clean test images, under the corruptions of ImageNet-C, "
-        "and how far noise must go to fool them.",
+        "Train a small network on embedded handwritten digits three ways: plainly, with Gaussian noise on half of "
+        "every batch, and with adversarial noise (ANT). Measure all on clean test images, under the corruptions of "
+        "ImageNet-C, and how far noise must go to fool them.",
     )
     add_options(parser)
     found = parse(parser, words)

@@ -11,6 +11,7 @@ from withstand.commands.track import Curves
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.parser import parse
@@ -82,7 +83,7 @@ def main(words: list[str]) -> None:
         console.print_json({"run": str(folder), "rows": values})
     else:
         console.print(render(accuracy_table({folder.name: rows})))
-        on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision) else "noise"
+        on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision | Released) else "noise"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 

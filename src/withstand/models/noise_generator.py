@@ -77,7 +77,7 @@ class NoiseGenerator(nn.Module):
 
 def _convolution(inputs: int, outputs: int, size: int, rng: Generator) -> nn.Module:
     # Without the usual first weights, which would come from the global generator.
-    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size)
     nn.init.normal_(layer.get_parameter("weight"), std=STD_OF_WEIGHTS, generator=rng)
     nn.init.zeros_(layer.get_parameter("bias"))
     return layer

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import nn
 
@@ -21,17 +21,6 @@ GAME_OF_NOISE = "https://github.com/bethgelab/game-of-noise/releases/download/v1
 TORCHVISION = "https://download.pytorch.org/models"
 FOLDER = "models/game-of-noise"
 NETWORK, NUM_CLASSES = "resnet50", 1000
-
-Name = Literal[
-    "game-of-noise/clean",
-    "game-of-noise/Speckle",
-    "game-of-noise/Gauss-mult",
-    "game-of-noise/Gauss-single",
-    "game-of-noise/ANT",
-    "game-of-noise/ANT-SIN",
-    "game-of-noise/ANT3x3",
-    "game-of-noise/ANT3x3-SIN",
-]
 
 
 class Release(NamedTuple):
@@ -83,7 +72,7 @@ class Released(Model):
         Rusak et al. 2020, arXiv 2001.06057; bethgelab/game-of-noise, release v1.0.
     """
 
-    name: Name = "game-of-noise/ANT"
+    name: str = "game-of-noise/ANT"
     pretrained: bool = True
 
     def __post_init__(self) -> None:

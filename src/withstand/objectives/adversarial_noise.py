@@ -18,6 +18,7 @@ from withstand.functional.sphere import move_to_distance
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.base import Objective, Sample, Stateful, Step
+from withstand.objectives.stylized import Stylized
 from withstand.perturbations.base import check_box
 
 # Keeps gradients in half precision away from 0.
@@ -33,23 +34,27 @@ class Game(nn.Module):
         generator: The current one.
         past: Parameters of earlier ones, a vector each.
         seen: Number of earlier ones there have been.
+        stylized: Where stylized images come from, if there are any.
     """
 
-    def __init__(self, generator: NoiseGenerator, *, lr: float) -> None:
+    def __init__(self, generator: NoiseGenerator, *, lr: float, stylized: Stylized | None = None) -> None:
         """Start without a past."""
         super().__init__()
-        self.generator, self.past, self.seen = generator, list[Tensor](), 0
+        self.generator, self.past, self.seen, self.stylized = generator, list[Tensor](), 0, stylized
         self.optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what is not a parameter of the current generator."""
-        return {"past": self.past, "seen": self.seen, "optimizer": self.optimizer.state_dict()}
+        own = {"past": self.past, "seen": self.seen, "optimizer": self.optimizer.state_dict()}
+        return own if self.stylized is None else own | {"stylized": self.stylized.seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Take over what `get_extra_state` returned."""
         device = next(self.generator.parameters()).device
         self.past, self.seen = [each.to(device) for each in state["past"]], state["seen"]
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.stylized is not None:
+            self.stylized.seed = state["stylized"]
 
     def parameters_of(self, number: int) -> dict[str, Tensor]:
         """Return the parameters of an earlier generator by name."""
@@ -82,12 +87,16 @@ class AdversarialNoise(Objective):
         restart_lr: Learning rate of these steps, > 0.
         capacity: Number of earlier generators that are kept, at least 1.
         keep: Which ones: `reservoir` a random choice of all there have been, `newest` the last ones.
+        stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
+            with the classes of the data, as written or under the data root. None adds none.
+        stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
         box: Lowest and highest value an input can have; None takes the data's own.
 
     Source:
         Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of
         bethgelab/game-of-noise, main.py.
-        Differs: the trained generator is the one whose noise the classifier meets.
+        Differs: the trained generator is the one whose noise the classifier meets; stylized images are drawn anew for
+        every step, from the whole folder.
     """
 
     radius: float | None = None
@@ -100,11 +109,13 @@ class AdversarialNoise(Objective):
     restart_lr: float = 5e-4
     capacity: int = 128
     keep: Literal["reservoir", "newest"] = "reservoir"
+    stylized: str | None = None
+    stylized_ratio: float = 15 / 55
     box: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_box("AdversarialNoise", self.box)
-        for name in ("radius", "lr", "restart_lr"):
+        for name in ("radius", "lr", "restart_lr", "stylized_ratio"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise InputError(f"AdversarialNoise: {name} must be a number > 0, got {value}.")
@@ -120,8 +131,12 @@ class AdversarialNoise(Objective):
 
     def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Game:
         """Return a fresh generator without a past."""
-        radius_for(self.radius, tuple(x.shape[1:]))
-        return Game(self._fresh(x, rng), lr=self.lr)
+        shape = tuple(x.shape[1:])
+        radius_for(self.radius, shape)
+        generator, stylized = self._fresh(x, rng), None
+        if self.stylized is not None:
+            stylized = Stylized(self.stylized, shape=shape, ratio=self.stylized_ratio, seed=new_seed(rng))
+        return Game(generator, lr=self.lr, stylized=stylized)
 
     def begin_epoch(
         self, model: nn.Module, batches: Iterator[Sample], *, state: Stateful, epoch: int, rng: Rng
@@ -150,14 +165,20 @@ class AdversarialNoise(Objective):
         y: Int[Tensor, " batch"],
         *,
         state: Stateful,
-        count: int,  # noqa: ARG002
+        count: int,
         rng: Rng,
     ) -> Step:
         """Let the generator follow its gradient, then return the loss of the classifier on the mixed batch."""
         assert isinstance(state, Game)
         fooled = self.attack(model, x, y, state=state, rng=rng)
-        mixed = self.mix(x, state=state, rng=rng)
-        return Step(cross_entropy(model(mixed).float(), y), {"loss under the generator": fooled})
+        mixed, scale = self.mix(x, state=state, rng=rng), 1.0
+        if state.stylized is not None:
+            added = state.stylized.share(x, count=count, rng=rng)
+            mixed, y, scale = torch.cat([mixed, added.x]), torch.cat([y, added.y]), added.scale
+        logits = model(mixed).float()
+        if state.stylized is not None:
+            state.stylized.check_logits(logits)
+        return Step(scale * cross_entropy(logits, y), {"loss under the generator": fooled})
 
     def attack(self, model: nn.Module, x: Tensor, y: Tensor, *, state: Game, rng: Rng) -> Tensor:
         """Change the generator so that the loss under its noise rises, and return that loss."""

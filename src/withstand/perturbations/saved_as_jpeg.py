@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError
 from withstand.functional.kernels.jpeg import jpeg
+from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng
-from withstand.perturbations.base import Draws, Perturbation, check_images, to_levels
+from withstand.perturbations.base import Draws, Perturbation, check_images
 from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
 from withstand.perturbations.identity import Identity
 

@@ -39,6 +39,28 @@ def test_table_and_sum_agree(levels, u, scale):
     assert torch.equal(poisson_counts(levels, u, scale=scale), summed.float())
 
 
+@pytest.mark.parametrize("scale", [3, 5, 10, 12, 15, 20, 25, 30, 50, 60, 75, 100, 250, 500, 700])
+def test_numbers_right_beside_the_distribution_function_are_on_the_right_side_of_it(scale):
+    level = torch.arange(0, 256, 15)[:, None]
+    rate = level.double() / 255 * scale
+    nearest = torch.from_numpy(poisson.cdf(torch.arange(2 * scale), rate)).float()
+    u = torch.stack([nearest.nextafter(torch.tensor(each)) for each in (0.0, 2.0)] + [nearest])
+    u = u.clamp(2.0**-25, 1 - 2.0**-24)
+    x = (level / 255).expand_as(u)
+    summed = _summed_counts(rate.expand_as(u).flatten(), u.double().flatten(), scale)
+    assert torch.equal(poisson_counts(x, u, scale=scale).flatten(), summed.float())
+
+
+@pytest.mark.parametrize("bits", range(25))
+def test_numbers_at_the_ends_of_the_octaves_are_looked_up_like_others(bits):
+    far = torch.tensor(2.0**-bits / 2)
+    u = torch.stack([far, far.nextafter(torch.tensor(0.0)), 1 - far, (1 - far).nextafter(torch.tensor(0.0))])
+    u = u.clamp(2.0**-25, 1 - 2.0**-24)
+    x = (torch.arange(256) / 255)[:, None].expand(-1, 4)
+    summed = _summed_counts((x.double() * 255).round().flatten() / 255 * 60, u.double().repeat(256), 60)
+    assert torch.equal(poisson_counts(x, u.expand(256, -1), scale=60).flatten(), summed.float())
+
+
 def test_a_value_does_not_depend_on_whether_others_are_on_the_grid(levels, u):
     among_others = levels.clone()
     among_others[::3] += 0.3 / 255

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import stream, uniform
-from withstand.perturbations.base import floor_to_8_bits
 from withstand.perturbations.corruptions.gaussian_blur import GaussianBlur
 
 

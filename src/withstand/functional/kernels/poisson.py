@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _OFF_GRID = 1e-3  # in levels of 8 bits
-_LOWEST, _HIGHEST = 2.0**-25, 1 - 2.0**-24
+_LOWEST = 2.0**-25
 # Of float32: the exponent of the lowest number as it is stored, and the bits behind the exponent.
 _EXPONENT, _MANTISSA = 127 - 25, 23
 
@@ -70,7 +70,7 @@ def _table(scale: float, device: torch.device) -> tuple[Float[Tensor, " cell"], 
     for bits in count(1):
         lowest, highest = _borders(bits)
         first, last = (
-            torch.searchsorted(distribution, each.double().expand(256, -1).contiguous(), right=True)
+            torch.searchsorted(distribution, each.expand(256, -1).contiguous(), right=True)
             for each in (lowest, highest)
         )
         if (last - first).max() <= 1:
@@ -83,11 +83,13 @@ def _table(scale: float, device: torch.device) -> tuple[Float[Tensor, " cell"], 
 
 
 def _borders(bits: int) -> tuple[Float[Tensor, " cell"], Float[Tensor, " cell"]]:
-    # The lowest and the highest number of every cell: those up to 1/2, then those above, by their distance to 1.
+    # The lowest and the highest number of every cell: those up to 1/2, then those above, by their distance to 1,
+    # which is a multiple of 2^-24.
     start = (torch.arange(_cells(bits) + 1) + (_EXPONENT << bits)).int() << (_MANTISSA - bits)
-    near, far = start[:-1].view(torch.float32), (start[1:] - 1).view(torch.float32).clamp(max=0.5)
-    above = (1 - start[1:].view(torch.float32)).nextafter(torch.tensor(2.0))
-    return torch.cat([near, above]), torch.cat([far, (1 - near).clamp(max=_HIGHEST)])
+    low, high = start[:-1].view(torch.float32), (start[1:] - 1).view(torch.float32).clamp(max=0.5)
+    ends = (start.view(torch.float32).double() * 2**24).ceil()
+    near, far = ends[:-1] / 2**24, (ends[1:] - 1) / 2**24
+    return torch.cat([low.double(), 1 - far]), torch.cat([high.double(), 1 - near])
 
 
 def _cells(bits: int) -> int:

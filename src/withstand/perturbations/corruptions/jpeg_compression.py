@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.jpeg import jpeg
-from withstand.perturbations.base import Corruption, to_levels
+from withstand.functional.levels import to_levels
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)

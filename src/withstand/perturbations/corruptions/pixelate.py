@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.boxes import grow, shrink
-from withstand.perturbations.base import Corruption, to_levels
+from withstand.functional.levels import to_levels
+from withstand.perturbations.base import Corruption
 
 _CHUNK = 2**18  # pixels that are worked on at once on the CPU
 

@@ -12,6 +12,8 @@ from withstand.functional.kernels.poisson import poisson_counts
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.base import Corruption
 
+_CHUNK = 2**18  # values that are worked on at once on the CPU: more do not stay in its cache
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShotNoise(Corruption):
@@ -48,4 +50,8 @@ class ShotNoise(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Replace each value by the count that its uniform number stands for."""
         scale = self.published(*x.shape[-2:])
-        return poisson_counts(x, parameters, scale=scale).div_(scale).clamp_(max=1)
+        noisy = torch.empty_like(x)
+        rows = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
+        for part, numbers, out in zip(x.split(rows), parameters.split(rows), noisy.split(rows), strict=True):
+            torch.div(poisson_counts(part, numbers, scale=scale), scale, out=out).clamp_(max=1)
+        return noisy

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.kernels.zoom import enlarge, middle
+from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import Rng, normal, uniform
-from withstand.perturbations.base import Corruption, floor_to_8_bits
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)
