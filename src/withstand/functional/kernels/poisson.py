@@ -1,10 +1,9 @@
 """Poisson counts from uniform numbers, by inversion of the distribution function."""
 
 from functools import lru_cache
-from itertools import count
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 _OFF_GRID = 1e-3  # in levels of 8 bits
@@ -67,29 +66,28 @@ def _table(scale: float, device: torch.device) -> tuple[Float[Tensor, " cell"], 
     rate, steps = level / 255 * scale, torch.arange(1, _most(scale) + 1, dtype=torch.float64)
     distribution = torch.cat([torch.exp(-rate), rate / steps], dim=1).cumprod(1).cumsum(1)
     distribution[:, -1] = 1.5  # above every u
-    for bits in count(1):
-        lowest, highest = _borders(bits)
-        first, last = (
-            torch.searchsorted(distribution, each.expand(256, -1).contiguous(), right=True)
-            for each in (lowest, highest)
-        )
-        if (last - first).max() <= 1:
-            break
+    bits = 1
+    while (counts := _counts_at_ends(distribution, bits)).diff(dim=0).max() > 1:
+        bits += 1
+    first = counts[0]
     exact = distribution.gather(1, first.clamp(max=distribution.shape[1] - 1))
     threshold = exact.float()
     threshold = torch.where(threshold < exact, threshold.nextafter(torch.tensor(2.0)), threshold)
     unused = torch.zeros(_EXPONENT << bits)  # what the lowest number's bits name the first cell by
-    return *(torch.cat([unused, each.float().flatten()]).to(device) for each in (first, threshold)), bits
+    first, threshold = (torch.cat([unused, each.float().flatten()]).to(device) for each in (first, threshold))
+    return first, threshold, bits
 
 
-def _borders(bits: int) -> tuple[Float[Tensor, " cell"], Float[Tensor, " cell"]]:
-    # The lowest and the highest number of every cell: those up to 1/2, then those above, by their distance to 1,
+def _counts_at_ends(distribution: Float[Tensor, "level count"], bits: int) -> Int[Tensor, "2 level cell"]:
+    # Of the lowest and the highest number of every cell: those up to 1/2, then those above, by their distance to 1,
     # which is a multiple of 2^-24.
     start = (torch.arange(_cells(bits) + 1) + (_EXPONENT << bits)).int() << (_MANTISSA - bits)
     low, high = start[:-1].view(torch.float32), (start[1:] - 1).view(torch.float32).clamp(max=0.5)
     ends = (start.view(torch.float32).double() * 2**24).ceil()
     near, far = ends[:-1] / 2**24, (ends[1:] - 1) / 2**24
-    return torch.cat([low.double(), 1 - far]), torch.cat([high.double(), 1 - near])
+    numbers = torch.stack([torch.cat([low.double(), 1 - far]), torch.cat([high.double(), 1 - near])])
+    levels = distribution.expand(2, -1, -1).contiguous()
+    return torch.searchsorted(levels, numbers[:, None].expand(-1, len(distribution), -1).contiguous(), right=True)
 
 
 def _cells(bits: int) -> int:
