@@ -14,7 +14,8 @@ from withstand.engine import Engine
 from withstand.evaluation.base import Evaluation
 from withstand.results.row import Row, add, write_whole
 
-BATCHES_OF_FIRST_BLOCK = 4
+# Few, since there may be very many conditions; later blocks follow the clock.
+SAMPLES_OF_FIRST_BLOCK = 32
 
 
 def measure_in_blocks(
@@ -42,7 +43,7 @@ def measure_in_blocks(
     """
     done, rows = _kept(keep)
     engine.wait()
-    size = BATCHES_OF_FIRST_BLOCK * engine.samples_per_batch(split.shape) * engine.world_size
+    size = SAMPLES_OF_FIRST_BLOCK * engine.world_size
     tell(done)
     while done < len(split) or not rows:
         stop, started = min(len(split), done + size), time.monotonic()
