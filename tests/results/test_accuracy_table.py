@@ -149,8 +149,8 @@ def test_noise_distances_have_a_table_of_their_own():
     assert {row.measure for each in accuracy_rows(results).values() for row in each} == {"top1"}
     table = noise_table(noise_rows(results))
     assert table.lines == (
-        ("gaussian noise", "median l2 distance", "9.50", "never"),
-        ("gaussian noise", "never fooled, percent", "10.0", "60.0"),
+        ("gaussian noise", "median distance", "9.50", "never"),
+        ("gaussian noise", "never fooled, %", "10.0", "60.0"),
     )
     assert accuracy_rows({"near": near}) == {}
     assert noise_rows({"a": rows({"clean": 0.5})}) == {}

@@ -8,9 +8,9 @@ from withstand.results.corruption_error import CorruptionErrors, corruption_erro
 from withstand.results.row import Row
 
 NOISE_MEASURES = {
-    "noise_distance": "median l2 distance",
-    "never_fooled": "never fooled, percent",
-    "top1_at_radius": "top-1 at the radius, percent",
+    "noise_distance": "median distance",
+    "never_fooled": "never fooled, %",
+    "top1_at_radius": "top-1 at radius, %",
 }
 
 
@@ -110,7 +110,7 @@ def noise_table(results: Mapping[str, Sequence[Row]]) -> Table:
     Example:
         >>> row = Row(measure="noise_distance", condition="gaussian noise", total=950.0, count=100)
         >>> noise_table({"model": [row]}).lines
-        (('gaussian noise', 'median l2 distance', '9.50'),)
+        (('gaussian noise', 'median distance', '9.50'),)
     """
     values = {model: {(row.condition, row.measure): row for row in rows} for model, rows in results.items()}
     lines: list[tuple[str, ...] | None] = []
@@ -126,7 +126,7 @@ def noise_table(results: Mapping[str, Sequence[Row]]) -> Table:
             if any(cell != "-" for cell in cells):
                 lines.append((condition, words, *cells))
     counts = sorted({row.count for rows in results.values() for row in rows})
-    title = f"Noise that makes the model wrong, n = {' or '.join(f'{each:,}' for each in counts)}"
+    title = f"How far (l2) noise must go to make the model wrong, n = {' or '.join(f'{each:,}' for each in counts)}"
     return Table(title=title, columns=("noise", "", *results), lines=tuple(lines), num_labels=2)
 
 
