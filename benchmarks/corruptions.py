@@ -162,13 +162,13 @@ def on_the_cpu(names: list[str], rival: Callable[..., np.ndarray] | None, reason
             for variant in variants[:: -1 if count % 2 else 1]:
                 for key, row in variant().items():
                     if count > 0:
-                        times[name].setdefault(key, []).append(row)
+                        times[name].setdefault(key, []).append([round(each, 4) for each in row])
     torch.set_num_threads(2)
     for count in range(rounds + 1):
         for name in names:
             row = [time_draw(each, x, seed=count, clock=time.perf_counter)[0] for each in instances(name)]
             if count > 0:
-                times[name].setdefault(TWO, []).append(row)
+                times[name].setdefault(TWO, []).append([round(each, 4) for each in row])
     torch.set_num_threads(1)
     peaks = {name: fresh(peak_memory, name) for name in (None, *names)}
     memory = {"baseline": peaks.pop(None), "corruptions": peaks}
@@ -257,7 +257,7 @@ def on_a_gpu(names: list[str], *, rounds: int) -> dict:
         for name in names:
             row = [time_draw(each, x, seed=count, clock=clock)[0] for each in instances(name)]
             if count > 0:
-                times[name][OURS].append(row)
+                times[name][OURS].append([round(each, 5) for each in row])
     measured = {
         "device": torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),
