@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from training import git
-from withstand.data.base import data_root
 from withstand.data.image_file import read_image
+from withstand.data.places import data_root
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
 from withstand.perturbations.base import Corruption, Perturbation

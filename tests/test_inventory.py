@@ -62,7 +62,7 @@ def test_nothing_prints():
 
 def test_files_are_short_and_none_is_a_drawer_for_odds_and_ends():
     assert not [path.name for path in FILES if path.stem in ("utils", "helpers", "misc")]
-    long = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    long = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert not {name: length for name, length in long.items() if length > 330}
 
 

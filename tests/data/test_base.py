@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from withstand.data.base import Scaling, TensorSplit, check_part, check_shares, cut, find, to_unit
+from withstand.data.base import Scaling, TensorSplit, check_part, check_shares, cut, to_unit
+from withstand.data.places import find
 from withstand.errors import InputError
 
 

@@ -1,10 +1,8 @@
 """Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -290,41 +288,6 @@ def check_part(who: str, part: str) -> None:
     """
     if part not in get_args(Part):
         raise InputError(f"{who}: the part must be {', '.join(get_args(Part))}, got {part!r}.")
-
-
-def data_root(root: str | None) -> Path:
-    """Return the folder that holds the data: the one given, else `$WITHSTAND_DATA`, else the user's cache."""
-    if root is not None:
-        return Path(root).expanduser()
-    if os.environ.get("WITHSTAND_DATA"):
-        return Path(os.environ["WITHSTAND_DATA"]).expanduser()
-    return cache_folder()
-
-
-def cache_folder() -> Path:
-    """Return the folder for what was downloaded: `$XDG_CACHE_HOME/withstand`, else `~/.cache/withstand`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "withstand"
-
-
-def find(root: str | None, who: str, *names: str) -> Path:
-    """Return the first of several places under the data root that exists.
-
-    Args:
-        root: The folder given by the user, or None.
-        who: Name of the data set, for the message.
-        names: Paths relative to the root, in order of preference.
-
-    Raises:
-        InputError: If none exists.
-    """
-    base = data_root(root)
-    for name in names:
-        if (base / name).exists():
-            return base / name
-    raise InputError(
-        f"{who}: expected {' or '.join(names)} under {base}, found none; "
-        "say where with --data.root DIR or WITHSTAND_DATA."
-    )
 
 
 def check_labels(y: Tensor, num_classes: int) -> None:

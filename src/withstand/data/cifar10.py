@@ -10,7 +10,8 @@ from torch import Tensor
 
 from withstand.data.array_pickle import read_array_pickle
 from withstand.data.augmentation import crop_and_flip
-from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut, data_root
+from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.data.places import data_root
 from withstand.errors import InputError
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from withstand.data.array_split import ArraySplit
-from withstand.data.base import Dataset, Part, find
+from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
 from withstand.data.corrupted_stack import LABELS, CorruptedStack
+from withstand.data.places import find
 
 FOLDERS = ("CIFAR-100-C", "cifar100-c", ".")
 # The 100 fine classes in the order of their numbers, which is that of the alphabet.

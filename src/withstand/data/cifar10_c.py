@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 
 from withstand.data.array_split import ArraySplit
-from withstand.data.base import Dataset, Part, find
+from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
 from withstand.data.cifar10 import CLASSES
 from withstand.data.corrupted_stack import LABELS, CorruptedStack
+from withstand.data.places import find
 
 FOLDERS = ("CIFAR-10-C", "cifar10-c", ".")
 

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from withstand.data.base import cache_folder, data_root
 from withstand.data.download import check_sha256, fetch
+from withstand.data.places import cache_folder, data_root
 from withstand.errors import InputError
 
 URL = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet-C/create_c"

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_shares, find
+from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.places import find
 from withstand.data.table_file import TableFile
 from withstand.data.tabular import load_tabular
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from withstand.data.base import Part, TensorSplit, check_part, cut, find
+from withstand.data.base import Part, TensorSplit, check_part, cut
+from withstand.data.places import find
 from withstand.errors import InputError
 
 UNSIGNED_BYTE = 8  # third byte of the magic number: the type of the values; the fourth is the number of axes

@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from withstand.data.base import Dataset, Part, check_part, check_shares, find
+from withstand.data.base import Dataset, Part, check_part, check_shares
 from withstand.data.class_tree import list_classes
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
 from withstand.data.image_folder import load_tree
+from withstand.data.places import find
 from withstand.errors import InputError
 
 NUM_CLASSES = 1000

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from withstand.data.base import Dataset, Part, data_root
+from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
 from withstand.data.corrupted_tree import CorruptedTree
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.places import data_root
 from withstand.results.condition import CLEAN
 
 FOLDERS = ("imagenet-c", "ImageNet-C")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from withstand.data.base import cache_folder, data_root
 from withstand.data.download import check_sha256, fetch
+from withstand.data.places import cache_folder, data_root
 from withstand.errors import InputError, nearest
 from withstand.models.base import Model
 from withstand.models.normalize import Normalize
