@@ -9,6 +9,7 @@ import yaml
 
 from withstand.cli import main
 from withstand.commands import evaluate
+from withstand.commands.measuring import Measured
 from withstand.evaluation.conditions import WORDS
 from withstand.models.released import RELEASES
 
@@ -36,7 +37,12 @@ def test_trainings_are_understood(words, capsys):
 @of("evaluate")
 def test_evaluations_are_understood(words, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluate, "evaluate", lambda models, **options: asked.append((models, options["on"] or [])))
+
+    def fake(models, **options):
+        asked.append((models, options["on"] or []))
+        return Measured({}, (), False, {})
+
+    monkeypatch.setattr(evaluate, "evaluate", fake)
     monkeypatch.setattr(evaluate, "show", lambda *_, **options: None)
     assert main(words) == 0
     ((models, conditions),) = asked

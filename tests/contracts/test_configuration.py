@@ -111,7 +111,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             case None:
                 candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog"]
             case Ball():
-                candidates.append(Ball("l2", 0.123))
+                candidates += [Ball("l2", 0.123), Ball("linf", 0.123), Ball("l1", 0.123)]
             case Training():
                 candidates.append(Training(epochs=77))
         if type(None) in kinds:

@@ -20,7 +20,7 @@ def test_the_published_features_leave_out_columns_5_and_9(data_root):
     everything = Avila(root=str(data_root), columns="all").load("test")
     kept = [column for column in range(10) if column not in (5, 9)]
     assert published.shape == (8,)
-    assert published.scaling.features == tuple(FEATURES[column] for column in kept)
+    assert published.features.names == tuple(FEATURES[column] for column in kept)
     assert torch.equal(published.x, everything.x[:, kept])
 
 

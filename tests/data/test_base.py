@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from withstand.data.base import Scaling, TensorSplit, check_part, check_shares, cut, to_unit
+from withstand.data.base import Section, TensorSplit, check_part, check_shares, cut, to_unit
+from withstand.data.features import fit_features
 from withstand.data.places import find
 from withstand.errors import InputError
 
@@ -56,7 +57,9 @@ def test_augmentation_needs_a_seed_and_sees_the_numbers_in_the_file():
     assert marked.index.tolist() == [14, 11]
 
 
-def test_a_selection_keeps_the_scaling():
-    scaling = Scaling(("a",), (0.0,), (1.0,))
-    split = TensorSplit(torch.zeros(3, 1), torch.zeros(3), classes=("a",), box=None, scaling=scaling)
-    assert split.select(torch.tensor([2])).scaling == scaling
+def test_a_selection_and_a_section_keep_what_is_known_of_the_features():
+    features = fit_features(["a"], torch.arange(3.0)[:, None])
+    split = TensorSplit(torch.zeros(3, 1), torch.zeros(3), classes=("a",), box=None, features=features)
+    assert split.select(torch.tensor([2])).features == features
+    assert Section(split, 1, 3).features == features
+    assert Section(TensorSplit(split.x, split.y, classes=("a",), box=None), 1, 3).features is None

@@ -10,7 +10,7 @@ def test_the_real_file_has_its_classes_and_never_gives_the_answer(data_root):
     assert sum(split.y.bincount() for split in splits).tolist() == [3_620, 6_380]
     assert splits[0].classes == ("stable", "unstable")
     assert splits[0].shape == (12,)
-    assert "stab" not in splits[0].scaling.features
+    assert "stab" not in splits[0].features.names
     assert torch.equal(torch.cat([split.numbers for split in splits]).sort().values, torch.arange(10_000))
 
 

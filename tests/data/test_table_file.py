@@ -73,13 +73,37 @@ def test_parquet_gives_the_same_as_csv(tmp_path):
     assert table.labels("y") == ["3", "1"]
 
 
-def test_a_column_of_text_is_refused_with_advice(tmp_path):
+def test_a_column_of_text_is_no_column_of_numbers(tmp_path):
     table = file(tmp_path, "colour,y\nred,p\nblue,q\n")
-    with pytest.raises(InputError, match=r"column 'colour': features must be .*'red' \(line 2\); .* in drop"):
+    with pytest.raises(
+        InputError, match=r"column 'colour': expected numbers, got text such as 'red' \(line 2\); .* in drop"
+    ):
         table.numbers(["colour"])
     dates = pl.DataFrame({"day": pl.Series(["2020-01-01"]).str.to_date(), "y": ["p"]})
-    with pytest.raises(InputError, match="column 'day': features must be columns of numbers, got Date"):
+    with pytest.raises(InputError, match="column 'day': expected numbers, got Date"):
         file(tmp_path, dates, "file.parquet").numbers(["day"])
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_text"),
+    [
+        (["red", "blue"], True),
+        (["", "blue"], True),
+        (["true", "false"], True),
+        (["1", "blue"], False),
+        (["blue", "1"], False),
+        (["", ""], False),
+        (["nan", "nan"], False),
+        ([" 1.5 ", ""], False),
+    ],
+)
+def test_a_column_without_any_number_is_text(tmp_path, cells, is_text):
+    rows = "\n".join(f"{cell},p" for cell in cells)
+    assert file(tmp_path, f"a,y\n{rows}\n").is_text("a") is is_text
+    frame = pl.DataFrame(
+        {"a": [cell or None for cell in cells], "y": ["p"] * len(cells)}, schema_overrides={"a": pl.String}
+    )
+    assert file(tmp_path, frame, "file.parquet").is_text("a") is is_text
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from withstand.errors import InputError
-from withstand.evaluation.conditions import conditions
+from withstand.evaluation.conditions import conditions, split_words
 
 PHOTO, DIGIT = (3, 224, 224), (3, 32, 32)
 
@@ -62,3 +62,36 @@ def test_an_unknown_word_is_one_sentence(word):
 def test_corruptions_need_images():
     with pytest.raises(InputError, match=r"^on: imagenet-c needs images"):
         conditions(["imagenet-c"], (8,))
+
+
+def noise_distances(*words, shape=PHOTO):
+    return [name for each in split_words(words, shape)[1] for name in each.conditions]
+
+
+def test_both_generators_are_asked_for_by_word_and_what_they_share_is_measured_once():
+    assert noise_distances("noise-distance-3x3") == ["gaussian noise", "uniform noise", "adversarial noise 3x3"]
+    assert noise_distances("noise-distance-3x3", "noise-distance", "clean") == [
+        "gaussian noise",
+        "uniform noise",
+        "adversarial noise 3x3",
+        "adversarial noise 1x1",
+    ]
+
+
+def test_one_kind_of_noise_is_named_as_a_cell_is():
+    assert noise_distances("noise-distance/adversarial", "noise-distance-3x3/uniform") == [
+        "adversarial noise 1x1",
+        "uniform noise",
+    ]
+    assert split_words(["noise-distance/speckle", "clean"], PHOTO) == (["noise-distance/speckle", "clean"], [])
+
+
+@pytest.mark.parametrize("word", ["noise-distance-5x5", "noise-distance-3x3/speckle", "noise-distance3x3"])
+def test_an_unknown_generator_is_refused_and_the_known_ones_are_named(word):
+    with pytest.raises(InputError, match=rf"^on: {word} is not a known condition; did you mean .*noise-distance-3x3"):
+        conditions([word], PHOTO)
+
+
+def test_noise_distances_need_images():
+    with pytest.raises(InputError, match=r"^on: noise-distance needs images, got inputs of shape \(8,\)"):
+        split_words(["noise-distance"], (8,))

@@ -133,3 +133,11 @@ def test_a_trained_generator_fools_from_nearer_than_gaussian_noise():
 def test_what_cannot_be_is_refused(fields, sentence):
     with pytest.raises(InputError, match=f"^NoiseDistance: {sentence}"):
         NoiseDistance(**fields)
+
+
+def test_a_generator_that_is_given_is_not_trained_and_the_rows_are_the_same(tiny_split, tiny_model, monkeypatch):
+    evaluation = NoiseDistance(noises=("adversarial",), radius=2.0, steps=3, batch_size=8, box=BOX)
+    rows = list(evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine()))
+    generator = evaluation.train_generator(tiny_model, tiny_split, seed=0, engine=Engine())
+    monkeypatch.delattr(NoiseDistance, "train_generator")
+    assert list(evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine(), generator=generator)) == rows

@@ -57,7 +57,9 @@ def test_no_other_point_of_the_ball_is_nearer(norm):
     delta = 3 * numbers(40, 5)
     nearest = project(delta, norm, 1.0)
     # Of a convex set: y is nearest to x if and only if (x - y) . (z - y) <= 0 for every z of the set.
-    others = torch.cat([sample((300, 5), norm, 1.0, rng=stream(0, norm)), uphill(numbers(300, 5, seed=2), norm)])
+    others = torch.cat(
+        [sample((300, 5), norm, num_draws=1, rng=stream(0, norm))[0], uphill(numbers(300, 5, seed=2), norm)]
+    )
     products = ((delta - nearest)[:, None] * (others[None] - nearest[:, None])).sum(2)
     assert products.max().item() < 1e-4
 
@@ -71,7 +73,7 @@ def test_images_are_projected_as_vectors(norm):
 @every_norm
 def test_a_radius_of_zero_leaves_only_the_centre(norm):
     assert not project(numbers(4, 6), norm, 0.0).any()
-    assert not sample((4, 6), norm, 0.0, rng=stream(0, "x")).any()
+    assert not project(numbers(4, 6), norm, torch.zeros(6)).any()
 
 
 def test_long_vectors_end_on_the_sphere_of_the_l1_ball():
@@ -81,7 +83,7 @@ def test_long_vectors_end_on_the_sphere_of_the_l1_ball():
 
 @every_norm
 def test_radii_of_samples_follow_the_volume(norm):
-    points = sample((2000, 2, 2, 2), norm, 0.7, rng=stream(0, "radii", norm))
+    points = 0.7 * sample((2000, 2, 2, 2), norm, num_draws=1, rng=stream(0, "radii", norm))[0]
     assert points.shape == (2000, 2, 2, 2)
     assert points.dtype == torch.float32
     radii = distance(points, norm) / 0.7
@@ -92,7 +94,7 @@ def test_radii_of_samples_follow_the_volume(norm):
 @pytest.mark.parametrize(("norm", "second_moment"), [("l1", 2 / 90), ("l2", 1 / 10), ("linf", 1 / 3)])
 def test_samples_spread_alike_in_every_direction(norm, second_moment):
     # Second moments of a coordinate in 8 dimensions: 2 / ((d + 1)(d + 2)), 1 / (d + 2), 1 / 3.
-    points = sample((20000, 8), norm, 1.0, rng=stream(0, "moments", norm))
+    points = sample((20000, 8), norm, num_draws=1, rng=stream(0, "moments", norm))[0]
     covariance = points.T @ points / len(points)
     assert_close(covariance, second_moment * torch.eye(8), rtol=0.06, atol=0.03 * second_moment)
     assert points.mean(0).abs().max().item() < 0.02
@@ -125,3 +127,33 @@ def test_distances_are_the_norms():
     assert distance(delta, "l1").tolist() == [7.0, 0.0]
     assert distance(delta, "l2").tolist() == [5.0, 0.0]
     assert distance(delta, "linf").tolist() == [4.0, 0.0]
+
+
+@every_norm
+def test_a_radius_per_feature_is_the_ball_of_radius_one_in_radii(norm):
+    radius, delta = torch.tensor([2.0, 0.5, 1.0]), 2 * numbers(50, 3)
+    assert_close(project(delta, norm, radius) / radius, project(delta / radius, norm, 1.0))
+    assert_close(distance(delta, norm, radius), distance(delta / radius, norm))
+    # Along the steepest step a linear function gains the dual norm of its gradient in radii.
+    gain = (uphill(delta, norm, radius) * delta).sum(1)
+    assert_close(gain, distance(delta * radius, DUAL[norm]))
+
+
+@every_norm
+def test_a_fixed_feature_stays_and_leaving_it_is_infinitely_far(norm):
+    radius = torch.tensor([1.0, 0.0, 1.0])
+    fixed = radius == 0
+    points = sample((2000, 3), norm, num_draws=1, rng=stream(0, "fixed", norm), fixed=fixed)[0]
+    assert not points[:, 1].any()
+    assert not project(numbers(9, 3), norm, radius)[:, 1].any()
+    assert not uphill(numbers(9, 3), norm, radius)[:, 1].any()
+    assert distance(torch.tensor([[0.1, 0.0, 0.1], [0.0, 0.1, 0.0]]), norm, radius).isinf().tolist() == [False, True]
+    # The others fill the ball of two dimensions.
+    assert stats.kstest(distance(points, norm).numpy(), lambda r: r.clip(0, 1) ** 2).pvalue > 0.01
+
+
+@every_norm
+def test_draws_of_a_row_are_independent_of_each_other(norm):
+    points = sample((4000, 2), norm, num_draws=2, rng=stream(0, "pairs", norm))
+    assert points.shape == (2, 4000, 2)
+    assert (points[0] * points[1]).mean().abs().item() < 0.02

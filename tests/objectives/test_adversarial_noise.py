@@ -114,11 +114,11 @@ def test_earlier_generators_make_their_share_of_the_noise():
 
 def test_an_epoch_begins_with_a_fresh_trained_generator_and_remembers_the_old_one():
     objective, model, x, y, state = game()
-    objective.begin_epoch(model, endless(x, y), state=state, epoch=0, rng=stream(0, "epoch", 0))
+    objective.begin_epoch(model, endless(x, y), state=state, epoch=0, epochs=2, rng=stream(0, "epoch", 0))
     assert state.past == []
     objective.step(model, x, y, state=state, count=0, rng=stream(0, "a"))
     old = vector(state)
-    objective.begin_epoch(model, endless(x, y), state=state, epoch=1, rng=stream(0, "epoch", 1))
+    objective.begin_epoch(model, endless(x, y), state=state, epoch=1, epochs=2, rng=stream(0, "epoch", 1))
     assert len(state.past) == 1
     assert torch.equal(state.past[0], old)
     fresh = vector(state)

@@ -1,5 +1,6 @@
 """`withstand evaluate`: finished runs or named models, under several conditions, side by side."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from withstand.commands.common import Console, add_options, make_parser, start
@@ -53,6 +54,12 @@ def main(words: list[str]) -> None:
     parser.add_argument(
         "--measure", type=str | None, default=None, help="what the table shows; top1 by default, or top5"
     )
+    parser.add_argument(
+        "--figures",
+        type=str | None,
+        default=None,
+        help="folder for pictures (PNG and SVG) of the adversarial noise that noise-distance learns against each model",
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
     add_options(parser)
@@ -61,6 +68,8 @@ def main(words: list[str]) -> None:
         raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
     if found.batch_size is not None and found.batch_size < 1:
         raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
+    if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
+        raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     engine, console, root = start(found, batch_size=found.batch_size)
     measured = evaluate(
         found.models,
@@ -70,11 +79,14 @@ def main(words: list[str]) -> None:
         pretrained=found.pretrained,
         pixels=found.pixels,
         frost=found.frost,
+        examples=found.figures is not None,
         seed=found.seed,
         root=root,
         engine=engine,
         console=console,
     )
+    if found.figures is not None:
+        draw(measured, Path(found.figures), console=console)
     show(
         measured,
         console=console,
@@ -82,6 +94,19 @@ def main(words: list[str]) -> None:
         measure=found.measure,
         each_severity=found.each_severity,
     )
+
+
+def draw(measured: Measured, folder: Path, *, console: Console) -> None:
+    """Write a figure of the noise that was learned against each model, one per generator."""
+    from withstand.reports.figure import write_figure
+    from withstand.reports.noise_figure import noise_figure
+
+    for model, examples in measured.examples.items():
+        accuracies = {row.condition: row.value for row in measured.rows[model] if row.measure == "top1_at_radius"}
+        for each in examples:
+            name = f"{model.replace('/', '_')}-{each.condition.replace(' ', '-')}"
+            png, _ = write_figure(folder / name, noise_figure(each, model=model, accuracies=accuracies))
+            console.say(f"Figure: {png} (and .svg)")
 
 
 def show(

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -14,18 +15,21 @@ import yaml
 from torch import nn
 
 from withstand.commands.common import Console
+from withstand.commands.learned_noise import NoiseLearner
+from withstand.commands.source import Source, Task
 from withstand.commands.train import read_experiment
 from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
 from withstand.evaluation.in_blocks import measure_in_blocks
+from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
-from withstand.perturbations.base import Perturbation, within
+from withstand.perturbations.base import within
+from withstand.results.noise_examples import NoiseExamples
 from withstand.results.row import Row, read_rows, write_rows, write_whole
 
 # Least time between two saves of what is done.
@@ -62,25 +66,13 @@ class Measured(NamedTuple):
         rows: By model.
         notes: Sentences that a reader must know.
         reference: Whether errors may be divided by AlexNet's.
+        examples: By model what the noise learned against it looks like, if that was asked for; in the first process.
     """
 
     rows: dict[str, list[Row]]
     notes: tuple[str, ...]
     reference: bool
-
-
-class Task(NamedTuple):
-    """What is measured of a model.
-
-    Attributes:
-        split: The samples.
-        evaluation: What is asked of them.
-        cell: Name of the condition that the samples were corrupted under already; None if they were not.
-    """
-
-    split: Split
-    evaluation: Evaluation
-    cell: str | None = None
+    examples: dict[str, list[NoiseExamples]]
 
 
 def evaluate(
@@ -93,6 +85,7 @@ def evaluate(
     pixels: Literal[224, 299, 64, 32] | None = None,
     frost: Literal["published", "procedural"] = "published",
     more: Sequence[Evaluation] = (),
+    examples: bool = False,
     seed: int = 0,
     root: Path,
     engine: Engine,
@@ -109,6 +102,7 @@ def evaluate(
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
         frost: Whose textures.
         more: Evaluations besides those that names stand for.
+        examples: Whether examples of learned noise are wanted, too.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -119,14 +113,17 @@ def evaluate(
     models = [str(Path(each).resolve()) if _is_run(each) else each for each in models]
     if len(set(models)) < len(models):
         raise InputError("evaluate: every model must be given once, got one twice.")
-    results: dict[str, list[Row]] = {}
     notes: tuple[str, ...] = ()
     sources: dict[str, Source] = {}
-    for name, given, experiment in zip(_short(models), models, experiments, strict=True):
+    for experiment in experiments:
         key = identity(experiment.data)
         if key not in sources:
             sources[key] = Source.of(experiment.data, on, pixels, frost, more)
-        source = sources[key]
+            if examples:
+                sources[key].check_figures()
+    measured = Measured({}, notes, all(each.has_reference(pixels) for each in sources.values()), {})
+    for name, given, experiment in zip(_short(models), models, experiments, strict=True):
+        source = sources[identity(experiment.data)]
         if _is_run(given):
             notes += _differences(name, json.loads((Path(given) / PROVENANCE).read_text()), source.first)
         notes += tuple(note for note in source.notes if note not in notes)
@@ -145,103 +142,58 @@ def evaluate(
         folder = (Path(given) if _is_run(given) else root) / "evaluations" / label
         rows = read_rows(folder / ROWS) if (folder / ROWS).is_file() else []
         missing = [each for each in source.conditions if each not in {row.condition for row in rows}]
-        if not missing:
-            console.say(f"{name}: measured already ({folder}).")
-        else:
+        learner = NoiseLearner(
+            folder=folder,
+            shape=source.first.shape,
+            model=cache(partial(_load, given, experiment, source.first, engine)),
+            samples=partial(experiment.data.load, "train"),
+            seed=seed,
+            engine=engine,
+        )
+        pictured = source.learned if examples else ()
+        unkept = [each for each in pictured if not learner.file(each).is_file()]
+        if missing:
             plural = "s" if len(missing) > 1 else ""
             console.say(f"{name}: {len(missing)} condition{plural}, {len(source.first):,} samples, {engine.device}.")
-            model = _load(given, experiment, source.first, engine)
-            with hold(folder) if engine.is_first else nullcontext():
+        else:
+            console.say(f"{name}: measured already ({folder}).")
+            for each in unkept:
+                console.say(f"{name}: {each.condition_of('adversarial')} was not kept; its generator is trained again.")
+        with hold(folder) if engine.is_first and (missing or unkept) else nullcontext():
+            if missing and engine.is_first:
+                write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
+            for task in source.tasks(missing):
+                # Evaluations are asked for all of their conditions, some of which may have been measured before.
+                rows += [each for each in _measure(task, learner, console) if each.condition in missing]
                 if engine.is_first:
-                    write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
-                for task in source.tasks(missing):
-                    fit_on = None if task.evaluation.additive else experiment.data.load("train")
-                    rows += _measure(
-                        task, model, seed=seed, engine=engine, fit_on=fit_on, folder=folder, console=console
-                    )
-                    if engine.is_first:
-                        write_rows(folder / ROWS, rows)
-                        for each in folder.glob("partial-*.json"):
-                            each.unlink()
-                    engine.wait()
-        results[name] = [row for each in source.conditions for row in rows if row.condition == each]
-    return Measured(results, notes, all(each.has_reference(pixels) for each in sources.values()))
+                    write_rows(folder / ROWS, rows)
+                    for each in folder.glob("partial-*.json"):
+                        each.unlink()
+                engine.wait()
+            generators = [learner.generator(each) for each in pictured]
+        measured.rows[name] = [row for each in source.conditions for row in rows if row.condition == each]
+        if engine.is_first and pictured:
+            measured.examples[name] = [
+                draw_examples(each, generator, source.first, seed=seed, engine=engine)
+                for each, generator in zip(pictured, generators, strict=True)
+            ]
+    return measured._replace(notes=notes)
 
 
-class Source:
-    """Data to measure on: samples that meet perturbations, or cells of samples that are corrupted already.
-
-    Attributes:
-        first: The samples, or those of the first cell.
-        conditions: Names of what is measured, in order.
-        notes: Sentences that a reader must know.
-    """
-
-    def __init__(
-        self,
-        first: Split,
-        *,
-        perturbations: tuple[Perturbation, ...] = (),
-        evaluations: Sequence[Evaluation] = (),
-        cells: dict[str, Dataset] | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> None:
-        """Keep what is given: perturbations and evaluations, or cells."""
-        self.first, self.perturbations, self.evaluations = first, perturbations, evaluations
-        self.cells, self.notes = cells or {}, notes
-        self.conditions = [*self.cells, *(each.condition for each in perturbations)]
-        self.conditions += [name for each in evaluations for name in each.conditions]
-
-    @classmethod
-    def of(
-        cls,
-        data: Dataset,
-        on: Sequence[str] | None,
-        pixels: Literal[224, 299, 64, 32] | None,
-        frost: Literal["published", "procedural"],
-        more: Sequence[Evaluation] = (),
-    ) -> "Source":
-        """Return what names of conditions mean for data.
-
-        Raises:
-            InputError: If a name is not known or there are no samples.
-        """
-        cells = data.cells()
-        if cells:
-            cells = {name: cells[name] for name in choose_cells(on, cells)}
-            first = next(iter(cells.values())).load("test")
-            return cls(first, cells=cells, notes=cell_notes(list(cells), data.missing()))
-        split = data.load("test")
-        if len(split) == 0:
-            raise InputError("evaluate: the test part has no samples.")
-        words, evaluations = split_words(on or ["clean"])
-        perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
-        return cls(split, perturbations=perturbations, evaluations=[*evaluations, *more], notes=notes)
-
-    def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
-        """Yield what is to be measured for some conditions: all at once, or cell by cell."""
-        for name in missing if self.cells else ():
-            yield Task(self.cells[name].load("test"), Accuracy(), name)
-        chosen = tuple(each for each in self.perturbations if each.condition in missing)
-        if chosen:
-            yield Task(self.first, Accuracy(perturbations=chosen))
-        for each in self.evaluations:
-            if set(each.conditions) & set(missing):
-                yield Task(self.first, each)
-
-    def has_reference(self, pixels: int | None) -> bool:
-        """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""
-        return self.first.shape == (3, 224, 224) and len(self.first.classes) == 1000 and pixels in (None, 224)
-
-
-def _measure(
-    task: Task, model: nn.Module, *, seed: int, engine: Engine, fit_on: Split | None, folder: Path, console: Console
-) -> list[Row]:
+def _measure(task: Task, learner: NoiseLearner, console: Console) -> list[Row]:
     """Return the rows of one task, whose parts are kept in the folder until it is done."""
-    evaluation = within(task.evaluation, task.split.box)
+    evaluation, model, seed, engine = (
+        within(task.evaluation, task.split.box),
+        learner.model(),
+        learner.seed,
+        learner.engine,
+    )
+    if isinstance(evaluation, NoiseDistance):
+        generator = learner.generator(evaluation) if evaluation.learns else None
+        return list(evaluation.measure(model, task.split, seed=seed, engine=engine, generator=generator))
     if not evaluation.additive:
-        return list(evaluation.measure(model, task.split, seed=seed, engine=engine, fit_on=fit_on))
-    keep = folder / f"partial-{identity(evaluation)}-{(task.cell or 'all').replace('/', '-')}.json"
+        return list(evaluation.measure(model, task.split, seed=seed, engine=engine, fit_on=learner.samples()))
+    keep = learner.folder / f"partial-{identity(evaluation)}-{(task.cell or 'all').replace('/', '-')}.json"
     with console.counting(len(task.split), task.cell or "samples") as tell:
         rows = measure_in_blocks(evaluation, model, task.split, seed=seed, engine=engine, keep=keep, tell=tell)
     return rows if task.cell is None else [replace(row, condition=task.cell) for row in rows]

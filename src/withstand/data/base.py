@@ -11,6 +11,7 @@ from torch import Tensor
 
 from withstand.configuration import check_final
 from withstand.data.cells import Gap
+from withstand.data.features import Features
 from withstand.errors import InputError
 from withstand.functional.random import stream
 
@@ -31,20 +32,6 @@ class Batch(NamedTuple):
     index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
-class Scaling(NamedTuple):
-    """What was taken from each feature of a table and what the rest was divided by: (value - mean) / std.
-
-    Attributes:
-        features: Names of the columns, in the order of the inputs.
-        mean: One per feature, in the units of the file.
-        std: One per feature, > 0, in the units of the file; 1 for a feature that is constant in training.
-    """
-
-    features: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 class Split(ABC):
     """The samples of one part of a data set.
 
@@ -52,11 +39,13 @@ class Split(ABC):
         classes: Names of the classes, in the order of the labels.
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
+        features: What is known of each input of a table, from its training part; None for images.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     box: tuple[float, float] | None
+    features: Features | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -92,7 +81,7 @@ class Section(Split):
     def __init__(self, split: Split, start: int, stop: int) -> None:
         """Keep the split and the first sample's number and the one behind the last."""
         self.split, self.start, self.stop = split, start, stop
-        self.classes, self.shape, self.box = split.classes, split.shape, split.box
+        self.classes, self.shape, self.box, self.features = split.classes, split.shape, split.box, split.features
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -122,7 +111,7 @@ class TensorSplit(Split):
         box: tuple[float, float] | None,
         numbers: Tensor | None = None,
         augment: Callable[[Tensor, Tensor, int], Tensor] | None = None,
-        scaling: Scaling | None = None,
+        features: Features | None = None,
     ) -> None:
         """Keep the samples.
 
@@ -133,13 +122,13 @@ class TensorSplit(Split):
             box: Lowest and highest value an input can have, after the division; None for no bounds.
             numbers: Number of each sample in the file it came from, if these are only some of them.
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
-            scaling: How the features were scaled, for reports.
+            features: What is known of each input of a table.
         """
         check_labels(y, len(classes))
         self.x, self.y, self.classes, self.box = x, y.long(), classes, box
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
         self.shape = tuple(x.shape[1:])
-        self.augment, self.scaling = augment, scaling
+        self.augment, self.features = augment, features
 
     def __len__(self) -> int:
         return len(self.x)
@@ -153,7 +142,7 @@ class TensorSplit(Split):
             box=self.box,
             numbers=self.numbers[rows],
             augment=self.augment,
-            scaling=self.scaling,
+            features=self.features,
         )
 
     def batches(

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.idx import load_idx
 
+FOLDERS = ("mnist", "MNIST/raw", ".")
+CLASSES = tuple(str(digit) for digit in range(10))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist(Dataset):
@@ -30,7 +33,7 @@ class Mnist(Dataset):
             "Mnist",
             part,
             root=self.root,
-            folders=("mnist", "MNIST/raw", "."),
+            folders=FOLDERS,
             validation=self.validation,
-            classes=tuple(str(digit) for digit in range(10)),
+            classes=CLASSES,
         )

@@ -7,12 +7,15 @@ from typing import get_args
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.table_file import TableFile
 from withstand.data.tabular import Scale, load_tabular
-from withstand.errors import InputError
+from withstand.errors import InputError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Dataset):
-    """Rows of a CSV or Parquet file: columns of numbers as inputs, one column of classes.
+    """Rows of a CSV or Parquet file: columns of numbers and of categories as inputs, one column of classes.
+
+    A category becomes one input per level that occurs in the training part: 1 in the rows that have it, else 0. A row
+    with a level that training does not have is 0 in all of them, and the log says so.
 
     Attributes:
         path: The file.
@@ -22,8 +25,12 @@ class Table(Dataset):
         test: Share of `path` for testing; not used with a test file.
         features: Columns that are inputs, in this order; None takes all but the target, as in the file.
         drop: Columns that are not inputs.
-        scale: `standard` gives every feature mean 0 and standard deviation 1 in the training part (a feature
-            that is constant there is only centred); `none` leaves the numbers as they are.
+        categorical: Columns that are categories though their cells are whole numbers, or numbers among words. Columns
+            without any number are categories anyway.
+        movable: Columns of numbers that perturbations may change; None takes those that are not whole numbers
+            throughout the training part (whole numbers are counts or codes, as a rule). Categories stay fixed.
+        scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
+            leaves the numbers as they are.
     """
 
     path: str
@@ -33,6 +40,8 @@ class Table(Dataset):
     test: float = 0.2
     features: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    movable: tuple[str, ...] | None = None
     scale: Scale = "standard"
 
     def __post_init__(self) -> None:
@@ -41,6 +50,9 @@ class Table(Dataset):
             raise InputError(f"Table: scale must be {' or '.join(get_args(Scale))}, got {self.scale!r}.")
         if self.target in (self.features or ()):
             raise InputError(f"Table: the target {self.target!r} must not be a feature as well.")
+        both = [name for name in self.movable or () if name in self.categorical]
+        if both:
+            raise InputError(f"Table: column {both[0]!r} must not be both categorical and movable.")
 
     def load(self, part: Part) -> TensorSplit:
         """Read, check, cut and scale the rows."""
@@ -49,6 +61,10 @@ class Table(Dataset):
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
             raise InputError(f"Table: {file.path} has no column left that could be a feature.")
+        for word, named in (("categorical", self.categorical), ("movable", self.movable or ())):
+            for name in named:
+                if name not in features:
+                    raise InputError(f"Table: {word} column {name!r} is no feature; {nearest(name, features)}")
         return load_tabular(
             part,
             file=file,
@@ -58,6 +74,8 @@ class Table(Dataset):
             scale=self.scale,
             validation=self.validation,
             test=self._test_share,
+            categorical=[name for name in features if name in self.categorical or file.is_text(name)],
+            movable=self.movable,
         )
 
     @property

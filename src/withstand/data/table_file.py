@@ -82,8 +82,12 @@ class TableFile:
         self.check_columns(names)
         return torch.stack([self._number_column(name) for name in names], dim=1)
 
-    def labels(self, name: str) -> list[str]:
-        """Return a column of classes: text, or whole numbers (1 and 1.0 are the same).
+    def labels(self, name: str, *, what: str = "a class") -> list[str]:
+        """Return a column of classes or other categories: text, or whole numbers (1 and 1.0 are the same).
+
+        Args:
+            name: The column.
+            what: What a cell should hold, for messages.
 
         Raises:
             InputError: If the column is missing, a cell is empty, or numbers are not whole.
@@ -94,16 +98,33 @@ class TableFile:
         text = self.frame[name].cast(pl.String, strict=False).str.strip_chars()
         missing = text.is_null() | (text == "")
         if missing.any():
-            self._refuse(missing.arg_true()[0], name, "a class", "an empty cell")
+            self._refuse(missing.arg_true()[0], name, what, "an empty cell")
         number = text.cast(pl.Float64, strict=False)
         if number.is_null().any():
             return text.to_list()
         wrong = ~number.is_finite() | (number != number.round())
         if wrong.any():
             row = wrong.arg_true()[0]
-            self._refuse(row, name, "a class (text or a whole number)", text[row])
+            self._refuse(row, name, f"{what} (text or a whole number)", text[row])
         is_exact = (number.abs() < 2**53).all()
         return (number.cast(pl.Int64).cast(pl.String) if is_exact else text).to_list()
+
+    def is_text(self, name: str) -> bool:
+        """Return whether a column holds words: no cell is a number and not all are empty, or it is of a type of words.
+
+        Truth values are words, too, so that those in a Parquet file are what they are in CSV.
+        """
+        import polars as pl
+
+        written = self.frame[name]
+        if written.dtype in (pl.Boolean, pl.Categorical, pl.Enum):
+            return True
+        if written.dtype != pl.String:
+            return False
+        text = written.str.strip_chars()
+        if text.head(1).cast(pl.Float64, strict=False).is_not_null().all():  # saves a look at most columns of numbers
+            return False
+        return text.cast(pl.Float64, strict=False).is_null().all() and bool((text.fill_null("") != "").any())
 
     def place(self, row: int) -> str:
         """Return the words that say where a row is: its line in a text file, its number in a Parquet file."""
@@ -140,7 +161,7 @@ class TableFile:
 
     def _refuse_column(self, column: str, came: str) -> NoReturn:
         raise InputError(
-            f"{self.who}: {self.path}, column {column!r}: features must be columns of numbers, got {came}; "
+            f"{self.who}: {self.path}, column {column!r}: expected numbers, got {came}; "
             "turn it into numbers or name it in drop."
         )
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from withstand.data.cells import Gap
 from withstand.errors import InputError, nearest
-from withstand.evaluation.base import Evaluation
-from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.noise_distance import Noise, NoiseDistance
+from withstand.models.noise_generator import Kernel
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
 from withstand.perturbations.gaussian import Gaussian
@@ -26,24 +26,48 @@ SETS = {
     "corruptions": "the same and the 4 extra corruptions, never saved",
     "noise": "Gaussian, uniform and speckle noise of three strengths",
 }
-EVALUATIONS: dict[str, tuple[Evaluation, str]] = {
+NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": (
-        NoiseDistance(),
-        "how far Gaussian, uniform and adversarial noise (of a generator trained against the model) must go",
+        "1x1",
+        "how far Gaussian, uniform and adversarial noise (of a generator trained against the model) must go; also one "
+        "kind alone (noise-distance/adversarial)",
     ),
+    "noise-distance-3x3": ("3x3", "the same, with a generator whose noise depends on neighbouring pixels"),
 }
-WORDS = SETS | {name: meaning for name, (_, meaning) in EVALUATIONS.items()}
+WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()}
 
 
-def split_words(names: Sequence[str]) -> tuple[list[str], list[Evaluation]]:
-    """Return the names of conditions, and the evaluations that the other names stand for.
+def split_words(names: Sequence[str], shape: tuple[int, ...]) -> tuple[list[str], list[NoiseDistance]]:
+    """Return the names of conditions, and the evaluations that the other names stand for, each of one condition.
+
+    Args:
+        names: As they were given.
+        shape: Shape of one input.
+
+    Raises:
+        InputError: If evaluations are asked for that need images, and the inputs are none.
 
     Example:
-        >>> split_words(["clean", "noise-distance"])[0]
-        ['clean']
+        >>> names, evaluations = split_words(["clean", "noise-distance", "noise-distance-3x3"], (3, 32, 32))
+        >>> names, [name for each in evaluations for name in each.conditions]
+        (['clean'], ['gaussian noise', 'uniform noise', 'adversarial noise 1x1', 'adversarial noise 3x3'])
     """
-    evaluations = [EVALUATIONS[name][0] for name in dict.fromkeys(names) if name in EVALUATIONS]
-    return [name for name in names if name not in EVALUATIONS], evaluations
+    found = {name: _noise_distances(name) for name in names}
+    for name, evaluations in found.items():
+        if evaluations and len(shape) != 3:
+            raise _needs_images(name, shape)
+    distinct = dict.fromkeys(each for evaluations in found.values() for each in evaluations)
+    return [name for name in names if not found[name]], list(distinct)
+
+
+def _noise_distances(name: str) -> list[NoiseDistance]:
+    word, _, kind = name.partition("/")
+    if word not in NOISE_DISTANCES or kind not in ("", *get_args(Noise)):
+        return []
+    chosen: list[Noise] = [each for each in get_args(Noise) if kind in ("", each)]
+    # Only adversarial noise has a kernel; the other kinds are the same measurement under both words.
+    kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
+    return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
 
 
 def conditions(
@@ -88,11 +112,15 @@ def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbati
         known = [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
         raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}")
     if len(shape) != 3:
-        raise InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
+        raise _needs_images(name, shape)
     if not chosen:
         chosen = list(every if plain == "corruptions" else published)
         saved = saved or (name == "imagenet-c" and suite.pixels != 32)
     return [SavedAsJpeg(perturbation=each) for each in chosen] if saved else chosen
+
+
+def _needs_images(name: str, shape: tuple[int, ...]) -> InputError:
+    return InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
 
 
 def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:

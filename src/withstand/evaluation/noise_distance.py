@@ -80,19 +80,34 @@ class NoiseDistance(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """One per kind of noise; a shorter or longer training than usual is named."""
-        steps = "" if self.steps == USUAL_STEPS else f" {self.steps} steps"
-        names = {"adversarial": f"adversarial noise {self.kernel}{steps}"}
-        return tuple(names.get(each, f"{each} noise") for each in self.noises)
+        """One per kind of noise."""
+        return tuple(self.condition_of(each) for each in self.noises)
+
+    def condition_of(self, noise: Noise) -> str:
+        """Return the condition of a kind of noise; a shorter or longer training than usual is named."""
+        if noise != "adversarial":
+            return f"{noise} noise"
+        return f"adversarial noise {self.kernel}" + ("" if self.steps == USUAL_STEPS else f" {self.steps} steps")
+
+    @property
+    def learns(self) -> bool:
+        """Whether a generator is trained against the model first."""
+        return "adversarial" in self.noises
 
     def measure(
-        self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None
+        self,
+        model: nn.Module,
+        split: Split,
+        *,
+        seed: int,
+        engine: Engine,
+        fit_on: Split | None = None,
+        generator: NoiseGenerator | None = None,
     ) -> Iterator[Row]:
-        """Train the generator, then look for the distances."""
+        """Train the generator, unless a trained one is given, then look for the distances."""
         radius = radius_for(self.radius, split.shape)
         for noise, condition in zip(self.noises, self.conditions, strict=True):
-            generator = None
-            if noise == "adversarial":
+            if noise == "adversarial" and generator is None:
                 generator = self.train_generator(model, fit_on or split, seed=seed, engine=engine)
             found = torch.zeros(len(split), dtype=torch.float64, device=engine.device)
             right = torch.zeros(2, dtype=torch.float64, device=engine.device)
@@ -102,8 +117,7 @@ class NoiseDistance(Evaluation):
             with torch.no_grad(), evaluating(model):
                 batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
                 for x, y, index in batches:
-                    rng = RowStreams(derive_seed(seed, "noise distance", noise), index, device=engine.device)
-                    direction = draw_directions(x, noise, generator, rng)
+                    direction = draw_directions(x, noise, generator, streams(seed, noise, index, engine))
                     distances = find_distances(
                         model, x, y, direction, radius=radius, box=self.box, precision=self.precision
                     )
@@ -155,6 +169,11 @@ class NoiseDistance(Evaluation):
     def examples(cls) -> list[Evaluation]:
         """All kinds with a short training, and one."""
         return [cls(steps=3, batch_size=8, radius=2.0), cls(noises=("gaussian",), precision=0.1)]
+
+
+def streams(seed: int, noise: Noise, index: Tensor, engine: Engine) -> RowStreams:
+    """Return what the directions of some samples are drawn from: the same for every model."""
+    return RowStreams(derive_seed(seed, "noise distance", noise), index, device=engine.device)
 
 
 def draw_directions(x: Tensor, noise: Noise, generator: NoiseGenerator | None, rng: RowStreams) -> Tensor:

@@ -1,4 +1,8 @@
-"""Points of an lp ball around the origin: projection, uniform samples, steepest ascent, distance."""
+"""Points of an lp ball around the origin: projection, uniform samples, steepest ascent, distance.
+
+A radius is a number, or a tensor that can be broadcast to the displacements: then the ball is stretched along each
+feature by that feature's radius, and a feature of radius 0 stays where it is.
+"""
 
 from typing import Literal
 
@@ -10,27 +14,30 @@ from withstand.functional.random import Rng, normal, uniform
 
 Norm = Literal["l1", "l2", "linf"]
 Points = Float[Tensor, "batch *feature"]
+Radius = float | Tensor
 
 
-def distance(delta: Points, norm: Norm) -> Float[Tensor, " batch"]:
-    """Return the norm of each row.
+def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> Float[Tensor, " batch"]:
+    """Return the norm of each row in radii: at most 1 in the ball; infinity where a fixed feature has moved.
 
     Example:
-        >>> distance(torch.tensor([[3.0, -4.0]]), "l1"), distance(torch.tensor([[3.0, -4.0]]), "l2")
-        (tensor([7.]), tensor([5.]))
+        >>> distance(torch.tensor([[3.0, -4.0]]), "l1"), distance(torch.tensor([[3.0, -4.0]]), "l2", 10.0)
+        (tensor([7.]), tensor([0.5000]))
     """
-    flat = delta.flatten(1)
+    relative = delta / radius
+    # 0 / 0: a fixed feature that stayed.
+    flat = torch.where(delta == 0, 0.0, relative).flatten(1)
     order = {"l1": 1, "l2": 2, "linf": torch.inf}[norm]
     return torch.linalg.vector_norm(flat, order, dim=1)
 
 
-def project(delta: Points, norm: Norm, radius: float) -> Points:
-    """Return for each row the nearest point (in the l2 sense) with norm at most the radius.
+def project(delta: Points, norm: Norm, radius: Radius) -> Points:
+    """Return for each row the nearest point of the ball.
 
     Args:
         delta: Displacements from the centre.
         norm: The ball's norm.
-        radius: At least 0, in the units of delta.
+        radius: At least 0, in the units of delta; near is meant in radii where there is one per feature.
 
     Source:
         l1: Duchi, Shalev-Shwartz, Singer, Chandra: "Efficient Projections onto the l1-Ball", ICML 2008, figure 1.
@@ -39,64 +46,85 @@ def project(delta: Points, norm: Norm, radius: float) -> Points:
         >>> project(torch.tensor([[3.0, -4.0]]), "l2", 1.0)
         tensor([[ 0.6000, -0.8000]])
     """
+    if isinstance(radius, Tensor):
+        if norm == "linf":
+            return torch.maximum(torch.minimum(delta, radius), -radius)
+        return radius * project(torch.where(radius > 0, delta / radius, 0.0), norm, 1.0)
     if norm == "linf":
         return delta.clamp(-radius, radius)
     flat = delta.flatten(1)
     if norm == "l2":
         length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         return (flat * (radius / length.clamp_min(1e-30)).clamp_max(1.0)).view_as(delta)
-    size = flat.abs()
-    ordered = size.sort(dim=1, descending=True).values
+    extent = flat.abs()
+    ordered = extent.sort(dim=1, descending=True).values
     count = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=flat.dtype)
     excess = (ordered.cumsum(1) - radius) / count
     last = (ordered > excess).sum(1, keepdim=True).clamp_min(1) - 1
     threshold = excess.gather(1, last).clamp_min(0.0)
-    return (flat.sign() * (size - threshold).clamp_min(0.0)).view_as(delta)
+    return (flat.sign() * (extent - threshold).clamp_min(0.0)).view_as(delta)
 
 
 def sample(
-    shape: tuple[int, ...], norm: Norm, radius: float, *, rng: Rng, device: torch.device | str | None = None
-) -> Points:
-    """Return points uniform in the ball, one per row.
+    shape: tuple[int, ...],
+    norm: Norm,
+    *,
+    num_draws: int,
+    rng: Rng,
+    device: torch.device | str | None = None,
+    fixed: Tensor | None = None,
+) -> Float[Tensor, "draw batch *feature"]:
+    """Return points uniform in the ball of radius 1, several per row.
 
     Args:
         shape: (batch, *feature).
         norm: The ball's norm.
-        radius: At least 0.
+        num_draws: Points per row.
         rng: Source of randomness.
         device: Where the points are wanted; None leaves them where they were drawn.
+        fixed: Which features do not move; the ball is that of the others. None means that all move.
 
     Returns:
-        Points whose norm relative to the radius follows r^d in d dimensions.
+        Points whose norm follows r^d in the d dimensions that move.
 
     Source:
         Barthe, Guedon, Mendelson, Naor: "A probabilistic approach to the geometry of the l_p^n-ball", 2005, theorem 1.
     """
-    batch, size = shape[0], max(1, torch.Size(shape[1:]).numel())
+    batch, length = shape[0], max(1, torch.Size(shape[1:]).numel())
+    moving = None if fixed is None else (~fixed).flatten()[-length:].to(torch.float32)
+    if moving is not None and device is not None:
+        moving = moving.to(device)
     if norm == "linf":
-        return radius * (2 * uniform(shape, rng=rng, device=device) - 1)
-    if norm == "l2":
-        direction = normal((batch, size), rng=rng, device=device)
-        scale = uniform((batch, 1), rng=rng, device=device) ** (1 / size)
-        point = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True) * scale
+        point = uniform((batch, num_draws, length), rng=rng, device=device).mul_(2).sub_(1)
+    elif norm == "l2":
+        direction = normal((batch, num_draws, length), rng=rng, device=device)
+        direction = direction if moving is None else direction * moving
+        dimensions = length if moving is None else max(1.0, float(moving.sum()))
+        scale = uniform((batch, num_draws, 1), rng=rng, device=device) ** (1 / dimensions)
+        point = direction / torch.linalg.vector_norm(direction, dim=2, keepdim=True).clamp_min(1e-30) * scale
     else:
         # Exponentials divided by their sum and one more exponential are uniform in the simplex 0 <= sum <= 1.
-        exponential = -torch.log1p(-uniform((batch, size + 1), rng=rng, device=device))
-        sign = (uniform((batch, size), rng=rng, device=device) < 0.5).float() * 2 - 1
-        point = sign * exponential[:, :size] / exponential.sum(1, keepdim=True)
-    return (radius * point).view(shape)
+        exponential = -torch.log1p(-uniform((batch, num_draws, length + 1), rng=rng, device=device))
+        if moving is not None:
+            exponential[..., :length] *= moving
+        sign = (uniform((batch, num_draws, length), rng=rng, device=device) < 0.5).float() * 2 - 1
+        point = sign * exponential[..., :length] / exponential.sum(2, keepdim=True)
+    if norm == "linf" and moving is not None:
+        point = point * moving
+    return point.transpose(0, 1).reshape(num_draws, *shape)
 
 
-def uphill(gradient: Points, norm: Norm) -> Points:
-    """Return the step of norm 1 along which a linear function with this gradient grows most.
+def uphill(gradient: Points, norm: Norm, radius: Radius = 1.0) -> Points:
+    """Return the step to the ball's surface along which a linear function with this gradient grows most.
 
     Example:
         >>> uphill(torch.tensor([[3.0, -4.0]]), "linf")
         tensor([[ 1., -1.]])
-        >>> uphill(torch.tensor([[3.0, -4.0]]), "l1")
-        tensor([[ 0., -1.]])
+        >>> uphill(torch.tensor([[3.0, -4.0]]), "l1", torch.tensor([2.0, 1.0]))
+        tensor([[2., 0.]])
     """
-    flat = gradient.flatten(1)
+    # In radii a feature counts by what its own radius can do.
+    flat = (gradient * radius).flatten(1) if isinstance(radius, Tensor) else gradient.flatten(1)
     if norm == "linf":
         step = flat.sign()
     elif norm == "l2":
@@ -104,4 +132,4 @@ def uphill(gradient: Points, norm: Norm) -> Points:
     else:
         steepest = flat.abs().argmax(1, keepdim=True)
         step = torch.zeros_like(flat).scatter(1, steepest, flat.gather(1, steepest).sign())
-    return step.view_as(gradient)
+    return radius * step.view_as(gradient)

@@ -201,6 +201,29 @@ def new_seed(rng: Rng) -> int:
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
+def branches(rng: Rng) -> Callable[[int], Rng]:
+    """Return sources by number, each of which can be made again: the same number, the same draws.
+
+    Example:
+        >>> branch = branches(stream(0, "x"))
+        >>> torch.equal(uniform((2, 3), rng=branch(1)), uniform((2, 3), rng=branch(1)))
+        True
+    """
+    if isinstance(rng, RowStreams):
+        bases = torch.tensor([new_seed(each) for each in rng.generators])
+        return lambda number: RowStreams(derive_seed(number, "branch"), bases, device=rng.device)
+    seed = new_seed(rng)
+    if isinstance(rng, Generator):
+        return lambda number: stream(seed, "branch", number, device=rng.device)
+    device = rng.generator.device
+
+    def shared(number: int) -> BatchStream:
+        make = partial(stream, seed, "branch", number, device=device)
+        return BatchStream(make, start=rng.start, stop=rng.stop, total=rng.total, weight=rng.weight)
+
+    return shared
+
+
 def _one(rng: Rng) -> Generator:
     return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]
 

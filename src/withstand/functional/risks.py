@@ -44,3 +44,29 @@ def soft_maximum(
     # The maximum is taken out first: at low temperatures loss / tau alone would lose the digits that matter.
     highest = losses.detach().amax(0)
     return highest + temperature * ((losses - highest) / temperature + log_weights).logsumexp(0)
+
+
+def weights_of_draws(
+    losses: Float[Tensor, "draw batch"],
+    *,
+    temperature: float,
+    log_weights: Float[Tensor, "draw batch"] | None = None,
+) -> Float[Tensor, "draw batch"]:
+    """Return the derivative of the soft maximum by each loss: at least 0, with sum 1 over the draws.
+
+    Args:
+        losses: As in `soft_maximum`.
+        temperature: As in `soft_maximum`; 0 gives all to the first of the highest losses.
+        log_weights: As in `soft_maximum`.
+
+    Example:
+        >>> weights_of_draws(torch.tensor([[0.0], [1.0]]), temperature=1.0)
+        tensor([[0.2689],
+                [0.7311]])
+    """
+    if log_weights is None:
+        log_weights = torch.zeros((), device=losses.device)
+    if temperature == 0:
+        allowed = losses.masked_fill(log_weights == -math.inf, -math.inf)
+        return torch.zeros_like(losses).scatter_(0, allowed.argmax(0, keepdim=True), 1.0)
+    return ((losses - losses.amax(0)) / temperature + log_weights).softmax(0)

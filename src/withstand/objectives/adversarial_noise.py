@@ -139,7 +139,14 @@ class AdversarialNoise(Objective):
         return Game(generator, lr=self.lr, stylized=stylized)
 
     def begin_epoch(
-        self, model: nn.Module, batches: Iterator[Sample], *, state: Stateful, epoch: int, rng: Rng
+        self,
+        model: nn.Module,
+        batches: Iterator[Sample],
+        *,
+        state: Stateful,
+        epoch: int,
+        epochs: int,  # noqa: ARG002
+        rng: Rng,
     ) -> None:
         """Remember the current generator, and train a fresh one in its place."""
         assert isinstance(state, Game)

@@ -62,6 +62,7 @@ class Objective(ABC):
         *,
         state: Stateful,
         epoch: int,
+        epochs: int,
         rng: Rng,
     ) -> None:
         """Prepare the state for an epoch; nothing by default.
@@ -71,6 +72,7 @@ class Objective(ABC):
             batches: Training batches without end, in an order of their own.
             state: What `init` made and earlier steps changed.
             epoch: Number of epochs done before this one.
+            epochs: Number of epochs of the whole training.
             rng: Source of randomness for this call only, besides those of the batches; the same in every process.
         """
 

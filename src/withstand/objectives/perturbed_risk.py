@@ -1,52 +1,138 @@
 """The risk under a perturbation: plain, noise, adversarial and smoothed training are its fields."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from withstand.errors import InputError
+from withstand.functional.losses import Loss, loss_per_sample
 from withstand.functional.random import Rng
 from withstand.functional.risks import soft_maximum
-from withstand.objectives.base import Objective, Stateful, Step
-from withstand.perturbations.base import Perturbation
+from withstand.objectives.base import Objective, Sample, Stateful, Step
+from withstand.objectives.two_passes import TwoPasses
+from withstand.perturbations.base import Perturbation, fill_in
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+
+Mode = Literal["exact", "two_pass", "resampled"]
+Cooling = Literal["constant", "linear", "log_linear"]
+
+
+class Temperature(nn.Module):
+    """The state: the temperature of the epoch."""
+
+    def __init__(self, value: float) -> None:
+        """Start with a temperature in nats."""
+        super().__init__()
+        self.value = value
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the temperature."""
+        return {"temperature": self.value}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_extra_state` returned."""
+        self.value = state["temperature"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbedRisk(Objective):
-    r"""Mean over the batch of the soft maximum, over draws of a perturbation, of the cross entropy.
+    r"""Mean over the batch of the soft maximum, over draws of a perturbation, of the loss.
 
     .. math:: \frac{1}{B} \sum_i \tau \log \sum_s w_{si} \exp(\ell_{si} / \tau)
 
-    With Identity this is plain training, with noise and one draw noise training, with draws from a ball and a low
-    temperature smoothed robust training.
+    With Identity this is plain training, with noise and one draw noise training, with PGD adversarial training, with
+    draws from a ball and a low temperature smoothed robust training.
 
     Attributes:
         perturbation: What the inputs are replaced by.
         num_draws: Copies per sample and step.
         temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; without effect for one draw.
-        label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+            Perturbations that have a temperature and leave it open take this one.
+        last_temperature: tau of the last epoch; None keeps it constant.
+        cooling: How tau goes there from epoch to epoch: `linear`, or `log_linear` (by equal factors).
+        loss: Of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
+        mode: `exact` sends the gradient through all draws at once. `two_pass` first computes all losses without
+            gradient, some at a time, and then sends it through the draws that carry it; `resampled` through `num_kept`
+            draws per sample taken by their weights, which is right on average. Memory is flat in the last two.
+        num_kept: Draws per sample that the gradient of `resampled` goes through, at least 1.
+        tolerance: Share of a sample's gradient that `two_pass` may leave out, in [0, 1).
+        points_at_once: Inputs the model sees together in `two_pass` and `resampled`.
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1); for cross entropy.
 
     Source:
         Piat, Fadili, Jurie, da Veiga: "Regularized Robust Optimization with Application to Robust Learning".
-        Differs: the log-sum-exp is normalised, so losses compare across numbers of draws.
+        Differs: the log-sum-exp is normalised, so losses compare across numbers of draws; the temperature falls by the
+        epoch, not by the step.
     """
 
     perturbation: Perturbation = Identity()
     num_draws: int = 1
     temperature: float = 1.0
+    last_temperature: float | None = None
+    cooling: Cooling = "log_linear"
+    loss: Loss = "cross_entropy"
+    mode: Mode = "exact"
+    num_kept: int = 16
+    tolerance: float = 1e-3
+    points_at_once: int = 6400
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.num_draws < 1:
-            raise InputError(f"PerturbedRisk: num_draws must be at least 1, got {self.num_draws}.")
+        for name in ("num_draws", "num_kept", "points_at_once"):
+            if getattr(self, name) < 1:
+                raise InputError(f"PerturbedRisk: {name} must be at least 1, got {getattr(self, name)}.")
         if not self.temperature >= 0:
             raise InputError(f"PerturbedRisk: temperature must be >= 0, got {self.temperature}.")
-        if not 0 <= self.label_smoothing < 1:
-            raise InputError(f"PerturbedRisk: label_smoothing must be in [0, 1), got {self.label_smoothing}.")
+        if self.last_temperature is not None and not self.last_temperature >= 0:
+            raise InputError(f"PerturbedRisk: last_temperature must be >= 0, got {self.last_temperature}.")
+        ends = (self.temperature, self.last_temperature)
+        if self.last_temperature is not None and self.cooling == "log_linear" and 0 in ends:
+            raise InputError("PerturbedRisk: log_linear cooling needs temperatures > 0, got 0; linear can end there.")
+        for name, known in (("cooling", Cooling), ("loss", Loss), ("mode", Mode)):
+            if getattr(self, name) not in get_args(known):
+                raise InputError(
+                    f"PerturbedRisk: {name} must be {', '.join(get_args(known))}, got {getattr(self, name)}."
+                )
+        for name in ("label_smoothing", "tolerance"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"PerturbedRisk: {name} must be in [0, 1), got {getattr(self, name)}.")
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise InputError(f"PerturbedRisk: label_smoothing needs the loss cross_entropy, got {self.loss}.")
+
+    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
+        """Return the first temperature, if it will change."""
+        return nn.Module() if self.last_temperature is None else Temperature(self.temperature)
+
+    def begin_epoch(
+        self,
+        model: nn.Module,  # noqa: ARG002
+        batches: Iterator[Sample],  # noqa: ARG002
+        *,
+        state: Stateful,
+        epoch: int,
+        epochs: int,
+        rng: Rng,  # noqa: ARG002
+    ) -> None:
+        """Set the temperature of the epoch."""
+        if isinstance(state, Temperature):
+            state.value = self.temperature_in(epoch, epochs)
+
+    def temperature_in(self, epoch: int, epochs: int) -> float:
+        """Return the temperature of an epoch (from 0) of a training of so many.
+
+        Example:
+            >>> PerturbedRisk(temperature=1.0, last_temperature=0.01).temperature_in(1, 3)
+            0.1
+        """
+        first, last = self.temperature, self.last_temperature
+        if last is None or self.cooling == "constant":
+            return first
+        share = min(1.0, epoch / max(1, epochs - 1))
+        return first + share * (last - first) if self.cooling == "linear" else first * (last / first) ** share
 
     def step(
         self,
@@ -54,28 +140,42 @@ class PerturbedRisk(Objective):
         x: Float[Tensor, "batch *feature"],
         y: Int[Tensor, " batch"],
         *,
-        state: Stateful,  # noqa: ARG002
+        state: Stateful,
         count: int,  # noqa: ARG002
         rng: Rng,
     ) -> Step:
         """Draw, fold the losses of the draws, average over the batch."""
-        draws = self.perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
-        if self.num_draws == 1:
-            logits = model(draws.inputs[0]).float()
-            return Step(cross_entropy(logits, y, label_smoothing=self.label_smoothing), {})
-        logits = model(draws.inputs.flatten(0, 1)).float()
-        losses = cross_entropy(
-            logits, y.repeat(self.num_draws), reduction="none", label_smoothing=self.label_smoothing
-        ).view(self.num_draws, len(y))
-        folded = soft_maximum(losses, temperature=self.temperature, log_weights=draws.log_weights)
-        return Step(folded.mean(), {})
+        temperature = state.value if isinstance(state, Temperature) else self.temperature
+        perturbation = fill_in(self.perturbation, "temperature", temperature)
+        if self.mode != "exact" and self.num_draws > 1:
+            fold = TwoPasses(
+                perturbation=perturbation,
+                num_draws=self.num_draws,
+                temperature=temperature,
+                loss=self.loss,
+                label_smoothing=self.label_smoothing,
+                num_kept=self.num_kept if self.mode == "resampled" else None,
+                tolerance=self.tolerance,
+                points_at_once=self.points_at_once,
+            )
+            return Step(fold(model, x, y, rng=rng), {})
+        draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
+        outputs = model(draws.inputs.flatten(0, 1))
+        labels = y.repeat(self.num_draws) if self.num_draws > 1 else y
+        losses = loss_per_sample(outputs, labels, self.loss, label_smoothing=self.label_smoothing)
+        if self.num_draws > 1:
+            losses = losses.view(self.num_draws, len(y))
+            losses = soft_maximum(losses, temperature=temperature, log_weights=draws.log_weights)
+        return Step(losses.mean(), {})
 
     @classmethod
     def examples(cls) -> list[Objective]:
-        """Plain, half noisy, and smoothed over several draws."""
+        """Plain, half noisy, and smoothed over several draws in every mode."""
         half_noisy = Mixture()
         return [
             cls(),
             cls(perturbation=half_noisy),
             cls(perturbation=half_noisy, num_draws=3, temperature=0.1),
+            cls(perturbation=half_noisy, num_draws=5, mode="two_pass", points_at_once=8, last_temperature=0.1),
+            cls(perturbation=half_noisy, num_draws=5, mode="resampled", num_kept=2),
         ]

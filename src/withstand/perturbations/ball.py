@@ -1,7 +1,10 @@
 """Ball: the displacements that are allowed."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -11,33 +14,46 @@ from withstand.functional.random import Rng
 from withstand.perturbations.base import Box, check_box, clip
 
 Points = Float[Tensor, "batch *feature"]
+Unit = Literal["std", "raw", "iqr"]
+PerFeature = tuple[float, ...]
 
 
 @dataclass(frozen=True)
 class Ball:
     """The points within a radius of each input, cut to the box.
 
+    With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
+    feature's radius, have a norm of at most 1. A feature of radius 0 stays where it is.
+
     Attributes:
         norm: The norm that measures displacements.
-        radius: At least 0, in input units (tables: standard deviations after scaling).
+        radius: At least 0: a number, one per feature of a table, or, for use from Python with a fixed batch, one per
+            row and feature.
+        unit: Of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling); for
+            tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in training.
         box: Lowest and highest value of an input; None takes the data's own.
 
     Example:
-        >>> import torch
         >>> ball = Ball("linf", 0.1, box=(0.0, 1.0))
         >>> ball.project(torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.3]]))
+        tensor([[0.6000, 0.0000]])
+        >>> Ball("linf", (0.1, 0.0)).project(torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.3]]))
         tensor([[0.6000, 0.0000]])
     """
 
     norm: balls.Norm = "linf"
-    radius: float = 8 / 255
+    radius: float | PerFeature | tuple[PerFeature, ...] = 8 / 255
+    unit: Unit = "std"
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        if self.norm not in ("l1", "l2", "linf"):
+        if self.norm not in get_args(balls.Norm):
             raise InputError(f"Ball: norm must be l1, l2 or linf, got {self.norm}.")
-        if not 0 <= self.radius < float("inf"):
-            raise InputError(f"Ball: radius must be a number >= 0, got {self.radius}.")
+        if self.unit not in get_args(Unit):
+            raise InputError(f"Ball: unit must be std, raw or iqr, got {self.unit}.")
+        values = _flat(self.radius)
+        if not values or any(not 0 <= each < float("inf") for each in values):
+            raise InputError(f"Ball: radius must be a number >= 0, or such numbers, got {self.radius}.")
         check_box("Ball", self.box)
 
     def project(self, x: Points, point: Points) -> Points:
@@ -46,17 +62,69 @@ class Ball:
         Cutting to the box afterwards keeps a point in the ball provided that x itself lies in the box. For linf the
         result is the nearest point of the ball within the box; for l1 and l2 it is a point of it.
         """
-        return clip(x + balls.project(point - x, self.norm, self.radius), self.box)
+        return clip(x + balls.project(point - x, self.norm, self.radii(x)), self.box)
 
-    def sample(self, x: Points, *, rng: Rng) -> Points:
-        """Return one point per row, uniform in the ball around x before the cut to the box."""
+    def sample(self, x: Points, *, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
+        """Return points uniform in the ball around each row before the cut to the box."""
+        radii = self.radii(x)
+        fixed = radii == 0 if isinstance(radii, Tensor) and radii.ndim == 1 else None
         shape = tuple(x.shape)
-        return clip(x + balls.sample(shape, self.norm, self.radius, rng=rng, device=x.device), self.box)
+        units = balls.sample(shape, self.norm, num_draws=num_draws, rng=rng, device=x.device, fixed=fixed)
+        return clip(x + units.mul_(radii), self.box)
 
-    def uphill(self, gradient: Points) -> Points:
-        """Return the step of length radius along which a linear function with this gradient grows most."""
-        return self.radius * balls.uphill(gradient, self.norm)
+    def uphill(self, x: Points, gradient: Points) -> Points:
+        """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
+        return balls.uphill(gradient, self.norm, self.radii(x))
 
     def distance(self, x: Points, point: Points) -> Float[Tensor, " batch"]:
-        """Return how far each point is from x, in the ball's norm."""
-        return balls.distance(point - x, self.norm)
+        """Return how far each point is from x, in radii: at most 1 in the ball, infinity if a fixed feature moved."""
+        return balls.distance(point - x, self.norm, self.radii(x))
+
+    def radii(self, x: Points) -> float | Tensor:
+        """Return the radius as a number, or as a tensor that can be broadcast to x.
+
+        Raises:
+            InputError: If its unit needs the data's scaling, or there are not as many radii as features or rows.
+        """
+        if self.unit != "std":
+            raise InputError(f"Ball: unit {self.unit} needs a table whose features are scaled, got inputs without.")
+        if not isinstance(self.radius, Sequence):
+            return self.radius
+        radii = torch.tensor(self.radius, dtype=x.dtype, device=x.device)
+        if x.ndim != 2 or radii.shape[-1] != x.shape[1] or (radii.ndim == 2 and len(radii) != len(x)):
+            wanted = f"inputs of shape {tuple(x.shape)}"
+            raise InputError(f"Ball: radius must be a number or one per feature of {wanted}, got {len(self.radius)}.")
+        return radii
+
+    def scaled(self, std: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
+        """Return the ball in the units of a table's scaled features, where some features do not move.
+
+        Args:
+            std: What each feature of the file was divided by.
+            iqr: Interquartile range of each feature, in the units of the file.
+            movable: Whether a feature may change.
+
+        Raises:
+            InputError: If there are not as many radii as features.
+        """
+        if self.unit == "std" and all(movable) and not isinstance(self.radius, Sequence):
+            return self
+        factors = {"std": [1.0] * len(std), "raw": [1 / each for each in std]}
+        factors["iqr"] = [spread / each for spread, each in zip(iqr, std, strict=True)]
+        factor = [each * move for each, move in zip(factors[self.unit], movable, strict=True)]
+
+        def stretch(radius: float | PerFeature) -> PerFeature:
+            own = tuple(radius) if isinstance(radius, Sequence) else (radius,) * len(std)
+            if len(own) != len(std):
+                raise InputError(f"Ball: radius must be a number or one per feature ({len(std)}), got {len(own)}.")
+            return tuple(one * other for one, other in zip(own, factor, strict=True))
+
+        if isinstance(self.radius, Sequence) and isinstance(self.radius[0], Sequence):
+            return replace(self, radius=tuple(stretch(row) for row in self.radius), unit="std")
+        return replace(self, radius=stretch(self.radius), unit="std")  # pyright: ignore[reportArgumentType]
+
+
+def _flat(radius: float | Sequence) -> list[float]:
+    if isinstance(radius, Sequence):
+        return [value for each in radius for value in _flat(each)]
+    return [radius]

@@ -283,15 +283,26 @@ def within(configuration: Anything, box: Box | None) -> Anything:
         >>> within(Gaussian(std=0.5), (0.0, 1.0)).box
         (0.0, 1.0)
     """
+    return fill_in(configuration, "box", box)
+
+
+def fill_in(configuration: Anything, field: str, value: Any) -> Anything:
+    """Return the configuration with the value in every field of this name that was left open (None).
+
+    Example:
+        >>> from withstand.perturbations.attacks.tilted import Tilted
+        >>> fill_in(Tilted(), "temperature", 0.5).temperature
+        0.5
+    """
     if isinstance(configuration, tuple):
-        return cast(Anything, tuple(within(each, box) for each in configuration))
-    if box is None or not is_dataclass(configuration) or isinstance(configuration, type):
+        return cast(Anything, tuple(fill_in(each, field, value) for each in configuration))
+    if value is None or not is_dataclass(configuration) or isinstance(configuration, type):
         return configuration
     changes: dict[str, Any] = {}
     for each in fields(configuration):
-        value = getattr(configuration, each.name)
-        settled = box if each.name == "box" and value is None else within(value, box)
-        if settled is not value:
+        own = getattr(configuration, each.name)
+        settled = value if each.name == field and own is None else fill_in(own, field, value)
+        if settled is not own:
             changes[each.name] = settled
     return replace(configuration, **changes) if changes else configuration
 

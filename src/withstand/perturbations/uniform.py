@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -30,9 +29,8 @@ class Uniform(Perturbation):
         num_draws: int,
         rng: Rng,
     ) -> Draws:
-        """Sample the ball once per draw."""
-        x = x.detach()
-        return Draws(torch.stack([self.ball.sample(x, rng=rng) for _ in range(num_draws)]))
+        """Sample the ball."""
+        return Draws(self.ball.sample(x.detach(), num_draws=num_draws, rng=rng))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

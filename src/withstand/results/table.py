@@ -94,7 +94,10 @@ def accuracy_table(
 
 def accuracy_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
     """Return the rows that a table of accuracies shows; nothing if there are none."""
-    found = {model: [row for row in rows if row.measure not in NOISE_MEASURES] for model, rows in results.items()}
+    found = {
+        model: [row for row in rows if row.measure not in NOISE_MEASURES and not row.measure.startswith("lipschitz_")]
+        for model, rows in results.items()
+    }
     return found if any(found.values()) else {}
 
 

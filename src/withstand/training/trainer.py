@@ -127,7 +127,8 @@ class Trainer:
         if self.progress["step"] == 0:
             with self.update.autocast():
                 more, rng = self.more_batches(epoch), stream(self.seed, "objective/epoch", epoch)
-                self.objective.begin_epoch(self.model, more, state=self.state, epoch=epoch, rng=rng)
+                epochs = self.training.epochs
+                self.objective.begin_epoch(self.model, more, state=self.state, epoch=epoch, epochs=epochs, rng=rng)
         for rows, share, (x, y, _) in zip(whole, shares, batches, strict=True):
             loss = self.do_step(x, y, share=share, total=len(rows))
             counted = len(rows) if len(x) else 0

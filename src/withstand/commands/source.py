@@ -1,0 +1,110 @@
+"""What is measured of a model: on which samples, under which conditions, one task after the other."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from withstand.data.base import Dataset, Split
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
+from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.noise_examples import check_picturable
+from withstand.perturbations.base import Perturbation, within
+
+
+class Task(NamedTuple):
+    """What is measured of a model.
+
+    Attributes:
+        split: The samples.
+        evaluation: What is asked of them.
+        cell: Name of the condition that the samples were corrupted under already; None if they were not.
+    """
+
+    split: Split
+    evaluation: Evaluation
+    cell: str | None = None
+
+
+class Source:
+    """Data to measure on: samples that meet perturbations, or cells of samples that are corrupted already.
+
+    Attributes:
+        first: The samples, or those of the first cell.
+        conditions: Names of what is measured, in order.
+        notes: Sentences that a reader must know.
+    """
+
+    def __init__(
+        self,
+        first: Split,
+        *,
+        perturbations: tuple[Perturbation, ...] = (),
+        evaluations: Sequence[Evaluation] = (),
+        cells: dict[str, Dataset] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Keep what is given: perturbations and evaluations, or cells."""
+        self.first, self.perturbations, self.evaluations = first, perturbations, evaluations
+        self.cells, self.notes = cells or {}, notes
+        names = [*self.cells, *(each.condition for each in perturbations)]
+        names += [name for each in evaluations for name in each.conditions]
+        self.conditions = list(dict.fromkeys(names))
+
+    @classmethod
+    def of(
+        cls,
+        data: Dataset,
+        on: Sequence[str] | None,
+        pixels: Literal[224, 299, 64, 32] | None,
+        frost: Literal["published", "procedural"],
+        more: Sequence[Evaluation] = (),
+    ) -> "Source":
+        """Return what names of conditions mean for data.
+
+        Raises:
+            InputError: If a name is not known or there are no samples.
+        """
+        cells = data.cells()
+        if cells:
+            cells = {name: cells[name] for name in choose_cells(on, cells)}
+            first = next(iter(cells.values())).load("test")
+            return cls(first, cells=cells, notes=cell_notes(list(cells), data.missing()))
+        split = data.load("test")
+        if len(split) == 0:
+            raise InputError("evaluate: the test part has no samples.")
+        words, evaluations = split_words(on or ["clean"], split.shape)
+        perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
+        return cls(split, perturbations=perturbations, evaluations=[*evaluations, *more], notes=notes)
+
+    def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
+        """Yield what is to be measured for some conditions: all at once, or cell by cell."""
+        for name in missing if self.cells else ():
+            yield Task(self.cells[name].load("test"), Accuracy(), name)
+        chosen = tuple(each for each in self.perturbations if each.condition in missing)
+        if chosen:
+            yield Task(self.first, Accuracy(perturbations=chosen))
+        for each in self.evaluations:
+            if set(each.conditions) & set(missing):
+                yield Task(self.first, each)
+
+    @property
+    def learned(self) -> tuple[NoiseDistance, ...]:
+        """The evaluations that train a generator, with the box of the samples."""
+        found = [each for each in self.evaluations if isinstance(each, NoiseDistance) and each.learns]
+        return tuple(within(each, self.first.box) for each in found)
+
+    def check_figures(self) -> None:
+        """Refuse to draw noise where none is learned, or where samples have no picture.
+
+        Raises:
+            InputError: If there is nothing to draw.
+        """
+        if not self.learned:
+            raise InputError("evaluate: --figures shows adversarial noise; add noise-distance to --on.")
+        check_picturable(self.first.shape)
+
+    def has_reference(self, pixels: int | None) -> bool:
+        """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""
+        return self.first.shape == (3, 224, 224) and len(self.first.classes) == 1000 and pixels in (None, 224)

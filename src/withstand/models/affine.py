@@ -1,0 +1,136 @@
+"""A fully connected network as what it computes: matrices with activations between them."""
+
+import copy
+from collections.abc import Callable, Iterator
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.jacobian import Layers
+from withstand.models.normalize import Normalize
+
+# Activations that are applied to every value alone, with slopes in [0, 1] whatever their settings.
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Sigmoid, nn.Softplus)
+KNOWN = "Flatten, Linear, normalisation, dropout and activations with slopes in [0, 1]"
+
+
+def affine_layers(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Layers:
+    """Return the matrices, biases and activations of a fully connected network in evaluation mode.
+
+    What comes before and between the matrices and is affine, such as the normalisation of the inputs, is folded into
+    them; so the first matrix takes inputs in their own units, flattened.
+
+    Args:
+        model: Maps inputs to logits; it stays as it is.
+        shape: Shape of one input.
+        who: Whose name an error begins with.
+
+    Returns:
+        Float64 copies on the CPU.
+
+    Raises:
+        InputError: If the model is anything but a chain of such layers, or holds a weight that is no finite number.
+
+    Example:
+        >>> model = nn.Sequential(Normalize([1.0], [2.0]), nn.Linear(3, 2))
+        >>> layers = affine_layers(model, (3,), who="Example")
+        >>> bool(torch.allclose(2 * layers.weights[0], model[1].weight.double()))
+        True
+    """
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
+    activations: list[Callable[[Tensor], Tensor]] = []
+    pending = _Pending(prod(shape))
+    for layer in _chain(model):
+        if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) == (1, -1):
+            shape = (prod(shape),)
+        elif isinstance(layer, nn.Identity | nn.Dropout):
+            continue
+        elif isinstance(layer, Normalize) and len(layer.mean) in (1, shape[0]):
+            mean, std = (_spread(each, shape) for each in (layer.mean, layer.std))
+            pending.scale(1 / std, -mean / std)
+        elif isinstance(layer, nn.BatchNorm1d) and len(shape) == 1 and layer.running_mean is not None:
+            factor, shift = _batch_norm(layer)
+            pending.scale(factor, shift)
+        elif isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward and len(shape) == 1:
+            bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias
+            pending.multiply(_double(layer.weight), _double(bias))
+            shape = (layer.out_features,)
+        elif isinstance(layer, (*ACTIVATIONS, nn.LeakyReLU, nn.ELU)):
+            slope = {nn.LeakyReLU: "negative_slope", nn.ELU: "alpha"}.get(type(layer))
+            if slope is not None and not 0 <= getattr(layer, slope) <= 1:
+                raise InputError(f"{who}: slopes of activations must be in [0, 1], got {layer}.")
+            weight, bias = pending.close()
+            weights.append(weight)
+            biases.append(bias)
+            activations.append(_apart(layer))
+            pending = _Pending(len(weight))
+        else:
+            raise InputError(f"{who}: the model must be a chain of {KNOWN}, got {type(layer).__name__}.")
+    weight, bias = pending.close()
+    layers = Layers(weights=(*weights, weight), biases=(*biases, bias), activations=tuple(activations))
+    if not all(each.isfinite().all() for each in (*layers.weights, *layers.biases)):
+        raise InputError(f"{who}: weights must be finite numbers, got others.")
+    return layers
+
+
+class _Pending:
+    """The affine map since the last activation: a matrix, or a factor per value as long as there was none."""
+
+    def __init__(self, size: int) -> None:
+        self.weight: Tensor | None = None
+        self.factor = torch.ones(size, dtype=torch.float64)
+        self.bias = torch.zeros(size, dtype=torch.float64)
+
+    def scale(self, factor: Tensor, shift: Tensor) -> None:
+        if self.weight is None:
+            self.factor = self.factor * factor
+        else:
+            self.weight = factor[:, None] * self.weight
+        self.bias = self.bias * factor + shift
+
+    def multiply(self, weight: Tensor, bias: Tensor) -> None:
+        self.weight, self.bias = (
+            weight * self.factor if self.weight is None else weight @ self.weight,
+            weight @ self.bias + bias,
+        )
+
+    def close(self) -> tuple[Tensor, Tensor]:
+        return torch.diag(self.factor) if self.weight is None else self.weight, self.bias
+
+
+def _chain(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers of nested chains, in order."""
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        for each in module:
+            yield from _chain(each)
+    else:
+        yield module
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().double()
+
+
+def _spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return one value for every value of an input, from one per channel or one for all."""
+    return _double(values).view(-1, *[1] * (len(shape) - 1)).expand(shape).flatten()
+
+
+def _batch_norm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    assert layer.running_mean is not None
+    assert layer.running_var is not None
+    factor = (_double(layer.running_var) + layer.eps).rsqrt()
+    factor = factor if layer.weight is None else factor * _double(layer.weight)
+    shift = -_double(layer.running_mean) * factor
+    return factor, shift if layer.bias is None else shift + _double(layer.bias)
+
+
+def _apart(layer: nn.Module) -> nn.Module:
+    """Return a copy of an activation that leaves its input as it is."""
+    layer = copy.deepcopy(layer)
+    if hasattr(layer, "inplace"):
+        layer.inplace = False  # pyright: ignore[reportArgumentType]
+    return layer

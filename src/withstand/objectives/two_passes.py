@@ -1,0 +1,157 @@
+"""The smoothed loss over many draws in little memory: a pass without gradient, then one through what counts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.random import Rng, branches, uniform
+from withstand.functional.risks import soft_maximum, weights_of_draws
+from withstand.models.frozen import evaluating
+from withstand.perturbations.base import Perturbation
+
+# In the second pass more points than this many times those at once are computed piece by piece, each twice.
+PIECES_KEPT = 8
+
+
+class FirstPass(NamedTuple):
+    """What is known of all draws, and how to draw them again."""
+
+    losses: Float[Tensor, "draw batch"]
+    log_weights: Float[Tensor, "draw batch"] | None
+    chunks: Callable[[], Iterator[tuple[int, int, Rng]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoPasses:
+    """How the soft maximum over many draws is computed.
+
+    Attributes:
+        perturbation: Makes the draws.
+        num_draws: Number of draws per sample.
+        temperature: tau >= 0 in nats.
+        loss: Of every draw.
+        label_smoothing: For cross entropy.
+        num_kept: Draws per sample, chosen at random by their weight, that the gradient goes through; None takes all
+            that matter.
+        tolerance: Share of the gradient that may be left out if num_kept is None.
+        points_at_once: Inputs the model sees together; halved whenever memory runs out.
+    """
+
+    perturbation: Perturbation
+    num_draws: int
+    temperature: float
+    loss: Loss
+    label_smoothing: float
+    num_kept: int | None
+    tolerance: float
+    points_at_once: int
+
+    def __call__(
+        self, model: nn.Module, x: Float[Tensor, "batch *feature"], y: Int[Tensor, " batch"], *, rng: Rng
+    ) -> Float[Tensor, ""]:
+        """Return the mean of the soft maxima, whose gradient goes through the draws that matter."""
+        branch, at_once = branches(rng), max(self.points_at_once, 1)
+        while True:
+            try:
+                return self._both(model, x, y, branch, at_once)
+            except torch.OutOfMemoryError:
+                if at_once <= len(x):
+                    raise
+                at_once //= 2
+
+    def _both(
+        self, model: nn.Module, x: Tensor, y: Tensor, branch: Callable[[int], Rng], at_once: int
+    ) -> Float[Tensor, ""]:
+        first = self._first(model, x, y, branch, at_once)
+        values = soft_maximum(first.losses, temperature=self.temperature, log_weights=first.log_weights)
+        weights = weights_of_draws(first.losses, temperature=self.temperature, log_weights=first.log_weights)
+        if self.num_kept is None:
+            chosen = self._that_matter(first.losses, weights)
+            weight = weights[chosen]
+        else:
+            counts = resample(weights, self.num_kept, uniform((len(x), 1), rng=branch(-1), device=x.device))
+            chosen = counts > 0
+            weight = counts[chosen] / self.num_kept
+        del weights
+        parts = []
+        for start, stop, source in first.chunks():
+            if chosen[start:stop].any():
+                draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
+                parts.append(draws.inputs[chosen[start:stop]])
+        rows = y.expand(len(chosen), -1)[chosen]
+        surrogate = self._weighted(model, torch.cat(parts), rows, weight, at_once) / max(1, len(x))
+        # The value is that of all draws, the gradient that of the chosen ones.
+        return surrogate + (values.mean() - surrogate.detach())
+
+    @torch.no_grad()
+    def _first(self, model: nn.Module, x: Tensor, y: Tensor, branch: Callable[[int], Rng], at_once: int) -> FirstPass:
+        some = min(self.num_draws, max(1, at_once // max(1, len(x))))
+
+        def chunks() -> Iterator[tuple[int, int, Rng]]:
+            for number, start in enumerate(range(0, self.num_draws, some)):
+                yield start, min(start + some, self.num_draws), branch(number)
+
+        losses = torch.empty(self.num_draws, len(x), device=x.device)
+        log_weights = None
+        for start, stop, source in chunks():
+            draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
+            with evaluating(model):
+                outputs = model(draws.inputs.flatten(0, 1))
+            own = loss_per_sample(outputs, y.repeat(stop - start), self.loss, label_smoothing=self.label_smoothing)
+            losses[start:stop] = own.view(stop - start, len(x))
+            if draws.log_weights is not None:
+                if log_weights is None:
+                    log_weights = torch.zeros_like(losses)
+                log_weights[start:stop] = draws.log_weights
+        return FirstPass(losses, log_weights, chunks)
+
+    def _that_matter(self, losses: Tensor, weights: Tensor) -> Tensor:
+        """Return which draws to keep so that at most the tolerated share of each sample's gradient is lost."""
+        size = weights
+        if self.loss == "cross_entropy" and self.label_smoothing == 0:
+            # The gradient of cross entropy by the logits is at most sqrt(2) (1 - the label's probability).
+            size = weights * -torch.expm1(-losses)
+        allowed = self.tolerance * size.sum(0)
+        kept = size > allowed / max(1, len(size))
+        # Every sample keeps its highest draw, whose gradient may be nothing.
+        return kept.scatter_(0, size.argmax(0, keepdim=True), True)
+
+    def _weighted(self, model: nn.Module, points: Tensor, y: Tensor, weight: Tensor, at_once: int) -> Tensor:
+        """Return the weighted sum of the losses, with its graph."""
+
+        def part(points: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+            own = loss_per_sample(model(points), y, self.loss, label_smoothing=self.label_smoothing)
+            return (weight * own).sum()
+
+        if len(points) <= PIECES_KEPT * at_once:
+            return part(points, y, weight)
+        pieces = zip(points.split(at_once), y.split(at_once), weight.split(at_once), strict=True)
+        sums = [checkpoint(part, *piece, use_reentrant=False) for piece in pieces]
+        return torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def resample(
+    weights: Float[Tensor, "draw batch"], count: int, offset: Float[Tensor, "batch 1"]
+) -> Float[Tensor, "draw batch"]:
+    """Return how often each draw is taken when `count` are taken by their weights: systematic resampling, unbiased.
+
+    Args:
+        weights: At least 0, with sum 1 over the draws.
+        count: How many are taken per sample.
+        offset: Numbers uniform in [0, 1).
+
+    Example:
+        >>> resample(torch.tensor([[0.75], [0.25]]), 4, torch.tensor([[0.5]]))
+        tensor([[3.],
+                [1.]])
+    """
+    ends = weights.T.double().cumsum(1)
+    ends = (ends / ends[:, -1:]).mul_(count).sub_(offset.double()).ceil_().clamp_(0, count)
+    # The number of places k + offset below an end, less those below the one before.
+    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1)).T.to(weights.dtype)

@@ -1,0 +1,109 @@
+"""A Langevin chain in a ball: points drawn by the exponential of their loss."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.losses import Loss
+from withstand.functional.random import Rng, normal
+from withstand.perturbations.attacks.gradient import loss_and_gradient
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation
+
+LOWEST_TEMPERATURE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Langevin(Perturbation):
+    r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
+
+    Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
+    the root of twice the step size. What leaves an linf ball is reflected at its walls, others are projected onto.
+    Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
+    each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
+
+    Attributes:
+        ball: The norm, radius and box.
+        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        step: Step size in squared radii, > 0. It is made smaller, row by row, where the first gradient step would
+            otherwise be longer than a tenth of the radius.
+        burn_in: Steps before the first state that is taken, at least 0.
+        thinning: Steps from one state that is taken to the next, at least 1.
+        loss: What the chain follows.
+
+    Source:
+        Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",
+        Bernoulli 1996; reflection: Bubeck, Eldan, Lehec: "Sampling from a log-concave distribution with projected
+        Langevin Monte Carlo", 2018.
+        Differs from the published training of the Avila study, whose steps are those of a random walk.
+    """
+
+    ball: Ball = Ball()
+    temperature: float | None = None
+    step: float = 0.02
+    burn_in: int = 10
+    thinning: int = 2
+    loss: Loss = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None and not self.temperature >= 0:
+            raise InputError(f"Langevin: temperature must be >= 0, got {self.temperature}.")
+        if not 0 < self.step < float("inf"):
+            raise InputError(f"Langevin: step must be a number > 0, got {self.step}.")
+        if self.burn_in < 0 or self.thinning < 1:
+            raise InputError(
+                f"Langevin: burn_in must be at least 0 and thinning at least 1, got {self.burn_in} and {self.thinning}."
+            )
+
+    @torch.no_grad()
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Run one chain per row from a uniform point of the ball."""
+        x, radii = x.detach(), self.ball.radii(x)
+        points = self.ball.sample(x, num_draws=1, rng=rng)[0]
+        temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
+        taken = {self.burn_in + number * self.thinning for number in range(num_draws)}
+        step, states, losses_taken = None, [], []
+        for count in range(max(taken) + 1):
+            losses, gradient, _ = loss_and_gradient(model, points, y, self.loss)
+            if count in taken:
+                states.append(points)
+                losses_taken.append(losses)
+            if len(states) == num_draws:
+                break
+            # In radii, so that features of different radii mix alike.
+            drift = gradient * radii / temperature
+            if step is None:
+                longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
+                step = (0.1 / longest.clamp_min(1e-30)).clamp_max(self.step)
+            noise = normal(x.shape, rng=rng, device=x.device)
+            moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
+            points = self._inside(x, moved, radii)
+        return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
+
+    def _inside(self, x: Tensor, points: Tensor, radii: float | Tensor) -> Tensor:
+        if self.ball.norm == "linf":
+            relative = torch.where((points - x) == 0, 0.0, (points - x) / radii)
+            # Folded at the walls of [-1, 1]: a wave of period 4.
+            folded = (torch.remainder(relative + 1, 4) - 2).abs()
+            points = x + (1 - folded) * radii
+        return self.ball.project(x, points)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """Short chains, in one ball of each norm."""
+        return [
+            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0)), burn_in=2),
+            cls(ball=Ball("l2", 0.5), temperature=1.0, burn_in=1, thinning=1),
+            cls(ball=Ball("l1", 1.0), temperature=0.1, burn_in=0),
+        ]

@@ -1,0 +1,92 @@
+"""Projected gradient ascent: the worst point of a ball that a few steps find."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.losses import Loss
+from withstand.functional.random import Rng
+from withstand.perturbations.attacks.gradient import loss_and_gradient
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation
+
+
+@dataclass(frozen=True, kw_only=True)
+class PGD(Perturbation):
+    """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw starts anew.
+
+    The point with the highest loss of all that were visited is kept. With several draws this is the attack with as many
+    restarts.
+
+    Attributes:
+        ball: The norm, radius and box.
+        steps: Gradient steps, at least 1.
+        reach: Sum of the lengths of all steps, in radii, > 0.
+        until_wrong: Stop a row at the first point where another class wins: enough for accuracies, and faster. The
+            point that is kept is then that one.
+        loss: What is raised.
+
+    Source:
+        Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083, section 2.1; steps of 2.5 radii in total as in
+        their section 5.
+        Differs: the best of the visited points is kept, not the last.
+    """
+
+    ball: Ball = Ball()
+    steps: int = 10
+    reach: float = 2.5
+    until_wrong: bool = False
+    loss: Loss = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise InputError(f"PGD: steps must be at least 1, got {self.steps}.")
+        if not 0 < self.reach < float("inf"):
+            raise InputError(f"PGD: reach must be a number > 0, got {self.reach}.")
+
+    @torch.no_grad()
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Climb from one start per draw, all of them together."""
+        x = x.detach()
+        start = self.ball.sample(x, num_draws=num_draws, rng=rng)
+        best = torch.stack([self._climb(x, y, each, model) for each in start])
+        return Draws(best)
+
+    def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module) -> Tensor:
+        best, points = start.clone(), start
+        highest = torch.full((len(x),), -torch.inf, device=x.device)
+        rows = torch.arange(len(x), device=x.device)
+        for step in range(self.steps + 1):
+            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss)
+            better = losses > highest[rows]
+            highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
+            if step == self.steps:
+                break
+            if self.until_wrong:
+                on = outputs.argmax(1) == y
+                rows, x, y, points, gradient = rows[on], x[on], y[on], points[on], gradient[on]
+                if len(rows) == 0:
+                    break
+            uphill = self.ball.uphill(x, gradient)
+            points = self.ball.project(x, points + uphill.mul_(self.reach / self.steps))
+        return best
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """One ball of each norm, one that stops early."""
+        return [
+            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0)), steps=3, reach=0.5),
+            cls(ball=Ball("l2", 0.5), steps=3, until_wrong=True),
+            cls(ball=Ball("l1", 1.0), steps=2, reach=0.5, loss="hinge"),
+        ]

@@ -1,0 +1,105 @@
+"""Draws from a box, more of them where the loss is high, with the weights that make up for it."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.losses import Loss
+from withstand.functional.random import Rng, uniform
+from withstand.functional.tilting import log_tilt, truncated_exponential
+from withstand.perturbations.attacks.gradient import loss_and_gradient
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation, clip
+
+LOWEST_TEMPERATURE = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tilted(Perturbation):
+    r"""Importance sampling of :math:`\tau \log E \exp(\ell / \tau)` over an linf ball.
+
+    The gradient is taken at the corner that a few steps of ascent reach. A part of the draws is uniform in the ball,
+    the others follow :math:`\exp(g \cdot \delta / \tau)`, which is where the exponential of a linear loss has its mass.
+    Log weights are exact for the mixture of the two, so folds over the draws estimate what they would over uniform
+    ones, with far fewer draws when the temperature is small against the gradient times the radius.
+
+    Attributes:
+        ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
+        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        ascent_steps: Steps of ascent to the corner, at least 0.
+        uniform_share: Share of the draws that are uniform, > 0 and below 1: no weight is above its inverse.
+        loss: What the draws are tilted towards.
+
+    Source:
+        Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
+    """
+
+    ball: Ball = Ball()
+    temperature: float | None = None
+    ascent_steps: int = 2
+    uniform_share: float = 1 / 8
+    loss: Loss = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.ball.norm != "linf":
+            raise InputError(f"Tilted: the ball must be linf, got {self.ball.norm}.")
+        if self.temperature is not None and not self.temperature >= 0:
+            raise InputError(f"Tilted: temperature must be >= 0, got {self.temperature}.")
+        if self.ascent_steps < 0:
+            raise InputError(f"Tilted: ascent_steps must be at least 0, got {self.ascent_steps}.")
+        if not 0 < self.uniform_share < 1:
+            raise InputError(f"Tilted: uniform_share must be a share above 0 and below 1, got {self.uniform_share}.")
+
+    @torch.no_grad()
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        model: nn.Module,
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Find the corner, draw the uniform ones first, and weigh all of them."""
+        x = x.detach()
+        radii = self.ball.radii(x)
+        slope = self._slope(x, y, model, radii).flatten(1).unsqueeze(1).expand(-1, num_draws, -1)
+        num_uniform = round(num_draws * self.uniform_share)
+        if num_draws > 1:
+            num_uniform = min(max(num_uniform, 1), num_draws - 1)
+        numbers = uniform(slope.shape, rng=rng, device=x.device).to(x.dtype)
+        points = 2 * numbers - 1
+        share = num_uniform / num_draws
+        if num_draws == 1:
+            # A single draw is one or the other by chance.
+            share = self.uniform_share
+            tilted = uniform((len(x), 1, 1), rng=rng, device=x.device) >= share
+            points = torch.where(tilted, truncated_exponential(slope, numbers), points)
+        else:
+            points[:, num_uniform:] = truncated_exponential(slope[:, num_uniform:], numbers[:, num_uniform:])
+        ratio = log_tilt(slope, points)
+        mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
+        inputs = x + points.transpose(0, 1).reshape(num_draws, *x.shape) * radii
+        return Draws(clip(inputs, self.ball.box), -mixture.T.contiguous())
+
+    def _slope(self, x: Tensor, y: Tensor, model: nn.Module, radii: float | Tensor) -> Tensor:
+        """Return, per row and feature, the gain of moving by a radius, over the temperature."""
+        corner = x
+        for _ in range(self.ascent_steps):
+            _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
+            corner = self.ball.project(x, x + self.ball.uphill(x, gradient))
+        _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
+        temperature = 1e-2 if self.temperature is None else self.temperature
+        return gradient * radii / max(temperature, LOWEST_TEMPERATURE)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """A low and a high temperature."""
+        return [
+            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0))),
+            cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0),
+        ]

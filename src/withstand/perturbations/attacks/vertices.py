@@ -1,0 +1,81 @@
+"""The vertices of a ball: where a loss that is convex in the input has its maximum."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.random import Rng, uniform
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation, clip
+
+MOST_FEATURES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vertices(Perturbation):
+    """Vertices of an linf or l1 ball, in random order: all of them are drawn before one is drawn twice.
+
+    In d features that move an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d.
+
+    Attributes:
+        ball: The norm (`linf` or `l1`), radius and box.
+    """
+
+    ball: Ball = Ball()
+
+    def __post_init__(self) -> None:
+        if self.ball.norm == "l2":
+            raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
+
+    def count(self, x: Float[Tensor, "batch *feature"]) -> int:
+        """Return the number of vertices around each of these inputs."""
+        moving = self._moving(x)
+        return 2 ** len(moving) if self.ball.norm == "linf" else 2 * len(moving)
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        model: nn.Module,  # noqa: ARG002
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Take the first vertices of a random order of each row's own."""
+        x, moving = x.detach(), self._moving(x)
+        count, length = self.count(x), x[0].numel() if len(x) else 1
+        if count == 1 or len(x) == 0:
+            return Draws(x.expand(num_draws, *x.shape).clone())
+        order = uniform((len(x), count), rng=rng, device=x.device).argsort(1)
+        number = order[:, torch.arange(num_draws, device=x.device) % count].T
+        units = torch.zeros(num_draws, len(x), length, device=x.device, dtype=x.dtype)
+        if self.ball.norm == "linf":
+            bits = number.unsqueeze(2) >> torch.arange(len(moving), device=x.device)
+            units[..., moving] = ((bits & 1) * 2 - 1).to(x.dtype)
+        else:
+            sign = ((number & 1) * 2 - 1).to(x.dtype)
+            units.scatter_(2, moving[number >> 1].unsqueeze(2), sign.unsqueeze(2))
+        return Draws(clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x), self.ball.box))
+
+    def _moving(self, x: Tensor) -> Tensor:
+        """Return the numbers of the features that move in any row."""
+        radii = self.ball.radii(x)
+        length = x[0].numel() if len(x) else x.shape[1:].numel()
+        if isinstance(radii, Tensor):
+            moving = (radii.reshape(-1, length) > 0).any(0).nonzero()[:, 0]
+        else:
+            moving = torch.arange(length if radii > 0 else 0, device=x.device)
+        if self.ball.norm == "linf" and len(moving) > MOST_FEATURES:
+            raise InputError(
+                f"Vertices: an linf ball in {len(moving)} features has 2^{len(moving)} vertices; "
+                f"at most {MOST_FEATURES} features may move."
+            )
+        return moving
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """The one norm that has few vertices in many dimensions."""
+        return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5, box=(0.0, 1.0)))]

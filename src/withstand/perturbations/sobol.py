@@ -1,0 +1,57 @@
+"""Evenly spread draws from a ball."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from withstand.functional.random import Rng
+from withstand.functional.sobol import ball_from_cube, sobol
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation, clip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sobol(Perturbation):
+    """Points of a ball around the input, each uniform, together evenly spread; cut to the box.
+
+    A mean over them, or a smoothed loss of high temperature, is far nearer its limit than over independent points; at
+    low temperatures they miss the worst points as those do (see Tilted).
+
+    Attributes:
+        ball: The norm, radius and box.
+    """
+
+    ball: Ball = Ball()
+
+    def draw(
+        self,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        model: nn.Module,  # noqa: ARG002
+        *,
+        num_draws: int,
+        rng: Rng,
+    ) -> Draws:
+        """Shift a scrambled sequence at random, once per row."""
+        x = x.detach()
+        radii, length = self.ball.radii(x), max(1, x.shape[1:].numel())
+        moving = (radii > 0).expand_as(x).any(0).flatten() if isinstance(radii, Tensor) else None
+        features = length if moving is None else int(moving.sum())
+        dimension = features + (self.ball.norm != "linf")
+        cube = sobol(len(x), dimension, num_draws=num_draws, rng=rng, device=x.device)
+        units = own = ball_from_cube(cube, self.ball.norm).to(x.dtype)
+        if moving is not None:
+            units = x.new_zeros(len(x), num_draws, length)
+            units[..., moving] = own
+        points = units.transpose(0, 1).reshape(num_draws, *x.shape) * radii
+        return Draws(clip(x + points, self.ball.box))
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """One ball of each norm."""
+        return [
+            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0))),
+            cls(ball=Ball("l2", 0.5)),
+            cls(ball=Ball("l1", 1.0)),
+        ]
