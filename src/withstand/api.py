@@ -18,8 +18,9 @@ from withstand.experiment import measure
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.base import Perturbation, within
+from withstand.perturbations.base import Perturbation
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.settle import settled
 from withstand.results.frame import Results
 from withstand.results.row import Row
 from withstand.training.settings import Training
@@ -81,7 +82,7 @@ def fit(
     trainer = Trainer(
         model,
         split,
-        objective=within(objective or PerturbedRisk(), split.box),
+        objective=settled(objective or PerturbedRisk(), split),
         training=Training(**training),
         seed=seed,
         engine=engine,

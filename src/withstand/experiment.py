@@ -31,7 +31,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.base import within
+from withstand.perturbations.settle import settled
 from withstand.results.row import Row, write_rows, write_whole
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
@@ -131,7 +131,7 @@ def run(
     trainer = Trainer(
         model,
         train,
-        objective=within(experiment.objective, train.box),
+        objective=settled(experiment.objective, train),
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
@@ -200,9 +200,7 @@ def measure(
     model: nn.Module, split: Split, evaluations: tuple[Evaluation, ...], *, seed: int, engine: Engine
 ) -> list[Row]:
     """Return the rows of several evaluations."""
-    return [
-        row for each in evaluations for row in within(each, split.box).measure(model, split, seed=seed, engine=engine)
-    ]
+    return [row for each in evaluations for row in settled(each, split).measure(model, split, seed=seed, engine=engine)]
 
 
 def plain(experiment: Experiment) -> dict:

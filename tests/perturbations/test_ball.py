@@ -7,6 +7,7 @@ from torch.testing import assert_close
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.uniform import Uniform
 
 every_norm = pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 
@@ -74,23 +75,34 @@ def test_a_box_without_room_is_refused(box):
 
 def test_radii_of_the_file_become_standard_deviations():
     std, iqr = (2.0, 0.5, 1.0), (3.0, 1.0, 0.0)
-    movable = (True, True, False)
-    assert Ball("linf", 0.1).scaled(std, iqr, (True,) * 3) == Ball("linf", 0.1)
-    assert Ball("linf", 0.1).scaled(std, iqr, movable).radius == (0.1, 0.1, 0.0)
-    assert Ball("linf", 0.1, unit="raw").scaled(std, iqr, movable).radius == (0.05, 0.2, 0.0)
-    assert Ball("linf", 0.1, unit="iqr").scaled(std, iqr, movable).radius == pytest.approx((0.15, 0.2, 0.0))
-    assert Ball("l2", (1.0, 0.0, 2.0), unit="raw").scaled(std, iqr, (True,) * 3) == Ball("l2", (0.5, 0.0, 2.0))
+    all_move, movable, x = (True, True, True), (True, True, False), torch.zeros(2, 3)
+
+    def radii(ball: Ball, moves=movable) -> list:
+        return ball.scaled(std, iqr, moves).radii(x).tolist()
+
+    assert Ball("linf", 0.1).scaled(std, iqr, all_move) == Ball("linf", 0.1)
+    assert radii(Ball("linf", 0.5)) == [0.5, 0.5, 0.0]
+    assert radii(Ball("linf", 0.5, unit="raw")) == [0.25, 1.0, 0.0]
+    assert radii(Ball("linf", 0.5, unit="iqr")) == [0.75, 1.0, 0.0]
+    assert radii(Ball("l2", (1.0, 0.0, 2.0), unit="raw"), all_move) == [0.5, 0.0, 2.0]
     rows = ((1.0, 1.0, 1.0), (2.0, 0.0, 2.0))
-    assert Ball("l1", rows, unit="raw").scaled(std, iqr, movable).radius == ((0.5, 2.0, 0.0), (1.0, 0.0, 0.0))
+    assert radii(Ball("l1", rows, unit="raw")) == [[0.5, 2.0, 0.0], [1.0, 0.0, 0.0]]
+    once = Ball("linf", 0.5, unit="raw").scaled(std, iqr, movable)
+    assert once.scaled(std, iqr, movable) == once
+    assert Uniform(ball=once).condition == "Uniform ball=Ball norm=linf radius=0.5 unit=raw"
 
 
 def test_a_unit_without_a_table_and_a_wrong_number_of_radii_are_refused():
-    with pytest.raises(InputError, match="^Ball: unit raw needs a table whose features are scaled, got inputs without"):
+    with pytest.raises(InputError, match="unit raw needs a table whose features are scaled, got inputs without"):
         Ball("linf", 0.1, unit="raw").uphill(unit(2, 3), unit(2, 3))
-    with pytest.raises(InputError, match=r"one per feature of inputs of shape \(2, 3\), got 2"):
+    with pytest.raises(
+        InputError, match=r"one per row and feature of inputs of shape \(2, 3\), got radii of shape \(2,\)"
+    ):
         Ball("linf", (0.1, 0.1)).sample(unit(2, 3), num_draws=1, rng=stream(0, "x"))
     with pytest.raises(InputError, match=r"one per feature \(3\), got 2"):
         Ball("linf", (0.1, 0.1)).scaled((1.0,) * 3, (1.0,) * 3, (True,) * 3)
+    with pytest.raises(InputError, match="none of the features may change; name some with --data.movable"):
+        Ball("linf", 0.1).scaled((1.0,) * 2, (1.0,) * 2, (False,) * 2)
     with pytest.raises(InputError, match="unit must be std, raw or iqr, got mm"):
         Ball("linf", 0.1, unit="mm")
 

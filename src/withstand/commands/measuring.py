@@ -28,7 +28,7 @@ from withstand.evaluation.in_blocks import measure_in_blocks
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
-from withstand.perturbations.base import within
+from withstand.perturbations.settle import settled
 from withstand.results.noise_examples import NoiseExamples
 from withstand.results.row import Row, read_rows, write_rows, write_whole
 
@@ -183,7 +183,7 @@ def evaluate(
 def _measure(task: Task, learner: NoiseLearner, console: Console) -> list[Row]:
     """Return the rows of one task, whose parts are kept in the folder until it is done."""
     evaluation, model, seed, engine = (
-        within(task.evaluation, task.split.box),
+        settled(task.evaluation, task.split),
         learner.model(),
         learner.seed,
         learner.engine,

@@ -10,7 +10,8 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import check_picturable
-from withstand.perturbations.base import Perturbation, within
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.settle import settled
 
 
 class Task(NamedTuple):
@@ -93,7 +94,7 @@ class Source:
     def learned(self) -> tuple[NoiseDistance, ...]:
         """The evaluations that train a generator, with the box of the samples."""
         found = [each for each in self.evaluations if isinstance(each, NoiseDistance) and each.learns]
-        return tuple(within(each, self.first.box) for each in found)
+        return tuple(settled(each, self.first) for each in found)
 
     def check_figures(self) -> None:
         """Refuse to draw noise where none is learned, or where samples have no picture.

@@ -32,6 +32,8 @@ class Ball:
         unit: Of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling); for
             tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in training.
         box: Lowest and highest value of an input; None takes the data's own.
+        factors: What the radius is multiplied by, per feature, to get to the units of the inputs; 0 for a feature that
+            may not change. None takes the data's own.
 
     Example:
         >>> ball = Ball("linf", 0.1, box=(0.0, 1.0))
@@ -45,6 +47,7 @@ class Ball:
     radius: float | PerFeature | tuple[PerFeature, ...] = 8 / 255
     unit: Unit = "std"
     box: Box | None = None
+    factors: PerFeature | None = None
 
     def __post_init__(self) -> None:
         if self.norm not in get_args(balls.Norm):
@@ -86,42 +89,47 @@ class Ball:
         Raises:
             InputError: If its unit needs the data's scaling, or there are not as many radii as features or rows.
         """
-        if self.unit != "std":
+        if self.unit != "std" and self.factors is None:
             raise InputError(f"Ball: unit {self.unit} needs a table whose features are scaled, got inputs without.")
-        if not isinstance(self.radius, Sequence):
+        if not isinstance(self.radius, Sequence) and self.factors is None:
             return self.radius
         radii = torch.tensor(self.radius, dtype=x.dtype, device=x.device)
+        if self.factors is not None:
+            radii = radii * torch.tensor(self.factors, dtype=x.dtype, device=x.device)
         if x.ndim != 2 or radii.shape[-1] != x.shape[1] or (radii.ndim == 2 and len(radii) != len(x)):
-            wanted = f"inputs of shape {tuple(x.shape)}"
-            raise InputError(f"Ball: radius must be a number or one per feature of {wanted}, got {len(self.radius)}.")
+            raise InputError(
+                "Ball: radius must be a number, or one per feature, or one per row and feature of inputs of shape "
+                f"{tuple(x.shape)}, got radii of shape {tuple(radii.shape)}."
+            )
         return radii
 
-    def scaled(self, std: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
-        """Return the ball in the units of a table's scaled features, where some features do not move.
+    def scaled(self, scale: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
+        """Return the ball with the factors of a table's features; as it is, if it has some or all are 1.
 
         Args:
-            std: What each feature of the file was divided by.
+            scale: What each feature of the file was divided by.
             iqr: Interquartile range of each feature, in the units of the file.
             movable: Whether a feature may change.
 
         Raises:
-            InputError: If there are not as many radii as features.
+            InputError: If there are not as many radii as features, or no feature may change.
         """
-        if self.unit == "std" and all(movable) and not isinstance(self.radius, Sequence):
+        if not any(movable):
+            raise InputError("Ball: none of the features may change; name some with --data.movable.")
+        if isinstance(self.radius, Sequence):
+            rows = self.radius if isinstance(self.radius[0], Sequence) else (self.radius,)
+            for each in rows:
+                assert isinstance(each, Sequence)
+                if len(each) != len(scale):
+                    raise InputError(
+                        f"Ball: radius must be a number or one per feature ({len(scale)}), got {len(each)}."
+                    )
+        if self.factors is not None or (self.unit == "std" and all(movable)):
             return self
-        factors = {"std": [1.0] * len(std), "raw": [1 / each for each in std]}
-        factors["iqr"] = [spread / each for spread, each in zip(iqr, std, strict=True)]
-        factor = [each * move for each, move in zip(factors[self.unit], movable, strict=True)]
-
-        def stretch(radius: float | PerFeature) -> PerFeature:
-            own = tuple(radius) if isinstance(radius, Sequence) else (radius,) * len(std)
-            if len(own) != len(std):
-                raise InputError(f"Ball: radius must be a number or one per feature ({len(std)}), got {len(own)}.")
-            return tuple(one * other for one, other in zip(own, factor, strict=True))
-
-        if isinstance(self.radius, Sequence) and isinstance(self.radius[0], Sequence):
-            return replace(self, radius=tuple(stretch(row) for row in self.radius), unit="std")
-        return replace(self, radius=stretch(self.radius), unit="std")  # pyright: ignore[reportArgumentType]
+        per_unit = {"std": [1.0] * len(scale), "raw": [1 / each for each in scale]}
+        per_unit["iqr"] = [spread / each for spread, each in zip(iqr, scale, strict=True)]
+        factors = [each * moves for each, moves in zip(per_unit[self.unit], movable, strict=True)]
+        return replace(self, factors=tuple(factors))
 
 
 def _flat(radius: float | Sequence) -> list[float]:

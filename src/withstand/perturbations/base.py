@@ -1,7 +1,7 @@
 """Perturbation: a way to draw changed copies of an input. Corruption: one that is random parameters, then a rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast, final
 
@@ -294,15 +294,25 @@ def fill_in(configuration: Anything, field: str, value: Any) -> Anything:
         >>> fill_in(Tilted(), "temperature", 0.5).temperature
         0.5
     """
+
+    def rule(name: str, own: Any) -> Any:
+        return value if name == field and own is None else own
+
+    return configuration if value is None else rebuilt(configuration, rule)
+
+
+def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:
+    """Return the configuration after a rule, from a field's name and value to its value, was applied within it."""
     if isinstance(configuration, tuple):
-        return cast(Anything, tuple(fill_in(each, field, value) for each in configuration))
-    if value is None or not is_dataclass(configuration) or isinstance(configuration, type):
+        return cast(Anything, tuple(rebuilt(each, rule) for each in configuration))
+    if not is_dataclass(configuration) or isinstance(configuration, type):
         return configuration
     changes: dict[str, Any] = {}
     for each in fields(configuration):
         own = getattr(configuration, each.name)
-        settled = value if each.name == field and own is None else fill_in(own, field, value)
-        if settled is not own:
+        settled = rule(each.name, own)
+        settled = rebuilt(own, rule) if settled is own else settled
+        if settled is not own and settled != own:
             changes[each.name] = settled
     return replace(configuration, **changes) if changes else configuration
 
@@ -318,6 +328,6 @@ def _describe(value: Any) -> str:
         return "[" + ", ".join(_describe(each) for each in value) + "]"
     if not is_dataclass(value) or isinstance(value, type):
         return f"{value:.9g}" if isinstance(value, float) else str(value)
-    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name != "box"}
+    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in ("box", "factors")}
     shown = [f"{name}={_describe(each)}" for name, each in named.items() if each is not None]
     return " ".join([type(value).__name__, *shown])
