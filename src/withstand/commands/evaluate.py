@@ -8,11 +8,13 @@ from withstand.commands.measuring import Measured, evaluate
 from withstand.data.base import Dataset
 from withstand.errors import InputError
 from withstand.evaluation.conditions import WORDS
+from withstand.functional.balls import Norm
 from withstand.parser import parse
+from withstand.perturbations.ball import Ball, Unit
 from withstand.reports.terminal import render
 from withstand.results.condition import JPEG
 from withstand.results.corruption_error import CorruptionErrors, corruption_errors
-from withstand.results.table import accuracy_rows, accuracy_table, noise_rows, noise_table
+from withstand.results.tables import tables
 
 DESCRIPTION = (
     "Measure finished runs (their folders), or models by name with --weights or --pretrained, and print one table. "
@@ -47,6 +49,17 @@ def main(words: list[str]) -> None:
         default="published",
         help="textures of frost: the published ones, or some made here, where those are missing",
     )
+    parser.add_argument(
+        "--radius", type=float, nargs="+", default=None, help="of the balls for worst-case; several give several balls"
+    )
+    parser.add_argument("--norm", type=Norm, default="linf", help="of these balls")
+    parser.add_argument(
+        "--unit",
+        type=Unit,
+        default="std",
+        help="of the radius: std, the units of the model's inputs (standard deviations of a scaled table); raw, those "
+        "of the table's file; iqr, quartile distances",
+    )
     parser.add_argument("--pretrained", action="store_true", help="published weights for a model given by name")
     parser.add_argument(
         "--each_severity", action="store_true", help="several models: a line for every severity, not their mean"
@@ -79,6 +92,7 @@ def main(words: list[str]) -> None:
         pretrained=found.pretrained,
         pixels=found.pixels,
         frost=found.frost,
+        balls=tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ()),
         examples=found.figures is not None,
         seed=found.seed,
         root=root,
@@ -120,19 +134,15 @@ def show(
 ) -> None:
     """Print results as one table, or as JSON."""
     if not as_json:
-        accuracies, noise = accuracy_rows(measured.rows), noise_rows(measured.rows)
-        if accuracies:
-            table = accuracy_table(
-                accuracies,
-                notes=measured.notes,
-                title=title,
-                measure=measure,
-                each_severity=each_severity,
-                reference=measured.reference,
-            )
-            console.print(render(table))
-        if noise:
-            console.print(("\n" if accuracies else "") + render(noise_table(noise)))
+        found = tables(
+            measured.rows,
+            notes=measured.notes,
+            title=title,
+            measure=measure,
+            each_severity=each_severity,
+            reference=measured.reference,
+        )
+        console.print("\n".join(render(each) for each in found))
         return
     rows: list[dict[str, Any]] = [
         {"model": model, **vars(row), "value": row.value} for model, rows in measured.rows.items() for row in rows

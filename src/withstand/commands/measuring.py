@@ -28,6 +28,7 @@ from withstand.evaluation.in_blocks import measure_in_blocks
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.settle import settled
 from withstand.results.noise_examples import NoiseExamples
 from withstand.results.row import Row, read_rows, write_rows, write_whole
@@ -84,6 +85,7 @@ def evaluate(
     pretrained: bool = False,
     pixels: Literal[224, 299, 64, 32] | None = None,
     frost: Literal["published", "procedural"] = "published",
+    balls: tuple[Ball, ...] = (),
     more: Sequence[Evaluation] = (),
     examples: bool = False,
     seed: int = 0,
@@ -101,6 +103,7 @@ def evaluate(
         pretrained: Whether a model given by name starts from published weights.
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
         frost: Whose textures.
+        balls: For worst-case accuracies.
         more: Evaluations besides those that names stand for.
         examples: Whether examples of learned noise are wanted, too.
         seed: Decides every draw.
@@ -118,7 +121,7 @@ def evaluate(
     for experiment in experiments:
         key = identity(experiment.data)
         if key not in sources:
-            sources[key] = Source.of(experiment.data, on, pixels, frost, more)
+            sources[key] = Source.of(experiment.data, on, pixels, frost, balls, more)
             if examples:
                 sources[key].check_figures()
     measured = Measured({}, notes, all(each.has_reference(pixels) for each in sources.values()), {})

@@ -10,6 +10,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import check_picturable
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.settle import settled
 
@@ -60,6 +61,7 @@ class Source:
         on: Sequence[str] | None,
         pixels: Literal[224, 299, 64, 32] | None,
         frost: Literal["published", "procedural"],
+        balls: tuple[Ball, ...] = (),
         more: Sequence[Evaluation] = (),
     ) -> "Source":
         """Return what names of conditions mean for data.
@@ -75,7 +77,7 @@ class Source:
         split = data.load("test")
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
-        words, evaluations = split_words(on or ["clean"], split.shape)
+        words, evaluations = split_words(on or ["clean"], split.shape, balls=balls)
         perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
         return cls(split, perturbations=perturbations, evaluations=[*evaluations, *more], notes=notes)
 

@@ -17,7 +17,7 @@ from withstand.models.vision import Vision
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.row import read_rows
-from withstand.results.table import accuracy_table
+from withstand.results.tables import tables
 
 DESCRIPTION = (
     "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on "
@@ -82,7 +82,7 @@ def main(words: list[str]) -> None:
         values = [vars(row) | {"value": row.value} for row in rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print(render(accuracy_table({folder.name: rows})))
+        console.print("\n".join(render(each) for each in tables({folder.name: rows})))
         on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision | Released) else "noise"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
 

@@ -6,8 +6,13 @@ from typing import Literal, get_args
 
 from withstand.data.cells import Gap
 from withstand.errors import InputError, nearest
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
+from withstand.evaluation.recall import Recall
+from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
 from withstand.perturbations.gaussian import Gaussian
@@ -34,30 +39,49 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     ),
     "noise-distance-3x3": ("3x3", "the same, with a generator whose noise depends on neighbouring pixels"),
 }
-WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()}
+OTHERS = {
+    "worst-case": "accuracy at the worst point of a ball (--radius, --norm) that several attacks find, and over the "
+    "ball on average",
+    "by-class": "accuracy of every class, and their mean",
+    "lipschitz": "bounds of the Lipschitz constant of fully connected networks",
+}
+WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
 
-def split_words(names: Sequence[str], shape: tuple[int, ...]) -> tuple[list[str], list[NoiseDistance]]:
+def split_words(
+    names: Sequence[str], shape: tuple[int, ...], *, balls: tuple[Ball, ...] = ()
+) -> tuple[list[str], list[Evaluation]]:
     """Return the names of conditions, and the evaluations that the other names stand for, each of one condition.
 
     Args:
         names: As they were given.
         shape: Shape of one input.
+        balls: For `worst-case`.
 
     Raises:
-        InputError: If evaluations are asked for that need images, and the inputs are none.
+        InputError: If evaluations are asked for that need images or balls, and there are none.
 
     Example:
         >>> names, evaluations = split_words(["clean", "noise-distance", "noise-distance-3x3"], (3, 32, 32))
         >>> names, [name for each in evaluations for name in each.conditions]
         (['clean'], ['gaussian noise', 'uniform noise', 'adversarial noise 1x1', 'adversarial noise 3x3'])
     """
-    found = {name: _noise_distances(name) for name in names}
-    for name, evaluations in found.items():
-        if evaluations and len(shape) != 3:
+    found: dict[str, list[Evaluation]] = {name: _others(name, balls) for name in names}
+    for name in names:
+        distances = _noise_distances(name)
+        if distances and len(shape) != 3:
             raise _needs_images(name, shape)
+        found[name] += distances
     distinct = dict.fromkeys(each for evaluations in found.values() for each in evaluations)
     return [name for name in names if not found[name]], list(distinct)
+
+
+def _others(name: str, balls: tuple[Ball, ...]) -> list[Evaluation]:
+    if name == "worst-case":
+        if not balls:
+            raise InputError("on: worst-case needs the radius of a ball; give --radius.")
+        return [WorstCase(ball=each) for each in balls]
+    return [Recall()] if name == "by-class" else [Lipschitz()] if name == "lipschitz" else []
 
 
 def _noise_distances(name: str) -> list[NoiseDistance]:

@@ -1,11 +1,12 @@
 """Random numbers from named streams of one seed; a global generator is read for `seeded_globally` alone.
 
-A perturbation is given one of three sources, all under the name `rng`:
+A perturbation is given one of four sources, all under the name `rng`:
 
 - a `torch.Generator`: one source for the whole batch;
 - a `BatchStream`: the same, for a process that holds only some rows of a batch shared by several processes. Every
   process draws for the whole batch and keeps its rows, so the noise does not depend on the number of processes;
-- a `RowStreams`: one source per row, so a row's noise depends neither on its neighbours nor on the batch size.
+- a `RowStreams`: one source per row, so a row's noise depends neither on its neighbours nor on the batch size;
+- a `TrialStreams`: one source per trial, where a batch holds the rows of several trials.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
+
+from withstand.errors import InputError
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -112,7 +115,29 @@ class RowStreams:
         return chosen
 
 
-Rng = Generator | BatchStream | RowStreams
+class TrialStreams:
+    """One source per trial, for a batch in which row i belongs to trial i modulo the number of trials.
+
+    Each trial draws what it would draw alone for its own rows.
+    """
+
+    def __init__(self, makes: Sequence[Callable[[], Generator]]) -> None:
+        """Keep how to make each trial's generator: they are made when the first number is drawn."""
+        self.makes = makes
+
+    @cached_property
+    def generators(self) -> list[Generator]:
+        """One generator per trial, made at first use."""
+        return [make() for make in self.makes]
+
+    def rows(self, batch: int) -> int:
+        """Return how many of so many rows each trial has."""
+        rows, left = divmod(batch, len(self.makes))
+        assert left == 0, f"{batch} rows are not equally many for {len(self.makes)} trials"
+        return rows
+
+
+Rng = Generator | BatchStream | RowStreams | TrialStreams
 
 
 def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu") -> RowStreams:
@@ -169,6 +194,8 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         part = torch.searchsorted(ends, uniform((batch, 1), rng=rng).cpu().double()[:, 0], right=True)
         rows = [(part == k).nonzero()[:, 0] for k in range(len(shares))]
         return [(each, rng.subset(each)) for each in rows]
+    if isinstance(rng, TrialStreams):
+        return _partition_of_trials(shares, rng.rows(batch), rng)
     if isinstance(rng, Generator):
         generator = rng
         rng = BatchStream(lambda: generator, total=batch)
@@ -181,6 +208,16 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         chosen = torch.zeros(rng.total, dtype=torch.bool)
         chosen[order[first:last]] = True
         parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen, seed)))
+    return parts
+
+
+def _partition_of_trials(shares: Sequence[float], rows: int, rng: TrialStreams) -> list[tuple[Tensor, Rng]]:
+    own = [partition(shares, rows, rng=generator) for generator in rng.generators]
+    trials, parts = torch.arange(len(own)), []
+    for each in zip(*own, strict=True):
+        # The shares are exact, so a part has equally many rows of every trial, and they stay in turn.
+        chosen = torch.stack([rows for rows, _ in each], dim=1) * len(own) + trials
+        parts.append((chosen.flatten(), TrialStreams([partial(_one, source) for _, source in each])))
     return parts
 
 
@@ -212,6 +249,9 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
     if isinstance(rng, RowStreams):
         bases = torch.tensor([new_seed(each) for each in rng.generators])
         return lambda number: RowStreams(derive_seed(number, "branch"), bases, device=rng.device)
+    if isinstance(rng, TrialStreams):
+        each = [branches(generator) for generator in rng.generators]
+        return lambda number: TrialStreams([partial(_one, own(number)) for own in each])
     seed = new_seed(rng)
     if isinstance(rng, Generator):
         return lambda number: stream(seed, "branch", number, device=rng.device)
@@ -225,6 +265,8 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
 
 
 def _one(rng: Rng) -> Generator:
+    if isinstance(rng, TrialStreams):
+        raise InputError("random: trials that are trained together cannot draw one number for all; train them singly.")
     return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]
 
 
@@ -240,6 +282,10 @@ def _fill(
     elif isinstance(rng, BatchStream):
         whole = torch.empty((rng.total, *shape[1:]), dtype=dtype, device=rng.generator.device)
         numbers = fill(whole, rng.generator)[rng.start : rng.stop]
+    elif isinstance(rng, TrialStreams):
+        own = (rng.rows(shape[0]), *shape[1:])
+        parts = [fill(torch.empty(own, dtype=dtype, device=each.device), each) for each in rng.generators]
+        numbers = torch.stack(parts, dim=1).flatten(0, 1)
     else:
         numbers = torch.empty(tuple(shape), dtype=dtype, device=rng.device)
         for row, generator in zip(numbers, rng.generators, strict=True):

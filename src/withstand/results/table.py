@@ -1,5 +1,6 @@
 """Rows side by side: conditions down, models across."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from withstand.results.condition import EXTRAS, JPEG
 from withstand.results.corruption_error import CorruptionErrors, corruption_errors
 from withstand.results.row import Row
 
+ACCURACY = re.compile(r"(worst_)?top\d+")
 NOISE_MEASURES = {
     "noise_distance": "median distance",
     "never_fooled": "never fooled, %",
@@ -94,10 +96,7 @@ def accuracy_table(
 
 def accuracy_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
     """Return the rows that a table of accuracies shows; nothing if there are none."""
-    found = {
-        model: [row for row in rows if row.measure not in NOISE_MEASURES and not row.measure.startswith("lipschitz_")]
-        for model, rows in results.items()
-    }
+    found = {model: [row for row in rows if ACCURACY.fullmatch(row.measure)] for model, rows in results.items()}
     return found if any(found.values()) else {}
 
 

@@ -1,0 +1,193 @@
+"""Accuracy at the worst point of a ball that several attacks find, and over the ball on average."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import rank
+from withstand.evaluation.base import Evaluation
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.frozen import evaluating
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.attacks.tilted import Tilted
+from withstand.perturbations.attacks.vertices import Vertices
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.sobol import Sobol
+from withstand.results.row import Row
+
+MOST_VERTICES = 4096
+POINTS_AT_ONCE = 16384
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstCase(Evaluation):
+    """Share of samples that no attack makes the model get wrong: an upper bound of the accuracy at the worst point.
+
+    Projected gradient ascent comes first, with restarts; what it leaves right meets all vertices of the ball, where
+    there are at most 4,096, and then, in an linf ball, points tilted along the gradient. Samples that are wrong already
+    drop out, and cost nothing more. Beside it, the share right under the first attack alone (`adversarial_top1`), and
+    the mean over evenly spread points of the ball (`mean_top1`).
+
+    Attributes:
+        ball: The norm, radius and unit.
+        steps: Of projected gradient ascent, in each restart; 0 leaves it out.
+        restarts: Starts of it, at least 1.
+        vertices: Whether the vertices are tried.
+        num_tilted: Tilted points per sample; 0 leaves them out.
+        temperature: Of the tilt, in nats, > 0.
+        num_mean: Points per sample of the mean; 0 leaves it out.
+
+    Source:
+        Madry et al. 2018, arXiv 1706.06083; the union of attacks as in Croce, Hein 2020, arXiv 2003.01690.
+    """
+
+    ball: Ball = Ball()
+    steps: int = 40
+    restarts: int = 3
+    vertices: bool = True
+    num_tilted: int = 64
+    temperature: float = 0.01
+    num_mean: int = 256
+
+    additive: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 0), ("restarts", 1), ("num_tilted", 0), ("num_mean", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"WorstCase: {name} must be at least {least}, got {getattr(self, name)}.")
+        if not 0 < self.temperature < float("inf"):
+            raise InputError(f"WorstCase: temperature must be a number > 0, got {self.temperature}.")
+        if not (self.steps or self.vertices or self.num_tilted):
+            raise InputError("WorstCase: expected at least one attack, got none: no steps, vertices or tilted points.")
+
+    @property
+    def where(self) -> str:
+        """The ball in words, e.g. `linf 0.1`."""
+        unit = "" if self.ball.unit == "std" else f" {self.ball.unit}"
+        radius = self.ball.radius
+        shown = f"{radius:g}" if isinstance(radius, int | float) else "per feature"
+        return f"{self.ball.norm} {shown}{unit}"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The ball, and what was spent on it, once per measure."""
+        found = [self._condition("worst_case_top1")]
+        found += [self._condition("adversarial_top1")] if self.steps else []
+        return (*found, self._condition("mean_top1")) if self.num_mean else tuple(found)
+
+    def measure(
+        self,
+        model: nn.Module,
+        split: Split,
+        *,
+        seed: int,
+        engine: Engine,
+        fit_on: Split | None = None,  # noqa: ARG002
+    ) -> Iterator[Row]:
+        """Attack batch by batch; every sample's randomness is its own."""
+        precise = torch.float32 if engine.device.type == "mps" else torch.float64
+        totals = {name: torch.zeros(2, dtype=precise, device=engine.device) for name in self._measures()}
+        plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
+        with evaluating(model):
+            for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
+                if len(y) == 0:
+                    continue
+                streams = partial(_streams, seed, self.where, index, engine.device)
+                for name, share in self._batch(model, x, y, streams):
+                    totals[name][0] += share
+                    totals[name][1] += len(y)
+        for name, total in totals.items():
+            hits, count = engine.add_up(total).tolist()
+            yield Row(measure=name, condition=self._condition(name), total=hits, count=round(count))
+
+    @torch.no_grad()
+    def _batch(
+        self, model: nn.Module, x: Tensor, y: Tensor, streams: partial[RowStreams]
+    ) -> Iterator[tuple[str, float]]:
+        right = rank(model(x)[None], y)[0] == 0
+        if self.steps:
+            attack = PGD(ball=self.ball, steps=self.steps, until_wrong=True)
+            for number in range(self.restarts):
+                self._attack(attack, 1, model, x, y, right, streams("PGD", number))
+            yield "adversarial_top1", right.sum().item()
+        corners = Vertices(ball=self.ball) if self.vertices and self.ball.norm != "l2" else None
+        count = _vertices(corners, x)
+        if corners is not None and count:
+            self._attack(corners, count, model, x, y, right, streams("vertices", 0))
+        if self.num_tilted and self.ball.norm == "linf":
+            tilted = Tilted(ball=self.ball, temperature=self.temperature)
+            self._attack(tilted, self.num_tilted, model, x, y, right, streams("tilted", 0))
+        yield "worst_case_top1", right.sum().item()
+        if self.num_mean:
+            yield "mean_top1", self._mean(model, x, y, streams("mean", 0))
+
+    def _attack(
+        self,
+        attack: Perturbation,
+        num_draws: int,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        right: Tensor,
+        rng: RowStreams,
+    ) -> None:
+        """Strike out the samples that a draw of the attack makes wrong, a few at a time, as memory allows."""
+        left = right.nonzero()[:, 0]
+        for rows in left.split(max(1, POINTS_AT_ONCE // num_draws)):
+            draws = attack.draw(x[rows], y[rows], model, num_draws=num_draws, rng=rng.subset(rows))
+            logits = model(draws.inputs.flatten(0, 1)).view(num_draws, len(rows), -1)
+            right[rows] = (rank(logits, y[rows]) == 0).all(0)
+
+    def _mean(self, model: nn.Module, x: Tensor, y: Tensor, rng: RowStreams) -> float:
+        hits = 0.0
+        for rows in torch.arange(len(y), device=y.device).split(max(1, POINTS_AT_ONCE // self.num_mean)):
+            draws = Sobol(ball=self.ball).draw(x[rows], y[rows], model, num_draws=self.num_mean, rng=rng.subset(rows))
+            logits = model(draws.inputs.flatten(0, 1)).view(self.num_mean, len(rows), -1)
+            hits += (rank(logits, y[rows]) == 0).sum().item()
+        return hits / self.num_mean
+
+    def _measures(self) -> list[str]:
+        names = ["adversarial_top1"] if self.steps else []
+        return [*names, "worst_case_top1", *(["mean_top1"] if self.num_mean else [])]
+
+    def _condition(self, measure: str) -> str:
+        pgd = [f"PGD-{self.steps} x {self.restarts}"] if self.steps else []
+        if measure == "adversarial_top1":
+            return f"{self.where}, {pgd[0]}"
+        if measure == "mean_top1":
+            return f"{self.where}, mean of {self.num_mean}"
+        corners = ["vertices"] if self.vertices and self.ball.norm != "l2" else []
+        tilted = [f"{self.num_tilted} tilted"] if self.num_tilted and self.ball.norm == "linf" else []
+        return f"{self.where}, {' + '.join([*pgd, *corners, *tilted])}"
+
+    @classmethod
+    def examples(cls) -> list[Evaluation]:
+        """All attacks in one ball of each norm."""
+        return [
+            cls(ball=Ball("linf", 0.2), steps=2, restarts=2, num_tilted=4, num_mean=4),
+            cls(ball=Ball("l2", 0.5), steps=2, restarts=1, num_mean=0),
+            cls(ball=Ball("l1", 0.5), steps=0, num_mean=2),
+        ]
+
+
+def _vertices(corners: Vertices | None, x: Tensor) -> int:
+    """Return how many vertices to try: all or, where they are too many, none."""
+    if corners is None:
+        return 0
+    try:
+        count = corners.count(x)
+    except InputError:
+        return 0
+    return count if count <= MOST_VERTICES else 0
+
+
+def _streams(seed: int, where: str, index: Tensor, device: torch.device, attack: str, number: int) -> RowStreams:
+    return RowStreams(derive_seed(seed, "worst case", where, attack, number), index, device=device)
