@@ -78,10 +78,8 @@ class WorstCase(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The ball, and what was spent on it, once per measure."""
-        found = [self._condition("worst_case_top1")]
-        found += [self._condition("adversarial_top1")] if self.steps else []
-        return (*found, self._condition("mean_top1")) if self.num_mean else tuple(found)
+        """The ball and what was spent on it, of each measure."""
+        return tuple(dict.fromkeys(self._condition(each) for each in self._measures()))
 
     def measure(
         self,
@@ -142,6 +140,8 @@ class WorstCase(Evaluation):
         """Strike out the samples that a draw of the attack makes wrong, a few at a time, as memory allows."""
         left = right.nonzero()[:, 0]
         for rows in left.split(max(1, POINTS_AT_ONCE // num_draws)):
+            if len(rows) == 0:  # an empty tensor splits into one empty part
+                return
             draws = attack.draw(x[rows], y[rows], model, num_draws=num_draws, rng=rng.subset(rows))
             logits = model(draws.inputs.flatten(0, 1)).view(num_draws, len(rows), -1)
             right[rows] = (rank(logits, y[rows]) == 0).all(0)
