@@ -18,10 +18,10 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.base import within
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.settle import within
 from withstand.perturbations.speckle import Speckle
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import StepDecay

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from withstand.engine import Engine as Engine
     from withstand.errors import InputError as InputError
     from withstand.errors import TrainingError as TrainingError
+    from withstand.estimators.classifier import RobustClassifier as RobustClassifier
+    from withstand.estimators.regressor import RobustRegressor as RobustRegressor
     from withstand.evaluation.accuracy import Accuracy as Accuracy
     from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
     from withstand.experiment import Experiment as Experiment
@@ -73,6 +75,8 @@ _HOMES = {
     "data.table": ("Table",),
     "engine": ("Engine",),
     "errors": ("InputError", "TrainingError"),
+    "estimators.classifier": ("RobustClassifier",),
+    "estimators.regressor": ("RobustRegressor",),
     "evaluation.accuracy": ("Accuracy",),
     "evaluation.noise_distance": ("NoiseDistance",),
     "experiment": ("Experiment", "run"),

@@ -140,21 +140,39 @@ def run(
     rehearse(trainer, engine)
     with hold(folder) if engine.is_first else nullcontext():
         if engine.is_first:
-            write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
-            if not (folder / PROVENANCE).exists():
-                write_whole(folder / PROVENANCE, json.dumps(provenance(experiment, train), indent=2).encode())
+            begin(experiment, folder, train)
         engine.wait()
         say(f"{folder}: training on {len(train):,} samples, {engine.device}.")
         result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
-        if engine.is_first:
-            write_weights(folder / MODEL, result)
-            write_whole(folder / HISTORY, json.dumps(trainer.history, indent=1).encode())
         say(f"{folder}: evaluating on {len(test):,} samples.")
-        rows = measure(result, test, experiment.evaluations, seed=experiment.seed, engine=engine)
-        if engine.is_first:
-            write_rows(folder / ROWS, rows)
+        finish(experiment, folder, result, history=trainer.history, test=test, engine=engine)
         engine.wait()
     return folder
+
+
+def begin(experiment: Experiment, folder: Path, train: Split) -> None:
+    """Write what is known of a run before it is trained, into its folder."""
+    write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
+    if not (folder / PROVENANCE).exists():
+        write_whole(folder / PROVENANCE, json.dumps(provenance(experiment, train), indent=2).encode())
+
+
+def finish(
+    experiment: Experiment,
+    folder: Path,
+    model: nn.Module,
+    *,
+    history: list[dict[str, float]],
+    test: Split,
+    engine: Engine,
+) -> None:
+    """Write a trained model and its history into a run's folder, evaluate it, and write the rows."""
+    if engine.is_first:
+        write_weights(folder / MODEL, model)
+        write_whole(folder / HISTORY, json.dumps(history, indent=1).encode())
+    rows = measure(model, test, experiment.evaluations, seed=experiment.seed, engine=engine)
+    if engine.is_first:
+        write_rows(folder / ROWS, rows)
 
 
 def rehearse(trainer: Trainer, engine: Engine) -> None:

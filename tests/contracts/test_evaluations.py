@@ -10,7 +10,7 @@ from torch import nn
 from withstand.configuration import discover
 from withstand.engine import Engine
 from withstand.evaluation.base import Evaluation
-from withstand.perturbations.base import within
+from withstand.perturbations.settle import within
 
 EXAMPLES = [
     pytest.param(within(example, (0.0, 1.0)), id=f"{cls.__name__}-{number}")

@@ -11,7 +11,7 @@ from withstand.configuration import discover
 from withstand.functional.random import BatchStream, stream
 from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective, Stateful
-from withstand.perturbations.base import within
+from withstand.perturbations.settle import within
 
 EXAMPLES = [
     pytest.param(example, id=f"{cls.__name__}-{number}")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from withstand.configuration import discover
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, RowStreams, stream
-from withstand.perturbations.base import Draws, Perturbation, within
+from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.settle import within
 
 BATCH, DRAWS = 4, 2
 INDEX = torch.tensor([11, 3, 500, 0])

@@ -7,9 +7,9 @@ from withstand.data.toy import SETTINGS, Shape, Toy
 from withstand.errors import InputError
 
 PUBLISHED = {
-    "two-gaussians": (1000, 40),
+    "two_gaussians": (1000, 40),
     "doughnut": (1000, 300),
-    "two-moons": (2000, 3000),
+    "two_moons": (2000, 3000),
     "saw": (2000, 3000),
     "mix": (2000, 3000),
 }
@@ -40,7 +40,7 @@ def test_numbers_of_points_are_the_published_ones_or_those_asked_for(shape):
 @pytest.mark.parametrize("shape", get_args(Shape))
 def test_half_of_the_points_are_in_each_class(shape):
     _, y = points(shape)
-    assert float(y.double().mean()) == pytest.approx(0.5, abs=0.05 if shape == "two-moons" else 0)
+    assert float(y.double().mean()) == pytest.approx(0.5, abs=0.05 if shape == "two_moons" else 0)
 
 
 @pytest.mark.parametrize("shape", get_args(Shape))
@@ -69,7 +69,7 @@ def test_inputs_are_unscaled_and_free_to_move(shape):
 
 
 def test_two_gaussians_lie_around_their_centres():
-    x, y = points("two-gaussians", num_train=20_000)
+    x, y = points("two_gaussians", num_train=20_000)
     for label in (0, 1):
         assert torch.allclose(x[y == label].mean(0), torch.tensor(float(label)), atol=0.02)
         assert torch.allclose(x[y == label].std(0), torch.tensor(0.5), atol=0.02)
@@ -84,11 +84,11 @@ def test_the_middle_of_the_doughnut_is_class_1():
 
 
 def test_the_upper_half_of_the_circle_is_moved():
-    x, y = points("two-moons", noise=0.0)
+    x, y = points("two_moons", noise=0.0)
     centre = y[:, None] * torch.tensor([2.0, -1.0])
     assert torch.allclose((x - centre).norm(dim=1), torch.tensor(2.0))
     assert torch.equal((x - centre)[:, 1] > 0, y == 1)
-    x, y = points("two-moons")
+    x, y = points("two_moons")
     assert x[y == 0, 1].max() <= 0
     assert x[y == 1, 1].min() > -1
 
@@ -116,7 +116,7 @@ def test_classes_have_names():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"shape": "moons"}, "shape must be two-gaussians, doughnut, two-moons, saw, mix, got 'moons'"),
+        ({"shape": "moons"}, "shape must be two_gaussians, doughnut, two_moons, saw, mix, got 'moons'"),
         ({"num_train": 1}, "num_train must be at least 2, got 1"),
         ({"num_test": 0}, "num_test must be at least 2, got 0"),
         ({"noise": -0.1}, "noise must be a number >= 0, got -0.1"),

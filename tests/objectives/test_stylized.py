@@ -17,7 +17,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.objectives import stylized
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.stylized import Stylized
-from withstand.perturbations.base import within
+from withstand.perturbations.settle import within
 from withstand.training.checkpoint import Keeper
 from withstand.training.optimizers import SGD
 from withstand.training.settings import Training

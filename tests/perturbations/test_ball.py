@@ -101,7 +101,7 @@ def test_a_unit_without_a_table_and_a_wrong_number_of_radii_are_refused():
         Ball("linf", (0.1, 0.1)).sample(unit(2, 3), num_draws=1, rng=stream(0, "x"))
     with pytest.raises(InputError, match=r"one per feature \(3\), got 2"):
         Ball("linf", (0.1, 0.1)).scaled((1.0,) * 3, (1.0,) * 3, (True,) * 3)
-    with pytest.raises(InputError, match="none of the features may change; name some with --data.movable"):
+    with pytest.raises(InputError, match=r"none of the features may change; name some with --data.movable"):
         Ball("linf", 0.1).scaled((1.0,) * 2, (1.0,) * 2, (False,) * 2)
     with pytest.raises(InputError, match="unit must be std, raw or iqr, got mm"):
         Ball("linf", 0.1, unit="mm")

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from withstand.commands.common import Console, add_options, make_parser, start
 from withstand.commands.track import Curves
@@ -17,7 +17,9 @@ from withstand.models.vision import Vision
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.row import read_rows
+from withstand.results.seeds_table import seeds_table
 from withstand.results.tables import tables
+from withstand.trials import run_together
 
 DESCRIPTION = (
     "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on "
@@ -53,6 +55,10 @@ def main(words: list[str]) -> None:
         "--checkpoint_seconds", type=float, default=10.0, help="least time between two checkpoints; decides no number"
     )
     parser.add_argument("--track", action="store_true", help="write curves for TensorBoard into the run's folder")
+    parser.add_argument("--seeds", type=int, default=1, help="train with so many seeds, from --seed on: a run each")
+    parser.add_argument(
+        "--vectorize", action="store_true", help="train the seeds in one batch: for an MLP, much faster on a GPU"
+    )
     add_options(parser)
     words = _with_config_of_resumed(words)
     found = parse(parser, words, training=True)
@@ -62,6 +68,9 @@ def main(words: list[str]) -> None:
         return
     engine, console, root = start(found)
     engine = replace(engine, checkpoint_seconds=found.checkpoint_seconds)
+    if found.seeds != 1 or found.vectorize:
+        _train_seeds(experiment, found, engine, console, root)
+        return
     if found.resume is not None:
         folder = Path(found.resume).resolve()
         root = folder.parent
@@ -85,6 +94,28 @@ def main(words: list[str]) -> None:
         console.print("\n".join(render(each) for each in tables({folder.name: rows})))
         on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision | Released) else "noise"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
+
+
+def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, console: Console, root: Path) -> None:
+    if found.seeds < 1:
+        raise InputError(f"seeds: expected a number of at least 1, got {found.seeds}.")
+    if found.resume is not None or found.track:
+        raise InputError("seeds: several seeds cannot be trained with --resume or --track; leave these out.")
+    experiments = [replace(experiment, seed=experiment.seed + number) for number in range(found.seeds)]
+    if found.vectorize:
+        with console.progress(experiment.training.epochs) as watch:
+            folders = run_together(experiments, root, engine=engine, watch=watch, say=console.say)
+    else:
+        folders = [run(each, root, engine=engine, say=console.say) for each in experiments]
+    if not engine.is_first:
+        return
+    rows = {folder.name: read_rows(folder / ROWS) for folder in folders}
+    if found.format == "json":
+        values = {name: [vars(row) | {"value": row.value} for row in own] for name, own in rows.items()}
+        console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
+    else:
+        console.print(render(seeds_table(rows)))
+        console.say(f"Kept in {len(folders)} folders: {folders[0]} and so on.")
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from withstand.data.features import fit_features
 from withstand.errors import InputError
 from withstand.functional.random import normal, stream, uniform
 
-Shape = Literal["two-gaussians", "doughnut", "two-moons", "saw", "mix"]
+Shape = Literal["two_gaussians", "doughnut", "two_moons", "saw", "mix"]
 Points = Float[Tensor, "point 2"]
 RADIUS = 2.0  # of the circle in the doughnut and the moons
 MOON = (2.0, -1.0)  # where the upper half of the circle is moved to
@@ -29,9 +29,9 @@ class Toy(Dataset):
 
     | shape | class 0 | class 1 | noise | points for training, for testing |
     | --- | --- | --- | --- | --- |
-    | `two-gaussians` | around (0, 0) | around (1, 1) | 0.5 | 1,000, 40 |
+    | `two_gaussians` | around (0, 0) | around (1, 1) | 0.5 | 1,000, 40 |
     | `doughnut` | around a circle of radius 2 | around its centre | 0.3 | 1,000, 300 |
-    | `two-moons` | around the lower half of a circle | around the upper half, moved by (2, -1) | 0.2 | 2,000, 3,000 |
+    | `two_moons` | around the lower half of a circle | around the upper half, moved by (2, -1) | 0.2 | 2,000, 3,000 |
     | `saw` | around a line of three slopes | around the same, moved up by 1 | 0.05 | 2,000, 3,000 |
     | `mix` | around the line of the saw | Gaussian at (1.5, 1.5), 3 x noise | 0.05 | 2,000, 3,000 |
 
@@ -53,7 +53,7 @@ class Toy(Dataset):
         points for training; one class has a point more where their number is odd.
     """
 
-    shape: Shape = "two-moons"
+    shape: Shape = "two_moons"
     num_train: int | None = None
     num_test: int | None = None
     noise: float | None = None
@@ -154,9 +154,9 @@ def _teeth(num: int, rng: Generator) -> Points:
 
 
 SETTINGS: dict[Shape, _Settings] = {
-    "two-gaussians": _Settings(_two_gaussians, 0.5, 1000, 40, ("around 0", "around 1")),
+    "two_gaussians": _Settings(_two_gaussians, 0.5, 1000, 40, ("around 0", "around 1")),
     "doughnut": _Settings(_doughnut, 0.3, 1000, 300, ("ring", "middle")),
-    "two-moons": _Settings(_two_moons, 0.2, 2000, 3000, ("lower", "upper")),
+    "two_moons": _Settings(_two_moons, 0.2, 2000, 3000, ("lower", "upper")),
     "saw": _Settings(_saw, 0.05, 2000, 3000, ("lower", "upper")),
     "mix": _Settings(_mix, 0.05, 2000, 3000, ("line", "cloud")),
 }

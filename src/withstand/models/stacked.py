@@ -41,8 +41,8 @@ class Stacked(nn.Module):
                 layers.append(nn.Identity())  # keeps the names; forward flattens
             else:
                 raise InputError(
-                    f"together: networks must be linear layers and ReLU in a row, as MLP is, got {type(layer).__name__}; "
-                    "train the seeds one by one."
+                    f"together: networks must be linear layers and ReLU in a row, as MLP is, got "
+                    f"{type(layer).__name__}; train the seeds one by one."
                 )
         self.network = nn.Sequential(*layers)
 

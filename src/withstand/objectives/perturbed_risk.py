@@ -13,9 +13,10 @@ from withstand.functional.random import Rng
 from withstand.functional.risks import soft_maximum
 from withstand.objectives.base import Objective, Sample, Stateful, Step
 from withstand.objectives.two_passes import TwoPasses
-from withstand.perturbations.base import Perturbation, fill_in
+from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.settle import fill_in
 
 Mode = Literal["exact", "two_pass", "resampled"]
 Cooling = Literal["constant", "linear", "log_linear"]

@@ -1,9 +1,9 @@
 """Perturbation: a way to draw changed copies of an input. Corruption: one that is random parameters, then a rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, cast, final
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -17,7 +17,6 @@ from withstand.functional.random import Rng, RowStreams, seeded_globally
 Box = tuple[float, float]
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
-Anything = TypeVar("Anything")
 
 
 class Draws(NamedTuple):
@@ -269,52 +268,6 @@ def check_box(who: str, box: Box | None) -> None:
 def clip(x: Tensor, box: Box | None) -> Tensor:
     """Return x cut to the box, or x itself if there is none."""
     return x if box is None else x.clamp(*box)
-
-
-def within(configuration: Anything, box: Box | None) -> Anything:
-    """Return the configuration with every box that was left open (None) set to the data's own.
-
-    Args:
-        configuration: A perturbation, or an objective or evaluation that holds some.
-        box: Lowest and highest value an input may have; None for data without bounds.
-
-    Example:
-        >>> from withstand.perturbations.gaussian import Gaussian
-        >>> within(Gaussian(std=0.5), (0.0, 1.0)).box
-        (0.0, 1.0)
-    """
-    return fill_in(configuration, "box", box)
-
-
-def fill_in(configuration: Anything, field: str, value: Any) -> Anything:
-    """Return the configuration with the value in every field of this name that was left open (None).
-
-    Example:
-        >>> from withstand.perturbations.attacks.tilted import Tilted
-        >>> fill_in(Tilted(), "temperature", 0.5).temperature
-        0.5
-    """
-
-    def rule(name: str, own: Any) -> Any:
-        return value if name == field and own is None else own
-
-    return configuration if value is None else rebuilt(configuration, rule)
-
-
-def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:
-    """Return the configuration after a rule, from a field's name and value to its value, was applied within it."""
-    if isinstance(configuration, tuple):
-        return cast(Anything, tuple(rebuilt(each, rule) for each in configuration))
-    if not is_dataclass(configuration) or isinstance(configuration, type):
-        return configuration
-    changes: dict[str, Any] = {}
-    for each in fields(configuration):
-        own = getattr(configuration, each.name)
-        settled = rule(each.name, own)
-        settled = rebuilt(own, rule) if settled is own else settled
-        if settled is not own and settled != own:
-            changes[each.name] = settled
-    return replace(configuration, **changes) if changes else configuration
 
 
 def _rows_of(parameters: Any, part: slice) -> Any:

@@ -1,10 +1,10 @@
 from withstand.evaluation.accuracy import Accuracy
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import within
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.settle import within
 from withstand.perturbations.uniform import Uniform
 
 BOX = (0.0, 1.0)

@@ -1,0 +1,274 @@
+"""What the classifier and the regressor share: scaling, training, and scores under noise."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, cast
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from withstand.data.base import TensorSplit
+from withstand.data.features import Features
+from withstand.engine import Engine, check_device
+from withstand.errors import InputError
+from withstand.estimators.carried import Carried, keep_carried
+from withstand.estimators.lines import Lines
+from withstand.estimators.objectives import make_objective
+from withstand.estimators.radius import choose_radius, draw_frontier
+from withstand.estimators.scaling import describe, scaled
+from withstand.estimators.weights import check_weights
+from withstand.functional.balls import Norm
+from withstand.functional.losses import Loss
+from withstand.functional.random import derive_seed, row_streams
+from withstand.models.mlp import MLP
+from withstand.objectives.base import Objective
+from withstand.perturbations.ball import Ball, Unit
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.settle import settled
+from withstand.perturbations.uniform import Uniform
+from withstand.training.optimizers import Adam
+from withstand.training.settings import Training
+from withstand.training.trainer import Trainer
+
+ROWS_AT_ONCE = 65536
+
+
+class RobustEstimator(BaseEstimator, ABC):
+    """A network for tables behind their scaling, trained under an objective."""
+
+    objective: str | Objective
+    radius: Any
+    unit: Unit
+    norm: Norm
+    hidden: Sequence[int]
+    epochs: int
+    batch_size: int
+    lr: float
+    temperature: float
+    num_draws: int | None
+    radii: Sequence
+    deployment_noise: Any
+    cv: Any
+    device: str
+    random_state: Any
+    verbose: bool
+    features_: Features
+    module_: nn.Module
+    n_features_in_: int
+    seed_: int
+    radius_: float | tuple[float, ...]
+    cv_results_: dict[str, np.ndarray]
+    _loss: Loss
+
+    @abstractmethod
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Train on a table."""
+
+    @abstractmethod
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score on clean rows."""
+
+    @abstractmethod
+    def robust_score(self, X: Any, y: Any, radius: Any = None) -> float:
+        """Return the score when every row is moved to the worst point of a ball that attacks find."""
+
+    @abstractmethod
+    def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
+        """Return inputs, labels and model for perturbations that look for the worst: with carried columns, if any."""
+
+    @abstractmethod
+    def _decide(self, outputs: Tensor) -> np.ndarray:
+        """Return predictions from outputs."""
+
+    @abstractmethod
+    def _quick_robust_score(self, x: np.ndarray, y: np.ndarray, radius: Any) -> float:
+        """Return the robust score under one short ascent."""
+
+    @abstractmethod
+    def _score_of(self, y: Any, predicted: np.ndarray) -> float:
+        """Return the score of predictions."""
+
+    def plot_frontier(self, ax: Any = None) -> Any:
+        """Draw clean scores against those under noise, a point per radius, and mark the chosen one.
+
+        Args:
+            ax: Axes of matplotlib to draw on; None makes a figure.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: If the radius was not chosen by cross-validation.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "cv_results_"):
+            raise InputError(f"{self._who}: plot_frontier needs a fit with radius='cv'.")
+        return draw_frontier(self.cv_results_, self.radius_, ax)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether a fit came to its end."""
+        return hasattr(self, "module_")
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    def _check(self, num_features: int) -> None:
+        """Check what no part checks by itself, and settle the seed.
+
+        Raises:
+            InputError: If a parameter is not what it must be.
+        """
+        if not (isinstance(self.temperature, Real) and float(self.temperature) >= 0):
+            raise InputError(f"{self._who}: temperature must be a number >= 0, got {self.temperature!r}.")
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+                raise InputError(f"{self._who}: {name} must be a whole number of at least 1, got {value!r}.")
+        widths = np.ravel(np.asarray(self.hidden, dtype=object)).tolist()
+        if not all(isinstance(each, Integral) and int(each) >= 1 for each in widths):
+            raise InputError(f"{self._who}: hidden must be whole numbers of at least 1, got {self.hidden!r}.")
+        if isinstance(self.radius, str):
+            if self.radius != "cv":
+                raise InputError(
+                    f"{self._who}: radius must be a number, one per feature, or 'cv', got {self.radius!r}."
+                )
+            if isinstance(self.objective, Objective) or self.objective == "regular":
+                raise InputError(f"{self._who}: radius='cv' needs an objective by name that has a radius.")
+        else:
+            self._ball(self.radius, num_features)
+        check_device(self.device)
+        given = self.random_state
+        # A number is the seed itself; None and generators are asked for one, as everywhere in scikit-learn.
+        self.seed_ = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
+
+    def _ball(self, radius: Any, num_features: int, *, norm: Norm | None = None) -> Ball:
+        """Return the ball of a radius given as a number or one per feature.
+
+        Raises:
+            InputError: If there are not as many radii as features, or one is not a number >= 0.
+        """
+        try:
+            values = np.asarray(radius, dtype=np.float64)
+        except (TypeError, ValueError):
+            values = np.full((), np.nan)
+        if values.ndim > 1 or (values.ndim == 1 and len(values) != num_features):
+            raise InputError(
+                f"{self._who}: radius must be a number or one per feature ({num_features}), got shape {values.shape}."
+            )
+        if not (np.isfinite(values).all() and (values >= 0).all()):
+            raise InputError(f"{self._who}: radius must be a number >= 0, or one per feature, got {radius!r}.")
+        return Ball(norm or self.norm, values.tolist() if values.ndim == 0 else tuple(values.tolist()), unit=self.unit)
+
+    def _settle_radius(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """Keep the radius of the training, chosen by cross-validation if so wished."""
+        radius = self.radius
+        vars(self).pop("cv_results_", None)
+        if isinstance(radius, str):
+            radius, self.cv_results_ = choose_radius(self, x, y, sample_weight)
+        own = self._ball(radius, x.shape[1]).radius
+        assert not isinstance(own, tuple) or not isinstance(own[0], tuple)
+        self.radius_ = own  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _train(self, x: np.ndarray, targets: Tensor, weights: np.ndarray | None, *, num_outputs: int) -> None:
+        """Scale the features and train the network.
+
+        Args:
+            x: Rows of features as they came, float64.
+            targets: Labels as integers, or targets of a regression, scaled.
+            weights: Of the rows, > 0 with mean 1; None counts all alike.
+            num_outputs: Of the network.
+        """
+        num = x.shape[1]
+        names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(num)])
+        self.features_ = describe(self._who, x, weights, [str(name) for name in names])
+        inputs, is_number = self._inputs(x), targets.is_floating_point()
+        columns = [inputs]
+        columns += [targets[:, None].float()] if is_number else []
+        columns += [] if weights is None else [torch.tensor(weights, dtype=torch.float32)[:, None]]
+        labels = torch.zeros(len(x), dtype=torch.int64) if is_number else targets
+        whole = torch.cat(columns, 1) if len(columns) > 1 else inputs
+        split = TensorSplit(whole, labels, classes=("",) * num_outputs, box=None, features=self.features_)
+        objective = make_objective(
+            self.objective,
+            ball=self._ball(self.radius_, num),
+            temperature=float(self.temperature),
+            num_draws=self.num_draws,
+            loss=self._loss,
+        )
+        objective = keep_carried(settled(objective, split), num_features=num, num_carried=len(columns) - 1)
+        training = Training(
+            epochs=int(self.epochs), batch_size=int(self.batch_size), optimizer=Adam(lr=float(self.lr)), clip_norm=2.0
+        )
+        engine = Engine.start(device=self.device)
+        widths = tuple(int(each) for each in np.ravel(self.hidden))
+        network = MLP(hidden=widths).build((num,), num_outputs, seed=derive_seed(self.seed_, "model"))
+        model = network
+        if len(columns) > 1:
+            model = Carried(network, num_features=num, target=is_number, weight=weights is not None)
+        trainer = Trainer(
+            engine.place(model), split, objective=objective, training=training, seed=self.seed_, engine=engine
+        )
+        trainer.fit(watch=Lines(self._who, training.epochs) if self.verbose else None)
+        self.module_ = network.cpu().eval()
+        self.loss_curve_ = [entry["loss"] for entry in trainer.history]
+        self.n_iter_ = len(self.loss_curve_)
+
+    def _read_training(
+        self, X: Any, y: Any, sample_weight: Any, **checks: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return rows, targets and weights, less the rows of weight 0."""
+        x, y = cast(Any, validate_data(self, X, y, dtype=np.float64, **checks))
+        weights = check_weights(self._who, sample_weight, x)
+        if weights is None:
+            return x, y, None
+        return x[weights > 0], y[weights > 0], weights[weights > 0]
+
+    def _read(self, X: Any) -> np.ndarray:
+        """Return the rows of a table that was not trained on, checked against the one that was."""
+        check_is_fitted(self)
+        return cast(Any, validate_data(self, X, reset=False, dtype=np.float64))
+
+    def _inputs(self, x: np.ndarray) -> Tensor:
+        """Return rows of features as the network takes them in training."""
+        return torch.tensor(scaled(x, self.features_), dtype=torch.float32)
+
+    @torch.no_grad()
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        """Return the network's outputs in float64, so that they do not depend on the rows beside."""
+        network = copy.deepcopy(self.module_).double()
+        return torch.cat([network(rows) for rows in inputs.double().split(ROWS_AT_ONCE)])
+
+    def _outputs_of(self, x: np.ndarray) -> Tensor:
+        return self._outputs(torch.from_numpy(scaled(x, self.features_)))
+
+    def _noise(self, num_features: int) -> Perturbation:
+        """Return the noise of deployment as a perturbation."""
+        noise = self.deployment_noise
+        if noise is None:
+            raise InputError(
+                f"{self._who}: radius='cv' needs deployment_noise, the noise that features will have in use: a radius "
+                "of uniform noise, or a Perturbation."
+            )
+        return noise if isinstance(noise, Perturbation) else Uniform(ball=self._ball(noise, num_features))
+
+    def _noisy_score(
+        self, x: np.ndarray, y: np.ndarray, noise: Perturbation, *, rows: np.ndarray, num_draws: int
+    ) -> float:
+        """Return the mean score over draws of a noise, which is the same for the same numbers of rows."""
+        inputs = self._inputs(x)
+        own = settled(noise, TensorSplit(inputs, torch.zeros(len(x)), classes=("",), box=None, features=self.features_))
+        num = inputs.shape[1]
+        inputs, labels, model = self._problem(inputs, y)
+        own = keep_carried(own, num_features=num, num_carried=inputs.shape[1] - num)
+        rng = row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
+        with torch.no_grad():
+            draws = own.draw(inputs, labels, model, num_draws=num_draws, rng=rng).inputs
+        outputs = self._outputs(draws[:, :, :num].flatten(0, 1)).view(num_draws, len(x), -1)
+        return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))

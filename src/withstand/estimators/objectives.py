@@ -1,0 +1,58 @@
+"""The objectives that have a short name."""
+
+from typing import Any, Literal, get_args
+
+from withstand.errors import InputError, nearest
+from withstand.functional.losses import Loss
+from withstand.objectives.base import Objective
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.langevin import Langevin
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.attacks.tilted import Tilted
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.settle import rebuilt
+from withstand.perturbations.uniform import Uniform
+
+Name = Literal["regular", "noise", "adversarial", "smoothed", "langevin"]
+# Draws per row and step where the user names no number.
+NUM_DRAWS = {"noise": 1, "adversarial": 1, "smoothed": 16, "langevin": 8}
+
+
+def make_objective(
+    objective: str | Objective, *, ball: Ball, temperature: float, num_draws: int | None, loss: Loss
+) -> Objective:
+    """Return the objective that a name stands for, or the one that was given, with the loss of a regression.
+
+    Args:
+        objective: `regular`, `noise` (uniform in the ball), `adversarial` (projected gradient ascent), `smoothed` (soft
+            maximum over tilted draws), `langevin` (over the states of a chain), or an objective.
+        ball: What the features may do in training. With radius 0 every name is `regular`.
+        temperature: Of the soft maximum of `smoothed` and `langevin`, in nats.
+        num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Several of `noise` are averaged, of `adversarial`
+            the worst counts.
+        loss: Of the names; `squared_error` also goes into an objective that was given.
+
+    Raises:
+        InputError: If there is no such name, or it does not go with the ball.
+    """
+    if isinstance(objective, Objective):
+        return objective if loss == "cross_entropy" else rebuilt(objective, lambda n, v: loss if n == "loss" else v)
+    known = get_args(Name)
+    if not isinstance(objective, str) or objective not in known:
+        raise InputError(
+            f"objective: expected an Objective or a name, got {objective!r}; {nearest(str(objective), known)}"
+        )
+    radii = ball.radius if isinstance(ball.radius, tuple) else (ball.radius,)
+    if objective == "regular" or not any(radii):
+        return PerturbedRisk(loss=loss)
+    draws = NUM_DRAWS[objective] if num_draws is None else num_draws
+    options: dict[str, Any] = {"num_draws": draws, "loss": loss}
+    if objective == "noise":
+        return PerturbedRisk(perturbation=Uniform(ball=ball), temperature=float("inf"), **options)
+    if objective == "adversarial":
+        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), temperature=0.0, **options)
+    if objective == "langevin":
+        return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), temperature=temperature, **options)
+    if ball.norm != "linf":
+        raise InputError(f"objective: smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not.")
+    return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), temperature=temperature, **options)

@@ -1,0 +1,178 @@
+"""RobustRegressor: a regression for tables whose prediction holds when features are a little wrong."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_consistent_length
+from torch import Tensor, nn
+
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.estimators.base import RobustEstimator
+from withstand.estimators.carried import Carried, extended
+from withstand.estimators.worst_error import worst_errors
+from withstand.functional.balls import Norm
+from withstand.functional.losses import Loss
+from withstand.objectives.base import Objective
+from withstand.perturbations.ball import Ball, Unit
+
+
+class RobustRegressor(RegressorMixin, RobustEstimator):
+    """A network for tables, trained so that its prediction holds in a ball around every row.
+
+    As `RobustClassifier`, with half the squared error as the loss of every draw. The target is scaled inside, too: to
+    mean 0 and standard deviation 1, so losses and temperatures are in variances of the target.
+
+    Attributes:
+        radius_: The radius of the training: as given, or as chosen.
+        cv_results_: With `radius="cv"`, what was measured: one entry per radius, ascending.
+        module_: The network, from scaled features to the scaled target; on the CPU.
+        features_: Offset, scale and interquartile range of every feature.
+        target_offset_: What was subtracted from the target.
+        target_scale_: What the rest was divided by.
+        loss_curve_: Mean loss of each epoch.
+        n_iter_: Number of epochs.
+        seed_: The seed that was used.
+
+    Example:
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> regressor = RobustRegressor("noise", radius=0.3, epochs=20, device="cpu").fit(X, y)
+        >>> regressor.score(X, y) > 0.4
+        True
+    """
+
+    _loss: Loss = "squared_error"
+
+    def __init__(
+        self,
+        objective: Literal["regular", "noise", "adversarial", "smoothed", "langevin"] | Objective = "smoothed",
+        radius: Any = 0.1,
+        *,
+        unit: Unit = "std",
+        norm: Norm = "linf",
+        hidden: Sequence[int] = (100, 100),
+        epochs: int = 50,
+        batch_size: int = 128,
+        lr: float = 3e-3,
+        temperature: float = 0.01,
+        num_draws: int | None = None,
+        radii: Sequence = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5),
+        deployment_noise: Any = None,
+        cv: Any = 5,
+        device: str = "auto",
+        random_state: Any = 0,
+        verbose: bool = False,
+    ) -> None:
+        """Keep the parameters, which are those of `RobustClassifier`; `fit` checks them.
+
+        An objective that is given must be a `PerturbedRisk`; its losses become `squared_error`.
+        """
+        self.objective = objective
+        self.radius = radius
+        self.unit: Unit = unit
+        self.norm: Norm = norm
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.temperature = temperature
+        self.num_draws = num_draws
+        self.radii = radii
+        self.deployment_noise = deployment_noise
+        self.cv = cv
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RobustRegressor":
+        """Train on a table.
+
+        Args:
+            X: Rows of numbers: an array, or a data frame of pandas or polars.
+            y: One number per row.
+            sample_weight: One number >= 0 per row; None counts all alike.
+
+        Raises:
+            ValueError: If the data or a parameter cannot be used; one sentence.
+        """
+        x, y, weights = self._read_training(X, y, sample_weight, y_numeric=True)
+        self._check(x.shape[1])
+        y = y.astype(np.float64)
+        self._settle_radius(x, y, weights)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.target_offset_ = float(np.average(y, weights=weights))
+            spread = float(np.sqrt(np.average((y - self.target_offset_) ** 2, weights=weights)))
+        if not np.isfinite(spread):
+            raise InputError(f"{self._who}: y holds numbers too large to scale.")
+        self.target_scale_ = spread if y.min() < y.max() and spread > 0 else 1.0
+        own = None if weights is None else weights / weights.mean()
+        self._train(x, self._targets(y), own, num_outputs=1)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the prediction for each row."""
+        return self._decide(self._outputs_of(self._read(X)))
+
+    def robust_score(
+        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, steps: int = 40, restarts: int = 3
+    ) -> float:
+        """Return R squared with every row's error at the worst point of a ball that attacks find.
+
+        The attacks are projected gradient ascent with restarts, all vertices of the ball where there are at most 4,096,
+        and tilted points. A true worst point may be worse still.
+
+        Args:
+            X: Rows.
+            y: Their targets.
+            radius: As for training; None takes that of the training.
+            norm: Of the ball; None takes that of the training.
+            steps: Of the ascent.
+            restarts: Starts of the ascent.
+
+        Raises:
+            ValueError: If the rows do not fit; one sentence.
+        """
+        x, y = self._read(X), np.asarray(y, dtype=np.float64).ravel()
+        check_consistent_length(x, y)
+        ball = self._ball(self.radius_ if radius is None else radius, self.n_features_in_, norm=norm)
+        return self._worst_score(x, y, ball, steps=steps, restarts=restarts, vertices=True)
+
+    def _targets(self, y: np.ndarray) -> Tensor:
+        return torch.from_numpy((y - self.target_offset_) / self.target_scale_)
+
+    def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
+        carried = torch.cat([x, self._targets(np.asarray(y, dtype=np.float64))[:, None].float()], 1)
+        model = Carried(self.module_, num_features=x.shape[1], target=True, weight=False).eval()
+        return carried, torch.zeros(len(x), dtype=torch.int64), model
+
+    def _decide(self, outputs: Tensor) -> np.ndarray:
+        return outputs[:, 0].numpy() * self.target_scale_ + self.target_offset_
+
+    def _score_of(self, y: Any, predicted: np.ndarray) -> float:
+        return float(r2_score(y, predicted))
+
+    def _quick_robust_score(self, x: np.ndarray, y: np.ndarray, radius: Any) -> float:
+        return self._worst_score(x, y, self._ball(radius, x.shape[1]), steps=20, restarts=1, vertices=False)
+
+    def _worst_score(
+        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
+    ) -> float:
+        engine = Engine.start(device=self.device)
+        inputs, _, model = self._problem(self._inputs(x), y)
+        ball = ball.scaled(self.features_.scale, self.features_.iqr, self.features_.movable)
+        errors = worst_errors(
+            engine.place(copy.deepcopy(model)),
+            inputs.to(engine.device),
+            ball=extended(ball, num_features=x.shape[1], num_carried=1),
+            steps=steps,
+            restarts=restarts,
+            vertices=vertices,
+            seed=self.seed_,
+        )
+        return self._score_of(y, y + errors.cpu().double().numpy() * self.target_scale_)

@@ -1,0 +1,49 @@
+"""What the rows of a table say about its features, weights of the rows included."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from withstand.data.features import Features
+from withstand.errors import InputError
+
+
+def describe(who: str, x: np.ndarray, weights: np.ndarray | None, names: Sequence[str]) -> Features:
+    """Return the features with their mean as offset and their standard deviation as scale.
+
+    A column with one value has an infinite scale: it is 0 for the network whatever comes later, and never moves.
+
+    Args:
+        who: Whose name an error begins with.
+        x: Rows of finite numbers, float64.
+        weights: Of the rows, > 0; None counts all alike. Quartiles count all alike in any case.
+        names: Of the columns.
+
+    Raises:
+        InputError: If numbers are too large for their squares.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        offset = np.average(x, axis=0, weights=weights)
+        scale = np.sqrt(np.average((x - offset) ** 2, axis=0, weights=weights))
+        low, high = np.quantile(x, (0.25, 0.75), axis=0)
+        spread = high - low
+    varied = x.min(axis=0) < x.max(axis=0)
+    wrong = ~np.isfinite(scale) | ~np.isfinite(spread) | (varied & (scale == 0))
+    if wrong.any():
+        raise InputError(f"{who}: column {names[int(wrong.argmax())]!r} holds numbers too large or too small to scale.")
+    num = len(names)
+    return Features(
+        names=tuple(names),
+        columns=tuple(names),
+        kinds=("continuous",) * num,
+        # Where nothing varies nothing matters, but a ball wants a feature that may move.
+        movable=tuple(varied.tolist()) if varied.any() else (True,) * num,
+        offset=tuple(offset.tolist()),
+        scale=tuple(np.where(varied, scale, np.inf).tolist()),
+        iqr=tuple(spread.tolist()),
+    )
+
+
+def scaled(x: np.ndarray, features: Features) -> np.ndarray:
+    """Return the inputs of the network, in float64."""
+    return (x - np.asarray(features.offset)) / np.asarray(features.scale)

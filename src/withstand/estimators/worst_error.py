@@ -1,0 +1,60 @@
+"""The largest error of a regression within a ball that several attacks find."""
+
+import torch
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+from withstand.functional.random import row_streams
+from withstand.models.frozen import evaluating
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.attacks.tilted import Tilted
+from withstand.perturbations.attacks.vertices import Vertices
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+
+MOST_VERTICES = 4096
+POINTS_AT_ONCE = 16384
+NUM_TILTED = 64
+
+
+@torch.no_grad()
+def worst_errors(
+    model: nn.Module, x: Tensor, *, ball: Ball, steps: int, restarts: int, vertices: bool, seed: int
+) -> Tensor:
+    """Return for every row the error of largest size that an attack finds, or that of the row itself.
+
+    Args:
+        model: From inputs, which carry their target, to the error.
+        x: Such inputs.
+        ball: In whose radii the target does not move.
+        steps: Of projected gradient ascent.
+        restarts: Starts of it.
+        vertices: Whether all vertices are tried where there are at most 4,096.
+        seed: A row's randomness derives from the seed and its number.
+    """
+    attacks: list[tuple[Perturbation, int]] = [(PGD(ball=ball, steps=steps, loss="squared_error"), restarts)]
+    count = _count(ball, x) if vertices else 0
+    if count:
+        attacks.append((Vertices(ball=ball), count))
+    if ball.norm == "linf":
+        attacks.append((Tilted(ball=ball, temperature=0.01, loss="squared_error"), NUM_TILTED))
+    index, labels = torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    with evaluating(model):
+        worst = model(x)[:, 0]
+        for number, (attack, num_draws) in enumerate(attacks):
+            rng = row_streams(seed, "worst error", number, index=index, device=x.device)
+            for rows in index.split(max(1, POINTS_AT_ONCE // num_draws)):
+                inputs = attack.draw(x[rows], labels[rows], model, num_draws=num_draws, rng=rng.subset(rows)).inputs
+                errors = torch.cat([worst[None, rows], model(inputs.flatten(0, 1)).view(num_draws, len(rows))])
+                worst[rows] = errors.gather(0, errors.abs().argmax(0, keepdim=True))[0]
+    return worst
+
+
+def _count(ball: Ball, x: Tensor) -> int:
+    if ball.norm == "l2":
+        return 0
+    try:
+        count = Vertices(ball=ball).count(x)
+    except InputError:
+        return 0
+    return count if count <= MOST_VERTICES else 0

@@ -1,0 +1,229 @@
+"""Many trials in one batch: experiments that differ in their seed only are trained together."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+
+import torch
+
+from withstand.data.base import Split, TensorSplit
+from withstand.engine import Engine
+from withstand.errors import InputError, TrainingError
+from withstand.evaluation.accuracy import rank
+from withstand.experiment import ROWS, Experiment, begin, build_model, finish, hold
+from withstand.models.frozen import evaluating
+from withstand.models.mlp import MLP
+from withstand.models.stacked import Stacked
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.langevin import Langevin
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.attacks.tilted import Tilted
+from withstand.perturbations.attacks.vertices import Vertices
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.settle import settled
+from withstand.perturbations.sobol import Sobol
+from withstand.perturbations.speckle import Speckle
+from withstand.perturbations.uniform import Uniform
+from withstand.perturbations.uniform_noise import UniformNoise
+from withstand.training.checkpoint import clear, load
+from withstand.training.together import Together
+from withstand.training.watch import Watch
+
+# They treat rows alone, and show the model all rows of a batch in their order: it goes by their places.
+PERTURBATIONS = (
+    Identity, Gaussian, Speckle, UniformNoise, Uniform, Sobol, Vertices, PGD, Langevin, Tilted, Mixture
+)  # fmt: skip
+# On a CPU more weights than its cache holds make a step slower than it saves.
+TRIALS_ON_CPU = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Unfinished experiments that differ in their seed (and name) only, and their data."""
+
+    experiments: list[Experiment]
+    train: Split
+    validation: Split
+    test: Split
+
+
+def run_together(
+    experiments: Sequence[Experiment],
+    root: Path,
+    *,
+    engine: Engine | None = None,
+    at_once: int | None = None,
+    watch: Watch | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Train and evaluate experiments as `run` does, those that differ in their seed only in one batch.
+
+    Results equal those of `run` up to rounding, and the folders are the same: what is finished is not done again, and
+    checkpoints of the one are continued by the other.
+
+    Args:
+        experiments: What to do, in any order and mixture.
+        root: Folder of all runs.
+        engine: The device.
+        at_once: Most trials in a batch, at least 1; None goes by the device: 16 on a CPU, all on a GPU.
+        watch: Is told of every step and epoch.
+        say: Is told in a sentence what is going on.
+
+    Returns:
+        The folder of each experiment.
+
+    Raises:
+        InputError: If an experiment cannot be trained in one batch with others; nothing is written then.
+        TrainingError: If the loss of a trial is not finite; all others are finished first.
+    """
+    engine = engine or Engine()
+    if at_once is not None and at_once < 1:
+        raise InputError(f"together: the number of trials at once must be at least 1, got {at_once}.")
+    folders = [each.folder(root) for each in experiments]
+    waiting = [each for each, folder in zip(experiments, folders, strict=True) if not (folder / ROWS).exists()]
+    if len(waiting) < len(experiments):
+        say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
+    for each in waiting:
+        check(each, engine)
+    # Everything that can be wrong with the input is found before anything is written.
+    kinds = [prepared(each, engine) for each in kinds_of(waiting)]
+    most = at_once or (TRIALS_ON_CPU if engine.device.type == "cpu" else max(1, len(waiting)))
+    problems: list[str] = []
+    for kind in kinds:
+        with ExitStack() as locks:
+            for each in kind.experiments:
+                folder = each.folder(root)
+                locks.enter_context(hold(folder))
+                begin(each, folder, kind.train)
+            for batch, states in batches_of_trials(kind.experiments, root, most):
+                say(f"{len(batch)} trials together: training on {len(kind.train):,} samples, {engine.device}.")
+                trainer = make_trainer(kind, batch, engine, states)
+                paths = [each.folder(root) for each in batch]
+                identities = [each.identity for each in batch]
+                trainer.fit(folders=[each / "checkpoints" for each in paths], identities=identities, watch=watch)
+                say(f"{len(trainer.going)} trials: evaluating each on {len(kind.test):,} samples.")
+                for trial in trainer.going:
+                    model = build_model(batch[trial], kind.train, engine)
+                    model.load_state_dict(trainer.result(trial))
+                    history = trainer.history(trial)
+                    finish(batch[trial], paths[trial], model.eval(), history=history, test=kind.test, engine=engine)
+                problems += [f"{paths[trial]}: {sentence}" for trial, sentence in trainer.failures.items()]
+    if problems:
+        raise TrainingError(f"{len(problems)} of {len(waiting)} trials failed: {' '.join(problems)}")
+    return folders
+
+
+def check(experiment: Experiment, engine: Engine) -> None:
+    """Refuse what cannot be trained in one batch with other trials.
+
+    Raises:
+        InputError: With what is in the way.
+    """
+    objective, training = experiment.objective, experiment.training
+    problem = None
+    if engine.world_size > 1:
+        problem = f"one process, got {engine.world_size}"
+    elif not isinstance(experiment.model, MLP):
+        problem = f"the model MLP, got {type(experiment.model).__name__}"
+    elif not isinstance(objective, PerturbedRisk):
+        problem = f"the objective PerturbedRisk, got {type(objective).__name__}"
+    elif objective.mode != "exact" and objective.num_draws > 1:
+        problem = f"the mode exact, got {objective.mode}"
+    elif training.amp != "no":
+        problem = f"amp no, got {training.amp}"
+    elif training.ema_decay is not None:
+        problem = f"no ema_decay, got {training.ema_decay}"
+    elif training.patience is not None:
+        problem = f"no patience, got {training.patience}"
+    else:
+        for each in perturbations_in(objective):
+            if not isinstance(each, PERTURBATIONS):
+                known = ", ".join(sorted(cls.__name__ for cls in PERTURBATIONS))
+                problem = f"a perturbation among {known}, got {type(each).__name__}"
+            elif isinstance(each, PGD) and each.until_wrong:
+                problem = "PGD without until_wrong"
+    if problem:
+        raise InputError(f"together: trials in one batch need {problem}; train them one by one.")
+
+
+def perturbations_in(value: object) -> Iterator[Perturbation]:
+    """Yield every perturbation that a configuration holds."""
+    if isinstance(value, Perturbation):
+        yield value
+    if isinstance(value, tuple):
+        for each in value:
+            yield from perturbations_in(each)
+    elif is_dataclass(value):
+        for each in fields(value):
+            yield from perturbations_in(getattr(value, each.name))
+
+
+def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
+    """Return the experiments in lists of those that differ in their seed and name only, each experiment once."""
+    kinds: dict[str, dict[str, Experiment]] = {}
+    for each in experiments:
+        kinds.setdefault(replace(each, seed=0).identity, {})[each.identity] = each
+    return [list(each.values()) for each in kinds.values()]
+
+
+def prepared(experiments: list[Experiment], engine: Engine) -> Kind:
+    """Return experiments of a kind with their data, after a rehearsal of the first."""
+    train, validation, test = (experiments[0].data.load(part) for part in ("train", "validation", "test"))
+    if len(test) == 0:
+        raise InputError("data: the test part has no samples.")
+    if not isinstance(train, TensorSplit):
+        raise InputError("together: trials in one batch need data held in memory; train them one by one.")
+    kind = Kind(experiments=experiments, train=train, validation=validation, test=test)
+    make_trainer(kind, experiments[:1], engine, []).rehearse()
+    return kind
+
+
+def batches_of_trials(
+    experiments: Sequence[Experiment], root: Path, most: int
+) -> Iterator[tuple[list[Experiment], list[dict]]]:
+    """Yield trials that can be trained together, with their checkpoints, if they have some: all at the same step."""
+    positions: dict[tuple[int, int], tuple[list[Experiment], list[dict]]] = {}
+    for each in experiments:
+        folder = each.folder(root) / "checkpoints"
+        clear(folder)
+        state = load(folder, identity=each.identity)
+        position = (-1, 0) if state is None else (state["progress"]["epoch"], state["progress"]["step"])
+        trials, states = positions.setdefault(position, ([], []))
+        trials.append(each)
+        states += [] if state is None else [state]
+    for trials, states in positions.values():
+        for start in range(0, len(trials), most):
+            yield trials[start : start + most], states[start : start + most]
+
+
+def make_trainer(kind: Kind, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
+    """Return the trainer of some trials of a kind."""
+    objective = settled(trials[0].objective, kind.train)
+    assert isinstance(objective, PerturbedRisk)
+    return Together(
+        [build_model(each, kind.train, engine) for each in trials],
+        kind.train,
+        objective=objective,
+        training=trials[0].training,
+        seeds=[each.seed for each in trials],
+        engine=engine,
+        validate=(lambda model: accuracies(model, kind.validation, engine)) if len(kind.validation) else None,
+        states=states,
+    )
+
+
+@torch.no_grad()
+def accuracies(model: Stacked, split: Split, engine: Engine) -> list[float]:
+    """Return each network's share of correct answers on a split."""
+    number = model.num_networks
+    hits = torch.zeros(number, dtype=torch.int64, device=engine.device)
+    plan = torch.arange(len(split)).split(max(1, engine.samples_per_batch(split.shape) // number))
+    with evaluating(model):
+        for x, y, _ in split.batches(plan, device=engine.device):
+            logits = model(x.repeat_interleave(number, dim=0)).unsqueeze(0)
+            hits += (rank(logits, y.repeat_interleave(number)) == 0).view(-1, number).sum(0)
+    return [count / len(split) for count in hits.tolist()]
