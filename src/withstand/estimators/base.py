@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -18,11 +18,13 @@ from withstand.data.features import Features
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError
 from withstand.estimators.carried import Carried, keep_carried
+from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.lines import Lines
 from withstand.estimators.objectives import make_objective
-from withstand.estimators.radius import choose_radius, draw_frontier
+from withstand.estimators.parameters import check_lr, check_temperature, check_whole, radius_of, widths_of
+from withstand.estimators.radius import choose_radius
+from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
 from withstand.estimators.scaling import describe, scaled
-from withstand.estimators.weights import check_weights
 from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
 from withstand.functional.random import derive_seed, row_streams
@@ -75,8 +77,8 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return the score on clean rows."""
 
     @abstractmethod
-    def robust_score(self, X: Any, y: Any, radius: Any = None) -> float:
-        """Return the score when every row is moved to the worst point of a ball that attacks find."""
+    def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
+        """Return what a table is scored against, checked: one label or target per row."""
 
     @abstractmethod
     def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
@@ -87,29 +89,66 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return predictions from outputs."""
 
     @abstractmethod
-    def _quick_robust_score(self, x: np.ndarray, y: np.ndarray, radius: Any) -> float:
-        """Return the robust score under one short ascent."""
-
-    @abstractmethod
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         """Return the score of predictions."""
 
-    def plot_frontier(self, ax: Any = None) -> Any:
-        """Draw clean scores against those under noise, a point per radius, and mark the chosen one.
+    @abstractmethod
+    def _worst_score(
+        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
+    ) -> float:
+        """Return the score with every row at the worst point of the ball that attacks find."""
+
+    def robust_score(
+        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, steps: int = 40, restarts: int = 3
+    ) -> float:
+        """Return the score with every row at the worst point of a ball that attacks find.
+
+        For a classifier this is the share of rows that no attack makes it get wrong, for a regressor R squared with the
+        largest error found around each row. The attacks are projected gradient ascent with restarts, all vertices of
+        the ball where there are at most 4,096, and, for linf, tilted points. A true worst point may be worse still: the
+        value is an upper bound of the score there, and more restarts never raise it.
+
+        Args:
+            X: Rows.
+            y: A label or target per row.
+            radius: A number >= 0 or one per feature, in the `unit` of the training; None takes `radius_`.
+            norm: Of the ball; None takes that of the training.
+            steps: Of the ascent, at least 1.
+            restarts: Starts of the ascent, at least 1.
+
+        Returns:
+            At most what `score` returns.
+
+        Raises:
+            ValueError: If rows, labels, the radius or a number does not fit; one sentence.
+        """
+        x = self._read(X)
+        y = self._read_truth(y, len(x))
+        for name, value in (("steps", steps), ("restarts", restarts)):
+            check_whole(self._who, name, value)
+        ball = self._ball(self.radius_ if radius is None else radius, self.n_features_in_, norm=norm)
+        # Attacks see 32 bits, predictions 64: on a border the two may differ, and both are bounds.
+        clean = self._score_of(y, self._decide(self._outputs_of(x)))
+        return min(clean, self._worst_score(x, y, ball, steps=steps, restarts=restarts, vertices=True))
+
+    def plot_frontier(self, ax: Any = None, *, measure: Measure = "noisy") -> Any:
+        """Draw clean scores against those of changed rows, a point per radius, and mark the chosen one.
 
         Args:
             ax: Axes of matplotlib to draw on; None makes a figure.
+            measure: `noisy`, the score under the noise of deployment, with the standard error of its distance to the
+                best; or `worst_case`, the score at the worst point, where that noise was given as a radius.
 
         Returns:
             The axes.
 
         Raises:
-            InputError: If the radius was not chosen by cross-validation.
+            InputError: If the radius was not chosen by cross-validation, or there is no such measure.
         """
         check_is_fitted(self)
         if not hasattr(self, "cv_results_"):
             raise InputError(f"{self._who}: plot_frontier needs a fit with radius='cv'.")
-        return draw_frontier(self.cv_results_, self.radius_, ax)
+        return draw_frontier(self._who, self.cv_results_, measure=measure, ax=ax)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a fit came to its end."""
@@ -125,15 +164,11 @@ class RobustEstimator(BaseEstimator, ABC):
         Raises:
             InputError: If a parameter is not what it must be.
         """
-        if not (isinstance(self.temperature, Real) and float(self.temperature) >= 0):
-            raise InputError(f"{self._who}: temperature must be a number >= 0, got {self.temperature!r}.")
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-                raise InputError(f"{self._who}: {name} must be a whole number of at least 1, got {value!r}.")
-        widths = np.ravel(np.asarray(self.hidden, dtype=object)).tolist()
-        if not all(isinstance(each, Integral) and int(each) >= 1 for each in widths):
-            raise InputError(f"{self._who}: hidden must be whole numbers of at least 1, got {self.hidden!r}.")
+        for name in ("epochs", "batch_size", *(() if self.num_draws is None else ("num_draws",))):
+            check_whole(self._who, name, getattr(self, name))
+        check_temperature(self._who, self.temperature)
+        check_lr(self._who, self.lr)
+        widths_of(self._who, self.hidden)
         if isinstance(self.radius, str):
             if self.radius != "cv":
                 raise InputError(
@@ -148,23 +183,9 @@ class RobustEstimator(BaseEstimator, ABC):
         # A number is the seed itself; None and generators are asked for one, as everywhere in scikit-learn.
         self.seed_ = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
 
-    def _ball(self, radius: Any, num_features: int, *, norm: Norm | None = None) -> Ball:
-        """Return the ball of a radius given as a number or one per feature.
-
-        Raises:
-            InputError: If there are not as many radii as features, or one is not a number >= 0.
-        """
-        try:
-            values = np.asarray(radius, dtype=np.float64)
-        except (TypeError, ValueError):
-            values = np.full((), np.nan)
-        if values.ndim > 1 or (values.ndim == 1 and len(values) != num_features):
-            raise InputError(
-                f"{self._who}: radius must be a number or one per feature ({num_features}), got shape {values.shape}."
-            )
-        if not (np.isfinite(values).all() and (values >= 0).all()):
-            raise InputError(f"{self._who}: radius must be a number >= 0, or one per feature, got {radius!r}.")
-        return Ball(norm or self.norm, values.tolist() if values.ndim == 0 else tuple(values.tolist()), unit=self.unit)
+    def _ball(self, radius: Any, num_features: int, *, norm: Norm | None = None, name: str = "radius") -> Ball:
+        """Return the ball of a radius given as a number or one per feature."""
+        return Ball(norm or self.norm, radius_of(self._who, radius, num_features, name=name), unit=self.unit)
 
     def _settle_radius(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """Keep the radius of the training, chosen by cross-validation if so wished."""
@@ -172,9 +193,7 @@ class RobustEstimator(BaseEstimator, ABC):
         vars(self).pop("cv_results_", None)
         if isinstance(radius, str):
             radius, self.cv_results_ = choose_radius(self, x, y, sample_weight)
-        own = self._ball(radius, x.shape[1]).radius
-        assert not isinstance(own, tuple) or not isinstance(own[0], tuple)
-        self.radius_ = own  # pyright: ignore[reportAttributeAccessIssue]
+        self.radius_ = radius_of(self._who, radius, x.shape[1])
 
     def _train(self, x: np.ndarray, targets: Tensor, weights: np.ndarray | None, *, num_outputs: int) -> None:
         """Scale the features and train the network.
@@ -186,8 +205,7 @@ class RobustEstimator(BaseEstimator, ABC):
             num_outputs: Of the network.
         """
         num = x.shape[1]
-        names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(num)])
-        self.features_ = describe(self._who, x, weights, [str(name) for name in names])
+        self.features_ = describe(self._who, x, weights, self._names(num))
         inputs, is_number = self._inputs(x), targets.is_floating_point()
         columns = [inputs]
         columns += [targets[:, None].float()] if is_number else []
@@ -197,6 +215,7 @@ class RobustEstimator(BaseEstimator, ABC):
         split = TensorSplit(whole, labels, classes=("",) * num_outputs, box=None, features=self.features_)
         objective = make_objective(
             self.objective,
+            who=self._who,
             ball=self._ball(self.radius_, num),
             temperature=float(self.temperature),
             num_draws=self.num_draws,
@@ -207,8 +226,9 @@ class RobustEstimator(BaseEstimator, ABC):
             epochs=int(self.epochs), batch_size=int(self.batch_size), optimizer=Adam(lr=float(self.lr)), clip_norm=2.0
         )
         engine = Engine.start(device=self.device)
-        widths = tuple(int(each) for each in np.ravel(self.hidden))
-        network = MLP(hidden=widths).build((num,), num_outputs, seed=derive_seed(self.seed_, "model"))
+        network = MLP(hidden=widths_of(self._who, self.hidden)).build(
+            (num,), num_outputs, seed=derive_seed(self.seed_, "model")
+        )
         model = network
         if len(columns) > 1:
             model = Carried(network, num_features=num, target=is_number, weight=weights is not None)
@@ -224,16 +244,28 @@ class RobustEstimator(BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, **checks: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return rows, targets and weights, less the rows of weight 0."""
-        x, y = cast(Any, validate_data(self, X, y, dtype=np.float64, **checks))
-        weights = check_weights(self._who, sample_weight, x)
-        if weights is None:
-            return x, y, None
-        return x[weights > 0], y[weights > 0], weights[weights > 0]
+        # A fit that fails leaves nothing behind that predicts.
+        vars(self).pop("module_", None)
+        with numbers_only(self._who):
+            x, y = cast(Any, validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False, **checks))
+        check_finite(self._who, x, self._names(x.shape[1]))
+        weights = checked_weights(self._who, sample_weight, x)
+        if weights is not None:
+            x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0]
+        warn_of_constant_columns(self._who, x, self._names(x.shape[1]))
+        return x, y, weights
 
     def _read(self, X: Any) -> np.ndarray:
         """Return the rows of a table that was not trained on, checked against the one that was."""
         check_is_fitted(self)
-        return cast(Any, validate_data(self, X, reset=False, dtype=np.float64))
+        with numbers_only(self._who):
+            x = cast(Any, validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False))
+        check_finite(self._who, x, self._names(x.shape[1]))
+        return x
+
+    def _names(self, num_features: int) -> list[str]:
+        names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(num_features)])
+        return [str(name) for name in names]
 
     def _inputs(self, x: np.ndarray) -> Tensor:
         """Return rows of features as the network takes them in training."""
@@ -256,7 +288,11 @@ class RobustEstimator(BaseEstimator, ABC):
                 f"{self._who}: radius='cv' needs deployment_noise, the noise that features will have in use: a radius "
                 "of uniform noise, or a Perturbation."
             )
-        return noise if isinstance(noise, Perturbation) else Uniform(ball=self._ball(noise, num_features))
+        return (
+            noise
+            if isinstance(noise, Perturbation)
+            else Uniform(ball=self._ball(noise, num_features, name="deployment_noise"))
+        )
 
     def _noisy_score(
         self, x: np.ndarray, y: np.ndarray, noise: Perturbation, *, rows: np.ndarray, num_draws: int

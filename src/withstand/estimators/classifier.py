@@ -22,7 +22,7 @@ from withstand.functional.calibration import best_temperature
 from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.ball import Unit
+from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.settle import settled
 
 
@@ -180,44 +180,18 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         """Return the logarithm of the probability of each class."""
         return (self._outputs_of(self._read(X)) / self.calibration_temperature_).log_softmax(1).numpy()
 
-    def robust_score(
-        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, steps: int = 40, restarts: int = 3
-    ) -> float:
-        """Return the worst-case accuracy: the share of rows that no attack within a ball makes the network get wrong.
-
-        The attacks are projected gradient ascent with restarts, all vertices of the ball where there are at most 4,096,
-        and tilted points: see `WorstCase`. A true worst point may be worse still.
+    def to_split(self, X: Any, y: Any) -> TensorSplit:
+        """Return scaled rows and numbered labels, which with `module_` go into `withstand.evaluate`.
 
         Args:
             X: Rows.
             y: Their labels.
-            radius: As for training; None takes that of the training.
-            norm: Of the ball; None takes that of the training.
-            steps: Of the ascent.
-            restarts: Starts of the ascent.
 
         Raises:
             ValueError: If the rows do not fit or a label is of no class of the training; one sentence.
         """
-        split = self.to_split(X, y)
-        ball = self._ball(self.radius_ if radius is None else radius, self.n_features_in_, norm=norm)
-        return self._worst_case(WorstCase(ball=ball, steps=steps, restarts=restarts, num_mean=0), split)
-
-    def to_split(self, X: Any, y: Any) -> TensorSplit:
-        """Return scaled rows and numbered labels, which with `module_` go into `withstand.evaluate`.
-
-        Raises:
-            InputError: If a label is of no class of the training.
-        """
         x = self._read(X)
-        labels = self._labels(np.asarray(y).ravel())
-        if len(labels) != len(x):
-            raise InputError(f"{self._who}: expected a label per row, got {len(labels)} for {len(x)} rows.")
-        if (labels < 0).any():
-            unknown = np.asarray(y).ravel()[int((labels < 0).nonzero()[0])]
-            raise InputError(f"{self._who}: y holds {unknown!r}, which is none of the classes of the training.")
-        names = tuple(str(each) for each in self.classes_.tolist())
-        return TensorSplit(self._inputs(x), labels, classes=names, box=None, features=self.features_)
+        return self._split(x, self._labels(self._read_truth(y, len(x))))
 
     def _check_own(self) -> None:
         share, objective = self.calibrate, self.objective
@@ -225,6 +199,21 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             raise InputError(f"{self._who}: calibrate must be a share above 0 and at most 0.5, got {share!r}.")
         if isinstance(objective, PerturbedRisk) and objective.loss == "squared_error":
             raise InputError(f"{self._who}: the objective's loss must be one for classes, got squared_error.")
+
+    def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
+        y = np.asarray(y).ravel()
+        if len(y) != num_rows:
+            raise InputError(f"{self._who}: y must hold one label per row ({num_rows}), got {len(y)}.")
+        unknown = (self._labels(y) < 0).nonzero()
+        if len(unknown):
+            raise InputError(
+                f"{self._who}: y must hold classes of the training, got {y[int(unknown[0])].item()!r}, which is none."
+            )
+        return y
+
+    def _split(self, x: np.ndarray, labels: Tensor) -> TensorSplit:
+        names = tuple(str(each) for each in self.classes_.tolist())
+        return TensorSplit(self._inputs(x), labels, classes=names, box=None, features=self.features_)
 
     def _labels(self, y: Any) -> Tensor:
         """Return the numbers of labels, -1 for those of no class of the training."""
@@ -241,13 +230,17 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(np.mean(predicted == y))
 
-    def _quick_robust_score(self, x: np.ndarray, y: np.ndarray, radius: Any) -> float:
-        known = self._labels(y).numpy() >= 0
-        attack = WorstCase(ball=self._ball(radius, x.shape[1]), steps=20, restarts=1, vertices=False, num_mean=0)
-        return self._worst_case(attack, self.to_split(x[known], y[known])) * float(known.mean())
-
-    def _worst_case(self, evaluation: WorstCase, split: TensorSplit) -> float:
+    def _worst_score(
+        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
+    ) -> float:
+        labels = self._labels(y)
+        known = labels >= 0
+        if not known.any():
+            return 0.0
+        split = self._split(x[known.numpy()], labels[known])
+        evaluation = WorstCase(ball=ball, steps=steps, restarts=restarts, vertices=vertices, num_mean=0)
         engine = Engine.start(device=self.device)
         model = engine.place(copy.deepcopy(self.module_))
         rows = settled(evaluation, split).measure(model, split, seed=self.seed_, engine=engine)
-        return next(row.value for row in rows if row.measure == "worst_case_top1")
+        # A row of a class that training never saw, as a fold may hold, is wrong anyway.
+        return next(row.value for row in rows if row.measure == "worst_case_top1") * len(split) / len(x)

@@ -19,13 +19,14 @@ NUM_DRAWS = {"noise": 1, "adversarial": 1, "smoothed": 16, "langevin": 8}
 
 
 def make_objective(
-    objective: str | Objective, *, ball: Ball, temperature: float, num_draws: int | None, loss: Loss
+    objective: str | Objective, *, who: str, ball: Ball, temperature: float, num_draws: int | None, loss: Loss
 ) -> Objective:
     """Return the objective that a name stands for, or the one that was given, with the loss of a regression.
 
     Args:
         objective: `regular`, `noise` (uniform in the ball), `adversarial` (projected gradient ascent), `smoothed` (soft
             maximum over tilted draws), `langevin` (over the states of a chain), or an objective.
+        who: Whose name an error begins with.
         ball: What the features may do in training. With radius 0 every name is `regular`.
         temperature: Of the soft maximum of `smoothed` and `langevin`, in nats.
         num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Several of `noise` are averaged, of `adversarial`
@@ -40,7 +41,7 @@ def make_objective(
     known = get_args(Name)
     if not isinstance(objective, str) or objective not in known:
         raise InputError(
-            f"objective: expected an Objective or a name, got {objective!r}; {nearest(str(objective), known)}"
+            f"{who}: objective must be an Objective or a name, got {objective!r}; {nearest(str(objective), known)}"
         )
     radii = ball.radius if isinstance(ball.radius, tuple) else (ball.radius,)
     if objective == "regular" or not any(radii):
@@ -54,5 +55,7 @@ def make_objective(
     if objective == "langevin":
         return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), temperature=temperature, **options)
     if ball.norm != "linf":
-        raise InputError(f"objective: smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not.")
+        raise InputError(
+            f"{who}: objective smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not."
+        )
     return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), temperature=temperature, **options)

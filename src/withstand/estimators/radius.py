@@ -1,5 +1,6 @@
-"""The radius by cross-validation, and the picture of what it costs and brings."""
+"""The radius by cross-validation."""
 
+import warnings
 from numbers import Integral
 from typing import Any
 
@@ -8,6 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from withstand.errors import InputError
+from withstand.estimators.parameters import radius_of
 from withstand.functional.random import derive_seed
 from withstand.perturbations.base import Perturbation
 
@@ -38,62 +40,64 @@ def choose_radius(
         Breiman, Friedman, Olshen, Stone: "Classification and Regression Trees", 1984, section 3.4.3.
         Differs: the standard error is that of paired differences, and a larger radius is not the simpler model.
     """
-    candidates = list(estimator.radii)
+    who, num = type(estimator).__name__, x.shape[1]
+    try:
+        candidates = list(estimator.radii)
+    except TypeError:
+        candidates = []
     if not candidates:
-        raise InputError(f"{type(estimator).__name__}: radii must hold at least one radius, got none.")
-    for each in candidates:
-        estimator._ball(each, x.shape[1])
-    candidates.sort(key=lambda radius: float(np.mean(radius)))
-    noise, seed = estimator._noise(x.shape[1]), estimator.seed_
+        raise InputError(f"{who}: radii must be a list of at least one radius, got {estimator.radii!r}.")
+    candidates.sort(key=lambda radius: float(np.mean(radius_of(who, radius, num, name="each of radii"))))
+    noise, worst = estimator._noise(num), not isinstance(estimator.deployment_noise, Perturbation)
     folds = list(_folds(estimator, y).split(x, y))
-    measured = ("clean", "noisy", *([] if isinstance(estimator.deployment_noise, Perturbation) else ["worst_case"]))
-    scores = {name: np.empty((len(candidates), len(folds))) for name in measured}
+    shape = len(candidates), len(folds)
+    scores = {name: np.empty(shape) for name in ("clean", "noisy", *(["worst_case"] if worst else []))}
     for number, radius in enumerate(candidates):
         for fold, (train, test) in enumerate(folds):
             model: Any = clone(estimator)
-            model.set_params(radius=radius, random_state=seed, verbose=False)
-            model.fit(x[train], y[train], sample_weight=None if sample_weight is None else sample_weight[train])
-            place = number, fold
-            scores["clean"][place] = model.score(x[test], y[test])
-            scores["noisy"][place] = model._noisy_score(x[test], y[test], noise, rows=test, num_draws=NUM_DRAWS)
-            if "worst_case" in scores:
-                scores["worst_case"][place] = model._quick_robust_score(x[test], y[test], estimator.deployment_noise)
-    noisy = scores["noisy"]
-    means = noisy.mean(axis=1)
-    short = noisy[int(means.argmax())] - noisy
-    error = short.std(axis=1, ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.zeros(len(candidates))
-    chosen = int((short.mean(axis=1) <= error).argmax())
+            model.set_params(radius=radius, random_state=estimator.seed_, verbose=False)
+            with warnings.catch_warnings():
+                # The fit over all rows says it once.
+                warnings.filterwarnings("ignore", f"{who}: columns with one value")
+                model.fit(x[train], y[train], sample_weight=None if sample_weight is None else sample_weight[train])
+            place, held_out = (number, fold), (x[test], y[test])
+            scores["clean"][place] = model.score(*held_out)
+            scores["noisy"][place] = model._noisy_score(*held_out, noise, rows=test, num_draws=NUM_DRAWS)
+            if worst:
+                ball = model._ball(estimator.deployment_noise, num)
+                scores["worst_case"][place] = model._worst_score(*held_out, ball, steps=20, restarts=1, vertices=False)
+    if not all(np.isfinite(values).all() for values in scores.values()):
+        raise InputError(f"{who}: radius='cv' needs a score for every fold, got NaN; give cv folds of at least 2 rows.")
+    chosen, shortfall, error = within_one_error(scores["noisy"])
     results: dict[str, np.ndarray] = {"radius": _column(candidates)}
     for name, values in scores.items():
         results[f"mean_{name}_score"] = values.mean(axis=1)
         results |= {f"split{fold}_{name}_score": values[:, fold] for fold in range(len(folds))}
-    results |= {"mean_shortfall": short.mean(axis=1), "standard_error_of_shortfall": error}
+    results |= {"mean_shortfall": shortfall, "standard_error_of_shortfall": error}
     results["is_chosen"] = np.arange(len(candidates)) == chosen
     return candidates[chosen], results
 
 
-def draw_frontier(results: dict[str, np.ndarray], chosen: Any, ax: Any) -> Any:
-    """Draw the scores of the radii and return the axes; see `RobustEstimator.plot_frontier`."""
-    from withstand.reports.figure import BLUE, FAINT, INK, ORANGE
+def within_one_error(scores: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Return the first of the candidates that fall short of the best by at most one standard error.
 
-    if ax is None:
-        from matplotlib import pyplot
+    Args:
+        scores: One per candidate and fold; higher is better.
 
-        ax = pyplot.subplots()[1]
-    clean = results["mean_clean_score"]
-    lines = {"noisy": ("under the noise of deployment", BLUE), "worst_case": ("at the worst point", ORANGE)}
-    for name, (label, colour) in lines.items():
-        if f"mean_{name}_score" in results:
-            values = results[f"mean_{name}_score"]
-            ax.plot(clean, values, marker="o", color=colour, label=label)
-            ax.plot(clean[results["is_chosen"]], values[results["is_chosen"]], "o", color=INK, ms=11, mfc="none")
-    for radius, x, y in zip(results["radius"], clean, results["mean_noisy_score"], strict=True):
-        shown = f"{radius:g}" if np.ndim(radius) == 0 else f"mean {np.mean(radius):.3g}"
-        ax.annotate(shown, (x, y), xytext=(4, 4), textcoords="offset points", color=FAINT, fontsize="small")
-    size = f"{chosen:g}" if np.ndim(chosen) == 0 else f"mean {np.mean(chosen):.3g}"
-    ax.set(xlabel="score on clean rows", ylabel="score on changed rows", title=f"One point per radius; chosen: {size}")
-    ax.legend()
-    return ax
+    Returns:
+        Its number; by how much each falls short of the best mean, on average over the folds; and the standard errors of
+        these means, which are 0 where there is one fold.
+
+    Example:
+        >>> import numpy as np
+        >>> within_one_error(np.array([[0.5, 0.5], [0.7, 0.8], [0.8, 0.75]]))[0]
+        1
+    """
+    short = scores[int(scores.mean(axis=1).argmax())] - scores
+    num_folds = scores.shape[1]
+    error = short.std(axis=1, ddof=1) / np.sqrt(num_folds) if num_folds > 1 else np.zeros(len(scores))
+    mean = short.mean(axis=1)
+    return int((mean <= error).argmax()), mean, error
 
 
 def _folds(estimator: Any, y: np.ndarray) -> Any:

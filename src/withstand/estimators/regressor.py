@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_consistent_length
 from torch import Tensor, nn
 
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.base import RobustEstimator
 from withstand.estimators.carried import Carried, extended
+from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
 from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
@@ -101,6 +101,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         Raises:
             ValueError: If the data or a parameter cannot be used; one sentence.
         """
+        check_targets(self._who, y)
         x, y, weights = self._read_training(X, y, sample_weight, y_numeric=True)
         self._check(x.shape[1])
         y = y.astype(np.float64)
@@ -119,29 +120,12 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         """Return the prediction for each row."""
         return self._decide(self._outputs_of(self._read(X)))
 
-    def robust_score(
-        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, steps: int = 40, restarts: int = 3
-    ) -> float:
-        """Return R squared with every row's error at the worst point of a ball that attacks find.
-
-        The attacks are projected gradient ascent with restarts, all vertices of the ball where there are at most 4,096,
-        and tilted points. A true worst point may be worse still.
-
-        Args:
-            X: Rows.
-            y: Their targets.
-            radius: As for training; None takes that of the training.
-            norm: Of the ball; None takes that of the training.
-            steps: Of the ascent.
-            restarts: Starts of the ascent.
-
-        Raises:
-            ValueError: If the rows do not fit; one sentence.
-        """
-        x, y = self._read(X), np.asarray(y, dtype=np.float64).ravel()
-        check_consistent_length(x, y)
-        ball = self._ball(self.radius_ if radius is None else radius, self.n_features_in_, norm=norm)
-        return self._worst_score(x, y, ball, steps=steps, restarts=restarts, vertices=True)
+    def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
+        check_targets(self._who, y)
+        y = np.asarray(y, dtype=np.float64).ravel()
+        if len(y) != num_rows:
+            raise InputError(f"{self._who}: y must hold one number per row ({num_rows}), got {len(y)}.")
+        return y
 
     def _targets(self, y: np.ndarray) -> Tensor:
         return torch.from_numpy((y - self.target_offset_) / self.target_scale_)
@@ -156,9 +140,6 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
 
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(r2_score(y, predicted))
-
-    def _quick_robust_score(self, x: np.ndarray, y: np.ndarray, radius: Any) -> float:
-        return self._worst_score(x, y, self._ball(radius, x.shape[1]), steps=20, restarts=1, vertices=False)
 
     def _worst_score(
         self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool

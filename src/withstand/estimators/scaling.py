@@ -20,14 +20,16 @@ def describe(who: str, x: np.ndarray, weights: np.ndarray | None, names: Sequenc
         names: Of the columns.
 
     Raises:
-        InputError: If numbers are too large for their squares.
+        InputError: If no column varies, or numbers are too large for their squares.
     """
+    varied = x.min(axis=0) < x.max(axis=0)
+    if not varied.any():
+        raise InputError(f"{who}: X must have a column with at least two values, got none (n_samples = {len(x)}).")
     with np.errstate(over="ignore", invalid="ignore"):
         offset = np.average(x, axis=0, weights=weights)
         scale = np.sqrt(np.average((x - offset) ** 2, axis=0, weights=weights))
         low, high = np.quantile(x, (0.25, 0.75), axis=0)
         spread = high - low
-    varied = x.min(axis=0) < x.max(axis=0)
     wrong = ~np.isfinite(scale) | ~np.isfinite(spread) | (varied & (scale == 0))
     if wrong.any():
         raise InputError(f"{who}: column {names[int(wrong.argmax())]!r} holds numbers too large or too small to scale.")
@@ -36,8 +38,7 @@ def describe(who: str, x: np.ndarray, weights: np.ndarray | None, names: Sequenc
         names=tuple(names),
         columns=tuple(names),
         kinds=("continuous",) * num,
-        # Where nothing varies nothing matters, but a ball wants a feature that may move.
-        movable=tuple(varied.tolist()) if varied.any() else (True,) * num,
+        movable=tuple(varied.tolist()),
         offset=tuple(offset.tolist()),
         scale=tuple(np.where(varied, scale, np.inf).tolist()),
         iqr=tuple(spread.tolist()),

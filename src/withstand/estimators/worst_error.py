@@ -32,17 +32,19 @@ def worst_errors(
         vertices: Whether all vertices are tried where there are at most 4,096.
         seed: A row's randomness derives from the seed and its number.
     """
-    attacks: list[tuple[Perturbation, int]] = [(PGD(ball=ball, steps=steps, loss="squared_error"), restarts)]
+    ascent = PGD(ball=ball, steps=steps, loss="squared_error")
+    # Every start has random numbers of its own, so that further ones only add points.
+    attacks: list[tuple[Perturbation, int, int]] = [(ascent, 1, start) for start in range(restarts)]
     count = _count(ball, x) if vertices else 0
     if count:
-        attacks.append((Vertices(ball=ball), count))
+        attacks.append((Vertices(ball=ball), count, 0))
     if ball.norm == "linf":
-        attacks.append((Tilted(ball=ball, temperature=0.01, loss="squared_error"), NUM_TILTED))
+        attacks.append((Tilted(ball=ball, temperature=0.01, loss="squared_error"), NUM_TILTED, 0))
     index, labels = torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64, device=x.device)
     with evaluating(model):
         worst = model(x)[:, 0]
-        for number, (attack, num_draws) in enumerate(attacks):
-            rng = row_streams(seed, "worst error", number, index=index, device=x.device)
+        for attack, num_draws, start in attacks:
+            rng = row_streams(seed, "worst error", type(attack).__name__, start, index=index, device=x.device)
             for rows in index.split(max(1, POINTS_AT_ONCE // num_draws)):
                 inputs = attack.draw(x[rows], labels[rows], model, num_draws=num_draws, rng=rng.subset(rows)).inputs
                 errors = torch.cat([worst[None, rows], model(inputs.flatten(0, 1)).view(num_draws, len(rows))])

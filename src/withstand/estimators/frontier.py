@@ -1,0 +1,42 @@
+"""The picture of what a radius costs and brings."""
+
+from contextlib import nullcontext
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from withstand.errors import InputError
+
+Measure = Literal["noisy", "worst_case"]
+LABELS = {"noisy": "score under the noise of deployment", "worst_case": "score at the worst point"}
+
+
+def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax: Any) -> Any:
+    """Draw one point per radius and return the axes; see `RobustEstimator.plot_frontier`."""
+    if measure not in get_args(Measure):
+        raise InputError(f"{who}: measure must be noisy or worst_case, got {measure!r}.")
+    if f"mean_{measure}_score" not in results:
+        raise InputError(f"{who}: measure worst_case needs deployment_noise as a radius, got a Perturbation.")
+    from withstand.reports.figure import BLUE, FAINT, INK, ORANGE, house_style
+
+    # Axes that are the user's own keep the user's own style.
+    with house_style() if ax is None else nullcontext():
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots(figsize=(4.4, 3.3), layout="constrained")[1]
+        label, colour = LABELS[measure], BLUE if measure == "noisy" else ORANGE
+        clean, changed, chosen = results["mean_clean_score"], results[f"mean_{measure}_score"], results["is_chosen"]
+        errors = results["standard_error_of_shortfall"] if measure == "noisy" else None
+        ax.errorbar(clean, changed, errors, marker="o", markersize=4, color=colour, elinewidth=0.7, label=label)
+        ax.plot(clean[chosen], changed[chosen], "o", color=INK, markersize=10, markerfacecolor="none", label="chosen")
+        for radius, *place in zip(results["radius"], clean, changed, strict=True):
+            ax.annotate(_words(radius), place, xytext=(7, 4), textcoords="offset points", color=FAINT, fontsize=7)
+        ax.margins(x=0.12)
+        ax.set(xlabel="score on clean rows", ylabel=label, title="A point per radius of the training")
+        ax.legend(loc="best")
+    return ax
+
+
+def _words(radius: Any) -> str:
+    return f"{radius:g}" if np.ndim(radius) == 0 else f"mean {np.mean(radius):.3g}"
