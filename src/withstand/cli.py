@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "Train a model and evaluate it; the same command again continues where it stopped.",
     "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
     "corrupt": "Write a corrupted copy of any images, like ImageNet-C or CIFAR-10-C; or a preview.",
+    "sweep": "Train under many settings and seeds, on this machine or a cluster; started again, what is missing.",
     "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
 }
 
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Words after the program's name; None takes those of the process.
 
     Returns:
-        0 done, 1 failure, 2 wrong usage or bad input, 130 Ctrl-C, 143 SIGTERM.
+        0 done, 1 failure, 2 wrong usage or bad input, 3 a sweep with failed runs, 130 Ctrl-C, 143 SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help", "help"):
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(command: str, words: list[str]) -> int:
-    from withstand.errors import InputError, TrainingError
+    from withstand.errors import InputError, SweepError, TrainingError
 
     def on_sigterm(_number: int, _frame: FrameType | None) -> None:
         raise Terminated
@@ -67,6 +68,8 @@ def _run(command: str, words: list[str]) -> int:
         return _fail(str(problem), 2)
     except TrainingError as problem:
         return _fail(str(problem), 1)
+    except SweepError as problem:
+        return _fail(str(problem), 3)
     except OSError as problem:
         if problem.errno is None:
             raise

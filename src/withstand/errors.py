@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly."""
+"""The ways in which a command ends badly."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,8 +8,16 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message is one sentence: who, what was expected, what came."""
 
 
+class BusyError(InputError):
+    """Another process works on what this one was asked to work on."""
+
+
 class TrainingError(RuntimeError):
     """Training cannot go on, though nothing the user typed was wrong (a non-finite loss, say)."""
+
+
+class SweepError(RuntimeError):
+    """Some runs of a sweep failed; all others are finished."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

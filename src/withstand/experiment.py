@@ -21,7 +21,7 @@ from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import BusyError, InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.functional.random import derive_seed, stream
@@ -139,6 +139,8 @@ def run(
     )
     rehearse(trainer, engine)
     with hold(folder) if engine.is_first else nullcontext():
+        if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
+            return folder
         if engine.is_first:
             begin(experiment, folder, train)
         engine.wait()
@@ -189,7 +191,7 @@ def hold(folder: Path) -> Iterator[None]:
     """Hold a lock on a run's folder; it ends with the process, however that ends.
 
     Raises:
-        InputError: If another process works on the run.
+        BusyError: If another process works on the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -199,7 +201,7 @@ def hold(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as problem:
-                raise InputError(f"{folder} is being worked on by another process.") from problem
+                raise BusyError(f"{folder} is being worked on by another process.") from problem
             except OSError:  # a file system without locks
                 pass
         yield

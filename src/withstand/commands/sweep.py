@@ -1,0 +1,116 @@
+"""`withstand sweep`: many runs, on this machine or on others."""
+
+import re
+from pathlib import Path
+
+import torch
+
+from withstand.commands.common import Console, add_options, make_parser
+from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
+from withstand.commands.train import read_experiment
+from withstand.engine import Engine, check_device
+from withstand.errors import InputError, SweepError
+from withstand.experiment import ROWS
+from withstand.parser import parse
+from withstand.reports.terminal import render
+from withstand.results.table import Table
+from withstand.sweeps.duration import seconds_per_run
+from withstand.sweeps.local_pool import LocalPool
+from withstand.sweeps.plan import Plan, read_plan
+from withstand.sweeps.sweep import Tally, record, sweep
+
+DESCRIPTION = (
+    "Train and evaluate under every combination of the values in a YAML file, or of a recipe, with several seeds. All "
+    "other options are those of `withstand train`, and hold for every run. Runs lie in OUTPUT/NAME; started again, "
+    "only what is missing is done."
+)
+
+
+def main(words: list[str]) -> None:
+    """Sweep."""
+    parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
+    parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
+    parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
+    parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
+    parser.add_argument("--dry_run", action="store_true", help="say how many runs, and about how long; do nothing")
+    add_options(parser)
+    own, more = split_words(words, {o for action in parser._actions for o in action.option_strings})
+    found = parse(parser, own)
+    workers = found.workers or 1
+    if workers < 0:
+        raise InputError(f"sweep: workers must be a number of processes of at least 1, got {workers}.")
+    devices = devices_of(found.device)
+    console = Console(engine=Engine(), quiet=found.quiet)
+    plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
+    folder = Path(found.output) / plan.name
+    missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
+    if found.dry_run:
+        console.print(render(overview(plan, folder)))
+        seconds = sum(seconds_per_run(plan, missing, device=devices[0]).values()) / workers
+        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}.")
+        return
+    record(plan, folder, command=["withstand", "sweep", *words])
+    with (
+        SweepWatch(plan, console, missing=missing) as watch,
+        LocalPool(min(workers, max(1, len(missing))), folder, devices=devices) as pool,
+    ):
+        tally = sweep(plan, folder, pool, watch)
+    tell(plan, folder, tally, console, form=found.format)
+
+
+def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[str]]:
+    """Return the words that belong to this command, and those that belong to the runs.
+
+    Example:
+        >>> split_words(["a", "--seeds", "2", "--epochs", "5"], {"--seeds"})
+        (['a', '--seeds', '2'], ['--epochs', '5'])
+    """
+    own: list[str] = []
+    more: list[str] = []
+    target = own
+    for word in words:
+        if word.startswith("-") and not re.fullmatch(r"-\d.*", word):
+            name = word.partition("=")[0]
+            target = own if "--" + name.lstrip("-").replace("-", "_") in options or name in ("-j", "-h") else more
+        target.append(word)
+    return own, more
+
+
+def devices_of(device: str) -> list[str]:
+    """Return the devices that the processes share."""
+    check_device(device)
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["cpu" if device == "auto" and not torch.backends.mps.is_available() else device]
+
+
+def overview(plan: Plan, folder: Path) -> Table:
+    """Return a line per combination of values: how many runs it has, and how many are finished."""
+    axes = list(plan.entries[0].labels)
+    lines = []
+    for labels, runs in runs_of(plan).items():
+        finished = sum((folder / run / ROWS).exists() for run in runs)
+        lines.append((*labels, str(len(runs)), str(finished)))
+    columns = (*axes, "runs", "finished")
+    return Table(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
+
+
+def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:
+    """Print how the sweep ended.
+
+    Raises:
+        SweepError: If a run failed.
+    """
+    if form == "json":
+        content = {"folder": str(folder), "found": tally.found, "done": tally.done, "failed": tally.failed}
+        console.print_json(content)
+    else:
+        console.print(render(overview(plan, folder)))
+    if tally.failed:
+        run, problem = next(iter(tally.failed.items()))
+        others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""
+        raise SweepError(
+            f"{len(tally.failed)} of {len(plan.experiments)} runs failed: {run} ({problem.removesuffix('.')}){others}; "
+            "the others are finished, and the same command tries these again."
+        )
+    console.say(f"{len(plan.experiments)} runs finished; next: withstand report {folder}")

@@ -1,0 +1,121 @@
+"""How a sweep goes on: a live table on a terminal, a line per run elsewhere."""
+
+import sys
+import time
+from collections.abc import Collection
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.live import Live
+from rich.table import Table as RichTable
+
+from withstand.commands.common import Console
+from withstand.sweeps.attempt import Outcome, State
+from withstand.sweeps.plan import Plan
+
+
+class SweepWatch:
+    """Is told of every run that begins or ends, and tells the user."""
+
+    def __init__(self, plan: Plan, console: Console, *, missing: Collection[str]) -> None:
+        """Count what there is to do.
+
+        Args:
+            plan: Of the sweep.
+            console: Who speaks.
+            missing: Runs that are not finished.
+        """
+        self.plan, self.console, self.total = plan, console, len(missing)
+        self.finished = set(plan.experiments) - set(missing)
+        self.combinations = runs_of(plan)
+        self.running: set[str] = set()
+        self.ended = 0
+        self.failed: set[str] = set()
+        self.begun = time.monotonic()
+        self.live: Live | None = None
+
+    def __enter__(self) -> "SweepWatch":
+        """Show the table, on a terminal."""
+        if self.total and sys.stderr.isatty() and not self.console.silent:
+            self.live = Live(console=RichConsole(stderr=True), get_renderable=self.table, refresh_per_second=2)
+            self.live.start()
+        elif self.total:
+            self.console.say(f"{self.total} of {len(self.plan.experiments)} runs are missing.")
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        """Leave the table as it stands."""
+        if self.live is not None:
+            self.live.stop()
+
+    def on_begin(self, run: str) -> None:
+        """A run was begun."""
+        self.running.add(run)
+
+    def on_end(self, run: str, outcome: Outcome) -> None:
+        """A run has ended."""
+        self.running.discard(run)
+        (self.failed if outcome.state == State.FAILED else self.finished).add(run)
+        self.ended += 1
+        if outcome.state == State.FAILED:
+            self.say(f"{run} failed: {outcome.problem}")
+        elif self.live is None:
+            self.console.say(f"{run}: done, {self.ended} of {self.total}; {self.left()}")
+
+    def say(self, sentence: str) -> None:
+        """Say a sentence above the table."""
+        if self.live is not None:
+            self.live.console.print(sentence, highlight=False, markup=False)
+        else:
+            self.console.say(sentence)
+
+    def left(self) -> str:
+        """Return how long it will take from here on."""
+        taken = time.monotonic() - self.begun
+        if not self.ended or self.ended == self.total:
+            return f"{spoken(taken)} so far"
+        return f"about {spoken(taken / self.ended * (self.total - self.ended))} left"
+
+    def table(self) -> RichTable:
+        """Return the table as it stands."""
+        shown = RichTable(box=None, pad_edge=False, caption=f"{self.plan.name}: {self.left()}", caption_justify="left")
+        for axis in self.plan.entries[0].labels:
+            shown.add_column(axis)
+        for head in ("done", "running", "failed", "of"):
+            shown.add_column(head, justify="right")
+        for labels, runs in self.combinations.items():
+            shown.add_row(*labels, *self.counts(runs))
+        if len(self.combinations) > 1:
+            blanks = [""] * (len(self.plan.entries[0].labels) - 1)
+            shown.add_row("all", *blanks, *self.counts(self.plan.experiments), style="bold")
+        return shown
+
+    def counts(self, runs: Collection[str]) -> list[str]:
+        """Return how many of some runs are done, running and failed, and how many they are."""
+        groups = (self.finished, self.running, self.failed, self.plan.experiments)
+        return [str(sum(run in group for run in set(runs))) for group in groups]
+
+
+def runs_of(plan: Plan) -> dict[tuple[str, ...], list[str]]:
+    """Return the runs of every combination of values."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for each in plan.entries:
+        found.setdefault(tuple(text(value) for value in each.labels.values()), []).append(each.run)
+    return found
+
+
+def text(value: Any) -> str:
+    """Return a value of an axis as it is shown."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration as people say it.
+
+    Example:
+        >>> spoken(45), spoken(60 * 50), spoken(3600 * 7.3)
+        ('45 s', '50 min', '7.3 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,46 @@
+"""One run of a sweep, wherever it is done: nothing that goes wrong in it reaches the others."""
+
+import traceback
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from withstand.engine import Engine
+from withstand.errors import BusyError
+from withstand.experiment import Experiment, run
+from withstand.results.sweep import FAILED, write_failure
+
+
+class State(StrEnum):
+    """How an attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    BUSY = "busy"
+    LOST = "lost"
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended, and a sentence that says more where it did not end well.
+
+    `busy` means that another process works on the run; `lost` that the process or machine that did is gone.
+    """
+
+    state: State
+    problem: str = ""
+
+
+def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
+    """Do a run, or go on with it, and return how that ended; a failure is also written into the run's folder."""
+    folder = experiment.folder(root)
+    try:
+        run(experiment, root, engine=engine)
+    except BusyError:
+        return Outcome(State.BUSY)
+    except Exception as problem:  # whatever it was, the other runs go on
+        known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
+        sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
+        write_failure(folder, sentence, traceback.format_exc())
+        return Outcome(State.FAILED, sentence)
+    (folder / FAILED).unlink(missing_ok=True)
+    return Outcome(State.DONE)

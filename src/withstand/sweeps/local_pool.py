@@ -1,0 +1,129 @@
+"""LocalPool: processes on this machine, one run at a time in each."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from withstand.engine import Engine
+from withstand.experiment import Experiment
+from withstand.sweeps.attempt import Outcome, State, attempt
+from withstand.sweeps.pool import Pool
+
+
+@dataclass
+class Worker:
+    """A process and the run it is at."""
+
+    process: BaseProcess
+    connection: Connection
+    device: str
+    key: str | None = None
+
+
+class LocalPool(Pool):
+    """Processes that are started once, with one thread each; one that dies is replaced."""
+
+    def __init__(self, size: int, root: Path, *, devices: Sequence[str]) -> None:
+        """Start the processes.
+
+        Args:
+            size: How many, at least 1.
+            root: Folder of the runs.
+            devices: Given to the processes in turn.
+        """
+        self.root = root
+        self.context = multiprocessing.get_context("spawn")
+        self.workers = [self._start(devices[number % len(devices)]) for number in range(size)]
+
+    @property
+    def free(self) -> int:
+        """How many processes have nothing to do."""
+        return sum(each.key is None for each in self.workers)
+
+    def begin(self, key: str, experiment: Experiment) -> None:
+        """Give a run to a process that has nothing to do."""
+        number = next(number for number, each in enumerate(self.workers) if each.key is None)
+        if not self.workers[number].process.is_alive():
+            self._replace(number)
+        worker = self.workers[number]
+        worker.key = key
+        try:
+            worker.connection.send(experiment)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # found dead by the next wait
+
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
+        """Return what has ended; a run whose process is gone is lost."""
+        at_work = {each.connection: number for number, each in enumerate(self.workers) if each.key is not None}
+        ended = []
+        for connection in wait(list(at_work), timeout=seconds):
+            number = at_work[connection]  # pyright: ignore[reportArgumentType]
+            worker = self.workers[number]
+            key, worker.key = worker.key, None
+            assert key is not None
+            try:
+                ended.append((key, worker.connection.recv()))
+            except (EOFError, ConnectionResetError):
+                worker.process.join()
+                code = worker.process.exitcode or 0
+                name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                ended.append((key, Outcome(State.LOST, f"its process ended with {name}.")))
+                self._replace(number)
+        return ended
+
+    def close(self) -> None:
+        """End the processes."""
+        for each in self.workers:
+            each.connection.close()
+            if each.key is not None:
+                each.process.terminate()
+        for each in self.workers:
+            each.process.join(timeout=5)
+            if each.process.is_alive():
+                each.process.kill()
+                each.process.join()
+
+    def _start(self, device: str) -> Worker:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=work, args=(theirs, self.root, device), daemon=True)
+        process.start()
+        theirs.close()
+        return Worker(process, ours, device)
+
+    def _replace(self, number: int) -> None:
+        old = self.workers[number]
+        old.connection.close()
+        self.workers[number] = self._start(old.device)
+
+
+def work(connection: Connection, root: Path, device: str) -> None:
+    """Do runs one after the other until the connection ends, and no longer than the process that wants them lives."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    engine = Engine.start(device=device)
+    while True:
+        try:
+            experiment: Experiment = connection.recv()
+        except EOFError:
+            return
+        outcome = attempt(experiment, root, engine)
+        try:
+            connection.send(outcome)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,198 @@
+"""Plan: what a sweep varies, and the experiments this makes."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from withstand.errors import InputError, nearest
+from withstand.experiment import Experiment
+from withstand.results.sweep import Entry
+from withstand.training.settings import Training
+
+Read = Callable[[list[str]], Experiment]
+KEYS = ("name", "set", "vary", "seeds", "small")
+NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The runs of a sweep.
+
+    Attributes:
+        name: Of the sweep, and of its folder.
+        entries: Which run belongs to which values; several entries may share a run.
+        experiments: What to do, by the name of the run's folder.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    experiments: dict[str, Experiment]
+
+
+def read_plan(
+    source: str, read: Read, *, small: bool = False, seeds: int | None = None, more: Sequence[str] = ()
+) -> Plan:
+    """Return the plan of a YAML file or recipe.
+
+    The file has `name`, `set` (options of every run), `vary` (axes), `seeds` (how many) and `small` (what replaces
+    parts of these in the small variant). An axis is an option of `withstand train` with a list of values; or a name
+    with a list of values, which `set` and other axes use as `$name`; or a name with groups of options, each under a
+    name of its own. Every value of an axis meets every value of the others, and every seed.
+
+    Args:
+        source: Path of the file, or name of a recipe in `recipes/sweeps`.
+        read: Returns the experiment that options of `withstand train` describe.
+        small: Whether to take the small variant.
+        seeds: How many seeds; None takes the file's number.
+        more: Options of `withstand train` that hold for every run.
+
+    Raises:
+        InputError: If the file is not a sweep, or an experiment cannot be made; one sentence.
+    """
+    content = load(source)
+    if small:
+        if "small" not in content:
+            raise InputError(f"sweep: {source} has no small variant.")
+        content = {**content, "name": f"{content['name']}-small"} | {
+            key: {**content.get(key, {}), **part} if isinstance(part, dict) else part
+            for key, part in content["small"].items()
+        }
+    count = content.get("seeds", 1) if seeds is None else seeds
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
+    entries, experiments, folders = [], {}, {}
+    for labels, options in combinations(content.get("set") or {}, content.get("vary") or {}):
+        experiment = read([*words_of(options), *more])
+        for number in range(count):
+            seeded = replace(experiment, seed=experiment.seed + number)
+            title = "-".join([*(shown(each) for each in labels.values()), f"seed{seeded.seed}"])
+            folder = folders.setdefault(seeded.identity, replace(seeded, name=title).folder(Path()).name)
+            experiments.setdefault(folder, replace(seeded, name=title))
+            entries.append(Entry(labels=labels, seed=seeded.seed, run=folder))
+    return Plan(name=str(content["name"]), entries=tuple(entries), experiments=experiments)
+
+
+def load(source: str) -> dict[str, Any]:
+    """Return what the file of a sweep says.
+
+    Raises:
+        InputError: If there is no such file or recipe, or it is not the file of a sweep.
+    """
+    recipes = files("withstand") / "recipes" / "sweeps"
+    path = Path(source)
+    recipe = recipes / f"{source}.yaml"
+    if not path.is_file() and not recipe.is_file():
+        known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
+        raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
+    try:
+        content = yaml.safe_load((path if path.is_file() else recipe).read_text())
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"sweep: {source} is not valid YAML{where}.") from problem
+    if not isinstance(content, dict):
+        raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
+    content.setdefault("name", path.stem)
+    for key in content:
+        if key not in KEYS:
+            raise InputError(f"sweep: {key} is not known in the file of a sweep; {nearest(str(key), KEYS)}")
+    for key in ("set", "vary", "small"):
+        if not isinstance(content.get(key, {}), dict):
+            raise InputError(f"sweep: {key} must hold options by name, got {content[key]!r}.")
+    if not isinstance(content["name"], str) or not NAME.fullmatch(content["name"]):
+        raise InputError(f"sweep: name must be usable as a folder's name, got {content['name']!r}.")
+    return content
+
+
+def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the labels and the options of every combination of values.
+
+    Example:
+        >>> list(combinations({"epochs": "$n"}, {"n": [1, 2]}))
+        [({'n': 1}, {'epochs': 1}), ({'n': 2}, {'epochs': 2})]
+    """
+    for name, values in axes.items():
+        if not isinstance(values, dict | list) or not values:
+            raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
+        wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
+        if wrong:
+            raise InputError(f"sweep: each group of vary.{name} must hold options by name, got {wrong[0]!r}.")
+    named = {name for name, values in axes.items() if isinstance(values, list) and not is_option(name)}
+    unused = named - set(names_in([common, *axes.values()]))
+    if unused:
+        first = min(unused)
+        raise InputError(
+            f"sweep: vary.{first} is not an option of withstand train and nothing uses ${first}; "
+            f"{nearest(first, options_of_train())}"
+        )
+    for values in itertools.product(*(list(each) for each in axes.values())):
+        labels = dict(zip(axes, values, strict=True))
+        options = dict(common)
+        for name, value in labels.items():
+            own = axes[name]
+            options |= own[value] if isinstance(own, dict) else {} if name in named else {name: value}
+        yield labels, {name: filled(value, labels) for name, value in options.items()}
+
+
+def is_option(name: str) -> bool:
+    """Return whether an axis is an option of `withstand train`, by the first part of its name."""
+    return name.replace("-", "_").split(".")[0] in options_of_train()
+
+
+def options_of_train() -> list[str]:
+    """Return the first parts of the names of options that an experiment has."""
+    return ["config", "lr", *(each.name for each in (*fields(Experiment), *fields(Training)))]
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Yield the names of axes that values use."""
+    if isinstance(value, str) and value.startswith("$"):
+        yield value[1:]
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from names_in(each)
+
+
+def filled(value: Any, labels: Settings) -> Any:
+    """Return a value with that of an axis in the place of each `$name`.
+
+    Raises:
+        InputError: If there is no such axis.
+    """
+    if isinstance(value, dict):
+        return {name: filled(each, labels) for name, each in value.items()}
+    if isinstance(value, list):
+        return [filled(each, labels) for each in value]
+    if not isinstance(value, str) or not value.startswith("$"):
+        return value
+    if value[1:] not in labels:
+        raise InputError(f"sweep: {value} stands for no axis; {nearest(value[1:], labels)}")
+    return labels[value[1:]]
+
+
+def words_of(options: Settings) -> list[str]:
+    """Return options as words of a command line.
+
+    Example:
+        >>> words_of({"config": "avila-noise", "epochs": 5, "seeds": None})
+        ['--config=avila-noise', '--epochs=5', '--seeds=null']
+    """
+    return [f"--{name}={each if isinstance(each, str) else _flow(each)}" for name, each in options.items()]
+
+
+def shown(value: Any) -> str:
+    """Return a value as it stands in the name of a folder."""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return re.sub(r"[^\w.]+", "_", text).strip("_.") or "none"
+
+
+def _flow(value: Any) -> str:
+    """Return a value in one line of YAML."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n").removesuffix("\n...")

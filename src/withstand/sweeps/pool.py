@@ -1,0 +1,37 @@
+"""Pool: where the runs of a sweep are done."""
+
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Self
+
+from withstand.experiment import Experiment
+from withstand.sweeps.attempt import Outcome
+
+
+class Pool(ABC):
+    """Does several runs at a time."""
+
+    @property
+    @abstractmethod
+    def free(self) -> int:
+        """How many more runs can be begun now."""
+
+    @abstractmethod
+    def begin(self, key: str, experiment: Experiment) -> None:
+        """Begin a run, known by its key from now on."""
+
+    @abstractmethod
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
+        """Return the keys and outcomes of runs that have ended, after so many seconds at most."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop what is under way; its checkpoints stay."""
+
+    def __enter__(self) -> Self:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
+        """Close the pool."""
+        self.close()

@@ -1,0 +1,114 @@
+"""Do what is missing of a sweep."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from withstand.errors import BusyError
+from withstand.experiment import ROWS, hold
+from withstand.results.sweep import PLAN, read_entries, write_entries, write_failure
+from withstand.sweeps.attempt import Outcome, State
+from withstand.sweeps.plan import Plan
+from withstand.sweeps.pool import Pool
+
+MOST_LOSSES = 3
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_OF_PATIENCE = 10
+
+
+class Watch(Protocol):
+    """Is told how a sweep goes on."""
+
+    def on_begin(self, run: str) -> None:
+        """A run was begun."""
+
+    def on_end(self, run: str, outcome: Outcome) -> None:
+        """A run has ended, or was finished by somebody else."""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """How the runs of a sweep ended.
+
+    Attributes:
+        found: Runs that were finished already.
+        done: Runs finished now.
+        failed: Why, by run.
+    """
+
+    found: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> None:
+    """Write the plan into the sweep's folder, if another one lies there or none.
+
+    Raises:
+        InputError: If what lies there is not the plan of a sweep, or somebody else writes it now.
+    """
+    for patience in range(SECONDS_OF_PATIENCE, -1, -1):
+        try:
+            with hold(folder):
+                if not (folder / PLAN).exists() or read_entries(folder) != plan.entries:
+                    write_entries(folder, plan.entries, command=command)
+            return
+        except BusyError:
+            if patience == 0:
+                raise
+            time.sleep(1.0)
+
+
+def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
+    """Do the runs that are not finished, each once, and return how they ended.
+
+    A run that another process works on is waited for. One whose process or machine is lost begins again from its
+    checkpoint, three times at most. One that fails is left; the others go on.
+
+    Args:
+        plan: What to do.
+        folder: Of the sweep: that of each run is within.
+        pool: Where.
+        watch: Is told how it goes.
+    """
+    tally = Tally()
+    waiting: deque[str] = deque()
+    for run in plan.experiments:
+        if (folder / run / ROWS).exists():
+            tally.found.append(run)
+        else:
+            waiting.append(run)
+    losses = dict.fromkeys(waiting, 0)
+    at_work: set[str] = set()
+    elsewhere: dict[str, float] = {}
+    while waiting or at_work or elsewhere:
+        now = time.monotonic()
+        for run in [run for run, due in elsewhere.items() if due <= now]:
+            del elsewhere[run]
+            waiting.append(run)
+        while waiting and pool.free:
+            run = waiting.popleft()
+            at_work.add(run)
+            watch.on_begin(run)
+            pool.begin(run, plan.experiments[run])
+        for run, outcome in pool.wait(SECONDS_BETWEEN_LOOKS if at_work else SECONDS_BETWEEN_LOOKS / 4):
+            at_work.discard(run)
+            if outcome.state == State.LOST:
+                losses[run] += 1
+                if losses[run] < MOST_LOSSES:
+                    waiting.append(run)
+                    continue
+                outcome = Outcome(State.FAILED, f"lost {MOST_LOSSES} times; {outcome.problem}")
+                write_failure(folder / run, outcome.problem, "")
+            if outcome.state == State.BUSY:
+                elsewhere[run] = time.monotonic() + SECONDS_BETWEEN_LOOKS
+                continue
+            if outcome.state == State.DONE:
+                tally.done.append(run)
+            else:
+                tally.failed[run] = outcome.problem
+            watch.on_end(run, outcome)
+    return tally

@@ -1,0 +1,126 @@
+"""What a sweep's file says, and the experiments this makes."""
+
+import pytest
+import yaml
+
+from withstand.commands.train import read_experiment
+from withstand.errors import InputError
+from withstand.sweeps.plan import combinations, load, read_plan, words_of
+
+TOY = {"data": "toy", "model": "mlp", "epochs": 1}
+BALL = "objective.perturbation.ball.radius"
+
+
+@pytest.fixture
+def plan_of(tmp_path):
+    """A function that writes a sweep's file and reads its plan."""
+
+    def read(content, **options):
+        path = tmp_path / "try.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return read_plan(str(path), read_experiment, **options)
+
+    return read
+
+
+def test_every_value_meets_every_other_and_every_seed(plan_of):
+    axes = {"objective.temperature": [0.1, 1.0], "training.epochs": [1, 2, 3]}
+    plan = plan_of({"set": TOY, "vary": axes, "seeds": 2})
+    assert len(plan.entries) == len(plan.experiments) == 12
+    for each in plan.entries:
+        experiment = plan.experiments[each.run]
+        assert experiment.objective.temperature == each.labels["objective.temperature"]
+        assert experiment.training.epochs == each.labels["training.epochs"]
+        assert experiment.seed == each.seed
+        assert each.run == f"{experiment.name}-{experiment.identity}"
+    assert {each.seed for each in plan.entries} == {0, 1}
+    assert plan.name == "try"
+
+
+def test_a_group_sets_options_together_and_uses_the_values_of_axes(plan_of):
+    groups = {
+        "plain": {},
+        "pgd": {"objective.perturbation": "PGD", BALL: "$radius"},
+    }
+    measured = [{"class_path": "WorstCase", "init_args": {"ball": {"norm": "linf", "radius": "$radius"}}}]
+    plan = plan_of({"set": {**TOY, "evaluations": measured}, "vary": {"method": groups, "radius": [0.1, 0.5]}})
+    for each in plan.entries:
+        experiment = plan.experiments[each.run]
+        assert experiment.evaluations[0].ball.radius == each.labels["radius"]
+        if each.labels["method"] == "pgd":
+            assert experiment.objective.perturbation.ball.radius == each.labels["radius"]
+        else:
+            assert type(experiment.objective.perturbation).__name__ == "Identity"
+
+
+def test_entries_with_equal_experiments_share_a_run(plan_of):
+    plan = plan_of({"set": TOY, "vary": {"method": {"one": {}, "other": {"objective.temperature": 0.0}}}})
+    first, second = plan.entries
+    assert first.labels != second.labels
+    assert (first.run == second.run) == (len(plan.experiments) == 1)
+    same = plan_of({"set": TOY, "vary": {"method": {"one": {}, "other": {}}}})
+    assert same.entries[0].run == same.entries[1].run
+    assert len(same.experiments) == 1
+
+
+def test_the_small_variant_replaces_what_it_names(plan_of):
+    content = {
+        "name": "whole",
+        "set": TOY,
+        "vary": {"objective.temperature": [0.1, 1.0], "training.batch_size": [10, 20]},
+        "seeds": 5,
+        "small": {"set": {"epochs": 2}, "vary": {"objective.temperature": [0.5]}, "seeds": 1},
+    }
+    plan = plan_of(content, small=True)
+    assert plan.name == "whole-small"
+    assert {each.labels["objective.temperature"] for each in plan.entries} == {0.5}
+    assert {each.labels["training.batch_size"] for each in plan.entries} == {10, 20}
+    assert all(each.training.epochs == 2 for each in plan.experiments.values())
+    assert len(plan_of(content).entries) == 20
+    with pytest.raises(InputError, match="has no small variant"):
+        plan_of({"set": TOY}, small=True)
+
+
+def test_options_of_the_command_line_hold_for_every_run(plan_of):
+    plan = plan_of({"set": TOY, "seeds": 3}, seeds=2, more=["--epochs", "7"])
+    assert [each.training.epochs for each in plan.experiments.values()] == [7, 7]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("- a\n", "must hold name, set, vary, seeds, small, got list"),
+        ("a: [\n", "is not valid YAML at line 2"),
+        ({"sets": {}}, "sets is not known in the file of a sweep; did you mean set"),
+        ({"set": []}, "set must hold options by name, got"),
+        ({"set": TOY, "vary": {"radius": []}}, r"vary\.radius must be a list of values or groups of options, got"),
+        ({"set": TOY, "vary": {"radius": [1]}}, r"nothing uses \$radius"),
+        ({"set": TOY, "vary": {"method": {"a": 1}}}, r"each group of vary\.method must hold options by name, got 1"),
+        ({"set": {**TOY, "epochs": "$n"}}, r"\$n stands for no axis"),
+        ({"set": {**TOY, "epochz": 1}}, "option --epochz is not known"),
+        ({"set": TOY, "vary": {"epochs": [1, -1]}}, "epochs"),
+        ({"set": TOY, "seeds": 0}, "seeds must be a number of at least 1, got 0"),
+        ({"set": TOY, "name": "../up"}, "name must be usable as a folder's name, got"),
+    ],
+)
+def test_a_mistake_is_one_sentence(plan_of, content, sentence):
+    with pytest.raises(InputError, match=sentence) as found:
+        plan_of(content)
+    assert "\n" not in str(found.value)
+
+
+def test_neither_file_nor_recipe_names_what_is_near():
+    with pytest.raises(InputError, match="expected a YAML file or a recipe, got avila-papr; did you mean avila-paper"):
+        load("avila-papr")
+
+
+def test_words_keep_lists_and_numbers():
+    words = words_of({"a": [{"b": 0.1}], "c": 1e-05, "d": True, "e": None, "f": "text"})
+    found = dict(word.removeprefix("--").split("=", 1) for word in words)
+    assert yaml.safe_load(found["a"]) == [{"b": 0.1}]
+    assert float(found["c"]) == 1e-05
+    assert (found["d"], found["e"], found["f"]) == ("true", "null", "text")
+
+
+def test_no_axis_is_one_combination():
+    assert list(combinations({"epochs": 1}, {})) == [({}, {"epochs": 1})]
