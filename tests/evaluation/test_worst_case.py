@@ -108,7 +108,9 @@ def test_conditions_name_the_ball_and_what_was_spent():
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"restarts": 0}, "restarts must be at least 1, got 0"),
         ({"temperature": 0.0}, "temperature must be a number > 0, got 0.0"),
-        ({"steps": 0, "vertices": False, "num_tilted": 0}, "expected at least one attack"),
+        ({"steps": 0, "vertices": False, "num_tilted": 0}, "expected at least one attack on an linf ball"),
+        ({"steps": 0, "ball": Ball("l2", 0.1)}, "expected at least one attack on an l2 ball"),
+        ({"steps": 0, "vertices": False, "ball": Ball("l1", 0.1)}, "expected at least one attack on an l1 ball"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(fields, message):
@@ -134,3 +136,18 @@ def test_the_batch_size_changes_nothing():
     rows = [list(evaluation.measure(model, table(), seed=3, engine=Engine(batch_size=size))) for size in (7, 50, 120)]
     for one, other in itertools.pairwise(rows):
         assert [row.total for row in one] == pytest.approx([row.total for row in other], abs=1.01)
+
+
+def test_the_worst_case_of_no_attack_is_refused():
+    split = TensorSplit(torch.zeros(4, 13), torch.arange(4) % 2, classes=("a", "b"), box=None)
+    evaluation = WorstCase(ball=Ball("linf", 0.1), steps=0, num_tilted=0)
+    with pytest.raises(InputError, match="more than 4,096 vertices around inputs of shape"):
+        values(evaluation, nn.Linear(13, 2), split)
+
+
+def test_features_that_all_stay_give_the_clean_accuracy():
+    model, split = network(), table()
+    clean = (model(split.x).argmax(1) == split.y).float().mean().item()
+    for norm in ("l1", "l2", "linf"):
+        found = values(WorstCase(ball=Ball(norm, (0.0,) * FEATURES), steps=2), model)
+        assert list(found.values()) == pytest.approx([clean] * 3)

@@ -157,3 +157,20 @@ def test_draws_of_a_row_are_independent_of_each_other(norm):
     points = sample((4000, 2), norm, num_draws=2, rng=stream(0, "pairs", norm))
     assert points.shape == (2, 4000, 2)
     assert (points[0] * points[1]).mean().abs().item() < 0.02
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-25, 1e-34])
+def test_uphill_of_a_tiny_gradient_has_length_one(size):
+    # A confident network's cross entropy has such gradients; their squares are 0 in 32 bits.
+    for norm in NORMS:
+        assert_close(distance(uphill(size * numbers(5, 6), norm), norm), torch.ones(5))
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_fixed_features_may_differ_from_row_to_row(norm):
+    fixed = torch.tensor([[False, True, False], [False, False, False], [True, True, False]]).repeat(2000, 1)
+    points = sample((6000, 3), norm, num_draws=1, rng=stream(0, "rows", norm), fixed=fixed)[0]
+    assert not points[fixed].any()
+    for row, moving in enumerate((2, 3, 1)):
+        radii = distance(points[row::3], norm)
+        assert stats.kstest(radii.numpy(), lambda r, moving=moving: r.clip(0, 1) ** moving).pvalue > 0.01

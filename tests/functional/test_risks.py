@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from withstand.functional.risks import soft_maximum
+from withstand.functional.risks import soft_maximum, weights_of_draws
 
 LOSSES = st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=6)
 TEMPERATURES = st.sampled_from([1e-3, 0.1, 1.0, 30.0])
@@ -109,3 +109,20 @@ def test_a_low_temperature_keeps_the_digits_of_float32(level):
 def test_several_samples_are_folded_separately():
     losses = torch.tensor([[0.0, 5.0], [1.0, 5.0]])
     assert_close(soft_maximum(losses, temperature=0.0), torch.tensor([1.0, 5.0]))
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-40, 1.0, 30.0, 1e4, 1e6, 1e12, 1e30, 1e300])
+def test_float32_losses_are_folded_right_at_any_temperature(temperature):
+    losses = torch.rand(50, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1e-3, 1.0, 5.0, 40.0])
+    log_weights = torch.randn(50, 4, generator=torch.Generator().manual_seed(1))
+    for weights in (None, log_weights):
+        single = losses.clone().requires_grad_(True)
+        got = soft_maximum(single, temperature=temperature, log_weights=weights)
+        double = losses.double().requires_grad_(True)
+        wide = None if weights is None else weights.double()
+        wanted = soft_maximum(double, temperature=min(temperature, 1e15), log_weights=wide)
+        # The mean is nearer to the soft maximum than the spread squared over the temperature.
+        assert_close(got.double(), wanted, rtol=2e-6, atol=1e-9)
+        (gradient,), (expected,) = torch.autograd.grad(got.sum(), single), torch.autograd.grad(wanted.sum(), double)
+        assert_close(gradient.double(), expected, rtol=1e-4, atol=1e-6)
+        assert_close(weights_of_draws(losses, temperature=temperature, log_weights=weights), gradient)

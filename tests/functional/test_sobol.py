@@ -39,3 +39,14 @@ def test_a_uniform_cube_becomes_a_uniform_ball(norm):
     assert stats.kstest(radii.numpy(), lambda r: r.clip(0, 1) ** features).pvalue > 0.01
     second = {"l1": 2 / 30, "l2": 1 / 6, "linf": 1 / 3}[norm]
     torch.testing.assert_close((points**2).mean(0), torch.full((features,), second), rtol=0.08, atol=0)
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_the_ball_is_that_of_the_features_that_move_in_a_row(norm):
+    cube = torch.rand(2000, 3, 4, generator=stream(0, norm)).clamp(1e-6, 1 - 1e-6)
+    moving = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    points = ball_from_cube(cube, norm, moving=moving)
+    assert not points[:, moving == 0].any()
+    for row, number in enumerate((2, 3, 1)):
+        radii = distance(points[:, row], norm)
+        assert stats.kstest(radii.numpy(), lambda r, number=number: r.clip(0, 1) ** number).pvalue > 0.01

@@ -80,6 +80,14 @@ def test_the_loss_is_float32_under_mixed_precision(setting):
         ({"num_draws": 0}, "PerturbedRisk: num_draws must be at least 1, got 0."),
         ({"temperature": -1.0}, "PerturbedRisk: temperature must be >= 0, got -1.0."),
         ({"temperature": math.nan}, "PerturbedRisk: temperature must be >= 0, got nan."),
+        (
+            {"temperature": math.inf, "last_temperature": 1.0},
+            "PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.",
+        ),
+        (
+            {"last_temperature": math.inf, "cooling": "linear"},
+            "PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.",
+        ),
         ({"label_smoothing": 1.0}, "PerturbedRisk: label_smoothing must be in [0, 1), got 1.0."),
     ],
     ids=str,

@@ -137,22 +137,27 @@ def test_when_memory_runs_out_fewer_points_are_computed_at_once():
     class Small(nn.Module):
         """A network that has room for so many points only."""
 
-        def __init__(self) -> None:
+        def __init__(self, most: int) -> None:
             super().__init__()
-            self.inner, self.largest = network(), 0
+            self.inner, self.largest, self.most = network(), 0, most
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            if len(x) > 30:
+            if len(x) > self.most:
                 raise torch.OutOfMemoryError("no room")
             self.largest = max(self.largest, len(x))
             return self.inner(x)
 
-    model = Small()
-    objective = PerturbedRisk(perturbation=UNIFORM, num_draws=16, temperature=1e-6, mode="two_pass", points_at_once=112)
-    loss_of(objective, model).backward()
-    assert 14 < model.largest <= 30
+    for mode in ("two_pass", "resampled"):
+        model = Small(30)
+        objective = PerturbedRisk(perturbation=UNIFORM, num_draws=16, temperature=0.1, mode=mode, points_at_once=112)
+        loss, whole = loss_of(objective, model), loss_of(objective, Small(1000))
+        gradient = gradient_of(loss, model)
+        assert 14 < model.largest <= 30
+        # The draws are those that there would have been with more memory.
+        assert_close(loss, whole)
+        assert_close(gradient, gradient_of(loss_of(objective, model.inner), model.inner), rtol=1e-4, atol=1e-6)
     with pytest.raises(torch.OutOfMemoryError):
-        loss_of(objective, model, x=X.repeat(6, 1), y=Y.repeat(6))
+        loss_of(objective, Small(0))
 
 
 def test_two_processes_draw_what_one_draws():
@@ -169,12 +174,14 @@ def test_two_processes_draw_what_one_draws():
             return []
 
     model, runs = network(), []
-    objective = PerturbedRisk(perturbation=Keep(), num_draws=8, mode="resampled", num_kept=2, points_at_once=100)
+    # Several pieces, whose size goes by the whole batch.
+    objective = PerturbedRisk(perturbation=Keep(), num_draws=40, mode="resampled", num_kept=2, points_at_once=100)
     for start, stop in ((0, 7), (0, 3), (3, 7)):
         seen: list[torch.Tensor] = []
         rng = BatchStream(lambda: stream(0, "x"), start=start, stop=stop, total=7)
         objective.step(model, X[start:stop], Y[start:stop], state=nn.Module(), count=0, rng=rng)
-        runs.append(seen[0])
+        assert [len(each) for each in seen[:3]] == [14, 14, 12]
+        runs.append(torch.cat(seen[:3]))
     assert torch.equal(torch.cat(runs[1:], dim=1), runs[0])
 
 

@@ -2,11 +2,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.testing import assert_close
 
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
 
 every_norm = pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
@@ -115,3 +117,20 @@ def test_a_radius_per_row_and_feature_holds_row_by_row(norm):
         assert ball.distance(x, each).max().item() <= 1 + 1e-5
     assert torch.equal(points[:, 0, 1], x[0, 1].expand(50))
     assert (points[:, 1] - x[1]).abs().max().item() > 0.5
+
+
+@pytest.mark.parametrize("radius", [((0.1, 0.2), (0.3,)), ((0.1, 0.2), 0.3)])
+def test_radii_of_rows_of_different_lengths_are_refused(radius):
+    with pytest.raises(InputError, match=r"^Ball: radii of rows must be equally many in every row, got "):
+        Ball("linf", radius)
+
+
+@every_norm
+def test_rows_with_fixed_features_of_their_own_fill_the_ball_of_the_others(norm):
+    x, rows = torch.zeros(2000, 2), ((1.0, 0.0), (1.0, 1.0)) * 1000
+    ball = Ball(norm, rows)
+    for perturbation in (Uniform(ball=ball), Sobol(ball=ball)):
+        drawn = perturbation.draw(x, torch.zeros(2000).long(), nn.Identity(), num_draws=4, rng=stream(0, "x"))
+        # One feature moves: uniform in [-1, 1], whatever the norm.
+        assert drawn.inputs[:, ::2, 0].abs().mean().item() == pytest.approx(0.5, abs=0.02)
+        assert not drawn.inputs[:, ::2, 1].any()

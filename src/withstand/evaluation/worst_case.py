@@ -65,8 +65,19 @@ class WorstCase(Evaluation):
                 raise InputError(f"WorstCase: {name} must be at least {least}, got {getattr(self, name)}.")
         if not 0 < self.temperature < float("inf"):
             raise InputError(f"WorstCase: temperature must be a number > 0, got {self.temperature}.")
-        if not (self.steps or self.vertices or self.num_tilted):
-            raise InputError("WorstCase: expected at least one attack, got none: no steps, vertices or tilted points.")
+        if not (self.steps or self._tries_vertices or self._num_tilted):
+            raise InputError(
+                f"WorstCase: expected at least one attack on an {self.ball.norm} ball, got none: no steps, vertices "
+                "(linf or l1) or tilted points (linf)."
+            )
+
+    @property
+    def _tries_vertices(self) -> bool:
+        return self.vertices and self.ball.norm != "l2"
+
+    @property
+    def _num_tilted(self) -> int:
+        return self.num_tilted if self.ball.norm == "linf" else 0
 
     @property
     def where(self) -> str:
@@ -116,11 +127,16 @@ class WorstCase(Evaluation):
             for number in range(self.restarts):
                 self._attack(attack, 1, model, x, y, right, streams("PGD", number))
             yield "adversarial_top1", right.sum().item()
-        corners = Vertices(ball=self.ball) if self.vertices and self.ball.norm != "l2" else None
+        corners = Vertices(ball=self.ball) if self._tries_vertices else None
         count = _vertices(corners, x)
+        if not (self.steps or count or self._num_tilted):
+            raise InputError(
+                f"WorstCase: expected steps, got 0: the ball has more than {MOST_VERTICES:,} vertices around inputs of "
+                f"shape {tuple(x.shape[1:])}, too many to try, and there is no other attack."
+            )
         if corners is not None and count:
             self._attack(corners, count, model, x, y, right, streams("vertices", 0))
-        if self.num_tilted and self.ball.norm == "linf":
+        if self._num_tilted:
             tilted = Tilted(ball=self.ball, temperature=self.temperature)
             self._attack(tilted, self.num_tilted, model, x, y, right, streams("tilted", 0))
         yield "worst_case_top1", right.sum().item()
@@ -164,8 +180,8 @@ class WorstCase(Evaluation):
             return f"{self.where}, {pgd[0]}"
         if measure == "mean_top1":
             return f"{self.where}, mean of {self.num_mean}"
-        corners = ["vertices"] if self.vertices and self.ball.norm != "l2" else []
-        tilted = [f"{self.num_tilted} tilted"] if self.num_tilted and self.ball.norm == "linf" else []
+        corners = ["vertices"] if self._tries_vertices else []
+        tilted = [f"{self.num_tilted} tilted"] if self._num_tilted else []
         return f"{self.where}, {' + '.join([*pgd, *corners, *tilted])}"
 
     @classmethod

@@ -82,7 +82,8 @@ def sample(
         num_draws: Points per row.
         rng: Source of randomness.
         device: Where the points are wanted; None leaves them where they were drawn.
-        fixed: Which features do not move; the ball is that of the others. None means that all move.
+        fixed: Which features do not move, of all rows or of each; the ball is that of the others. None means that all
+            move.
 
     Returns:
         Points whose norm follows r^d in the d dimensions that move.
@@ -91,7 +92,7 @@ def sample(
         Barthe, Guedon, Mendelson, Naor: "A probabilistic approach to the geometry of the l_p^n-ball", 2005, theorem 1.
     """
     batch, length = shape[0], max(1, torch.Size(shape[1:]).numel())
-    moving = None if fixed is None else (~fixed).flatten()[-length:].to(torch.float32)
+    moving = None if fixed is None else (~fixed).reshape(-1, 1, length).to(torch.float32)
     if moving is not None and device is not None:
         moving = moving.to(device)
     if norm == "linf":
@@ -99,7 +100,7 @@ def sample(
     elif norm == "l2":
         direction = normal((batch, num_draws, length), rng=rng, device=device)
         direction = direction if moving is None else direction * moving
-        dimensions = length if moving is None else max(1.0, float(moving.sum()))
+        dimensions = length if moving is None else moving.sum(2, keepdim=True).clamp_min(1)
         scale = uniform((batch, num_draws, 1), rng=rng, device=device) ** (1 / dimensions)
         point = direction / torch.linalg.vector_norm(direction, dim=2, keepdim=True).clamp_min(1e-30) * scale
     else:
@@ -128,7 +129,9 @@ def uphill(gradient: Points, norm: Norm, radius: Radius = 1.0) -> Points:
     if norm == "linf":
         step = flat.sign()
     elif norm == "l2":
-        step = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(1e-30)
+        # The squares of what a confident network's gradient holds may be nothing in 32 bits.
+        flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
+        step = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(0.5)
     else:
         steepest = flat.abs().argmax(1, keepdim=True)
         step = torch.zeros_like(flat).scatter(1, steepest, flat.gather(1, steepest).sign())

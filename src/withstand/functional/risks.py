@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# Losses whose differences over the temperature are above this are summed without cancellation.
+NEARLY_EQUAL = -1.0
+
 
 def soft_maximum(
     losses: Float[Tensor, "draw batch"],
@@ -37,13 +40,20 @@ def soft_maximum(
     if log_weights is None:
         log_weights = torch.zeros_like(losses)
     log_weights = log_weights - log_weights.logsumexp(0)
-    if temperature == 0:
+    tiny = torch.finfo(losses.dtype).tiny
+    if temperature < tiny:  # nothing can be divided by it
         return losses.masked_fill(log_weights == -math.inf, -math.inf).amax(0)
-    if temperature == math.inf:
+    if temperature > tiny**-0.5:  # it differs from the mean by less than its rounding
         return (log_weights.exp() * losses).sum(0)
     # The maximum is taken out first: at low temperatures loss / tau alone would lose the digits that matter.
     highest = losses.detach().amax(0)
-    return highest + temperature * ((losses - highest) / temperature + log_weights).logsumexp(0)
+    below = (losses - highest) / temperature
+    folded = (below + log_weights).logsumexp(0)
+    if temperature >= 1:
+        # At high ones the result is a small number times tau, which must not come from the difference of large ones.
+        small = torch.log1p((log_weights.exp() * below.clamp_min(-1).expm1()).sum(0))
+        folded = torch.where(below.amin(0) > NEARLY_EQUAL, small, folded)
+    return highest + temperature * folded
 
 
 def weights_of_draws(
@@ -64,9 +74,10 @@ def weights_of_draws(
         tensor([[0.2689],
                 [0.7311]])
     """
+    losses = losses if losses.dtype == torch.float64 else losses.float()
     if log_weights is None:
         log_weights = torch.zeros((), device=losses.device)
-    if temperature == 0:
+    if temperature < torch.finfo(losses.dtype).tiny:
         allowed = losses.masked_fill(log_weights == -math.inf, -math.inf)
         return torch.zeros_like(losses).scatter_(0, allowed.argmax(0, keepdim=True), 1.0)
     return ((losses - losses.amax(0)) / temperature + log_weights).softmax(0)

@@ -39,24 +39,31 @@ def sobol(
     return ((whole ^ shift).float() + 0.5) / 2**BITS
 
 
-def ball_from_cube(cube: Float[Tensor, "*batch dimension"], norm: Norm) -> Float[Tensor, "*batch feature"]:
+def ball_from_cube(
+    cube: Float[Tensor, "*batch dimension"], norm: Norm, *, moving: Float[Tensor, "*row feature"] | None = None
+) -> Float[Tensor, "*batch feature"]:
     """Return points of the ball of radius 1 from points of a cube: uniform ones from uniform ones.
 
     Args:
         cube: Values in (0, 1); one more per point than features for l1 and l2, as many for linf.
         norm: The ball's norm.
+        moving: 1 for a feature that moves, 0 for one that stays at 0; the ball is that of the others. None means that
+            all move.
     """
     if norm == "linf":
-        return 2 * cube - 1
+        return 2 * cube - 1 if moving is None else (2 * cube - 1) * moving
     direction, scale = cube[..., :-1], cube[..., -1:]
     if norm == "l2":
         direction = torch.erfinv(2 * direction - 1)
+        direction = direction if moving is None else direction * moving
         length = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
     else:
         centred = 2 * direction - 1
         direction = -centred.sign() * torch.log1p(-centred.abs())
+        direction = direction if moving is None else direction * moving
         length = direction.abs().sum(-1, keepdim=True)
-    return direction / length.clamp_min(1e-30) * scale ** (1 / direction.shape[-1])
+    dimensions = direction.shape[-1] if moving is None else moving.sum(-1, keepdim=True).clamp_min(1)
+    return direction / length.clamp_min(1e-30) * scale ** (1 / dimensions)
 
 
 @lru_cache(maxsize=16)

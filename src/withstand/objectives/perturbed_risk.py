@@ -1,5 +1,6 @@
 """The risk under a perturbation: plain, noise, adversarial and smoothed training are its fields."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -93,6 +94,8 @@ class PerturbedRisk(Objective):
         ends = (self.temperature, self.last_temperature)
         if self.last_temperature is not None and self.cooling == "log_linear" and 0 in ends:
             raise InputError("PerturbedRisk: log_linear cooling needs temperatures > 0, got 0; linear can end there.")
+        if self.last_temperature is not None and self.cooling != "constant" and math.inf in ends:
+            raise InputError("PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.")
         for name, known in (("cooling", Cooling), ("loss", Loss), ("mode", Mode)):
             if getattr(self, name) not in get_args(known):
                 raise InputError(

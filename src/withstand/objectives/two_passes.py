@@ -10,21 +10,22 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from withstand.functional.losses import Loss, loss_per_sample
-from withstand.functional.random import Rng, branches, uniform
+from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 
 # In the second pass more points than this many times those at once are computed piece by piece, each twice.
 PIECES_KEPT = 8
+# Yields, as often as it is called, the same pieces of the draws: the first, the one behind the last, their source.
+Chunks = Callable[[], Iterator[tuple[int, int, Rng]]]
 
 
 class FirstPass(NamedTuple):
-    """What is known of all draws, and how to draw them again."""
+    """What is known of all draws."""
 
     losses: Float[Tensor, "draw batch"]
     log_weights: Float[Tensor, "draw batch"] | None
-    chunks: Callable[[], Iterator[tuple[int, int, Rng]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class TwoPasses:
         num_kept: Draws per sample, chosen at random by their weight, that the gradient goes through; None takes all
             that matter.
         tolerance: Share of the gradient that may be left out if num_kept is None.
-        points_at_once: Inputs the model sees together; halved whenever memory runs out.
+        points_at_once: Inputs the model sees together; halved whenever memory runs out, which changes no draw.
     """
 
     perturbation: Perturbation
@@ -57,30 +58,38 @@ class TwoPasses:
     ) -> Float[Tensor, ""]:
         """Return the mean of the soft maxima, whose gradient goes through the draws that matter."""
         branch, at_once = branches(rng), max(self.points_at_once, 1)
+        # Which draws come from one source depends on the whole batch, neither on a process's share nor on its memory.
+        rows = rng.total if isinstance(rng, BatchStream) else len(x)
+        some = min(self.num_draws, max(1, at_once // max(1, rows)))
+
+        def chunks() -> Iterator[tuple[int, int, Rng]]:
+            for number, start in enumerate(range(0, self.num_draws, some)):
+                yield start, min(start + some, self.num_draws), branch(number)
+
         while True:
             try:
-                return self._both(model, x, y, branch, at_once)
+                return self._both(model, x, y, chunks, branch(-1), at_once)
             except torch.OutOfMemoryError:
-                if at_once <= len(x):
+                if at_once == 1:
                     raise
                 at_once //= 2
 
     def _both(
-        self, model: nn.Module, x: Tensor, y: Tensor, branch: Callable[[int], Rng], at_once: int
+        self, model: nn.Module, x: Tensor, y: Tensor, chunks: Chunks, choice: Rng, at_once: int
     ) -> Float[Tensor, ""]:
-        first = self._first(model, x, y, branch, at_once)
+        first = self._first(model, x, y, chunks, at_once)
         values = soft_maximum(first.losses, temperature=self.temperature, log_weights=first.log_weights)
         weights = weights_of_draws(first.losses, temperature=self.temperature, log_weights=first.log_weights)
         if self.num_kept is None:
             chosen = self._that_matter(first.losses, weights)
             weight = weights[chosen]
         else:
-            counts = resample(weights, self.num_kept, uniform((len(x), 1), rng=branch(-1), device=x.device))
+            counts = resample(weights, self.num_kept, uniform((len(x), 1), rng=choice, device=x.device))
             chosen = counts > 0
             weight = counts[chosen] / self.num_kept
         del weights
         parts = []
-        for start, stop, source in first.chunks():
+        for start, stop, source in chunks():
             if chosen[start:stop].any():
                 draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
                 parts.append(draws.inputs[chosen[start:stop]])
@@ -90,26 +99,20 @@ class TwoPasses:
         return surrogate + (values.mean() - surrogate.detach())
 
     @torch.no_grad()
-    def _first(self, model: nn.Module, x: Tensor, y: Tensor, branch: Callable[[int], Rng], at_once: int) -> FirstPass:
-        some = min(self.num_draws, max(1, at_once // max(1, len(x))))
-
-        def chunks() -> Iterator[tuple[int, int, Rng]]:
-            for number, start in enumerate(range(0, self.num_draws, some)):
-                yield start, min(start + some, self.num_draws), branch(number)
-
+    def _first(self, model: nn.Module, x: Tensor, y: Tensor, chunks: Chunks, at_once: int) -> FirstPass:
         losses = torch.empty(self.num_draws, len(x), device=x.device)
         log_weights = None
         for start, stop, source in chunks():
             draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
+            pieces = zip(draws.inputs.flatten(0, 1).split(at_once), y.repeat(stop - start).split(at_once), strict=True)
             with evaluating(model):
-                outputs = model(draws.inputs.flatten(0, 1))
-            own = loss_per_sample(outputs, y.repeat(stop - start), self.loss, label_smoothing=self.label_smoothing)
-            losses[start:stop] = own.view(stop - start, len(x))
+                own = [self._losses(model, *piece) for piece in pieces]
+            losses[start:stop] = torch.cat(own).view(stop - start, len(x))
             if draws.log_weights is not None:
                 if log_weights is None:
                     log_weights = torch.zeros_like(losses)
                 log_weights[start:stop] = draws.log_weights
-        return FirstPass(losses, log_weights, chunks)
+        return FirstPass(losses, log_weights)
 
     def _that_matter(self, losses: Tensor, weights: Tensor) -> Tensor:
         """Return which draws to keep so that at most the tolerated share of each sample's gradient is lost."""
@@ -126,14 +129,16 @@ class TwoPasses:
         """Return the weighted sum of the losses, with its graph."""
 
         def part(points: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-            own = loss_per_sample(model(points), y, self.loss, label_smoothing=self.label_smoothing)
-            return (weight * own).sum()
+            return (weight * self._losses(model, points, y)).sum()
 
         if len(points) <= PIECES_KEPT * at_once:
             return part(points, y, weight)
         pieces = zip(points.split(at_once), y.split(at_once), weight.split(at_once), strict=True)
         sums = [checkpoint(part, *piece, use_reentrant=False) for piece in pieces]
         return torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+    def _losses(self, model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
+        return loss_per_sample(model(points), y, self.loss, label_smoothing=self.label_smoothing)
 
 
 def resample(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from withstand.errors import InputError
@@ -57,6 +57,8 @@ class Ball:
         values = _flat(self.radius)
         if not values or any(not 0 <= each < float("inf") for each in values):
             raise InputError(f"Ball: radius must be a number >= 0, or such numbers, got {self.radius}.")
+        if not _is_even(self.radius):
+            raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
         check_box("Ball", self.box)
 
     def project(self, x: Points, point: Points) -> Points:
@@ -70,10 +72,10 @@ class Ball:
     def sample(self, x: Points, *, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
         """Return points uniform in the ball around each row before the cut to the box."""
         radii = self.radii(x)
-        fixed = radii == 0 if isinstance(radii, Tensor) and radii.ndim == 1 else None
+        fixed = radii == 0 if isinstance(radii, Tensor) else None
         shape = tuple(x.shape)
         units = balls.sample(shape, self.norm, num_draws=num_draws, rng=rng, device=x.device, fixed=fixed)
-        return clip(x + units.mul_(radii), self.box)
+        return clip(x + units.to(x.dtype).mul_(radii), self.box)
 
     def uphill(self, x: Points, gradient: Points) -> Points:
         """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
@@ -103,6 +105,13 @@ class Ball:
             )
         return radii
 
+    def of_rows(self, rows: Int[Tensor, " row"]) -> "Ball":
+        """Return the ball of some rows of the batch: the same, unless every row has radii of its own."""
+        radius = self.radius
+        if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
+            return self
+        return replace(self, radius=tuple(radius[row] for row in rows.tolist()))
+
     def scaled(self, scale: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
         """Return the ball with the factors of a table's features; as it is, if it has some or all are 1.
 
@@ -130,6 +139,13 @@ class Ball:
         per_unit["iqr"] = [spread / each for spread, each in zip(iqr, scale, strict=True)]
         factors = [each * moves for each, moves in zip(per_unit[self.unit], movable, strict=True)]
         return replace(self, factors=tuple(factors))
+
+
+def _is_even(radius: float | Sequence) -> bool:
+    """Return whether either none of the radii is a row of several, or all are, of one length."""
+    if not isinstance(radius, Sequence):
+        return True
+    return len({len(each) if isinstance(each, Sequence) else None for each in radius}) == 1
 
 
 def _flat(radius: float | Sequence) -> list[float]:

@@ -1,10 +1,11 @@
 """From what a user wrote to what the data make of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 from withstand.data.base import Split
+from withstand.errors import InputError
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Box
 
@@ -19,12 +20,18 @@ def settled(configuration: Anything, split: Split) -> Anything:
         split: Whose box, units and movable features count.
 
     Raises:
-        InputError: If a ball does not fit the features.
+        InputError: If a ball does not fit the features, or has radii per row.
     """
 
     def rule(_: str, value: Any) -> Any:
+        if not isinstance(value, Ball):
+            return value
+        if isinstance(value.radius, Sequence) and isinstance(value.radius[0], Sequence):
+            raise InputError(
+                "Ball: radius must be a number or one per feature where data are cut into batches, got radii per row."
+            )
         features = split.features
-        if not isinstance(value, Ball) or features is None:
+        if features is None:
             return value
         return value.scaled(features.scale, features.iqr, features.movable)
 

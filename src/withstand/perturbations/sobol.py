@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.quasirandom import SobolEngine
 
+from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
 from withstand.perturbations.ball import Ball
@@ -36,14 +38,23 @@ class Sobol(Perturbation):
         """Shift a scrambled sequence at random, once per row."""
         x = x.detach()
         radii, length = self.ball.radii(x), max(1, x.shape[1:].numel())
-        moving = (radii > 0).expand_as(x).any(0).flatten() if isinstance(radii, Tensor) else None
+        moving = (radii > 0).view(-1, length).any(0) if isinstance(radii, Tensor) else None
         features = length if moving is None else int(moving.sum())
         dimension = features + (self.ball.norm != "linf")
+        if features == 0:
+            return Draws(clip(x.expand(num_draws, *x.shape).clone(), self.ball.box))
+        if dimension > SobolEngine.MAXDIM:
+            most = SobolEngine.MAXDIM - (self.ball.norm != "linf")
+            raise InputError(f"Sobol: at most {most:,} features may move, got {features:,}; Uniform takes any number.")
         cube = sobol(len(x), dimension, num_draws=num_draws, rng=rng, device=x.device)
-        units = own = ball_from_cube(cube, self.ball.norm).to(x.dtype)
+        own = None
+        if moving is not None and isinstance(radii, Tensor) and radii.ndim == 2:
+            # Rows whose fixed features differ.
+            own = (radii > 0)[:, None, moving].float()
+        units = ball = ball_from_cube(cube, self.ball.norm, moving=own).to(x.dtype)
         if moving is not None:
             units = x.new_zeros(len(x), num_draws, length)
-            units[..., moving] = own
+            units[..., moving] = ball
         points = units.transpose(0, 1).reshape(num_draws, *x.shape) * radii
         return Draws(clip(x + points, self.ball.box))
 

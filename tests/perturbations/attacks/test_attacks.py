@@ -207,3 +207,54 @@ def test_a_temperature_left_open_is_one_hundredth():
         named = replace(attack, temperature=0.01)
         one, other = (each.draw(X, Y, model, num_draws=2, rng=stream(0, "x")) for each in (attack, named))
         assert torch.equal(one.inputs, other.inputs)
+
+
+def test_pgd_that_stops_when_wrong_keeps_that_point_though_one_before_has_a_higher_loss():
+    class Step(nn.Module):
+        """Label 0 barely wins among three up to 1/2, and barely loses to one other beyond."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            own = 0.05 - 0.02 * x
+            before = torch.cat([own, torch.zeros_like(x), torch.zeros_like(x)], dim=1)
+            behind = torch.cat([own, torch.full_like(x, 0.1), torch.full_like(x, -9.0)], dim=1)
+            return torch.where(x < 0.5, before, behind)
+
+    x, labels, model = torch.zeros(20, 1), torch.zeros(20, dtype=torch.int64), Step()
+    pgd = PGD(ball=Ball("linf", 1.0), until_wrong=True)
+    found = pgd.draw(x, labels, model, num_draws=1, rng=stream(0, "x")).inputs[0]
+    assert (model(found).argmax(1) == 1).all()
+
+
+def test_pgd_that_stops_when_wrong_takes_radii_per_row():
+    rows = tuple(map(tuple, torch.rand(6, FEATURES, generator=stream(0, "radii")).tolist()))
+    ball, model = Ball("linf", rows), network()
+    found = PGD(ball=ball, until_wrong=True).draw(X, Y, model, num_draws=2, rng=stream(0, "x")).inputs
+    for each in found:
+        assert ball.distance(X, each).max().item() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+@pytest.mark.parametrize("radius", [0.0, (0.0,) * FEATURES])
+def test_a_ball_without_extent_leaves_every_point_where_it_is(norm, radius):
+    ball = Ball(norm, radius)
+    attacks = [PGD(ball=ball), Uniform(ball=ball), Sobol(ball=ball), Langevin(ball=ball)]
+    attacks += [Tilted(ball=ball)] if norm == "linf" else []
+    attacks += [Vertices(ball=ball)] if norm != "l2" else []
+    for attack in attacks:
+        for rows in (slice(0), slice(1), slice(None)):
+            inputs = attack.draw(X[rows], Y[rows], network(), num_draws=3, rng=stream(0, "x")).inputs
+            assert torch.equal(inputs, X[rows].expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_draws_keep_the_type_of_their_inputs(dtype):
+    model, x = network().to(dtype), X.to(dtype)
+    for attack in (PGD(), Uniform(), Sobol(), Langevin(), Tilted(), Vertices()):
+        draws = attack.draw(x, Y, model, num_draws=2, rng=stream(0, "x"))
+        assert draws.inputs.dtype == dtype
+        assert draws.log_weights is None or draws.log_weights.dtype in (torch.float32, torch.float64)
+
+
+def test_more_features_than_sobol_sequences_have_are_refused():
+    with pytest.raises(InputError, match="Sobol: at most 21,201 features may move, got 30,000; Uniform takes any"):
+        Sobol().draw(torch.zeros(1, 30000), Y[:1], nn.Identity(), num_draws=1, rng=stream(0, "x"))

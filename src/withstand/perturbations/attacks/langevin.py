@@ -86,7 +86,7 @@ class Langevin(Perturbation):
             if step is None:
                 longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
                 step = (0.1 / longest.clamp_min(1e-30)).clamp_max(self.step)
-            noise = normal(x.shape, rng=rng, device=x.device)
+            noise = normal(x.shape, rng=rng, device=x.device).to(x.dtype)
             moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
             points = self._inside(x, moved, radii)
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)

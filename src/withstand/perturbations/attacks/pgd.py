@@ -66,20 +66,25 @@ class PGD(Perturbation):
     def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module) -> Tensor:
         best, points = start.clone(), start
         highest = torch.full((len(x),), -torch.inf, device=x.device)
-        rows = torch.arange(len(x), device=x.device)
+        rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
             losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss)
+            wrong = outputs.argmax(1) != y
             better = losses > highest[rows]
+            if self.until_wrong:
+                # With more than two classes a point before, still right, can have a higher loss.
+                better |= wrong
             highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
             if step == self.steps:
                 break
             if self.until_wrong:
-                on = outputs.argmax(1) == y
+                on = ~wrong
                 rows, x, y, points, gradient = rows[on], x[on], y[on], points[on], gradient[on]
                 if len(rows) == 0:
                     break
-            uphill = self.ball.uphill(x, gradient)
-            points = self.ball.project(x, points + uphill.mul_(self.reach / self.steps))
+                ball = self.ball.of_rows(rows)
+            uphill = ball.uphill(x, gradient)
+            points = ball.project(x, points + uphill.mul_(self.reach / self.steps))
         return best
 
     @classmethod

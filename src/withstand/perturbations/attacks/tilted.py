@@ -71,7 +71,7 @@ class Tilted(Perturbation):
         num_uniform = round(num_draws * self.uniform_share)
         if num_draws > 1:
             num_uniform = min(max(num_uniform, 1), num_draws - 1)
-        numbers = uniform(slope.shape, rng=rng, device=x.device).to(x.dtype)
+        numbers = uniform(slope.shape, rng=rng, device=x.device).to(slope.dtype)
         points = 2 * numbers - 1
         share = num_uniform / num_draws
         if num_draws == 1:
@@ -83,16 +83,17 @@ class Tilted(Perturbation):
             points[:, num_uniform:] = truncated_exponential(slope[:, num_uniform:], numbers[:, num_uniform:])
         ratio = log_tilt(slope, points)
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
-        inputs = x + points.transpose(0, 1).reshape(num_draws, *x.shape) * radii
+        inputs = x + points.to(x.dtype).transpose(0, 1).reshape(num_draws, *x.shape) * radii
         return Draws(clip(inputs, self.ball.box), -mixture.T.contiguous())
 
     def _slope(self, x: Tensor, y: Tensor, model: nn.Module, radii: float | Tensor) -> Tensor:
-        """Return, per row and feature, the gain of moving by a radius, over the temperature."""
+        """Return, per row and feature, the gain of moving by a radius, over the temperature; in 32 bits or more."""
         corner = x
         for _ in range(self.ascent_steps):
             _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
             corner = self.ball.project(x, x + self.ball.uphill(x, gradient))
         _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
+        gradient = gradient if gradient.dtype == torch.float64 else gradient.float()
         temperature = 1e-2 if self.temperature is None else self.temperature
         return gradient * radii / max(temperature, LOWEST_TEMPERATURE)
 

@@ -31,9 +31,9 @@ class Vertices(Perturbation):
             raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
 
     def count(self, x: Float[Tensor, "batch *feature"]) -> int:
-        """Return the number of vertices around each of these inputs."""
+        """Return the number of vertices around each of these inputs; a ball without extent has one."""
         moving = self._moving(x)
-        return 2 ** len(moving) if self.ball.norm == "linf" else 2 * len(moving)
+        return 2 ** len(moving) if self.ball.norm == "linf" else max(1, 2 * len(moving))
 
     def draw(
         self,
