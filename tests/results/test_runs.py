@@ -1,0 +1,145 @@
+"""Reading runs: every planned one is in the frame, whatever became of it."""
+
+import json
+
+import polars
+import pytest
+
+from withstand.errors import InputError
+from withstand.results.aggregate import aggregate, paired
+from withstand.results.row import Row, write_rows
+from withstand.results.runs import axes_of, read, read_histories
+from withstand.results.sweep import Entry, read_entries, write_entries, write_failure
+
+VALUES = {("a", 0.1): [0.5, 0.7, 0.9], ("a", 0.2): [0.4, 0.4], ("b", 0.1): [0.6, 0.6, 0.8], ("b", 0.2): []}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sweep of two methods, two radii and three seeds; some runs failed or were never begun."""
+    entries = []
+    for (method, radius), values in VALUES.items():
+        for seed in range(3):
+            run = f"{method}-{radius}-{seed}"
+            entries.append(Entry(labels={"method": method, "radius": radius}, seed=seed, run=run))
+            if seed < len(values):
+                rows = [Row(measure="top1", condition="clean", total=10 * values[seed], count=10)]
+                write_rows(tmp_path / run / "rows.jsonl", rows)
+    write_failure(tmp_path / "a-0.2-2", "The loss is not finite.", "trace")
+    write_entries(tmp_path, entries, command=["withstand", "sweep", "x"])
+    return tmp_path
+
+
+def line_of(frame, **labels):
+    """Return the only line with these values."""
+    found = frame.filter(polars.all_horizontal(*(polars.col(name) == value for name, value in labels.items())))
+    assert len(found) == 1
+    return found.row(0, named=True)
+
+
+def test_every_planned_run_is_in_the_frame(folder):
+    frame = read(folder)
+    assert axes_of(frame) == ["method", "radius"]
+    assert set(frame["run"]) == {each.run for each in read_entries(folder)}
+    counts = dict(frame["status"].value_counts().iter_rows())
+    assert counts == {"done": 8, "failed": 1, "missing": 3}
+    failed = line_of(frame, run="a-0.2-2")
+    assert (failed["problem"], failed["value"]) == ("The loss is not finite.", None)
+    assert line_of(frame, run="a-0.1-1")["value"] == pytest.approx(0.7)
+
+
+def test_missing_seeds_are_named_and_counted(folder):
+    found = aggregate(read(folder))
+    assert len(found) == 4
+    whole = line_of(found, method="a", radius=0.1)
+    assert (whole["done"], whole["planned"], whole["missing"]) == (3, 3, "")
+    some = line_of(found, method="a", radius=0.2)
+    assert (some["done"], some["planned"], some["missing"]) == (2, 3, "2")
+    none = line_of(found, method="b", radius=0.2)
+    assert (none["done"], none["planned"], none["missing"], none["mean"]) == (0, 3, "0, 1, 2", None)
+
+
+def test_quantiles_and_intervals_are_those_of_numpy_and_scipy(folder):
+    import numpy as np
+    from scipy import stats
+
+    found = line_of(aggregate(read(folder)), method="a", radius=0.1)
+    values = VALUES["a", 0.1]
+    for name, share in (("q10", 0.1), ("q50", 0.5), ("q90", 0.9)):
+        assert found[name] == pytest.approx(np.quantile(values, share))
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_differences_are_taken_seed_by_seed(folder):
+    found = paired(read(folder), {"method": "a"})
+    (line,) = found.iter_rows(named=True)
+    assert (line["method"], line["radius"], line["pairs"]) == ("b", 0.1, 3)
+    assert line["difference"] == pytest.approx((0.1 - 0.1 - 0.1) / 3)
+    assert line["better"] == pytest.approx(1 / 3)
+    assert line["low"] < line["difference"] < line["high"]
+    with pytest.raises(InputError, match="no run has the baseline's values, method c"):
+        paired(read(folder), {"method": "c"})
+    with pytest.raises(InputError, match="axis way is not one of method, radius"):
+        paired(read(folder), {"way": "c"})
+
+
+def test_a_single_run_and_several_are_read_alike(tmp_path):
+    for seed in (3, 4):
+        run = tmp_path / f"plain-{seed}abcdef0"
+        write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+        (run / "config.yaml").write_text(f"name: plain\nseed: {seed}\n")
+        (run / "history.json").write_text(json.dumps([{"epoch": 1, "loss": 0.5}]))
+    frame = read(tmp_path)
+    assert axes_of(frame) == ["name"]
+    assert set(frame["name"]) == {"plain"}
+    assert sorted(frame["seed"]) == [3, 4]
+    assert read(tmp_path / "plain-3abcdef0")["seed"].to_list() == [3]
+    assert [epochs[0]["loss"] for _, epochs in read_histories(tmp_path, frame["run"])] == [0.5, 0.5]
+
+
+def test_sweeps_beside_each_other_are_read_together(folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("both")
+    folder.rename(root / "one")
+    write_entries(root / "other", [Entry(labels={"lr": 0.1}, seed=0, run="x")], command=[])
+    frame = read(root)
+    assert axes_of(frame) == ["method", "radius", "lr"]
+    assert set(frame.filter(polars.col("lr").is_not_null())["run"]) == {"other/x"}
+    assert set(frame["run"].str.split("/").list.first()) == {"one", "other"}
+
+
+def test_what_is_no_result_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="no run lies under"):
+        read(tmp_path)
+    with pytest.raises(InputError, match="expected a folder of runs"):
+        read(tmp_path / "nowhere")
+    (tmp_path / "sweep.json").write_text("[]")
+    with pytest.raises(InputError, match="is not the plan of a sweep"):
+        read(tmp_path)
+    write_entries(tmp_path, [Entry(labels={}, seed=0, run="x")], command=[])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "rows.jsonl").write_text('{"measure": "top1"}\n')
+    with pytest.raises(InputError, match="holds a line that is not a row"):
+        read(tmp_path)
+
+
+def test_a_sweep_without_axes_is_one_combination(tmp_path):
+    write_entries(tmp_path, [Entry(labels={}, seed=seed, run=str(seed)) for seed in (0, 1)], command=[])
+    write_rows(tmp_path / "0" / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+    (line,) = aggregate(read(tmp_path)).iter_rows(named=True)
+    assert (line["done"], line["planned"], line["missing"]) == (1, 2, "1")
+
+
+def test_what_was_evaluated_later_is_among_the_rows(tmp_path):
+    def write(place, data, **values):
+        rows = [Row(measure="top1", condition=name, total=total, count=10) for name, total in values.items()]
+        write_rows(place / "rows.jsonl", rows)
+        (place / "config.yaml").write_text(f"data:\n  class_path: withstand.data.x.{data}\nname: a\nseed: 0\n")
+
+    write(tmp_path / "a-01234567", "Cifar10", clean=9)
+    write(tmp_path / "a-01234567" / "evaluations" / "1", "Cifar10", clean=9, **{"fog/3": 5})
+    write(tmp_path / "a-01234567" / "evaluations" / "2", "Cifar10C", clean=8, **{"snow/1": 4})
+    frame = read(tmp_path)
+    found = dict(zip(frame["condition"], frame["total"], strict=True))
+    assert found == {"clean": 9, "fog/3": 5, "clean on Cifar10C": 8, "snow/1": 4}
+    assert set(frame["run"]) == {"a-01234567"}
