@@ -25,8 +25,8 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         A line per combination, measure and condition: the axes, `measure`, `condition`, a column `qNN` per quantile in
         percent, `mean`, `low` and `high` (a 95 % interval of the mean over seeds by Student's t, equal to the mean
         where there is one seed only), `std`, `done` and `planned` (numbers of seeds), `missing` (the seeds without a
-        result, as text) and `samples` (the least count of a row). A combination without any result has a line with nothing but
-        its counts. The order is that of the frame.
+        result, as text) and `samples` (the least count of a row). A combination without any result has a line with
+        nothing but its counts. The order is that of the frame.
     """
     import polars
 
