@@ -39,6 +39,8 @@ from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
 ROWS_AT_ONCE = 65536
+# In one order of memory, so that sums are the same for frames and arrays; what is not finite is named by our own check.
+READING: dict[str, Any] = {"dtype": np.float64, "order": "C", "ensure_all_finite": False}
 
 
 class RobustEstimator(BaseEstimator, ABC):
@@ -201,9 +203,11 @@ class RobustEstimator(BaseEstimator, ABC):
         Args:
             x: Rows of features as they came, float64.
             targets: Labels as integers, or targets of a regression, scaled.
-            weights: Of the rows, > 0 with mean 1; None counts all alike.
+            weights: Of the rows, >= 0 with mean 1; None counts all alike.
             num_outputs: Of the network.
         """
+        if weights is not None and (weights == weights[0]).all():
+            weights = None  # so that the draws, too, are those of a training without weights
         num = x.shape[1]
         self.features_ = describe(self._who, x, weights, self._names(num))
         inputs, is_number = self._inputs(x), targets.is_floating_point()
@@ -247,7 +251,7 @@ class RobustEstimator(BaseEstimator, ABC):
         # A fit that fails leaves nothing behind that predicts.
         vars(self).pop("module_", None)
         with numbers_only(self._who):
-            x, y = cast(Any, validate_data(self, X, y, dtype=np.float64, ensure_all_finite=False, **checks))
+            x, y = cast(Any, validate_data(self, X, y, **READING, **checks))
         check_finite(self._who, x, self._names(x.shape[1]))
         weights = checked_weights(self._who, sample_weight, x)
         if weights is not None:
@@ -259,7 +263,7 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return the rows of a table that was not trained on, checked against the one that was."""
         check_is_fitted(self)
         with numbers_only(self._who):
-            x = cast(Any, validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False))
+            x = cast(Any, validate_data(self, X, reset=False, **READING))
         check_finite(self._who, x, self._names(x.shape[1]))
         return x
 

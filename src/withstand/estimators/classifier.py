@@ -146,12 +146,13 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         self._check_own()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"{self._who}: y must have at least two classes, got one class: {self.classes_[0]!r}.")
+            only = self.classes_.tolist()[0]
+            raise InputError(f"{self._who}: y must have at least two classes, got one class: {only!r}.")
         self._settle_radius(x, y, given)
         weights = given
         if self.class_weight is not None:
             weights = compute_sample_weight(self.class_weight, y) * (1.0 if given is None else given)
-            if (weights < 0).any() or not weights.any():
+            if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
                 raise InputError(
                     f"{self._who}: class_weight must be >= 0 and not 0 for all, got {self.class_weight!r}."
                 )

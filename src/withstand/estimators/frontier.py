@@ -8,7 +8,7 @@ import numpy as np
 from withstand.errors import InputError
 
 Measure = Literal["noisy", "worst_case"]
-LABELS = {"noisy": "score under the noise of deployment", "worst_case": "score at the worst point"}
+LABELS = {"noisy": "under the noise of deployment", "worst_case": "at the worst point"}
 
 
 def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax: Any) -> Any:
@@ -17,6 +17,8 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
         raise InputError(f"{who}: measure must be noisy or worst_case, got {measure!r}.")
     if f"mean_{measure}_score" not in results:
         raise InputError(f"{who}: measure worst_case needs deployment_noise as a radius, got a Perturbation.")
+    from matplotlib.patheffects import withStroke
+
     from withstand.reports.figure import BLUE, FAINT, INK, ORANGE, house_style
 
     # Axes that are the user's own keep the user's own style.
@@ -25,16 +27,25 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
             from matplotlib import pyplot
 
             ax = pyplot.subplots(figsize=(4.4, 3.3), layout="constrained")[1]
-        label, colour = LABELS[measure], BLUE if measure == "noisy" else ORANGE
         clean, changed, chosen = results["mean_clean_score"], results[f"mean_{measure}_score"], results["is_chosen"]
         errors = results["standard_error_of_shortfall"] if measure == "noisy" else None
-        ax.errorbar(clean, changed, errors, marker="o", markersize=4, color=colour, elinewidth=0.7, label=label)
-        ax.plot(clean[chosen], changed[chosen], "o", color=INK, markersize=10, markerfacecolor="none", label="chosen")
+        colour = BLUE if measure == "noisy" else ORANGE
+        ax.errorbar(clean, changed, errors, marker="o", ms=4, color=colour, elinewidth=0.7, label=LABELS[measure])
+        ax.plot(clean[chosen], changed[chosen], "o", color=INK, ms=10, mfc="none", label="chosen radius")
+        halo = [withStroke(linewidth=2.5, foreground="white")]
         for radius, *place in zip(results["radius"], clean, changed, strict=True):
-            ax.annotate(_words(radius), place, xytext=(7, 4), textcoords="offset points", color=FAINT, fontsize=7)
+            ax.annotate(
+                _words(radius),
+                place,
+                xytext=(7, 3),
+                textcoords="offset points",
+                color=FAINT,
+                fontsize=7,
+                path_effects=halo,
+            )
         ax.margins(x=0.12)
-        ax.set(xlabel="score on clean rows", ylabel=label, title="A point per radius of the training")
-        ax.legend(loc="best")
+        ax.set(xlabel="score on clean rows (beside each point: radius of the training)", ylabel="score on changed rows")
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 
 
