@@ -1,3 +1,4 @@
+import copy
 import itertools
 
 import pytest
@@ -51,10 +52,13 @@ def test_a_linear_model_has_the_worst_case_of_its_margins():
         logits = model(split.x)
         margin = (logits[:, 1] - logits[:, 0]) * (2 * split.y - 1)
         reach = (model.weight[1] - model.weight[0]).abs().sum()
-    for radius in (0.05, 0.2, 0.4):
+    for radius, scale in ((0.05, 1.0), (0.2, 1.0), (0.4, 1.0), (0.4, 1e3)):
         wanted = (margin > radius * reach).float().mean().item()
+        confident = copy.deepcopy(model)
+        with torch.no_grad():
+            confident.weight.mul_(scale)
         for attacks in ({"steps": 10, "vertices": False}, {"steps": 0}):
-            found = values(WorstCase(ball=Ball("linf", radius), num_tilted=0, **attacks), model, split)
+            found = values(WorstCase(ball=Ball("linf", radius), num_tilted=0, **attacks), confident, split)
             assert found["worst_case_top1"] == pytest.approx(wanted, abs=1e-6)
 
 

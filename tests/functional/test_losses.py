@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch.testing import assert_close
 
+from withstand.errors import InputError
 from withstand.functional.losses import loss_per_sample
 
 OUTPUTS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
@@ -34,3 +36,8 @@ def test_squared_error_is_half_the_square():
 def test_losses_of_half_precision_are_computed_in_32_bits():
     assert loss_per_sample(OUTPUTS.half(), Y).dtype == torch.float32
     assert loss_per_sample(OUTPUTS.double(), Y, "hinge").dtype == torch.float64
+
+
+def test_the_squared_error_of_several_outputs_is_refused():
+    with pytest.raises(InputError, match="squared_error: the model must have one output, got 2"):
+        loss_per_sample(torch.zeros(3, 2), torch.zeros(3), "squared_error")

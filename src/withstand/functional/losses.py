@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
+from withstand.errors import InputError
+
 Loss = Literal["cross_entropy", "binary_cross_entropy", "hinge", "squared_error"]
 
 
@@ -27,6 +29,9 @@ def loss_per_sample(
             half the squared distance to the only output.
         label_smoothing: Share of the target that is spread over all classes; for `cross_entropy` alone.
 
+    Raises:
+        InputError: If `squared_error` meets several outputs.
+
     Source:
         Hinge: Crammer, Singer: "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", 2001.
 
@@ -36,6 +41,8 @@ def loss_per_sample(
     """
     outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
     if loss == "squared_error":
+        if outputs.shape[1] != 1:
+            raise InputError(f"squared_error: the model must have one output, got {outputs.shape[1]}.")
         return (outputs[:, 0] - y.to(outputs.dtype)).square() / 2
     if loss == "cross_entropy":
         return cross_entropy(outputs, y, reduction="none", label_smoothing=label_smoothing)

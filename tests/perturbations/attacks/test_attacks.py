@@ -12,6 +12,7 @@ from withstand.errors import InputError
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
 from withstand.functional.risks import soft_maximum
+from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
@@ -258,3 +259,35 @@ def test_draws_keep_the_type_of_their_inputs(dtype):
 def test_more_features_than_sobol_sequences_have_are_refused():
     with pytest.raises(InputError, match="Sobol: at most 21,201 features may move, got 30,000; Uniform takes any"):
         Sobol().draw(torch.zeros(1, 30000), Y[:1], nn.Identity(), num_draws=1, rng=stream(0, "x"))
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
+def test_the_scale_of_the_logits_does_not_stop_pgd(norm):
+    # Cross entropy of confident logits is 0 in 32 bits, and so is its gradient.
+    for scale in (1.0, 1e2, 1e4):
+        model = nn.Linear(FEATURES, 2)
+        with torch.no_grad():
+            model.weight.copy_(scale * torch.tensor([[0.5, -1.0, 0.0, 0.0], [-0.5, 1.0, 0.0, 2.0]]))
+            model.bias.copy_(scale * torch.tensor([6.0, 0.0]))
+        x, labels, ball = X.clamp(-1, 1), torch.zeros(6, dtype=torch.int64), Ball(norm, 8.0)
+        assert (model(x).argmax(1) == labels).all()
+        for early in (False, True):
+            found = PGD(ball=ball, steps=5, until_wrong=early).draw(x, labels, model, num_draws=1, rng=stream(0, "x"))
+            assert (model(found.inputs[0]).argmax(1) == 1).all()
+
+
+def test_the_tilt_of_a_confident_network_is_towards_the_worst_corner():
+    model = nn.Linear(FEATURES, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(60 * torch.tensor([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]))
+    x, labels = torch.zeros(6, FEATURES), torch.zeros(6, dtype=torch.int64)
+    x[:, 0] = 1.0
+    draws = Tilted(ball=Ball("linf", 1.1)).draw(x, labels, model, num_draws=16, rng=stream(0, "x"))
+    assert (losses_of(model, draws.inputs, labels).amax(0) > 11.9).all()
+
+
+def test_a_gradient_for_ascent_is_the_plain_one_where_the_label_leads_by_little():
+    model = network()
+    plain, steep = (loss_and_gradient(model, X, Y, "cross_entropy", steep=each) for each in (False, True))
+    for one, other in zip(plain, steep, strict=True):
+        assert torch.equal(one, other)

@@ -7,12 +7,17 @@ from torch import Tensor, nn
 from withstand.functional.losses import Loss, loss_per_sample
 from withstand.models.frozen import frozen
 
+# Nats by which a label's logit may lead before the gradient of cross entropy loses digits in 32 bits.
+MOST_LEAD = 8.0
+
 
 def loss_and_gradient(
     model: nn.Module,
     points: Float[Tensor, "batch *feature"],
     y: Int[Tensor, " batch"],
     loss: Loss,
+    *,
+    steep: bool = False,
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *feature"], Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
@@ -21,10 +26,26 @@ def loss_and_gradient(
         points: Where.
         y: Labels.
         loss: Which loss.
+        steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
+            is 0 in 32 bits, and so is its gradient. With this it is that of the logits divided, row by row, so that the
+            label's does not lead by more than 8; nothing else is changed.
+
+    Source:
+        Croce, Hein 2020, arXiv 2003.01690, section 4, on attacks whose success depends on the scale of the logits.
+        Differs: cross entropy is kept, of scaled logits, where they take another loss.
     """
     with frozen(model), torch.enable_grad():
         points = points.detach().requires_grad_(True)
         outputs = model(points)
         losses = loss_per_sample(outputs, y, loss)
-        (gradient,) = torch.autograd.grad(losses.sum(), points)
+        climbed = losses
+        if steep and loss == "cross_entropy":
+            climbed = loss_per_sample(outputs / _excess(outputs.detach(), y), y, loss)
+        (gradient,) = torch.autograd.grad(climbed.sum(), points)
     return losses.detach(), gradient, outputs.detach()
+
+
+def _excess(outputs: Tensor, y: Tensor) -> Tensor:
+    """Return, per row, the label's lead over all others in units of the most that is allowed; at least 1."""
+    others = outputs.scatter(1, y[:, None], -torch.inf).amax(1, keepdim=True)
+    return ((outputs.gather(1, y[:, None]) - others) / MOST_LEAD).clamp(1, torch.finfo(outputs.dtype).max)

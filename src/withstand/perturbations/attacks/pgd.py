@@ -68,7 +68,7 @@ class PGD(Perturbation):
         highest = torch.full((len(x),), -torch.inf, device=x.device)
         rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
-            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss)
+            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss, steep=True)
             wrong = outputs.argmax(1) != y
             better = losses > highest[rows]
             if self.until_wrong:

@@ -90,7 +90,7 @@ class Tilted(Perturbation):
         """Return, per row and feature, the gain of moving by a radius, over the temperature; in 32 bits or more."""
         corner = x
         for _ in range(self.ascent_steps):
-            _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
+            _, gradient, _ = loss_and_gradient(model, corner, y, self.loss, steep=True)
             corner = self.ball.project(x, x + self.ball.uphill(x, gradient))
         _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
         gradient = gradient if gradient.dtype == torch.float64 else gradient.float()
