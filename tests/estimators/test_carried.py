@@ -79,7 +79,7 @@ def test_nothing_moves_the_columns(perturbation, parts):
 
 
 def test_the_output_with_a_target_is_the_distance_to_it(parts):
-    network, x, weights, _ = parts
+    _, x, weights, _ = parts
     single = nn.Linear(4, 1)
     model = Carried(single, num_features=4, target=True, weight=True)
     target = torch.arange(9.0)[:, None]

@@ -46,7 +46,7 @@ def test_pickling_cloning_and_cross_validation(curve, small):
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_frames_are_the_same_as_arrays(frame, curve, small):
-    x, y = curve
+    x, _ = curve
     table = frame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2]})
     regressor = RobustRegressor("noise", **small).fit(table, table["a"])
     plain = RobustRegressor("noise", **small).fit(x, x[:, 0])

@@ -51,6 +51,6 @@ def test_a_constant_column_is_warned_of_by_name_and_changes_no_answer(blobs, sma
     with pytest.warns(UserWarning, match="RobustClassifier: columns with one value are ignored: 'x4'") as caught:
         classifier = RobustClassifier("noise", 0.3, **small).fit(wide, y)
     assert [each.filename for each in caught] == [__file__]
-    elsewhere = wide + [0, 0, 0, 0, 1e6]
+    elsewhere = wide + np.array([0, 0, 0, 0, 1e6])
     assert np.array_equal(classifier.predict_proba(elsewhere), classifier.predict_proba(wide))
     assert classifier.robust_score(wide, y) == classifier.robust_score(elsewhere, y) < classifier.score(wide, y)

@@ -30,19 +30,20 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
         clean, changed, chosen = results["mean_clean_score"], results[f"mean_{measure}_score"], results["is_chosen"]
         errors = results["standard_error_of_shortfall"] if measure == "noisy" else None
         colour = BLUE if measure == "noisy" else ORANGE
-        ax.errorbar(clean, changed, errors, marker="o", ms=4, color=colour, elinewidth=0.7, label=LABELS[measure])
-        ax.plot(clean[chosen], changed[chosen], "o", color=INK, ms=10, mfc="none", label="chosen radius")
-        halo = [withStroke(linewidth=2.5, foreground="white")]
-        for radius, *place in zip(results["radius"], clean, changed, strict=True):
-            ax.annotate(
-                _words(radius),
-                place,
-                xytext=(7, 3),
-                textcoords="offset points",
-                color=FAINT,
-                fontsize=7,
-                path_effects=halo,
-            )
+        ax.plot(clean, changed, color=colour, linewidth=0.8, zorder=1)
+        ax.errorbar(
+            clean, changed, errors, fmt="o", ms=4, color=colour, elinewidth=0.7, zorder=3, label=LABELS[measure]
+        )
+        ax.plot(clean[chosen], changed[chosen], "o", color=INK, ms=10, mfc="none", zorder=3, label="chosen radius")
+        text = {
+            "color": FAINT,
+            "fontsize": 7,
+            "path_effects": [withStroke(linewidth=2, foreground="white")],
+            "zorder": 2,
+        }
+        for number, (radius, *place) in enumerate(zip(results["radius"], clean, changed, strict=True)):
+            # Above and below in turn: neighbours are often close.
+            ax.annotate(_words(radius), place, xytext=(7, -9 if number % 2 else 4), textcoords="offset points", **text)
         ax.margins(x=0.12)
         ax.set(xlabel="score on clean rows (beside each point: radius of the training)", ylabel="score on changed rows")
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
