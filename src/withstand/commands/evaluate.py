@@ -71,7 +71,8 @@ def main(words: list[str]) -> None:
         "--figures",
         type=str | None,
         default=None,
-        help="folder for pictures (PNG and SVG) of the adversarial noise that noise-distance learns against each model",
+        help="folder for pictures (PNG and SVG): of the adversarial noise that noise-distance learns against each "
+        "model, and for data of two features of what each model decides over their plane",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
@@ -100,6 +101,8 @@ def main(words: list[str]) -> None:
         console=console,
     )
     if found.figures is not None:
+        from withstand.commands.drawing import draw
+
         draw(measured, Path(found.figures), console=console)
     show(
         measured,
@@ -108,19 +111,6 @@ def main(words: list[str]) -> None:
         measure=found.measure,
         each_severity=found.each_severity,
     )
-
-
-def draw(measured: Measured, folder: Path, *, console: Console) -> None:
-    """Write a figure of the noise that was learned against each model, one per generator."""
-    from withstand.reports.figure import write_figure
-    from withstand.reports.noise_figure import noise_figure
-
-    for model, examples in measured.examples.items():
-        accuracies = {row.condition: row.value for row in measured.rows[model] if row.measure == "top1_at_radius"}
-        for each in examples:
-            name = f"{model.replace('/', '_')}-{each.condition.replace(' ', '-')}"
-            png, _ = write_figure(folder / name, noise_figure(each, model=model, accuracies=accuracies))
-            console.say(f"Figure: {png} (and .svg)")
 
 
 def show(

@@ -16,7 +16,7 @@ from torch import nn
 
 from withstand.commands.common import Console
 from withstand.commands.learned_noise import NoiseLearner
-from withstand.commands.source import Source, Task
+from withstand.commands.source import Source, Task, check_figures
 from withstand.commands.train import read_experiment
 from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
@@ -25,11 +25,13 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.in_blocks import measure_in_blocks
+from withstand.evaluation.landscape import draw_landscape
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.settle import settled
+from withstand.results.landscape import Landscape
 from withstand.results.noise_examples import NoiseExamples
 from withstand.results.row import Row, read_rows, write_rows, write_whole
 
@@ -67,13 +69,14 @@ class Measured(NamedTuple):
         rows: By model.
         notes: Sentences that a reader must know.
         reference: Whether errors may be divided by AlexNet's.
-        examples: By model what the noise learned against it looks like, if that was asked for; in the first process.
+        examples: By model what there is to draw, if that was asked for: the noise learned against it, and what it
+            decides over the plane of two features; in the first process.
     """
 
     rows: dict[str, list[Row]]
     notes: tuple[str, ...]
     reference: bool
-    examples: dict[str, list[NoiseExamples]]
+    examples: dict[str, list[NoiseExamples | Landscape]]
 
 
 def evaluate(
@@ -105,7 +108,7 @@ def evaluate(
         frost: Whose textures.
         balls: For worst-case accuracies.
         more: Evaluations besides those that names stand for.
-        examples: Whether examples of learned noise are wanted, too.
+        examples: Whether examples of learned noise and landscapes are wanted, too.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -122,8 +125,8 @@ def evaluate(
         key = identity(experiment.data)
         if key not in sources:
             sources[key] = Source.of(experiment.data, on, pixels, frost, balls, more)
-            if examples:
-                sources[key].check_figures()
+    if examples:
+        check_figures(list(sources.values()))
     measured = Measured({}, notes, all(each.has_reference(pixels) for each in sources.values()), {})
     for name, given, experiment in zip(_short(models), models, experiments, strict=True):
         source = sources[identity(experiment.data)]
@@ -175,10 +178,13 @@ def evaluate(
                 engine.wait()
             generators = [learner.generator(each) for each in pictured]
         measured.rows[name] = [row for each in source.conditions for row in rows if row.condition == each]
-        if engine.is_first and pictured:
+        if engine.is_first and examples:
             measured.examples[name] = [
                 draw_examples(each, generator, source.first, seed=seed, engine=engine)
                 for each, generator in zip(pictured, generators, strict=True)
+            ] + [
+                draw_landscape(learner.model(), source.first, attack=each, seed=seed, engine=engine)
+                for each in source.landscapes
             ]
     return measured._replace(notes=notes)
 

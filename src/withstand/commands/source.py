@@ -8,8 +8,10 @@ from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
+from withstand.evaluation.landscape import has_landscape
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import check_picturable
+from withstand.evaluation.worst_case import WorstCase
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.settle import settled
@@ -98,16 +100,36 @@ class Source:
         found = [each for each in self.evaluations if isinstance(each, NoiseDistance) and each.learns]
         return tuple(settled(each, self.first) for each in found)
 
-    def check_figures(self) -> None:
-        """Refuse to draw noise where none is learned, or where samples have no picture.
-
-        Raises:
-            InputError: If there is nothing to draw.
-        """
-        if not self.learned:
-            raise InputError("evaluate: --figures shows adversarial noise; add noise-distance to --on.")
-        check_picturable(self.first.shape)
+    @property
+    def landscapes(self) -> tuple[WorstCase | None, ...]:
+        """The attacks of which a landscape is drawn, with the units of the samples; None is one without an attack."""
+        if not has_landscape(self.first):
+            return ()
+        return tuple(settled(each, self.first) for each in self.evaluations if isinstance(each, WorstCase)) or (None,)
 
     def has_reference(self, pixels: int | None) -> bool:
         """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""
         return self.first.shape == (3, 224, 224) and len(self.first.classes) == 1000 and pixels in (None, 224)
+
+
+def check_figures(sources: Sequence[Source]) -> None:
+    """Refuse to draw where no noise is learned and no inputs are points of a plane, or where images have no picture.
+
+    Args:
+        sources: At least one.
+
+    Raises:
+        InputError: If there is nothing to draw.
+    """
+    for each in sources:
+        if each.learned:
+            check_picturable(each.first.shape)
+    if any(each.learned or each.landscapes for each in sources):
+        return
+    shape = sources[0].first.shape
+    if len(shape) == 1:
+        raise InputError(
+            "evaluate: --figures shows data of two features that are numbers, or adversarial noise on images, "
+            f"got inputs of shape {shape}; leave it out."
+        )
+    raise InputError("evaluate: --figures shows adversarial noise; add noise-distance to --on.")

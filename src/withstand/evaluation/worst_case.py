@@ -6,6 +6,7 @@ from functools import partial
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
@@ -109,24 +110,39 @@ class WorstCase(Evaluation):
             for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
                 if len(y) == 0:
                     continue
-                streams = partial(_streams, seed, self.where, index, engine.device)
-                for name, share in self._batch(model, x, y, streams):
-                    totals[name][0] += share
+                for name, shares in self.shares(model, x, y, index, seed=seed):
+                    totals[name][0] += shares.to(precise).sum()
                     totals[name][1] += len(y)
         for name, total in totals.items():
             hits, count = engine.add_up(total).tolist()
             yield Row(measure=name, condition=self._condition(name), total=hits, count=round(count))
 
     @torch.no_grad()
-    def _batch(
-        self, model: nn.Module, x: Tensor, y: Tensor, streams: partial[RowStreams]
-    ) -> Iterator[tuple[str, float]]:
+    def shares(
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
+        index: Int[Tensor, " batch"],
+        *,
+        seed: int,
+    ) -> Iterator[tuple[str, Float[Tensor, " batch"]]]:
+        """Yield, measure by measure, which part of every sample the model gets right: 0 or 1, or a mean over points.
+
+        Args:
+            model: In evaluation mode; on the device of the samples.
+            x: Inputs.
+            y: Labels.
+            index: Number of each sample in its split, from which its randomness derives.
+            seed: Decides every draw.
+        """
+        streams = partial(_streams, seed, self.where, index, x.device)
         right = rank(model(x)[None], y)[0] == 0
         if self.steps:
             attack = PGD(ball=self.ball, steps=self.steps, until_wrong=True)
             for number in range(self.restarts):
                 self._attack(attack, 1, model, x, y, right, streams("PGD", number))
-            yield "adversarial_top1", right.sum().item()
+            yield "adversarial_top1", right.float()
         corners = Vertices(ball=self.ball) if self._tries_vertices else None
         count = _vertices(corners, x)
         if not (self.steps or count or self._num_tilted):
@@ -139,7 +155,7 @@ class WorstCase(Evaluation):
         if self._num_tilted:
             tilted = Tilted(ball=self.ball, temperature=self.temperature)
             self._attack(tilted, self.num_tilted, model, x, y, right, streams("tilted", 0))
-        yield "worst_case_top1", right.sum().item()
+        yield "worst_case_top1", right.float()
         if self.num_mean:
             yield "mean_top1", self._mean(model, x, y, streams("mean", 0))
 
@@ -162,13 +178,13 @@ class WorstCase(Evaluation):
             logits = model(draws.inputs.flatten(0, 1)).view(num_draws, len(rows), -1)
             right[rows] = (rank(logits, y[rows]) == 0).all(0)
 
-    def _mean(self, model: nn.Module, x: Tensor, y: Tensor, rng: RowStreams) -> float:
-        hits = 0.0
+    def _mean(self, model: nn.Module, x: Tensor, y: Tensor, rng: RowStreams) -> Tensor:
+        shares = torch.zeros(len(y), device=y.device)
         for rows in torch.arange(len(y), device=y.device).split(max(1, POINTS_AT_ONCE // self.num_mean)):
             draws = Sobol(ball=self.ball).draw(x[rows], y[rows], model, num_draws=self.num_mean, rng=rng.subset(rows))
             logits = model(draws.inputs.flatten(0, 1)).view(self.num_mean, len(rows), -1)
-            hits += (rank(logits, y[rows]) == 0).sum().item()
-        return hits / self.num_mean
+            shares[rows] = (rank(logits, y[rows]) == 0).float().mean(0)
+        return shares
 
     def _measures(self) -> list[str]:
         names = ["adversarial_top1"] if self.steps else []

@@ -1,0 +1,117 @@
+"""What a model of two features decides all over their plane, for pictures."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.evaluation.accuracy import rank
+from withstand.evaluation.worst_case import WorstCase
+from withstand.functional.random import stream
+from withstand.models.frozen import evaluating
+from withstand.results.landscape import DrawnBall, Landscape, Plane
+
+NUM_TICKS = 401  # points of the grid along each feature
+MARGIN = 0.05  # what the grid adds on every side, as a share of the test points' range
+MOST_POINTS = 1000  # of the test part: more would hide the plane
+
+
+def has_landscape(split: Split) -> bool:
+    """Return whether the inputs are two numbers; levels of a category have nothing between them."""
+    return split.shape == (2,) and (split.features is None or "category" not in split.features.kinds)
+
+
+@torch.no_grad()
+def draw_landscape(
+    model: nn.Module,
+    split: Split,
+    *,
+    attack: WorstCase | None = None,
+    seed: int,
+    engine: Engine,
+    num_ticks: int = NUM_TICKS,
+) -> Landscape:
+    """Return what a model decides over a plane that has room for all points of a split and the balls around them.
+
+    Args:
+        model: Maps inputs to logits; on the engine's device.
+        split: Of two numbers per sample.
+        attack: Measures which points are right all over a ball, settled by the split; None asks for clean ones only.
+        seed: Of the measurement: every point meets the draws that it met there.
+        engine: Device and batch size.
+        num_ticks: Points of the grid along each feature, at least 2.
+    """
+    with evaluating(model):
+        radii = torch.zeros(2) if attack is None else attack.ball.radii(torch.zeros(1, 2)) * torch.ones(2)
+        low, high = _range(split, engine)
+        reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
+        reach = torch.where(reach > 0, reach, 1.0)
+        shares = torch.linspace(0, 1, num_ticks, dtype=torch.float64)[:, None]
+        ticks = (low - reach) * (1 - shares) + (high + reach) * shares  # (tick, feature)
+        predicted, confidence, margin = _decide(model, ticks.float(), engine)
+        chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
+        parts = [
+            (x, y, *_right(model, x, y, index, attack, seed))
+            for x, y, index in split.batches(chosen.split(engine.samples_per_batch((2,))), device=engine.device)
+        ]
+    points, labels, right, right_in_ball = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    features = split.features
+    offset, scale = (np.zeros(2), np.ones(2)) if features is None else map(np.array, (features.offset, features.scale))
+    first, second = (ticks.numpy() * scale + offset).T
+    ball = attack and DrawnBall(attack.where, attack.ball.norm, _pair(radii.numpy() * scale), right_in_ball)
+    names = ("input 1", "input 2") if features is None else (features.names[0], features.names[1])
+    return Landscape(
+        plane=Plane(names, first, second, _pair(scale)),
+        classes=split.classes,
+        predicted=predicted,
+        confidence=confidence,
+        margin=margin,
+        points=points * scale + offset,
+        labels=labels,
+        right=right,
+        num_points=len(split),
+        ball=ball,
+    )
+
+
+def _range(split: Split, engine: Engine) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest value of each feature."""
+    plan = torch.arange(len(split)).split(engine.samples_per_batch(split.shape))
+    ends = [torch.stack([x.amin(0), x.amax(0)]).cpu().double() for x, _, _ in split.batches(plan, device=engine.device)]
+    return torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+
+
+def _decide(
+    model: nn.Module, ticks: Float[Tensor, "tick feature"], engine: Engine
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return class, probability and margin at every point of the grid: (second, first)."""
+    second, first = torch.meshgrid(ticks[:, 1], ticks[:, 0], indexing="ij")
+    grid = torch.stack([first, second], dim=2)
+    found: list[list[Tensor]] = []
+    for x in grid.flatten(0, 1).split(engine.samples_per_batch((2,))):
+        # What is no number is no decision: all classes alike.
+        logits = model(x.to(engine.device)).float().nan_to_num()
+        top = logits.topk(2, dim=1)
+        confidence = logits.softmax(1).amax(1)
+        found.append([each.cpu() for each in (top.indices[:, 0], confidence, top.values[:, 0] - top.values[:, 1])])
+    predicted, confidence, margin = (torch.cat(part).view(grid.shape[:2]).numpy() for part in zip(*found, strict=True))
+    return predicted, confidence, margin
+
+
+def _right(
+    model: nn.Module, x: Tensor, y: Tensor, index: Tensor, attack: WorstCase | None, seed: int
+) -> tuple[Bool[Tensor, " batch"], Bool[Tensor, " batch"]]:
+    """Return which points are right, and which all over the ball."""
+    right = rank(model(x)[None], y)[0] == 0
+    if attack is None:
+        return right, right
+    shares = dict(replace(attack, num_mean=0).shares(model, x, y, index, seed=seed))
+    return right, shares["worst_case_top1"] > 0
+
+
+def _pair(values: np.ndarray) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
