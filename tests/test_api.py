@@ -102,3 +102,13 @@ def test_data_that_are_corrupted_already_are_measured_cell_by_cell(tmp_path):
         ws.evaluate(Bright(), data, on=ws.Gaussian(std=0.1), device="cpu")
     with pytest.raises(ws.InputError, match=r"^on: rain is not among the cells of the data"):
         ws.evaluate(Bright(), data, on="rain", device="cpu")
+
+
+def test_names_that_stand_for_evaluations_are_known(tmp_path):
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    model = nn.Linear(2, 2)
+    results = ws.evaluate(model, TensorDataset(x, (x[:, 0] > 0).long()), on=["clean", "by-class"], device="cpu")
+    conditions = {row["condition"] for row in results.records()}
+    assert conditions == {"clean", "clean by class"}
+    with pytest.raises(ws.InputError, match="in Python WorstCase"):
+        ws.evaluate(model, TensorDataset(x, (x[:, 0] > 0).long()), on="worst-case", device="cpu")

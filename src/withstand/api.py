@@ -13,7 +13,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, notes_on
+from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, notes_on, split_words
 from withstand.experiment import measure
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import Objective
@@ -109,8 +109,9 @@ def evaluate(
     Args:
         model: Maps inputs to logits.
         data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-        on: Names as on the command line (`clean`, `corruptions`, `contrast/3`), perturbations, or evaluations. None is
-            clean, or every cell of data that are corrupted already, of which only names can choose some.
+        on: Names as on the command line (`clean`, `corruptions`, `contrast/3`, `by-class`), perturbations, or
+            evaluations. None is clean, or every cell of data that are corrupted already, of which only names can
+            choose some.
         seed: Decides every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
@@ -141,14 +142,15 @@ def evaluate(
         return Results({"model": rows}, notes=cell_notes(chosen, data.missing()))
     split = as_split(data, "test")
     check_outputs(model, split, engine)
-    perturbations = list(conditions(names if given else ["clean"], split.shape)[0])
+    names, others = split_words(names if given else ["clean"], split.shape)
+    perturbations = list(conditions(names, split.shape)[0])
     for each in given:
         if isinstance(each, ImageNetC):
             perturbations += [cell for cell in each.cells(*split.shape[-2:]) if cell not in perturbations]
         elif isinstance(each, Perturbation):
             perturbations.append(each)
     evaluations: list[Evaluation] = [Accuracy(perturbations=tuple(perturbations))] if perturbations else []
-    evaluations += [each for each in given if isinstance(each, Evaluation)]
+    evaluations += [*others, *(each for each in given if isinstance(each, Evaluation))]
     rows = measure(model, split, tuple(evaluations), seed=seed, engine=engine)
     return Results({"model": rows}, notes=notes_on(perturbations, split.shape))
 

@@ -10,9 +10,12 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy, rank
 from withstand.models.frozen import evaluating
+from withstand.models.small_cnn import SmallCNN
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.corruptions.fog import Fog
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.imagenet_c import ImageNetC
 
 NAN, INF = float("nan"), float("inf")
 
@@ -161,3 +164,18 @@ def test_the_mean_over_draws_respects_their_weights():
     split = features(torch.eye(3), torch.arange(3), 3)
     rows = measure(Accuracy(perturbations=(Weighted(),), num_draws=2, top=(1,)), nn.Identity(), split)
     assert rows["top1", "Weighted"].value == pytest.approx(1.0)
+
+
+def test_a_suite_stands_for_its_corruptions(tiny_split):
+    suite = ImageNetC(severities=(1, 3), pixels=32, frost="procedural")
+    evaluation = Accuracy(perturbations=(Identity(), suite), top=(1,))
+    model = SmallCNN(width=2).build(tiny_split.shape, 3, seed=0).eval()
+    rows = list(evaluation.measure(model, tiny_split, seed=0, engine=Engine()))
+    assert tuple(row.condition for row in rows) == evaluation.conditions
+    assert len(rows) == 1 + 2 * 15
+    (alone,) = Accuracy(perturbations=(Fog(severity=3, pixels=32),), top=(1,)).measure(
+        model, tiny_split, seed=0, engine=Engine()
+    )
+    assert alone in rows
+    with pytest.raises(InputError, match="ImageNetC needs pixels"):
+        Accuracy(perturbations=(ImageNetC(),))

@@ -1,5 +1,8 @@
 """What a sweep's file says, and the experiments this makes."""
 
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -120,6 +123,25 @@ def test_words_keep_lists_and_numbers():
     assert yaml.safe_load(found["a"]) == [{"b": 0.1}]
     assert float(found["c"]) == 1e-05
     assert (found["d"], found["e"], found["f"]) == ("true", "null", "text")
+
+
+SWEEPS = sorted(each.stem for each in Path(str(files("withstand") / "recipes" / "sweeps")).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_recipe_makes_experiments_that_differ_as_its_axes_say(name):
+    assert "avila-paper" in SWEEPS
+    small = "small" in load(name)
+    plan = read_plan(name, read_experiment, small=small, seeds=1)
+    assert plan.name == name + ("-small" if small else "")
+    assert len(plan.experiments) == len(plan.entries)
+    assert len({tuple(each.labels.values()) for each in plan.entries}) == len(plan.entries)
+
+
+def test_the_study_of_avila_has_four_methods_seven_radii_and_51_seeds():
+    content = load("avila-paper")
+    assert [len(values) for values in content["vary"].values()] == [4, 7]
+    assert content["seeds"] == 51
 
 
 def test_no_axis_is_one_combination():

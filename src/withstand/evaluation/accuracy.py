@@ -16,6 +16,7 @@ from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.results.row import Row
 
 
@@ -26,7 +27,8 @@ class Accuracy(Evaluation):
     Every batch is fetched once and perturbed on the device under one condition after the other.
 
     Attributes:
-        perturbations: The conditions; Identity is clean accuracy.
+        perturbations: The conditions; Identity is clean accuracy. ImageNetC, which then needs its `pixels`, stands for
+            all of its corruptions, one condition each.
         num_draws: Copies per sample and condition.
         fold: `mean` over the copies, or `worst`: a sample counts only if every copy is classified correctly.
         top: For each k, the label must be among the k highest logits; k above the number of classes is left out.
@@ -48,7 +50,18 @@ class Accuracy(Evaluation):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Those of the perturbations."""
-        return tuple(each.condition for each in self.perturbations)
+        return tuple(each.condition for each in self._each_perturbation())
+
+    def _each_perturbation(self) -> list[Perturbation]:
+        found: list[Perturbation] = []
+        for each in self.perturbations:
+            if isinstance(each, ImageNetC):
+                if each.pixels is None:
+                    raise InputError("Accuracy: ImageNetC needs pixels to stand for its corruptions, got none.")
+                found += each.cells(each.pixels, each.pixels)
+            else:
+                found.append(each)
+        return found
 
     def measure(
         self,
@@ -66,8 +79,9 @@ class Accuracy(Evaluation):
         limits = torch.tensor(top, device=engine.device)
         # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
         precise = torch.float32 if engine.device.type == "mps" else torch.float64
-        hits = [torch.zeros(len(top), dtype=precise, device=engine.device) for _ in self.perturbations]
-        seeds = [derive_seed(seed, each.noise) for each in self.perturbations]
+        perturbations = self._each_perturbation()
+        hits = [torch.zeros(len(top), dtype=precise, device=engine.device) for _ in perturbations]
+        seeds = [derive_seed(seed, each.noise) for each in perturbations]
         seen = 0
         plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
         with torch.no_grad(), evaluating(model):
@@ -75,7 +89,7 @@ class Accuracy(Evaluation):
                 seen += len(y)
                 if len(y) == 0:
                     continue
-                for number, perturbation in enumerate(self.perturbations):
+                for number, perturbation in enumerate(perturbations):
                     rng = RowStreams(seeds[number], index, device=engine.device)
                     draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
                     logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
@@ -84,7 +98,7 @@ class Accuracy(Evaluation):
         count = int(engine.add_up(torch.tensor(seen, device=engine.device)).item())
         copies = self.num_draws if self.fold == "mean" else 1
         totals = engine.add_up(torch.stack(hits)).tolist()
-        for perturbation, own in zip(self.perturbations, totals, strict=True):
+        for perturbation, own in zip(perturbations, totals, strict=True):
             for k, total in zip(top, own, strict=True):
                 name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
                 yield Row(measure=name, condition=perturbation.condition, total=total / copies, count=count)

@@ -79,7 +79,7 @@ def split_words(
 def _others(name: str, balls: tuple[Ball, ...]) -> list[Evaluation]:
     if name == "worst-case":
         if not balls:
-            raise InputError("on: worst-case needs the radius of a ball; give --radius.")
+            raise InputError("on: worst-case needs the radius of a ball; give --radius, in Python WorstCase(ball=...).")
         return [WorstCase(ball=each) for each in balls]
     return [Recall()] if name == "by-class" else [Lipschitz()] if name == "lipschitz" else []
 

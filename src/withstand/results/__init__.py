@@ -1,1 +1,3 @@
 """Rows of results, and how they become fewer numbers. No torch here."""
+
+from withstand.results.runs import read as read
