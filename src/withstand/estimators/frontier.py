@@ -42,8 +42,9 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
             "zorder": 2,
         }
         for number, (radius, *place) in enumerate(zip(results["radius"], clean, changed, strict=True)):
-            # Above and below in turn: neighbours are often close.
-            ax.annotate(_words(radius), place, xytext=(7, -9 if number % 2 else 4), textcoords="offset points", **text)
+            # Right and left in turn: neighbours are often close.
+            side, align = (7, "left") if number % 2 == 0 else (-7, "right")
+            ax.annotate(_words(radius), place, xytext=(side, 4), textcoords="offset points", ha=align, **text)
         ax.margins(x=0.12)
         ax.set(xlabel="score on clean rows (beside each point: radius of the training)", ylabel="score on changed rows")
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)

@@ -291,3 +291,16 @@ def test_a_gradient_for_ascent_is_the_plain_one_where_the_label_leads_by_little(
     plain, steep = (loss_and_gradient(model, X, Y, "cross_entropy", steep=each) for each in (False, True))
     for one, other in zip(plain, steep, strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_langevin_chain_that_starts_where_the_loss_is_flat_reaches_its_law():
+    # Cross entropy is nearly 0 at the inputs; from the border of the classes on it grows by 20 per unit and feature.
+    model = nn.Linear(FEATURES, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[10.0] * FEATURES, [-10.0] * FEATURES]))
+    x, labels, ball = torch.zeros(60, FEATURES), torch.zeros(60, dtype=torch.int64), Ball("linf", 0.5)
+    x[:, 0] = 0.5
+    chain = Langevin(ball=ball, temperature=0.1, burn_in=150)
+    draws = chain.draw(x, labels, model, num_draws=4, rng=stream(0, "x"))
+    # The law's mean is the corner's 30 less a temperature for every feature; steps of a tenth of the radius take some.
+    assert losses_of(model, draws.inputs, labels).mean().item() == pytest.approx(29.6, abs=3)

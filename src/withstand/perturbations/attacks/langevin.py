@@ -28,8 +28,8 @@ class Langevin(Perturbation):
     Attributes:
         ball: The norm, radius and box.
         temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
-        step: Step size in squared radii, > 0. It is made smaller, row by row, where the first gradient step would
-            otherwise be longer than a tenth of the radius.
+        step: Step size in squared radii, > 0. From a gradient on by which a row would go farther than a tenth of the
+            radius, its steps are so much smaller.
         burn_in: Steps before the first state that is taken, at least 0.
         thinning: Steps from one state that is taken to the next, at least 1.
         loss: What the chain follows.
@@ -73,7 +73,7 @@ class Langevin(Perturbation):
         points = self.ball.sample(x, num_draws=1, rng=rng)[0]
         temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
         taken = {self.burn_in + number * self.thinning for number in range(num_draws)}
-        step, states, losses_taken = None, [], []
+        step, states, losses_taken = x.new_full((len(x), *[1] * (x.ndim - 1)), self.step), [], []
         for count in range(max(taken) + 1):
             losses, gradient, _ = loss_and_gradient(model, points, y, self.loss)
             if count in taken:
@@ -83,9 +83,9 @@ class Langevin(Perturbation):
                 break
             # In radii, so that features of different radii mix alike.
             drift = gradient * radii / temperature
-            if step is None:
-                longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
-                step = (0.1 / longest.clamp_min(1e-30)).clamp_max(self.step)
+            # The first gradient alone says little: a confident network is flat there, and steep further on.
+            longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
+            step = torch.minimum(step, 0.1 / longest.clamp_min(1e-30))
             noise = normal(x.shape, rng=rng, device=x.device).to(x.dtype)
             moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
             points = self._inside(x, moved, radii)

@@ -1,0 +1,44 @@
+"""docs/estimators.md: its examples run, and what it says of checks and parameters is so."""
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from withstand.estimators.objectives import Name
+
+PAGE = (Path(__file__).parents[2] / "docs" / "estimators.md").read_text(encoding="utf-8")
+# Runs of lines with four spaces in front, and empty ones between them.
+BLOCKS = re.findall(r"(?m)^(?:(?: {4}.*)\n|\n(?= {4}|\n+ {4}))+", PAGE)
+
+
+def test_the_examples_run(tmp_path, monkeypatch, capsys):
+    mpl.use("agg")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    assert len(BLOCKS) == 4
+    for block in BLOCKS:
+        exec(re.sub(r"(?m)^ {4}", "", block), names)
+    assert (tmp_path / "frontier.png").stat().st_size > 10_000
+    assert names["chosen"].radius_ in (0.0, 0.5, 1.0)
+    assert len(capsys.readouterr().out.splitlines()) == 8
+
+
+def test_every_objective_with_a_name_is_explained():
+    assert re.findall(r"(?m)^\| `(\w+)` \| (?:at|folded)", PAGE) == list(Name.__args__)
+
+
+def test_the_checks_that_are_expected_to_fail_are_those_of_the_tests():
+    source = Path(__file__).with_name("test_checks.py").read_text(encoding="utf-8")
+    expected = re.findall(r'"(check_\w+)": "(.+)"', source)
+    assert expected == re.findall(r"(?m)^\| `(check_\w+)` \| (.+) \|$", PAGE)
+    assert expected
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(mean_\w+|standard_error_\w+|is_chosen)`", PAGE))))
+def test_results_that_are_named_exist(name):
+    source = (Path(__file__).parents[2] / "src/withstand/estimators/radius.py").read_text(encoding="utf-8")
+    found = set(re.findall(r'"(mean_shortfall|standard_error_of_shortfall|is_chosen)"', source))
+    found |= {f"mean_{each}_score" for each in re.findall(r'"(clean|noisy|worst_case)"', source)}
+    assert name in found
