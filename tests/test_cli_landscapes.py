@@ -1,9 +1,13 @@
 """Figures of decisions over a plane, on the command line."""
 
+from functools import partial
+
 import pytest
 from PIL import Image
 
 from withstand.cli import main
+from withstand.commands import measuring
+from withstand.evaluation.landscape import draw_landscape
 
 BALL = ["--on", "clean", "worst-case", "--radius", "0.1"]
 
@@ -12,6 +16,12 @@ def train(root, name, *options):
     words = [f"--name={name}", "--model=mlp", "--epochs=1", "--quiet", f"--output={root}", "--device=cpu", *options]
     assert main(["train", *words]) == 0
     return next(root.glob(f"{name}-*"))
+
+
+@pytest.fixture(autouse=True)
+def _small_figures(monkeypatch):
+    monkeypatch.setattr("withstand.reports.figure.DOTS_PER_INCH", 60)
+    monkeypatch.setattr(measuring, "draw_landscape", partial(draw_landscape, num_ticks=41))
 
 
 @pytest.fixture(scope="module")
