@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -16,12 +17,24 @@ INK, FAINT = "#1e1e1e", "#6b6b6b"
 # Told apart without seeing colours.
 # Source: Okabe, Ito 2008, "Color universal design".
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+SKY, AMBER, OLIVE = "#56b4e9", "#e69f00", "#8a8000"
+# On a dark background everything that is dark on paper has a light counterpart.
+ON_DARK = {
+    INK: "#e8e8e8",
+    FAINT: "#a0a6ad",
+    "#ffffff": "#16181c",
+    BLUE: SKY,
+    SKY: "#f0e442",
+    OLIVE: "#3d8fd1",
+}
 WIDTH = 7.2  # inches: two columns of a paper
 DOTS_PER_INCH = 300
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere
     "font.size": 8,
     "text.color": INK,
+    "figure.facecolor": "#ffffff",
+    "axes.facecolor": "#ffffff",
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
@@ -40,17 +53,27 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 7,
     "text.parse_math": False,  # names may hold dollars
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER, INK, OLIVE]),
     # The same figure is the same file.
     "svg.hashsalt": "withstand",
 }
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in the style of the house; the user's own settings come back afterwards."""
+def house_style(*, dark: bool = False) -> Iterator[None]:
+    """Draw in the style of the house; the user's own settings come back afterwards.
+
+    Args:
+        dark: Light on dark instead of dark on light; for figures that take their colours from the style.
+    """
+    style = dict(STYLE)
+    if dark:
+        style = {key: ON_DARK.get(value, value) if isinstance(value, str) else value for key, value in style.items()}
+        colors = STYLE["axes.prop_cycle"].by_key()["color"]
+        style["axes.prop_cycle"] = cycler(color=[ON_DARK.get(each, each) for each in colors])
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update(style)
         yield
 
 

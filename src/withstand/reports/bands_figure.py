@@ -1,0 +1,155 @@
+"""A measure against a numeric axis: the median over the seeds as a line per series, with a band of quantiles."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from withstand.reports.chart import (
+    MOST_SERIES,
+    End,
+    label_ends,
+    look,
+    lost,
+    numeric_axis,
+    point,
+    room_for,
+    value_axis,
+)
+from withstand.reports.families import Axis, axis_of, families
+from withstand.reports.figure import WIDTH, new_figure
+from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
+from withstand.reports.measures import Measure, sentence, slug
+from withstand.reports.picture import Picture
+from withstand.results.condition import CLEAN
+from withstand.results.study import Study, name_of
+
+# Inches.
+LEFT, RIGHT, TOP, FOOT, PLOT, BETWEEN = 0.7, 0.12, 0.12, 0.46, 2.35, 0.62
+LEFT_OUT = ("recall ",)  # measures of single classes
+
+
+def bands_pictures(study: Study) -> list[Picture]:
+    """Return a picture per measure and family of conditions that was measured at several values of a numeric axis."""
+    axis = axis_of(study)
+    if axis is None:
+        return []
+    measures = [each for each in study.summary["measure"].drop_nulls().unique(maintain_order=True)]
+    if "top1" in measures:
+        measures = [each for each in measures if each != "top5"]
+    found: list[Picture] = []
+    for name in measures:
+        if not name.startswith(LEFT_OUT):
+            own = families(study, name, axis)
+            found += [
+                _picture(study, Measure(name, condition), axis, lines, number if len(own) > 1 else 0)
+                for number, (condition, lines) in enumerate(own.items(), start=1)
+            ]
+    return found
+
+
+def bands_figure(series: Mapping[str, Sequence[Mark]], *, measure: Measure, axis: Axis) -> Figure:
+    """Return the figure of series of marks.
+
+    Args:
+        series: By name, each in the order of the axis; marks without a place are drawn as crosses on the axis.
+        measure: What is shown.
+        axis: What it is shown against.
+    """
+    names, size = list(series), _per_panel(len(series))
+    panels = [{each: series[each] for each in names[k : k + size]} for k in range(0, len(names), size)]
+    height = TOP + len(panels) * (PLOT + BETWEEN) - BETWEEN + FOOT
+    figure = new_figure(height)
+    right = room_for(list(series)) if len(series) > 1 else RIGHT
+    width = WIDTH - LEFT - right
+    heights = [measure.scaled(y) for own in series.values() for mark in own for y in _span(mark)]
+    drawn: Axes | None = None
+    for number, own in enumerate(panels):
+        bottom = height - TOP - PLOT - number * (PLOT + BETWEEN)
+        place = (LEFT / WIDTH, bottom / height, width / WIDTH, PLOT / height)
+        drawn = figure.add_axes(place, sharex=drawn)
+        value_axis(drawn, measure, heights)
+        numeric_axis(drawn, axis.values, axis.words, width=width)
+        drawn.set_ylabel(measure.label)
+        _draw(drawn, own, measure, width=width)
+    return figure
+
+
+def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *, width: float) -> None:
+    ends: list[End] = []
+    crosses: dict[float, int] = {}
+    for number, (name, marks) in enumerate(series.items()):
+        own = look(number)
+        there = [each for each in marks if each.middle is not None]
+        for before, after in pairwise(marks):
+            spans = [[measure.scaled(each) for each in _span(mark)] for mark in (before, after)]
+            if all(spans):
+                (low, middle, high), x = zip(*spans, strict=True), [before.x, after.x]
+                axes.plot(x, middle, color=own.color, linestyle=own.dashes)
+                axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
+        for mark in marks:
+            if mark.middle is None:
+                lost(axes, mark.x, mark, own, level=crosses.get(mark.x, 0), height=PLOT)
+                crosses[mark.x] = crosses.get(mark.x, 0) + 1
+            else:
+                point(axes, mark.x, measure.scaled(mark.middle), mark, own)
+        if there and there[-1].middle is not None:
+            ends.append(End(there[-1].x, measure.scaled(there[-1].middle), name, own.color))
+    if len(series) > 1:
+        label_ends(axes, ends, width=width, height=PLOT)
+
+
+def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], number: int) -> Picture:
+    name = slug(f"{measure.name} against {axis.words}") + (f"-{number}" if number else "")
+    everyone = combinations(study)
+    for line in lines:
+        everyone[tuple(line[each] for each in study.axes)] = line
+    series: dict[str, list[Mark]] = {}
+    for k, line in enumerate(sorted(everyone.values(), key=lambda line: line[axis.name])):
+        label = name_of({each: line[each] for each in study.axes})
+        mark = mark_of(line, measure, gid=f"{name}-{k}", label=label, x=float(line[axis.name]))
+        series.setdefault(axis.series(line), []).append(mark)
+    order = dict.fromkeys(axis.series(line) for line in combinations(study).values())
+    series = {each: series[each] for each in order}
+    several = any(mark.planned > 1 for own in series.values() for mark in own)
+    spread = "; bands reach from the 10 % to the 90 % quantile" if several else ""
+    what = f"{'median over the seeds of the ' if several else ''}{measure.words} against the {axis.words}"
+    under = "" if measure.condition in (CLEAN, "clean by class", "l2 to l2") else f" Condition: {measure.condition}."
+    count = counted(lines, samples=not measure.name.startswith("lipschitz_upper"))
+    marks = [mark for own in series.values() for mark in own]
+    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
+    crosses = " Crosses on the axis stand for no result." if any(not each.done for each in marks) else ""
+    return Picture(
+        name=name,
+        title=f"{sentence(measure.words)} against {axis.words}",
+        caption=f"{sentence(what)}{spread}; {count}.{under}{hollow}{crosses}"
+        f"{missing_sentence(study, everyone.values())}",
+        alt=_alt(series, measure, axis),
+        draw=partial(bands_figure, series, measure=measure, axis=axis),
+        values={each.gid: each.text for each in marks},
+    )
+
+
+def _alt(series: Mapping[str, Sequence[Mark]], measure: Measure, axis: Axis) -> str:
+    parts = []
+    for name, marks in series.items():
+        there = [each for each in marks if each.middle is not None]
+        ends = [
+            f"{measure.written(each.middle or 0)} at {axis.words} {each.x:g}" for each in there[:: len(there) - 1 or 1]
+        ]
+        parts.append(f"{name}: {' and '.join(ends) or 'no result'}")
+    return f"Line chart of the {measure.words} against the {axis.words}. {'; '.join(parts)}."
+
+
+def _span(mark: Mark) -> tuple[float, ...]:
+    found = (mark.low, mark.middle, mark.high)
+    return tuple(each for each in found if each is not None)
+
+
+def _per_panel(count: int) -> int:
+    """Return how many series share a panel, so that the panels are equally full."""
+    return ceil(count / ceil(count / MOST_SERIES))

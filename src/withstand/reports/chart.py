@@ -1,0 +1,200 @@
+"""Parts that the charts share: looks of series, axes, labels at the ends of lines, and marks of what is missing."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import isfinite
+from textwrap import wrap
+from typing import NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from withstand.reports.marks import Mark
+from withstand.reports.measures import Measure
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
+MOST_SERIES = len(MARKERS)  # in one panel
+SIZE, SMALL = 4.0, 6.0  # of a marker and of the smallest text, in points
+WIDE, CLOSE = 20, 0.04  # an axis is logarithmic if its values span this factor, and some are so close otherwise
+LINE, LONGEST = 9.0, 26  # points between lines of labels; characters in a line
+ROUND = [1, 2, 2.5, 5, 10]
+
+
+class Look(NamedTuple):
+    """How a series is told from others, with colours and without."""
+
+    color: str
+    marker: str
+    dashes: str | tuple
+
+
+class End(NamedTuple):
+    """The end of a line, and what to write there."""
+
+    x: float
+    y: float
+    text: str
+    color: str
+
+
+def look(number: int) -> Look:
+    """Return the look of a series by its number; the style of the house must be on."""
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    return Look(colors[number % len(colors)], MARKERS[number % len(MARKERS)], DASHES[number // len(colors) % 4])
+
+
+def faint() -> str:
+    """Return the colour of what stands back."""
+    return mpl.rcParams["xtick.color"]
+
+
+def paper() -> str:
+    """Return the colour of the background."""
+    return mpl.rcParams["figure.facecolor"]
+
+
+def point(axes: Axes, x: float, y: float, mark: Mark, own: Look) -> None:
+    """Draw a mark: hollow, with the number of its seeds beside it, where some are missing."""
+    inside = own.color if mark.is_whole else paper()
+    above = 4 if mark.is_whole else 5
+    (drawn,) = axes.plot([x], [y], own.marker, color=own.color, markerfacecolor=inside, markersize=SIZE, zorder=above)
+    drawn.set_gid(mark.gid)
+    if not mark.is_whole:
+        place = {"xytext": (0, 4.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        halo = [withStroke(linewidth=2, foreground=paper())]
+        axes.annotate(mark.share, (x, y), size=SMALL, color=own.color, zorder=6, path_effects=halo, **place)
+
+
+def lost(axes: Axes, x: float, mark: Mark, own: Look, *, level: int, height: float) -> None:
+    """Draw a cross above the axis where a mark would be that has no result.
+
+    Args:
+        axes: Where.
+        x: The mark's place.
+        mark: Without a result.
+        own: Look of its series.
+        level: How many crosses are there already.
+        height: Of the axes, in inches.
+    """
+    across = axes.get_xaxis_transform()
+    y = (6 + level * 9) / height / 72
+    (drawn,) = axes.plot([x], [y], "x", color=own.color, markersize=SIZE, transform=across, clip_on=False, zorder=4)
+    drawn.set_gid(mark.gid)
+    place = {"xytext": (4, 0), "textcoords": "offset points", "ha": "left", "va": "center"}
+    axes.annotate(mark.share, (x, y), xycoords=across, size=SMALL, color=own.color, **place)
+
+
+def numeric_axis(axes: Axes, values: Sequence[float], label: str, *, width: float) -> None:
+    """Show numbers along the first axis: those that were measured, where there is room for them.
+
+    Args:
+        axes: Empty or drawn.
+        values: What was measured.
+        label: What the axis is called.
+        width: Of the axes, in inches.
+    """
+    found = sorted(set(values))
+    first, last = found[0], found[-1]
+    nearest = min((after - before for before, after in pairwise(found)), default=0.0)
+    is_log = first > 0 and last / first > WIDE and nearest < CLOSE * (last - first)
+    if is_log:
+        axes.set_xscale("log")
+    room = [axes.transScale.transform((each, 0))[0] if is_log else each for each in found]
+    extent = room[-1] - room[0] or 1.0
+    gaps = [(after - before) / extent * width for before, after in pairwise(room)]
+    if is_log:
+        axes.xaxis.set_minor_locator(NullLocator())
+    if min(gaps, default=1.0) > 0.07 * max(len(f"{each:g}") for each in found):
+        axes.xaxis.set_major_locator(FixedLocator(found))
+    elif not is_log:
+        axes.xaxis.set_major_locator(MaxNLocator(max(3, round(1.5 * width)), steps=ROUND))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel(label)
+
+
+def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
+    """Show a measure along the second axis: within its range, in percent or by factors.
+
+    Args:
+        axes: Empty or drawn.
+        measure: What is shown.
+        values: As they stand on the axis; those that are to be seen.
+    """
+    there = [each for each in values if isfinite(each)] or [0.0, 1.0]
+    low, high = min(there), max(there)
+    if measure.is_wide and low > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.25, high * 1.25)
+        subs = (1, 1.5, 2, 3, 5, 7) if high / low < 10 else (1, 2, 5) if high / low < 100 else (1,)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        return
+    margin = 0.07 * (high - low) or (0.5 if measure.is_fraction else 0.05 * abs(high) or 0.5)
+    bottom, top = low - margin, high + margin
+    if measure.is_fraction:
+        bottom, top = max(bottom, -1.5), min(top, 101.0)
+    elif low >= 0:
+        bottom = max(bottom, 0)
+    axes.set_ylim(bottom, top)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
+
+
+def label_ends(axes: Axes, ends: Sequence[End], *, width: float, height: float) -> None:
+    """Write names beside the ends of lines, apart from each other; the limits of the axes must stand.
+
+    Args:
+        axes: Drawn.
+        ends: Of the lines.
+        width: Of the axes, in inches.
+        height: Of the axes, in inches.
+    """
+    texts = ["\n".join(wrap(each.text, LONGEST)) for each in ends]
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = [float(to_axes.transform((each.x, each.y))[1]) * height * 72 for each in ends]
+    sizes = [LINE * (text.count("\n") + 1) for text in texts]
+    for end, text, place in zip(ends, texts, spread(places, sizes, height * 72), strict=True):
+        line = {"arrowstyle": "-", "color": end.color, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3.5, "alpha": 0.7}
+        axes.annotate(
+            text,
+            (end.x, end.y),
+            xytext=(1 + 0.14 / width, place / (height * 72)),
+            textcoords="axes fraction",
+            color=end.color,
+            size=7,
+            va="center",
+            linespacing=1.0,
+            arrowprops=line,
+            annotation_clip=False,
+        )
+
+
+def room_for(names: Sequence[str]) -> float:
+    """Return how wide labels at the ends of lines are, in inches."""
+    longest = max((len(line) for name in names for line in wrap(name, LONGEST)), default=0)
+    return 0.24 + 0.062 * longest
+
+
+def spread(places: Sequence[float], sizes: Sequence[float], length: float) -> list[float]:
+    """Return places that are near the given ones and so far apart that things of these sizes do not meet.
+
+    Example:
+        >>> spread([5.0, 5.0, 40.0], [4.0, 4.0, 4.0], 50.0)
+        [3.0, 7.0, 40.0]
+    """
+    order = sorted(range(len(places)), key=lambda each: places[each])
+    up = [places[each] for each in order]
+    down = list(up)
+    for k in range(1, len(order)):
+        least = (sizes[order[k - 1]] + sizes[order[k]]) / 2
+        up[k] = max(up[k], up[k - 1] + least)
+        down[-1 - k] = min(down[-1 - k], down[-k] - (sizes[order[-1 - k]] + sizes[order[-k]]) / 2)
+    middle = [(one + other) / 2 for one, other in zip(up, down, strict=True)]
+    found = [0.0] * len(order)
+    over = max(0.0, middle[-1] + sizes[order[-1]] / 2 - length) if middle else 0.0
+    for k, place in zip(order, middle, strict=True):
+        found[k] = place - over
+    return found
