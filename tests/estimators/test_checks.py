@@ -1,7 +1,7 @@
 """Scikit-learn's own checks of estimators."""
 
 import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_dense_data, parametrize_with_checks
 
 from withstand.estimators.classifier import RobustClassifier
 from withstand.estimators.regressor import RobustRegressor
@@ -17,20 +17,26 @@ EXPECTED = {
 }
 
 
-def expected(estimator):
-    """Return what cannot hold where training draws at random; with plain training nothing is expected to fail."""
-    return {} if estimator.objective == "regular" else EXPECTED
+PLAIN = [RobustClassifier("regular", **SMALL), RobustRegressor("regular", **SMALL)]
+ROBUST = [
+    RobustClassifier("smoothed", num_draws=4, calibrate=0.2, class_weight="balanced", **SMALL),
+    RobustRegressor("noise", **CHOSEN, **SMALL),
+]
 
 
 @pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
-@parametrize_with_checks(
-    [
-        RobustClassifier("regular", **SMALL),
-        RobustClassifier("smoothed", num_draws=4, calibrate=0.2, class_weight="balanced", **SMALL),
-        RobustRegressor("regular", **SMALL),
-        RobustRegressor("noise", **CHOSEN, **SMALL),
-    ],
-    expected_failed_checks=expected,
-)
-def test_scikit_learn_accepts_the_estimators(estimator, check):
+@parametrize_with_checks(ROBUST, expected_failed_checks=lambda _: EXPECTED)
+def test_scikit_learn_accepts_robust_training(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", PLAIN)
+def test_with_plain_training_weights_are_repeated_rows_to_scikit_learn_too(estimator):
+    check_sample_weight_equivalence_on_dense_data(type(estimator).__name__, estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
+@parametrize_with_checks(PLAIN)
+def test_scikit_learn_accepts_plain_training_without_exception(estimator, check):
     check(estimator)

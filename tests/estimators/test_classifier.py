@@ -251,17 +251,17 @@ def noisy_score(classifier, x, y, radius, num_draws):
 
 
 def test_noise_training_beats_an_mlp_of_equal_size_under_noise_on_the_grid_table(data_root):
-    """Both scale their features, and take 20 passes in batches of 128 with the same first learning rate."""
+    """Both scale their features, and take 15 passes in batches of 128 with the same first learning rate."""
     data = GridStability(root=str(data_root))
     train, test = data.load("train"), data.load("test")
     x, y, x_test, y_test = (each.numpy() for each in (train.x, train.y, test.x, test.y))
     for seed in (0, 1):
-        network = MLPClassifier((64, 64), batch_size=128, learning_rate_init=3e-3, max_iter=20, random_state=seed)
-        network.n_iter_no_change = 20
+        network = MLPClassifier((64, 64), batch_size=128, learning_rate_init=3e-3, max_iter=15, random_state=seed)
+        network.n_iter_no_change = 15
         plain = make_pipeline(StandardScaler(), network)
-        robust = RobustClassifier("noise", 1.0, hidden=(64, 64), epochs=20, random_state=seed, device="cpu")
+        robust = RobustClassifier("noise", 1.0, hidden=(64, 64), epochs=15, random_state=seed, device="cpu")
         with pytest.warns(UserWarning, match="Maximum iterations"):
             plain.fit(x, y)
         robust.fit(x, y)
-        ours, theirs = (noisy_score(each, x_test, y_test, x.std(0), 4) for each in (robust, plain))
+        ours, theirs = (noisy_score(each, x_test, y_test, x.std(0), 3) for each in (robust, plain))
         assert ours > theirs + 0.01

@@ -72,12 +72,6 @@ def test_the_chosen_radius_is_that_of_a_fit_with_it(chosen, table):
     assert np.array_equal(alone.predict_proba(table[0]), chosen.predict_proba(table[0]))
 
 
-def test_the_choice_is_the_same_each_time(chosen, table):
-    again = RobustClassifier(**chosen.get_params()).fit(*table)
-    assert again.radius_ == chosen.radius_
-    assert np.array_equal(again.cv_results_["mean_noisy_score"], chosen.cv_results_["mean_noisy_score"])
-
-
 def test_scores_of_a_fold_are_those_under_the_stated_noise(chosen, table):
     x, y = table
     rng = np.random.default_rng(0)
@@ -100,8 +94,11 @@ def test_a_regression_chooses_too_with_radii_per_feature_under_a_perturbation(cu
     assert [each.get_text() for each in axes.texts] == ["mean 0.0333", "20"]
 
 
-def test_a_fit_without_choice_forgets_an_earlier_one(chosen, table):
-    again = RobustClassifier(**chosen.get_params()).fit(*table).set_params(radius=0.1).fit(*table)
+def test_the_choice_is_the_same_each_time_and_forgotten_by_a_fit_without_one(chosen, table):
+    again = RobustClassifier(**chosen.get_params()).fit(*table)
+    assert again.radius_ == chosen.radius_
+    assert np.array_equal(again.cv_results_["mean_noisy_score"], chosen.cv_results_["mean_noisy_score"])
+    again.set_params(radius=0.1).fit(*table)
     assert again.radius_ == 0.1
     assert not hasattr(again, "cv_results_")
     with pytest.raises(ValueError, match="RobustClassifier: plot_frontier needs a fit with radius='cv'"):
