@@ -1,5 +1,6 @@
 import copy
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,3 +156,13 @@ def test_features_that_all_stay_give_the_clean_accuracy():
     for norm in ("l1", "l2", "linf"):
         found = values(WorstCase(ball=Ball(norm, (0.0,) * FEATURES), steps=2), model)
         assert list(found.values()) == pytest.approx([clean] * 3)
+
+
+def test_different_balls_have_different_conditions():
+    balls = [Ball("linf", radius) for radius in (0.1, (0.1, 0.0), (0.1, 0.2), (0.1,) * 50, (0.2,) * 50)]
+    balls.append(Ball("linf", (0.1, 0.0), unit="raw"))
+    evaluations = [WorstCase(ball=each) for each in balls]
+    assert len({each.conditions for each in evaluations}) == len(balls)
+    assert evaluations[1].where == "linf [0.1 0]"
+    settled = replace(evaluations[3], ball=balls[3].scaled((1.0,) * 50, (1.0,) * 50, (True,) * 50))
+    assert settled.conditions == evaluations[3].conditions

@@ -1,7 +1,7 @@
 """Accuracy at the worst point of a ball that several attacks find, and over the ball on average."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -25,6 +26,7 @@ from withstand.perturbations.sobol import Sobol
 from withstand.results.row import Row
 
 MOST_VERTICES = 4096
+LONGEST = 60  # characters of the radii in the name of a condition
 POINTS_AT_ONCE = 16384
 
 
@@ -82,10 +84,15 @@ class WorstCase(Evaluation):
 
     @property
     def where(self) -> str:
-        """The ball in words, e.g. `linf 0.1`."""
+        """The ball in words, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
         unit = "" if self.ball.unit == "std" else f" {self.ball.unit}"
         radius = self.ball.radius
-        shown = f"{radius:g}" if isinstance(radius, int | float) else "per feature"
+        if isinstance(radius, int | float):
+            shown = f"{radius:g}"
+        else:
+            shown = "[" + " ".join(f"{each:g}" if isinstance(each, int | float) else "..." for each in radius) + "]"
+        if len(shown) > LONGEST or "..." in shown:
+            shown = f"per feature {identity(replace(self.ball, box=None, factors=None))}"
         return f"{self.ball.norm} {shown}{unit}"
 
     @property
