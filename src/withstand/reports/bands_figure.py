@@ -11,17 +11,16 @@ from matplotlib.figure import Figure
 
 from withstand.reports.chart import (
     MOST_SERIES,
-    End,
-    label_ends,
+    cross_at,
     look,
     lost,
     numeric_axis,
     point,
-    room_for,
     value_axis,
 )
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figure import WIDTH, new_figure
+from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
@@ -66,14 +65,14 @@ def bands_figure(series: Mapping[str, Sequence[Mark]], *, measure: Measure, axis
     figure = new_figure(height)
     right = room_for(list(series)) if len(series) > 1 else RIGHT
     width = WIDTH - LEFT - right
-    heights = [measure.scaled(y) for own in series.values() for mark in own for y in _span(mark)]
+    heights = [measure.scaled(y) for own in series.values() for mark in own for y in mark.span]
     drawn: Axes | None = None
     for number, own in enumerate(panels):
         bottom = height - TOP - PLOT - number * (PLOT + BETWEEN)
         place = (LEFT / WIDTH, bottom / height, width / WIDTH, PLOT / height)
         drawn = figure.add_axes(place, sharex=drawn)
         value_axis(drawn, measure, heights)
-        numeric_axis(drawn, axis.values, axis.words, width=width)
+        numeric_axis(drawn, axis.values, axis.label, width=width)
         drawn.set_ylabel(measure.label)
         _draw(drawn, own, measure, width=width)
     return figure
@@ -84,21 +83,27 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
     crosses: dict[float, int] = {}
     for number, (name, marks) in enumerate(series.items()):
         own = look(number)
+        # Seeds that are missing everywhere are told once, beside the name.
+        told = len(series) == 1 or len({mark.share for mark in marks}) > 1
+        title = name if told or marks[0].is_whole else f"{name} ({marks[0].share})"
         there = [each for each in marks if each.middle is not None]
         for before, after in pairwise(marks):
-            spans = [[measure.scaled(each) for each in _span(mark)] for mark in (before, after)]
+            spans = [[measure.scaled(each) for each in mark.span] for mark in (before, after)]
             if all(spans):
                 (low, middle, high), x = zip(*spans, strict=True), [before.x, after.x]
                 axes.plot(x, middle, color=own.color, linestyle=own.dashes)
                 axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
         for mark in marks:
             if mark.middle is None:
-                lost(axes, mark.x, mark, own, level=crosses.get(mark.x, 0), height=PLOT)
+                lost(axes, mark.x, mark, own, level=crosses.get(mark.x, 0), height=PLOT, told=told)
                 crosses[mark.x] = crosses.get(mark.x, 0) + 1
             else:
-                point(axes, mark.x, measure.scaled(mark.middle), mark, own)
+                point(axes, mark.x, measure.scaled(mark.middle), mark, own, told=told)
         if there and there[-1].middle is not None:
-            ends.append(End(there[-1].x, measure.scaled(there[-1].middle), name, own.color))
+            ends.append(End(there[-1].x, measure.scaled(there[-1].middle), title, own.color))
+        elif marks:
+            y = axes.transAxes.transform((0, cross_at(crosses[marks[-1].x] - 1, PLOT)))
+            ends.append(End(marks[-1].x, axes.transData.inverted().transform(y)[1], title, own.color))
     if len(series) > 1:
         label_ends(axes, ends, width=width, height=PLOT)
 
@@ -106,28 +111,53 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
 def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], number: int) -> Picture:
     name = slug(f"{measure.name} against {axis.words}") + (f"-{number}" if number else "")
     everyone = combinations(study)
-    for line in lines:
-        everyone[tuple(line[each] for each in study.axes)] = line
-    series: dict[str, list[Mark]] = {}
+    order = dict.fromkeys(axis.series(line) for line in everyone.values())
+    everyone |= {tuple(line[each] for each in study.axes): line for line in lines}
+    series: dict[str, list[Mark]] = {each: [] for each in order}
     for k, line in enumerate(sorted(everyone.values(), key=lambda line: line[axis.name])):
         label = name_of({each: line[each] for each in study.axes})
         mark = mark_of(line, measure, gid=f"{name}-{k}", label=label, x=float(line[axis.name]))
-        series.setdefault(axis.series(line), []).append(mark)
-    order = dict.fromkeys(axis.series(line) for line in combinations(study).values())
-    series = {each: series[each] for each in order}
-    several = any(mark.planned > 1 for own in series.values() for mark in own)
+        series[axis.series(line)].append(mark)
+    under = "" if measure.condition in (CLEAN, "clean by class", "l2 to l2") else f" Condition: {measure.condition}."
+    title = f"{sentence(measure.words)} against {axis.words}" + (f", {measure.condition}" if number else "")
+    lines = list(everyone.values())
+    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=under)
+
+
+def bands_picture(
+    study: Study,
+    series: Mapping[str, Sequence[Mark]],
+    lines: Sequence[Mapping[str, Any]],
+    *,
+    name: str,
+    measure: Measure,
+    axis: Axis,
+    title: str,
+    note: str = "",
+) -> Picture:
+    """Return the picture of series of marks.
+
+    Args:
+        study: What they are from.
+        series: As `bands_figure` takes them.
+        lines: Of the summary, from which the marks are.
+        name: Of the picture.
+        measure: What is shown.
+        axis: What it is shown against.
+        title: Of the picture.
+        note: Sentences for the caption, each after a space.
+    """
+    marks = [mark for own in series.values() for mark in own]
+    several = any(mark.planned > 1 for mark in marks)
     spread = "; bands reach from the 10 % to the 90 % quantile" if several else ""
     what = f"{'median over the seeds of the ' if several else ''}{measure.words} against the {axis.words}"
-    under = "" if measure.condition in (CLEAN, "clean by class", "l2 to l2") else f" Condition: {measure.condition}."
     count = counted(lines, samples=not measure.name.startswith("lipschitz_upper"))
-    marks = [mark for own in series.values() for mark in own]
     hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
     crosses = " Crosses on the axis stand for no result." if any(not each.done for each in marks) else ""
     return Picture(
         name=name,
-        title=f"{sentence(measure.words)} against {axis.words}",
-        caption=f"{sentence(what)}{spread}; {count}.{under}{hollow}{crosses}"
-        f"{missing_sentence(study, everyone.values())}",
+        title=title,
+        caption=f"{sentence(what)}{spread}; {count}.{note}{hollow}{crosses}{missing_sentence(study, lines)}",
         alt=_alt(series, measure, axis),
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
@@ -143,11 +173,6 @@ def _alt(series: Mapping[str, Sequence[Mark]], measure: Measure, axis: Axis) -> 
         ]
         parts.append(f"{name}: {' and '.join(ends) or 'no result'}")
     return f"Line chart of the {measure.words} against the {axis.words}. {'; '.join(parts)}."
-
-
-def _span(mark: Mark) -> tuple[float, ...]:
-    found = (mark.low, mark.middle, mark.high)
-    return tuple(each for each in found if each is not None)
 
 
 def _per_panel(count: int) -> int:

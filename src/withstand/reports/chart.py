@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite
-from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,7 +18,8 @@ DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 MOST_SERIES = len(MARKERS)  # in one panel
 SIZE, SMALL = 4.0, 6.0  # of a marker and of the smallest text, in points
 WIDE, CLOSE = 20, 0.04  # an axis is logarithmic if its values span this factor, and some are so close otherwise
-LINE, LONGEST = 9.0, 26  # points between lines of labels; characters in a line
+LOG = 4  # largest over smallest value from which one is, if its values differ by factors
+LINE = 9.0  # points between crosses
 ROUND = [1, 2, 2.5, 5, 10]
 
 
@@ -28,16 +28,7 @@ class Look(NamedTuple):
 
     color: str
     marker: str
-    dashes: str | tuple
-
-
-class End(NamedTuple):
-    """The end of a line, and what to write there."""
-
-    x: float
-    y: float
-    text: str
-    color: str
+    dashes: Any
 
 
 def look(number: int) -> Look:
@@ -56,19 +47,19 @@ def paper() -> str:
     return mpl.rcParams["figure.facecolor"]
 
 
-def point(axes: Axes, x: float, y: float, mark: Mark, own: Look) -> None:
-    """Draw a mark: hollow, with the number of its seeds beside it, where some are missing."""
+def point(axes: Axes, x: float, y: float, mark: Mark, own: Look, *, told: bool = True, size: float = SIZE) -> None:
+    """Draw a mark: hollow where some seeds are missing, and with their number beside it if it is to be told."""
     inside = own.color if mark.is_whole else paper()
     above = 4 if mark.is_whole else 5
-    (drawn,) = axes.plot([x], [y], own.marker, color=own.color, markerfacecolor=inside, markersize=SIZE, zorder=above)
+    (drawn,) = axes.plot([x], [y], own.marker, color=own.color, markerfacecolor=inside, markersize=size, zorder=above)
     drawn.set_gid(mark.gid)
-    if not mark.is_whole:
+    if told and not mark.is_whole:
         place = {"xytext": (0, 4.5), "textcoords": "offset points", "ha": "center", "va": "bottom"}
         halo = [withStroke(linewidth=2, foreground=paper())]
         axes.annotate(mark.share, (x, y), size=SMALL, color=own.color, zorder=6, path_effects=halo, **place)
 
 
-def lost(axes: Axes, x: float, mark: Mark, own: Look, *, level: int, height: float) -> None:
+def lost(axes: Axes, x: float, mark: Mark, own: Look, *, level: int, height: float, told: bool = True) -> None:
     """Draw a cross above the axis where a mark would be that has no result.
 
     Args:
@@ -78,13 +69,20 @@ def lost(axes: Axes, x: float, mark: Mark, own: Look, *, level: int, height: flo
         own: Look of its series.
         level: How many crosses are there already.
         height: Of the axes, in inches.
+        told: Whether the number of its seeds is written beside it.
     """
-    across = axes.get_xaxis_transform()
-    y = (6 + level * 9) / height / 72
+    across, y = axes.get_xaxis_transform(), cross_at(level, height)
     (drawn,) = axes.plot([x], [y], "x", color=own.color, markersize=SIZE, transform=across, clip_on=False, zorder=4)
     drawn.set_gid(mark.gid)
+    if not told:
+        return
     place = {"xytext": (4, 0), "textcoords": "offset points", "ha": "left", "va": "center"}
     axes.annotate(mark.share, (x, y), xycoords=across, size=SMALL, color=own.color, **place)
+
+
+def cross_at(level: int, height: float) -> float:
+    """Return where a cross is drawn, as a share of the axes' height."""
+    return (6 + level * LINE) / height / 72
 
 
 def numeric_axis(axes: Axes, values: Sequence[float], label: str, *, width: float) -> None:
@@ -125,7 +123,7 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
     """
     there = [each for each in values if isfinite(each)] or [0.0, 1.0]
     low, high = min(there), max(there)
-    if measure.is_wide and low > 0:
+    if measure.is_wide and low > 0 and high > LOG * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.25, high * 1.25)
         subs = (1, 1.5, 2, 3, 5, 7) if high / low < 10 else (1, 2, 5) if high / low < 100 else (1,)
@@ -141,60 +139,3 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
         bottom = max(bottom, 0)
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
-
-
-def label_ends(axes: Axes, ends: Sequence[End], *, width: float, height: float) -> None:
-    """Write names beside the ends of lines, apart from each other; the limits of the axes must stand.
-
-    Args:
-        axes: Drawn.
-        ends: Of the lines.
-        width: Of the axes, in inches.
-        height: Of the axes, in inches.
-    """
-    texts = ["\n".join(wrap(each.text, LONGEST)) for each in ends]
-    to_axes = axes.transData + axes.transAxes.inverted()
-    places = [float(to_axes.transform((each.x, each.y))[1]) * height * 72 for each in ends]
-    sizes = [LINE * (text.count("\n") + 1) for text in texts]
-    for end, text, place in zip(ends, texts, spread(places, sizes, height * 72), strict=True):
-        line = {"arrowstyle": "-", "color": end.color, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3.5, "alpha": 0.7}
-        axes.annotate(
-            text,
-            (end.x, end.y),
-            xytext=(1 + 0.14 / width, place / (height * 72)),
-            textcoords="axes fraction",
-            color=end.color,
-            size=7,
-            va="center",
-            linespacing=1.0,
-            arrowprops=line,
-            annotation_clip=False,
-        )
-
-
-def room_for(names: Sequence[str]) -> float:
-    """Return how wide labels at the ends of lines are, in inches."""
-    longest = max((len(line) for name in names for line in wrap(name, LONGEST)), default=0)
-    return 0.24 + 0.062 * longest
-
-
-def spread(places: Sequence[float], sizes: Sequence[float], length: float) -> list[float]:
-    """Return places that are near the given ones and so far apart that things of these sizes do not meet.
-
-    Example:
-        >>> spread([5.0, 5.0, 40.0], [4.0, 4.0, 4.0], 50.0)
-        [3.0, 7.0, 40.0]
-    """
-    order = sorted(range(len(places)), key=lambda each: places[each])
-    up = [places[each] for each in order]
-    down = list(up)
-    for k in range(1, len(order)):
-        least = (sizes[order[k - 1]] + sizes[order[k]]) / 2
-        up[k] = max(up[k], up[k - 1] + least)
-        down[-1 - k] = min(down[-1 - k], down[-k] - (sizes[order[-1 - k]] + sizes[order[-k]]) / 2)
-    middle = [(one + other) / 2 for one, other in zip(up, down, strict=True)]
-    found = [0.0] * len(order)
-    over = max(0.0, middle[-1] + sizes[order[-1]] / 2 - length) if middle else 0.0
-    for k, place in zip(order, middle, strict=True):
-        found[k] = place - over
-    return found

@@ -1,7 +1,7 @@
 """Families: conditions that differ only by the value of a numeric axis, and the axes that figures run along."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ from withstand.results.condition import parse_cell
 from withstand.results.study import Study, name_of
 
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
+BALL = re.compile(r"(l1|l2|linf) (\d\S*?)( raw| iqr)?, (.+)")
+BALL_UNITS = {"": "units of the inputs", " raw": "units of the file", " iqr": "interquartile ranges"}
+UNITS = {"temperature": "nats"}
 MOST_FIXED = 3  # conditions that all values of the axis share, beside those that hold it
 
 
@@ -20,18 +23,25 @@ class Axis:
         name: Of the column.
         values: What there is, ascending.
         others: The other axes; their values make a series.
+        unit: Of the values, perhaps with the norm.
     """
 
     name: str
     values: tuple[float, ...]
-    others: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def words(self) -> str:
         """What it is called."""
         return self.name.rsplit(".", 1)[-1].replace("_", " ")
 
-    def series(self, line: dict[str, Any]) -> str:
+    @property
+    def label(self) -> str:
+        """What it is called, with its unit."""
+        return f"{self.words}, {self.unit}" if self.unit else self.words
+
+    def series(self, line: Mapping[str, Any]) -> str:
         """Return the name of the series that a line belongs to."""
         return name_of({name: line[name] for name in self.others})
 
@@ -44,7 +54,15 @@ def axis_of(study: Study) -> Axis | None:
     counts = {name: study.frame[name].n_unique() for name in numeric}
     name = max(numeric, key=lambda each: (each.rsplit(".", 1)[-1] == "radius", counts[each]))
     values = tuple(float(each) for each in study.frame[name].unique().sort())
-    return Axis(name=name, values=values, others=tuple(each for each in study.axes if each != name))
+    short = name.rsplit(".", 1)[-1]
+    balls = {
+        (found.group(1), found.group(3) or "")
+        for each in study.summary["condition"].drop_nulls().unique()
+        if short == "radius" and (found := BALL.fullmatch(each)) and float(found.group(2)) in values
+    }
+    unit = "{} in {}".format(*next((norm, BALL_UNITS[unit]) for norm, unit in balls)) if len(balls) == 1 else ""
+    others = tuple(each for each in study.axes if each != name)
+    return Axis(name=name, values=values, others=others, unit=unit or UNITS.get(short, ""))
 
 
 def template(condition: str, value: float, words: str) -> str:
@@ -62,11 +80,26 @@ def template(condition: str, value: float, words: str) -> str:
     return condition
 
 
-def families(study: Study, measure: str, axis: Axis) -> dict[str, list[dict[str, Any]]]:
+def ball_radius(condition: str) -> tuple[str, float] | None:
+    """Return what a condition is apart from the radius of its ball, and this radius; None if it has no ball.
+
+    Example:
+        >>> ball_radius("linf 0.1, PGD-40 x 3"), ball_radius("clean")
+        (('linf in units of the inputs, PGD-40 x 3', 0.1), None)
+    """
+    found = BALL.fullmatch(condition)
+    if found is None or not NUMBER.fullmatch(found.group(2)):
+        return None
+    norm, radius, unit, attack = found.groups(default="")
+    return f"{norm} in {BALL_UNITS[unit]}, {attack}", float(radius)
+
+
+def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[dict[str, Any]]]:
     """Return the lines of a measure by family of conditions, each with two or more values of the axis.
 
-    Cells of corruptions are left out; where more than a few conditions are shared by all values of the axis, beside a
-    family that holds the value itself, these are left to the figure of curves.
+    Without an axis a family is a condition that two or more combinations share. Cells of corruptions are left out.
+    Where more than a few conditions are shared by the values of the axis, beside a family that holds the value itself,
+    these are left to the figure of curves.
     """
     lines = [
         line
@@ -76,14 +109,16 @@ def families(study: Study, measure: str, axis: Axis) -> dict[str, list[dict[str,
     moving: dict[str, list[dict[str, Any]]] = {}
     fixed: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
+        fixed.setdefault(line["condition"], []).append(line)
+        if axis is None:
+            continue
         found = template(line["condition"], float(line[axis.name]), axis.words)
         if found != line["condition"]:
             moving.setdefault(found, []).append(line)
-        fixed.setdefault(line["condition"], []).append(line)
     moving = {name: own for name, own in moving.items() if _num_values(own, axis) > 1}
     fixed = {name: own for name, own in fixed.items() if _num_values(own, axis) > 1}
     return moving | (fixed if not moving or len(fixed) <= MOST_FIXED else {})
 
 
-def _num_values(lines: Iterable[dict[str, Any]], axis: Axis) -> int:
-    return len({line[axis.name] for line in lines})
+def _num_values(lines: Sequence[dict[str, Any]], axis: Axis | None) -> int:
+    return len({line[axis.name] for line in lines}) if axis else len(lines)

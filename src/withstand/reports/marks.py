@@ -40,6 +40,13 @@ class Mark:
     text: str
 
     @property
+    def span(self) -> tuple[float, ...]:
+        """The three quantiles; nothing where there is no result."""
+        if self.low is None or self.middle is None or self.high is None:
+            return ()
+        return self.low, self.middle, self.high
+
+    @property
     def is_whole(self) -> bool:
         """Whether no seed is missing."""
         return self.done >= self.planned

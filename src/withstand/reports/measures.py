@@ -11,8 +11,10 @@ FRACTION = re.compile(r"(\w+_)?top\d+|never_fooled|top1_at_radius|recall .*")
 TOP = re.compile(r"top(\d+)")
 CORRUPTED = "corruptions"
 LIPSCHITZ_UNIT = "l2 of logits / l2 of input"
+UNITS = {"noise_distance": "l2", "training_loss": "nats"}
 WORDS = {
     "balanced_top1": "balanced accuracy",
+    "validation_top1": "validation accuracy",
     "worst_top1": "worst-draw accuracy",
     "never_fooled": "never fooled",
     "top1_at_radius": "accuracy at the noise's radius",
@@ -50,7 +52,7 @@ class Measure:
     @property
     def is_wide(self) -> bool:
         """Whether values differ by factors rather than by amounts, so that an axis is logarithmic."""
-        return self.name.startswith("lipschitz")
+        return self.name.startswith("lipschitz") or self.name == "training_loss"
 
     @property
     def words(self) -> str:
@@ -64,9 +66,9 @@ class Measure:
     @property
     def label(self) -> str:
         """What an axis is called, with the unit."""
-        unit = "%" if self.is_fraction else LIPSCHITZ_UNIT if self.is_wide else "l2" * (self.name == "noise_distance")
-        if self.is_wide:
-            return "\n".join([*wrap(self.words, WIDEST), unit])
+        unit = "%" if self.is_fraction else UNITS.get(self.name, "")
+        if self.name.startswith("lipschitz"):
+            return "\n".join([*wrap(self.words, WIDEST), LIPSCHITZ_UNIT])
         return f"{self.words}, {unit}" if unit else self.words
 
     def scaled(self, value: float) -> float:

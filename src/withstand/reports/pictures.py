@@ -1,10 +1,22 @@
 """Which figures a study deserves."""
 
 from withstand.reports.bands_figure import bands_pictures
+from withstand.reports.frontier_figure import frontier_pictures
+from withstand.reports.heat_map_figure import heat_map_pictures
 from withstand.reports.picture import Picture
+from withstand.reports.robust_curves_figure import robust_curves_pictures
+from withstand.reports.severities_figure import severities_pictures
+from withstand.reports.training_figure import training_pictures
 from withstand.results.study import Study
 
-KINDS = (bands_pictures,)
+KINDS = (
+    bands_pictures,
+    frontier_pictures,
+    robust_curves_pictures,
+    severities_pictures,
+    heat_map_pictures,
+    training_pictures,
+)
 
 
 def pictures(study: Study) -> list[Picture]:

@@ -1,0 +1,170 @@
+"""Accuracy against the severity, one small panel per corruption and a line per model."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from withstand.reports.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
+from withstand.reports.figure import WIDTH, new_figure
+from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.reports.measures import Measure, sentence, slug
+from withstand.reports.picture import Picture
+from withstand.results.condition import JPEG, SEVERITIES, Cell, Saved
+from withstand.results.corruption_means import corruption_cells
+from withstand.results.study import Study, name_of
+
+Labels = tuple[Any, ...]
+Cells = Mapping[str, Sequence[Cell]]
+Panels = Mapping[str, Mapping[str, Sequence[Mark]]]
+# Inches.
+LEFT, RIGHT, FOOT, GAP, HEAD, PLOT, LEGEND = 0.5, 0.1, 0.42, 0.13, 0.24, 0.86, 0.17
+COLUMNS, MARKER = 5, 3.0
+
+
+def severities_pictures(study: Study) -> list[Picture]:
+    """Return a picture per way of saving the corrupted images, and per eight combinations."""
+    found: list[Picture] = []
+    measure = accuracy_of(study)
+    for saved in ("", JPEG):
+        cells = corruption_cells(study.frame, measure=measure, saved=saved)
+        labels = list(combinations(study))
+        size = ceil(len(labels) / ceil(len(labels) / MOST_SERIES))
+        for k in range(0, len(labels) if cells else 0, size):
+            part = (k // size + 1, ceil(len(labels) / size))
+            found.append(_picture(study, measure, cells, labels[k : k + size], saved, part))
+    return found
+
+
+def accuracy_of(study: Study) -> str:
+    """Return the measure that stands for accuracy: top-1 where it is there, else another."""
+    there = [each for each in study.summary["measure"].drop_nulls().unique().sort() if each.startswith("top")]
+    return "top1" if "top1" in there or not there else there[0]
+
+
+def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
+    """Return the figure.
+
+    Args:
+        panels: By corruption, then by model; the marks of the severities in order.
+        measure: What is shown.
+    """
+    models = list(next(iter(panels.values())))
+    longest = max(len(each) for each in models) + 6
+    per_line = max(1, min(len(models), int((WIDTH - LEFT) / (0.4 + 0.06 * longest))))
+    legend = LEGEND * ceil(len(models) / per_line) + 0.1
+    lines = ceil(len(panels) / COLUMNS)
+    height = legend + lines * (HEAD + PLOT) + FOOT
+    figure = new_figure(height)
+    width = (WIDTH - LEFT - RIGHT - (COLUMNS - 1) * GAP) / COLUMNS
+    marks = [mark for own in panels.values() for every in own.values() for mark in every]
+    spans = [each for mark in marks for each in mark.span]
+    low, high = min(spans, default=0.0), max(spans, default=1.0)
+    margin = 0.05 * (high - low) or 0.01
+    for number, (corruption, own) in enumerate(panels.items()):
+        line, column = divmod(number, COLUMNS)
+        bottom = height - legend - (line + 1) * (HEAD + PLOT)
+        place = ((LEFT + column * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, PLOT / height)
+        axes = figure.add_axes(place)
+        axes.set_title(corruption.replace("_", " "), size=7, pad=3)
+        axes.set(xlim=(0.6, 5.4), ylim=(measure.scaled(low - margin), measure.scaled(min(high + margin, 1.02))))
+        is_lowest = number + COLUMNS >= len(panels)
+        axes.set_xticks(SEVERITIES)
+        axes.tick_params(labelbottom=is_lowest, labelleft=column == 0)
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
+        axes.grid(axis="y", alpha=0.18, linewidth=0.5)
+        for model, marks in enumerate(own.values()):
+            _draw(axes, marks, measure, model)
+    middle = (LEFT + WIDTH - RIGHT) / 2 / WIDTH
+    figure.text(middle, 0.06 / height, "severity", ha="center", va="bottom")
+    across = (FOOT + (height - legend - FOOT) / 2) / height
+    figure.text(0.05 / WIDTH, across, measure.label, rotation=90, va="center")
+    handles = [
+        _handle(k, name, [mark for own in panels.values() for mark in own[name]]) for k, name in enumerate(models)
+    ]
+    figure.legend(handles=handles, loc="upper center", ncols=per_line, bbox_to_anchor=(middle, 1), borderaxespad=0.2)
+    return figure
+
+
+def _draw(axes: Axes, marks: Sequence[Mark], measure: Measure, number: int) -> None:
+    own = look(number)
+    for before, after in pairwise(marks):
+        both = [[measure.scaled(each) for each in mark.span] for mark in (before, after)]
+        if all(both):
+            (low, middle, high), x = zip(*both, strict=True), [before.x, after.x]
+            axes.plot(x, middle, color=own.color, linestyle=own.dashes, linewidth=1)
+            axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
+    for mark in marks:
+        if mark.middle is not None:
+            point(axes, mark.x, measure.scaled(mark.middle), mark, own, told=False, size=MARKER)
+        elif any(each.done for each in marks):
+            lost(axes, mark.x, mark, own, level=0, height=PLOT, told=False)
+
+
+def _handle(number: int, title: str, marks: Sequence[Mark]) -> Line2D:
+    """Return a model's line in the legend, with the number of its seeds where some are missing."""
+    own, least = look(number), min(marks, key=lambda mark: mark.done)
+    name = title if least.is_whole else f"{title} ({least.share})"
+    handle = Line2D([], [], color=own.color, linestyle=own.dashes, marker=own.marker, markersize=SIZE, label=name)
+    handle.set_markerfacecolor(own.color if least.is_whole else paper())
+    if not any(mark.done for mark in marks):
+        handle.set(linestyle="none", marker="x")
+    return handle
+
+
+def _picture(
+    study: Study, measure: str, cells: Cells, combos: Sequence[Labels], saved: Saved, part: tuple[int, int]
+) -> Picture:
+    name = slug(f"severities{saved}") + (f"-{part[0]}" if part[1] > 1 else "")
+    which = f", part {part[0]} of {part[1]}" if part[1] > 1 else ""
+    panels: dict[str, dict[str, list[Mark]]] = {}
+    lines: list[dict[str, Any]] = []
+    there = study.summary.filter(study.summary["measure"] == measure)
+    for k, (corruption, own) in enumerate(cells.items()):
+        panel = panels.setdefault(corruption, {})
+        for cell in own:
+            found = lines_of(study, there.filter(there["condition"] == cell.condition))
+            for j, labels in enumerate(combos):
+                title = name_of(dict(zip(study.axes, labels, strict=True)))
+                gid, where = (
+                    f"{name}-{k}-{j}-{cell.severity}",
+                    f"{title}, {corruption.replace('_', ' ')} {cell.severity}",
+                )
+                mark = mark_of(found[labels], Measure(measure), gid=gid, label=where, x=float(cell.severity))
+                panel.setdefault(title, []).append(mark)
+                lines.append(found[labels])
+    # Nothing at all of a model is told by the legend, a hole in its lines by a cross.
+    shown = [own for panel in panels.values() for own in panel.values() if any(mark.done for mark in own)]
+    marks = [mark for own in shown for mark in own]
+    several = any(mark.planned > 1 for mark in marks)
+    spread = ": median over the seeds, bands from the 10 % to the 90 % quantile" if several else ""
+    saving = ", saved as JPEG in between" if saved else ""
+    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
+    crosses = " Crosses stand for no result." if any(not each.done for each in marks) else ""
+    words = Measure(measure).words
+    return Picture(
+        name=name,
+        title=f"{sentence(words)} by severity of the corruption{saving}{which}",
+        caption=f"{sentence(words)} under {len(panels)} corruptions{saving} against their severity{spread}; "
+        f"{counted(lines)}.{hollow}{crosses}{missing_sentence(study, lines)}",
+        alt=_alt(panels, Measure(measure)),
+        draw=partial(severities_figure, panels, measure=Measure(measure)),
+        values={mark.gid: mark.text for mark in marks},
+    )
+
+
+def _alt(panels: Panels, measure: Measure) -> str:
+    parts = []
+    for model in next(iter(panels.values())):
+        last = {name: own[model][-1].middle for name, own in panels.items()}
+        there = {name: value for name, value in last.items() if value is not None}
+        if there:
+            worst = min(there, key=lambda name: there[name])
+            parts.append(f"{model} is lowest under {worst.replace('_', ' ')}: {measure.written(there[worst])}")
+    return f"Small line charts, one per corruption. At the highest severity: {'; '.join(parts) or 'no result'}."
