@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
     "corrupt": "Write a corrupted copy of any images, like ImageNet-C or CIFAR-10-C; or a preview.",
     "sweep": "Train under many settings and seeds, on this machine or a cluster; started again, what is missing.",
+    "report": "Show runs or a sweep: one page, tables, figures, CSV, LaTeX, a model card each.",
     "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
 }
 

@@ -1,0 +1,72 @@
+"""`withstand report`: tables, figures and one page about everything that lies under a folder."""
+
+import shlex
+import webbrowser
+from pathlib import Path
+from typing import Literal
+
+from withstand.commands.common import Console, make_parser
+from withstand.engine import Engine
+from withstand.parser import parse
+from withstand.reports.pictures import pictures
+from withstand.reports.report_folder import Report, write_report
+from withstand.reports.sheet import fitted
+from withstand.reports.terminal import render
+from withstand.results.study import Study
+
+DESCRIPTION = (
+    "Show finished runs, or a sweep: one page that needs no other file and no network, and beside it Markdown, CSV, "
+    "Parquet, LaTeX tables, figures and a model card per combination. Missing runs are named."
+)
+WIDTH = 80
+
+
+def main(words: list[str]) -> None:
+    """Report."""
+    parser = make_parser("report", DESCRIPTION, positional="RUNS")
+    parser.add_argument("runs", type=str, help="folder of a sweep, of runs, or of a run")
+    parser.add_argument("--output", type=str | None, default=None, help="folder of the report; RUNS/report by default")
+    parser.add_argument(
+        "--baseline",
+        type=str,
+        nargs="+",
+        default=None,
+        help="values that others are compared with, such as method=regular; by default the first value of what was "
+        "varied first",
+    )
+    parser.add_argument(
+        "--spread",
+        type=Literal["quantiles", "interval"],
+        default="quantiles",
+        help="what tables show: quantiles, the median and the range from 10 to 90 %% of the seeds; interval, the mean "
+        "and its 95 %% interval",
+    )
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument("--quiet", action="store_true", help="print the main table only")
+    parser.add_argument(
+        "--format", type=Literal["table", "json"], default="table", help="what is printed: the main table, or JSON"
+    )
+    found = parse(parser, words)
+    console = Console(engine=Engine(), quiet=found.quiet)
+    report = write_report(
+        Study.of(found.runs),
+        Path(found.output) if found.output is not None else Path(found.runs) / "report",
+        pictures=pictures,
+        baseline=found.baseline,
+        spread=found.spread,
+        command=shlex.join(["withstand", "report", *words]),
+    )
+    tell(report, console, as_json=found.format == "json")
+    if found.open:
+        webbrowser.open(report.page.resolve().as_uri())
+
+
+def tell(report: Report, console: Console, *, as_json: bool) -> None:
+    """Print the main table and where the page is."""
+    if as_json:
+        table = report.sheets[0].table()
+        lines = [dict(zip(table.columns, line, strict=True)) for line in table.lines if line]
+        console.print_json({"page": str(report.page), "missing": list(report.holes), "table": lines})
+        return
+    console.print(render(fitted(report.sheets[0].table(), width=WIDTH), width=WIDTH))
+    console.say(f"Report: {report.page}")

@@ -1,0 +1,141 @@
+"""What a study found, in sentences that claim no more than the numbers do."""
+
+from withstand.reports.measures import Measure
+from withstand.reports.sheets import number
+from withstand.results.digest import Digest
+from withstand.results.headline import Column, direction
+
+MOST_MEASURES = 6
+
+
+def findings(digest: Digest) -> list[tuple[str, str]]:
+    """Return which combination is best on each headline measure, and by how much over the baseline.
+
+    Returns:
+        The measure, or nothing, and a sentence about it.
+    """
+    found: list[tuple[str, str]] = []
+    columns = [each for each in digest.columns if direction(each.measure)]
+    for column in columns[:MOST_MEASURES]:
+        if len(digest.combinations) == 1:
+            found += _alone(digest, column)
+        elif column.condition is not None:
+            found += _best(digest, column)
+        else:
+            found += _largest_gain(digest, column)
+    if len(digest.combinations) > 2 and found:
+        found.append(
+            (
+                "",
+                "The best of several is chosen by the same numbers that it is shown with, so its lead is rather too "
+                "large than too small; and intervals are over the seeds of training, on the same test samples.",
+            )
+        )
+    return found
+
+
+def tally(digest: Digest) -> str:
+    """Return in one sentence how many runs there are, and how many are not."""
+    counts = {"done": 0, "failed": 0, "missing": 0}
+    for each in digest.combinations:
+        for trial in each.trials:
+            counts[trial.status] += 1
+    total, settings = sum(counts.values()), len(digest.combinations)
+    wrong = [f"{counts[each]} {each}" for each in ("failed", "missing") if counts[each]]
+    end = f"{counts['done']} finished, {' and '.join(wrong)}" if wrong else "all finished"
+    runs = "1 run" if total == 1 else f"{total:,} runs"
+    return f"{runs} of {settings} combination{'s' if settings > 1 else ''}: {end}."
+
+
+def warnings(digest: Digest) -> list[str]:
+    """Return sentences about runs that are taken together although they may not be alike."""
+    found = []
+    for each in digest.combinations:
+        if each.repeated:
+            seeds = ", ".join(map(str, each.repeated))
+            found.append(
+                f"{each.name}: several runs have seed {seeds}; they count as one seed each, with all their values. "
+                "Give them other names to tell them apart."
+            )
+    return found
+
+
+def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
+    line = digest.line(0, column)
+    return [] if line is None else [(_what(column), f"{_value(digest, 0, column)}.")]
+
+
+def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
+    """Return the best median, and whether it is told apart from the baseline."""
+    side = direction(column.measure)
+    lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
+    medians = {index: line["q50"] for index, line in lines.items() if line is not None}
+    if len(medians) < 2:
+        return []
+    top = max(side * each for each in medians.values())
+    best = [index for index, each in medians.items() if side * each == top]
+    names = " and ".join(digest.combinations[index].name for index in best[:3])
+    names += f" and {len(best) - 3} others" if len(best) > 3 else ""
+    word = "highest" if side > 0 else "lowest"
+    together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
+    start = f"{names} {'has' if len(best) == 1 else 'share'} the {word} {together}, "
+    start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
+    if best[0] in digest.baseline_indices:
+        word = "this is" if len(digest.baseline_indices) == 1 else "it belongs to"
+        return [(_what(column), f"{start}; {word} the baseline.")]
+    return [(_what(column), f"{start}; {_over_baseline(digest, best[0], column)}.")]
+
+
+def _largest_gain(digest: Digest, column: Column) -> list[tuple[str, str]]:
+    """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
+    side = direction(column.measure)
+    pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
+    gains = {index: side * line["difference"] for index, line in pairs.items() if line is not None}
+    if not gains:
+        return []
+    best = max(gains, key=lambda index: gains[index])
+    name, condition = digest.combinations[best].name, digest.condition(best, column) or ""
+    what = f"{_what(column)}, each combination under its own condition"
+    if gains[best] <= 0:
+        return [(what, f"no combination has a better mean than {digest.baseline_name} under the same condition.")]
+    sentence = (
+        f"the largest gain is that of {name}, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
+    )
+    return [(what, f"{sentence}; {_over_baseline(digest, best, column)}.")]
+
+
+def _over_baseline(digest: Digest, index: int, column: Column) -> str:
+    """Return how a combination compares with the baseline, with the interval."""
+    line, own = digest.pair(index, column), digest.line(index, column)
+    if line is None or own is None:
+        return f"no seed of it can be paired with {digest.baseline_name}"
+    difference, low, high = (
+        number(column.measure, line[name], own["samples"], sign=True) for name in ("difference", "low", "high")
+    )
+    unit = " points" if Measure(column.measure).is_fraction else ""
+    if line["pairs"] < 2:
+        return f"{difference}{unit} against {digest.baseline_name}, from one pair of runs, which shows no spread"
+    interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
+    verdict = "" if line["low"] > 0 or line["high"] < 0 else ", which includes 0: the two are not told apart"
+    return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
+
+
+def _value(digest: Digest, index: int, column: Column) -> str:
+    line = digest.line(index, column)
+    assert line is not None
+    middle, low, high = (number(column.measure, line[name], line["samples"]) for name in ("q50", "q10", "q90"))
+    unit = " %" if Measure(column.measure).is_fraction else ""
+    runs = f"{line['done']} of {line['planned']} seeds" if line["missing"] else f"{line['done']} seeds"
+    return f"{middle}{unit}" + (f" (10-90 %: {low} to {high}, {runs})" if line["done"] > 1 else " (one run)")
+
+
+def _what(column: Column) -> str:
+    words = Measure(column.measure, column.condition or "").words
+    words = words[:1].upper() + words[1:]
+    known = words.lower().startswith(("clean", "mean corruption")) or column.condition is None
+    return words if known or column.measure.startswith("lipschitz") else f"{words}, {column.condition}"
+
+
+def _unmeasured(digest: Digest, number_of: int) -> str:
+    left = len(digest.combinations) - number_of
+    return "" if not left else f" among the {number_of} combinations that have one"

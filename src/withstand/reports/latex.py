@@ -1,0 +1,82 @@
+"""Tables as LaTeX, with booktabs."""
+
+import re
+
+from withstand.results.table import Table
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\N{EN DASH}": "--",
+} | {each: f"\\{each}" for each in "&%$#_{}"}
+PATTERN = re.compile("|".join(re.escape(each) for each in SPECIAL))
+RANGE = re.compile(r"(?<=\d)-(?=\d)")
+SIGNED = re.compile(r"(?<![\w.}-])[-+]\d[\d.]*")
+
+
+def escaped(text: str) -> str:
+    r"""Return a text in which nothing is a command.
+
+    Example:
+        >>> escaped("50 % of a_b & c")
+        '50 \\% of a\\_b \\& c'
+    """
+    return PATTERN.sub(lambda found: SPECIAL[found.group()], text).replace("\n", " ")
+
+
+def latex(table: Table, *, label: str) -> str:
+    r"""Return a table as LaTeX that needs the package booktabs.
+
+    Args:
+        table: What to show.
+        label: For `\ref`, after `tab:`.
+
+    Example:
+        >>> print(latex(Table(title="Top 1", columns=("a", "b"), lines=(("x_1", "-1.5"),)), label="t"))
+        % Needs \usepackage{booktabs}.
+        \begin{table}
+          \centering
+          \caption{Top 1.}
+          \label{tab:t}
+          \begin{tabular}{lr}
+            \toprule
+            a & b \\
+            \midrule
+            x\_1 & $-1.5$ \\
+            \bottomrule
+          \end{tabular}
+        \end{table}
+        <BLANKLINE>
+    """
+    kinds = "l" * table.num_labels + "r" * (len(table.columns) - table.num_labels)
+    body: list[str] = []
+    for line in table.lines:
+        cells = [] if line is None else [*map(escaped, line[: table.num_labels])]
+        cells += [] if line is None else [_number(each) for each in line[table.num_labels :]]
+        body.append(r"\midrule" if line is None else " & ".join(cells) + r" \\")
+    caption = " ".join(escaped(each).rstrip(".") + "." for each in (table.title, *table.notes) if each)
+    lines = [
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{caption}}}",
+        rf"  \label{{tab:{label}}}",
+        rf"  \begin{{tabular}}{{{kinds}}}",
+        r"    \toprule",
+        "    " + " & ".join(map(escaped, table.columns)) + r" \\",
+        r"    \midrule",
+        *(f"    {each}" for each in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _number(text: str) -> str:
+    """Return a number or a range with a true minus and a true dash."""
+    return SIGNED.sub(r"$\g<0>$", RANGE.sub("--", escaped(text)))

@@ -1,0 +1,118 @@
+"""Model card: what one combination of a study is, was trained on and reaches, and what is not known of it."""
+
+from typing import Any
+
+from withstand.reports.findings import warnings
+from withstand.reports.markdown import escaped, markdown
+from withstand.reports.sheets import all_sheet
+from withstand.results.combination import Combination
+from withstand.results.condition import JPEG, parse_cell
+from withstand.results.digest import Digest
+from withstand.results.origin import Origin
+from withstand.results.table import Table
+
+
+def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
+    """Return a model card as Markdown."""
+    settings = origin.settings
+    parts = [f"# {escaped(combination.name)}", "", _about(combination), "", "## Model", "", *_model(settings, origin)]
+    parts += ["", "## Data", "", *_fields(settings.get("data"), "Read by")]
+    parts += ["", "## Training", "", *_fields(settings.get("objective"), "Objective")]
+    parts += _fields(settings.get("training"), "Settings")
+    if settings.get("weights"):
+        parts.append(f"- Started from the weights `{settings['weights']}`.")
+    parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination)]
+    parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
+    parts += ["", "## How to make it again", "", "```", *origin.commands]
+    parts += [origin.again] if origin.again else []
+    parts += ["```", "", *(f"- {each}" for each in origin.versions)]
+    return "\n".join(parts) + "\n"
+
+
+def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
+    """Return what is not known of a model, in sentences."""
+    own = {(measure, condition) for index, measure, condition in digest.lines if index == combination.index}
+    measures, conditions = {each for each, _ in own}, {each for _, each in own}
+    found = []
+    if combination.missing:
+        found.append(f"Seeds without a result: {', '.join(map(str, combination.missing))}.")
+    if combination.num_done == 1:
+        found.append("One seed: nothing is known of the spread over seeds.")
+    if not any(parse_cell(each) for each in conditions):
+        found.append("Not measured under the corruptions of ImageNet-C.")
+    elif not any(JPEG in each for each in conditions):
+        found.append(
+            "Corrupted images were not saved as JPEG, so errors cannot be compared with those on the published files."
+        )
+    if measures & {"worst_case_top1", "adversarial_top1"}:
+        found.append(
+            "Worst-case and adversarial accuracies come from a search: a stronger one can only find lower values. "
+            "They are no guarantee."
+        )
+    else:
+        found.append("Not measured against an adversary.")
+    if not any(each.startswith("certified") for each in measures):
+        found.append("Nothing is certified.")
+    found.append("Measured on the test part of the data named above; nothing is said about other data.")
+    found += [each for each in warnings(digest) if each.startswith(f"{combination.name}: ")]
+    if origin.differing:
+        found.append("Its runs differ in more than the seed; the report's section on runs lists the lines.")
+    return found
+
+
+def _about(combination: Combination) -> str:
+    labels = ", ".join(f"{name} = {value}" for name, value in combination.labels.items() if value is not None)
+    return f"{escaped(labels)}; {combination.share} runs."
+
+
+def _model(settings: dict[str, Any], origin: Origin) -> list[str]:
+    found = _fields(settings.get("model"), "Network")
+    if origin.shape:
+        found.append(f"- Inputs: {' x '.join(map(str, origin.shape))}.")
+    if origin.classes is not None:
+        found.append(f"- Classes: {origin.classes}.")
+    return found
+
+
+def _results(digest: Digest, combination: Combination) -> str:
+    """Return all numbers of a combination."""
+    table = all_sheet(digest, index=combination.index).table()
+    lines = [line[1:] for line in table.lines if line]
+    title = "Over the seeds; accuracies and errors in percent; low and high are the 95 % interval of the mean"
+    return markdown(Table(title=title, columns=table.columns[1:], lines=tuple(lines), num_labels=2))
+
+
+def _protocol(digest: Digest, combination: Combination) -> list[str]:
+    """Return what a reader has to know of how it was measured."""
+    names = [(measure, condition) for index, measure, condition in digest.lines if index == combination.index]
+    balls = [condition for measure, condition in names if measure in ("worst_case_top1", "adversarial_top1")]
+    found = [f"- Searched with: {escaped(each)}." for each in dict.fromkeys(balls)]
+    saved = {JPEG in condition for _, condition in names if parse_cell(condition)}
+    if saved:
+        how = "with and without" if len(saved) > 1 else "with" if True in saved else "without"
+        found.append(f"- Corrupted images {how} being saved as JPEG.")
+    return found
+
+
+def _fields(content: Any, what: str) -> list[str]:
+    """Return a part of a configuration as a list."""
+    if not isinstance(content, dict):
+        return [f"- {what}: not known."]
+    path = content.get("class_path")
+    fields = content.get("init_args", content) if path else content
+    found = [f"- {what}: `{str(path).rsplit('.', 1)[-1]}`"] if path else [f"- {what}:"]
+    found += [f"  - {name}: {_short(value)}" for name, value in (fields or {}).items() if value is not None]
+    return found
+
+
+def _short(value: Any) -> str:
+    """Return a value of a configuration in a line."""
+    if isinstance(value, dict) and "class_path" in value:
+        inner = ", ".join(f"{k} {_short(v)}" for k, v in (value.get("init_args") or {}).items() if v is not None)
+        name = str(value["class_path"]).rsplit(".", 1)[-1]
+        return f"{escaped(name)} ({inner})" if inner else escaped(name)
+    if isinstance(value, dict):
+        return ", ".join(f"{escaped(str(k))} {_short(v)}" for k, v in value.items() if v is not None)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_short, value)) + "]"
+    return escaped(str(value))

@@ -1,0 +1,156 @@
+"""A report's folder: one page, and beside it the same as Markdown, tables, figures and model cards."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+
+from withstand.errors import InputError
+from withstand.reports.findings import findings, tally, warnings
+from withstand.reports.html import Section, ShownPicture, page
+from withstand.reports.html_figure import draw
+from withstand.reports.latex import latex
+from withstand.reports.markdown import markdown
+from withstand.reports.model_card import model_card
+from withstand.reports.picture import Picture
+from withstand.reports.report_markdown import report_markdown
+from withstand.reports.sheet import Sheet
+from withstand.reports.sheets import Spread, sheets
+from withstand.results.digest import Digest
+from withstand.results.origin import Origin
+from withstand.results.row import write_whole
+from withstand.results.study import Study
+
+PAGE, LIST = "index.html", "files.json"
+FILES = (
+    ("report.md", "this report for a repository"),
+    ("rows.csv", "every row of every run"),
+    ("rows.parquet", "the same with types"),
+    ("summary.csv", "every measure and condition over the seeds"),
+    ("tables/", "the tables as Markdown and LaTeX (booktabs)"),
+    ("figures/", "the figures as PNG and SVG"),
+    ("cards/", "a model card per combination"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        page: The page.
+        sheets: Its tables, the main one first.
+        holes: Sentences about what is missing.
+    """
+
+    page: Path
+    sheets: tuple[Sheet, ...]
+    holes: tuple[str, ...]
+
+
+def write_report(
+    study: Study,
+    folder: Path,
+    *,
+    pictures: Callable[[Study], Sequence[Picture]],
+    baseline: list[str] | None = None,
+    spread: Spread = "quantiles",
+    command: str = "withstand report",
+) -> Report:
+    """Write a report, each file whole or not at all, the page last; what an earlier one wrote besides is removed.
+
+    Args:
+        study: The runs.
+        folder: Of the report.
+        pictures: Gives the figures.
+        baseline: Such as `["method=regular"]`.
+        spread: What tables show besides the middle.
+        command: That makes it again.
+
+    Raises:
+        InputError: If the folder is a file, or no combination has the baseline's values.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"report: output: expected a folder, found a file at {folder}.")
+    digest = Digest.of(study, baseline=baseline)
+    origins = [Origin.of(study.folder, each) for each in digest.combinations]
+    found = sheets(digest, spread=spread)
+    drawn = _draw(study, folder / "figures", pictures)
+    known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
+    files: dict[str, bytes] = {
+        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
+    }
+    for sheet in found[:-1]:
+        files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
+        files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name).encode()
+    files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
+    files["report.md"] = report_markdown(digest, found, drawn, origins, command=command, **known).encode()
+    text = page(
+        digest,
+        sections=_sections(found, drawn),
+        origins=origins,
+        files=FILES,
+        output=folder,
+        command=command,
+        version=version("withstand"),
+        **known,
+    )
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    _write_parquet(study, folder / "rows.parquet")
+    pictured = [address for each in drawn for address in each.files.values()]
+    _forget(folder, {*files, *pictured, "rows.parquet", PAGE})
+    write_whole(folder / PAGE, text.encode())
+    return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
+
+
+def _sections(found: list[Sheet], drawn: list[ShownPicture]) -> list[Section]:
+    """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
+    by_name = {each.name: each for each in found}
+    errors = tuple(each for each in found if each.name.startswith("corruption-errors"))
+    parts = [Section(key="results", title="Results", sheets=(by_name["main"],))]
+    if errors:
+        parts.append(Section(key="corruptions", title="Corruption errors", sheets=errors))
+    if "differences" in by_name:
+        sheet = by_name["differences"]
+        parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
+    if drawn:
+        parts.append(Section(key="figures", title="Figures", figures=tuple(drawn)))
+    text = "Click a number to see the values of the single runs behind it."
+    return [*parts, Section(key="numbers", title="All numbers", text=text, folded=(by_name["all"],))]
+
+
+def _draw(study: Study, folder: Path, pictures: Callable[[Study], Sequence[Picture]]) -> list[ShownPicture]:
+    """Write the figures, and return them as they stand in the page."""
+    found = []
+    for place, picture in enumerate(pictures(study)):
+        element, files = draw(picture, folder, prefix=f"f{place}-")
+        addresses = {kind: f"figures/{path.name}" for kind, path in files.items()}
+        found.append(ShownPicture(picture=picture, element=element, files=addresses))
+    return found
+
+
+def _summary(digest: Digest) -> bytes:
+    return digest.summary.drop("combination").write_csv().encode()
+
+
+def _write_parquet(study: Study, path: Path) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    study.frame.write_parquet(buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def _forget(folder: Path, files: set[str]) -> None:
+    """Remove what an earlier report wrote and this one does not, and keep a list of what this one wrote."""
+    try:
+        before = json.loads((folder / LIST).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        before = []
+    for name in before:
+        path = PurePosixPath(str(name))
+        if str(name) not in files and not path.is_absolute() and ".." not in path.parts:
+            (folder / path).unlink(missing_ok=True)
+    write_whole(folder / LIST, (json.dumps({"files": sorted(files)}, indent=1) + "\n").encode())

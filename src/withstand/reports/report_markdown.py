@@ -1,0 +1,56 @@
+"""A report for a repository: one Markdown file, beside its figures."""
+
+from collections.abc import Sequence
+
+from withstand.reports.html import ShownPicture
+from withstand.reports.markdown import escaped, markdown
+from withstand.reports.sheet import Sheet
+from withstand.results.digest import Digest
+from withstand.results.origin import Origin
+
+
+def report_markdown(
+    digest: Digest,
+    found: Sequence[Sheet],
+    drawn: Sequence[ShownPicture],
+    origins: Sequence[Origin],
+    *,
+    tally: str,
+    findings: Sequence[tuple[str, str]],
+    warnings: Sequence[str],
+    command: str,
+) -> str:
+    """Return the report as Markdown: what the page has, but for the table of all numbers.
+
+    Args:
+        digest: The numbers.
+        found: The tables; the last one is left out.
+        drawn: The figures.
+        origins: By combination.
+        tally: How many runs there are, in a sentence.
+        findings: Measure and sentence, as `findings` returns them.
+        warnings: Sentences about runs that may not belong together.
+        command: That makes the report again.
+    """
+    parts = [f"# {escaped(digest.study.folder.resolve().name)}", "", escaped(tally), ""]
+    if digest.holes or warnings:
+        parts += ["## Not everything is there" if digest.holes else "## To be read with care", ""]
+        parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]
+    parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
+    for sheet in found[:-1]:
+        parts += [f"## {escaped(sheet.title)}", "", markdown(sheet.table(), title=False)]
+    parts += ["## Figures", ""] if drawn else []
+    for each in drawn:
+        picture = each.picture
+        parts += [f"### {escaped(picture.title)}", "", f"![{escaped(picture.alt)}]({each.files['png']})", ""]
+        parts += [escaped(picture.caption), ""]
+    parts += ["## How to make it again", ""]
+    commands = dict.fromkeys(text for origin in origins for text in origin.commands)
+    parts += ["```", *commands, command, "```", ""]
+    parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]
+    parts += ["", "Every number: [rows.csv](rows.csv), [summary.csv](summary.csv)."]
+    return "\n".join(parts) + "\n"
+
+
+def _finding(what: str, sentence: str) -> str:
+    return f"**{escaped(what)}:** {escaped(sentence)}" if what else escaped(sentence)

@@ -1,0 +1,91 @@
+"""`withstand report` on the command line."""
+
+import json
+
+import pytest
+
+from withstand.cli import main
+from withstand.commands import report as command
+from withstand.results.row import Row, write_rows
+from withstand.results.sweep import Entry, write_entries
+
+
+def run(words, capsys):
+    code = main([str(each) for each in words])
+    found = capsys.readouterr()
+    return code, found.out, found.err
+
+
+@pytest.fixture(autouse=True)
+def _without_figures(monkeypatch):
+    monkeypatch.setattr(command, "pictures", lambda study: [])
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A sweep of two methods with long names and many measures; one run is missing."""
+    folder = tmp_path / "runs"
+    entries = []
+    for method in ("regular", "a-method-whose-name-is-much-longer-than-a-column-may-be"):
+        for seed in range(3):
+            name = f"{method}-{seed}"
+            entries.append(Entry(labels={"method": method}, seed=seed, run=name))
+            if (method, seed) != ("regular", 2):
+                measures = ("top1", "worst_case_top1", "mean_top1", "lipschitz_lower", "noise_distance")
+                rows = [Row(measure=each, condition="clean", total=80.0 + seed, count=100) for each in measures]
+                write_rows(folder / name / "rows.jsonl", rows)
+    write_entries(folder, entries, command=["withstand", "sweep", "x"])
+    return folder
+
+
+def test_it_writes_beside_the_runs_and_prints_the_main_table(runs, capsys):
+    code, out, err = run(["report", runs], capsys)
+    assert code == 0
+    assert (runs / "report" / "index.html").exists()
+    assert f"Report: {runs}/report/index.html" in err
+    assert max(map(len, out.splitlines())) <= 80
+    assert "without seed 2" in out
+    assert "80.5" in out
+    # The report is no run.
+    assert run(["report", runs, "--quiet"], capsys)[:2] == (0, out)
+
+
+def test_the_table_as_json(runs, capsys, tmp_path):
+    code, out, _ = run(["report", runs, "--output", tmp_path / "r", "--format", "json"], capsys)
+    found = json.loads(out)
+    assert code == 0
+    assert found["page"] == str(tmp_path / "r" / "index.html")
+    assert found["missing"] == ["regular: 2/3 runs, without seed 2"]
+    assert found["table"][0]["Accuracy, clean"] == "80.5 (80.1-80.9)"
+
+
+def test_the_spread_may_be_an_interval_of_the_mean(runs, capsys):
+    _, out, _ = run(["report", runs, "--spread", "interval"], capsys)
+    assert "95 % interval" in out
+    assert "80.5 (74.1-86.9)" in out
+
+
+def test_open_shows_the_page(runs, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr(command.webbrowser, "open", opened.append)
+    assert run(["report", runs, "--open"], capsys)[0] == 0
+    assert opened == [(runs / "report" / "index.html").resolve().as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["{tmp}/none"], "expected a folder of runs"),
+        (["{tmp}/empty"], "no run lies under"),
+        (["{tmp}/runs", "--output", "{tmp}/file"], "expected a folder, found a file"),
+        (["{tmp}/runs", "--baseline", "method=x"], "method is one of regular, a-method"),
+        (["{tmp}/runs", "--baseline", "nonsense"], "AXIS=VALUE with one of method"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(runs, tmp_path, capsys, words, text):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    code, out, err = run(["report", *(each.format(tmp=tmp_path) for each in words)], capsys)
+    assert (code, out) == (2, "")
+    assert text in err
+    assert len(err.splitlines()) == 1
