@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from withstand.reports.chart import (
     MOST_SERIES,
     cross_at,
+    curve,
     look,
     lost,
     numeric_axis,
@@ -24,11 +24,14 @@ from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.results.condition import CLEAN
+from withstand.results.aggregate import aggregate
+from withstand.results.condition import CLEAN, JPEG
+from withstand.results.corruption_means import MEAN, accuracy_of, corruption_means
 from withstand.results.study import Study, name_of
 
 # Inches.
 LEFT, RIGHT, TOP, FOOT, PLOT, BETWEEN = 0.7, 0.12, 0.12, 0.46, 2.35, 0.62
+PLAIN = (CLEAN, "clean by class", "l2 to l2", MEAN)  # what the words of the measure say already
 LEFT_OUT = ("recall ",)  # measures of single classes
 
 
@@ -48,6 +51,12 @@ def bands_pictures(study: Study) -> list[Picture]:
                 _picture(study, Measure(name, condition), axis, lines, number if len(own) > 1 else 0)
                 for number, (condition, lines) in enumerate(own.items(), start=1)
             ]
+    measure = accuracy_of(study.frame)
+    for saved in ("", JPEG):
+        means = aggregate(corruption_means(study.frame, measure=measure, saved=saved))
+        lines = list(means.filter(means["condition"] == MEAN).iter_rows(named=True))
+        if len({line[axis.name] for line in lines}) > 1:
+            found.append(_picture(study, Measure(measure, MEAN + saved), axis, lines, 0))
     return found
 
 
@@ -87,12 +96,7 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
         told = len(series) == 1 or len({mark.share for mark in marks}) > 1
         title = name if told or marks[0].is_whole else f"{name} ({marks[0].share})"
         there = [each for each in marks if each.middle is not None]
-        for before, after in pairwise(marks):
-            spans = [[measure.scaled(each) for each in mark.span] for mark in (before, after)]
-            if all(spans):
-                (low, middle, high), x = zip(*spans, strict=True), [before.x, after.x]
-                axes.plot(x, middle, color=own.color, linestyle=own.dashes)
-                axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
+        curve(axes, marks, measure, own)
         for mark in marks:
             if mark.middle is None:
                 lost(axes, mark.x, mark, own, level=crosses.get(mark.x, 0), height=PLOT, told=told)
@@ -109,7 +113,7 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
 
 
 def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], number: int) -> Picture:
-    name = slug(f"{measure.name} against {axis.words}") + (f"-{number}" if number else "")
+    name = slug(f"{measure.shown} against {axis.words}") + (f"-{number}" if number else "")
     everyone = combinations(study)
     order = dict.fromkeys(axis.series(line) for line in everyone.values())
     everyone |= {tuple(line[each] for each in study.axes): line for line in lines}
@@ -118,7 +122,7 @@ def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, A
         label = name_of({each: line[each] for each in study.axes})
         mark = mark_of(line, measure, gid=f"{name}-{k}", label=label, x=float(line[axis.name]))
         series[axis.series(line)].append(mark)
-    under = "" if measure.condition in (CLEAN, "clean by class", "l2 to l2") else f" Condition: {measure.condition}."
+    under = "" if measure.condition in PLAIN else f" Condition: {measure.condition}."
     title = f"{sentence(measure.words)} against {axis.words}" + (f", {measure.condition}" if number else "")
     lines = list(everyone.values())
     return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=under)
@@ -171,7 +175,7 @@ def _alt(series: Mapping[str, Sequence[Mark]], measure: Measure, axis: Axis) -> 
         ends = [
             f"{measure.written(each.middle or 0)} at {axis.words} {each.x:g}" for each in there[:: len(there) - 1 or 1]
         ]
-        parts.append(f"{name}: {' and '.join(ends) or 'no result'}")
+        parts.append((f"{name}: " if len(series) > 1 else "") + (" and ".join(ends) or "no result"))
     return f"Line chart of the {measure.words} against the {axis.words}. {'; '.join(parts)}."
 
 

@@ -18,10 +18,9 @@ from withstand.reports.labels import LONGEST, Label, place_labels, room_for
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.reports.severities_figure import accuracy_of
 from withstand.results.aggregate import aggregate
 from withstand.results.condition import CLEAN, JPEG
-from withstand.results.corruption_means import MEAN, averaged, corruption_cells, corruption_means
+from withstand.results.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
 from withstand.results.study import Study, name_of
 
 # Inches.
@@ -47,7 +46,7 @@ class Both:
 
 def frontier_pictures(study: Study) -> list[Picture]:
     """Return a picture per attack, else of the mean over corruptions, where two or more combinations have both."""
-    measure = accuracy_of(study)
+    measure = accuracy_of(study.frame)
     summary, axis = study.summary, axis_of(study)
     clean = lines_of(study, summary.filter((summary["measure"] == measure) & (summary["condition"] == CLEAN)))
     kinds: list[tuple[Measure, dict[tuple[Any, ...], dict[str, Any]]]] = []

@@ -16,10 +16,9 @@ from withstand.reports.figure import BLUE, ON_DARK, WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.measures import Measure, slug
 from withstand.reports.picture import Picture
-from withstand.reports.severities_figure import accuracy_of
 from withstand.results.aggregate import aggregate
 from withstand.results.condition import CLEAN, JPEG, NOISE, Saved
-from withstand.results.corruption_means import MEAN, averaged, corruption_cells, corruption_means
+from withstand.results.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
 from withstand.results.study import Study, name_of
 
 Table = Mapping[str, Mapping[str, Mark]]
@@ -32,7 +31,7 @@ CELL, HEAD, MARGIN, LETTER, APART = 0.235, 0.92, 0.1, 0.059, 0.07
 def heat_map_pictures(study: Study) -> list[Picture]:
     """Return a picture per way of saving the corrupted images, and per twenty combinations."""
     found: list[Picture] = []
-    measure = accuracy_of(study)
+    measure = accuracy_of(study.frame)
     for saved in ("", JPEG):
         kinds = list(corruption_cells(study.frame, measure=measure, saved=saved))
         labels = list(combinations(study))

@@ -10,7 +10,7 @@ from withstand.results.study import Study, name_of
 if TYPE_CHECKING:
     import polars
 
-MOST_SENTENCES = 8
+MOST_SENTENCES, MOST_SEEDS = 8, 6  # that are listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +84,30 @@ def told(line: Mapping[str, Any], measure: Measure) -> str:
     if line["q50"] is None:
         return f"no result (0/{line['planned']} seeds)"
     seeds = f"{line['done']}/{line['planned']} seeds" if line["planned"] > 1 else "1 run"
-    lost = f", without {line['missing']}" if line["missing"] else ""
+    lost = f", without {seeds_of(line)}" if line["missing"] else ""
     spread = ""
     if line["done"] > 1:
         spread = f"10-90 %: {measure.number(line['q10'])}-{measure.number(line['q90'])}, "
     return f"{measure.written(line['q50'])} ({spread}{seeds}{lost})"
+
+
+def seeds_of(line: Mapping[str, Any]) -> str:
+    """Return the seeds that a line lacks; many as ranges.
+
+    Example:
+        >>> seeds_of({"missing": "0, 3"}), seeds_of({"missing": "0, 1, 2, 3, 4, 5, 6, 9, 11"})
+        ('0, 3', '0-6, 9, 11')
+    """
+    seeds = [int(each) for each in line["missing"].split(", ")]
+    if len(seeds) <= MOST_SEEDS:
+        return line["missing"]
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], seed]
+        else:
+            ranges.append([seed])
+    return ", ".join("-".join(map(str, each)) for each in ranges)
 
 
 def combinations(study: Study) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -133,7 +152,7 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
             unmeasured.append(name)
             continue
         why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
-        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, without {line['missing']}{why}")
+        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, without {seeds_of(line)}{why}")
     found = f" Missing: {_listed(parts)}." if parts else ""
     return found + (f" Not measured: {_listed(unmeasured)}." if unmeasured else "")
 

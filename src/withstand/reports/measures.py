@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from textwrap import wrap
 
-from withstand.results.condition import CLEAN
+from withstand.results.condition import CLEAN, JPEG
+from withstand.results.corruption_means import MEAN
 from withstand.results.lipschitz_table import LIPSCHITZ_MEASURES
 
 FRACTION = re.compile(r"(\w+_)?top\d+|never_fooled|top1_at_radius|recall .*")
 TOP = re.compile(r"top(\d+)")
-CORRUPTED = "corruptions"
 LIPSCHITZ_UNIT = "l2 of logits / l2 of input"
 UNITS = {"noise_distance": "l2", "training_loss": "nats"}
 WORDS = {
@@ -55,12 +55,17 @@ class Measure:
         return self.name.startswith("lipschitz") or self.name == "training_loss"
 
     @property
+    def shown(self) -> str:
+        """Its name, with the condition where that is a mean over corruptions."""
+        return f"{self.name} {self.condition}" if self.condition.startswith(MEAN) else self.name
+
+    @property
     def words(self) -> str:
         """What it is called within a sentence."""
         if found := TOP.fullmatch(self.name):
             kind = "accuracy" if found.group(1) == "1" else f"top-{found.group(1)} accuracy"
-            where = {CLEAN: "clean ", CORRUPTED: "mean corruption "}.get(self.condition.removesuffix("+jpeg"), "")
-            return where + kind
+            where = {CLEAN: "clean ", MEAN: "mean corruption "}.get(self.condition.removesuffix(JPEG), "")
+            return where + kind + (" (saved as JPEG)" if self.condition == MEAN + JPEG else "")
         return WORDS.get(self.name, self.name.replace("_", " "))
 
     @property

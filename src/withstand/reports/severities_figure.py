@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -11,13 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
+from withstand.reports.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
 from withstand.results.condition import JPEG, SEVERITIES, Cell, Saved
-from withstand.results.corruption_means import corruption_cells
+from withstand.results.corruption_means import accuracy_of, corruption_cells
 from withstand.results.study import Study, name_of
 
 Labels = tuple[Any, ...]
@@ -31,7 +30,7 @@ COLUMNS, MARKER = 5, 3.0
 def severities_pictures(study: Study) -> list[Picture]:
     """Return a picture per way of saving the corrupted images, and per eight combinations."""
     found: list[Picture] = []
-    measure = accuracy_of(study)
+    measure = accuracy_of(study.frame)
     for saved in ("", JPEG):
         cells = corruption_cells(study.frame, measure=measure, saved=saved)
         labels = list(combinations(study))
@@ -40,12 +39,6 @@ def severities_pictures(study: Study) -> list[Picture]:
             part = (k // size + 1, ceil(len(labels) / size))
             found.append(_picture(study, measure, cells, labels[k : k + size], saved, part))
     return found
-
-
-def accuracy_of(study: Study) -> str:
-    """Return the measure that stands for accuracy: top-1 where it is there, else another."""
-    there = [each for each in study.summary["measure"].drop_nulls().unique().sort() if each.startswith("top")]
-    return "top1" if "top1" in there or not there else there[0]
 
 
 def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
@@ -94,12 +87,7 @@ def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
 
 def _draw(axes: Axes, marks: Sequence[Mark], measure: Measure, number: int) -> None:
     own = look(number)
-    for before, after in pairwise(marks):
-        both = [[measure.scaled(each) for each in mark.span] for mark in (before, after)]
-        if all(both):
-            (low, middle, high), x = zip(*both, strict=True), [before.x, after.x]
-            axes.plot(x, middle, color=own.color, linestyle=own.dashes, linewidth=1)
-            axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
+    curve(axes, marks, measure, own, width=1.0)
     for mark in marks:
         if mark.middle is not None:
             point(axes, mark.x, measure.scaled(mark.middle), mark, own, told=False, size=MARKER)

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 MEAN = "corruptions"
 
 
+def accuracy_of(frame: "polars.DataFrame") -> str:
+    """Return the measure that stands for accuracy: top-1 where any run has it, else another."""
+    there = [each for each in frame["measure"].drop_nulls().unique().sort() if each.startswith("top")]
+    return "top1" if "top1" in there or not there else there[0]
+
+
 def corruption_cells(frame: "polars.DataFrame", *, measure: str, saved: Saved = "") -> dict[str, list[Cell]]:
     """Return the cells of each corruption that any run has, in the published order.
 
