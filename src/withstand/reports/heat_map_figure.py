@@ -23,7 +23,7 @@ from withstand.results.study import Study, name_of
 
 Table = Mapping[str, Mapping[str, Mark]]
 MOST_MODELS, LONGEST_NAME = 20, 24
-LIGHTEST, STRONGEST = 0.03, 0.85  # share of the colour in a cell without errors, and in the one with the most
+LIGHTEST, STRONGEST = 0.03, 0.62  # share of the colour in a cell without errors, and in the one with the most
 # Inches.
 CELL, HEAD, MARGIN, LETTER, APART = 0.235, 0.92, 0.1, 0.059, 0.07
 
@@ -56,6 +56,8 @@ def heat_map_figure(table: Table) -> Figure:
     axes = figure.add_axes(
         (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (HEAD + MARGIN) / height)
     )
+    # Seeds that are missing all along a line are told beside its name.
+    starred = [len({table[each][name].share for each in columns}) > 1 for name in models]
     apart = {name for name in columns if name in (CLEAN, "mean")}
     gap = APART / ((WIDTH - left - MARGIN - APART * len(apart)) / len(columns))
     places: dict[str, float] = {}
@@ -76,13 +78,13 @@ def heat_map_figure(table: Table) -> Figure:
         least = min((mark.middle for mark in column.values() if mark.middle is not None), default=None)
         for k, mark in enumerate(column.values()):
             best = len(column) > 1 and mark.middle is not None and mark.middle == least
-            _cell(axes, places[name], k, mark, largest or 1.0, best=best)
+            _cell(axes, places[name], k, mark, largest or 1.0, best=best, starred=starred[k])
     for k, name in enumerate(names.values()):
         axes.text(-0.12, k + 0.5, name, ha="right", va="center", size=7)
     return figure
 
 
-def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float, *, best: bool) -> None:
+def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float, *, best: bool, starred: bool) -> None:
     if mark.middle is None:
         box = Rectangle((x, y), 1, 1, facecolor="none", edgecolor=faint(), linewidth=0.4, hatch="////", alpha=0.5)
         box.set_gid(mark.gid)
@@ -95,7 +97,7 @@ def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float, *, best: b
     box.set_gid(mark.gid)
     axes.add_patch(box)
     ink = max((mpl.rcParams["text.color"], paper()), key=lambda each: _contrast(each, shade))
-    star = "" if mark.is_whole else "*"
+    star = "*" if starred and not mark.is_whole else ""
     text = f"{100 * mark.middle:.1f}{star}"
     axes.text(
         x + 0.5, y + 0.53, text, ha="center", va="center", size=SMALL, color=ink, weight="bold" if best else "normal"
@@ -133,7 +135,9 @@ def _picture(
     rest = f" (not {', '.join(each.replace('_', ' ') for each in without)})" if without else ""
     noise = f", {len([each for each in members if each in NOISE])} of them noise" if set(members) & set(NOISE) else ""
     several = "Median over the seeds of the error" if any(each.planned > 1 for each in marks) else "Error"
-    stars = " A star marks values that lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
+    stars = (
+        " Beside names, or as a star: seeds are missing." if any(0 < each.done < each.planned for each in marks) else ""
+    )
     hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
     best = " Bold: the lowest of a column." if len(combos) > 1 else ""
     saving = ", saved as JPEG in between" if saved else ""

@@ -40,12 +40,20 @@ class Label(NamedTuple):
 def label_ends(axes: Axes, ends: Sequence[End], *, width: float, height: float) -> None:
     """Write names beside the ends of lines, apart from each other; the limits of the axes must stand.
 
+    A line that ends early has its name where it ends, since a rule from there would look like a line.
+
     Args:
         axes: Drawn.
         ends: Of the lines.
         width: Of the axes, in inches.
         height: Of the axes, in inches.
     """
+    farthest = max((each.x for each in ends), default=0.0)
+    halo = [withStroke(linewidth=2, foreground=paper())]
+    for end in [each for each in ends if each.x < farthest]:
+        place = {"xytext": (6, 6), "textcoords": "offset points", "path_effects": halo, "zorder": 6}
+        axes.annotate(end.text, (end.x, end.y), color=end.color, size=7, **place)
+    ends = [each for each in ends if each.x == farthest]
     texts = ["\n".join(wrap(each.text, LONGEST)) for each in ends]
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [float(to_axes.transform((each.x, each.y))[1]) * height * 72 for each in ends]
