@@ -47,16 +47,17 @@ def bands_pictures(study: Study) -> list[Picture]:
     for name in measures:
         if not name.startswith(LEFT_OUT):
             own = families(study, name, axis)
-            found += [
-                _picture(study, Measure(name, condition), axis, lines, number if len(own) > 1 else 0)
-                for number, (condition, lines) in enumerate(own.items(), start=1)
-            ]
+            for number, (condition, lines) in enumerate(own.items(), start=1):
+                where = "" if len(own) == 1 or condition in PLAIN else condition.partition(", ")[0]
+                again = any(where == each.partition(", ")[0] for each in list(own)[: number - 1])
+                where += f" {number}" if where and again else ""
+                found.append(_picture(study, Measure(name, condition), axis, lines, where))
     measure = accuracy_of(study.frame)
     for saved in ("", JPEG):
         means = aggregate(corruption_means(study.frame, measure=measure, saved=saved))
         lines = list(means.filter(means["condition"] == MEAN).iter_rows(named=True))
         if len({line[axis.name] for line in lines}) > 1:
-            found.append(_picture(study, Measure(measure, MEAN + saved), axis, lines, 0))
+            found.append(_picture(study, Measure(measure, MEAN + saved), axis, lines, ""))
     return found
 
 
@@ -112,8 +113,8 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
         label_ends(axes, ends, width=width, height=PLOT)
 
 
-def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], number: int) -> Picture:
-    name = slug(f"{measure.shown} against {axis.words}") + (f"-{number}" if number else "")
+def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], where: str) -> Picture:
+    name = slug(f"{measure.shown} against {axis.words} {where}")
     everyone = combinations(study)
     order = dict.fromkeys(axis.series(line) for line in everyone.values())
     everyone |= {tuple(line[each] for each in study.axes): line for line in lines}
@@ -123,7 +124,7 @@ def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, A
         mark = mark_of(line, measure, gid=f"{name}-{k}", label=label, x=float(line[axis.name]))
         series[axis.series(line)].append(mark)
     under = "" if measure.condition in PLAIN else f" Condition: {measure.condition}."
-    title = f"{sentence(measure.words)} against {axis.words}" + (f", {measure.condition}" if number else "")
+    title = f"{sentence(measure.words)} against {axis.words}" + (f", {measure.condition}" if where else "")
     lines = list(everyone.values())
     return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=under)
 

@@ -115,7 +115,14 @@ def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[di
         found = template(line["condition"], float(line[axis.name]), axis.words)
         if found != line["condition"]:
             moving.setdefault(found, []).append(line)
-    moving = {name: own for name, own in moving.items() if _num_values(own, axis) > 1}
+    # A condition that all values of the axis share may hold one of them by chance: then others lack.
+    every = _num_values(lines, axis)
+    moving = {
+        name: own
+        for name, own in moving.items()
+        if _num_values(own, axis) == every > 1
+        or (_num_values(own, axis) > 1 and all(_num_values(fixed[each["condition"]], axis) == 1 for each in own))
+    }
     fixed = {name: own for name, own in fixed.items() if _num_values(own, axis) > 1}
     return moving | (fixed if not moving or len(fixed) <= MOST_FIXED else {})
 
