@@ -239,7 +239,7 @@ def test_figures_share_a_page_without_sharing_names(page):
 def test_a_drawing_has_the_colours_of_both_kinds_of_page():
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"><path id="a" style="fill: {}; stroke: #000001"/></svg>'
     found = inline(svg.format("#ffffff").encode(), svg.format("#000000").encode(), prefix="p-", alt="x", values={})
-    assert "fill: light-dark(#ffffff, #000000); stroke: #000001" in found
+    assert "fill: #ffffff; stroke: #000001; fill: light-dark(#ffffff, #000000)" in found
     assert 'id="p-a"' in found
     assert "width" not in found
 

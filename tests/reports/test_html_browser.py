@@ -48,7 +48,12 @@ addEventListener("load", () => {
   document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
   found.nextTip = document.querySelector("#tip").textContent;
   found.stops = all("svg.drawing .mark[tabindex='0']").length;
-  sheet.querySelector("td[data-m]").click();
+  const cell = sheet.querySelector("td[data-m][tabindex='0']");
+  cell.focus();
+  cell.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+  found.below = document.activeElement.parentElement.rowIndex;
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowUp", bubbles: true }));
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
   const dialog = document.querySelector("dialog");
   found.open = dialog.open; found.values = all("tbody tr", dialog).map((row) => [...row.cells].map((cell) => cell.textContent));
   found.title = dialog.querySelector("h3").textContent;
@@ -149,7 +154,8 @@ def test_marks_tell_their_values_by_keyboard(found):
     assert found["stops"] == 1
 
 
-def test_a_number_shows_the_runs_behind_it(found):
+def test_a_number_shows_the_runs_behind_it_by_keyboard(found):
+    assert found["below"] == 2
     assert found["open"]
     assert found["title"] == "alpha, radius 0.05: top1, clean"
     assert [line[0] for line in found["values"]] == ["0", "1"]

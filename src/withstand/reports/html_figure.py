@@ -16,6 +16,8 @@ SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
 COLOR = re.compile(r"#[0-9a-f]{6}")
+PLACES = ("d", "x", "y", "points")
+LONG, TRANSLATE = re.compile(r"(\.\d\d)\d+"), re.compile(r"translate\([^)]*\)")
 DROPPED = (f"{{{SVG}}}metadata", f"{{{SVG}}}style")
 
 
@@ -66,6 +68,7 @@ def inline(light: bytes, dark: bytes, *, prefix: str, alt: str, values: Mapping[
     for each in root.iter():
         text = values.get(each.get("id", ""))
         _rename(each, prefix)
+        _shorten(each)
         if text is not None:
             title = ElementTree.Element(f"{{{SVG}}}title")
             title.text = text
@@ -88,17 +91,24 @@ def pixels(png: bytes, *, alt: str) -> Markup:
 def _follow(each: ElementTree.Element, night: ElementTree.Element) -> None:
     """Give an element the colours of light and dark pages."""
     own, darker = each.get("style", ""), night.get("style", "")
-    colors, dark_colors = COLOR.findall(own), COLOR.findall(darker)
-    if colors == dark_colors or len(colors) != len(dark_colors):
+    if own == darker or COLOR.sub("", own) != COLOR.sub("", darker):
         return
-    remaining = iter(dark_colors)
-
-    def both(found: re.Match[str]) -> str:
-        dark = next(remaining)
-        return found.group() if dark == found.group() else f"light-dark({found.group()}, {dark})"
-
+    both = [
+        COLOR.sub(lambda found, dark=dark: f"light-dark({found.group()}, {COLOR.findall(dark)[0]})", part, count=1)
+        for part, dark in zip(own.split("; "), darker.split("; "), strict=True)
+        if part != dark
+    ]
     # Browsers that do not know light-dark() keep the first.
-    each.set("style", f"{own}; {COLOR.sub(both, own)}")
+    each.set("style", "; ".join([own, *both]))
+
+
+def _shorten(each: ElementTree.Element) -> None:
+    """Round the places in an element to a hundredth of a point."""
+    for name in PLACES:
+        if name in each.attrib:
+            each.set(name, LONG.sub(r"\1", each.attrib[name]))
+    if "translate" in each.get("transform", ""):
+        each.set("transform", TRANSLATE.sub(lambda found: LONG.sub(r"\1", found.group()), each.attrib["transform"]))
 
 
 def _rename(each: ElementTree.Element, prefix: str) -> None:

@@ -117,8 +117,7 @@ def _sections(found: list[Sheet], drawn: list[ShownPicture]) -> list[Section]:
         parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
     if drawn:
         parts.append(Section(key="figures", title="Figures", figures=tuple(drawn)))
-    text = "Click a number to see the values of the single runs behind it."
-    return [*parts, Section(key="numbers", title="All numbers", text=text, folded=(by_name["all"],))]
+    return [*parts, Section(key="numbers", title="All numbers", folded=(by_name["all"],))]
 
 
 def _draw(study: Study, folder: Path, pictures: Callable[[Study], Sequence[Picture]]) -> list[ShownPicture]:

@@ -37,7 +37,8 @@ class Cell:
         low: Lower end of a range, or nothing.
         high: Upper end of a range, or nothing.
         value: What the column is sorted by; None sorts by the text.
-        flag: What is missing behind it, or nothing.
+        flag: What is missing behind it, shortly, or nothing.
+        aside: The same in words, where there is room for them.
         tone: Whether it is surely better or worse than the baseline.
         measure: Of the rows behind it, or nothing.
         condition: Of these rows.
@@ -48,6 +49,7 @@ class Cell:
     high: str = ""
     value: float | None = None
     flag: str = ""
+    aside: str = ""
     tone: Literal["", "better", "worse"] = ""
     measure: str = ""
     condition: str = ""

@@ -186,9 +186,8 @@ def _labels(digest: Digest, combination: Combination) -> tuple[Cell, ...]:
         )
     lost = ", ".join(map(str, combination.missing))
     plural = "s" if len(combination.missing) > 1 else ""
-    runs = Cell(
-        text=combination.share, value=float(combination.num_done), flag=f"without seed{plural} {lost}" if lost else ""
-    )
+    aside = f"without seed{plural} {lost}" if lost else ""
+    runs = Cell(text=combination.share, value=float(combination.num_done), flag="!" if lost else "", aside=aside)
     return (Cell(text=combination.name, value=float(combination.index)), *axes, runs)
 
 
@@ -259,7 +258,7 @@ def _summary_line(digest: Digest, line: Mapping[str, Any]) -> Line:
         for each in columns
     ]
     texts = (Cell(text=line["measure"]), Cell(text=line["condition"]))
-    count = Cell(text=f"{line['samples']:,}", value=float(line["samples"]))
+    count = Cell(text=f"{line['samples']:,}")
     return Line(index=combination.index, cells=(name, *texts, *values, *end, count, Cell(text=line["missing"])))
 
 

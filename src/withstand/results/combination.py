@@ -139,7 +139,7 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
         found[name] = chosen[0]
     if not any(matches(each, found) for each in combinations):
         raise InputError(f"report: no combination has the baseline's values {' '.join(words)}.")
-    return found
+    return {name: found[name] for name in axes if name in found}
 
 
 def matches(combination: Combination, values: Mapping[str, Any]) -> bool:

@@ -1,6 +1,5 @@
 """Digest: the numbers of a study that a report shows, each with the way back to its rows."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +9,12 @@ from withstand.results.aggregate import aggregate, paired
 from withstand.results.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
 from withstand.results.corruption_rows import with_corruption_rows
 from withstand.results.headline import Column, headlines
+from withstand.results.provenance import PROVENANCE, read_known
 from withstand.results.study import Study, name_of
 
 if TYPE_CHECKING:
     import polars
 
-PROVENANCE = "provenance.json"
 MOST_COLUMNS = 12  # of the main table; the others are in the table of all
 Line = Mapping[str, Any]
 
@@ -158,9 +157,7 @@ def _references(study: Study, combinations: tuple[Combination, ...]) -> set[str]
     """Return the runs whose errors may be divided by AlexNet's: of ImageNet's 1,000 classes at 224 pixels."""
     found = set()
     for each in (trial for combination in combinations for trial in combination.trials):
-        path = study.folder / each.run / PROVENANCE
-        if path.exists():
-            known = json.loads(path.read_text())
-            if known.get("shape") == [3, 224, 224] and len(known.get("classes", ())) == 1000:
-                found.add(each.run)
+        known = read_known(study.folder / each.run / PROVENANCE)
+        if known.get("shape") == [3, 224, 224] and len(known.get("classes", ())) == 1000:
+            found.add(each.run)
     return found

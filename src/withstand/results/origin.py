@@ -1,6 +1,5 @@
 """Origin: where the numbers of a combination come from: command, configuration, versions, dates."""
 
-import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 
 from withstand.results.combination import Combination
-from withstand.results.digest import PROVENANCE
+from withstand.results.provenance import PROVENANCE, read_known
 from withstand.results.runs import CONFIG
 from withstand.results.sweep import PLAN
 
@@ -58,9 +57,9 @@ class Origin:
     def of(cls, folder: Path, combination: Combination) -> "Origin":
         """Read it from the folders of the runs."""
         places = [folder / each.run for each in combination.trials]
-        known = {each: _read(each / PROVENANCE) for each in places}
+        known = {each: read_known(each / PROVENANCE) for each in places}
         configs = {each: (each / CONFIG).read_text() for each in places if (each / CONFIG).exists()}
-        plans = [_read(parent / PLAN) for parent in dict.fromkeys(place.parent for place in places)]
+        plans = [read_known(parent / PLAN) for parent in dict.fromkeys(place.parent for place in places)]
         words = [each["command"] for each in plans if each.get("command")]
         words = words or [each["command"] for each in known.values() if each.get("command")]
         days = sorted(each["started"][:10] for each in known.values() if each.get("started"))
@@ -102,15 +101,6 @@ def spoken_command(words: Sequence[str]) -> str | None:
 
 def _again(run: Path) -> str:
     return shlex.join(["withstand", "train", "--config", f"{run}/{CONFIG}", "--output", "again"])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a JSON file holds; nothing if it is not there or not readable."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _versions(known: dict[str, Any]) -> str:

@@ -57,6 +57,27 @@
       const cell = event.target.closest("tbody td");
       if (cell) trace(table, cell);
     });
+    // One stop of the tab key per table; arrow keys go from number to number.
+    const numbers = table.hasAttribute("data-all") ? "tbody td.n" : "tbody td[data-m]";
+    const first = table.querySelector(numbers);
+    if (first) first.tabIndex = 0;
+    table.addEventListener("keydown", (event) => {
+      const cell = event.target.closest(numbers);
+      if (!cell) return;
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); trace(table, cell); return; }
+      const row = cell.parentElement;
+      const beside = (step) => { let each = cell; do each = each[step]; while (each && !each.matches(numbers)); return each; };
+      const across = (step) => { let each = row; do each = each[step]; while (each && each.hidden); return each && each.cells[cell.cellIndex]; };
+      const next = {
+        ArrowLeft: () => beside("previousElementSibling"), ArrowRight: () => beside("nextElementSibling"),
+        ArrowUp: () => across("previousElementSibling"), ArrowDown: () => across("nextElementSibling"),
+      }[event.key]?.();
+      if (!next || !next.matches(numbers)) return;
+      event.preventDefault();
+      cell.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    });
   }
 
   // The values of single runs behind a number.

@@ -1,0 +1,206 @@
+"""What a report says of a study: its columns, differences, sentences, origins and model cards."""
+
+import json
+
+import pytest
+
+from withstand.reports.findings import findings, tally, warnings
+from withstand.reports.model_card import model_card
+from withstand.reports.sheets import errors_sheet, main_sheet, sheets
+from withstand.results.condition import IMAGENET_C
+from withstand.results.corruption_error import ALEXNET_ERRORS
+from withstand.results.digest import Digest
+from withstand.results.origin import Origin
+from withstand.results.row import Row, write_rows
+from withstand.results.study import Study
+from withstand.results.sweep import Entry, write_entries
+
+CONFIG = """data:
+  class_path: withstand.data.digits.Digits
+  init_args: {{}}
+model:
+  class_path: withstand.models.small_cnn.SmallCNN
+  init_args:
+    width: 16
+objective:
+  class_path: withstand.objectives.perturbed_risk.PerturbedRisk
+  init_args:
+    temperature: {temperature}
+training:
+  epochs: 5
+weights: null
+seed: {seed}
+name: {name}
+"""
+
+
+def sweep(folder, values, measure="top1", condition="clean"):
+    """Write a sweep: by labels, the values of its seeds; None is a run that is missing."""
+    entries = []
+    for labels, own in values.items():
+        for seed, value in enumerate(own):
+            run = "-".join(map(str, (*labels, seed)))
+            named = {name: each for name, each in zip(("method", "radius"), labels, strict=False) if each is not None}
+            entries.append(Entry(labels=named, seed=seed, run=run))
+            if value is not None:
+                named = condition.format(radius=labels[-1])
+                write_rows(
+                    folder / run / "rows.jsonl", [Row(measure=measure, condition=named, total=100 * value, count=100)]
+                )
+    write_entries(folder, entries, command=["withstand", "sweep", "s"])
+    return Study.of(folder)
+
+
+def single(root, name, *, seed=0, temperature=1, rows=(), known=None):
+    """Write a run that belongs to no sweep."""
+    folder = root / name
+    write_rows(folder / "rows.jsonl", rows or [Row(measure="top1", condition="clean", total=90.0, count=100)])
+    (folder / "config.yaml").write_text(CONFIG.format(seed=seed, name=name.rpartition("-")[0], temperature=temperature))
+    (folder / "provenance.json").write_text(json.dumps(known or {}))
+
+
+def told(study, **options):
+    digest = Digest.of(study, **options)
+    return " ".join(f"{what}: {sentence}" for what, sentence in findings(digest))
+
+
+def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
+    sure = sweep(tmp_path / "sure", {("regular",): [0.8, 0.81, 0.79], ("smoothed",): [0.9, 0.92, 0.9]})
+    assert "smoothed has the highest median, 90.0 % (10-90 %: 90.0 to 91.6, 3 seeds); +10.7 points" in told(sure)
+    assert "not told apart" not in told(sure)
+    unsure = sweep(tmp_path / "unsure", {("regular",): [0.8, 0.9, 0.7], ("smoothed",): [0.9, 0.7, 0.9]})
+    assert "includes 0: the two are not told apart" in told(unsure)
+    one = sweep(tmp_path / "one", {("regular",): [0.8], ("smoothed",): [0.9]})
+    assert "from one pair of runs, which shows no spread" in told(one)
+
+
+def test_the_lowest_is_the_best_where_less_is_better_and_bounds_from_below_have_no_best(tmp_path):
+    values = {("regular",): [9.0, 9.5], ("smoothed",): [3.0, 3.5]}
+    upper = sweep(tmp_path / "upper", values, "lipschitz_upper_product", "l2 to l2")
+    assert "smoothed has the lowest median, 3.250" in told(upper)
+    assert told(sweep(tmp_path / "lower", values, "lipschitz_lower", "l2 to l2")) == ""
+
+
+def test_missing_runs_are_counted(tmp_path):
+    study = sweep(tmp_path, {("regular",): [0.8, 0.8], ("smoothed",): [0.9, None]})
+    assert tally(Digest.of(study)) == "4 runs of 2 combinations: 3 finished, 1 missing."
+    assert "1 of 2 seeds" in told(study) or "(one run)" in told(study)
+
+
+def test_without_any_result_there_is_a_report_all_the_same(tmp_path):
+    digest = Digest.of(sweep(tmp_path, {("regular",): [None, None], ("smoothed",): [None]}))
+    assert findings(digest) == []
+    assert [line.cells[1].plain for line in main_sheet(digest).lines] == ["0/2 [!]", "0/1 [!]"]
+    assert len(sheets(digest)) == 2
+
+
+def test_each_is_compared_with_the_baseline_that_agrees_in_the_rest(tmp_path):
+    values = {
+        ("regular", 0.1): [0.8, 0.8],
+        ("regular", 0.2): [0.6, 0.6],
+        ("pgd", 0.1): [0.9, 0.9],
+        ("pgd", 0.2): [0.5, 0.5],
+    }
+    study = sweep(tmp_path, values, "worst_case_top1", "linf {radius}, worst of 9 draws")
+    digest = Digest.of(study)
+    (column,) = digest.columns
+    assert column.condition is None
+    found = {each.index: digest.pair(each.index, column) for each in digest.combinations}
+    assert [found[index] and round(found[index]["difference"], 6) for index in range(4)] == [None, None, 0.1, -0.1]
+    assert [digest.baseline_of(each) for each in digest.combinations] == [0, 1, 0, 1]
+    assert "the largest gain is that of pgd, radius 0.1" in told(study)
+    assert told(study, baseline=["method=regular", "radius=0.10"]) == told(
+        study, baseline=["radius=0.1", "method=regular"]
+    )
+
+
+def test_one_baseline_without_a_radius_serves_all(tmp_path):
+    study = sweep(tmp_path, {("regular", None): [0.8, 0.9], ("pgd", 0.1): [0.9, 1.0], ("pgd", 0.2): [0.7, 0.8]})
+    digest = Digest.of(study)
+    (column,) = digest.columns
+    found = [digest.pair(each.index, column) for each in digest.combinations[1:]]
+    assert [round(each["difference"], 6) for each in found] == [0.1, -0.1]
+
+
+def test_mce_is_given_where_alexnets_errors_are_known(tmp_path):
+    for name, classes in (("big-1", 1000), ("small-2", 10)):
+        rows = [
+            Row(measure="top1", condition=f"{kind}+jpeg/{place + 1}", total=1000 * (1 - error / 2), count=1000)
+            for kind, errors in ALEXNET_ERRORS.items()
+            for place, error in enumerate(errors)
+        ]
+        single(tmp_path, name, rows=rows, known={"shape": [3, 224, 224], "classes": list(map(str, range(classes)))})
+    digest = Digest.of(Study.of(tmp_path))
+    sheet = errors_sheet(digest, saved="+jpeg")
+    assert errors_sheet(digest, saved="") is None
+    heads = [head.plain for head in sheet.heads]
+    big, small = ([cell.text for cell in line.cells] for line in sheet.lines)
+    place = heads.index("mCE, 15 corruptions")
+    assert (big[place], small[place]) == ("50.0", "\N{EN DASH}")
+    assert big[heads.index("mean error, 15 corruptions")] == small[heads.index("mean error, 15 corruptions")] != "50.0"
+    assert heads[2:] == [head for head in heads[2:] if "jpeg+" not in head]
+    assert sum(head.startswith("CE, ") for head in heads) == len(IMAGENET_C)
+
+
+def test_runs_that_should_not_be_taken_together_are_pointed_out(tmp_path):
+    single(tmp_path, "net-1", seed=0)
+    single(tmp_path, "net-2", seed=0, temperature=2)
+    single(tmp_path, "net-3", seed=1)
+    digest = Digest.of(Study.of(tmp_path))
+    (sentence,) = warnings(digest)
+    assert sentence.startswith("net: several runs have seed 0;")
+    origin = Origin.of(tmp_path, digest.combinations[0])
+    assert origin.differing == ("- temperature: 1", "+ temperature: 2")
+
+
+def test_origins_are_read_from_what_the_runs_left(tmp_path):
+    known = {
+        "command": ["/v/bin/withstand", "train", "--name", "a b"],
+        "started": "2026-01-02T10:00:00+00:00",
+        "identity": "12ab",
+    }
+    single(tmp_path, "net-1", known=known | {"python": "3.12.1", "versions": {"torch": "2.11"}})
+    single(
+        tmp_path, "net-2", seed=1, known=known | {"started": "2026-01-03T10:00:00+00:00", "command": ["/v/bin/pytest"]}
+    )
+    origin = Origin.of(tmp_path, Digest.of(Study.of(tmp_path)).combinations[0])
+    assert origin.commands == ("withstand train --name 'a b'",)
+    assert origin.again == f"withstand train --config {tmp_path}/net-1/config.yaml --output again"
+    assert origin.started == "2026-01-02 to 2026-01-03"
+    assert origin.identities == {"net-1": "12ab", "net-2": "12ab"}
+    assert "Python 3.12.1, torch 2.11" in origin.versions
+    assert origin.differing == ()
+    assert origin.settings["model"]["init_args"] == {"width": 16}
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[1]"])
+def test_a_spoilt_provenance_takes_nothing_but_itself_away(tmp_path, spoilt):
+    single(tmp_path, "net-1")
+    (tmp_path / "net-1" / "provenance.json").write_text(spoilt)
+    digest = Digest.of(Study.of(tmp_path))
+    assert Origin.of(tmp_path, digest.combinations[0]).versions == ()
+
+
+def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
+    rows = [
+        Row(measure="top1", condition="clean", total=90.0, count=100),
+        Row(measure="worst_case_top1", condition="linf 0.1, worst of 9 draws", total=70.0, count=100),
+        Row(measure="top1", condition="fog/1", total=60.0, count=100),
+    ]
+    single(tmp_path, "my_net-1", rows=rows)
+    digest = Digest.of(Study.of(tmp_path))
+    card = model_card(digest, digest.combinations[0], Origin.of(tmp_path, digest.combinations[0]))
+    for text in (
+        r"# my\_net",
+        "- Network: `SmallCNN`\n  - width: 16",
+        "- Read by: `Digits`",
+        "  - temperature: 1",
+        "| top1 | clean | 90.0 |",
+        "Searched with: linf 0.1, worst of 9 draws.",
+        "Corrupted images without being saved as JPEG.",
+        "One seed: nothing is known of the spread over seeds.",
+        "They are no guarantee.",
+        "Nothing is certified.",
+    ):
+        assert text in card
+    assert "Not measured under the corruptions" not in card
