@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import yaml
@@ -92,6 +94,26 @@ class Experiment:
         return root / f"{self.name}-{self.identity}"
 
 
+class Parts(NamedTuple):
+    """The three parts of a data set."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+def load_parts(data: Dataset) -> Parts:
+    """Return all parts of a data set.
+
+    Raises:
+        InputError: If files are missing or cannot be used, or there is nothing to test on.
+    """
+    parts = Parts(data.load("train"), data.load("validation"), data.load("test"))
+    if len(parts.test) == 0:
+        raise InputError("data: the test part has no samples.")
+    return parts
+
+
 def run(
     experiment: Experiment,
     root: Path,
@@ -99,6 +121,7 @@ def run(
     engine: Engine | None = None,
     watch: Watch | None = None,
     say: Callable[[str], None] = lambda _: None,
+    load: Callable[[Dataset], Parts] = load_parts,
 ) -> Path:
     """Train and evaluate, or go on where an earlier call stopped; a finished run is returned as it is.
 
@@ -108,6 +131,7 @@ def run(
         engine: Device and processes.
         watch: Is told of every step and epoch.
         say: Is told in a sentence what is going on.
+        load: Returns the data, if they are not to be read anew.
 
     Returns:
         The run's folder: `config.yaml`, `provenance.json`, `model.safetensors`, `history.json`, and `rows.jsonl`, whose
@@ -119,9 +143,7 @@ def run(
         say(f"{folder} is finished already.")
         return folder
     # Everything that can be wrong with the input is found before anything is written.
-    train, validation, test = (experiment.data.load(part) for part in ("train", "validation", "test"))
-    if len(test) == 0:
-        raise InputError("data: the test part has no samples.")
+    train, validation, test = load(experiment.data)
     model = build_model(experiment, train, engine)
 
     def validate(current: nn.Module) -> float:
@@ -154,9 +176,10 @@ def run(
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
     """Write what is known of a run before it is trained, into its folder."""
-    write_whole(folder / CONFIG, yaml.safe_dump(plain(experiment), sort_keys=False).encode())
+    write_whole(folder / CONFIG, dump(plain(experiment)).encode(), settle=False)
     if not (folder / PROVENANCE).exists():
-        write_whole(folder / PROVENANCE, json.dumps(provenance(experiment, train), indent=2).encode())
+        content = json.dumps(provenance(experiment, train), indent=2)
+        write_whole(folder / PROVENANCE, content.encode(), settle=False)
 
 
 def finish(
@@ -168,10 +191,10 @@ def finish(
     test: Split,
     engine: Engine,
 ) -> None:
-    """Write a trained model and its history into a run's folder, evaluate it, and write the rows."""
+    """Write a trained model and its history into a run's folder, evaluate it, and write the rows, which settle all."""
     if engine.is_first:
-        write_weights(folder / MODEL, model)
-        write_whole(folder / HISTORY, json.dumps(history, indent=1).encode())
+        write_weights(folder / MODEL, model, settle=False)
+        write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     rows = measure(model, test, experiment.evaluations, seed=experiment.seed, engine=engine)
     if engine.is_first:
         write_rows(folder / ROWS, rows)
@@ -230,15 +253,19 @@ def plain(experiment: Experiment) -> dict:
     return content
 
 
-def write_weights(path: Path, model: nn.Module) -> None:
-    """Write a model's weights, whole or not at all."""
+def dump(content: dict) -> str:
+    """Return plain values as YAML, in their order; by libyaml, where PyYAML was built with it, which is faster."""
+    return yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
+
+
+def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:
+    """Write a model's weights, whole or not at all; `settle` as for `write_whole`."""
     state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
-    write_whole(path, save(state))
+    write_whole(path, save(state), settle=settle)
 
 
 def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
     """Return how a run came about: versions, command, machine, time, hash of the weights it started from."""
-    names = ("withstand", "torch", "numpy", "scikit-learn", "Pillow")
     content: dict[str, object] = {
         "identity": experiment.identity,
         "classes": train.classes,
@@ -247,8 +274,14 @@ def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: version(name) for name in names},
+        "versions": versions(),
     }
     if experiment.weights is not None:
         content["weights_sha256"] = sha256(Path(experiment.weights).read_bytes()).hexdigest()
     return content
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of what a run's numbers depend on."""
+    return {name: version(name) for name in ("withstand", "torch", "numpy", "scikit-learn", "Pillow")}

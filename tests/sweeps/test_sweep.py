@@ -17,27 +17,10 @@ from withstand.results.row import read_rows
 from withstand.results.sweep import FAILED, read_entries, read_failure
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.local_pool import LocalPool
-from withstand.sweeps.plan import read_plan
 from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import sweep
 
 TOY = {"data": "toy", "data.num_train": 40, "data.num_test": 40, "model": "mlp", "epochs": 1}
-
-
-@pytest.fixture
-def source(tmp_path):
-    """A sweep's file of four runs."""
-    path = tmp_path / "try.yaml"
-    path.write_text(yaml.safe_dump({"set": TOY, "vary": {"objective.temperature": [0.1, 1.0]}, "seeds": 2}))
-    return path
-
-
-@pytest.fixture
-def plan(source):
-    """Its plan."""
-    from withstand.commands.train import read_experiment
-
-    return read_plan(str(source), read_experiment)
 
 
 class Script(Pool):
@@ -65,51 +48,37 @@ class Script(Pool):
         pass
 
 
-class Silent:
-    """A watch that keeps what it is told."""
-
-    def __init__(self):
-        self.begun, self.ended = [], {}
-
-    def on_begin(self, run):
-        self.begun.append(run)
-
-    def on_end(self, run, outcome):
-        self.ended[run] = outcome
-
-
-def test_a_lost_run_begins_again_and_is_given_up_after_three_losses(plan, tmp_path):
+def test_a_lost_run_begins_again_and_is_given_up_after_three_losses(plan, tmp_path, watch):
     one, other, *rest = plan.experiments
     lost = Outcome(State.LOST, "its process ended with SIGKILL.")
     pool = Script(tmp_path, {one: [lost, lost], other: [lost, lost, lost]})
-    tally = sweep(plan, tmp_path, pool, Silent())
+    tally = sweep(plan, tmp_path, pool, watch)
     assert set(tally.done) == {one, *rest}
     assert list(tally.failed) == [other]
     assert (pool.attempts.count(one), pool.attempts.count(other)) == (3, 3)
     assert "SIGKILL" in read_failure(tmp_path / other)
 
 
-def test_a_run_that_another_process_works_on_is_waited_for(plan, tmp_path, monkeypatch):
+def test_a_run_that_another_process_works_on_is_waited_for(plan, tmp_path, monkeypatch, watch):
     monkeypatch.setattr("withstand.sweeps.sweep.SECONDS_BETWEEN_LOOKS", 0.01)
     one = next(iter(plan.experiments))
     pool = Script(tmp_path, {one: [Outcome(State.BUSY), Outcome(State.BUSY)]})
-    watch = Silent()
     tally = sweep(plan, tmp_path, pool, watch)
     assert pool.attempts.count(one) == 3
     assert set(tally.done) == set(watch.ended) == set(plan.experiments)
 
 
-def test_finished_runs_are_left_alone(plan, tmp_path):
+def test_finished_runs_are_left_alone(plan, tmp_path, watch):
     one, *rest = plan.experiments
     (tmp_path / one).mkdir()
     (tmp_path / one / ROWS).write_text("")
     pool = Script(tmp_path, {})
-    tally = sweep(plan, tmp_path, pool, Silent())
+    tally = sweep(plan, tmp_path, pool, watch)
     assert (tally.found, tally.done) == ([one], rest)
     assert pool.attempts == rest
 
 
-def test_local_processes_do_what_single_runs_do_and_replace_one_that_dies(plan, tmp_path):
+def test_local_processes_do_what_single_runs_do_and_replace_one_that_dies(plan, tmp_path, watch):
     """A run that ends its own process does not take the others with it."""
     one, other, *_ = plan.experiments
     with LocalPool(2, tmp_path / "swept", devices=["cpu"]) as pool:
@@ -118,7 +87,7 @@ def test_local_processes_do_what_single_runs_do_and_replace_one_that_dies(plan, 
         (ended,) = pool.wait(30)
         assert (ended[0], ended[1].state) == (one, State.LOST)
         assert "SIGKILL" in ended[1].problem
-        tally = sweep(plan, tmp_path / "swept", pool, Silent())
+        tally = sweep(plan, tmp_path / "swept", pool, watch)
     assert not tally.failed
     assert set(tally.done) | set(tally.found) == set(plan.experiments)
     from withstand.experiment import run

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ from withstand.results.table import Table
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, read_plan
+from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import Tally, record, sweep
 
 DESCRIPTION = (
@@ -33,29 +35,75 @@ def main(words: list[str]) -> None:
     parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
     parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
     parser.add_argument("--dry_run", action="store_true", help="say how many runs, and about how long; do nothing")
+    group = parser.add_argument_group("on a cluster (without these: -j processes on this machine)")
+    group.add_argument(
+        "--address", type=str, default=None, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT"
+    )
+    group.add_argument("--gpus_per_run", type=float, default=0.0, help="with --address: share of a GPU for each run")
+    group.add_argument("--slurm", action="store_true", help="hand in jobs to Slurm, -j at a time")
+    group.add_argument("--chunk", type=int, default=10, help="with --slurm: runs per job")
+    group.add_argument(
+        "--slurm_options", type=str, default="", help="with --slurm: as partition=gpu,timeout_min=120,gpus_per_node=1"
+    )
     add_options(parser)
     own, more = split_words(words, {o for action in parser._actions for o in action.option_strings})
     found = parse(parser, own)
-    workers = found.workers or 1
-    if workers < 0:
-        raise InputError(f"sweep: workers must be a number of processes of at least 1, got {workers}.")
-    devices = devices_of(found.device)
+    if found.workers < 0:
+        raise InputError(f"sweep: workers must be a number of processes of at least 1, got {found.workers}.")
+    check_place(found)
     console = Console(engine=Engine(), quiet=found.quiet)
     plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
     folder = Path(found.output) / plan.name
     missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
     if found.dry_run:
         console.print(render(overview(plan, folder)))
-        seconds = sum(seconds_per_run(plan, missing, device=devices[0]).values()) / workers
+        device = devices_of("auto" if found.slurm else found.device)[0]
+        seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
         console.print(f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}.")
         return
-    record(plan, folder, command=["withstand", "sweep", *words])
-    with (
-        SweepWatch(plan, console, missing=missing) as watch,
-        LocalPool(min(workers, max(1, len(missing))), folder, devices=devices) as pool,
-    ):
-        tally = sweep(plan, folder, pool, watch)
+    command = ["withstand", "sweep", *words]
+    if missing:
+        with make_pool(found, folder, len(missing)) as pool:
+            record(plan, folder, command=command)
+            with SweepWatch(plan, console, missing=missing) as watch:
+                tally = sweep(plan, folder, pool, watch)
+    else:
+        record(plan, folder, command=command)
+        tally = Tally(found=list(plan.experiments))
     tell(plan, folder, tally, console, form=found.format)
+
+
+def check_place(found: Any) -> None:
+    """Refuse options that contradict each other, and devices that this machine lacks where it does the work.
+
+    Raises:
+        InputError: In one sentence.
+    """
+    if found.address is not None and found.slurm:
+        raise InputError("sweep: --address and --slurm name two clusters; leave one out.")
+    if found.gpus_per_run and found.address is None:
+        raise InputError("sweep: --gpus-per-run is for runs on a Ray cluster; name it with --address.")
+    if found.slurm_options and not found.slurm:
+        raise InputError("sweep: --slurm-options are for jobs of Slurm; add --slurm.")
+    if found.address is not None and found.device != "auto":
+        raise InputError("sweep: on a Ray cluster --gpus-per-run decides where runs are done; leave --device out.")
+    if not found.slurm:
+        check_device(found.device)
+
+
+def make_pool(found: Any, folder: Path, missing: int) -> Pool:
+    """Return where the runs are done."""
+    most = found.workers or None
+    if found.address is not None:
+        from withstand.sweeps.cluster import RayPool
+
+        return RayPool(folder, address=found.address, gpus_per_run=found.gpus_per_run, most=most)
+    if found.slurm:
+        from withstand.sweeps.slurm import SlurmPool, read_options
+
+        options = read_options(found.slurm_options)
+        return SlurmPool(folder, chunk=found.chunk, most=most, options=options, device=found.device)
+    return LocalPool(min(most or 1, missing), folder, devices=devices_of(found.device))
 
 
 def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[str]]:
@@ -78,7 +126,6 @@ def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[st
 
 def devices_of(device: str) -> list[str]:
     """Return the devices that the processes share."""
-    check_device(device)
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return ["cpu" if device == "auto" and not torch.backends.mps.is_available() else device]

@@ -13,6 +13,8 @@ from withstand.commands.common import Console
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.plan import Plan
 
+LINES_AROUND = 5  # heads, the lines for the rest and for all, the caption, the cursor
+
 
 class SweepWatch:
     """Is told of every run that begins or ends, and tells the user."""
@@ -37,7 +39,7 @@ class SweepWatch:
     def __enter__(self) -> "SweepWatch":
         """Show the table, on a terminal."""
         if self.total and sys.stderr.isatty() and not self.console.silent:
-            self.live = Live(console=RichConsole(stderr=True), get_renderable=self.table, refresh_per_second=2)
+            self.live = Live(console=RichConsole(stderr=True), get_renderable=self.fitting_table, refresh_per_second=2)
             self.live.start()
         elif self.total:
             self.console.say(f"{self.total} of {len(self.plan.experiments)} runs are missing.")
@@ -76,19 +78,37 @@ class SweepWatch:
             return f"{spoken(taken)} so far"
         return f"about {spoken(taken / self.ended * (self.total - self.ended))} left"
 
-    def table(self) -> RichTable:
-        """Return the table as it stands."""
+    def fitting_table(self) -> RichTable:
+        """Return the table as it stands, with no more lines than the terminal has room for."""
+        assert self.live is not None
+        return self.table(most=max(1, self.live.console.height - LINES_AROUND))
+
+    def table(self, *, most: int | None = None) -> RichTable:
+        """Return the table as it stands.
+
+        Args:
+            most: Combinations that are shown at most: those under way, then those to come, then the finished ones.
+        """
         shown = RichTable(box=None, pad_edge=False, caption=f"{self.plan.name}: {self.left()}", caption_justify="left")
         for axis in self.plan.entries[0].labels:
-            shown.add_column(axis)
+            shown.add_column(axis, overflow="fold")
         for head in ("done", "running", "failed", "of"):
-            shown.add_column(head, justify="right")
+            shown.add_column(head, justify="right", no_wrap=True)
+        chosen = sorted(self.combinations, key=self.order)[:most]
         for labels, runs in self.combinations.items():
-            shown.add_row(*labels, *self.counts(runs))
+            if labels in chosen:
+                shown.add_row(*labels, *self.counts(runs))
+        blanks = [""] * (len(self.plan.entries[0].labels) - 1)
+        if len(chosen) < len(self.combinations):
+            shown.add_row(f"and {len(self.combinations) - len(chosen)} more", *blanks, style="dim")
         if len(self.combinations) > 1:
-            blanks = [""] * (len(self.plan.entries[0].labels) - 1)
             shown.add_row("all", *blanks, *self.counts(self.plan.experiments), style="bold")
         return shown
+
+    def order(self, labels: tuple[str, ...]) -> int:
+        """Return a number that is low where something goes on."""
+        runs = set(self.combinations[labels])
+        return 0 if runs & self.running else 2 if runs <= self.finished | self.failed else 1
 
     def counts(self, runs: Collection[str]) -> list[str]:
         """Return how many of some runs are done, running and failed, and how many they are."""

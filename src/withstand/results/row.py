@@ -82,8 +82,15 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file through a temporary one in the same folder, synced and renamed: whole or not at all."""
+def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
+    """Write a file through a temporary one in the same folder, synced and renamed: whole or not at all.
+
+    Args:
+        path: Of the file; folders that are missing are made.
+        content: Of the file.
+        settle: Whether its name must survive a loss of power from now on; False leaves that to the next file of the
+            folder that is written with True, which saves a wait for the disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
@@ -91,7 +98,8 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    sync_folder(path.parent)
+    if settle:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

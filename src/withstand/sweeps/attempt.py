@@ -5,10 +5,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from withstand.engine import Engine
-from withstand.errors import BusyError
+from withstand.errors import BusyError, InputError
 from withstand.experiment import Experiment, run
 from withstand.results.sweep import FAILED, write_failure
+from withstand.sweeps.latest_data import latest_data
 
 
 class State(StrEnum):
@@ -34,7 +37,7 @@ def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
     """Do a run, or go on with it, and return how that ended; a failure is also written into the run's folder."""
     folder = experiment.folder(root)
     try:
-        run(experiment, root, engine=engine)
+        run(experiment, root, engine=engine, load=latest_data)
     except BusyError:
         return Outcome(State.BUSY)
     except Exception as problem:  # whatever it was, the other runs go on
@@ -44,3 +47,14 @@ def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
         return Outcome(State.FAILED, sentence)
     (folder / FAILED).unlink(missing_ok=True)
     return Outcome(State.DONE)
+
+
+def attempt_on(device: str, experiment: Experiment, root: Path) -> Outcome:
+    """Do a run in this process, with one thread as everywhere in a sweep, so that its numbers are the same."""
+    torch.set_num_threads(1)
+    try:
+        engine = Engine.start(device=device)
+    except InputError as problem:
+        write_failure(experiment.folder(root), str(problem), traceback.format_exc())
+        return Outcome(State.FAILED, str(problem))
+    return attempt(experiment, root, engine)

@@ -10,11 +10,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import torch
-
-from withstand.engine import Engine
 from withstand.experiment import Experiment
-from withstand.sweeps.attempt import Outcome, State, attempt
+from withstand.sweeps.attempt import Outcome, State, attempt_on
 from withstand.sweeps.pool import Pool
 
 
@@ -108,14 +105,12 @@ def work(connection: Connection, root: Path, device: str) -> None:
     """Do runs one after the other until the connection ends, and no longer than the process that wants them lives."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    engine = Engine.start(device=device)
     while True:
         try:
             experiment: Experiment = connection.recv()
         except EOFError:
             return
-        outcome = attempt(experiment, root, engine)
+        outcome = attempt_on(device, experiment, root)
         try:
             connection.send(outcome)
         except (BrokenPipeError, ConnectionResetError):

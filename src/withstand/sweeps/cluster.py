@@ -1,0 +1,229 @@
+"""RayPool: the machines of a Ray cluster, one run per task; the only file that imports Ray."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from withstand.errors import InputError
+from withstand.experiment import Experiment
+from withstand.results.row import write_whole
+from withstand.results.sweep import write_failure
+from withstand.sweeps.attempt import Outcome, State, attempt_on
+from withstand.sweeps.pool import Pool
+
+SECONDS_BETWEEN_COUNTS = 5.0
+SECONDS_TO_ANSWER = 300
+SECONDS_TO_CONNECT = 10
+HANDED_ON = ("WITHSTAND_DATA", "WITHSTAND_OFFLINE")
+# Ray would hide the other GPUs from a process for good, which then could not be used for a run on another one.
+ALL_GPUS_SEEN = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+OBJECT_STORE_BYTES = 100 * 2**20  # of a cluster on this machine; nothing large is sent
+
+
+class Place(NamedTuple):
+    """What a task must know: the folder of the runs, a file in it that every node must see, where the user is."""
+
+    root: Path
+    marker: Path
+    directory: Path
+
+
+class RayPool(Pool):
+    """A Ray cluster: a run is a task of one CPU and a share of a GPU, and lost with its process or node.
+
+    All nodes must see the folder of the runs under the same path, and have the same version of this package.
+    """
+
+    def __init__(
+        self, root: Path, *, address: str = "auto", gpus_per_run: float = 0.0, most: int | None = None
+    ) -> None:
+        """Join a cluster, or start one on this machine.
+
+        Args:
+            root: Folder of the runs.
+            address: `auto` (the one this machine belongs to), `local` (a new one on this machine), `HOST:PORT`, or
+                `ray://HOST:PORT`.
+            gpus_per_run: Share of a GPU for each run, from 0 (runs on CPUs) to 1.
+            most: Runs at a time; None goes by the cluster.
+
+        Raises:
+            InputError: If Ray is missing, no cluster answers, it has no place for a run, or a node cannot do one.
+        """
+        if not 0 <= gpus_per_run <= 1:
+            raise InputError(f"sweep: gpus_per_run must be a share from 0 to 1, got {gpus_per_run:g}.")
+        self.ray = import_ray()
+        self.gpus, self.most = gpus_per_run, most
+        self.at_work: dict[Any, str] = {}
+        self.counted, self.places = 0.0, 0
+        root = root.resolve()
+        self.place = Place(root, root / f".seen-{uuid4().hex}", Path.cwd())
+        self.joined = not self.ray.is_initialized()
+        if self.joined:
+            self._join(address)
+        try:
+            write_whole(self.place.marker, b"")
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        options = {"num_cpus": 1, "num_gpus": gpus_per_run, "max_retries": 0, "max_calls": 0}
+        self.task = self.ray.remote(**options)(work)
+
+    @property
+    def free(self) -> int:
+        """How many more runs can be begun: one more than there is room for, so that a cluster that can grow does."""
+        if time.monotonic() - self.counted > SECONDS_BETWEEN_COUNTS:
+            self.counted, self.places = time.monotonic(), sum(self._places(node) for node in self._nodes())
+        room = self.places + 1 if self.most is None else min(self.places + 1, self.most)
+        return max(0, room - len(self.at_work))
+
+    def begin(self, key: str, experiment: Experiment) -> None:
+        """Hand a run to the cluster."""
+        self.at_work[self.task.remote(experiment, self.place, self.gpus)] = key
+
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
+        """Return what has ended; a run whose process or node is gone is lost."""
+        if not self.at_work:
+            time.sleep(seconds)
+            return []
+        try:
+            ended, _ = self.ray.wait(list(self.at_work), num_returns=1, timeout=seconds)
+            if ended:
+                ended, _ = self.ray.wait(list(self.at_work), num_returns=len(self.at_work), timeout=0)
+        except SystemError as problem:  # what Ray makes of an exception that a signal's handler raised
+            raise problem.__cause__ or problem from None
+        return [(key := self.at_work.pop(each), self._outcome(key, each)) for each in ended]
+
+    def close(self) -> None:
+        """Stop what is under way, and leave the cluster; one that was started here ends."""
+        for each in self.at_work:
+            with suppress(Exception):  # the cluster may be gone
+                self.ray.cancel(each, force=True)
+        with suppress(OSError):
+            self.place.marker.unlink(missing_ok=True)
+        if self.joined:
+            self.ray.shutdown()
+
+    def _join(self, address: str) -> None:
+        handed = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+        options: dict[str, Any] = {"runtime_env": {"env_vars": handed | ALL_GPUS_SEEN}}
+        if address == "local":
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            options |= {} if self.most is None else {"num_cpus": self.most}
+        options |= {"log_to_driver": False, "logging_level": logging.ERROR}
+        check_answer(address)
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            self.ray.init(address=address, **options)
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError, AssertionError) as problem:
+            self.ray.shutdown()
+            raise InputError(f"sweep: no Ray cluster answers at address {address} ({_first_line(problem)}).") from None
+        finally:
+            with suppress(ValueError):  # not the main thread
+                signal.signal(signal.SIGTERM, before)
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    def _places(self, node: dict[str, Any]) -> int:
+        """Return how many runs a node has room for."""
+        cpus, gpus = (node["Resources"].get(name, 0.0) for name in ("CPU", "GPU"))
+        return int(cpus) if not self.gpus else min(int(cpus), int(gpus / self.gpus + 1e-9))
+
+    def _check(self) -> None:
+        """Refuse a cluster on which no run could be done, or a node that does not see the folder of the runs."""
+        nodes = self._nodes()
+        if not any(self._places(node) for node in nodes):
+            gpus = f" and {self.gpus:g} of a GPU" if self.gpus else ""
+            raise InputError(f"sweep: a run needs a CPU{gpus}, which no node of the Ray cluster has.")
+        task = self.ray.remote(num_cpus=0, max_retries=0)(look)
+        asked = {}
+        for node in nodes:
+            here = self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[node["NodeManagerHostname"]] = task.options(scheduling_strategy=here).remote(self.place)
+        for name, answer in asked.items():
+            try:
+                sees, own = self.ray.get(answer, timeout=SECONDS_TO_ANSWER)
+            except self.ray.exceptions.RayError as problem:
+                raise InputError(f"sweep: node {name} cannot do runs ({_first_line(problem)}).") from problem
+            if not sees:
+                raise InputError(
+                    f"sweep: node {name} does not see {self.place.root}; choose an --output folder on a file system "
+                    "that all nodes share."
+                )
+            if own != version("withstand"):
+                raise InputError(f"sweep: node {name} has withstand {own}, expected {version('withstand')} as here.")
+
+    def _outcome(self, key: str, ended: object) -> Outcome:
+        try:
+            return self.ray.get(ended)
+        except self.ray.exceptions.RayTaskError as problem:  # before or after the attempt
+            sentence = f"its task failed ({_first_line(problem.cause or problem)})."
+            write_failure(self.place.root / key, sentence, str(problem))
+            return Outcome(State.FAILED, sentence)
+        except self.ray.exceptions.RayError as problem:
+            return Outcome(State.LOST, f"its process or node is gone ({type(problem).__name__}).")
+
+
+def import_ray() -> ModuleType:
+    """Return Ray.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as problem:
+        raise InputError("sweep: --address needs Ray; install it with pip install 'withstand[cluster]'.") from problem
+    return ray
+
+
+def check_answer(address: str) -> None:
+    """Refuse an address with a port at which nobody listens; Ray itself would try for minutes.
+
+    Raises:
+        InputError: If nobody listens.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as problem:
+        raise InputError(f"sweep: no Ray cluster answers at address {address} ({_first_line(problem)}).") from problem
+
+
+def look(place: Place) -> tuple[bool, str]:
+    """Return whether this node sees the folder of the runs, and its version of this package."""
+    return place.marker.exists(), version("withstand")
+
+
+def work(experiment: Experiment, place: Place, gpus: float) -> Outcome:
+    """Do a run on this node."""
+    if not place.marker.exists():  # a node that joined after the check
+        return Outcome(State.FAILED, f"a node of the Ray cluster does not see {place.root}.")
+    if place.directory.is_dir():
+        os.chdir(place.directory)  # what paths in the configuration are relative to
+    device = f"cuda:{number_of_gpu()}" if gpus else "cpu"
+    return attempt_on(device, experiment, place.root)
+
+
+def number_of_gpu() -> int:
+    """Return the number that PyTorch gives to this task's GPU."""
+    own = import_ray().get_runtime_context().get_accelerator_ids()["GPU"][0]
+    seen = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+    return seen.index(own) if own in seen else int(own)
+
+
+def _first_line(problem: BaseException) -> str:
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    return lines[0].removesuffix(".")

@@ -1,0 +1,211 @@
+"""SlurmPool: jobs of a Slurm cluster, several runs one after the other in each; the only file that imports submitit."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from withstand.errors import BusyError, InputError
+from withstand.experiment import ROWS, Experiment, hold
+from withstand.results.sweep import FAILED, read_failure
+from withstand.sweeps.attempt import Outcome, State, attempt_on
+from withstand.sweeps.pool import Pool
+
+JOBS = "jobs"
+DEFAULTS = {"name": "withstand", "timeout_min": 60, "cpus_per_task": 1}
+GENERIC = ("name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "stderr_to_stdout")
+MOST_JOBS = 100
+
+
+@dataclass
+class Job:
+    """A job that was handed in, and the runs of it that are not known to have ended, in its order."""
+
+    handle: Any
+    runs: list[str]
+
+
+class Chunk:
+    """What a job does: some runs. One whose time is over goes on with them in another job."""
+
+    def __call__(self, experiments: Sequence[Experiment], root: Path, device: str) -> None:
+        """Do the runs one after the other; how each ends is seen in its folder."""
+        for each in experiments:
+            attempt_on(device, each, root)
+
+    def checkpoint(self, experiments: Sequence[Experiment], root: Path, device: str) -> Any:
+        """Return what is to be done after the time is over: the same, since finished runs are not done again."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, experiments, root, device)
+
+
+class SlurmPool(Pool):
+    """Jobs that submitit hands to Slurm. How runs end is read from their folders, never from what a job returns."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        chunk: int = 10,
+        most: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        device: str = "auto",
+    ) -> None:
+        """Find Slurm.
+
+        Args:
+            root: Folder of the runs; scripts and output of the jobs lie in `jobs` within.
+            chunk: Runs per job, at least 1.
+            most: Jobs at a time; None takes 100.
+            options: Of the jobs, as submitit or Slurm name them; `cluster: local` takes processes on this machine.
+            device: For `Engine.start`, on the machine of the job.
+
+        Raises:
+            InputError: If submitit or Slurm is missing, or an option is not known.
+        """
+        if chunk < 1:
+            raise InputError(f"sweep: chunk must be a number of runs of at least 1, got {chunk}.")
+        self.root, self.chunk, self.most, self.device = root.resolve(), chunk, most or MOST_JOBS, device
+        self.executor = make_executor(self.root / JOBS, dict(options or {}))
+        self.gathered: list[tuple[str, Experiment]] = []
+        self.held: list[str] = []
+        self.jobs: list[Job] = []
+
+    @property
+    def free(self) -> int:
+        """How many runs the jobs that may still be handed in can take."""
+        return max(0, (self.most - len(self.jobs)) * self.chunk - len(self.gathered))
+
+    def begin(self, key: str, experiment: Experiment) -> None:
+        """Keep a run for the next job, unless it is being worked on: a job should not be queued for nothing."""
+        if is_held(self.root / key):
+            self.held.append(key)
+        else:
+            self.gathered.append((key, experiment))
+
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
+        """Hand in what was gathered, and return what has ended."""
+        self._submit()
+        ended = [(key, Outcome(State.BUSY)) for key in self.held]
+        self.held.clear()
+        ended += [each for job in self.jobs for each in self._ended(job)]
+        self.jobs = [job for job in self.jobs if job.runs]
+        if not ended:
+            time.sleep(seconds)
+        return ended
+
+    def close(self) -> None:
+        """Cancel the jobs."""
+        for job in self.jobs:
+            with suppress(Exception):  # what cannot be cancelled goes on, and is found finished next time
+                job.handle.cancel(check=False)
+
+    def _submit(self) -> None:
+        if not self.gathered:
+            return
+        chunks = [self.gathered[start : start + self.chunk] for start in range(0, len(self.gathered), self.chunk)]
+        self.gathered = []
+        with self.executor.batch():
+            handles = []
+            for chunk in chunks:
+                for key, _ in chunk:
+                    (self.root / key / FAILED).unlink(missing_ok=True)
+                experiments = [experiment for _, experiment in chunk]
+                handles.append(self.executor.submit(Chunk(), experiments, self.root, self.device))
+        self.jobs += [Job(handle, [key for key, _ in chunk]) for handle, chunk in zip(handles, chunks, strict=True)]
+
+    def _ended(self, job: Job) -> list[tuple[str, Outcome]]:
+        """Return the runs of a job that have ended, and take them out of it."""
+        over = job.handle.done()  # asked first: what is not recorded afterwards will not be
+        ended = []
+        for key in job.runs:
+            outcome = outcome_of(self.root / key)
+            if outcome is None and not over:
+                break  # those after it have not begun
+            ended.append((key, outcome or self._unfinished(key, job)))
+        del job.runs[: len(ended)]
+        return ended
+
+    def _unfinished(self, key: str, job: Job) -> Outcome:
+        if is_held(self.root / key):
+            return Outcome(State.BUSY)
+        where = Path(job.handle.paths.stderr)
+        return Outcome(State.LOST, f"its job ended as {str(job.handle.state).lower()}; see {where}.")
+
+
+def outcome_of(folder: Path) -> Outcome | None:
+    """Return how a run ended, by what its folder holds; None if it has not."""
+    if (folder / ROWS).exists():
+        return Outcome(State.DONE)
+    problem = read_failure(folder)
+    return None if problem is None else Outcome(State.FAILED, problem)
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a process works on a run."""
+    if not folder.exists():
+        return False
+    try:
+        with hold(folder):
+            return False
+    except BusyError:
+        return True
+
+
+def make_executor(folder: Path, options: dict[str, Any]) -> Any:
+    """Return what hands in jobs.
+
+    Raises:
+        InputError: If submitit or Slurm is missing, or an option is not known.
+    """
+    try:
+        import submitit
+    except ModuleNotFoundError as problem:
+        raise InputError(
+            "sweep: --slurm needs submitit; install it with pip install 'withstand[cluster]'."
+        ) from problem
+    cluster = options.pop("cluster", "slurm")
+    if cluster not in ("slurm", "local"):
+        raise InputError(f"sweep: the option cluster must be slurm or local, got {cluster}.")
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+    except RuntimeError as problem:
+        raise InputError("sweep: --slurm found no Slurm on this machine, that is, no program srun.") from problem
+    named = {name if name in GENERIC else f"slurm_{name}": value for name, value in (DEFAULTS | options).items()}
+    try:
+        executor.update_parameters(**named)
+    except (NameError, TypeError, ValueError, AssertionError) as problem:
+        sentence = str(problem).strip().partition("\n")[0].partition(" Valid ")[0].removesuffix(".")
+        raise InputError(f"sweep: slurm_options cannot be used ({sentence}).") from problem
+    return executor
+
+
+def read_options(text: str) -> dict[str, Any]:
+    """Return options from their form on the command line.
+
+    Raises:
+        InputError: If it has another form.
+
+    Example:
+        >>> read_options("partition=gpu,timeout_min=120")
+        {'partition': 'gpu', 'timeout_min': 120}
+    """
+    options = {}
+    for each in filter(None, text.split(",")):
+        name, equals, value = each.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise InputError(f"sweep: slurm_options must be NAME=VALUE with commas in between, got {text}.")
+        options[name.strip()] = _read_value(value)
+    return options
+
+
+def _read_value(text: str) -> Any:
+    """Return a number, true or false as such, and anything else (a time like 1:30:00) as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,42 @@
+"""What the tests of sweeps share."""
+
+import pytest
+import yaml
+
+from withstand.commands.train import read_experiment
+from withstand.sweeps.plan import read_plan
+
+TOY = {"data": "toy", "data.num_train": 40, "data.num_test": 40, "model": "mlp", "epochs": 1}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A sweep's file of four runs."""
+    path = tmp_path / "try.yaml"
+    path.write_text(yaml.safe_dump({"set": TOY, "vary": {"objective.temperature": [0.1, 1.0]}, "seeds": 2}))
+    return path
+
+
+@pytest.fixture
+def plan(source):
+    """Its plan."""
+    return read_plan(str(source), read_experiment)
+
+
+class Silent:
+    """A watch that keeps what it is told."""
+
+    def __init__(self):
+        self.begun, self.ended = [], {}
+
+    def on_begin(self, run):
+        self.begun.append(run)
+
+    def on_end(self, run, outcome):
+        self.ended[run] = outcome
+
+
+@pytest.fixture
+def watch():
+    """A watch that keeps what it is told."""
+    return Silent()
