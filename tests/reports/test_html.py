@@ -5,6 +5,7 @@ import html
 import json
 import re
 import subprocess
+from pathlib import Path
 from xml.etree import ElementTree
 
 import polars
@@ -272,3 +273,30 @@ def test_a_baseline_that_is_not_there_is_one_sentence(runs, tmp_path):
 def test_reports_come_without_torch():
     code = "import sys, withstand.reports.report_folder; sys.exit('torch' in sys.modules)"
     assert subprocess.run(["python", "-c", code], check=False).returncode == 0
+
+
+def test_texts_stand_out_from_their_background_in_light_and_dark():
+    from withstand.reports import html as module
+
+    style = (Path(module.__file__).parent / "templates" / "report.css").read_text()
+    light, dark, forced = re.findall(r"--ink:[^}]*", style)[:3]
+    assert re.findall(r"--\w+: #\w+", dark.replace("\n", " ")) == re.findall(r"--\w+: #\w+", forced)
+    for part in (light, dark):
+        colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part))
+        for ink in ("ink", "faint", "accent", "better", "worse", "flag"):
+            for paper in ("paper", "raised"):
+                assert contrast(colors[ink], colors[paper]) >= 4.5, (ink, paper)
+        assert contrast(colors["flag"], colors["flag-paper"]) >= 4.5
+        assert contrast(colors["ink"], colors["flag-paper"]) >= 4.5
+
+
+def contrast(one, other):
+    """Return the ratio of luminances (WCAG 2.2)."""
+
+    def luminance(color):
+        parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)

@@ -18,6 +18,7 @@ from withstand.results.digest import Digest
 from withstand.results.origin import Origin
 
 BETWEEN, MINUS = re.compile(r"(?<=\d)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
+MOST_FIGURES = 10  # of a section that are open; the others are one click away
 MOST_VALUES = 150_000  # values of single runs within the page
 
 
@@ -101,6 +102,7 @@ def page(
             command=command,
             version=version,
             values=_json(values_of(digest)),
+            most_figures=MOST_FIGURES,
         )
     )
 

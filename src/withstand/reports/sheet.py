@@ -5,6 +5,8 @@ from typing import Literal
 
 from withstand.results.table import Table
 
+PADDING = 3  # of a column on a terminal
+
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
@@ -68,8 +70,12 @@ class Cell:
 
     @property
     def plain(self) -> str:
-        """Number, range and flag in one line."""
-        parts = [self.text, f"({self.range})" if self.low else "", f"[{self.flag}]" if self.flag else ""]
+        """Number, range and flag in one line; a star where the page has bold letters."""
+        parts = [
+            self.text + "*" * bool(self.tone),
+            f"({self.range})" if self.low else "",
+            f"[{self.flag}]" if self.flag else "",
+        ]
         return " ".join(part for part in parts if part)
 
 
@@ -135,11 +141,11 @@ def fitted(table: Table, *, width: int = 80) -> Table:
     """
     lines = [line for line in table.lines if line]
     names = _shortened([line[0] for line in lines], max(24, width // 3))
-    used, kept = max(len(each) for each in (*names, table.columns[0])) + 2, [0]
+    used, kept = max(len(each) for each in (*names, table.columns[0])) + PADDING, [0]
     for place in range(1, len(table.columns)):
         head = table.columns[place]
         words = [head] if place < table.num_labels else head.split()
-        needed = max(len(each) for each in (*words, *(line[place] for line in lines))) + 2
+        needed = max(len(each) for each in (*words, *(line[place] for line in lines))) + PADDING
         if used + needed > width:
             break
         used += needed

@@ -34,11 +34,12 @@ def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
     """Return the table with a line per combination and the most wanted measures across."""
     heads = tuple(Head(text=_words(each), more=_condition(each)) for each in digest.columns)
     fraction = any(Measure(each.measure).is_fraction for each in digest.columns)
-    caption = f"{SPREADS[spread]}{'; accuracies in percent' if fraction else ''}. {_samples(digest)}"
+    caption = f"{_spread(digest, spread)}{'; accuracies in percent' if fraction else ''}. {_samples(digest)}"
     own = any(each.condition is None for each in digest.columns)
     notes = ["Own ball: each combination under its own condition, named in the table of all numbers."] if own else []
     left = len({(line["measure"], line["condition"]) for line in digest.lines.values()}) - len(digest.columns)
-    notes += [f"{left} further measures and conditions are in the table of all numbers."] if left > 0 else []
+    if left > 0:
+        notes.append(f"In the table of all numbers: {left} more, such as single corruptions, classes or budgets.")
     return _combinations_down(
         digest, "main", "Results", caption, digest.columns, heads, spread, notes=(*notes, *digest.holes)
     )
@@ -62,7 +63,9 @@ def errors_sheet(digest: Digest, *, saved: str, spread: Spread = "quantiles") ->
         text = condition.removesuffix(saved).replace("_", " ")
         heads.append(Head(text=words[measure], more=text) if words[measure] else Head(text=text))
     title = "Corruption errors" + (", images saved as JPEG" if saved else "")
-    caption = f"Error in percent per corruption, mean over its five severities; lower is better. {SPREADS[spread]}."
+    caption = (
+        f"Error in percent per corruption, mean over its five severities; lower is better. {_spread(digest, spread)}."
+    )
     lost = [name for name in IMAGENET_C if name + saved not in kinds]
     notes = [f"No mean over the published 15 corruptions: {', '.join(lost)} not measured at all severities."] * bool(
         lost
@@ -92,8 +95,8 @@ def differences_sheet(digest: Digest) -> Sheet:
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
     caption = (
         f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        "(Student's t), accuracies in percentage points. In bold where the interval excludes 0; every interval stands "
-        "for itself, and with many of them some exclude 0 by chance."
+        "(Student's t), accuracies in percentage points. Bold, or with a star, where the interval excludes 0; every "
+        "interval stands for itself, and with many of them some exclude 0 by chance."
     )
     heads = (*_label_heads(digest), *heads)
     title = f"Differences to {digest.baseline_name}"
@@ -268,6 +271,11 @@ def _words(column: Column) -> str:
 
 def _condition(column: Column) -> str:
     return "own ball" if column.condition is None else column.condition.partition(", ")[0].replace("_", " ")
+
+
+def _spread(digest: Digest, spread: Spread) -> str:
+    """Return what the numbers are: of one run each, or over the seeds."""
+    return SPREADS[spread] if any(line["done"] > 1 for line in digest.lines.values()) else "Values of one run each"
 
 
 def _samples(digest: Digest) -> str:
