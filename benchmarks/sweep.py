@@ -131,7 +131,9 @@ def results(root: Path, *, configurations: int, seeds: int, measures: int) -> No
     for number in range(configurations):
         for seed in range(seeds):
             run = f"radius_{number}-seed{seed}"
-            entries.append(Entry(labels={"method": f"m{number % 4}", "radius": number / 100}, seed=seed, run=run))
+            entries.append(
+                Entry(labels={"method": f"m{number // 7}", "radius": (number % 7) / 100}, seed=seed, run=run)
+            )
             rows = [
                 Row(measure="top1", condition=f"noise/{each}", total=float((seed * 7 + each + number) % 100), count=100)
                 for each in range(measures)
@@ -143,7 +145,7 @@ def results(root: Path, *, configurations: int, seeds: int, measures: int) -> No
 
 def reported(folder: Path) -> float:
     """Return the seconds that the report on a folder takes in a process of its own."""
-    words = [sys.executable, "-m", "withstand", "report", str(folder)]
+    words = [sys.executable, "-m", "withstand", "report", str(folder), "--quiet"]
     return timed(lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL))
 
 
