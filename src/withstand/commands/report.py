@@ -31,15 +31,15 @@ def main(words: list[str]) -> None:
         type=str,
         nargs="+",
         default=None,
-        help="values that others are compared with, such as method=regular; by default the first value of what was "
-        "varied first",
+        help="values that others are compared with, such as method=regular; by default a value called regular, "
+        "plain, standard or baseline, else the first value of what was varied first",
     )
     parser.add_argument(
         "--spread",
         type=Literal["quantiles", "interval"],
         default="quantiles",
-        help="what tables show: quantiles, the median and the range from 10 to 90 %% of the seeds; interval, the mean "
-        "and its 95 %% interval",
+        help="what tables show: quantiles, the median over the seeds and the range between the quantiles 0.1 and 0.9; "
+        "interval, the mean and its interval at 95 percent",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--quiet", action="store_true", help="print the main table only")

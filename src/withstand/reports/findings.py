@@ -41,8 +41,8 @@ def tally(digest: Digest) -> str:
         for trial in each.trials:
             counts[trial.status] += 1
     total, settings = sum(counts.values()), len(digest.combinations)
-    wrong = [f"{counts[each]} {each}" for each in ("failed", "missing") if counts[each]]
-    end = f"{counts['done']} finished, {' and '.join(wrong)}" if wrong else "all finished"
+    wrong = [f"{counts[each]:,} {each}" for each in ("failed", "missing") if counts[each]]
+    end = f"{counts['done']:,} finished, {' and '.join(wrong)}" if wrong else "all finished"
     runs = "1 run" if total == 1 else f"{total:,} runs"
     return f"{runs} of {settings} combination{'s' if settings > 1 else ''}: {end}."
 
