@@ -17,7 +17,7 @@ from withstand.reports.sheet import Sheet
 from withstand.results.digest import Digest
 from withstand.results.origin import Origin
 
-BETWEEN, MINUS = re.compile(r"(?<=\d)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
+BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
 MOST_FIGURES = 10  # of a section that are open; the others are one click away
 MOST_VALUES = 150_000  # values of single runs within the page
 
@@ -136,10 +136,10 @@ def dashes(text: str) -> str:
     """Return a text with true minus signs and dashes at its numbers.
 
     Example:
-        >>> print(dashes("-1.2 to 3.4"), dashes("1.2-3.4"))
-        −1.2 to 3.4 1.2–3.4
+        >>> print(dashes("-1.2 to 3.4"), dashes("1.2-3.4"), dashes("net-50-2"))
+        −1.2 to 3.4 1.2–3.4 net-50-2
     """
-    return MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\N{EN DASH}", text))
+    return MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
 
 
 def _json(content: object) -> Markup:
