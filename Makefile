@@ -9,14 +9,14 @@ check:
 	codespell
 	pyright
 	lint-imports
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 fix:
 	ruff check --fix .
 	ruff format .
 
 test:
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 bench:
 	$(PYTHON) benchmarks/training.py

@@ -13,7 +13,7 @@ COMMANDS = {
     "corrupt": "Write a corrupted copy of any images, like ImageNet-C or CIFAR-10-C; or a preview.",
     "sweep": "Train under many settings and seeds, on this machine or a cluster; started again, what is missing.",
     "report": "Show runs or a sweep: one page, tables, figures, CSV, LaTeX, a model card each.",
-    "list": "List data sets, models, objectives, perturbations, corruptions, evaluations or recipes.",
+    "list": "List data sets, models, objectives, perturbations, corruptions, evaluations, recipes or sweeps.",
 }
 
 GO_ON = "what the last checkpoint holds is kept, and the same command goes on from there."

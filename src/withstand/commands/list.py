@@ -16,7 +16,7 @@ from withstand.objectives.base import Objective
 from withstand.parser import command_name, parse
 from withstand.perturbations.base import Corruption, Perturbation
 
-KINDS = ("corruptions", "datasets", "evaluations", "models", "objectives", "perturbations", "recipes")
+KINDS = ("corruptions", "datasets", "evaluations", "models", "objectives", "perturbations", "recipes", "sweeps")
 
 
 def main(words: list[str]) -> None:
@@ -43,8 +43,8 @@ def main(words: list[str]) -> None:
 
 def entries(kind: str) -> dict[str, str]:
     """Return name and summary of everything of a kind."""
-    if kind == "recipes":
-        folder = files("withstand") / "recipes"
+    if kind in ("recipes", "sweeps"):
+        folder = files("withstand") / "recipes" / ("sweeps" if kind == "sweeps" else "")
         recipes = sorted(each.name for each in folder.iterdir() if each.name.endswith(".yaml"))
         return {
             name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes

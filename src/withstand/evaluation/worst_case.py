@@ -213,7 +213,7 @@ class WorstCase(Evaluation):
         return [
             cls(ball=Ball("linf", 0.2), steps=2, restarts=2, num_tilted=4, num_mean=4),
             cls(ball=Ball("l2", 0.5), steps=2, restarts=1, num_mean=0),
-            cls(ball=Ball("l1", 0.5), steps=0, num_mean=2),
+            cls(ball=Ball("l1", 0.5), steps=1, restarts=1, num_mean=2),
         ]
 
 
