@@ -7,7 +7,6 @@ import argparse
 import json
 import multiprocessing
 import platform
-import resource
 import statistics
 import sys
 import time
@@ -69,9 +68,9 @@ def main() -> None:
                 f"step, radius 0.15, 10,954 points, T = {temperature:g}, {mode}, times faster", ratio, "at least", limit
             )
     if "memory" in options.only:
-        before, peak = in_a_process_of_its_own(model, train)
-        print(f"  {before:.2f} GB before the step (libraries and data), {peak:.2f} GB at its peak")
-        goal("memory, radius 0.3, 194,796 points, the step, GB", peak - before, "at most", 1.0)
+        before, highest = in_a_process_of_its_own(model, train)
+        print(f"  {before:.2f} GB before the step (libraries and data), {highest:.2f} GB at its peak")
+        goal("memory, radius 0.3, 194,796 points, GB, libraries included", highest, "at most", 1.0)
     if "bias" in options.only:
         few, many = biases(model, test)
         print(f"  bias of the smoothed loss at T = 0.01, radius 0.3: 64 tilted {few:+.4f}, 100,000 uniform {many:+.4f}")
@@ -173,9 +172,15 @@ def _one_large_step(pipe, model: nn.Module, x: Tensor, y: Tensor) -> None:
     model.train()
     small = PerturbedRisk(perturbation=objective.perturbation, num_draws=64, temperature=1e-2, mode="resampled")
     small.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "first")).loss.backward()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    before = peak()
     objective.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "step")).loss.backward()
-    pipe.send((before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6))
+    pipe.send((before, peak()))
+
+
+def peak() -> float:
+    """Return this process's peak of memory in GB; that of `getrusage` begins with its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e6
 
 
 @torch.no_grad()

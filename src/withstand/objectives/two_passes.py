@@ -17,6 +17,8 @@ from withstand.perturbations.base import Perturbation
 
 # In the second pass more points than this many times those at once are computed piece by piece, each twice.
 PIECES_KEPT = 8
+# Losses that are weighed together, in a few copies of double precision: 16 MB each.
+LOSSES_AT_ONCE = 2**21
 # Yields, as often as it is called, the same pieces of the draws: the first, the one behind the last, their source.
 Chunks = Callable[[], Iterator[tuple[int, int, Rng]]]
 
@@ -78,15 +80,8 @@ class TwoPasses:
         self, model: nn.Module, x: Tensor, y: Tensor, chunks: Chunks, choice: Rng, at_once: int
     ) -> Float[Tensor, ""]:
         first = self._first(model, x, y, chunks, at_once)
-        values = soft_maximum(first.losses, temperature=self.temperature, log_weights=first.log_weights)
-        weights = weights_of_draws(first.losses, temperature=self.temperature, log_weights=first.log_weights)
-        if self.num_kept is None:
-            chosen = self._that_matter(first.losses, weights)
-            weight = weights[chosen]
-        else:
-            counts = resample(weights, self.num_kept, uniform((len(x), 1), rng=choice, device=x.device))
-            chosen = counts > 0
-            weight = counts[chosen] / self.num_kept
+        chosen, weights, values = self._choose(first, uniform((len(x), 1), rng=choice, device=x.device))
+        weight = weights[chosen]
         del weights
         parts = []
         for start, stop, source in chunks():
@@ -113,6 +108,25 @@ class TwoPasses:
                     log_weights = torch.zeros_like(losses)
                 log_weights[start:stop] = draws.log_weights
         return FirstPass(losses, log_weights)
+
+    def _choose(self, first: FirstPass, offset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return which draws the gradient goes through, with what weights, and the values; some samples at a time."""
+        chosen = torch.empty_like(first.losses, dtype=torch.bool)
+        weights, values = torch.empty_like(first.losses), []
+        for part in torch.arange(first.losses.shape[1]).split(max(1, LOSSES_AT_ONCE // max(1, len(first.losses)))):
+            some = slice(int(part[0]), int(part[-1]) + 1)
+            losses = first.losses[:, some]
+            log_weights = None if first.log_weights is None else first.log_weights[:, some]
+            values.append(soft_maximum(losses, temperature=self.temperature, log_weights=log_weights))
+            own = weights_of_draws(losses, temperature=self.temperature, log_weights=log_weights)
+            if self.num_kept is None:
+                chosen[:, some] = self._that_matter(losses, own)
+                weights[:, some] = own
+            else:
+                counts = resample(own, self.num_kept, offset[some])
+                chosen[:, some] = counts > 0
+                weights[:, some] = counts / self.num_kept
+        return chosen, weights, torch.cat(values)
 
     def _that_matter(self, losses: Tensor, weights: Tensor) -> Tensor:
         """Return which draws to keep so that at most the tolerated share of each sample's gradient is lost."""
