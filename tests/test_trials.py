@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 import withstand.trials
 from withstand.cli import main
 from withstand.data.digits import Digits
+from withstand.data.table import Table
 from withstand.data.toy import Toy
 from withstand.errors import InputError, TrainingError
 from withstand.experiment import Experiment, build_model, run
@@ -17,15 +18,19 @@ from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.attacks.tilted import Tilted
+from withstand.perturbations.attacks.vertices import Vertices
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.corruptions.fog import Fog
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
 from withstand.results.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.settings import Training
-from withstand.trials import run_together
+from withstand.trials import run_together, with_radii
 
 FILES = ["checkpoints", "config.yaml", "history.json", "lock", "model.safetensors", "provenance.json", "rows.jsonl"]
 MOONS = Experiment(
@@ -64,10 +69,56 @@ def test_folders_are_those_of_single_runs(tmp_path, at_once):
     assert_same_runs(together, [run(each, tmp_path / "single") for each in experiments])
 
 
-def test_experiments_of_several_kinds_are_sorted_out(tmp_path):
-    radii = [PerturbedRisk(perturbation=Uniform(ball=Ball("linf", radius))) for radius in (0.1, 0.3)]
+BALLS = {
+    "Uniform linf": PerturbedRisk(perturbation=Uniform()),
+    "Uniform l1": PerturbedRisk(perturbation=Uniform(ball=Ball("l1"))),
+    "Sobol l2": PerturbedRisk(perturbation=Sobol(ball=Ball("l2")), num_draws=3, temperature=0.1),
+    "PGD": PerturbedRisk(perturbation=PGD(steps=3)),
+    "Langevin": PerturbedRisk(perturbation=Langevin(burn_in=2), num_draws=2),
+    "Vertices": PerturbedRisk(perturbation=Vertices(), num_draws=4, temperature=0.0),
+    "Tilted": PerturbedRisk(perturbation=Tilted(), num_draws=4, temperature=0.01),
+    "Mixture": PerturbedRisk(perturbation=Mixture(parts=(PGD(steps=2), Uniform(ball=Ball(radius=0.7))))),
+}
+
+
+@pytest.mark.parametrize("name", BALLS)
+def test_radii_share_a_batch_and_equal_single_runs(tmp_path, name):
     experiments = [
-        replace(MOONS, seed=seed, objective=objective, name=f"moons{seed}") for seed in (4, 9) for objective in radii
+        replace(MOONS, seed=seed, objective=with_radii(BALLS[name], lambda number, r=radius: r * (1 + number)))
+        for seed, radius in ((4, 0.1), (9, 0.1), (4, 0.3), (5, 0.0))
+    ]
+    said = []
+    together = run_together(experiments, tmp_path / "together", say=said.append)
+    assert said[0].startswith("4 trials together")
+    assert_same_runs(together, [run(each, tmp_path / "single") for each in experiments])
+
+
+def test_radii_share_a_batch_of_images_and_of_tables_with_fixed_features(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("a,b,c,y\n" + "".join(f"{k % 7},{k % 5},{k % 3},{k % 2}\n" for k in range(60)))
+    sources = [
+        Experiment(data=Digits(test=0.1), model=MLP(hidden=(12,)), training=Training(epochs=1, batch_size=128)),
+        Experiment(
+            data=Table(path=str(table), target="y", movable=("a", "c")),
+            model=MLP(hidden=(8,)),
+            training=Training(epochs=1, batch_size=16),
+        ),
+    ]
+    for source in sources:
+        experiments = [
+            replace(source, objective=PerturbedRisk(perturbation=PGD(ball=Ball("l2", radius), steps=2)))
+            for radius in (0.5, 1.5)
+        ]
+        said = []
+        together = run_together(experiments, tmp_path / "together", say=said.append)
+        assert said[0].startswith("2 trials together")
+        assert_same_runs(together, [run(each, tmp_path / "single") for each in experiments])
+
+
+def test_experiments_of_several_kinds_are_sorted_out(tmp_path):
+    kinds = [PerturbedRisk(perturbation=Uniform(ball=Ball(norm, 0.1))) for norm in ("linf", "l2")]
+    experiments = [
+        replace(MOONS, seed=seed, objective=objective, name=f"moons{seed}") for seed in (4, 9) for objective in kinds
     ]
     together = run_together([*experiments, experiments[0]], tmp_path / "together")
     assert together[-1] == together[0]

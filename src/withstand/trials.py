@@ -1,30 +1,34 @@
-"""Many trials in one batch: experiments that differ in their seed only are trained together."""
+"""Many trials in one batch: experiments that differ in their seed or in the radius of balls are trained together."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
-from withstand.evaluation.accuracy import rank
+from withstand.evaluation.accuracy import Accuracy, rank
 from withstand.experiment import ROWS, Experiment, begin, build_model, finish, hold
 from withstand.models.frozen import evaluating
 from withstand.models.mlp import MLP
 from withstand.models.stacked import Stacked
+from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.attacks.vertices import Vertices
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.settle import settled
+from withstand.perturbations.settle import rebuilt, settled
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform import Uniform
@@ -43,7 +47,7 @@ TRIALS_ON_CPU = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Unfinished experiments that differ in their seed (and name) only, and their data."""
+    """Unfinished experiments whose trainings differ in seed and radius of balls only, and their data."""
 
     experiments: list[Experiment]
     train: Split
@@ -60,7 +64,7 @@ def run_together(
     watch: Watch | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Train and evaluate experiments as `run` does, those that differ in their seed only in one batch.
+    """Train and evaluate experiments as `run` does, those whose trainings differ in seed or radius only in one batch.
 
     Results equal those of `run` up to rounding, and the folders are the same: what is finished is not done again, and
     checkpoints of the one are continued by the other.
@@ -163,11 +167,55 @@ def perturbations_in(value: object) -> Iterator[Perturbation]:
 
 
 def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
-    """Return the experiments in lists of those that differ in their seed and name only, each experiment once."""
+    """Return the experiments in lists of those that can share batches, each experiment once.
+
+    They differ in seed, name, what is measured afterwards, and radii of balls that are one number.
+    """
     kinds: dict[str, dict[str, Experiment]] = {}
     for each in experiments:
-        kinds.setdefault(replace(each, seed=0).identity, {})[each.identity] = each
+        alike = replace(each, seed=0, evaluations=(Accuracy(),), objective=with_radii(each.objective, lambda _: 1.0))
+        kinds.setdefault(alike.identity, {})[each.identity] = each
     return [list(each.values()) for each in kinds.values()]
+
+
+def with_radii(objective: Objective, radius: Callable[[int], float | tuple[tuple[float], ...]]) -> Objective:
+    """Return an objective whose balls have other radii: those of which the radius is a number.
+
+    Args:
+        objective: May hold several balls.
+        radius: Gives it, by the ball's number.
+    """
+    numbers = count()
+
+    def rule(_: str, value: Any) -> Any:
+        is_one = isinstance(value, Ball) and not isinstance(value.radius, Sequence)
+        return replace(value, radius=radius(next(numbers))) if is_one else value
+
+    return rebuilt(objective, rule)
+
+
+def radii_of(objective: Objective) -> list[float]:
+    """Return the radii that `with_radii` replaces."""
+    found: list[float] = []
+
+    def rule(_: str, value: Any) -> Any:
+        if isinstance(value, Ball) and not isinstance(value.radius, Sequence):
+            found.append(value.radius)
+        return value
+
+    rebuilt(objective, rule)
+    return found
+
+
+def in_turn(objectives: Sequence[Objective]) -> Objective:
+    """Return one objective for rows that belong to several in turn, which differ in radii of balls only."""
+    radii = [radii_of(each) for each in objectives]
+
+    def radius(number: int) -> float | tuple[tuple[float], ...]:
+        own = [each[number] for each in radii]
+        return own[0] if len(set(own)) == 1 else tuple((each,) for each in own)
+
+    return with_radii(objectives[0], radius)
 
 
 def prepared(experiments: list[Experiment], engine: Engine) -> Kind:
@@ -202,7 +250,7 @@ def batches_of_trials(
 
 def make_trainer(kind: Kind, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
     """Return the trainer of some trials of a kind."""
-    objective = settled(trials[0].objective, kind.train)
+    objective = in_turn([settled(each.objective, kind.train) for each in trials])
     assert isinstance(objective, PerturbedRisk)
     return Together(
         [build_model(each, kind.train, engine) for each in trials],

@@ -119,6 +119,24 @@ def test_a_radius_per_row_and_feature_holds_row_by_row(norm):
     assert (points[:, 1] - x[1]).abs().max().item() > 0.5
 
 
+@every_norm
+def test_rows_of_a_larger_batch_take_radii_in_turn(norm):
+    turns, rows = ((0.1,), (2.0,)), ((0.1, 0.1, 0.1), (2.0, 2.0, 2.0)) * 2
+    x, point = unit(4, 3), 3 * unit(4, 3) + 1
+    assert torch.equal(Ball(norm, turns).project(x, point), Ball(norm, rows).project(x, point))
+    for row, radius in enumerate((0.1, 2.0, 0.1, 2.0)):
+        alone = Ball(norm, radius).project(x[row : row + 1], point[row : row + 1])
+        torch.testing.assert_close(Ball(norm, turns).project(x, point)[row : row + 1], alone)
+    kept = torch.tensor([3, 2])
+    assert torch.equal(
+        Ball(norm, turns).of_rows(kept).project(x[kept], point[kept]), Ball(norm, turns).project(x, point)[kept]
+    )
+    images = unit(4, 3, 2, 2)
+    assert Ball(norm, turns).distance(images, images + 0.05).shape == (4,)
+    with pytest.raises(InputError, match=r"of inputs of shape \(3, 3\), got radii of shape \(2, 1\)"):
+        Ball(norm, turns).project(x[:3], point[:3])
+
+
 @pytest.mark.parametrize("radius", [((0.1, 0.2), (0.3,)), ((0.1, 0.2), 0.3)])
 def test_radii_of_rows_of_different_lengths_are_refused(radius):
     with pytest.raises(InputError, match=r"^Ball: radii of rows must be equally many in every row, got "):

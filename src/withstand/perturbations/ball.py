@@ -27,8 +27,8 @@ class Ball:
 
     Attributes:
         norm: The norm that measures displacements.
-        radius: At least 0: a number, one per feature of a table, or, for use from Python with a fixed batch, one per
-            row and feature.
+        radius: At least 0: a number, one per feature of a table, or, for use from Python, one per row and feature, or
+            per row (`((0.1,), (0.2,))`); a batch of several times as many rows takes them in turn.
         unit: Of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling); for
             tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in training.
         box: Lowest and highest value of an input; None takes the data's own.
@@ -98,19 +98,25 @@ class Ball:
         radii = torch.tensor(self.radius, dtype=x.dtype, device=x.device)
         if self.factors is not None:
             radii = radii * torch.tensor(self.factors, dtype=x.dtype, device=x.device)
-        if x.ndim != 2 or radii.shape[-1] != x.shape[1] or (radii.ndim == 2 and len(radii) != len(x)):
-            raise InputError(
-                "Ball: radius must be a number, or one per feature, or one per row and feature of inputs of shape "
-                f"{tuple(x.shape)}, got radii of shape {tuple(radii.shape)}."
-            )
-        return radii
+        if radii.ndim == 2 and len(radii) and len(x) % len(radii) == 0:
+            in_turn = radii.repeat(len(x) // len(radii), 1)
+            if radii.shape[1] == 1:
+                return in_turn.view(-1, *[1] * (x.ndim - 1)).expand_as(x)
+            if x.ndim == 2 and radii.shape[1] == x.shape[1]:
+                return in_turn
+        elif x.ndim == 2 and radii.ndim == 1 and len(radii) == x.shape[1]:
+            return radii
+        raise InputError(
+            "Ball: radius must be a number, or one per feature, or one per row and feature of inputs of shape "
+            f"{tuple(x.shape)}, got radii of shape {tuple(radii.shape)}."
+        )
 
     def of_rows(self, rows: Int[Tensor, " row"]) -> "Ball":
         """Return the ball of some rows of the batch: the same, unless every row has radii of its own."""
         radius = self.radius
         if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
             return self
-        return replace(self, radius=tuple(radius[row] for row in rows.tolist()))
+        return replace(self, radius=tuple(radius[row % len(radius)] for row in rows.tolist()))
 
     def scaled(self, scale: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
         """Return the ball with the factors of a table's features; as it is, if it has some or all are 1.

@@ -30,7 +30,7 @@ from withstand.training.watch import Watch
 
 
 class Together:
-    """Minimises one objective for several seeds at once.
+    """Minimises one objective for several seeds at once; its balls may have a radius per trial.
 
     Row i of a batch belongs to trial i modulo their number. Every trial has the order of samples, the draws and the
     checkpoints that `Trainer` would give it. A trial whose loss is not finite ends; the others go on.
@@ -53,7 +53,7 @@ class Together:
         Args:
             models: One per trial, on the engine's device; they are not changed.
             split: Training samples.
-            objective: What is minimised.
+            objective: What is minimised; a ball's radii per row are those of the trials.
             training: How.
             seeds: One per trial.
             engine: The device; decides no number.
