@@ -45,6 +45,20 @@ PERTURBATIONS = (
 TRIALS_ON_CPU = 16
 
 
+class TrialsError(TrainingError):
+    """Some trials failed, and the others are finished.
+
+    Attributes:
+        failures: Why, by the folder of the run.
+    """
+
+    def __init__(self, failures: dict[Path, str], *, total: int) -> None:
+        """Say how many there are, and why."""
+        self.failures = failures
+        told = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
+        super().__init__(f"{len(failures)} of {total} trials failed: {told}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """Unfinished experiments whose trainings differ in seed and radius of balls only, and their data."""
@@ -82,7 +96,7 @@ def run_together(
 
     Raises:
         InputError: If an experiment cannot be trained in one batch with others; nothing is written then.
-        TrainingError: If the loss of a trial is not finite; all others are finished first.
+        TrialsError: If the loss of a trial is not finite; all others are finished first.
     """
     engine = engine or Engine()
     if at_once is not None and at_once < 1:
@@ -95,8 +109,8 @@ def run_together(
         check(each, engine)
     # Everything that can be wrong with the input is found before anything is written.
     kinds = [prepared(each, engine) for each in kinds_of(waiting)]
-    most = at_once or (TRIALS_ON_CPU if engine.device.type == "cpu" else max(1, len(waiting)))
-    problems: list[str] = []
+    most = at_once or most_at_once(engine, len(waiting))
+    failures: dict[Path, str] = {}
     for kind in kinds:
         with ExitStack() as locks:
             for each in kind.experiments:
@@ -115,10 +129,15 @@ def run_together(
                     model.load_state_dict(trainer.result(trial))
                     history = trainer.history(trial)
                     finish(batch[trial], paths[trial], model.eval(), history=history, test=kind.test, engine=engine)
-                problems += [f"{paths[trial]}: {sentence}" for trial, sentence in trainer.failures.items()]
-    if problems:
-        raise TrainingError(f"{len(problems)} of {len(waiting)} trials failed: {' '.join(problems)}")
+                failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
+    if failures:
+        raise TrialsError(failures, total=len(waiting))
     return folders
+
+
+def most_at_once(engine: Engine, number: int) -> int:
+    """Return how many of a number of trials are best trained in one batch on a device."""
+    return max(1, min(number, TRIALS_ON_CPU) if engine.device.type == "cpu" else number)
 
 
 def check(experiment: Experiment, engine: Engine) -> None:

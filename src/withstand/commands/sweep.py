@@ -15,6 +15,7 @@ from withstand.experiment import ROWS
 from withstand.parser import parse
 from withstand.reports.terminal import render
 from withstand.results.table import Table
+from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, read_plan
@@ -34,6 +35,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
     parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
     parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
+    parser.add_argument(
+        "--vectorize",
+        action="store_true",
+        help="in one process, train runs that differ in seed or radius only in one batch: for an MLP, much faster on "
+        "a GPU; the same results up to rounding",
+    )
     parser.add_argument("--dry_run", action="store_true", help="say how many runs, and about how long; do nothing")
     group = parser.add_argument_group("on a cluster (without these: -j processes on this machine)")
     group.add_argument(
@@ -81,6 +88,8 @@ def check_place(found: Any) -> None:
     """
     if found.address is not None and found.slurm:
         raise InputError("sweep: --address and --slurm name two clusters; leave one out.")
+    if found.vectorize and (found.address is not None or found.slurm or found.workers > 1):
+        raise InputError("sweep: --vectorize trains in one process; leave --address, --slurm and --workers out.")
     if found.gpus_per_run and found.address is None:
         raise InputError("sweep: --gpus-per-run is for runs on a Ray cluster; name it with --address.")
     if found.slurm_options and not found.slurm:
@@ -94,6 +103,8 @@ def check_place(found: Any) -> None:
 def make_pool(found: Any, folder: Path, missing: int) -> Pool:
     """Return where the runs are done."""
     most = found.workers or None
+    if found.vectorize:
+        return BatchPool(folder, device=found.device)
     if found.address is not None:
         from withstand.sweeps.cluster import RayPool
 

@@ -1,0 +1,85 @@
+"""BatchPool: this process, which trains runs that fit together in one batch."""
+
+import traceback
+from pathlib import Path
+
+from withstand.engine import Engine
+from withstand.errors import BusyError, InputError
+from withstand.experiment import ROWS, Experiment
+from withstand.results.sweep import FAILED, write_failure
+from withstand.sweeps.attempt import Outcome, State, attempt
+from withstand.sweeps.pool import Pool
+from withstand.trials import TrialsError, check, kinds_of, most_at_once, run_together
+
+MOST = 100_000  # runs that wait
+
+
+class BatchPool(Pool):
+    """Trains several runs at a time in this process: those of one kind in one batch, the others one by one."""
+
+    def __init__(self, root: Path, *, device: str) -> None:
+        """Wait for runs.
+
+        Args:
+            root: Folder of the runs.
+            device: Where they are trained.
+        """
+        self.root, self.engine = root, Engine.start(device=device)
+        self.waiting: dict[str, Experiment] = {}
+
+    @property
+    def free(self) -> int:
+        """How many more runs may wait: kinds are told apart among all that do."""
+        return MOST - len(self.waiting)
+
+    def begin(self, key: str, experiment: Experiment) -> None:
+        """Let a run wait for others of its kind."""
+        self.waiting[key] = experiment
+
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:  # noqa: ARG002
+        """Do the runs that fit together with the one that has waited longest, however long that takes."""
+        if not self.waiting:
+            return []
+        keys = {experiment.folder(self.root): key for key, experiment in self.waiting.items()}
+        kind = kinds_of(list(self.waiting.values()))[0]
+        batch = kind[: most_at_once(self.engine, len(kind))]
+        try:
+            for each in batch:
+                check(each, self.engine)
+        except InputError:
+            batch = batch[:1]
+            outcomes = [attempt(batch[0], self.root, self.engine)]
+        else:
+            outcomes = self._together(batch)
+        found = [keys[each.folder(self.root)] for each in batch]
+        for key in found:
+            del self.waiting[key]
+        return list(zip(found, outcomes, strict=True))
+
+    def close(self) -> None:
+        """Forget the runs that wait."""
+        self.waiting.clear()
+
+    def _together(self, batch: list[Experiment]) -> list[Outcome]:
+        """Return how each run of a batch ended; one that failed has the reason in its folder."""
+        failures: dict[Path, str] = {}
+        general, trace = "", ""
+        try:
+            run_together(batch, self.root, engine=self.engine, at_once=len(batch))
+        except BusyError:
+            return [Outcome(State.BUSY)] * len(batch)
+        except TrialsError as problem:
+            failures, trace = problem.failures, traceback.format_exc()
+        except Exception as problem:  # whatever it was, the other runs go on
+            general, trace = f"{type(problem).__name__}: {problem}", traceback.format_exc()
+        outcomes = []
+        for each in batch:
+            folder = each.folder(self.root)
+            if (folder / ROWS).exists():
+                (folder / FAILED).unlink(missing_ok=True)
+                outcomes.append(Outcome(State.DONE))
+            else:
+                sentence = failures.get(folder, general)
+                write_failure(folder, sentence, trace)
+                outcomes.append(Outcome(State.FAILED, sentence))
+        return outcomes
