@@ -74,6 +74,12 @@ def main(words: list[str]) -> None:
         help="folder for pictures (PNG and SVG): of the adversarial noise that noise-distance learns against each "
         "model, and for data of two features of what each model decides over their plane",
     )
+    parser.add_argument(
+        "--mistakes",
+        action="store_true",
+        help="keep the worst classes and the most confident mistakes beside the rows, clean and under each condition "
+        "(of a corruption its highest severity); `withstand report` shows them with the images",
+    )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
     add_options(parser)
@@ -95,6 +101,7 @@ def main(words: list[str]) -> None:
         frost=found.frost,
         balls=tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ()),
         examples=found.figures is not None,
+        mistakes=found.mistakes,
         seed=found.seed,
         root=root,
         engine=engine,

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from torch import nn
 
+from withstand.commands.album import Album
 from withstand.commands.common import Console
 from withstand.commands.learned_noise import NoiseLearner
 from withstand.commands.source import Source, Task, check_figures
@@ -91,6 +92,7 @@ def evaluate(
     balls: tuple[Ball, ...] = (),
     more: Sequence[Evaluation] = (),
     examples: bool = False,
+    mistakes: bool = False,
     seed: int = 0,
     root: Path,
     engine: Engine,
@@ -109,6 +111,7 @@ def evaluate(
         balls: For worst-case accuracies.
         more: Evaluations besides those that names stand for.
         examples: Whether examples of learned noise and landscapes are wanted, too.
+        mistakes: Whether the worst classes and samples are to be kept beside the rows.
         seed: Decides every draw.
         root: Folder of results of models given by name.
         engine: Device and processes.
@@ -127,6 +130,7 @@ def evaluate(
             sources[key] = Source.of(experiment.data, on, pixels, frost, balls, more)
     if examples:
         check_figures(list(sources.values()))
+    looked_at = {key: source.looked_at for key, source in sources.items()} if mistakes else {}
     measured = Measured({}, notes, all(each.has_reference(pixels) for each in sources.values()), {})
     for name, given, experiment in zip(_short(models), models, experiments, strict=True):
         source = sources[identity(experiment.data)]
@@ -158,6 +162,8 @@ def evaluate(
         )
         pictured = source.learned if examples else ()
         unkept = [each for each in pictured if not learner.file(each).is_file()]
+        album = Album(folder=folder, perturbations=looked_at.get(identity(experiment.data), ()))
+        unlooked = not album.is_kept()
         if missing:
             plural = "s" if len(missing) > 1 else ""
             console.say(f"{name}: {len(missing)} condition{plural}, {len(source.first):,} samples, {engine.device}.")
@@ -165,7 +171,7 @@ def evaluate(
             console.say(f"{name}: measured already ({folder}).")
             for each in unkept:
                 console.say(f"{name}: {each.condition_of('adversarial')} was not kept; its generator is trained again.")
-        with hold(folder) if engine.is_first and (missing or unkept) else nullcontext():
+        with hold(folder) if engine.is_first and (missing or unkept or unlooked) else nullcontext():
             if missing and engine.is_first:
                 write_whole(folder / CONFIG, yaml.safe_dump(to_plain(own), sort_keys=False).encode())
             for task in source.tasks(missing):
@@ -177,6 +183,10 @@ def evaluate(
                         each.unlink()
                 engine.wait()
             generators = [learner.generator(each) for each in pictured]
+            engine.wait()  # the first process must not write before the others have looked
+            if unlooked:
+                kind = type(experiment.data).__name__
+                album.fill(learner.model(), source.first, data=kind, seed=seed, engine=engine, console=console)
         measured.rows[name] = [row for each in source.conditions for row in rows if row.condition == each]
         if engine.is_first and examples:
             measured.examples[name] = [

@@ -52,6 +52,7 @@ def main(words: list[str]) -> None:
         data=None,
         on=["clean", "imagenet-c"],
         more=MEASURED,
+        mistakes=True,
         frost="procedural",
         root=root,
         engine=engine,

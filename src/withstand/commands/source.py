@@ -9,6 +9,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, split_words
 from withstand.evaluation.landscape import has_landscape
+from withstand.evaluation.mistakes import shown_perturbations
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import check_picturable
 from withstand.evaluation.worst_case import WorstCase
@@ -93,6 +94,20 @@ class Source:
         for each in self.evaluations:
             if set(each.conditions) & set(missing):
                 yield Task(self.first, each)
+
+    @property
+    def looked_at(self) -> tuple[Perturbation, ...]:
+        """The conditions whose mistakes are kept, with the units of the samples.
+
+        Raises:
+            InputError: If the samples are corrupted already.
+        """
+        if self.cells:
+            raise InputError(
+                "evaluate: --mistakes shows one image under every condition, so it needs clean images, got data that "
+                "are corrupted already; leave it out."
+            )
+        return settled(shown_perturbations(self.perturbations), self.first)
 
     @property
     def learned(self) -> tuple[NoiseDistance, ...]:
