@@ -11,6 +11,7 @@ import polars
 import pytest
 
 from withstand.reports.figure import house_style
+from withstand.reports.html_figure import darkened, inline
 from withstand.reports.marks import told
 from withstand.reports.measures import Measure
 from withstand.reports.pictures import pictures
@@ -236,6 +237,29 @@ def test_in_the_dark_ink_and_paper_change_places(sweep):
     assert "#ffffff" in light
     assert "#ffffff" not in dark
     assert "#16181c" in dark
+
+
+def test_dark_colours_are_those_of_a_drawing_in_the_dark(sweep, models, grid):
+    chosen = [by_name(sweep)[name] for name in ("top1-against-radius", "frontier-worst-case-top1", "training-4")]
+    mixed = []
+    for picture in (*chosen, *pictures(models), *pictures(grid)):
+        light, dark = (drawn(picture, dark=each).encode() for each in (False, True))
+        mapped = darkened(light)
+        if mapped is None:
+            mixed.append(picture.name)
+            continue
+        both = [inline(light, each, prefix="p-", alt="x", values=picture.values) for each in (mapped, dark)]
+        assert both[0] == both[1]
+        assert "light-dark(#ffffff, #16181c)" in both[0]
+    assert mixed == ["heat-map"]
+
+
+def test_a_drawing_with_a_mixed_colour_is_not_darkened():
+    assert (
+        darkened(b'<svg><path style="fill: #ffffff"/>#123456</svg>')
+        == b'<svg><path style="fill: #16181c"/>#123456</svg>'
+    )
+    assert darkened(b'<svg><path style="fill: #ffffff; stroke: #123456"/></svg>') is None
 
 
 def test_what_was_not_measured_is_not_offered(tmp_path):

@@ -4,18 +4,19 @@ import base64
 import io
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from withstand.reports.figure import house_style, write_figure
+from withstand.reports.figure import ON_BOTH, ON_DARK, house_style, write_figure
 from withstand.reports.picture import Picture
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
-COLOR = re.compile(r"#[0-9a-f]{6}")
+COLOR, STYLE = re.compile(r"#[0-9a-f]{6}"), re.compile(r'style="[^"]*"')
 PLACES = ("d", "x", "y", "points")
 LONG, TRANSLATE = re.compile(r"(\.\d\d)\d+"), re.compile(r"translate\([^)]*\)")
 DROPPED = (f"{{{SVG}}}metadata", f"{{{SVG}}}style")
@@ -40,10 +41,29 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
     light = svg.read_bytes()
     if len(light) > MOST_BYTES:
         return pixels(png.read_bytes(), alt=picture.alt), files
+    dark = darkened(light) or drawn_dark(picture)
+    return inline(light, dark, prefix=prefix, alt=picture.alt, values=picture.values), files
+
+
+def darkened(light: bytes) -> bytes | None:
+    """Return a drawing in the colours of dark pages; None where it has colours that are mixed, which differ there.
+
+    Args:
+        light: As matplotlib writes it.
+    """
+    text = light.decode()
+    if not {each for style in STYLE.findall(text) for each in COLOR.findall(style)} <= {*ON_DARK, *ON_BOTH}:
+        return None
+    swap = partial(COLOR.sub, lambda found: ON_DARK.get(found.group(), found.group()))
+    return STYLE.sub(lambda found: swap(found.group()), text).encode()
+
+
+def drawn_dark(picture: Picture) -> bytes:
+    """Return a picture as drawn for dark pages."""
     with house_style(dark=True):
         buffer = io.BytesIO()
         picture.draw().savefig(buffer, format="svg", metadata={"Date": None})
-    return inline(light, buffer.getvalue(), prefix=prefix, alt=picture.alt, values=picture.values), files
+    return buffer.getvalue()
 
 
 def inline(light: bytes, dark: bytes, *, prefix: str, alt: str, values: Mapping[str, str]) -> Markup:

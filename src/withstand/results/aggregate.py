@@ -106,6 +106,7 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
 
 def _student(number: int) -> float:
     """Return the quantile of Student's t that a two-sided interval takes for so many values; 0 for one."""
-    from scipy.stats import t
+    # What `scipy.stats.t.ppf` calls; its own module takes much longer to import.
+    from scipy.special import stdtrit
 
-    return 0.0 if number < 2 else float(t.ppf((1 + CONFIDENCE) / 2, number - 1))
+    return 0.0 if number < 2 else float(stdtrit(number - 1, (1 + CONFIDENCE) / 2))
