@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
+import torch
+
 from withstand.configuration import identity
 from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
@@ -24,6 +26,15 @@ def seconds_per_run(plan: Plan, runs: Iterable[str], *, device: str) -> dict[str
         device: Where.
     """
     engine = Engine.start(device=device)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes of a sweep; several would wait for each other on a busy machine
+    try:
+        return _of_kinds(plan, runs, engine)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _of_kinds(plan: Plan, runs: Iterable[str], engine: Engine) -> dict[str, float]:
     seconds: dict[str, float] = {}
     kinds: dict[str, float] = {}
     for run in runs:
