@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib as mpl
@@ -19,8 +20,10 @@ from withstand.reports.picture import Picture
 from withstand.results.aggregate import aggregate
 from withstand.results.condition import CLEAN, JPEG, NOISE, Saved
 from withstand.results.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
+from withstand.results.corruption_rows import ALL, MCE, references, with_corruption_rows
 from withstand.results.study import Study, name_of
 
+RATIO = "mCE"
 Table = Mapping[str, Mapping[str, Mark]]
 MOST_MODELS, LONGEST_NAME = 20, 24
 LIGHTEST, STRONGEST = 0.03, 0.62  # share of the colour in a cell without errors, and in the one with the most
@@ -34,22 +37,25 @@ def heat_map_pictures(study: Study) -> list[Picture]:
     measure = accuracy_of(study.frame)
     for saved in ("", JPEG):
         kinds = list(corruption_cells(study.frame, measure=measure, saved=saved))
+        mce = _mce(study) if saved and kinds else {}
         labels = list(combinations(study))
         size = ceil(len(labels) / ceil(len(labels) / MOST_MODELS))
         for k in range(0, len(labels) if kinds else 0, size):
             part = (k // size + 1, ceil(len(labels) / size))
-            found.append(_picture(study, measure, kinds, labels[k : k + size], saved, part))
+            found.append(_picture(study, measure, kinds, labels[k : k + size], saved, part, mce))
     return found
 
 
-def heat_map_figure(table: Table) -> Figure:
+def heat_map_figure(table: Table, *, mce: Mapping[str, Mark] = MappingProxyType({})) -> Figure:
     """Return the figure.
 
     Args:
         table: By column, then by model; the values are errors. The columns `clean` and `mean` stand apart.
+        mce: By model, of those that may be compared with AlexNet; the others have a dash. Empty: no such column.
     """
     columns, models = list(table), list(next(iter(table.values())))
-    names = {name: _short(name) + _share([table[each][name] for each in columns]) for name in models}
+    marks = {name: [table[each][name] for each in columns] + ([mce[name]] if name in mce else []) for name in models}
+    names = {name: _short(name) + _share(own) for name, own in marks.items()}
     left = MARGIN + LETTER * max(len(each) for each in names.values())
     height = HEAD + CELL * len(models) + MARGIN
     figure = new_figure(height)
@@ -57,43 +63,53 @@ def heat_map_figure(table: Table) -> Figure:
         (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (HEAD + MARGIN) / height)
     )
     # Seeds that are missing all along a line are told beside its name.
-    starred = [len({table[each][name].share for each in columns}) > 1 for name in models]
+    starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
     apart = {name for name in columns if name in (CLEAN, "mean")}
-    gap = APART / ((WIDTH - left - MARGIN - APART * len(apart)) / len(columns))
+    last = 1 if mce else 0
+    gap = APART / ((WIDTH - left - MARGIN - APART * (len(apart) + 2 * last)) / (len(columns) + last))
     places: dict[str, float] = {}
     x = 0.0
     for name in columns:
         x += gap if name == "mean" and places else 0
         places[name] = x
         x += 1 + (gap if name == CLEAN else 0)
+    if mce:
+        places[RATIO], x = x + 2 * gap, x + 2 * gap + 1
     axes.set(xlim=(0, x), ylim=(len(models), 0))
     axes.set_axis_off()
     largest = max(
         (mark.middle for own in table.values() for mark in own.values() if mark.middle is not None), default=1.0
     )
-    for name, column in table.items():
+    for name, column in (*table.items(), *([(RATIO, mce)] if mce else [])):
         text = name.replace("_", " ")
-        weight = "bold" if name in apart else "normal"
+        weight = "bold" if name in (*apart, RATIO) else "normal"
         axes.text(places[name] + 0.5, -0.2, text, rotation=60, rotation_mode="anchor", size=6.5, weight=weight)
         least = min((mark.middle for mark in column.values() if mark.middle is not None), default=None)
-        for k, mark in enumerate(column.values()):
+        for k, model in enumerate(models):
+            if model not in column:
+                _dash(axes, places[name], k)
+                continue
+            mark = column[model]
             best = len(column) > 1 and mark.middle is not None and mark.middle == least
-            _cell(axes, places[name], k, mark, largest or 1.0, best=best, starred=starred[k])
+            scale = None if name == RATIO else largest or 1.0
+            _cell(axes, places[name], k, mark, scale, best=best, starred=starred[model])
     for k, name in enumerate(names.values()):
         axes.text(-0.12, k + 0.5, name, ha="right", va="center", size=7)
     return figure
 
 
-def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float, *, best: bool, starred: bool) -> None:
+def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float | None, *, best: bool, starred: bool) -> None:
+    """Draw a cell, shaded as a share of the largest value; without shade where there is no such."""
     if mark.middle is None:
         box = Rectangle((x, y), 1, 1, facecolor="none", edgecolor=faint(), linewidth=0.4, hatch="////", alpha=0.5)
         box.set_gid(mark.gid)
         axes.add_patch(box)
         return
+    edge = {"edgecolor": paper(), "linewidth": 0.8} if largest else {"edgecolor": faint(), "linewidth": 0.4}
     strongest = ON_DARK[BLUE] if paper() in ON_DARK.values() else BLUE
     colors = LinearSegmentedColormap.from_list("errors", [paper(), strongest])
-    shade = colors(LIGHTEST + (STRONGEST - LIGHTEST) * mark.middle / largest)
-    box = Rectangle((x, y), 1, 1, facecolor=shade, edgecolor=paper(), linewidth=0.8)
+    shade = colors(LIGHTEST + (STRONGEST - LIGHTEST) * mark.middle / largest) if largest else to_rgb(paper())
+    box = Rectangle((x, y), 1, 1, facecolor=shade, clip_on=bool(largest), **edge)
     box.set_gid(mark.gid)
     axes.add_patch(box)
     ink = max((mpl.rcParams["text.color"], paper()), key=lambda each: _contrast(each, shade))
@@ -104,6 +120,10 @@ def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float, *, best: b
     )
 
 
+def _dash(axes: Axes, x: float, y: float) -> None:
+    axes.text(x + 0.5, y + 0.53, "\N{EN DASH}", ha="center", va="center", size=SMALL, color=faint())
+
+
 def _picture(
     study: Study,
     measure: str,
@@ -111,6 +131,7 @@ def _picture(
     combos: Sequence[tuple[Any, ...]],
     saved: Saved,
     part: tuple[int, int],
+    ratios: Mapping[tuple[Any, ...], dict[str, Any]],
 ) -> Picture:
     name = slug(f"heat map{saved}") + (f"-{part[0]}" if part[1] > 1 else "")
     which = f", part {part[0]} of {part[1]}" if part[1] > 1 else ""
@@ -128,8 +149,14 @@ def _picture(
             where = f"{title}, {'mean over the corruptions' if column == 'mean' else column.replace('_', ' ')}, error"
             mark = mark_of(_error(lines[labels]), Measure(measure), gid=f"{name}-{k}-{j}", label=where)
             table.setdefault(column, {})[title] = mark
-    lines = [own[labels] for column, own in columns.items() for labels in combos]
-    marks = [mark for own in table.values() for mark in own.values()]
+    mce: dict[str, Mark] = {}
+    for j, labels in enumerate(combos):
+        if labels in ratios:
+            title = name_of(dict(zip(study.axes, labels, strict=True)))
+            where = f"{title}, mCE (AlexNet = 100 %)"
+            mce[title] = mark_of(ratios[labels], Measure(MCE), gid=f"{name}-mce-{j}", label=where)
+    lines = [own[labels] for own in (*columns.values(), ratios) for labels in combos if labels in own]
+    marks = [mark for own in (*table.values(), mce) for mark in own.values()]
     members = averaged(list(kinds))
     without = [each for each in kinds if each not in members]
     rest = f" (not {', '.join(each.replace('_', ' ') for each in without)})" if without else ""
@@ -140,17 +167,38 @@ def _picture(
     )
     hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
     best = " Bold: the lowest of a column." if len(combos) > 1 else ""
+    ratio = (
+        " mCE, not shaded: mean over the 15 published corruptions of the error divided by AlexNet's, in percent "
+        "(AlexNet = 100)."
+        if mce
+        else ""
+    )
+    ratio += (
+        " A dash: not ImageNet's 1,000 classes at 224 pixels, for which it is known."
+        if len(table["mean"]) > len(mce) > 0
+        else ""
+    )
     saving = ", saved as JPEG in between" if saved else ""
     return Picture(
         name=name,
         title=f"Errors by corruption{saving}{which}",
         caption=f"{several} in percent, mean over the severities, under {len(kinds)} corruptions{saving}; mean: over "
-        f"{len(members)} corruptions{noise}{rest}; {counted(lines)}.{best}{stars}{hatched}"
+        f"{len(members)} corruptions{noise}{rest}; {counted(lines)}.{ratio}{best}{stars}{hatched}"
         f"{missing_sentence(study, lines)}",
-        alt=_alt(table),
-        draw=partial(heat_map_figure, table),
+        alt=_alt(table, mce),
+        draw=partial(heat_map_figure, table, mce=mce),
         values={mark.gid: mark.text for mark in marks},
     )
+
+
+def _mce(study: Study) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return a line of a summary of the mCE by combination, of those whose runs may be compared with AlexNet."""
+    own = references(study.folder, study.frame["run"].unique())
+    summary = aggregate(with_corruption_rows(study.frame, references=own)) if own else study.summary
+    summary = summary.filter((summary["measure"] == MCE) & (summary["condition"] == ALL + JPEG))
+    lines = {} if summary.is_empty() else lines_of(study, summary)
+    runs = study.frame.filter(study.frame["run"].is_in(own)).select(study.axes).unique(maintain_order=True)
+    return {labels: lines[labels] for labels in runs.iter_rows() if lines}
 
 
 def _error(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,9 +208,10 @@ def _error(line: Mapping[str, Any]) -> dict[str, Any]:
     return dict(line) | {"q10": 1 - line["q90"], "q50": 1 - line["q50"], "q90": 1 - line["q10"]}
 
 
-def _alt(table: Table) -> str:
-    told = [mark.text for mark in table["mean"].values()]
-    return f"Table of errors, models down and {len(table)} conditions across. {'; '.join(told)}."
+def _alt(table: Table, mce: Mapping[str, Mark]) -> str:
+    told = [mark.text for own in (table["mean"], mce) for mark in own.values()]
+    beside = ", beside them the mCE" if mce else ""
+    return f"Table of errors, models down and {len(table)} conditions across{beside}. {'; '.join(told)}."
 
 
 def _share(marks: Sequence[Mark]) -> str:

@@ -8,7 +8,7 @@ from withstand.results.condition import CLEAN, JPEG
 from withstand.results.corruption_means import MEAN
 from withstand.results.lipschitz_table import LIPSCHITZ_MEASURES
 
-FRACTION = re.compile(r"(\w+_)?top\d+|never_fooled|top1_at_radius|recall .*")
+FRACTION = re.compile(r"(\w+_)?top\d+|never_fooled|top1_at_radius|recall .*|mce_alexnet")
 TOP = re.compile(r"top(\d+)")
 LIPSCHITZ_UNIT = "l2 of logits / l2 of input"
 UNITS = {"noise_distance": "l2", "training_loss": "nats"}

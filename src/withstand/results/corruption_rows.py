@@ -1,11 +1,13 @@
 """Means over severities and corruptions, run by run, as further rows: what tables show instead of cells."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from withstand.results.condition import CLEAN, JPEG, SEVERITIES, Saved, parse_cell
 from withstand.results.corruption_error import WHOLE, CorruptionErrors, corruption_errors
 from withstand.results.corruption_means import MEAN, averaged, corruption_cells
+from withstand.results.provenance import PROVENANCE, read_known
 from withstand.results.row import Row
 
 if TYPE_CHECKING:
@@ -16,12 +18,25 @@ ERROR, MEAN_ERROR = "corruption_error", "mean_corruption_error"
 CE, MCE = "ce_alexnet", "mce_alexnet"
 
 
+def references(folder: Path, runs: Iterable[str]) -> set[str]:
+    """Return the runs whose errors may be divided by AlexNet's: of ImageNet's 1,000 classes at 224 pixels.
+
+    Args:
+        folder: Of the study.
+        runs: Their folders, within it.
+    """
+    known = {run: read_known(folder / run / PROVENANCE) for run in runs}
+    return {
+        run for run, own in known.items() if own.get("shape") == [3, 224, 224] and len(own.get("classes", ())) == 1000
+    }
+
+
 def with_corruption_rows(frame: "polars.DataFrame", *, references: Collection[str] = ()) -> "polars.DataFrame":
     """Return a frame with further rows for every run that was measured under corruptions.
 
     Args:
         frame: As `read` returns it.
-        references: The runs whose errors may be divided by AlexNet's: of ImageNet's 1,000 classes at 224 pixels.
+        references: The runs whose errors may be divided by AlexNet's.
 
     Returns:
         The frame, followed by rows of the measures `top1` (condition `corruptions`: the mean over all cells of the

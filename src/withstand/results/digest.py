@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.results.aggregate import aggregate, paired
 from withstand.results.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
-from withstand.results.corruption_rows import with_corruption_rows
+from withstand.results.corruption_rows import references, with_corruption_rows
 from withstand.results.headline import Column, headlines
-from withstand.results.provenance import PROVENANCE, read_known
 from withstand.results.study import Study, name_of
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Digest:
         """
         combinations = combinations_of(study)
         values = parse_baseline(baseline or [], combinations)
-        frame = with_corruption_rows(study.frame, references=_references(study, combinations))
+        frame = with_corruption_rows(study.frame, references=references(study.folder, study.frame["run"].unique()))
         summary = study.summary if len(frame) == len(study.frame) else aggregate(frame)
         return cls(
             study=study,
@@ -151,13 +150,3 @@ def _differences(
     if len(combinations) == 1 or indexed.filter(indexed[INDEX] == own[0])["measure"].is_null().all():
         return indexed.clear()
     return paired(indexed.drop(list(combinations[0].labels)), {INDEX: own[0]})
-
-
-def _references(study: Study, combinations: tuple[Combination, ...]) -> set[str]:
-    """Return the runs whose errors may be divided by AlexNet's: of ImageNet's 1,000 classes at 224 pixels."""
-    found = set()
-    for each in (trial for combination in combinations for trial in combination.trials):
-        known = read_known(study.folder / each.run / PROVENANCE)
-        if known.get("shape") == [3, 224, 224] and len(known.get("classes", ())) == 1000:
-            found.add(each.run)
-    return found
