@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from withstand.reports.picture import Picture
 from withstand.reports.report_folder import write_report
+from withstand.results.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
 from withstand.results.row import Row, write_rows
 from withstand.results.study import Study
 from withstand.results.sweep import Entry, write_entries
@@ -63,6 +65,9 @@ addEventListener("load", () => {
   document.querySelector("#theme").click(); found.theme = document.documentElement.dataset.theme; found.darkInk = ink();
   document.querySelector("#theme").click(); found.lightInk = ink();
   found.drawings = all("svg.drawing").map((each) => each.getBoundingClientRect().width > 100);
+  found.images = all("main img").map((each) => [each.alt, each.complete && each.naturalWidth, each.closest("details").open]);
+  found.thumbnail = document.querySelector(".thumbnails img").getBoundingClientRect().width;
+  found.injected = all("main i").length;
   found.wide = document.documentElement.scrollWidth > innerWidth;
   found.requests = performance.getEntriesByType("resource").map((each) => each.name);
   found.unnamed = all("button, a, input, summary").filter((each) => !(each.innerText || each.textContent || each.ariaLabel || each.closest("label"))).length;
@@ -89,6 +94,18 @@ def picture(_study):
     return [Picture(name="p", title="P", caption="Two marks.", alt="Two marks.", draw=draw, values=values)]
 
 
+def mistakes():
+    """Three mistakes of classes whose names could be markup or are long."""
+    sizes, image = np.array([5, 5, 2]), np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+    names = ("cat", "<i>dog</i>", 'a "long" name ' * 4)
+    worst = [Mistake(k, k, (k + 1) % 3, 0.99, image) for k in range(3)]
+    conditions = [
+        ConditionMistakes(condition=name, hits=sizes - 1, sizes=sizes, worst=tuple(worst[:k]), example=image)
+        for k, name in enumerate(("clean", "fog/5", "snow/5", "pixelate/5"))
+    ]
+    return Mistakes(data="Digits", seed=0, classes=names, conditions=tuple(conditions))
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What a browser finds in a page of a sweep of twelve combinations."""
@@ -104,6 +121,8 @@ def found(tmp_path_factory):
                     write_rows(
                         folder / run / "rows.jsonl", [Row(measure="top1", condition="clean", total=total, count=100)]
                     )
+    for run in ("alpha-0.05-0", "beta-0.1-1"):
+        write_mistakes(folder / run / "evaluations" / "e" / "mistakes.npz", mistakes())
     write_entries(folder, entries, command=["withstand", "sweep", "s.yaml"])
     page = write_report(Study.of(folder), folder / "report", pictures=picture).page
     text = page.read_text()
@@ -167,6 +186,15 @@ def test_light_and_dark_differ_and_every_figure_is_there(found):
     assert found["theme"] == "dark"
     assert found["darkInk"] != found["lightInk"]
     assert found["drawings"] == [True]
+
+
+def test_every_thumbnail_is_loaded_and_said_in_words(found):
+    assert len(found["images"]) == 2 * (0 + 1 + 2 + 3)
+    assert all(width == 8 for _, width, _ in found["images"])
+    assert found["images"][0][0] == "cat taken for <i>dog</i>, 99 %"
+    assert [is_open for _, _, is_open in found["images"]] == [True] * 6 + [False] * 6
+    assert found["thumbnail"] > 40
+    assert found["injected"] == 0
 
 
 def test_on_a_phone_only_tables_scroll_sideways_and_headings_are_in_order(found):

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from withstand.reports.mistakes import ShownMistakes
 from withstand.reports.picture import Picture
 from withstand.reports.sheet import Sheet
 from withstand.results.digest import Digest
@@ -33,6 +34,7 @@ class Section:
         sheets: Tables, open.
         folded: Tables that are opened by the reader.
         figures: Pictures, each with its element and the names of its files.
+        mistakes: Of combinations; the first is open.
     """
 
     key: str
@@ -41,6 +43,7 @@ class Section:
     sheets: tuple[Sheet, ...] = ()
     folded: tuple[Sheet, ...] = ()
     figures: tuple["ShownPicture", ...] = ()
+    mistakes: tuple[ShownMistakes, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

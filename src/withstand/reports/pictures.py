@@ -1,6 +1,7 @@
 """Which figures a study deserves."""
 
 from withstand.reports.bands_figure import bands_pictures
+from withstand.reports.examples_figure import examples_pictures
 from withstand.reports.frontier_figure import frontier_pictures
 from withstand.reports.heat_map_figure import heat_map_pictures
 from withstand.reports.picture import Picture
@@ -15,6 +16,7 @@ KINDS = (
     robust_curves_pictures,
     severities_pictures,
     heat_map_pictures,
+    examples_pictures,
     training_pictures,
 )
 

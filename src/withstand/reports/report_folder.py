@@ -12,6 +12,7 @@ from withstand.reports.html import Section, ShownPicture, page
 from withstand.reports.html_figure import draw
 from withstand.reports.latex import latex
 from withstand.reports.markdown import markdown
+from withstand.reports.mistakes import shown_mistakes
 from withstand.reports.model_card import model_card
 from withstand.reports.picture import Picture
 from withstand.reports.report_markdown import report_markdown
@@ -76,6 +77,7 @@ def write_report(
     digest = Digest.of(study, baseline=baseline)
     origins = [Origin.of(study.folder, each) for each in digest.combinations]
     found = sheets(digest, spread=spread)
+    mistakes, about = shown_mistakes(study, digest.combinations)
     drawn = _draw(study, folder / "figures", pictures)
     known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
     files: dict[str, bytes] = {
@@ -85,10 +87,11 @@ def write_report(
         files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
         files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name).encode()
     files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
-    files["report.md"] = report_markdown(digest, found, drawn, origins, command=command, **known).encode()
+    text = report_markdown(digest, found, drawn, origins, mistakes=mistakes, command=command, **known)
+    files["report.md"] = text.encode()
     text = page(
         digest,
-        sections=_sections(found, drawn),
+        sections=_sections(found, drawn, Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes)),
         origins=origins,
         files=FILES,
         output=folder,
@@ -105,13 +108,14 @@ def write_report(
     return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
 
 
-def _sections(found: list[Sheet], drawn: list[ShownPicture]) -> list[Section]:
+def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section) -> list[Section]:
     """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
     by_name = {each.name: each for each in found}
     errors = tuple(each for each in found if each.name.startswith("corruption-errors"))
     parts = [Section(key="results", title="Results", sheets=(by_name["main"],))]
     if errors:
         parts.append(Section(key="corruptions", title="Corruption errors", sheets=errors))
+    parts += [mistakes] if mistakes.mistakes else []
     if "differences" in by_name:
         sheet = by_name["differences"]
         parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))

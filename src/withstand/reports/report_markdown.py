@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from withstand.reports.html import ShownPicture
 from withstand.reports.markdown import escaped, markdown
+from withstand.reports.mistakes import ShownMistakes
 from withstand.reports.sheet import Sheet
 from withstand.results.digest import Digest
 from withstand.results.origin import Origin
@@ -15,6 +16,7 @@ def report_markdown(
     drawn: Sequence[ShownPicture],
     origins: Sequence[Origin],
     *,
+    mistakes: Sequence[ShownMistakes] = (),
     tally: str,
     findings: Sequence[tuple[str, str]],
     warnings: Sequence[str],
@@ -27,6 +29,7 @@ def report_markdown(
         found: The tables; the last one is left out.
         drawn: The figures.
         origins: By combination.
+        mistakes: Of combinations; their thumbnails are left out.
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
         warnings: Sentences about runs that may not belong together.
@@ -39,6 +42,9 @@ def report_markdown(
     parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
     for sheet in found[:-1]:
         parts += [f"## {escaped(sheet.title)}", "", markdown(sheet.table(), title=False)]
+    parts += ["## Mistakes", ""] if mistakes else []
+    for each in mistakes:
+        parts += [f"### {escaped(each.name)}", "", markdown(each.table(), title=False)]
     parts += ["## Figures", ""] if drawn else []
     for each in drawn:
         picture = each.picture
