@@ -1,5 +1,7 @@
 """The live table: what goes on is seen, however many combinations there are."""
 
+import sys
+
 import pytest
 import yaml
 from rich.console import Console as RichConsole
@@ -46,3 +48,18 @@ def test_a_long_table_keeps_what_goes_on_and_the_sum_in_sight(long_plan):
     assert lines[-2].split() == ["all", "30", "1", "0", "40"]
     assert all(len(line.rstrip()) <= 80 for line in lines)
     assert len(shown(watch.table())) == 1 + 40 + 2
+
+
+def test_a_terminal_shows_the_table(long_plan, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.setenv("COLUMNS", "80")
+    run = next(iter(long_plan.experiments))
+    with SweepWatch(long_plan, Console(engine=Engine(), quiet=False), missing=long_plan.experiments) as watch:
+        watch.on_begin(run)
+        watch.on_end(run, Outcome(State.FAILED, "out of memory"))
+    err = capsys.readouterr().err
+    assert f"{run} failed: out of memory" in err
+    assert "and 21 more" in err
+    assert "all" in err

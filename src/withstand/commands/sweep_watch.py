@@ -39,7 +39,10 @@ class SweepWatch:
     def __enter__(self) -> "SweepWatch":
         """Show the table, on a terminal."""
         if self.total and sys.stderr.isatty() and not self.console.silent:
-            self.live = Live(console=RichConsole(stderr=True), get_renderable=self.fitting_table, refresh_per_second=2)
+            terminal = RichConsole(stderr=True)  # Live asks for the table before it exists itself
+            self.live = Live(
+                console=terminal, get_renderable=lambda: self.fitting_table(terminal.height), refresh_per_second=2
+            )
             self.live.start()
         elif self.total:
             self.console.say(f"{self.total} of {len(self.plan.experiments)} runs are missing.")
@@ -78,10 +81,9 @@ class SweepWatch:
             return f"{spoken(taken)} so far"
         return f"about {spoken(taken / self.ended * (self.total - self.ended))} left"
 
-    def fitting_table(self) -> RichTable:
-        """Return the table as it stands, with no more lines than the terminal has room for."""
-        assert self.live is not None
-        return self.table(most=max(1, self.live.console.height - LINES_AROUND))
+    def fitting_table(self, height: int) -> RichTable:
+        """Return the table as it stands, with no more lines than a terminal of this height has room for."""
+        return self.table(most=max(1, height - LINES_AROUND))
 
     def table(self, *, most: int | None = None) -> RichTable:
         """Return the table as it stands.
