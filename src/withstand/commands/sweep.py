@@ -66,7 +66,10 @@ def main(words: list[str]) -> None:
         console.print(render(overview(plan, folder)))
         device = devices_of("auto" if found.slurm else found.device)[0]
         seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}.")
+        console.print(
+            f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}; "
+            "measuring comes on top."
+        )
         return
     command = ["withstand", "sweep", *words]
     if missing:
