@@ -116,15 +116,24 @@ def write_figure(path: Path, figure: Figure) -> tuple[Path, Path]:
     return png, svg
 
 
-def _draw(figure: Figure) -> tuple[tuple[int, int], bytes]:
+class _Kept(io.BytesIO):
+    """A file that keeps what is written to it, once, without copying it."""
+
+    def write(self, content: Any) -> int:
+        """Keep it."""
+        self.content = content
+        return len(content)
+
+
+def _draw(figure: Figure) -> tuple[tuple[int, int], Any]:
     """Return a figure's width and height in pixels, and the pixels."""
-    buffer = io.BytesIO()
+    buffer = _Kept()
     figure.savefig(buffer, format="rgba", dpi=DOTS_PER_INCH, facecolor="white")
     width, height = (int(each * DOTS_PER_INCH) for each in figure.get_size_inches())
-    return (width, height), buffer.getvalue()
+    return (width, height), buffer.content
 
 
-def _png(size: tuple[int, int], points: bytes) -> bytes:
+def _png(size: tuple[int, int], points: Any) -> bytes:
     """Return pixels as a PNG file, as matplotlib writes it."""
     buffer = io.BytesIO()
     image = Image.frombuffer("RGBA", size, points, "raw", "RGBA", 0, 1)

@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
+from withstand.reports.drawing import draw_all
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.html import Section, ShownPicture, page
-from withstand.reports.html_figure import draw
 from withstand.reports.latex import latex
 from withstand.reports.markdown import markdown
 from withstand.reports.mistakes import shown_mistakes
@@ -58,6 +58,7 @@ def write_report(
     baseline: list[str] | None = None,
     spread: Spread = "quantiles",
     command: str = "withstand report",
+    processes: int = 1,
 ) -> Report:
     """Write a report, each file whole or not at all, the page last; what an earlier one wrote besides is removed.
 
@@ -68,6 +69,8 @@ def write_report(
         baseline: Such as `["method=regular"]`.
         spread: What tables show besides the middle.
         command: That makes it again.
+        processes: At most so many draw, one or two. A script that says two must guard its main part, as for any
+            other use of multiprocessing.
 
     Raises:
         InputError: If the folder is a file, or no combination has the baseline's values.
@@ -78,7 +81,7 @@ def write_report(
     origins = [Origin.of(study.folder, each) for each in digest.combinations]
     found = sheets(digest, spread=spread)
     mistakes, about = shown_mistakes(study, digest.combinations)
-    drawn = _draw(study, folder / "figures", pictures)
+    drawn = _draw(study, folder / "figures", pictures, processes)
     known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
     files: dict[str, bytes] = {
         f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
@@ -124,11 +127,13 @@ def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section) 
     return [*parts, Section(key="numbers", title="All numbers", folded=(by_name["all"],))]
 
 
-def _draw(study: Study, folder: Path, pictures: Callable[[Study], Sequence[Picture]]) -> list[ShownPicture]:
+def _draw(
+    study: Study, folder: Path, pictures: Callable[[Study], Sequence[Picture]], processes: int
+) -> list[ShownPicture]:
     """Write the figures, and return them as they stand in the page."""
+    chosen = pictures(study)
     found = []
-    for place, picture in enumerate(pictures(study)):
-        element, files = draw(picture, folder, prefix=f"f{place}-")
+    for picture, (element, files) in zip(chosen, draw_all(chosen, folder, processes=processes), strict=True):
         addresses = {kind: f"figures/{path.name}" for kind, path in files.items()}
         found.append(ShownPicture(picture=picture, element=element, files=addresses))
     return found
