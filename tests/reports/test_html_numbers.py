@@ -70,6 +70,8 @@ def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
     assert "not told apart" not in told(sure)
     unsure = sweep(tmp_path / "unsure", {("regular",): [0.8, 0.9, 0.7], ("smoothed",): [0.9, 0.7, 0.9]})
     assert "includes 0: the two are not told apart" in told(unsure)
+    two = sweep(tmp_path / "two", {("regular",): [0.8, 0.8], ("smoothed",): [0.9, 0.9]})
+    assert "2 pairs, too few to tell the two apart" in told(two)
     one = sweep(tmp_path / "one", {("regular",): [0.8], ("smoothed",): [0.9]})
     assert "from one pair of runs, which shows no spread" in told(one)
 

@@ -2,7 +2,7 @@
 
 from withstand.reports.measures import Measure
 from withstand.reports.sheets import number
-from withstand.results.digest import Digest
+from withstand.results.digest import LEAST_PAIRS, Digest
 from withstand.results.headline import Column, direction
 
 MOST_MEASURES = 6
@@ -117,6 +117,8 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
         return f"{difference}{unit} against {digest.baseline_name}, from one pair of runs, which shows no spread"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
     verdict = "" if line["low"] > 0 or line["high"] < 0 else ", which includes 0: the two are not told apart"
+    if line["pairs"] < LEAST_PAIRS:
+        verdict = ", too few to tell the two apart"
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
 
 

@@ -8,7 +8,7 @@ from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.results.combination import Combination
 from withstand.results.condition import IMAGENET_C, JPEG
 from withstand.results.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
-from withstand.results.digest import Digest
+from withstand.results.digest import LEAST_PAIRS, Digest
 from withstand.results.headline import Column, direction
 
 Spread = Literal["quantiles", "interval"]
@@ -95,8 +95,8 @@ def differences_sheet(digest: Digest) -> Sheet:
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
     caption = (
         f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        "(Student's t), accuracies in percentage points. Bold, or with a star, where the interval excludes 0; every "
-        "interval stands for itself, and with many of them some exclude 0 by chance."
+        f"(Student's t), accuracies in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
+        "an interval that excludes 0; every interval stands for itself, and with many of them some exclude 0 by chance."
     )
     heads = (*_label_heads(digest), *heads)
     title = f"Differences to {digest.baseline_name}"
@@ -214,13 +214,13 @@ def _value(digest: Digest, combination: Combination, column: Column, spread: Spr
 
 
 def _difference(digest: Digest, combination: Combination, column: Column) -> Cell:
-    """Return the cell of a difference; its tone where the interval excludes 0."""
+    """Return the cell of a difference; its tone where enough pairs have an interval that excludes 0."""
     line, own = digest.pair(combination.index, column), digest.line(combination.index, column)
     if line is None or own is None:
         return Cell(text=NOT_MEASURED, flag="no pair")
     names = ("difference", "low", "high")
     middle, low, high = (number(column.measure, line[name], own["samples"], sign=True) for name in names)
-    sure = line["pairs"] > 1 and (line["low"] > 0 or line["high"] < 0)
+    sure = line["pairs"] >= LEAST_PAIRS and (line["low"] > 0 or line["high"] < 0) and middle.strip("0.") != ""
     better = direction(column.measure) * line["difference"]
     return Cell(
         text=middle,

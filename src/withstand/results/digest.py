@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars
 
 MOST_COLUMNS = 12  # of the main table; the others are in the table of all
+LEAST_PAIRS = 3  # two that happen to agree have no spread, which says nothing
 Line = Mapping[str, Any]
 
 
