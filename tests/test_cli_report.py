@@ -1,6 +1,8 @@
 """`withstand report` on the command line."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +50,13 @@ def test_it_writes_beside_the_runs_and_prints_the_main_table(runs, capsys):
     assert "80.5" in out
     # The report is no run.
     assert run(["report", runs, "--quiet"], capsys)[:2] == (0, out)
+
+
+def test_it_does_without_pytorch(runs):
+    script = "import sys; sys.modules['torch'] = None; from withstand.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", script, "report", runs], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (runs / "report" / "index.html").exists()
 
 
 def test_the_table_as_json(runs, capsys, tmp_path):

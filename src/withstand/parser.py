@@ -1,9 +1,11 @@
 """The one door for flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
 
+import importlib
 import re
 from argparse import ArgumentError
 from dataclasses import fields
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,29 +13,22 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from withstand.configuration import discover
-from withstand.data.base import Dataset
 from withstand.errors import InputError, nearest
-from withstand.evaluation.base import Evaluation
-from withstand.models.base import Model
-from withstand.objectives.base import Objective
-from withstand.perturbations.base import Perturbation
-from withstand.training.optimizers import Optimizer
-from withstand.training.schedules import Schedule
-from withstand.training.settings import Training
 
 # A configuration may name our classes and nothing else: what it names is imported before it is checked.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
 
-FAMILIES: dict[str, type] = {
-    "data": Dataset,
-    "model": Model,
-    "objective": Objective,
-    "perturbation": Perturbation,
-    "parts": Perturbation,
-    "perturbations": Perturbation,
-    "evaluations": Evaluation,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
+# Where the classes are that an option may name; they are imported for commands that have such options only.
+FAMILIES = {
+    "data": "data.base.Dataset",
+    "model": "models.base.Model",
+    "objective": "objectives.base.Objective",
+    "perturbation": "perturbations.base.Perturbation",
+    "parts": "perturbations.base.Perturbation",
+    "perturbations": "perturbations.base.Perturbation",
+    "evaluations": "evaluation.base.Evaluation",
+    "optimizer": "training.optimizers.Optimizer",
+    "schedule": "training.schedules.Schedule",
 }
 SHORT = {
     "-b": "--training.batch_size",
@@ -47,6 +42,30 @@ SHORT = {
 }
 
 
+@cache
+def family_of(name: str) -> type:
+    """Return the abstract class of what an option of this name may be."""
+    module, _, own = FAMILIES[name].rpartition(".")
+    return getattr(importlib.import_module(f"withstand.{module}"), own)
+
+
+@cache
+def every_family() -> tuple[type, ...]:
+    """Return all of them; their classes are known from then on."""
+    found = tuple(dict.fromkeys(family_of(name) for name in FAMILIES))
+    for family in found:
+        discover(family)
+    return found
+
+
+@cache
+def training_fields() -> tuple[str, ...]:
+    """Return the names of the options of a training."""
+    from withstand.training.settings import Training
+
+    return tuple(each.name for each in fields(Training))
+
+
 def command_name(cls: type) -> str:
     """Return how a data set or model is spelled on the command line: its name in small letters, or its own `command`.
 
@@ -58,7 +77,9 @@ def command_name(cls: type) -> str:
     return getattr(cls, "command", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
 
 
-def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = frozenset()) -> list[str]:
+def spell(
+    arguments: list[str], *, training: bool, flags: frozenset[str] = frozenset(), classes: bool = True
+) -> list[str]:
     """Rewrite friendly spellings into the full option names, and put broad options before narrow ones.
 
     Dashes become underscores; options of `training` may come without that prefix; `--model resnet18` and `--data
@@ -69,14 +90,15 @@ def spell(arguments: list[str], *, training: bool, flags: frozenset[str] = froze
         arguments: As typed.
         training: Whether the command trains.
         flags: Options that take no value.
+        classes: Whether options may name classes.
 
     Example:
         >>> spell(["--batch-size", "8", "--model", "small-cnn"], training=True)
         ['--model=SmallCNN', '--training.batch_size=8']
     """
-    for family in set(FAMILIES.values()):
-        discover(family)
-    own = {each.name for each in fields(Training)} if training else set()
+    if classes:
+        every_family()
+    own = set(training_fields()) if training else set()
     plain, options, position = [], [], 0
     while position < len(arguments):
         token = arguments[position]
@@ -112,7 +134,9 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
         InputError: If an option or value is not known or out of range; one sentence.
     """
     flags = frozenset(o for action in parser._actions if action.nargs == 0 for o in action.option_strings)
-    words = spell(arguments, training=training, flags=flags)
+    named = {o.partition(".")[0].removeprefix("--") for action in parser._actions for o in action.option_strings}
+    classes = training or not named.isdisjoint(FAMILIES)
+    words = spell(arguments, training=training, flags=flags, classes=classes)
     try:
         return parser.instantiate(parser.parse_args(words))
     except InputError:
@@ -150,7 +174,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         return [(name, values)]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
-    known = _spellings(FAMILIES[key])
+    known = _spellings(family_of(key))
     if _loose(values[0]) in known:
         return [(name, [known[_loose(values[0])]])]
     if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
@@ -205,14 +229,14 @@ def _explain(message: str, parser: ArgumentParser) -> str:
         wrong = found.group(1).split("=")[0]
         known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
         if any(each.startswith("--training.") for each in known):
-            known += [f"--{each.name}" for each in fields(Training)]
+            known += [f"--{each}" for each in training_fields()]
         close = get_close_matches(wrong, known, n=1)
         hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
         return f"option {friendly(wrong)} is not known; {hint}"
     if found := re.search(r"Option '([^']+)' is not accepted", last):
         owner = classes[-1].rsplit(".", 1)[-1] if classes else ""
         cls = next(
-            (each for family in set(FAMILIES.values()) for each in discover(family) if each.__name__ == owner),
+            (each for family in every_family() for each in discover(family) if each.__name__ == owner),
             None,
         )
         if cls is None:
@@ -221,7 +245,8 @@ def _explain(message: str, parser: ArgumentParser) -> str:
         names = [each.name for each in fields(cls)]
         hint = nearest(found.group(1).split(".")[0], names) if names else "it has no fields"
         return f"{owner}: {found.group(1)} is not one of its fields; {hint}"
-    family = FAMILIES.get(keys[-1].rsplit(".", 1)[-1]) if keys else None
+    key = keys[-1].rsplit(".", 1)[-1] if keys else ""
+    family = family_of(key) if key in FAMILIES else None
     given = re.search(r"dot import path string: (\S+)|Expected .*class_path.*Got value: (\S+)", last)
     unknown = (given.group(1) or given.group(2)) if given else ""
     if not unknown and classes and re.search("No module named|denied|not allowed|not permitted", last):
@@ -230,11 +255,12 @@ def _explain(message: str, parser: ArgumentParser) -> str:
         exact = _spellings(family)
         if _loose(unknown) in exact:
             return f"{option}: {unknown} is spelled {exact[_loose(unknown)]} in a YAML file."
-        names = [command_name(each) if family in (Dataset, Model) else each.__name__ for each in discover(family)]
+        on_commands = key in ("data", "model")
+        names = [command_name(each) if on_commands else each.__name__ for each in discover(family)]
         return f"{option}: {unknown} is not a known {family.__name__}; {nearest(unknown, names)}"
     if found := re.search(r"Group '([^']+)' does not accept option '([^']+)'", last):
-        names = [each.name for each in fields(Training)]
-        return f"{found.group(1)}: {found.group(2)} is not one of its options; {nearest(found.group(2), names)}"
+        hint = nearest(found.group(2), list(training_fields()))
+        return f"{found.group(1)}: {found.group(2)} is not one of its options; {hint}"
     if found := re.search(r"Given value: (.+)|Unable to load config \"(.+)\"", last):
         given = (found.group(1) or found.group(2)).removesuffix(".")
         return f"option --{friendly(option or keys[-1])}: cannot be {given}; --help shows what it takes."

@@ -8,13 +8,15 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser
 
-from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.parser import friendly
+
+if TYPE_CHECKING:
+    from withstand.engine import Engine
 
 CHOICE = re.compile(
     r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:(.*?)known\s+subclasses:([^)]*)\)", re.DOTALL
@@ -69,12 +71,12 @@ def add_options(parser: ArgumentParser) -> None:
 class Console:
     """Speaks on stderr while work goes on, and prints the result on stdout; silent in all but one process."""
 
-    def __init__(self, *, engine: Engine, quiet: bool) -> None:
-        """Say whether there is anybody to speak to."""
-        self.silent = quiet or not engine.is_first
-        self.is_first = engine.is_first
+    def __init__(self, *, engine: "Engine | None" = None, quiet: bool) -> None:
+        """Say whether there is anybody to speak to; without an engine there is one process."""
+        self.is_first = engine is None or engine.is_first
+        self.silent = quiet or not self.is_first
         logger = logging.getLogger("withstand")
-        logger.handlers = [logging.StreamHandler(sys.stderr)] if engine.is_first else [logging.NullHandler()]
+        logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
 
     def say(self, sentence: str) -> None:
         """Say what is going on."""
@@ -132,8 +134,10 @@ class EpochLines:
             self.console.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")
 
 
-def start(options: Any, *, batch_size: int | None = None) -> tuple[Engine, Console, Path]:
+def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Console, Path]":
     """Return the engine, the console and the folder of all runs."""
+    from withstand.engine import Engine
+
     if Path(options.output).exists() and not Path(options.output).is_dir():
         raise InputError(f"output: expected a folder, found a file at {options.output}.")
     engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)

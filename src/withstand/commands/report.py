@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from withstand.commands.common import Console, make_parser
-from withstand.engine import Engine
 from withstand.parser import parse
 from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
@@ -47,7 +46,7 @@ def main(words: list[str]) -> None:
         "--format", type=Literal["table", "json"], default="table", help="what is printed: the main table, or JSON"
     )
     found = parse(parser, words)
-    console = Console(engine=Engine(), quiet=found.quiet)
+    console = Console(quiet=found.quiet)
     report = write_report(
         Study.of(found.runs),
         Path(found.output) if found.output is not None else Path(found.runs) / "report",
