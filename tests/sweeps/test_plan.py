@@ -142,6 +142,9 @@ def test_the_study_of_avila_has_four_methods_seven_radii_and_51_seeds():
     content = load("avila-paper")
     assert [len(values) for values in content["vary"].values()] == [4, 7]
     assert content["seeds"] == 51
+    # What the four figures of the study show.
+    measured = [each["class_path"] for each in content["set"]["evaluations"]]
+    assert {"Accuracy", "WorstCase", "Lipschitz"} <= set(measured)
 
 
 def test_no_axis_is_one_combination():

@@ -11,11 +11,11 @@ from withstand.results.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
 # The order of columns; a measure that is none of these comes last.
 ORDER = (
     r"top1",
-    r"balanced_top1",
     r"worst_case_top1",
     r"adversarial_top1",
     r"worst_top1",
     r"mean_top1",
+    r"balanced_top1",
     r"top1_at_radius",
     r"noise_distance",
     r"never_fooled",
