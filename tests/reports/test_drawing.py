@@ -1,13 +1,13 @@
 """Drawing in two processes gives what drawing in one gives, whatever becomes of the second."""
 
 from functools import partial
-from multiprocessing import Pipe
+from multiprocessing import Pipe, active_children
 
 import pytest
 from matplotlib.figure import Figure
 
 from withstand.reports import drawing
-from withstand.reports.drawing import draw_all, serve
+from withstand.reports.drawing import Drawing, serve
 from withstand.reports.figure import new_figure
 from withstand.reports.picture import Picture
 
@@ -28,6 +28,11 @@ def picture(number, draw):
 def pictures():
     """Figures that another process can draw, and such as it cannot be given."""
     return [picture(k, partial(new_figure, 1.0 + 0.1 * k) if k % 4 else lambda k=k: marked(k)) for k in range(6)]
+
+
+def draw_all(pictures, folder, *, processes):
+    with Drawing(pictures, folder, processes=processes) as drawing:
+        return drawing.finish()
 
 
 def content(folder):
@@ -62,6 +67,17 @@ def test_a_figure_that_cannot_be_drawn_raises_in_either_case(tmp_path):
     for processes in (1, 2):
         with pytest.raises(ValueError, match="high"):
             draw_all([picture(0, partial(float, "high"))] * 3, tmp_path, processes=processes)
+
+
+@pytest.mark.usefixtures("two")
+def test_what_goes_wrong_meanwhile_ends_the_second_process(tmp_path):
+    some = [picture(k, partial(new_figure, 1.0)) for k in range(6)]
+    drawing_on = Drawing(some, tmp_path, processes=2)
+    with pytest.raises(ValueError, match="something else"), drawing_on:
+        raise ValueError("something else")
+    assert drawing_on.thread is not None
+    assert not drawing_on.thread.is_alive()
+    assert not active_children()
 
 
 def test_a_second_process_draws_until_there_is_no_more(tmp_path):

@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ ON_DARK = {
 ON_BOTH = (ORANGE, GREEN, PINK, AMBER, "#000000", "#b0b0b0")
 WIDTH = 7.2  # inches: two columns of a paper
 DOTS_PER_INCH = 300
+_ON: ContextVar[bool | None] = ContextVar("house style", default=None)  # whether it is on, and dark
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere
     "font.size": 8,
@@ -68,9 +70,14 @@ STYLE: dict[Any, Any] = {
 def house_style(*, dark: bool = False) -> Iterator[None]:
     """Draw in the style of the house; the user's own settings come back afterwards.
 
+    Within itself it changes nothing, so that many figures are drawn in one.
+
     Args:
         dark: Light on dark instead of dark on light; for figures that take their colours from the style.
     """
+    if _ON.get() is dark:
+        yield
+        return
     style = dict(STYLE)
     if dark:
         style = {key: ON_DARK.get(value, value) if isinstance(value, str) else value for key, value in style.items()}
@@ -79,7 +86,11 @@ def house_style(*, dark: bool = False) -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(style)
-        yield
+        token = _ON.set(dark)
+        try:
+            yield
+        finally:
+            _ON.reset(token)
 
 
 def new_figure(height: float) -> Figure:

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import hypot
 from textwrap import wrap
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from withstand.reports.chart import SMALL, paper
 
 LINE, LONGEST = 9.0, 26  # points between lines of labels; characters in a line
+TO_LABEL = 0.14  # inches from the axes to the names of lines
+GAP, AROUND = 3.0, 3.5  # points between the rule to a name and the name, and around the mark
 BROAD, HIGH = 0.6, 1.1  # of a character, as shares of its size
 AWAY, MARKER, THIN = 4.5, 3.0, 0.4  # points between a mark and its label; half of a mark; half of a bar
 # Where a label may stand: right of its mark, above, below, left, then the corners.
@@ -56,29 +60,27 @@ def label_ends(axes: Axes, ends: Sequence[End], *, width: float, height: float) 
     ends = [each for each in ends if each.x == farthest]
     texts = ["\n".join(wrap(each.text, LONGEST)) for each in ends]
     to_axes = axes.transData + axes.transAxes.inverted()
-    places = [float(to_axes.transform((each.x, each.y))[1]) * height * 72 for each in ends]
+    corners = [to_axes.transform((each.x, each.y)) * (72 * width, 72 * height) for each in ends]
     sizes = [LINE * (text.count("\n") + 1) for text in texts]
-    for end, text, place in zip(ends, texts, spread(places, sizes, height * 72), strict=True):
-        line = {
-            "arrowstyle": "-",
-            "color": end.color,
-            "linewidth": 0.5,
-            "shrinkA": 1,
-            "shrinkB": 3.5,
-            "alpha": 0.7,
-            "relpos": (0, 0.5),
-        }
-        axes.annotate(
+    left = 72 * (width + TO_LABEL)
+    spots = spread([float(each[1]) for each in corners], sizes, height * 72)
+    for end, text, (x, y), spot in zip(ends, texts, corners, spots, strict=True):
+        rise, run = spot - y, left - GAP - x
+        share = AROUND / hypot(rise, run)
+        across = [(x + share * run) / (72 * width), (left - GAP) / (72 * width)]
+        upwards = [(y + share * rise) / (72 * height), spot / (72 * height)]
+        look = {"color": end.color, "linewidth": 0.5, "alpha": 0.7, "clip_on": False, "zorder": 3}
+        axes.add_line(Line2D(across, upwards, transform=axes.transAxes, **look))
+        axes.text(
+            left / (72 * width),
+            spot / (72 * height),
             text,
-            (end.x, end.y),
-            xytext=(1 + 0.14 / width, place / (height * 72)),
-            textcoords="axes fraction",
+            transform=axes.transAxes,
             color=end.color,
             size=7,
             va="center",
             linespacing=1.0,
-            arrowprops=line,
-            annotation_clip=False,
+            zorder=3,
         )
 
 

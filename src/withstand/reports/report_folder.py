@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
-from withstand.reports.drawing import draw_all
+from withstand.reports.drawing import Drawing, Drawn
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.html import Section, ShownPicture, page
 from withstand.reports.latex import latex
@@ -77,19 +77,23 @@ def write_report(
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"report: output: expected a folder, found a file at {folder}.")
+    # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
-    origins = [Origin.of(study.folder, each) for each in digest.combinations]
-    found = sheets(digest, spread=spread)
     mistakes, about = shown_mistakes(study, digest.combinations)
-    drawn = _draw(study, folder / "figures", pictures, processes)
-    known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
-    files: dict[str, bytes] = {
-        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
-    }
-    for sheet in found[:-1]:
-        files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
-        files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name).encode()
-    files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
+    chosen = pictures(study)
+    with Drawing(chosen, folder / "figures", processes=processes) as drawing:
+        origins = [Origin.of(study.folder, each) for each in digest.combinations]
+        found = sheets(digest, spread=spread)
+        known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
+        files: dict[str, bytes] = {
+            f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode()
+            for each in digest.combinations
+        }
+        for sheet in found[:-1]:
+            files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
+            files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name).encode()
+        files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
+        drawn = _shown(chosen, drawing.finish())
     text = report_markdown(digest, found, drawn, origins, mistakes=mistakes, command=command, **known)
     files["report.md"] = text.encode()
     text = page(
@@ -127,16 +131,14 @@ def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section) 
     return [*parts, Section(key="numbers", title="All numbers", folded=(by_name["all"],))]
 
 
-def _draw(
-    study: Study, folder: Path, pictures: Callable[[Study], Sequence[Picture]], processes: int
-) -> list[ShownPicture]:
-    """Write the figures, and return them as they stand in the page."""
-    chosen = pictures(study)
-    found = []
-    for picture, (element, files) in zip(chosen, draw_all(chosen, folder, processes=processes), strict=True):
-        addresses = {kind: f"figures/{path.name}" for kind, path in files.items()}
-        found.append(ShownPicture(picture=picture, element=element, files=addresses))
-    return found
+def _shown(pictures: Sequence[Picture], drawn: Sequence[Drawn]) -> list[ShownPicture]:
+    """Return the figures as they stand in the page."""
+    return [
+        ShownPicture(
+            picture=picture, element=element, files={kind: f"figures/{path.name}" for kind, path in files.items()}
+        )
+        for picture, (element, files) in zip(pictures, drawn, strict=True)
+    ]
 
 
 def _summary(digest: Digest) -> bytes:
