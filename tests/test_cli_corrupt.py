@@ -38,7 +38,11 @@ FEW = ["gaussian_noise", "contrast", "speckle_noise"]
 
 @pytest.mark.parametrize(
     ("kind", "data", "suffix"),
-    [("jpeg", "corrupted-folder", "+jpeg"), ("png", "corrupted-folder", ""), ("npy", "corrupted-arrays", "")],
+    [
+        ("jpeg", "corrupted-folder", "+jpeg"),
+        pytest.param("png", "corrupted-folder", "", marks=pytest.mark.slow),
+        ("npy", "corrupted-arrays", ""),
+    ],
 )
 def test_a_copy_gives_the_numbers_of_the_streaming_evaluation_cell_by_cell(
     kind, data, suffix, trained, tmp_path, capsys

@@ -78,6 +78,7 @@ def test_the_story_of_a_folder_of_images(tmp_path):
     assert "noisy" in page
 
 
+@pytest.mark.slow
 def test_the_story_of_a_table(tmp_path):
     readings(tmp_path / "readings.csv")
     lines = run(PYTHON, "A table", tmp_path).stdout.splitlines()
