@@ -1,11 +1,12 @@
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from withstand.configuration import check_final, discover, identity, to_plain
 from withstand.data.base import Dataset
+from withstand.data.table import Table
 from withstand.errors import InputError
 from withstand.models.base import Model
 from withstand.perturbations.ball import Ball
@@ -77,6 +78,13 @@ def test_identities_are_the_same_in_every_version():
     # Folders of finished runs are named by them: a change here orphans every run there is.
     assert identity(Gaussian(std=0.5)) == "b32f6aab"
     assert identity(Uniform()) == "8a62fdea"
+
+
+def test_a_field_that_was_added_later_is_written_down_only_where_it_says_something():
+    table = Table(path="t.csv", target="y")
+    assert "changes" not in to_plain(table)["init_args"]
+    assert to_plain(replace(table, changes={"a": (1, "x")}))["init_args"]["changes"] == {"a": [1, "x"]}
+    assert identity(replace(table, changes={"a": (1,)})) != identity(replace(table, changes={"a": (2,)}))
 
 
 def test_identities_tell_classes_with_equal_fields_apart():

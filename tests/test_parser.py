@@ -11,6 +11,7 @@ from withstand.data.cifar10_c import Cifar10C
 from withstand.data.digits import Digits
 from withstand.data.fashion_mnist import FashionMnist
 from withstand.data.imagenet_c_files import ImagenetCFiles
+from withstand.data.table import Table
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.models.mlp import MLP
@@ -150,6 +151,17 @@ def test_every_recipe_is_a_valid_experiment():
     for path in recipes:
         assert path.read_text().startswith("# ")
         assert read(f"--config {path.stem}") == read(f"--config {path}")
+
+
+def test_changes_of_a_table_are_read_by_column():
+    words = ["--data", "table", "--data.path", "t.csv", "--data.target", "y", "--model", "mlp"]
+    data = read_experiment([*words, "--data.changes", "{colour: [red, 3], rooms: [-1, 0.5]}"]).data
+    assert isinstance(data, Table)
+    assert {name: tuple(values) for name, values in (data.changes or {}).items()} == {
+        "colour": ("red", 3),
+        "rooms": (-1, 0.5),
+    }
+    assert "data.changes" in refusal([*words, "--data.changes", "red"])
 
 
 def test_infinity_can_be_written_in_yaml(tmp_path):

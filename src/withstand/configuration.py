@@ -10,8 +10,9 @@ import inspect
 import json
 import pkgutil
 from abc import ABC, ABCMeta
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 from withstand.errors import InputError
 
@@ -56,6 +57,17 @@ def discover(family: type) -> tuple[type, ...]:
     return tuple(sorted(found, key=lambda cls: cls.__name__))
 
 
+def added(default: Any) -> Any:
+    """Return a field of a configuration that runs were recorded without: left at its default, it is not written down.
+
+    So the identity of those runs stays what it was.
+
+    Args:
+        default: What gives the numbers of the time before the field; None, a number or text.
+    """
+    return field(default=default, metadata={"added": True})
+
+
 def to_plain(value: object) -> object:
     """Return a configuration as nested dictionaries, lists and numbers, in the form that the YAML has.
 
@@ -66,7 +78,7 @@ def to_plain(value: object) -> object:
     """
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
-        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in _written(value)}
         # Members of a family say which one they are; what has no family (Ball, Training) is known by its place.
         if not isinstance(cls, ABCMeta):
             return arguments
@@ -84,6 +96,12 @@ def to_plain(value: object) -> object:
     raise InputError(
         f"configuration: a field must be a number, text, list or configuration, got {type(value).__name__}."
     )
+
+
+def _written(value: Any) -> list[Field]:
+    return [
+        each for each in fields(value) if not each.metadata.get("added") or getattr(value, each.name) != each.default
+    ]
 
 
 def identity(value: object) -> str:

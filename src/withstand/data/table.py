@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from withstand.configuration import added
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.table_file import TableFile
 from withstand.data.tabular import Scale, load_tabular
@@ -28,7 +29,10 @@ class Table(Dataset):
         categorical: Columns that are categories though their cells are whole numbers, or numbers among words. Columns
             without any number are categories anyway.
         movable: Columns of numbers that perturbations may change; None takes those that are not whole numbers
-            throughout the training part (whole numbers are counts or codes, as a rule). Categories stay fixed.
+            throughout the training part (whole numbers are counts or codes, as a rule).
+        changes: What perturbations may change beside that: per category the levels that may be taken for one another,
+            per column of numbers what may be added. With `{"colour": ["red", "orange"], "rooms": [-1, 1]}` red may be
+            orange and orange red, other colours stay; rooms may be one more or less. None keeps both kinds fixed.
         scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
             leaves the numbers as they are.
     """
@@ -43,6 +47,7 @@ class Table(Dataset):
     categorical: tuple[str, ...] = ()
     movable: tuple[str, ...] | None = None
     scale: Scale = "standard"
+    changes: dict[str, tuple[int | float | str, ...]] | None = added(None)
 
     def __post_init__(self) -> None:
         check_shares("Table", self.validation, self._test_share)
@@ -53,6 +58,9 @@ class Table(Dataset):
         both = [name for name in self.movable or () if name in self.categorical]
         if both:
             raise InputError(f"Table: column {both[0]!r} must not be both categorical and movable.")
+        both = [name for name in self.movable or () if name in (self.changes or ())]
+        if both:
+            raise InputError(f"Table: column {both[0]!r} must not be both in movable and in changes.")
 
     def load(self, part: Part) -> TensorSplit:
         """Read, check, cut and scale the rows."""
@@ -61,7 +69,8 @@ class Table(Dataset):
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
             raise InputError(f"Table: {file.path} has no column left that could be a feature.")
-        for word, named in (("categorical", self.categorical), ("movable", self.movable or ())):
+        named_by = {"categorical": self.categorical, "movable": self.movable or (), "changes": self.changes or ()}
+        for word, named in named_by.items():
             for name in named:
                 if name not in features:
                     raise InputError(f"Table: {word} column {name!r} is no feature; {nearest(name, features)}")
@@ -76,6 +85,7 @@ class Table(Dataset):
             test=self._test_share,
             categorical=[name for name in features if name in self.categorical or file.is_text(name)],
             movable=self.movable,
+            changes=self.changes or {},
         )
 
     @property

@@ -1,6 +1,6 @@
 """From the columns of a file to the scaled samples of one part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from withstand.data.base import Part, TensorSplit, check_part, cut
 from withstand.data.categories import Column, encode, learn_columns, sort_names, warn_of_unknown_levels
+from withstand.data.changes import Values, find_changes
 from withstand.data.features import Features, Kind, fit_features
 from withstand.data.table_file import TableFile
 from withstand.errors import InputError
@@ -28,6 +29,7 @@ def load_tabular(
     test: float,
     categorical: Sequence[str] = (),
     movable: Sequence[str] | None = None,
+    changes: Mapping[str, Values] | None = None,
 ) -> TensorSplit:
     """Return one part of a table, with its labels numbered and its features encoded and scaled as in the training part.
 
@@ -42,7 +44,8 @@ def load_tabular(
         validation: Share of the file for validation.
         test: Share of the file for testing, 0 if there is a test file.
         categorical: Which of the features are categories; the others must be numbers.
-        movable: Columns that perturbations may change; None takes numbers that are not all whole in training.
+        movable: Columns that perturbations may displace; None takes numbers that are not all whole in training.
+        changes: What they may change beside that; see `find_changes`.
 
     Raises:
         InputError: If a cell cannot be used, a class has no training row, or a feature has one value in all of them.
@@ -60,7 +63,7 @@ def load_tabular(
     columns = learn_columns(file, features, rows["train"], categorical=categorical)
     x = encode(file, columns)
     _check_constant(file, columns, x[rows["train"]])
-    known = _describe(file, columns, x[rows["train"]], scale=scale, movable=movable)
+    known = _describe(file, columns, x[rows["train"]], scale=scale, movable=movable, changes=changes or {})
     chosen = rows[part]
     if part == "test" and test_file is not None:
         file, labels = test_file, test_file.labels(target)
@@ -83,6 +86,7 @@ def _describe(
     *,
     scale: Scale,
     movable: Sequence[str] | None,
+    changes: Mapping[str, Values],
 ) -> Features:
     """Return what the training rows say of the features.
 
@@ -102,16 +106,17 @@ def _describe(
     ]
     is_scaled = [scale == "standard" and kind != "category" for kind in kinds]
     means, deviations = x.mean(0).tolist(), x.std(0, correction=0).tolist()
-    return known._replace(
+    known = known._replace(
         columns=tuple(owner.name for owner in owners),
         kinds=tuple(kinds),
         movable=tuple(
-            kind == "continuous" if movable is None else owner.name in movable
+            (kind == "continuous" if movable is None else owner.name in movable) and owner.name not in changes
             for kind, owner in zip(kinds, owners, strict=True)
         ),
         offset=tuple(mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)),
         scale=tuple(std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)),
     )
+    return known._replace(changes=find_changes(file, columns, known, changes))
 
 
 def _number(labels: Sequence[str], classes: Sequence[str]) -> Int[Tensor, " row"]:

@@ -92,7 +92,7 @@ class WorstCase(Evaluation):
         else:
             shown = "[" + " ".join(f"{each:g}" if isinstance(each, int | float) else "..." for each in radius) + "]"
         if len(shown) > LONGEST or "..." in shown:
-            shown = f"per feature {identity(replace(self.ball, box=None, factors=None))}"
+            shown = f"per feature {identity(replace(self.ball, box=None, factors=None, changes=None))}"
         return f"{self.ball.norm} {shown}{unit}"
 
     @property

@@ -1,9 +1,9 @@
-"""Draws from a box that are tilted along a gradient: truncated exponential distributions in closed form."""
+"""Draws that are tilted along a gradient: truncated exponential distributions in a box, and one of a few options."""
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -42,3 +42,26 @@ def log_tilt(slope: Float[Tensor, "*row feature"], point: Float[Tensor, "*row fe
     ratio = full.log() + math.log(2) - torch.log1p(-(-2 * full).exp()) - full * (1 - slope.sign() * point)
     ratio = torch.where(steep < 1e-2, slope * point - steep.square() / 6, ratio)
     return ratio.sum(-1)
+
+
+def tilted_options(
+    gains: Float[Tensor, "row option"],
+    uniform: Float[Tensor, "row draw"],
+    tilted: Bool[Tensor, "row draw"],
+) -> tuple[Int[Tensor, "row draw"], Float[Tensor, "row draw"]]:
+    """Return numbers of options, and the logarithm of their tilted probability over the uniform one.
+
+    Args:
+        gains: Logarithm of the tilted probabilities up to a constant.
+        uniform: Numbers uniform in [0, 1).
+        tilted: Whether an option is drawn by the tilted probabilities, or else uniformly.
+
+    Example:
+        >>> gains, all_tilted = torch.tensor([[0.0, 1.0]]).log(), torch.tensor([[True]])
+        >>> tilted_options(gains, torch.tensor([[0.1]]), all_tilted)
+        (tensor([[1]]), tensor([[0.6931]]))
+    """
+    num = gains.shape[1]
+    by_tilt = torch.searchsorted(gains.softmax(1).cumsum(1), uniform.to(gains.dtype), right=True)
+    numbers = torch.where(tilted, by_tilt, (uniform * num).long()).clamp_max(num - 1)
+    return numbers, gains.log_softmax(1).gather(1, numbers) + math.log(num)

@@ -8,9 +8,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.configuration import added
 from withstand.errors import InputError
-from withstand.functional import balls
-from withstand.functional.random import Rng
+from withstand.functional import balls, changes
+from withstand.functional.changes import Change
+from withstand.functional.random import Rng, uniform
 from withstand.perturbations.base import Box, check_box, clip
 
 Points = Float[Tensor, "batch *feature"]
@@ -23,7 +25,9 @@ class Ball:
     """The points within a radius of each input, cut to the box.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
-    feature's radius, have a norm of at most 1. A feature of radius 0 stays where it is.
+    feature's radius, have a norm of at most 1. A feature of radius 0 stays where it is. Beside that, inputs that are
+    not measured but counted or named (columns of whole numbers, categories) may take one of a few values, whatever
+    the radius is.
 
     Attributes:
         norm: The norm that measures displacements.
@@ -34,6 +38,7 @@ class Ball:
         box: Lowest and highest value of an input; None takes the data's own.
         factors: What the radius is multiplied by, per feature, to get to the units of the inputs; 0 for a feature that
             may not change. None takes the data's own.
+        changes: What inputs may become that are not displaced. None takes the data's own.
 
     Example:
         >>> ball = Ball("linf", 0.1, box=(0.0, 1.0))
@@ -48,6 +53,7 @@ class Ball:
     unit: Unit = "std"
     box: Box | None = None
     factors: PerFeature | None = None
+    changes: tuple[Change, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         if self.norm not in get_args(balls.Norm):
@@ -67,23 +73,59 @@ class Ball:
         Cutting to the box afterwards keeps a point in the ball provided that x itself lies in the box. For linf the
         result is the nearest point of the ball within the box; for l1 and l2 it is a point of it.
         """
-        return clip(x + balls.project(point - x, self.norm, self.radii(x)), self.box)
+        inside = clip(x + balls.project(point - x, self.norm, self.radii(x)), self.box)
+        for change in self.changes or ():
+            changes.put(inside, x, change, changes.nearest(x, point, change))
+        return inside
 
     def sample(self, x: Points, *, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
-        """Return points uniform in the ball around each row before the cut to the box."""
+        """Return points uniform in the ball around each row before the cut to the box; options are equally likely."""
         radii = self.radii(x)
         fixed = radii == 0 if isinstance(radii, Tensor) else None
         shape = tuple(x.shape)
         units = balls.sample(shape, self.norm, num_draws=num_draws, rng=rng, device=x.device, fixed=fixed)
-        return clip(x + units.to(x.dtype).mul_(radii), self.box)
+        points = clip(x + units.to(x.dtype).mul_(radii), self.box)
+        for change in self.changes or ():
+            numbers = uniform((len(x), num_draws), rng=rng, device=x.device).T * len(change.values)
+            changes.put(points, x, change, numbers.long())
+        return points
 
     def uphill(self, x: Points, gradient: Points) -> Points:
         """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
-        return balls.uphill(gradient, self.norm, self.radii(x))
+        step = balls.uphill(gradient, self.norm, self.radii(x))
+        for change in self.changes or ():
+            changes.put(step, x, change, changes.gains(x, gradient, change).argmax(1))
+            step[:, change.inputs] -= x[:, change.inputs]
+        return step
+
+    def ascend(self, x: Points, point: Points, gradient: Points, *, share: float = 1.0) -> Points:
+        """Return the point of the ball around x that a step uphill from a given point leads to.
+
+        Args:
+            x: Centres.
+            point: Where the step begins.
+            gradient: Of what is to grow, there.
+            share: Length of the step, in radii. There is no part of the way to another option: it is taken whole.
+        """
+        step = self.uphill(x, gradient)
+        moved = point + step.mul(share)
+        for change in self.changes or ():
+            moved[:, change.inputs] = x[:, change.inputs] + step[:, change.inputs]
+        return self.project(x, moved)
 
     def distance(self, x: Points, point: Points) -> Float[Tensor, " batch"]:
-        """Return how far each point is from x, in radii: at most 1 in the ball, infinity if a fixed feature moved."""
-        return balls.distance(point - x, self.norm, self.radii(x))
+        """Return how far each point is from x, in radii: at most 1 in the ball.
+
+        It is infinity if a fixed feature moved, or took a value that is none of its options.
+        """
+        displaced = point
+        for change in self.changes or ():
+            allowed = point.clone()
+            changes.put(allowed, x, change, changes.nearest(x, point, change))
+            is_one = torch.isclose(allowed, point).all(1, keepdim=True)
+            displaced = displaced.clone()
+            displaced[:, change.inputs] = torch.where(is_one, x[:, change.inputs], torch.inf)
+        return balls.distance(displaced - x, self.norm, self.radii(x))
 
     def radii(self, x: Points) -> float | Tensor:
         """Return the radius as a number, or as a tensor that can be broadcast to x.
@@ -118,19 +160,24 @@ class Ball:
             return self
         return replace(self, radius=tuple(radius[row % len(radius)] for row in rows.tolist()))
 
-    def scaled(self, scale: PerFeature, iqr: PerFeature, movable: tuple[bool, ...]) -> "Ball":
-        """Return the ball with the factors of a table's features; as it is, if it has some or all are 1.
+    def scaled(
+        self, scale: PerFeature, iqr: PerFeature, movable: tuple[bool, ...], own: tuple[Change, ...] = ()
+    ) -> "Ball":
+        """Return the ball with the factors of a table's features, unless it has some or all are 1, and their changes.
 
         Args:
             scale: What each feature of the file was divided by.
             iqr: Interquartile range of each feature, in the units of the file.
-            movable: Whether a feature may change.
+            movable: Whether a feature may be displaced.
+            own: What others may become.
 
         Raises:
             InputError: If there are not as many radii as features, or no feature may change.
         """
-        if not any(movable):
-            raise InputError("Ball: none of the features may change; name some with --data.movable.")
+        if own and self.changes is None:
+            return replace(self, changes=own).scaled(scale, iqr, movable)
+        if not any(movable) and not self.changes:
+            raise InputError("Ball: none of the features may change; name some with --data.movable or --data.changes.")
         if isinstance(self.radius, Sequence):
             rows = self.radius if isinstance(self.radius[0], Sequence) else (self.radius,)
             for each in rows:

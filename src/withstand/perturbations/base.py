@@ -15,6 +15,8 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
 
 Box = tuple[float, float]
+# Fields of a ball that the data fill in: names of conditions leave them out.
+OF_THE_DATA = ("box", "factors", "changes")
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
 
@@ -281,6 +283,6 @@ def _describe(value: Any) -> str:
         return "[" + ", ".join(_describe(each) for each in value) + "]"
     if not is_dataclass(value) or isinstance(value, type):
         return f"{value:.9g}" if isinstance(value, float) else str(value)
-    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in ("box", "factors")}
+    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in OF_THE_DATA}
     shown = [f"{name}={_describe(each)}" for name, each in named.items() if each is not None]
     return " ".join([type(value).__name__, *shown])

@@ -13,7 +13,7 @@ Anything = TypeVar("Anything")
 
 
 def settled(configuration: Anything, split: Split) -> Anything:
-    """Return the configuration for a split: its box where none was given, radii in the units of its inputs.
+    """Return the configuration for a split: its box where none was given, radii in the units of its inputs, changes.
 
     Args:
         configuration: A perturbation, or an objective or evaluation that holds some.
@@ -33,7 +33,7 @@ def settled(configuration: Anything, split: Split) -> Anything:
         features = split.features
         if features is None:
             return value
-        return value.scaled(features.scale, features.iqr, features.movable)
+        return value.scaled(features.scale, features.iqr, features.movable, features.changes)
 
     return rebuilt(within(configuration, split.box), rule)
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from withstand.errors import InputError
+from withstand.functional import changes
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
 from withstand.perturbations.ball import Ball
@@ -40,23 +41,29 @@ class Sobol(Perturbation):
         radii, length = self.ball.radii(x), max(1, x.shape[1:].numel())
         moving = (radii > 0).view(-1, length).any(0) if isinstance(radii, Tensor) else None
         features = length if moving is None else int(moving.sum())
-        dimension = features + (self.ball.norm != "linf")
-        if features == 0:
+        own_changes = self.ball.changes or ()
+        extent = features + (self.ball.norm != "linf") if features else 0
+        dimension = extent + len(own_changes)
+        if dimension == 0:
             return Draws(clip(x.expand(num_draws, *x.shape).clone(), self.ball.box))
         if dimension > SobolEngine.MAXDIM:
-            most = SobolEngine.MAXDIM - (self.ball.norm != "linf")
+            most = SobolEngine.MAXDIM - (dimension - features)
             raise InputError(f"Sobol: at most {most:,} features may move, got {features:,}; Uniform takes any number.")
         cube = sobol(len(x), dimension, num_draws=num_draws, rng=rng, device=x.device)
         own = None
         if moving is not None and isinstance(radii, Tensor) and radii.ndim == 2:
             # Rows whose fixed features differ.
             own = (radii > 0)[:, None, moving].float()
-        units = ball = ball_from_cube(cube, self.ball.norm, moving=own).to(x.dtype)
-        if moving is not None:
-            units = x.new_zeros(len(x), num_draws, length)
-            units[..., moving] = ball
-        points = units.transpose(0, 1).reshape(num_draws, *x.shape) * radii
-        return Draws(clip(x + points, self.ball.box))
+        units = x.new_zeros(len(x), num_draws, length)
+        if features:
+            units[..., slice(None) if moving is None else moving] = ball_from_cube(
+                cube[..., :extent], self.ball.norm, moving=own
+            ).to(x.dtype)
+        points = clip(x + units.transpose(0, 1).reshape(num_draws, *x.shape) * radii, self.ball.box)
+        for number, change in enumerate(own_changes):
+            chosen = (cube[..., extent + number].T * len(change.values)).long()
+            changes.put(points, x, change, chosen)
+        return Draws(points)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

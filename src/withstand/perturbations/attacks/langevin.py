@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.functional import changes
 from withstand.functional.losses import Loss
-from withstand.functional.random import Rng, normal
+from withstand.functional.random import Rng, normal, uniform
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -22,6 +23,7 @@ class Langevin(Perturbation):
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
     the root of twice the step size. What leaves an linf ball is reflected at its walls, others are projected onto.
+    Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
     Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
     each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
 
@@ -76,6 +78,8 @@ class Langevin(Perturbation):
         step, states, losses_taken = x.new_full((len(x), *[1] * (x.ndim - 1)), self.step), [], []
         for count in range(max(taken) + 1):
             losses, gradient, _ = loss_and_gradient(model, points, y, self.loss)
+            if self.ball.changes:
+                points, losses, gradient = self._jump(x, y, model, points, losses, gradient, temperature, rng)
             if count in taken:
                 states.append(points)
                 losses_taken.append(losses)
@@ -91,12 +95,42 @@ class Langevin(Perturbation):
             points = self._inside(x, moved, radii)
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
 
+    def _jump(
+        self,
+        x: Tensor,
+        y: Tensor,
+        model: nn.Module,
+        points: Tensor,
+        losses: Tensor,
+        gradient: Tensor,
+        temperature: float,
+        rng: Rng,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return points, losses and gradients after one change of each row was drawn anew, where that was accepted."""
+        own = self.ball.changes or ()
+        which, option, chance = uniform((len(x), 3), rng=rng, device=x.device).unbind(1)
+        proposed = points.clone()
+        for number, change in enumerate(own):
+            moved = points.clone()
+            changes.put(moved, x, change, (option * len(change.values)).long())
+            proposed = torch.where(((which * len(own)).long() == number)[:, None], moved, proposed)
+        new_losses, new_gradient, _ = loss_and_gradient(model, proposed, y, self.loss)
+        accepted = chance.log() < (new_losses - losses) / temperature
+        return (
+            torch.where(accepted[:, None], proposed, points),
+            torch.where(accepted, new_losses, losses),
+            torch.where(accepted[:, None], new_gradient, gradient),
+        )
+
     def _inside(self, x: Tensor, points: Tensor, radii: float | Tensor) -> Tensor:
         if self.ball.norm == "linf":
             relative = torch.where((points - x) == 0, 0.0, (points - x) / radii)
             # Folded at the walls of [-1, 1]: a wave of period 4.
             folded = (torch.remainder(relative + 1, 4) - 2).abs()
-            points = x + (1 - folded) * radii
+            inside = x + (1 - folded) * radii
+            for change in self.ball.changes or ():
+                inside[:, change.inputs] = points[:, change.inputs]
+            points = inside
         return self.ball.project(x, points)
 
     @classmethod

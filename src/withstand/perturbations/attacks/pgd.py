@@ -83,8 +83,7 @@ class PGD(Perturbation):
                 if len(rows) == 0:
                     break
                 ball = self.ball.of_rows(rows)
-            uphill = ball.uphill(x, gradient)
-            points = ball.project(x, points + uphill.mul_(self.reach / self.steps))
+            points = ball.ascend(x, points, gradient, share=self.reach / self.steps)
         return best
 
     @classmethod

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.functional import changes
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, uniform
-from withstand.functional.tilting import log_tilt, truncated_exponential
+from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation, clip
@@ -67,36 +68,43 @@ class Tilted(Perturbation):
     ) -> Draws:
         """Find the corner, draw the uniform ones first, and weigh all of them."""
         x = x.detach()
-        radii = self.ball.radii(x)
-        slope = self._slope(x, y, model, radii).flatten(1).unsqueeze(1).expand(-1, num_draws, -1)
+        radii, gradient = self.ball.radii(x), self._gradient(x, y, model)
+        temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
+        slope = (gradient * radii / temperature).flatten(1).unsqueeze(1).expand(-1, num_draws, -1)
         num_uniform = round(num_draws * self.uniform_share)
         if num_draws > 1:
             num_uniform = min(max(num_uniform, 1), num_draws - 1)
         numbers = uniform(slope.shape, rng=rng, device=x.device).to(slope.dtype)
         points = 2 * numbers - 1
         share = num_uniform / num_draws
+        tilted = (torch.arange(num_draws, device=x.device) >= num_uniform).expand(len(x), -1)
         if num_draws == 1:
             # A single draw is one or the other by chance.
             share = self.uniform_share
-            tilted = uniform((len(x), 1, 1), rng=rng, device=x.device) >= share
-            points = torch.where(tilted, truncated_exponential(slope, numbers), points)
+            tilted = uniform((len(x), 1), rng=rng, device=x.device) >= share
+            points = torch.where(tilted.unsqueeze(2), truncated_exponential(slope, numbers), points)
         else:
             points[:, num_uniform:] = truncated_exponential(slope[:, num_uniform:], numbers[:, num_uniform:])
         ratio = log_tilt(slope, points)
-        mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
         inputs = x + points.to(x.dtype).transpose(0, 1).reshape(num_draws, *x.shape) * radii
-        return Draws(clip(inputs, self.ball.box), -mixture.T.contiguous())
+        inputs = clip(inputs, self.ball.box)
+        for change in self.ball.changes or ():
+            chances = uniform((len(x), num_draws), rng=rng, device=x.device)
+            gains = changes.gains(x, gradient, change) / temperature
+            chosen, more = tilted_options(gains, chances, tilted)
+            changes.put(inputs, x, change, chosen.T)
+            ratio = ratio + more
+        mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
+        return Draws(inputs, -mixture.T.contiguous())
 
-    def _slope(self, x: Tensor, y: Tensor, model: nn.Module, radii: float | Tensor) -> Tensor:
-        """Return, per row and feature, the gain of moving by a radius, over the temperature; in 32 bits or more."""
+    def _gradient(self, x: Tensor, y: Tensor, model: nn.Module) -> Tensor:
+        """Return the gradient at the corner, in 32 bits or more."""
         corner = x
         for _ in range(self.ascent_steps):
             _, gradient, _ = loss_and_gradient(model, corner, y, self.loss, steep=True)
-            corner = self.ball.project(x, x + self.ball.uphill(x, gradient))
+            corner = self.ball.ascend(x, x, gradient)
         _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
-        gradient = gradient if gradient.dtype == torch.float64 else gradient.float()
-        temperature = 1e-2 if self.temperature is None else self.temperature
-        return gradient * radii / max(temperature, LOWEST_TEMPERATURE)
+        return gradient if gradient.dtype == torch.float64 else gradient.float()
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.functional import changes
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation, clip
@@ -18,7 +19,8 @@ MOST_FEATURES = 16
 class Vertices(Perturbation):
     """Vertices of an linf or l1 ball, in random order: all of them are drawn before one is drawn twice.
 
-    In d features that move an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d.
+    In d features that move an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d; each of them comes with every
+    combination of options, where inputs have any.
 
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.
@@ -32,6 +34,15 @@ class Vertices(Perturbation):
 
     def count(self, x: Float[Tensor, "batch *feature"]) -> int:
         """Return the number of vertices around each of these inputs; a ball without extent has one."""
+        count = self._count_corners(x) * changes.count(self.ball.changes or ())
+        if count > 2**MOST_FEATURES:
+            raise InputError(
+                f"Vertices: the ball has {count:,} vertices with all combinations of options; "
+                f"at most {2**MOST_FEATURES:,} can be tried."
+            )
+        return count
+
+    def _count_corners(self, x: Tensor) -> int:
         moving = self._moving(x)
         return 2 ** len(moving) if self.ball.norm == "linf" else max(1, 2 * len(moving))
 
@@ -46,19 +57,24 @@ class Vertices(Perturbation):
     ) -> Draws:
         """Take the first vertices of a random order of each row's own."""
         x, moving = x.detach(), self._moving(x)
-        count, length = self.count(x), x[0].numel() if len(x) else 1
+        count, corners, length = self.count(x), self._count_corners(x), x[0].numel() if len(x) else 1
         if count == 1 or len(x) == 0:
             return Draws(x.expand(num_draws, *x.shape).clone())
         order = uniform((len(x), count), rng=rng, device=x.device).argsort(1)
         number = order[:, torch.arange(num_draws, device=x.device) % count].T
+        number, combination = number % corners, number // corners
         units = torch.zeros(num_draws, len(x), length, device=x.device, dtype=x.dtype)
         if self.ball.norm == "linf":
             bits = number.unsqueeze(2) >> torch.arange(len(moving), device=x.device)
             units[..., moving] = ((bits & 1) * 2 - 1).to(x.dtype)
-        else:
+        elif len(moving):
             sign = ((number & 1) * 2 - 1).to(x.dtype)
             units.scatter_(2, moving[number >> 1].unsqueeze(2), sign.unsqueeze(2))
-        return Draws(clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x), self.ball.box))
+        points = clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x), self.ball.box)
+        for change in self.ball.changes or ():
+            changes.put(points, x, change, combination % len(change.values))
+            combination = combination // len(change.values)
+        return Draws(points)
 
     def _moving(self, x: Tensor) -> Tensor:
         """Return the numbers of the features that move in any row."""
