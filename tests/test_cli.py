@@ -286,7 +286,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(case, tmp_path, capsys, mo
     code, out, err = run(["train", *words, "--output=runs"], capsys)
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
-    assert re.match("withstand: .*" + sentence, err)
+    assert re.match(f"withstand: .*({sentence})", err)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -315,7 +315,8 @@ def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     assert code == 2
     assert "expected the folder of a run or the name of a model" in err
     code, _, err = run(["evaluate", "resnet18"], capsys)
-    assert (code, err) == (2, "withstand: evaluate: a model given by name needs --data, got none for resnet18.\n")
+    wanted = "found no folder resnet18, and if it is the name of a model, --data is needed as well, got none."
+    assert (code, err) == (2, f"withstand: evaluate: {wanted}\n")
 
 
 def test_list_names_everything_and_refuses_other_kinds(capsys):

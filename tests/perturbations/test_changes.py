@@ -193,6 +193,7 @@ def test_worst_case_accuracy_of_a_linear_model_is_that_of_its_worst_point():
     ):
         rows = {row.measure: row for row in evaluation.measure(linear(), split, seed=0, engine=Engine())}
         assert rows["worst_case_top1"].total == wanted
+        assert rows["worst_case_top1"].condition.startswith("linf 0.2, with changes, ")
 
 
 def test_images_have_no_changes():

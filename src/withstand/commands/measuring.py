@@ -234,7 +234,9 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
     if data is None:
-        raise InputError(f"evaluate: a model given by name needs --data, got none for {name}.")
+        raise InputError(
+            f"evaluate: found no folder {name}, and if it is the name of a model, --data is needed as well, got none."
+        )
     words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
     experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):

@@ -82,7 +82,9 @@ class Source:
             raise InputError("evaluate: the test part has no samples.")
         words, evaluations = split_words(on or ["clean"], split.shape, balls=balls)
         perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
-        return cls(split, perturbations=perturbations, evaluations=[*evaluations, *more], notes=notes)
+        # Settled, since a worst case says in its name whether there are changes.
+        all_evaluations = settled((*evaluations, *more), split)
+        return cls(split, perturbations=perturbations, evaluations=all_evaluations, notes=notes)
 
     def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
         """Yield what is to be measured for some conditions: all at once, or cell by cell."""
@@ -112,15 +114,14 @@ class Source:
     @property
     def learned(self) -> tuple[NoiseDistance, ...]:
         """The evaluations that train a generator, with the box of the samples."""
-        found = [each for each in self.evaluations if isinstance(each, NoiseDistance) and each.learns]
-        return tuple(settled(each, self.first) for each in found)
+        return tuple(each for each in self.evaluations if isinstance(each, NoiseDistance) and each.learns)
 
     @property
     def landscapes(self) -> tuple[WorstCase | None, ...]:
         """The attacks of which a landscape is drawn, with the units of the samples; None is one without an attack."""
         if not has_landscape(self.first):
             return ()
-        return tuple(settled(each, self.first) for each in self.evaluations if isinstance(each, WorstCase)) or (None,)
+        return tuple(each for each in self.evaluations if isinstance(each, WorstCase)) or (None,)
 
     def has_reference(self, pixels: int | None) -> bool:
         """Return whether AlexNet's errors are for such images: of ImageNet's 1,000 classes, at 224 pixels."""

@@ -92,7 +92,8 @@ def main(words: list[str]) -> None:
         console.print_json({"run": str(folder), "rows": values})
     else:
         console.print("\n".join(render(each) for each in tables({folder.name: rows})))
-        on = "corruptions" if isinstance(experiment.model, SmallCNN | Vision | Released) else "noise"
+        is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
+        on = "corruptions" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 

@@ -199,13 +199,14 @@ class WorstCase(Evaluation):
 
     def _condition(self, measure: str) -> str:
         pgd = [f"PGD-{self.steps} x {self.restarts}"] if self.steps else []
+        where = f"{self.where}, with changes" if self.ball.changes else self.where
         if measure == "adversarial_top1":
-            return f"{self.where}, {pgd[0]}"
+            return f"{where}, {pgd[0]}"
         if measure == "mean_top1":
-            return f"{self.where}, mean of {self.num_mean}"
+            return f"{where}, mean of {self.num_mean}"
         corners = ["vertices"] if self._tries_vertices else []
         tilted = [f"{self.num_tilted} tilted"] if self._num_tilted else []
-        return f"{self.where}, {' + '.join([*pgd, *corners, *tilted])}"
+        return f"{where}, {' + '.join([*pgd, *corners, *tilted])}"
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
