@@ -155,10 +155,10 @@ def test_every_recipe_is_a_valid_experiment():
 
 def test_changes_of_a_table_are_read_by_column():
     words = ["--data", "table", "--data.path", "t.csv", "--data.target", "y", "--model", "mlp"]
-    data = read_experiment([*words, "--data.changes", "{colour: [red, 3], rooms: [-1, 0.5]}"]).data
+    data = read_experiment([*words, "--data.changes", "{colour: [red, '01', 3], rooms: [-1, 0.5]}"]).data
     assert isinstance(data, Table)
     assert {name: tuple(values) for name, values in (data.changes or {}).items()} == {
-        "colour": ("red", 3),
+        "colour": ("red", "01", 3),
         "rooms": (-1, 0.5),
     }
     assert "data.changes" in refusal([*words, "--data.changes", "red"])

@@ -104,6 +104,9 @@ def test_conditions_name_the_ball_and_what_was_spent():
         "linf 0.1, PGD-40 x 3 + vertices + 64 tilted",
         "linf 0.1, mean of 256",
     )
+    # 2^12 vertices are the most that are tried; settled by data with more features, the name says so.
+    few, many = (replace(WorstCase(ball=Ball("linf", 0.1)), shape=(length,)).conditions[1] for length in (12, 13))
+    assert (few, many) == ("linf 0.1, PGD-40 x 3 + vertices + 64 tilted", "linf 0.1, PGD-40 x 3 + 64 tilted")
     assert WorstCase(ball=Ball("l2", 0.1, unit="raw"), num_mean=0).conditions == ("l2 0.1 raw, PGD-40 x 3",)
 
 

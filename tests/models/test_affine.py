@@ -74,6 +74,7 @@ class Skip(nn.Sequential):
         (nn.Sequential(nn.Linear(3, 3), nn.GELU()), (3,), "got GELU."),
         (nn.Sequential(nn.Linear(3, 3), nn.LeakyReLU(2)), (3,), "in [0, 1], got LeakyReLU(negative_slope=2)."),
         (nn.Sequential(nn.Linear(3, 3), nn.ELU(1.5)), (3,), "in [0, 1], got ELU(alpha=1.5)."),
+        (nn.Sequential(nn.Softplus(threshold=1)), (3,), "at least 20, got Softplus(beta=1.0, threshold=1)."),
         (nn.Sequential(nn.Linear(3, 3)), (2, 3), "got Linear."),
         (nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False)), (3,), "got BatchNorm1d."),
         (nn.Sequential(Doubled(3, 3)), (3,), "got Doubled."),

@@ -63,7 +63,7 @@ def test_an_unknown_norm_is_refused(norm):
         Ball(norm, 0.1)
 
 
-@pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("radius", [-0.1, float("nan"), float("inf"), "0.1", None, True])
 def test_a_radius_that_is_no_size_is_refused(radius):
     with pytest.raises(InputError, match=f"^Ball: radius must be a number >= 0, or such numbers, got {radius}.$"):
         Ball("l2", radius)

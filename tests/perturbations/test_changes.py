@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,7 +133,7 @@ def test_vertices_come_with_every_combination_once():
     corners = vertices.draw(X[:1], Y[:1], nn.Identity(), num_draws=24, rng=stream(0, "x")).inputs[:, 0]
     assert len({tuple(each.tolist()) for each in corners}) == 24
     many = Ball("linf", 0.2, changes=tuple(STEPS._replace(inputs=(k,)) for k in range(11)))
-    with pytest.raises(InputError, match=r"^Vertices: the ball has 362,797,056 vertices with all combinations"):
+    with pytest.raises(InputError, match=r"^Vertices: the ball has 177,147 vertices with all combinations"):
         Vertices(ball=many).count(torch.zeros(1, 11))
 
 
@@ -194,6 +195,25 @@ def test_worst_case_accuracy_of_a_linear_model_is_that_of_its_worst_point():
         rows = {row.measure: row for row in evaluation.measure(linear(), split, seed=0, engine=Engine())}
         assert rows["worst_case_top1"].total == wanted
         assert rows["worst_case_top1"].condition.startswith("linf 0.2, with changes, ")
+
+
+@pytest.mark.parametrize("kind", [Uniform, Sobol, Vertices, Tilted, PGD, Langevin])
+def test_options_outside_the_box_are_none(kind):
+    boxed = Ball("linf", 0.2, box=(-1.0, 1.0), factors=FACTORS, changes=(STEPS,))
+    x = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 0.9]])
+    hot = {"temperature": 20.0} if kind in (Tilted, Langevin) else {}
+    draws = kind(ball=boxed, **hot).draw(x, Y[:1], network(), num_draws=40, rng=stream(0, "x")).inputs[:, 0]
+    assert draws.max() <= 1
+    assert {round(each, 6) for each in draws[:, 5].tolist()} <= {0.9, 0.4}
+    assert boxed.project(x, x + 0.4)[0, 5] == x[0, 5]
+    outside = x + torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.5])
+    assert boxed.distance(x, outside).item() == math.inf
+
+
+def test_what_has_options_is_not_displaced_beside_them():
+    bare = Ball("l2", 1.0, changes=(EXCHANGE, STEPS))
+    assert bare.radii(X).tolist() == [1, 1, 0, 0, 1, 0]
+    assert Vertices(ball=replace(bare, norm="linf")).count(X) == 2**3 * 6
 
 
 def test_images_have_no_changes():

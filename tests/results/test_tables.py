@@ -22,4 +22,4 @@ def test_every_kind_of_measure_has_its_table_and_no_row_is_in_two():
     assert shown[0] == [("clean", "90.0", "90.0")]
     assert shown[1] == [("linf 0.1", "worst case", "40.0", "-"), ("linf 0.1", "adversarial", "45.0", "-")]
     assert shown[2] == [("A", "100", "80.0", "-"), ("mean (balanced)", "", "70.0", "-")]
-    assert found[1].notes == ("Worst case: vertices.", "Adversarial: PGD-40 x 3.")
+    assert found[1].notes == ("Worst case, an upper bound: vertices.", "Adversarial, an upper bound: PGD-40 x 3.")

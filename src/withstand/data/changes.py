@@ -8,7 +8,7 @@ from withstand.data.table_file import TableFile
 from withstand.errors import InputError, nearest
 from withstand.functional.changes import Change
 
-Values = Sequence[int | float | str]
+Values = Sequence[str | bool | int | float]
 
 
 def find_changes(
@@ -40,6 +40,8 @@ def find_changes(
 
 
 def _exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Change:
+    if any(isinstance(each, bool) for each in values):
+        raise InputError(f"{who}: words that mean yes or no must be in quotes, else YAML reads them as truth values.")
     names = list(dict.fromkeys(map(str, values)))
     for name in names:
         if name not in levels:
@@ -53,7 +55,7 @@ def _exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Ch
 def _steps(who: str, first: int, values: Values, *, scale: float, is_whole: bool) -> Change:
     steps = [0.0]
     for value in values:
-        if isinstance(value, str) or not abs(value) < float("inf"):
+        if isinstance(value, str | bool) or not abs(value) < float("inf"):
             raise InputError(f"{who}: expected numbers that may be added, got {value!r}.")
         if is_whole and value != round(value):
             raise InputError(f"{who}: expected whole numbers that may be added to whole numbers, got {value!r}.")

@@ -32,7 +32,8 @@ class Table(Dataset):
             throughout the training part (whole numbers are counts or codes, as a rule).
         changes: What perturbations may change beside that: per category the levels that may be taken for one another,
             per column of numbers what may be added. With `{"colour": ["red", "orange"], "rooms": [-1, 1]}` red may be
-            orange and orange red, other colours stay; rooms may be one more or less. None keeps both kinds fixed.
+            orange and orange red, other colours stay; rooms may be one more or less, and nothing in between. None
+            keeps both kinds fixed.
         scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
             leaves the numbers as they are.
     """
@@ -47,7 +48,7 @@ class Table(Dataset):
     categorical: tuple[str, ...] = ()
     movable: tuple[str, ...] | None = None
     scale: Scale = "standard"
-    changes: dict[str, tuple[int | float | str, ...]] | None = added(None)
+    changes: dict[str, tuple[str | bool | int | float, ...]] | None = added(None)
 
     def __post_init__(self) -> None:
         check_shares("Table", self.validation, self._test_share)
@@ -58,7 +59,7 @@ class Table(Dataset):
         both = [name for name in self.movable or () if name in self.categorical]
         if both:
             raise InputError(f"Table: column {both[0]!r} must not be both categorical and movable.")
-        both = [name for name in self.movable or () if name in (self.changes or ())]
+        both = [name for name in self.movable or () if name in self._changes]
         if both:
             raise InputError(f"Table: column {both[0]!r} must not be both in movable and in changes.")
 
@@ -69,7 +70,7 @@ class Table(Dataset):
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
             raise InputError(f"Table: {file.path} has no column left that could be a feature.")
-        named_by = {"categorical": self.categorical, "movable": self.movable or (), "changes": self.changes or ()}
+        named_by = {"categorical": self.categorical, "movable": self.movable or (), "changes": self._changes}
         for word, named in named_by.items():
             for name in named:
                 if name not in features:
@@ -85,8 +86,13 @@ class Table(Dataset):
             test=self._test_share,
             categorical=[name for name in features if name in self.categorical or file.is_text(name)],
             movable=self.movable,
-            changes=self.changes or {},
+            changes=self._changes,
         )
+
+    @property
+    def _changes(self) -> dict[str, tuple[str | bool | int | float, ...]]:
+        """By name: a column that is called 1 is one in YAML, too."""
+        return {str(name): values for name, values in (self.changes or {}).items()}
 
     @property
     def _test_share(self) -> float:

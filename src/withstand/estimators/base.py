@@ -309,6 +309,8 @@ class RobustEstimator(BaseEstimator, ABC):
         own = keep_carried(own, num_features=num, num_carried=inputs.shape[1] - num)
         rng = row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
         with torch.no_grad():
-            draws = own.draw(inputs, labels, model, num_draws=num_draws, rng=rng).inputs
+            draws, log_weights = own.draw(inputs, labels, model, num_draws=num_draws, rng=rng)
+        if log_weights is not None:
+            raise InputError(f"{self._who}: noise must be draws that are equally likely, got {noise.condition}.")
         outputs = self._outputs(draws[:, :, :num].flatten(0, 1)).view(num_draws, len(x), -1)
         return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))

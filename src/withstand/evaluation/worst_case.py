@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from withstand.configuration import identity
+from withstand.configuration import added, identity
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -47,6 +47,7 @@ class WorstCase(Evaluation):
         num_tilted: Tilted points per sample; 0 leaves them out.
         temperature: Of the tilt, in nats, > 0.
         num_mean: Points per sample of the mean; 0 leaves it out.
+        shape: Of an input; None takes the data's own. It tells the rows' names whether vertices are few enough to try.
 
     Source:
         Madry et al. 2018, arXiv 1706.06083; the union of attacks as in Croce, Hein 2020, arXiv 2003.01690.
@@ -59,6 +60,7 @@ class WorstCase(Evaluation):
     num_tilted: int = 64
     temperature: float = 0.01
     num_mean: int = 256
+    shape: tuple[int, ...] | None = added(None)
 
     additive: ClassVar[bool] = True
 
@@ -204,9 +206,10 @@ class WorstCase(Evaluation):
             return f"{where}, {pgd[0]}"
         if measure == "mean_top1":
             return f"{where}, mean of {self.num_mean}"
-        corners = ["vertices"] if self._tries_vertices else []
+        corners = Vertices(ball=self.ball) if self._tries_vertices else None
+        tried = corners and (self.shape is None or _vertices(corners, torch.zeros(1, *self.shape)))
         tilted = [f"{self.num_tilted} tilted"] if self._num_tilted else []
-        return f"{where}, {' + '.join([*pgd, *corners, *tilted])}"
+        return f"{where}, {' + '.join([*pgd, *(['vertices'] if tried else []), *tilted])}"
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

@@ -11,8 +11,9 @@ from withstand.errors import InputError
 from withstand.functional.jacobian import Layers
 from withstand.models.normalize import Normalize
 
-# Activations that are applied to every value alone, with slopes in [0, 1] whatever their settings.
+# Activations that are applied to every value alone, with slopes in [0, 1] whatever their settings (but see SMOOTH).
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Sigmoid, nn.Softplus)
+SMOOTH = 20  # PyTorch's Softplus is linear above its threshold; from this one on the jump there is a rounding error
 KNOWN = "Flatten, Linear, normalisation, dropout and activations with slopes in [0, 1]"
 
 
@@ -62,6 +63,9 @@ def affine_layers(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Laye
             slope = {nn.LeakyReLU: "negative_slope", nn.ELU: "alpha"}.get(type(layer))
             if slope is not None and not 0 <= getattr(layer, slope) <= 1:
                 raise InputError(f"{who}: slopes of activations must be in [0, 1], got {layer}.")
+            if isinstance(layer, nn.Softplus) and layer.threshold < SMOOTH:
+                # There its value jumps from log(1 + exp(threshold)) / beta to threshold / beta.
+                raise InputError(f"{who}: Softplus must have a threshold of at least {SMOOTH}, got {layer}.")
             weight, bias = pending.close()
             weights.append(weight)
             biases.append(bias)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from numbers import Real
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +12,7 @@ from torch import Tensor
 from withstand.configuration import added
 from withstand.errors import InputError
 from withstand.functional import balls, changes
-from withstand.functional.changes import Change
+from withstand.functional.changes import Change, Options
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.base import Box, check_box, clip
 
@@ -61,7 +62,7 @@ class Ball:
         if self.unit not in get_args(Unit):
             raise InputError(f"Ball: unit must be std, raw or iqr, got {self.unit}.")
         values = _flat(self.radius)
-        if not values or any(not 0 <= each < float("inf") for each in values):
+        if not values or any(not _is_number(each) or not 0 <= each < float("inf") for each in values):
             raise InputError(f"Ball: radius must be a number >= 0, or such numbers, got {self.radius}.")
         if not _is_even(self.radius):
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
@@ -74,8 +75,8 @@ class Ball:
         result is the nearest point of the ball within the box; for l1 and l2 it is a point of it.
         """
         inside = clip(x + balls.project(point - x, self.norm, self.radii(x)), self.box)
-        for change in self.changes or ():
-            changes.put(inside, x, change, changes.nearest(x, point, change))
+        for each in self.options(x):
+            each.put(inside, each.nearest(point))
         return inside
 
     def sample(self, x: Points, *, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
@@ -85,17 +86,17 @@ class Ball:
         shape = tuple(x.shape)
         units = balls.sample(shape, self.norm, num_draws=num_draws, rng=rng, device=x.device, fixed=fixed)
         points = clip(x + units.to(x.dtype).mul_(radii), self.box)
-        for change in self.changes or ():
-            numbers = uniform((len(x), num_draws), rng=rng, device=x.device).T * len(change.values)
-            changes.put(points, x, change, numbers.long())
+        for each in self.options(x):
+            numbers = uniform((len(x), num_draws), rng=rng, device=x.device).T * each.num
+            each.put(points, numbers.long())
         return points
 
     def uphill(self, x: Points, gradient: Points) -> Points:
         """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
         step = balls.uphill(gradient, self.norm, self.radii(x))
-        for change in self.changes or ():
-            changes.put(step, x, change, changes.gains(x, gradient, change).argmax(1))
-            step[:, change.inputs] -= x[:, change.inputs]
+        for each in self.options(x):
+            each.put(step, each.gains(gradient).argmax(1))
+            step[:, each.inputs] -= each.own
         return step
 
     def ascend(self, x: Points, point: Points, gradient: Points, *, share: float = 1.0) -> Points:
@@ -119,22 +120,35 @@ class Ball:
         It is infinity if a fixed feature moved, or took a value that is none of its options.
         """
         displaced = point
-        for change in self.changes or ():
-            allowed = point.clone()
-            changes.put(allowed, x, change, changes.nearest(x, point, change))
+        for each in self.options(x):
+            allowed, displaced = point.clone(), displaced.clone()
+            each.put(allowed, each.nearest(point))
             is_one = torch.isclose(allowed, point).all(1, keepdim=True)
-            displaced = displaced.clone()
-            displaced[:, change.inputs] = torch.where(is_one, x[:, change.inputs], torch.inf)
+            displaced[:, each.inputs] = torch.where(is_one, each.own, torch.inf)
         return balls.distance(displaced - x, self.norm, self.radii(x))
 
+    def options(self, x: Points) -> list[Options]:
+        """Return what inputs may become around each row, change by change."""
+        return [changes.options(x, each, self.box) for each in self.changes or ()]
+
     def radii(self, x: Points) -> float | Tensor:
-        """Return the radius as a number, or as a tensor that can be broadcast to x.
+        """Return the radius as a number, or as a tensor that can be broadcast to x; 0 where there are changes.
 
         Raises:
             InputError: If its unit needs the data's scaling, or there are not as many radii as features or rows.
         """
         if self.unit != "std" and self.factors is None:
             raise InputError(f"Ball: unit {self.unit} needs a table whose features are scaled, got inputs without.")
+        radii = self._radii(x)
+        if not self.changes:
+            return radii
+        changes.check_rows(x)
+        displaced = torch.ones(x.shape[1:], dtype=x.dtype, device=x.device)
+        for each in self.changes:
+            displaced[list(each.inputs)] = 0
+        return radii * displaced
+
+    def _radii(self, x: Points) -> float | Tensor:
         if not isinstance(self.radius, Sequence) and self.factors is None:
             return self.radius
         radii = torch.tensor(self.radius, dtype=x.dtype, device=x.device)
@@ -201,7 +215,11 @@ def _is_even(radius: float | Sequence) -> bool:
     return len({len(each) if isinstance(each, Sequence) else None for each in radius}) == 1
 
 
-def _flat(radius: float | Sequence) -> list[float]:
-    if isinstance(radius, Sequence):
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _flat(radius: Any) -> list[Any]:
+    if isinstance(radius, list | tuple):
         return [value for each in radius for value in _flat(each)]
     return [radius]

@@ -15,8 +15,8 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
 
 Box = tuple[float, float]
-# Fields of a ball that the data fill in: names of conditions leave them out.
-OF_THE_DATA = ("box", "factors", "changes")
+# Fields that the data fill in: names of conditions leave them out.
+OF_THE_DATA = ("box", "factors", "changes", "fixed")
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
 
@@ -270,6 +270,13 @@ def check_box(who: str, box: Box | None) -> None:
 def clip(x: Tensor, box: Box | None) -> Tensor:
     """Return x cut to the box, or x itself if there is none."""
     return x if box is None else x.clamp(*box)
+
+
+def hold(x: Tensor, copies: Tensor, fixed: tuple[int, ...] | None) -> Tensor:
+    """Return the copies, with these features of table rows as they were."""
+    if fixed:
+        copies[..., fixed] = x[..., fixed]
+    return copies
 
 
 def _rows_of(parameters: Any, part: slice) -> Any:

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.configuration import added
 from withstand.functional.random import Rng, integers, normal
-from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip, hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class Gaussian(Perturbation):
     Attributes:
         std: Standard deviation in input units; of several, each sample draws one.
         box: Lowest and highest value of the result; None takes the data's own.
+        fixed: Numbers of the features of a table that stay as they are; None takes those that may not change.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 3: 0.5 for one, (.08, .12, .18, .26, .38) for several.
@@ -24,6 +26,7 @@ class Gaussian(Perturbation):
 
     std: float | tuple[float, ...] = 0.5
     box: Box | None = None
+    fixed: tuple[int, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         check_std("Gaussian", self.std)
@@ -42,7 +45,7 @@ class Gaussian(Perturbation):
         x = x.detach()
         noise = normal((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
         std = choose((len(x), num_draws), check_std("Gaussian", self.std), rng=rng, like=noise)
-        return Draws(clip(x + std * noise, self.box))
+        return Draws(hold(x, clip(x + std * noise, self.box), self.fixed))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -13,7 +13,7 @@ Anything = TypeVar("Anything")
 
 
 def settled(configuration: Anything, split: Split) -> Anything:
-    """Return the configuration for a split: its box where none was given, radii in the units of its inputs, changes.
+    """Return the configuration for a split: its box, shape, units and what may change, where none was given.
 
     Args:
         configuration: A perturbation, or an objective or evaluation that holds some.
@@ -35,7 +35,10 @@ def settled(configuration: Anything, split: Split) -> Anything:
             return value
         return value.scaled(features.scale, features.iqr, features.movable, features.changes)
 
-    return rebuilt(within(configuration, split.box), rule)
+    known = fill_in(within(configuration, split.box), "shape", split.shape)
+    movable = () if split.features is None else split.features.movable
+    fixed = tuple(number for number, moves in enumerate(movable) if not moves)
+    return rebuilt(fill_in(known, "fixed", fixed or None), rule)
 
 
 def within(configuration: Anything, box: Box | None) -> Anything:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from withstand.errors import InputError
-from withstand.functional import changes
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
 from withstand.perturbations.ball import Ball
@@ -41,9 +40,9 @@ class Sobol(Perturbation):
         radii, length = self.ball.radii(x), max(1, x.shape[1:].numel())
         moving = (radii > 0).view(-1, length).any(0) if isinstance(radii, Tensor) else None
         features = length if moving is None else int(moving.sum())
-        own_changes = self.ball.changes or ()
+        changing = self.ball.options(x)
         extent = features + (self.ball.norm != "linf") if features else 0
-        dimension = extent + len(own_changes)
+        dimension = extent + len(changing)
         if dimension == 0:
             return Draws(clip(x.expand(num_draws, *x.shape).clone(), self.ball.box))
         if dimension > SobolEngine.MAXDIM:
@@ -60,9 +59,8 @@ class Sobol(Perturbation):
                 cube[..., :extent], self.ball.norm, moving=own
             ).to(x.dtype)
         points = clip(x + units.transpose(0, 1).reshape(num_draws, *x.shape) * radii, self.ball.box)
-        for number, change in enumerate(own_changes):
-            chosen = (cube[..., extent + number].T * len(change.values)).long()
-            changes.put(points, x, change, chosen)
+        for number, each in enumerate(changing):
+            each.put(points, (cube[..., extent + number].T * each.num).long())
         return Draws(points)
 
     @classmethod

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.configuration import added
 from withstand.functional.random import Rng, normal
-from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip, hold
 from withstand.perturbations.gaussian import choose
 
 
@@ -17,6 +18,7 @@ class Speckle(Perturbation):
     Attributes:
         std: Standard deviation of n; of several, each sample draws one.
         box: Lowest and highest value of the result; None takes the data's own.
+        fixed: Numbers of the features of a table that stay as they are; None takes those that may not change.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 3, with the five values that are the default here.
@@ -24,6 +26,7 @@ class Speckle(Perturbation):
 
     std: float | tuple[float, ...] = (0.15, 0.2, 0.35, 0.45, 0.6)
     box: Box | None = None
+    fixed: tuple[int, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         check_std("Speckle", self.std)
@@ -42,7 +45,7 @@ class Speckle(Perturbation):
         x = x.detach()
         noise = normal((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
         std = choose((len(x), num_draws), check_std("Speckle", self.std), rng=rng, like=noise)
-        return Draws(clip(x + x * (std * noise), self.box))
+        return Draws(hold(x, clip(x + x * (std * noise), self.box), self.fixed))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

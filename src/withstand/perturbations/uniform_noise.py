@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.configuration import added
 from withstand.functional.random import Rng, uniform
-from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip
+from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip, hold
 from withstand.perturbations.gaussian import choose
 
 
@@ -19,6 +20,7 @@ class UniformNoise(Perturbation):
     Attributes:
         std: Standard deviation in input units; of several, each sample draws one.
         box: Lowest and highest value of the result; None takes the data's own.
+        fixed: Numbers of the features of a table that stay as they are; None takes those that may not change.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 4 (uniform noise as one of the directions of noise).
@@ -26,6 +28,7 @@ class UniformNoise(Perturbation):
 
     std: float | tuple[float, ...] = 0.5
     box: Box | None = None
+    fixed: tuple[int, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         check_std("UniformNoise", self.std)
@@ -44,7 +47,7 @@ class UniformNoise(Perturbation):
         x = x.detach()
         noise = uniform((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
         std = choose((len(x), num_draws), check_std("UniformNoise", self.std), rng=rng, like=noise)
-        return Draws(clip(x + std * (noise - 0.5) * 12**0.5, self.box))
+        return Draws(hold(x, clip(x + std * (noise - 0.5) * 12**0.5, self.box), self.fixed))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -10,6 +10,8 @@ BALL_MEASURES = {
     "adversarial_top1": "adversarial",
     "mean_top1": "mean over the ball",
 }
+KINDS = {"worst_case_top1": "an upper bound", "adversarial_top1": "an upper bound", "mean_top1": "an estimate"}
+CHANGES = "with changes"
 
 
 def ball_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
@@ -21,29 +23,45 @@ def ball_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
 def ball_table(results: Mapping[str, Sequence[Row]]) -> Table:
     """Return the worst-case, adversarial and mean accuracies over balls, models across; budgets below.
 
+    A measure that was taken with several budgets has a line for each.
+
     Example:
         >>> row = Row(measure="mean_top1", condition="linf 0.1, mean of 256", total=90.0, count=100)
         >>> ball_table({"model": [row]}).lines
         (('linf 0.1', 'mean over the ball', '90.0'),)
     """
-    values = {
-        model: {(row.condition.partition(", ")[0], row.measure): row for row in rows} for model, rows in results.items()
-    }
+    values = {model: {(*_apart(row.condition), row.measure): row for row in rows} for model, rows in results.items()}
+    keys = list(dict.fromkeys(key for rows in values.values() for key in rows))
     lines: list[tuple[str, ...] | None] = []
-    for ball in dict.fromkeys(ball for rows in values.values() for ball, _ in rows):
+    notes: dict[str, None] = {}
+    for ball in dict.fromkeys(ball for ball, _, _ in keys):
         lines += [None] if lines else []
         for measure, words in BALL_MEASURES.items():
-            own = [values[model].get((ball, measure)) for model in results]
-            if any(own):
-                lines.append((ball, words, *(_percent(row) for row in own)))
-    every = [row for rows in results.values() for row in rows]
-    counts = sorted({row.count for row in every})
+            budgets = [budget for each, budget, name in keys if (each, name) == (ball, measure)]
+            for budget in budgets:
+                own = [values[model].get((ball, budget, measure)) for model in results]
+                name = words if len(budgets) == 1 else f"{words}, {budget}"
+                lines.append((ball, name, *(_percent(row) for row in own)))
+    for measure, words in BALL_MEASURES.items():
+        for _, budget, name in keys:
+            if name == measure:
+                notes[f"{words.capitalize()}, {KINDS[measure]}: {budget}."] = None
+    counts = sorted({row.count for rows in results.values() for row in rows})
     title = f"Accuracy over balls in percent, n = {' or '.join(f'{each:,}' for each in counts)}"
-    budgets = {
-        f"{BALL_MEASURES[row.measure].capitalize()}: {row.condition.partition(', ')[2]}.": None
-        for row in sorted(every, key=lambda row: list(BALL_MEASURES).index(row.measure))
-    }
-    return Table(title=title, columns=("ball", "", *results), lines=tuple(lines), num_labels=2, notes=tuple(budgets))
+    return Table(title=title, columns=("ball", "", *results), lines=tuple(lines), num_labels=2, notes=tuple(notes))
+
+
+def _apart(condition: str) -> tuple[str, str]:
+    """Return the set of points, and what was spent on it.
+
+    Example:
+        >>> _apart("linf 0.1, with changes, PGD-40 x 3")
+        ('linf 0.1, with changes', 'PGD-40 x 3')
+    """
+    ball, _, budget = condition.partition(", ")
+    if budget.startswith(f"{CHANGES}, "):
+        return f"{ball}, {CHANGES}", budget.removeprefix(f"{CHANGES}, ")
+    return ball, budget
 
 
 def recall_rows(results: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:

@@ -304,3 +304,9 @@ def test_a_langevin_chain_that_starts_where_the_loss_is_flat_reaches_its_law():
     draws = chain.draw(x, labels, model, num_draws=4, rng=stream(0, "x"))
     # The law's mean is the corner's 30 less a temperature for every feature; steps of a tenth of the radius take some.
     assert losses_of(model, draws.inputs, labels).mean().item() == pytest.approx(29.6, abs=3)
+
+
+def test_an_l1_ball_may_have_any_number_of_vertices():
+    x = torch.zeros(1, 40_000)
+    vertices = Vertices(ball=Ball("l1", 0.5))
+    assert vertices.count(x) == 80_000

@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.errors import InputError
-from withstand.functional import changes
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, normal, uniform
 from withstand.perturbations.attacks.gradient import loss_and_gradient
@@ -107,13 +106,13 @@ class Langevin(Perturbation):
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return points, losses and gradients after one change of each row was drawn anew, where that was accepted."""
-        own = self.ball.changes or ()
+        changing = self.ball.options(x)
         which, option, chance = uniform((len(x), 3), rng=rng, device=x.device).unbind(1)
         proposed = points.clone()
-        for number, change in enumerate(own):
+        for number, each in enumerate(changing):
             moved = points.clone()
-            changes.put(moved, x, change, (option * len(change.values)).long())
-            proposed = torch.where(((which * len(own)).long() == number)[:, None], moved, proposed)
+            each.put(moved, (option * each.num).long())
+            proposed = torch.where(((which * len(changing)).long() == number)[:, None], moved, proposed)
         new_losses, new_gradient, _ = loss_and_gradient(model, proposed, y, self.loss)
         accepted = chance.log() < (new_losses - losses) / temperature
         return (

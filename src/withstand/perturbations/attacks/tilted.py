@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.errors import InputError
-from withstand.functional import changes
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
@@ -88,11 +87,10 @@ class Tilted(Perturbation):
         ratio = log_tilt(slope, points)
         inputs = x + points.to(x.dtype).transpose(0, 1).reshape(num_draws, *x.shape) * radii
         inputs = clip(inputs, self.ball.box)
-        for change in self.ball.changes or ():
+        for each in self.ball.options(x):
             chances = uniform((len(x), num_draws), rng=rng, device=x.device)
-            gains = changes.gains(x, gradient, change) / temperature
-            chosen, more = tilted_options(gains, chances, tilted)
-            changes.put(inputs, x, change, chosen.T)
+            chosen, more = tilted_options(each.gains(gradient) / temperature, chances, tilted)
+            each.put(inputs, chosen.T)
             ratio = ratio + more
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
         return Draws(inputs, -mixture.T.contiguous())

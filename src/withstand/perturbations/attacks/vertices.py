@@ -34,7 +34,9 @@ class Vertices(Perturbation):
 
     def count(self, x: Float[Tensor, "batch *feature"]) -> int:
         """Return the number of vertices around each of these inputs; a ball without extent has one."""
-        count = self._count_corners(x) * changes.count(self.ball.changes or ())
+        if not self.ball.changes:
+            return self._count_corners(x)
+        count = self._count_corners(x) * changes.count(self.ball.changes)
         if count > 2**MOST_FEATURES:
             raise InputError(
                 f"Vertices: the ball has {count:,} vertices with all combinations of options; "
@@ -71,9 +73,9 @@ class Vertices(Perturbation):
             sign = ((number & 1) * 2 - 1).to(x.dtype)
             units.scatter_(2, moving[number >> 1].unsqueeze(2), sign.unsqueeze(2))
         points = clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x), self.ball.box)
-        for change in self.ball.changes or ():
-            changes.put(points, x, change, combination % len(change.values))
-            combination = combination // len(change.values)
+        for each in self.ball.options(x):
+            each.put(points, combination % each.num)
+            combination = combination // each.num
         return Draws(points)
 
     def _moving(self, x: Tensor) -> Tensor:
