@@ -8,6 +8,7 @@ from withstand.functional.random import BatchStream, stream
 from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.objectives.perturbed_risk import PerturbedRisk, Temperature
 from withstand.objectives.two_passes import resample
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
@@ -123,14 +124,22 @@ def test_weights_of_draws_are_the_derivative():
         assert_close(got, wanted)
 
 
-def test_many_points_are_computed_piece_by_piece_with_the_same_gradient():
+@pytest.mark.parametrize("perturbation", [UNIFORM, Tilted(ball=UNIFORM.ball), PGD(ball=UNIFORM.ball, steps=2)])
+def test_many_points_are_computed_piece_by_piece_with_the_same_gradient(perturbation, monkeypatch):
     model = network()
-    fields = {"perturbation": UNIFORM, "num_draws": 60, "temperature": 1.0, "mode": "two_pass", "tolerance": 0.0}
-    few, many = (PerturbedRisk(**fields, points_at_once=size) for size in (7, 70_000))
-    # Chunks of other sizes draw other points, so each is compared with the plain graph on its own.
-    for objective in (few, many):
-        got, wanted = loss_of(objective, model), on_the_same_draws(objective, model)
-        assert_close(gradient_of(got, model), gradient_of(wanted, model), rtol=1e-4, atol=1e-6)
+    fields = {"perturbation": perturbation, "num_draws": 60, "temperature": 1.0, "mode": "two_pass", "tolerance": 0.0}
+    for size in (7, 70, 70_000):
+        objective = PerturbedRisk(**fields, points_at_once=size)
+        monkeypatch.setattr("withstand.objectives.two_passes.PIECES_KEPT", 10_000)
+        whole = loss_of(objective, model)
+        monkeypatch.setattr("withstand.objectives.two_passes.PIECES_KEPT", 0)
+        pieces = loss_of(objective, model)
+        assert_close(pieces, whole)
+        gradient = gradient_of(pieces, model)
+        assert_close(gradient, gradient_of(whole, model), rtol=1e-4, atol=1e-6)
+        if perturbation is UNIFORM:
+            wanted = on_the_same_draws(objective, model)
+            assert_close(gradient, gradient_of(wanted, model), rtol=1e-4, atol=1e-6)
 
 
 def test_when_memory_runs_out_fewer_points_are_computed_at_once():

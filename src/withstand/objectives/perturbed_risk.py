@@ -59,7 +59,8 @@ class PerturbedRisk(Objective):
         loss: Of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
         mode: `exact` sends the gradient through all draws at once. `two_pass` first computes all losses without
             gradient, some at a time, and then sends it through the draws that carry it; `resampled` through `num_kept`
-            draws per sample taken by their weights, which is right on average. Memory is flat in the last two.
+            draws per sample taken by their weights, which is right on average. Of the memory of the last two only a few
+            numbers per draw grow with their number.
         num_kept: Draws per sample that the gradient of `resampled` goes through, at least 1.
         tolerance: Share of a sample's gradient that `two_pass` may leave out, in [0, 1).
         points_at_once: Inputs the model sees together in `two_pass` and `resampled`.

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
 from withstand.functional.losses import Loss, loss_per_sample
@@ -15,12 +16,34 @@ from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 
-# In the second pass more points than this many times those at once are computed piece by piece, each twice.
+# In the second pass more points than this many times those at once are drawn and computed piece by piece, each twice.
 PIECES_KEPT = 8
 # Losses that are weighed together, in a few copies of double precision: 16 MB each.
 LOSSES_AT_ONCE = 2**21
-# Yields, as often as it is called, the same pieces of the draws: the first, the one behind the last, their source.
-Chunks = Callable[[], Iterator[tuple[int, int, Rng]]]
+# Makes the source of a piece of the draws by its number, as often as it is wanted.
+Branch = Callable[[int], Rng]
+
+
+class Chunk(NamedTuple):
+    """A piece of the draws of all samples.
+
+    Attributes:
+        number: Of its source.
+        start: The first draw.
+        stop: The one behind the last.
+    """
+
+    number: int
+    start: int
+    stop: int
+
+
+class Chosen(NamedTuple):
+    """The points of a piece that the gradient goes through, and what they count."""
+
+    number: int
+    points: Bool[Tensor, "draw batch"]
+    weight: Float[Tensor, " point"]
 
 
 class FirstPass(NamedTuple):
@@ -64,41 +87,50 @@ class TwoPasses:
         rows = rng.total if isinstance(rng, BatchStream) else len(x)
         some = min(self.num_draws, max(1, at_once // max(1, rows)))
 
-        def chunks() -> Iterator[tuple[int, int, Rng]]:
-            for number, start in enumerate(range(0, self.num_draws, some)):
-                yield start, min(start + some, self.num_draws), branch(number)
-
+        starts = range(0, self.num_draws, some)
+        chunks = [Chunk(number, start, min(start + some, self.num_draws)) for number, start in enumerate(starts)]
         while True:
             try:
-                return self._both(model, x, y, chunks, branch(-1), at_once)
+                return self._both(model, x, y, chunks, branch, at_once)
             except torch.OutOfMemoryError:
                 if at_once == 1:
                     raise
                 at_once //= 2
 
     def _both(
-        self, model: nn.Module, x: Tensor, y: Tensor, chunks: Chunks, choice: Rng, at_once: int
+        self, model: nn.Module, x: Tensor, y: Tensor, chunks: list[Chunk], branch: Branch, at_once: int
     ) -> Float[Tensor, ""]:
-        first = self._first(model, x, y, chunks, at_once)
-        chosen, weights, values = self._choose(first, uniform((len(x), 1), rng=choice, device=x.device))
-        weight = weights[chosen]
+        first = self._first(model, x, y, chunks, branch, at_once)
+        chosen, weights, values = self._choose(first, uniform((len(x), 1), rng=branch(-1), device=x.device))
+        del first
+        own: list[Chosen] = []
+        for each in chunks:
+            points = chosen[each.start : each.stop]
+            if points.any():
+                own.append(Chosen(each.number, points, weights[each.start : each.stop][points]))
         del weights
-        parts = []
-        for start, stop, source in chunks():
-            if chosen[start:stop].any():
-                draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
-                parts.append(draws.inputs[chosen[start:stop]])
-        rows = y.expand(len(chosen), -1)[chosen]
-        surrogate = self._weighted(model, torch.cat(parts), rows, weight, at_once) / max(1, len(x))
+
+        def weighted(group: list[Chosen]) -> Tensor:
+            return self._weighted(model, x, y, group, branch, at_once)
+
+        if int(chosen.sum()) <= PIECES_KEPT * at_once:
+            surrogate = weighted(own)
+        else:
+            # Neither points nor what the model makes of them are kept for the way back: both are made again.
+            sums = [checkpoint(weighted, group, use_reentrant=False) for group in _groups(own, at_once)]
+            surrogate = torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
+        surrogate = surrogate / max(1, len(x))
         # The value is that of all draws, the gradient that of the chosen ones.
         return surrogate + (values.mean() - surrogate.detach())
 
     @torch.no_grad()
-    def _first(self, model: nn.Module, x: Tensor, y: Tensor, chunks: Chunks, at_once: int) -> FirstPass:
+    def _first(
+        self, model: nn.Module, x: Tensor, y: Tensor, chunks: list[Chunk], branch: Branch, at_once: int
+    ) -> FirstPass:
         losses = torch.empty(self.num_draws, len(x), device=x.device)
         log_weights = None
-        for start, stop, source in chunks():
-            draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=source)
+        for number, start, stop in chunks:
+            draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=branch(number))
             pieces = zip(draws.inputs.flatten(0, 1).split(at_once), y.repeat(stop - start).split(at_once), strict=True)
             with evaluating(model):
                 own = [self._losses(model, *piece) for piece in pieces]
@@ -139,20 +171,46 @@ class TwoPasses:
         # Every sample keeps its highest draw, whose gradient may be nothing.
         return kept.scatter_(0, size.argmax(0, keepdim=True), True)
 
-    def _weighted(self, model: nn.Module, points: Tensor, y: Tensor, weight: Tensor, at_once: int) -> Tensor:
-        """Return the weighted sum of the losses, with its graph."""
+    def _weighted(
+        self, model: nn.Module, x: Tensor, y: Tensor, group: list[Chosen], branch: Branch, at_once: int
+    ) -> Tensor:
+        """Return the weighted sum of the losses at the chosen points of some pieces, with its graph."""
+        found = []
+        # What an attack does to find its points is no part of the graph, nor of what is computed twice.
+        with saved_tensors_hooks(_same, _same):
+            for number, chosen, _ in group:
+                draws = self.perturbation.draw(x, y, model, num_draws=len(chosen), rng=branch(number))
+                found.append(draws.inputs[chosen])
+        points, weight = torch.cat(found), torch.cat([each.weight for each in group])
+        labels = torch.cat([y.expand(len(each.points), -1)[each.points] for each in group])
 
         def part(points: Tensor, y: Tensor, weight: Tensor) -> Tensor:
             return (weight * self._losses(model, points, y)).sum()
 
         if len(points) <= PIECES_KEPT * at_once:
-            return part(points, y, weight)
-        pieces = zip(points.split(at_once), y.split(at_once), weight.split(at_once), strict=True)
+            return part(points, labels, weight)
+        pieces = zip(points.split(at_once), labels.split(at_once), weight.split(at_once), strict=True)
         sums = [checkpoint(part, *piece, use_reentrant=False) for piece in pieces]
         return torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     def _losses(self, model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
         return loss_per_sample(model(points), y, self.loss, label_smoothing=self.label_smoothing)
+
+
+def _groups(pieces: list[Chosen], at_once: int) -> Iterator[list[Chosen]]:
+    """Yield the pieces together that have so many points, or just more."""
+    group: list[Chosen] = []
+    for each in pieces:
+        group.append(each)
+        if sum(len(one.weight) for one in group) >= at_once:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
 
 
 def resample(
