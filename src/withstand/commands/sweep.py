@@ -1,6 +1,7 @@
 """`withstand sweep`: many runs, on this machine or on others."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from withstand.reports.terminal import render
 from withstand.results.table import Table
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
+from withstand.sweeps.earlier import Union, spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, read_plan
 from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import Tally, record, sweep
+from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
     "Train and evaluate under every combination of the values in a YAML file, or of a recipe, with several seeds. All "
@@ -33,6 +36,7 @@ def main(words: list[str]) -> None:
     """Sweep."""
     parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
     parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
+    parser.add_argument("--name", type=str, default=None, help="of the sweep and its folder, instead of the file's")
     parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
     parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
     parser.add_argument(
@@ -60,9 +64,13 @@ def main(words: list[str]) -> None:
     check_place(found)
     console = Console(engine=Engine(), quiet=found.quiet)
     plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
+    if found.name is not None:
+        check_name(found.name)
+        plan = replace(plan, name=found.name)
     folder = Path(found.output) / plan.name
     missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
     if found.dry_run:
+        say_earlier(unite(plan, folder), folder, console)
         console.print(render(overview(plan, folder)))
         device = devices_of("auto" if found.slurm else found.device)[0]
         seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
@@ -74,13 +82,28 @@ def main(words: list[str]) -> None:
     command = ["withstand", "sweep", *words]
     if missing:
         with make_pool(found, folder, len(missing)) as pool:
-            record(plan, folder, command=command)
+            say_earlier(record(plan, folder, command=command), folder, console)
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
+        record_again(plan, folder, console, command=command)
     else:
-        record(plan, folder, command=command)
+        say_earlier(record(plan, folder, command=command), folder, console)
         tally = Tally(found=list(plan.experiments))
     tell(plan, folder, tally, console, form=found.format)
+
+
+def say_earlier(union: Union, folder: Path, console: Console) -> None:
+    """Say what stays of an earlier plan, if anything does."""
+    if sentence := spoken_of(union, folder):
+        console.say(sentence)
+
+
+def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
+    """Name finished runs in the plan again, if a sweep with other values was started in the folder meanwhile."""
+    try:
+        record(plan, folder, command=command)
+    except InputError as problem:
+        console.say(str(problem))
 
 
 def check_place(found: Any) -> None:
