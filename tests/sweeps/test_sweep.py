@@ -157,3 +157,20 @@ def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "4 runs, 4 missing" in out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_of_four_axes_fits_a_terminal_and_names_them_shortly(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    axes = {
+        "objective.perturbation": ["Gaussian", "Speckle"],
+        "training.optimizer.weight_decay": [0.0001, 0.001],
+        "training.optimizer.lr": [0.01, 0.1],
+        "training.batch_size": [10, 100],
+    }
+    path = tmp_path / "wide.yaml"
+    path.write_text(yaml.safe_dump({"set": TOY, "vary": axes}, sort_keys=False))
+    assert main(["sweep", str(path), "--output", "x", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert ["perturbation", "weight_decay", "lr", "batch_size", "runs", "finished"] in [each.split() for each in lines]
+    assert ["Speckle", "0.001", "0.1", "100", "1", "0"] in [each.split() for each in lines]

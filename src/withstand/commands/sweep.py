@@ -9,13 +9,14 @@ import torch
 
 from withstand.commands.common import Console, add_options, make_parser
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
+from withstand.commands.tables import shown
 from withstand.commands.train import read_experiment
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
 from withstand.parser import parse
-from withstand.reports.terminal import render
 from withstand.results.table import Table
+from withstand.results.terminal import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import Union, spoken_of, unite
@@ -71,7 +72,7 @@ def main(words: list[str]) -> None:
     missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
     if found.dry_run:
         say_earlier(unite(plan, folder), folder, console)
-        console.print(render(overview(plan, folder)))
+        console.print(shown([overview(plan, folder)]))
         device = devices_of("auto" if found.slurm else found.device)[0]
         seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
         console.print(
@@ -175,7 +176,7 @@ def overview(plan: Plan, folder: Path) -> Table:
     for labels, runs in runs_of(plan).items():
         finished = sum((folder / run / ROWS).exists() for run in runs)
         lines.append((*labels, str(len(runs)), str(finished)))
-    columns = (*axes, "runs", "finished")
+    columns = (*short_names([*axes, "runs", "finished"]),)
     return Table(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
 
 
@@ -189,7 +190,7 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         content = {"folder": str(folder), "found": tally.found, "done": tally.done, "failed": tally.failed}
         console.print_json(content)
     else:
-        console.print(render(overview(plan, folder)))
+        console.print(shown([overview(plan, folder)]))
     if tally.failed:
         run, problem = next(iter(tally.failed.items()))
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""
