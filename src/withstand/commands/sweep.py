@@ -1,7 +1,9 @@
 """`withstand sweep`: many runs, on this machine or on others."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,14 @@ from withstand.commands.train import read_experiment
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
-from withstand.parser import parse
+from withstand.parser import SHORT, friendly, parse
 from withstand.results.table import Table
 from withstand.results.terminal import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import Union, spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
-from withstand.sweeps.plan import Plan, read_plan
+from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import Tally, record, sweep
 from withstand.sweeps.sweep_file import check_name
@@ -58,7 +60,9 @@ def main(words: list[str]) -> None:
         "--slurm_options", type=str, default="", help="with --slurm: as partition=gpu,timeout_min=120,gpus_per_node=1"
     )
     add_options(parser)
-    own, more = split_words(words, {o for action in parser._actions for o in action.option_strings})
+    options = {o for action in parser._actions for o in action.option_strings}
+    own, more = split_words(words, options)
+    check_options(more, options)
     found = parse(parser, own)
     if found.workers < 0:
         raise InputError(f"sweep: workers must be a number of processes of at least 1, got {found.workers}.")
@@ -73,12 +77,7 @@ def main(words: list[str]) -> None:
     if found.dry_run:
         say_earlier(unite(plan, folder), folder, console)
         console.print(shown([overview(plan, folder)]))
-        device = devices_of("auto" if found.slurm else found.device)[0]
-        seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-        console.print(
-            f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}; "
-            "measuring comes on top."
-        )
+        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
     if missing:
@@ -93,6 +92,15 @@ def main(words: list[str]) -> None:
     tell(plan, folder, tally, console, form=found.format)
 
 
+def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
+    """Return how long the missing runs take at least, as the end of a sentence; nothing if none is missing."""
+    if not missing:
+        return ""
+    device = devices_of("auto" if found.slurm else found.device)[0]
+    seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
+    return f": at least {spoken(seconds)} of training; measuring comes on top"
+
+
 def say_earlier(union: Union, folder: Path, console: Console) -> None:
     """Say what stays of an earlier plan, if anything does."""
     if sentence := spoken_of(union, folder):
@@ -105,6 +113,25 @@ def record_again(plan: Plan, folder: Path, console: Console, *, command: list[st
         record(plan, folder, command=command)
     except InputError as problem:
         console.say(str(problem))
+
+
+def check_options(words: Sequence[str], options: set[str]) -> None:
+    """Refuse options that neither this command nor a run has.
+
+    Args:
+        words: Those that belong to the runs.
+        options: Of this command.
+
+    Raises:
+        InputError: In one sentence, which names the nearest option of either.
+    """
+    known = {*options, *SHORT, *(f"--{each}" for each in options_of_train())}
+    for word in words:
+        name = "--" + word.partition("=")[0][2:].replace("-", "_")
+        if word.startswith("--") and name.partition(".")[0] not in known:
+            close = get_close_matches(name, sorted(each for each in known if each.startswith("--")), n=1)
+            hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
+            raise InputError(f"option {friendly(name)} is not known; {hint}")
 
 
 def check_place(found: Any) -> None:
