@@ -104,12 +104,44 @@ def test_options_of_the_command_line_hold_for_every_run(plan_of):
         ({"set": TOY, "vary": {"epochs": [1, -1]}}, "epochs"),
         ({"set": TOY, "seeds": 0}, "seeds must be a number of at least 1, got 0"),
         ({"set": TOY, "name": "../up"}, "name must be usable as a folder's name, got"),
+        ({"set": TOY, "vary": {"lr": [0.1, 0.2, 0.1]}}, r"vary\.lr has 0\.1 twice; every value may stand once"),
+        ({"set": TOY, "vary": {"epochs": [1, "1"]}}, r"vary\.epochs has 1 twice"),
+        ({"set": TOY, "vary": {"method": {1: {}, "1": {}}}}, r"vary\.method has 1 twice"),
+        ({"set": TOY, "vary": {"seed": [1, 2]}}, r"vary\.seed is not an axis; `seeds: 5` beside vary makes"),
+        ({"set": TOY, "vary": {"seeds": [1, 2]}}, r"vary\.seeds is not an axis; `seeds: 5`"),
+        ({"set": {**TOY, "lr": "$value"}, "vary": {"value": [0.1]}}, "value is a column of the results"),
+        ({"set": TOY, "vary": {1: [1, 2]}}, "names in vary must be texts, got 1; put it into quotes"),
+        ({"set": {**TOY, 2: 3}}, "names in set must be texts, got 2"),
+        ({"set": TOY, "small": {"nosuch": 3}}, r"small\.nosuch is not known in the file of a sweep"),
+        ({"set": TOY, "small": {"vary": [1]}}, r"small\.vary must hold options by name, got \[1\]"),
+        ({"set": TOY, "small": {"small": {}}}, r"small\.small is not known"),
+        ({"set": TOY, "small": {"seeds": 0}}, "seeds must be a number of at least 1, got 0"),
+        ({"set": TOY, "small": {"name": "../x"}}, "name must be usable as a folder's name, got '../x'"),
+        ({"set": TOY, "small": {"name": "x y"}}, "name must be usable as a folder's name, got 'x y'"),
+        ("", r"try\.yaml is empty; it must hold some of name, set"),
+        ("# nothing\n", r"try\.yaml is empty"),
+        ("vary:\n  method:\n    a: {}\n    a: {}\n", r"try\.yaml has the key a twice, at lines 3 and 4"),
+        ("set: {data: toy, data: digits}\n", "has the key data twice, at line 1; a key may stand once"),
+        ("set: {data: toy}\nset: {epochs: 1}\n", "has the key set twice, at lines 1 and 2"),
     ],
 )
 def test_a_mistake_is_one_sentence(plan_of, content, sentence):
     with pytest.raises(InputError, match=sentence) as found:
         plan_of(content)
     assert "\n" not in str(found.value)
+
+
+def test_a_number_is_a_number_however_it_is_written(plan_of):
+    plan = plan_of("set: {data: toy, model: mlp, epochs: 1}\nvary: {lr: [1e-3, 1E-2, .5e+1, 1.e-1, 2]}\n")
+    assert [each.labels["lr"] for each in plan.entries] == [0.001, 0.01, 5.0, 0.1, 2]
+    assert [each.training.optimizer.lr for each in plan.experiments.values()] == [0.001, 0.01, 5.0, 0.1, 2.0]
+    quoted = plan_of("set: {data: toy, model: mlp, epochs: 1, name: '1e5'}\nvary: {method: {1e5x: {}}}\n")
+    assert quoted.entries[0].labels == {"method": "1e5x"}
+
+
+def test_a_part_may_be_written_once_and_used_again(plan_of):
+    plan = plan_of("set: &all {data: toy, model: mlp}\nvary: {method: {a: {<<: *all, epochs: 1}, b: {<<: *all}}}\n")
+    assert [each.labels["method"] for each in plan.entries] == ["a", "b"]
 
 
 def test_neither_file_nor_recipe_names_what_is_near():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,5 +156,44 @@ def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
     assert main(["sweep", str(source), "--output", str(tmp_path), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "4 runs, 4 missing" in out
+    assert re.search("4 runs, 4 missing: at least .* of training; measuring comes on top", out)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_dry_run_of_four_axes_fits_a_terminal_and_names_them_shortly(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    axes = {
+        "objective.perturbation": ["Gaussian", "Speckle"],
+        "training.optimizer.weight_decay": [0.0001, 0.001],
+        "training.optimizer.lr": [0.01, 0.1],
+        "training.batch_size": [10, 100],
+    }
+    path = tmp_path / "wide.yaml"
+    path.write_text(yaml.safe_dump({"set": TOY, "vary": axes}, sort_keys=False))
+    assert main(["sweep", str(path), "--output", "x", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert ["perturbation", "weight_decay", "lr", "batch_size", "runs", "finished"] in [each.split() for each in lines]
+    assert ["Speckle", "0.001", "0.1", "100", "1", "0"] in [each.split() for each in lines]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--smal"], "option --smal is not known; did you mean --small?"),
+        (["--dryrun"], "option --dryrun is not known; did you mean --dry-run?"),
+        (["--seed-s=3"], "option --seed-s is not known; did you mean --seeds?"),
+        (["--epoch", "3"], "option --epoch is not known; did you mean --epochs?"),
+        (["--qqqq", "3"], "option --qqqq is not known; --help shows all."),
+        (["--optimizer.nosuch", "3"], "nosuch"),
+    ],
+)
+def test_an_unknown_option_names_the_nearest_of_the_sweep_or_its_runs(source, capsys, words, sentence):
+    assert main(["sweep", str(source), *words, "--dry-run"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_options_of_runs_are_let_through(source, tmp_path, capsys):
+    options = ["-b", "10", "--lr", "0.1", "--training.epochs=2", "--objective.temperature", "1.0", "--clip-norm=1"]
+    code = main(["sweep", str(source), "--output", str(tmp_path), "--dry-run", *options])
+    assert code == 0, capsys.readouterr().err

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 from withstand.commands.common import Console, add_options, make_parser, start
 from withstand.commands.measuring import Measured, evaluate
+from withstand.commands.tables import shown
 from withstand.data.base import Dataset
 from withstand.errors import InputError
 from withstand.evaluation.conditions import WORDS
 from withstand.functional.balls import Norm
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
-from withstand.reports.terminal import render
 from withstand.results.condition import JPEG
 from withstand.results.corruption_error import CorruptionErrors, corruption_errors
 from withstand.results.tables import tables
@@ -139,7 +139,7 @@ def show(
             each_severity=each_severity,
             reference=measured.reference,
         )
-        console.print("\n".join(render(each) for each in found))
+        console.print(shown(found))
         return
     rows: list[dict[str, Any]] = [
         {"model": model, **vars(row), "value": row.value} for model, rows in measured.rows.items() for row in rows

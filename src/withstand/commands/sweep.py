@@ -1,6 +1,9 @@
 """`withstand sweep`: many runs, on this machine or on others."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +11,22 @@ import torch
 
 from withstand.commands.common import Console, add_options, make_parser
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
+from withstand.commands.tables import shown
 from withstand.commands.train import read_experiment
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
-from withstand.parser import parse
-from withstand.reports.terminal import render
+from withstand.parser import SHORT, friendly, parse
 from withstand.results.table import Table
+from withstand.results.terminal import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
+from withstand.sweeps.earlier import Union, spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
-from withstand.sweeps.plan import Plan, read_plan
+from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import Tally, record, sweep
+from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
     "Train and evaluate under every combination of the values in a YAML file, or of a recipe, with several seeds. All "
@@ -33,6 +39,7 @@ def main(words: list[str]) -> None:
     """Sweep."""
     parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
     parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
+    parser.add_argument("--name", type=str, default=None, help="of the sweep and its folder, instead of the file's")
     parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
     parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
     parser.add_argument(
@@ -53,34 +60,78 @@ def main(words: list[str]) -> None:
         "--slurm_options", type=str, default="", help="with --slurm: as partition=gpu,timeout_min=120,gpus_per_node=1"
     )
     add_options(parser)
-    own, more = split_words(words, {o for action in parser._actions for o in action.option_strings})
+    options = {o for action in parser._actions for o in action.option_strings}
+    own, more = split_words(words, options)
+    check_options(more, options)
     found = parse(parser, own)
     if found.workers < 0:
         raise InputError(f"sweep: workers must be a number of processes of at least 1, got {found.workers}.")
     check_place(found)
     console = Console(engine=Engine(), quiet=found.quiet)
     plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
+    if found.name is not None:
+        check_name(found.name)
+        plan = replace(plan, name=found.name)
     folder = Path(found.output) / plan.name
     missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
     if found.dry_run:
-        console.print(render(overview(plan, folder)))
-        device = devices_of("auto" if found.slurm else found.device)[0]
-        seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-        console.print(
-            f"{len(plan.experiments)} runs, {len(missing)} missing: training takes about {spoken(seconds)}; "
-            "measuring comes on top."
-        )
+        say_earlier(unite(plan, folder), folder, console)
+        console.print(shown([overview(plan, folder)]))
+        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
     if missing:
         with make_pool(found, folder, len(missing)) as pool:
-            record(plan, folder, command=command)
+            say_earlier(record(plan, folder, command=command), folder, console)
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
+        record_again(plan, folder, console, command=command)
     else:
-        record(plan, folder, command=command)
+        say_earlier(record(plan, folder, command=command), folder, console)
         tally = Tally(found=list(plan.experiments))
     tell(plan, folder, tally, console, form=found.format)
+
+
+def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
+    """Return how long the missing runs take at least, as the end of a sentence; nothing if none is missing."""
+    if not missing:
+        return ""
+    device = devices_of("auto" if found.slurm else found.device)[0]
+    seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
+    return f": at least {spoken(seconds)} of training; measuring comes on top"
+
+
+def say_earlier(union: Union, folder: Path, console: Console) -> None:
+    """Say what stays of an earlier plan, if anything does."""
+    if sentence := spoken_of(union, folder):
+        console.say(sentence)
+
+
+def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
+    """Name finished runs in the plan again, if a sweep with other values was started in the folder meanwhile."""
+    try:
+        record(plan, folder, command=command)
+    except InputError as problem:
+        console.say(str(problem))
+
+
+def check_options(words: Sequence[str], options: set[str]) -> None:
+    """Refuse options that neither this command nor a run has.
+
+    Args:
+        words: Those that belong to the runs.
+        options: Of this command.
+
+    Raises:
+        InputError: In one sentence, which names the nearest option of either.
+    """
+    known = {*options, *SHORT, *(f"--{each}" for each in options_of_train())}
+    for word in words:
+        name = "--" + word.partition("=")[0][2:].replace("-", "_")
+        if word.startswith("--") and name.partition(".")[0] not in known:
+            close = get_close_matches(name, sorted(each for each in known if each.startswith("--")), n=1)
+            hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
+            raise InputError(f"option {friendly(name)} is not known; {hint}")
 
 
 def check_place(found: Any) -> None:
@@ -152,7 +203,7 @@ def overview(plan: Plan, folder: Path) -> Table:
     for labels, runs in runs_of(plan).items():
         finished = sum((folder / run / ROWS).exists() for run in runs)
         lines.append((*labels, str(len(runs)), str(finished)))
-    columns = (*axes, "runs", "finished")
+    columns = (*short_names([*axes, "runs", "finished"]),)
     return Table(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
 
 
@@ -166,7 +217,7 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         content = {"folder": str(folder), "found": tally.found, "done": tally.done, "failed": tally.failed}
         console.print_json(content)
     else:
-        console.print(render(overview(plan, folder)))
+        console.print(shown([overview(plan, folder)]))
     if tally.failed:
         run, problem = next(iter(tally.failed.items()))
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""

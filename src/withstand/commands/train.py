@@ -7,6 +7,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.commands.tables import shown
 from withstand.commands.track import Curves
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -15,7 +16,6 @@ from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.parser import parse
-from withstand.reports.terminal import render
 from withstand.results.row import read_rows
 from withstand.results.seeds_table import seeds_table
 from withstand.results.tables import tables
@@ -91,7 +91,7 @@ def main(words: list[str]) -> None:
         values = [vars(row) | {"value": row.value} for row in rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print("\n".join(render(each) for each in tables({folder.name: rows})))
+        console.print(shown(tables({folder.name: rows})))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "corruptions" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
@@ -115,7 +115,7 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         values = {name: [vars(row) | {"value": row.value} for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
-        console.print(render(seeds_table(rows)))
+        console.print(shown([seeds_table(rows)]))
         console.say(f"Kept in {len(folders)} folders: {folders[0]} and so on.")
 
 

@@ -4,7 +4,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ import yaml
 
 from withstand.errors import InputError, nearest
 from withstand.experiment import Experiment
+from withstand.results.runs import OWN
 from withstand.results.sweep import Entry
+from withstand.sweeps.sweep_file import check_seeds, load
 from withstand.training.settings import Training
 
 Read = Callable[[list[str]], Experiment]
-KEYS = ("name", "set", "vary", "seeds", "small")
-NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
 Settings = Mapping[str, Any]
 
 
@@ -56,19 +55,11 @@ def read_plan(
     Raises:
         InputError: If the file is not a sweep, or an experiment cannot be made; one sentence.
     """
-    content = load(source)
-    if small:
-        if "small" not in content:
-            raise InputError(f"sweep: {source} has no small variant.")
-        content = {**content, "name": f"{content['name']}-small"} | {
-            key: {**content.get(key, {}), **part} if isinstance(part, dict) else part
-            for key, part in content["small"].items()
-        }
+    content = load(source, small=small)
     count = content.get("seeds", 1) if seeds is None else seeds
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
+    check_seeds(count)
     entries, experiments, folders = [], {}, {}
-    for labels, options in combinations(content.get("set") or {}, content.get("vary") or {}):
+    for labels, options in combinations(content.get("set", {}), content.get("vary", {})):
         experiment = read([*words_of(options), *more])
         for number in range(count):
             seeded = replace(experiment, seed=experiment.seed + number)
@@ -76,39 +67,7 @@ def read_plan(
             folder = folders.setdefault(seeded.identity, replace(seeded, name=title).folder(Path()).name)
             experiments.setdefault(folder, replace(seeded, name=title))
             entries.append(Entry(labels=labels, seed=seeded.seed, run=folder))
-    return Plan(name=str(content["name"]), entries=tuple(entries), experiments=experiments)
-
-
-def load(source: str) -> dict[str, Any]:
-    """Return what the file of a sweep says.
-
-    Raises:
-        InputError: If there is no such file or recipe, or it is not the file of a sweep.
-    """
-    recipes = files("withstand") / "recipes" / "sweeps"
-    path = Path(source)
-    recipe = recipes / f"{source}.yaml"
-    if not path.is_file() and not recipe.is_file():
-        known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
-        raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
-    try:
-        content = yaml.safe_load((path if path.is_file() else recipe).read_text())
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"sweep: {source} is not valid YAML{where}.") from problem
-    if not isinstance(content, dict):
-        raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
-    content.setdefault("name", path.stem)
-    for key in content:
-        if key not in KEYS:
-            raise InputError(f"sweep: {key} is not known in the file of a sweep; {nearest(str(key), KEYS)}")
-    for key in ("set", "vary", "small"):
-        if not isinstance(content.get(key, {}), dict):
-            raise InputError(f"sweep: {key} must hold options by name, got {content[key]!r}.")
-    if not isinstance(content["name"], str) or not NAME.fullmatch(content["name"]):
-        raise InputError(f"sweep: name must be usable as a folder's name, got {content['name']!r}.")
-    return content
+    return Plan(name=content["name"], entries=tuple(entries), experiments=experiments)
 
 
 def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -119,11 +78,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
         [({'n': 1}, {'epochs': 1}), ({'n': 2}, {'epochs': 2})]
     """
     for name, values in axes.items():
-        if not isinstance(values, dict | list) or not values:
-            raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
-        wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
-        if wrong:
-            raise InputError(f"sweep: each group of vary.{name} must hold options by name, got {wrong[0]!r}.")
+        _check_axis(name, values)
     named = {name for name, values in axes.items() if isinstance(values, list) and not is_option(name)}
     unused = named - set(names_in([common, *axes.values()]))
     if unused:
@@ -139,6 +94,41 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
             own = axes[name]
             options |= own[value] if isinstance(own, dict) else {} if name in named else {name: value}
         yield labels, {name: filled(value, labels) for name, value in options.items()}
+
+
+def _check_axis(name: str, values: Any) -> None:
+    """Refuse an axis without values, with one twice, or whose name means something else.
+
+    Raises:
+        InputError: In one sentence.
+    """
+    if name in ("seed", "seeds"):
+        raise InputError(f"sweep: vary.{name} is not an axis; `seeds: 5` beside vary makes five seeds of every run.")
+    if name in OWN:
+        raise InputError(f"sweep: vary.{name} cannot be an axis, {name} is a column of the results; name it otherwise.")
+    if not isinstance(values, dict | list) or not values:
+        raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
+    wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
+    if wrong:
+        raise InputError(f"sweep: each group of vary.{name} must hold options by name, got {wrong[0]!r}.")
+    seen: set[str] = set()
+    for each in values:
+        if spelling(each) in seen:
+            raise InputError(f"sweep: vary.{name} has {each} twice; every value may stand once.")
+        seen.add(spelling(each))
+
+
+def spelling(value: Any) -> str:
+    """Return a text that equal values share, however they are written.
+
+    Example:
+        >>> [spelling(each) for each in (0.001, "1e-3", 1, 1.0, True, "a", [4])]
+        ['0.001', '0.001', '1.0', '1.0', 'True', 'a', '[4]']
+    """
+    try:
+        return str(value) if isinstance(value, bool) else str(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return str(value)
 
 
 def is_option(name: str) -> bool:

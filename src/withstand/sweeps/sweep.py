@@ -9,8 +9,9 @@ from typing import Protocol
 
 from withstand.errors import BusyError
 from withstand.experiment import ROWS, hold
-from withstand.results.sweep import PLAN, read_entries, write_entries, write_failure
+from withstand.results.sweep import write_entries, write_failure
 from withstand.sweeps.attempt import Outcome, State
+from withstand.sweeps.earlier import Union, unite
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.pool import Pool
 
@@ -44,21 +45,25 @@ class Tally:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> None:
-    """Write the plan into the sweep's folder, if another one lies there or none.
+def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> Union:
+    """Write the plan into the sweep's folder, with what stays of an earlier one, unless it stands there; return both.
 
     Raises:
-        InputError: If what lies there is not the plan of a sweep, or somebody else writes it now.
+        InputError: If what lies there is not the plan of a sweep, or has finished runs of other axes, or somebody else
+            writes it now.
     """
-    for patience in range(SECONDS_OF_PATIENCE, -1, -1):
+    patience = SECONDS_OF_PATIENCE
+    while True:
         try:
             with hold(folder):
-                if not (folder / PLAN).exists() or read_entries(folder) != plan.entries:
-                    write_entries(folder, plan.entries, command=command)
-            return
+                union = unite(plan, folder)
+                if not union.is_written:
+                    write_entries(folder, union.entries, command=command)
+            return union
         except BusyError:
             if patience == 0:
                 raise
+            patience -= 1
             time.sleep(1.0)
 
 

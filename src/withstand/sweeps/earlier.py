@@ -1,0 +1,102 @@
+"""What earlier plans leave in the folder of a sweep: their finished runs stay known."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from withstand.errors import InputError
+from withstand.experiment import ROWS
+from withstand.results.sweep import PLAN, Entry, read_entries
+from withstand.sweeps.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Union:
+    """A plan, and what stays of an earlier one.
+
+    Attributes:
+        entries: Of both; those of the plan come first.
+        earlier: Finished runs that only the earlier plan has.
+        alike: Those of them that have the values and the seed of a run of the plan, and differ in something else.
+        is_written: Whether all this, and no more, stands in the folder already.
+    """
+
+    entries: tuple[Entry, ...]
+    earlier: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    is_written: bool = False
+
+
+def unite(plan: Plan, folder: Path) -> Union:
+    """Return a plan and what stays of the one that lies in the sweep's folder.
+
+    If finished runs there belong to no entry of the plan, the earlier entries of all finished runs stay, but not those
+    whose values and seed the plan gives to another run while it uses their own run elsewhere.
+
+    Raises:
+        InputError: If what lies there is not the plan of a sweep, or such runs have other axes; one sentence.
+    """
+    found = read_entries(folder) if (folder / PLAN).exists() else ()
+    own = {_key(each) for each in plan.entries}
+    known = {_key(each) for each in found}
+    finished = {run for run in {each.run for each in found} if (folder / run / ROWS).exists()}
+    others = [each for each in found if each.run in finished and each.run not in plan.experiments]
+    if not others:
+        return Union(entries=plan.entries, is_written=own == known)
+    axes = list(plan.entries[0].labels)
+    strange = next((each for each in others if set(each.labels) != set(axes)), None)
+    if strange is not None:
+        raise InputError(
+            f"sweep: {folder} holds {_counted(len({each.run for each in others}))} of a sweep that varied "
+            f"{_listed(strange.labels)}, not {_listed(axes)}; choose another --name or --output."
+        )
+    taken = {_key(replace(each, run="")) for each in plan.entries}
+    kept = [
+        replace(each, labels={axis: each.labels[axis] for axis in axes})
+        for each in found
+        if each.run in finished
+        and set(each.labels) == set(axes)
+        and _key(each) not in own
+        and (each.run not in plan.experiments or _key(replace(each, run="")) not in taken)
+    ]
+    entries = (*plan.entries, *kept)
+    alike = [each.run for each in others if _key(replace(each, run="")) in taken]
+    return Union(
+        entries=entries,
+        earlier=tuple(dict.fromkeys(each.run for each in others)),
+        alike=tuple(dict.fromkeys(alike)),
+        is_written={_key(each) for each in entries} == known,
+    )
+
+
+def spoken_of(union: Union, folder: Path) -> str:
+    """Return in one or two sentences what stays of an earlier plan; nothing if nothing does.
+
+    Example:
+        >>> spoken_of(Union(entries=(), earlier=("a", "b")), Path("runs/mine"))
+        '2 finished runs of an earlier plan stay in runs/mine.'
+    """
+    if not union.earlier:
+        return ""
+    stay = "stays" if len(union.earlier) == 1 else "stay"
+    text = f"{_counted(len(union.earlier))} of an earlier plan {stay} in {folder}."
+    if not union.alike:
+        return text
+    have = "has" if len(union.alike) == 1 else "have"
+    return (
+        f"{text} {len(union.alike)} of them {have} the same values and seed as a run of this plan, though something "
+        "else differs: a report takes such runs together, another --name keeps them apart."
+    )
+
+
+def _key(entry: Entry) -> str:
+    return json.dumps([entry.labels, entry.seed, entry.run], sort_keys=True)
+
+
+def _counted(number: int) -> str:
+    return "1 finished run" if number == 1 else f"{number:,} finished runs"
+
+
+def _listed(axes: Iterable[str]) -> str:
+    return " and ".join(axes) or "nothing"

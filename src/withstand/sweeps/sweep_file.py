@@ -1,0 +1,129 @@
+"""What stands in the file of a sweep."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from withstand.errors import InputError, nearest
+
+KEYS = ("name", "set", "vary", "seeds", "small")
+NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
+# YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a text.
+FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
+
+
+class Loader(yaml.SafeLoader):
+    """Reads YAML in which every key stands once, and 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice, of which PyYAML would keep the last.
+
+        Raises:
+            InputError: In one sentence.
+        """
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line, spelled = key.start_mark.line + 1, (key.tag, key.value)
+            if spelled in lines:
+                places = f"at line {line}" if lines[spelled] == line else f"at lines {lines[spelled]} and {line}"
+                raise InputError(f"sweep: {self.name} has the key {key.value} twice, {places}; a key may stand once.")
+            lines[spelled] = line
+        return super().construct_mapping(node, deep=deep)
+
+
+Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
+
+
+def load(source: str, *, small: bool = False) -> dict[str, Any]:
+    """Return what the file of a sweep says.
+
+    Args:
+        source: Path of the file, or name of a recipe in `recipes/sweeps`.
+        small: Whether to put into place what the small variant replaces.
+
+    Raises:
+        InputError: If there is no such file or recipe, or it is not the file of a sweep.
+    """
+    recipes = files("withstand") / "recipes" / "sweeps"
+    path = Path(source)
+    recipe = recipes / f"{source}.yaml"
+    if not path.is_file() and not recipe.is_file():
+        known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
+        raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
+    content = _read((path if path.is_file() else recipe).read_bytes(), source)
+    if content is None:
+        raise InputError(f"sweep: {source} is empty; it must hold some of {', '.join(KEYS)}.")
+    if not isinstance(content, dict):
+        raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
+    content.setdefault("name", path.stem)
+    _check(content)
+    if "small" not in content:
+        if small:
+            raise InputError(f"sweep: {source} has no small variant.")
+        return content
+    _check(content["small"], "small.")
+    return _smaller(content) if small else content
+
+
+def check_name(name: Any) -> None:
+    """Refuse what cannot be the name of a sweep.
+
+    Raises:
+        InputError: If it is not usable as a folder's name.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(f"sweep: name must be usable as a folder's name, got {name!r}.")
+
+
+def check_seeds(count: Any) -> None:
+    """Refuse what cannot be a number of seeds.
+
+    Raises:
+        InputError: If it is not a whole number above 0.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
+
+
+def _read(text: bytes, source: str) -> Any:
+    try:
+        loader = Loader(text.decode())
+        loader.name = source
+        return loader.get_single_data()
+    except (UnicodeDecodeError, yaml.YAMLError) as problem:
+        mark = getattr(problem, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise InputError(f"sweep: {source} is not valid YAML{where}.") from problem
+
+
+def _check(content: Mapping[Any, Any], inside: str = "") -> None:
+    """Refuse keys that a sweep has not, or that hold something else; `inside` stands in front of their names."""
+    known = KEYS if not inside else tuple(each for each in KEYS if each != "small")
+    for key in content:
+        if key not in known:
+            hint = nearest(str(key), known)
+            raise InputError(f"sweep: {inside}{key} is not known in the file of a sweep; {hint}")
+    for key in ("set", "vary", "small"):
+        if not isinstance(content.get(key, {}), dict):
+            raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")
+        for name in content.get(key, {}):
+            if not isinstance(name, str):
+                raise InputError(f"sweep: names in {inside}{key} must be texts, got {name!r}; put it into quotes.")
+    if "name" in content:
+        check_name(content["name"])
+    if "seeds" in content:
+        check_seeds(content["seeds"])
+
+
+def _smaller(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says with that of the small variant in its place."""
+    merged = {**content, "name": f"{content['name']}-small"}
+    for key, part in content["small"].items():
+        merged[key] = {**content.get(key, {}), **part} if isinstance(part, dict) else part
+    return merged
