@@ -143,3 +143,29 @@ def test_what_was_evaluated_later_is_among_the_rows(tmp_path):
     found = dict(zip(frame["condition"], frame["total"], strict=True))
     assert found == {"clean": 9, "fog/3": 5, "clean on Cifar10C": 8, "snow/1": 4}
     assert set(frame["run"]) == {"a-01234567"}
+
+
+def write(folder, entries):
+    """Write a sweep of accuracies: by run, its labels, seed and value; None is a run without a result."""
+    write_entries(
+        folder, [Entry(labels=labels, seed=seed, run=run) for run, (labels, seed, _) in entries.items()], command=[]
+    )
+    for run, (_, _, value) in entries.items():
+        if value is not None:
+            rows = [Row(measure="top1", condition="clean", total=1000 * value, count=1000)]
+            write_rows(folder / run / "rows.jsonl", rows)
+    return folder
+
+
+def test_a_baseline_may_be_what_has_no_value_on_an_axis(tmp_path):
+    entries = {
+        f"{patience}-{lr}-{seed}": ({"patience": patience, "lr": lr}, seed, 0.8 + 0.1 * (patience is not None))
+        for patience in (None, 5)
+        for lr in (0.1, 0.2)
+        for seed in range(3)
+    }
+    frame = read(write(tmp_path, entries))
+    found = paired(frame, {"patience": None})
+    assert found["patience"].null_count() == 0
+    assert found.select("lr", "pairs").rows() == [(0.1, 3), (0.2, 3)]
+    assert found["difference"].to_list() == pytest.approx([0.1, 0.1])

@@ -82,7 +82,7 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
     for name in baseline:
         if name not in axes:
             raise InputError(f"results: the baseline's axis {name} is not one of {', '.join(axes)}.")
-    is_baseline = polars.all_horizontal(*(polars.col(name) == value for name, value in baseline.items()))
+    is_baseline = polars.all_horizontal(*(polars.col(name).eq_missing(value) for name, value in baseline.items()))
     rows = frame.filter(polars.col("measure").is_not_null())
     own = rows.filter(is_baseline)
     if own.is_empty():
