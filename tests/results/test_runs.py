@@ -169,3 +169,19 @@ def test_a_baseline_may_be_what_has_no_value_on_an_axis(tmp_path):
     assert found["patience"].null_count() == 0
     assert found.select("lr", "pairs").rows() == [(0.1, 3), (0.2, 3)]
     assert found["difference"].to_list() == pytest.approx([0.1, 0.1])
+
+
+def test_runs_of_one_seed_count_as_one_seed(tmp_path):
+    values = {"plain": (0.80, 0.82), "noisy": (0.83, 0.85)}
+    entries = {
+        f"{name}-{place}": ({"method": name}, 0, value)
+        for name, own in values.items()
+        for place, value in enumerate(own)
+    }
+    frame = read(write(tmp_path, entries))
+    line = line_of(aggregate(frame), method="noisy")
+    assert (line["done"], line["planned"], line["std"]) == (1, 1, None)
+    assert line["mean"] == line["low"] == line["high"] == line["q10"] == pytest.approx(0.84)
+    (pair,) = paired(frame, {"method": "plain"}).iter_rows(named=True)
+    assert pair["pairs"] == 1
+    assert pair["difference"] == pair["low"] == pair["high"] == pytest.approx(0.03)
