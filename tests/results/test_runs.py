@@ -7,8 +7,10 @@ import pytest
 
 from withstand.errors import InputError
 from withstand.results.aggregate import aggregate, paired
+from withstand.results.digest import Digest
 from withstand.results.row import Row, write_rows
 from withstand.results.runs import axes_of, read, read_histories
+from withstand.results.study import Study
 from withstand.results.sweep import Entry, read_entries, write_entries, write_failure
 
 VALUES = {("a", 0.1): [0.5, 0.7, 0.9], ("a", 0.2): [0.4, 0.4], ("b", 0.1): [0.6, 0.6, 0.8], ("b", 0.2): []}
@@ -185,3 +187,30 @@ def test_runs_of_one_seed_count_as_one_seed(tmp_path):
     (pair,) = paired(frame, {"method": "plain"}).iter_rows(named=True)
     assert pair["pairs"] == 1
     assert pair["difference"] == pair["low"] == pair["high"] == pytest.approx(0.03)
+
+
+AWKWARD = "std mean low high done planned missing samples seed run status problem measure condition total count value"
+AWKWARD += " combination seeds there difference pairs base better cells q50 q10 name model"
+
+
+@pytest.mark.parametrize("axis", AWKWARD.split())
+def test_an_axis_may_be_called_as_a_column(tmp_path, axis):
+    entries = {
+        f"{method}-{value}-{seed}": ({axis: value, "method": method}, seed, 0.25 + value * (method == "noisy"))
+        for method in ("plain", "noisy")
+        for value in (0.25, 0.5)
+        for seed in range(3)
+    }
+    digest = Digest.of(Study.of(write(tmp_path, entries)), baseline=["method=plain"])
+    column = axis if axis in ("name", "model") else f"{axis}_"
+    assert digest.study.axes == [column, "method"]
+    assert set(digest.study.frame["value"]) == {0.25, 0.5, 0.75}
+    found = digest.differences.select(column, "method", "difference", "pairs").rows()
+    assert [each[:2] for each in found] == [(0.25, "noisy"), (0.5, "noisy")]
+    assert [each[2] for each in found] == pytest.approx([0.25, 0.5])
+    assert [each[3] for each in found] == [3, 3]
+    assert [each.name for each in digest.combinations][:2] == [f"{axis} 0.25, plain", f"{axis} 0.5, plain"]
+    assert Digest.of(digest.study, baseline=[f"{axis}=0.25", "method=plain"]).baseline == {
+        column: 0.25,
+        "method": "plain",
+    }

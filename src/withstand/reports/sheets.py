@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from withstand.reports.measures import Measure, sentence
 from withstand.reports.sheet import Cell, Head, Line, Sheet
+from withstand.results.axes import words_of
 from withstand.results.combination import Combination
 from withstand.results.condition import IMAGENET_C, JPEG
 from withstand.results.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
@@ -171,9 +172,7 @@ def _varied(digest: Digest) -> list[str]:
 
 
 def _label_heads(digest: Digest) -> tuple[Head, ...]:
-    own = [
-        Head(text=name.rsplit(".", 1)[-1].replace("_", " "), is_number=False, is_axis=True) for name in _varied(digest)
-    ]
+    own = [Head(text=words_of(name), is_number=False, is_axis=True) for name in _varied(digest)]
     return (Head(text="combination", is_number=False), *own, Head(text="runs"))
 
 

@@ -129,7 +129,7 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
     found = {}
     for word in words:
         name, equals, text = word.partition("=")
-        name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1])), name)
+        name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1], axis.rstrip("_"))), name)
         if not equals or name not in axes:
             raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {word}.")
         values = list(dict.fromkeys(each.labels[name] for each in combinations))

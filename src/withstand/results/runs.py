@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError
+from withstand.results.axes import OWN, columns_of
 from withstand.results.condition import parse_cell
 from withstand.results.sweep import PLAN, Entry, read_entries, read_failure
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import polars
 
 ROWS, CONFIG, HISTORY = "rows.jsonl", "config.yaml", "history.json"
-OWN = ("seed", "run", "status", "problem", "measure", "condition", "total", "count", "value")
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
@@ -28,8 +28,10 @@ def read(folder: str | Path) -> "polars.DataFrame":
 
     Returns:
         A line per row, with a column per axis, then `seed`, `run` (its folder, within the given one), `status` (`done`,
-        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `total`, `count` and `value`. A run
-        that a sweep planned and that has no rows has one line without measure, so that no run is missing unseen.
+        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `total`, `count` and `value`. An axis
+        that is called as one of these, or as a column of what `aggregate` and `paired` return, has a `_` behind its
+        name: `std_`. A run that a sweep planned and that has no rows has one line without measure, so that no run is
+        missing unseen.
         Runs that belong to no sweep have the axis `name`. What `withstand evaluate` measured of a run later is among
         its rows; other data than those it was trained on are named in the condition (`clean on Cifar10C`), unless
         these say for themselves how they were corrupted (`fog/3`).
@@ -59,7 +61,7 @@ def read(folder: str | Path) -> "polars.DataFrame":
     axes = list(dict.fromkeys(name for each in labels for name in each)) or ["name"]
     if axes == ["name"] and not labels[0]:
         labels = [{"name": root.resolve().name}] * len(labels)
-    found = {name: _uniform([each.get(name) for each in labels]) for name in axes}
+    found = {column: _uniform([each.get(name) for each in labels]) for name, column in columns_of(axes).items()}
     kinds = {"seed": polars.Int64, "total": polars.Float64, "count": polars.Int64, "value": polars.Float64}
     schema = {name: kinds.get(name, polars.String) for name in OWN}
     return polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))

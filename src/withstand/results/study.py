@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.results.aggregate import aggregate
+from withstand.results.axes import words_of
 from withstand.results.runs import axes_of, read
 
 if TYPE_CHECKING:
@@ -77,5 +78,5 @@ def name_of(labels: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             parts.append(value)
         elif value is not None:
-            parts.append(f"{axis.rsplit('.', 1)[-1].replace('_', ' ')} {value:g}")
+            parts.append(f"{words_of(axis)} {value:g}")
     return ", ".join(parts) or "all"
