@@ -214,3 +214,13 @@ def test_an_axis_may_be_called_as_a_column(tmp_path, axis):
         column: 0.25,
         "method": "plain",
     }
+
+
+def test_a_run_that_the_plan_has_twice_counts_once(tmp_path):
+    entries = [Entry(labels={"lr": 0.1}, seed=seed, run=str(seed)) for seed in (0, 1)]
+    write_entries(tmp_path, entries * 2, command=[])
+    for seed in (0, 1):
+        write_rows(tmp_path / str(seed) / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+    study = Study.of(tmp_path)
+    assert study.frame["run"].to_list() == ["0", "1"]
+    assert [each.share for each in Digest.of(study).combinations] == ["2/2"]

@@ -64,7 +64,9 @@ def read(folder: str | Path) -> "polars.DataFrame":
     found = {column: _uniform([each.get(name) for each in labels]) for name, column in columns_of(axes).items()}
     kinds = {"seed": polars.Int64, "total": polars.Float64, "count": polars.Int64, "value": polars.Float64}
     schema = {name: kinds.get(name, polars.String) for name in OWN}
-    return polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))
+    frame = polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))
+    # A plan that names the same run under the same values twice would make each of its rows count twice.
+    return frame.unique(maintain_order=True)
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
