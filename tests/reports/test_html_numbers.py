@@ -1,11 +1,13 @@
 """What a report says of a study: its columns, differences, sentences, origins and model cards."""
 
 import json
+import re
 
 import pytest
 
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
+from withstand.reports.report_folder import write_report
 from withstand.reports.sheets import errors_sheet, main_sheet, sheets
 from withstand.results.condition import IMAGENET_C
 from withstand.results.corruption_error import ALEXNET_ERRORS
@@ -206,3 +208,16 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
     ):
         assert text in card
     assert "Not measured under the corruptions" not in card
+
+
+def test_every_number_of_the_table_of_all_is_sorted_as_what_it_shows(tmp_path):
+    study = sweep(tmp_path, {("a",): [0.0, 0.2], ("b",): [0.1, 0.9], ("c",): [0.5]})
+    path = write_report(study, tmp_path / "report", pictures=lambda _: []).page
+    table = re.search(r'id="table-all".*?</table>', path.read_text(), re.DOTALL).group().split("<tbody>")[1]
+    cells = re.findall(r'<td class="n[^"]*"(?: data-v="([^"]+)")?>([^<]+)', table)
+    numbers = [(value, text) for value, text in cells if "/" not in text and text != "\N{EN DASH}"]
+    assert any(text.startswith("\N{MINUS SIGN}") for _, text in numbers)
+    assert len(numbers) == 2 * 8 + 3
+    assert [float(value) for value, _ in numbers] == pytest.approx(
+        [float(text.replace("\N{MINUS SIGN}", "-")) for _, text in numbers], abs=0.051
+    )

@@ -135,13 +135,17 @@ def number(measure: str, value: float, samples: int | None = None, *, sign: bool
         >>> number("top1", 0.012, sign=True), number("top1", -0.0001, sign=True)
         ('+1.2', '0.0')
     """
-    if Measure(measure).is_fraction or measure in IN_PERCENT:
+    if _in_percent(measure):
         text = f"{100 * value:{'+' if sign else ''}.{2 if samples is not None and samples >= MANY_SAMPLES else 1}f}"
     elif abs(value) >= 1e4:
         text = f"{value:{'+' if sign else ''},.0f}"
     else:
         text = f"{value:{'+' if sign else ''}#.4g}".removesuffix(".")
     return text.lstrip("+-") if not any(each in text for each in "123456789") else text
+
+
+def _in_percent(measure: str) -> bool:
+    return Measure(measure).is_fraction or measure in IN_PERCENT
 
 
 def _combinations_down(
@@ -253,14 +257,15 @@ def _summary_line(digest: Digest, line: Mapping[str, Any]) -> Line:
         return Line(index=combination.index, cells=cells)
     columns = ("q50", "q10", "q90", "mean", "low", "high", "std")
     several = line["done"] > 1
+    scale = 100 if _in_percent(line["measure"]) else 1
     values = [
-        Cell(text=number(line["measure"], line[each], line["samples"]))
+        Cell(text=number(line["measure"], line[each], line["samples"]), value=scale * line[each])
         if several or each in ("q50", "mean")
         else Cell(text=NOT_MEASURED)
         for each in columns
     ]
     texts = (Cell(text=line["measure"]), Cell(text=line["condition"]))
-    count = Cell(text=f"{line['samples']:,}")
+    count = Cell(text=f"{line['samples']:,}", value=float(line["samples"]))
     return Line(index=combination.index, cells=(name, *texts, *values, *end, count, Cell(text=line["missing"])))
 
 
