@@ -1,5 +1,6 @@
 """What a report says of a study: its columns, differences, sentences, origins and model cards."""
 
+import html
 import json
 import re
 
@@ -220,4 +221,22 @@ def test_every_number_of_the_table_of_all_is_sorted_as_what_it_shows(tmp_path):
     assert len(numbers) == 2 * 8 + 3
     assert [float(value) for value, _ in numbers] == pytest.approx(
         [float(text.replace("\N{MINUS SIGN}", "-")) for _, text in numbers], abs=0.051
+    )
+
+
+def test_runs_that_no_plan_has_are_named(tmp_path):
+    study = sweep(tmp_path / "s", {("a",): [0.5, 0.6], ("b",): [0.7, 0.8]})
+    assert Digest.of(study).holes == []
+    single(tmp_path / "s", "old-1")
+    for folder, name in ((tmp_path / "s", "old-1"), (tmp_path, "s/old-1")):
+        report = write_report(Study.of(folder), tmp_path / "report", pictures=lambda _: [])
+        sentence = f"Left out: 1 run that is in the sweep's folder, but not in its plan: {name}"
+        assert report.holes == (sentence,)
+        assert sentence in html.unescape(report.page.read_text())
+        assert "Not everything is there" in (tmp_path / "report" / "report.md").read_text()
+    for number in range(2, 9):
+        single(tmp_path / "s", f"old-{number}")
+    (sentence,) = Digest.of(study).holes
+    assert sentence.endswith(
+        "8 runs that are in the sweep's folder, but not in its plan: old-1, old-2, old-3, old-4, old-5 and 3 more"
     )

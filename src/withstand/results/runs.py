@@ -119,6 +119,21 @@ def entries_under(root: Path) -> list[Entry]:
     return found
 
 
+def unplanned_under(root: Path) -> list[str]:
+    """Return the runs under a folder that lie in that of a sweep without being in its plan, so that nothing reads them.
+
+    Raises:
+        InputError: If a plan cannot be read.
+    """
+    sweeps = [root] if (root / PLAN).exists() else [path.parent for path in sorted(root.glob(f"*/{PLAN}"))]
+    found: list[Path] = []
+    for sweep in sweeps if not (root / CONFIG).exists() else []:
+        planned = {each.run for each in read_entries(sweep)}
+        runs = {path.parent for name in (CONFIG, ROWS) for path in sweep.glob(f"*/{name}")}
+        found += sorted(each for each in runs if each.name not in planned)
+    return [each.relative_to(root).as_posix() for each in found]
+
+
 def read_histories(folder: str | Path, runs: Iterable[str]) -> Iterator[tuple[str, list[dict[str, float]]]]:
     """Yield the epochs of each run that has finished its training."""
     for run in runs:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.results.aggregate import aggregate
 from withstand.results.axes import words_of
-from withstand.results.runs import axes_of, read
+from withstand.results.runs import axes_of, read, unplanned_under
 
 if TYPE_CHECKING:
     import polars
+
+MOST_RUNS = 5  # that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,16 @@ class Study:
                 done = f"{len(wrong) - len(lost)}/{len(wrong)} runs"
                 sentences.append(f"{name_of(own)}: {done}, without seed{plural} {seeds}{why}")
         return sentences
+
+    @property
+    def unplanned(self) -> list[str]:
+        """A sentence about the runs that lie in the folder of a sweep and are not in its plan, if there are any."""
+        runs = unplanned_under(self.folder)
+        if not runs:
+            return []
+        more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""
+        which = "1 run that is" if len(runs) == 1 else f"{len(runs)} runs that are"
+        return [f"Left out: {which} in the sweep's folder, but not in its plan: {', '.join(runs[:MOST_RUNS])}{more}"]
 
 
 def name_of(labels: Mapping[str, Any]) -> str:
