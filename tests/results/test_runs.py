@@ -224,3 +224,42 @@ def test_a_run_that_the_plan_has_twice_counts_once(tmp_path):
     study = Study.of(tmp_path)
     assert study.frame["run"].to_list() == ["0", "1"]
     assert [each.share for each in Digest.of(study).combinations] == ["2/2"]
+
+
+def test_an_axis_of_numbers_stays_one_where_some_have_no_value(tmp_path):
+    entries = {
+        f"{patience}-{seed}": ({"patience": patience}, seed, 0.5) for patience in (None, 10, 5) for seed in (0, 1)
+    }
+    study = Study.of(write(tmp_path / "one", entries))
+    assert study.frame["patience"].unique(maintain_order=True).to_list() == [None, 10, 5]
+    assert study.numeric_axes == []
+    names = [each.name for each in Digest.of(study).combinations]
+    assert names == ["no patience", "patience 10", "patience 5"]
+    write(tmp_path / "two", {f"{lr}": ({"lr": lr}, 0, 0.5) for lr in (0.5, 1)})
+    frame = read(tmp_path)
+    assert frame["lr"].unique(maintain_order=True).to_list() == [None, 0.5, 1.0]
+    assert frame["patience"].dtype == polars.Int64
+    assert len(aggregate(frame)) == 5
+
+
+def test_an_axis_without_any_value_is_read_as_well(tmp_path):
+    entries = {f"{lr}": ({"lr": lr, "patience": None}, 0, 0.5) for lr in (0.5, 1)}
+    digest = Digest.of(Study.of(write(tmp_path, entries)))
+    assert [each.name for each in digest.combinations] == ["lr 0.5", "lr 1"]
+    assert digest.baseline == {"lr": 0.5}
+
+
+def test_the_baseline_is_what_is_called_plain_on_any_axis(tmp_path):
+    values = {
+        f"{lr}-{method}": ({"lr": lr, "method": method}, 0, 0.5) for lr in (0.1, 0.2) for method in ("noisy", "plain")
+    }
+    assert Digest.of(Study.of(write(tmp_path, values))).baseline == {"method": "plain"}
+    same = {f"{lr}": ({"lr": lr, "method": "plain"}, 0, 0.5) for lr in (0.1, 0.2)}
+    assert Digest.of(Study.of(write(tmp_path / "same", same))).baseline == {"lr": 0.1}
+
+
+def test_no_value_can_be_named_as_the_baseline(tmp_path):
+    entries = {f"{patience}": ({"patience": patience}, 0, 0.5) for patience in (5, None)}
+    study = Study.of(write(tmp_path, entries))
+    assert Digest.of(study, baseline=["patience=null"]).baseline == {"patience": None}
+    assert Digest.of(study, baseline=["patience=null"]).baseline_name == "no patience"

@@ -171,7 +171,8 @@ def _data_of(path: Path) -> str:
 
 
 def _uniform(values: list[Any]) -> list[Any]:
-    """Return values of one kind: numbers if all are, else texts."""
-    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
-        return [float(each) for each in values] if any(isinstance(each, float) for each in values) else values
+    """Return values of one kind, besides None: numbers if all are, else texts."""
+    if all(isinstance(each, int | float | None) and not isinstance(each, bool) for each in values):
+        whole = not any(isinstance(each, float) for each in values)
+        return values if whole else [each if each is None else float(each) for each in values]
     return [each if each is None else f"{each:g}" if isinstance(each, float) else str(each) for each in values]

@@ -46,9 +46,9 @@ class Study:
 
     @property
     def numeric_axes(self) -> list[str]:
-        """Those of the axes whose values are numbers, two or more."""
-        kinds = self.frame.schema
-        return [name for name in self.axes if kinds[name].is_numeric() and self.frame[name].n_unique() > 1]
+        """Those of the axes on which every run has a number, of two or more: what figures run along."""
+        numeric = [name for name in self.axes if self.frame.schema[name].is_numeric()]
+        return [name for name in numeric if not self.frame[name].has_nulls() and self.frame[name].n_unique() > 1]
 
     @property
     def holes(self) -> list[str]:
@@ -84,6 +84,8 @@ def name_of(labels: Mapping[str, Any]) -> str:
     Example:
         >>> name_of({"method": "smoothed", "objective.temperature": 0.01, "depth": None})
         'smoothed, temperature 0.01'
+        >>> name_of({"training.patience": None}), name_of({})
+        ('no patience', 'all')
     """
     parts = []
     for axis, value in labels.items():
@@ -91,4 +93,4 @@ def name_of(labels: Mapping[str, Any]) -> str:
             parts.append(value)
         elif value is not None:
             parts.append(f"{words_of(axis)} {value:g}")
-    return ", ".join(parts) or "all"
+    return ", ".join(parts or [f"no {words_of(axis)}" for axis in labels]) or "all"
