@@ -9,7 +9,7 @@ import pytest
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.report_folder import write_report
-from withstand.reports.sheets import errors_sheet, main_sheet, sheets
+from withstand.reports.sheets import differences_sheet, errors_sheet, main_sheet, sheets
 from withstand.results.condition import IMAGENET_C
 from withstand.results.corruption_error import ALEXNET_ERRORS
 from withstand.results.digest import Digest
@@ -240,3 +240,14 @@ def test_runs_that_no_plan_has_are_named(tmp_path):
     assert sentence.endswith(
         "8 runs that are in the sweep's folder, but not in its plan: old-1, old-2, old-3, old-4, old-5 and 3 more"
     )
+
+
+def test_what_has_no_better_direction_is_said_to_have_no_star(tmp_path):
+    values = {("a",): [0.5, 0.5, 0.5], ("b",): [0.7, 0.7, 0.8]}
+    caption = "Without a better direction, and so without a star: Lipschitz lower bound (search)."
+    sheet = differences_sheet(Digest.of(sweep(tmp_path / "lower", values, "lipschitz_lower", "l2 to l2")))
+    assert sheet.caption.endswith(caption)
+    assert sheet.lines[0].cells[-1].tone == ""
+    sheet = differences_sheet(Digest.of(sweep(tmp_path / "upper", values)))
+    assert "direction" not in sheet.caption
+    assert sheet.lines[0].cells[-1].tone == "better"

@@ -99,6 +99,9 @@ def differences_sheet(digest: Digest) -> Sheet:
         f"(Student's t), accuracies in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
         "an interval that excludes 0; every interval stands for itself, and with many of them some exclude 0 by chance."
     )
+    neither = [head.text for head, each in zip(heads, columns, strict=True) if not direction(each.measure)]
+    if neither:
+        caption += f" Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}."
     heads = (*_label_heads(digest), *heads)
     title = f"Differences to {digest.baseline_name}"
     notes = tuple(digest.study.holes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from withstand.errors import InputError
 from withstand.results.axes import OWN, columns_of
 from withstand.results.condition import parse_cell
+from withstand.results.row import read_values
 from withstand.results.sweep import PLAN, Entry, read_entries, read_failure
 
 if TYPE_CHECKING:
@@ -150,18 +151,11 @@ def _single(folder: Path, run: str) -> Entry:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return rows as dictionaries; faster than as objects, and nothing where the run is not finished."""
+    """Return the fields of rows, and nothing where the run is not finished."""
     try:
-        lines = path.read_bytes().splitlines()
+        return read_values(path)
     except FileNotFoundError:
         return []
-    try:
-        rows = [json.loads(line) for line in lines]
-    except ValueError as problem:
-        raise InputError(f"results: {path} holds a line that is not a row.") from problem
-    if not rows or not all({"measure", "condition", "total", "count"} <= row.keys() for row in rows):
-        raise InputError(f"results: {path} holds a line that is not a row.")
-    return rows
 
 
 def _data_of(path: Path) -> str:
