@@ -115,9 +115,11 @@ def test_what_is_no_result_is_one_sentence(tmp_path):
         read(tmp_path)
     with pytest.raises(InputError, match="expected a folder of runs"):
         read(tmp_path / "nowhere")
-    (tmp_path / "sweep.json").write_text("[]")
-    with pytest.raises(InputError, match="is not the plan of a sweep"):
-        read(tmp_path)
+    entry = {"labels": {}, "seed": 0, "run": "x"}
+    for spoilt in ([], [1], [entry | {"labels": [1]}], [entry | {"seed": "0"}], [entry | {"run": None}]):
+        (tmp_path / "sweep.json").write_text(json.dumps({"entries": spoilt} if spoilt else spoilt))
+        with pytest.raises(InputError, match="is not the plan of a sweep"):
+            read(tmp_path)
     write_entries(tmp_path, [Entry(labels={}, seed=0, run="x")], command=[])
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "rows.jsonl").write_text('{"measure": "top1"}\n')
