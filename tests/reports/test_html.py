@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import polars
 import pytest
 
+from withstand.cli import main
 from withstand.errors import InputError
 from withstand.reports.html_figure import inline
 from withstand.reports.latex import escaped, latex
@@ -22,6 +23,7 @@ from withstand.results.condition import IMAGENET_C
 from withstand.results.row import Row, write_rows
 from withstand.results.study import Study
 from withstand.results.sweep import Entry, write_entries, write_failure
+from withstand.results.table import Table
 
 NASTY = 'a<b>&"c|d_e'
 CONFIG = "data:\n  class_path: withstand.data.digits.Digits\n  init_args: {}\nseed: 0\nname: x\n"
@@ -179,14 +181,30 @@ def test_latex_has_no_bare_special_character(text):
 
 
 def test_latex_numbers_have_true_signs():
-    from withstand.results.table import Table
-
     text = latex(
         Table(title="50 %", columns=("a", "b"), lines=(("x-1", "-1.5 (-2.0 to 1.0)"), ("y", "1-2"))), label="l"
     )
     assert "x-1 & $-1.5$ ($-2.0$ to 1.0)" in text
     assert "y & 1--2" in text
     assert r"\caption{50 \%.}" in text
+
+
+def test_a_label_that_begins_with_a_bracket_is_no_option_of_the_line_before():
+    text = latex(Table(title="", columns=("[a", "b"), lines=(("[100]", "1"), None, ("*x", "[2]"))), label="l")
+    assert "{[}a & b" in text
+    assert "{[}100] & 1" in text
+    assert "{*}x & [2]" in text
+
+
+@pytest.mark.parametrize("line", ["[1]", '{"measure": "top1", "condition": "clean", "total": NaN, "count": 1}'])
+def test_a_damaged_file_of_rows_is_one_sentence(tmp_path, capsys, line):
+    write_entries(tmp_path, [Entry(labels={}, seed=0, run="r")], command=[])
+    write_rows(tmp_path / "r" / "rows.jsonl", [Row(measure="top1", condition="clean", total=1.0, count=1)])
+    with (tmp_path / "r" / "rows.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert main(["report", str(tmp_path)]) == 2
+    path = tmp_path / "r" / "rows.jsonl"
+    assert f"results: line 2 of {path} is not a row." in capsys.readouterr().err
 
 
 def test_every_number_leads_to_its_rows(runs, report, page):

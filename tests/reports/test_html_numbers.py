@@ -1,12 +1,15 @@
 """What a report says of a study: its columns, differences, sentences, origins and model cards."""
 
+import html
 import json
+import re
 
 import pytest
 
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
-from withstand.reports.sheets import errors_sheet, main_sheet, sheets
+from withstand.reports.report_folder import write_report
+from withstand.reports.sheets import differences_sheet, errors_sheet, main_sheet, sheets
 from withstand.results.condition import IMAGENET_C
 from withstand.results.corruption_error import ALEXNET_ERRORS
 from withstand.results.digest import Digest
@@ -206,3 +209,45 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
     ):
         assert text in card
     assert "Not measured under the corruptions" not in card
+
+
+def test_every_number_of_the_table_of_all_is_sorted_as_what_it_shows(tmp_path):
+    study = sweep(tmp_path, {("a",): [0.0, 0.2], ("b",): [0.1, 0.9], ("c",): [0.5]})
+    path = write_report(study, tmp_path / "report", pictures=lambda _: []).page
+    table = re.search(r'id="table-all".*?</table>', path.read_text(), re.DOTALL).group().split("<tbody>")[1]
+    cells = re.findall(r'<td class="n[^"]*"(?: data-v="([^"]+)")?>([^<]+)', table)
+    numbers = [(value, text) for value, text in cells if "/" not in text and text != "\N{EN DASH}"]
+    assert any(text.startswith("\N{MINUS SIGN}") for _, text in numbers)
+    assert len(numbers) == 2 * 8 + 3
+    assert [float(value) for value, _ in numbers] == pytest.approx(
+        [float(text.replace("\N{MINUS SIGN}", "-")) for _, text in numbers], abs=0.051
+    )
+
+
+def test_runs_that_no_plan_has_are_named(tmp_path):
+    study = sweep(tmp_path / "s", {("a",): [0.5, 0.6], ("b",): [0.7, 0.8]})
+    assert Digest.of(study).holes == []
+    single(tmp_path / "s", "old-1")
+    for folder, name in ((tmp_path / "s", "old-1"), (tmp_path, "s/old-1")):
+        report = write_report(Study.of(folder), tmp_path / "report", pictures=lambda _: [])
+        sentence = f"Left out: 1 run that is in the sweep's folder, but not in its plan: {name}"
+        assert report.holes == (sentence,)
+        assert sentence in html.unescape(report.page.read_text())
+        assert "Not everything is there" in (tmp_path / "report" / "report.md").read_text()
+    for number in range(2, 9):
+        single(tmp_path / "s", f"old-{number}")
+    (sentence,) = Digest.of(study).holes
+    assert sentence.endswith(
+        "8 runs that are in the sweep's folder, but not in its plan: old-1, old-2, old-3, old-4, old-5 and 3 more"
+    )
+
+
+def test_what_has_no_better_direction_is_said_to_have_no_star(tmp_path):
+    values = {("a",): [0.5, 0.5, 0.5], ("b",): [0.7, 0.7, 0.8]}
+    caption = "Without a better direction, and so without a star: Lipschitz lower bound (search)."
+    sheet = differences_sheet(Digest.of(sweep(tmp_path / "lower", values, "lipschitz_lower", "l2 to l2")))
+    assert sheet.caption.endswith(caption)
+    assert sheet.lines[0].cells[-1].tone == ""
+    sheet = differences_sheet(Digest.of(sweep(tmp_path / "upper", values)))
+    assert "direction" not in sheet.caption
+    assert sheet.lines[0].cells[-1].tone == "better"

@@ -45,7 +45,17 @@ def test_a_row_without_samples_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("torn", ['{"measure": "top1", "cond', "{}", '{"measure": "top1"}', "[1]", "null", "text"])
+WRONG = [("count", 0), ("count", 1.5), ("count", True), ("total", "1"), ("total", float("nan")), ("total", None)]
+WRONG += [("total", 10**400), ("measure", 1), ("condition", None), ("more", 1)]
+DAMAGED = [
+    json.dumps({"measure": "top1", "condition": "clean", "total": 1.0, "count": 2} | {name: value})
+    for name, value in WRONG
+]
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"measure": "top1", "cond', "{}", '{"measure": "top1"}', "[1]", "null", "text", *DAMAGED]
+)
 def test_a_torn_line_is_named(tmp_path, torn):
     path = tmp_path / "rows.jsonl"
     write_rows(path, ROWS)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from withstand.results.axes import words_of
 from withstand.results.condition import parse_cell
 from withstand.results.study import Study, name_of
 
@@ -34,7 +35,7 @@ class Axis:
     @property
     def words(self) -> str:
         """What it is called."""
-        return self.name.rsplit(".", 1)[-1].replace("_", " ")
+        return words_of(self.name)
 
     @property
     def label(self) -> str:

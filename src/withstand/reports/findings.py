@@ -54,8 +54,8 @@ def warnings(digest: Digest) -> list[str]:
         if each.repeated:
             seeds = ", ".join(map(str, each.repeated))
             found.append(
-                f"{each.name}: several runs have seed {seeds}; they count as one seed each, with all their values. "
-                "Give them other names to tell them apart."
+                f"{each.name}: several runs have seed {seeds}; they count as one seed each, with the mean of their "
+                "values. Give them other names to tell them apart."
             )
     return found
 

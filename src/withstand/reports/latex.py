@@ -1,6 +1,7 @@
 """Tables as LaTeX, with booktabs."""
 
 import re
+from collections.abc import Iterable
 
 from withstand.results.table import Table
 
@@ -57,7 +58,7 @@ def latex(table: Table, *, label: str) -> str:
     for line in table.lines:
         cells = [] if line is None else [*map(escaped, line[: table.num_labels])]
         cells += [] if line is None else [_number(each) for each in line[table.num_labels :]]
-        body.append(r"\midrule" if line is None else " & ".join(cells) + r" \\")
+        body.append(r"\midrule" if line is None else _line(cells))
     caption = " ".join(escaped(each).rstrip(".") + "." for each in (table.title, *table.notes) if each)
     lines = [
         r"% Needs \usepackage{booktabs}.",
@@ -67,7 +68,7 @@ def latex(table: Table, *, label: str) -> str:
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{{kinds}}}",
         r"    \toprule",
-        "    " + " & ".join(map(escaped, table.columns)) + r" \\",
+        "    " + _line(map(escaped, table.columns)),
         r"    \midrule",
         *(f"    {each}" for each in body),
         r"    \bottomrule",
@@ -75,6 +76,12 @@ def latex(table: Table, *, label: str) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    """Return a line of a table; one that begins with `[` or `*` would be an option of the command before it."""
+    text = " & ".join(cells) + r" \\"
+    return f"{{{text[0]}}}{text[1:]}" if text[0] in "[*" else text
 
 
 def _number(text: str) -> str:

@@ -63,10 +63,13 @@ class Cell:
         Example:
             >>> Cell(text="1", low="-0.5", high="2.5").range, Cell(text="1", low="0.5", high="1.5").range
             ('-0.5 to 2.5', '0.5-1.5')
+            >>> Cell(text="+0.8", low="0.0", high="+1.5").range
+            '0.0 to +1.5'
         """
         if not self.low:
             return ""
-        return f"{self.low} to {self.high}" if self.low[0] in "-+" else f"{self.low}-{self.high}"
+        signed = self.low[0] in "-+" or self.high[0] in "-+"
+        return f"{self.low} to {self.high}" if signed else f"{self.low}-{self.high}"
 
     @property
     def plain(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from withstand.reports.measures import Measure, sentence
 from withstand.reports.sheet import Cell, Head, Line, Sheet
+from withstand.results.axes import words_of
 from withstand.results.combination import Combination
 from withstand.results.condition import IMAGENET_C, JPEG
 from withstand.results.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
@@ -98,6 +99,9 @@ def differences_sheet(digest: Digest) -> Sheet:
         f"(Student's t), accuracies in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
         "an interval that excludes 0; every interval stands for itself, and with many of them some exclude 0 by chance."
     )
+    neither = [head.text for head, each in zip(heads, columns, strict=True) if not direction(each.measure)]
+    if neither:
+        caption += f" Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}."
     heads = (*_label_heads(digest), *heads)
     title = f"Differences to {digest.baseline_name}"
     notes = tuple(digest.study.holes)
@@ -134,13 +138,17 @@ def number(measure: str, value: float, samples: int | None = None, *, sign: bool
         >>> number("top1", 0.012, sign=True), number("top1", -0.0001, sign=True)
         ('+1.2', '0.0')
     """
-    if Measure(measure).is_fraction or measure in IN_PERCENT:
+    if _in_percent(measure):
         text = f"{100 * value:{'+' if sign else ''}.{2 if samples is not None and samples >= MANY_SAMPLES else 1}f}"
     elif abs(value) >= 1e4:
         text = f"{value:{'+' if sign else ''},.0f}"
     else:
         text = f"{value:{'+' if sign else ''}#.4g}".removesuffix(".")
     return text.lstrip("+-") if not any(each in text for each in "123456789") else text
+
+
+def _in_percent(measure: str) -> bool:
+    return Measure(measure).is_fraction or measure in IN_PERCENT
 
 
 def _combinations_down(
@@ -171,9 +179,7 @@ def _varied(digest: Digest) -> list[str]:
 
 
 def _label_heads(digest: Digest) -> tuple[Head, ...]:
-    own = [
-        Head(text=name.rsplit(".", 1)[-1].replace("_", " "), is_number=False, is_axis=True) for name in _varied(digest)
-    ]
+    own = [Head(text=words_of(name), is_number=False, is_axis=True) for name in _varied(digest)]
     return (Head(text="combination", is_number=False), *own, Head(text="runs"))
 
 
@@ -254,14 +260,15 @@ def _summary_line(digest: Digest, line: Mapping[str, Any]) -> Line:
         return Line(index=combination.index, cells=cells)
     columns = ("q50", "q10", "q90", "mean", "low", "high", "std")
     several = line["done"] > 1
+    scale = 100 if _in_percent(line["measure"]) else 1
     values = [
-        Cell(text=number(line["measure"], line[each], line["samples"]))
+        Cell(text=number(line["measure"], line[each], line["samples"]), value=scale * line[each])
         if several or each in ("q50", "mean")
         else Cell(text=NOT_MEASURED)
         for each in columns
     ]
     texts = (Cell(text=line["measure"]), Cell(text=line["condition"]))
-    count = Cell(text=f"{line['samples']:,}")
+    count = Cell(text=f"{line['samples']:,}", value=float(line["samples"]))
     return Line(index=combination.index, cells=(name, *texts, *values, *end, count, Cell(text=line["missing"])))
 
 

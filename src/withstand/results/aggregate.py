@@ -25,8 +25,9 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         A line per combination, measure and condition: the axes, `measure`, `condition`, a column `qNN` per quantile in
         percent, `mean`, `low` and `high` (a 95 % interval of the mean over seeds by Student's t, equal to the mean
         where there is one seed only), `std`, `done` and `planned` (numbers of seeds), `missing` (the seeds without a
-        result, as text) and `samples` (the least count of a row). A combination without any result has a line with
-        nothing but its counts. The order is that of the frame.
+        result, as text) and `samples` (the least count of a row). Several runs of one seed count as one, with the mean
+        of their values. A combination without any result has a line with nothing but its counts. The order is that of
+        the frame.
     """
     import polars
 
@@ -36,14 +37,17 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
     )
     value = polars.col("value")
     numbers = {f"q{100 * each:g}": value.quantile(each, interpolation="linear") for each in quantiles}
-    rows = frame.filter(polars.col("measure").is_not_null())
-    found = rows.group_by([*axes, "measure", "condition"], maintain_order=True).agg(
-        **numbers,
-        mean=value.mean(),
-        std=value.std(),
-        done=polars.col("seed").n_unique(),
-        there=polars.col("seed").unique(),
-        samples=polars.col("count").min(),
+    found = (
+        _by_seed(frame, axes)
+        .group_by([*axes, "measure", "condition"], maintain_order=True)
+        .agg(
+            **numbers,
+            mean=value.mean(),
+            std=value.std(),
+            done=polars.col("seed").n_unique(),
+            there=polars.col("seed").unique(),
+            samples=polars.col("count").min(),
+        )
     )
     found = planned.join(found, on=axes, how="left", nulls_equal=True, maintain_order="left_right")
     factor = {number: _student(number) / math.sqrt(number) for number in found["done"].drop_nulls().unique()}
@@ -71,7 +75,7 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
     Returns:
         A line per combination, measure and condition: the axes, `measure`, `condition`, `difference` (the mean over
         seeds), `low` and `high` (its 95 % interval by Student's t), `better` (the share of seeds in which the value is
-        larger than the baseline's) and `pairs`, their number.
+        larger than the baseline's) and `pairs`, their number: several runs of one seed make one pair, of their means.
 
     Raises:
         InputError: If no run has the baseline's values.
@@ -82,8 +86,8 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
     for name in baseline:
         if name not in axes:
             raise InputError(f"results: the baseline's axis {name} is not one of {', '.join(axes)}.")
-    is_baseline = polars.all_horizontal(*(polars.col(name) == value for name, value in baseline.items()))
-    rows = frame.filter(polars.col("measure").is_not_null())
+    is_baseline = polars.all_horizontal(*(polars.col(name).eq_missing(value) for name, value in baseline.items()))
+    rows = _by_seed(frame, axes)
     own = rows.filter(is_baseline)
     if own.is_empty():
         shown = ", ".join(f"{name} {value}" for name, value in baseline.items())
@@ -102,6 +106,15 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
     return found.with_columns(low=polars.col("difference") - half, high=polars.col("difference") + half).select(
         *axes, "measure", "condition", "difference", "low", "high", "better", "pairs"
     )
+
+
+def _by_seed(frame: "polars.DataFrame", axes: Sequence[str]) -> "polars.DataFrame":
+    """Return one row per combination, seed, measure and condition: the mean over the runs that share the seed."""
+    import polars
+
+    rows = frame.filter(polars.col("measure").is_not_null())
+    keys = [*axes, "seed", "measure", "condition"]
+    return rows.group_by(keys, maintain_order=True).agg(polars.col("value").mean(), polars.col("count").min())
 
 
 def _student(number: int) -> float:

@@ -112,7 +112,7 @@ def with_index(frame: "polars.DataFrame", combinations: tuple[Combination, ...])
 
 
 def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> dict[str, Any]:
-    """Return the values of a baseline; by default the first value of the first axis, or a name such as `regular`.
+    """Return the values of a baseline; by default a name such as `regular`, else the first value varied.
 
     Args:
         words: Such as `method=regular`.
@@ -123,13 +123,14 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
     """
     axes = list(combinations[0].labels)
     if not words:
-        first = next((name for name in axes if len({each.labels[name] for each in combinations}) > 1), axes[0])
-        plain = [each.labels[first] for each in combinations if each.labels[first] in PLAIN]
-        return {first: plain[0] if plain else combinations[0].labels[first]}
+        varied = [name for name in axes if len({each.labels[name] for each in combinations}) > 1]
+        values = [(name, each.labels[name]) for name in varied or axes[:1] for each in combinations]
+        name, value = next((each for each in values if each[1] in PLAIN), values[0])
+        return {name: value}
     found = {}
     for word in words:
         name, equals, text = word.partition("=")
-        name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1])), name)
+        name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1], axis.rstrip("_"))), name)
         if not equals or name not in axes:
             raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {word}.")
         values = list(dict.fromkeys(each.labels[name] for each in combinations))
@@ -148,7 +149,9 @@ def matches(combination: Combination, values: Mapping[str, Any]) -> bool:
 
 
 def _is(value: Any, text: str) -> bool:
-    """Return whether a value is what somebody wrote."""
+    """Return whether a value is what somebody wrote; no value is written `null` as in a plan, or `None`."""
+    if value is None:
+        return text in ("null", "None")
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(text) == value

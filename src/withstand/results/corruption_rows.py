@@ -56,6 +56,8 @@ def with_corruption_rows(frame: "polars.DataFrame", *, references: Collection[st
     if kept == [CLEAN]:
         return frame
     chosen = frame.filter((polars.col("measure") == "top1") & polars.col("condition").is_in(kept))
+    # A run may stand under several combinations: it has its means once, and then under each.
+    chosen = chosen.unique(["run", "measure", "condition"], keep="first", maintain_order=True)
     columns: dict[str, list[Any]] = {"run": [], "measure": [], "condition": [], "value": [], "count": []}
     for (run,), own in chosen.group_by("run", maintain_order=True):
         rows = [
@@ -65,9 +67,9 @@ def with_corruption_rows(frame: "polars.DataFrame", *, references: Collection[st
         for measure, condition, value, count in _means(rows, wanted, reference=run in references):
             for name, each in zip(columns, (run, measure, condition, value, count), strict=True):
                 columns[name].append(each)
-    about = frame.drop("measure", "condition", "total", "count", "value").unique("run", maintain_order=True)
+    about = frame.drop("measure", "condition", "total", "count", "value").unique(maintain_order=True)
     found = polars.DataFrame(columns, schema_overrides={"value": polars.Float64}).join(
-        about, on="run", how="left", maintain_order="left"
+        about, on="run", how="left", maintain_order="left_right"
     )
     found = found.with_columns(total=polars.col("value") * polars.col("count"))
     return polars.concat([frame, found.select(frame.columns)])

@@ -122,8 +122,8 @@ class Digest:
 
     @cached_property
     def holes(self) -> list[str]:
-        """Sentences: runs that are missing, and measures that runs which are there lack."""
-        found = list(self.study.holes)
+        """Sentences: runs that are missing or in no plan, and measures that runs which are there lack."""
+        found = [*self.study.holes, *self.study.unplanned]
         for column in self.columns:
             for each in self.combinations:
                 line = self.line(each.index, column)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from withstand.errors import InputError, TrainingError
 
@@ -71,15 +72,36 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         InputError: If a line is not a row; the message names file and line.
     """
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    return [Row(**each) for each in read_values(path)]
+
+
+def read_values(path: Path) -> list[dict[str, Any]]:
+    """Return the fields of every row of a file; faster than rows.
+
+    Raises:
+        InputError: If a line is not a row; the message names file and line.
+    """
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            rows.append(Row(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError) as problem:
+            found.append(_parsed(line))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
             raise InputError(f"results: line {number} of {path} is not a row.") from problem
-    if not rows:
+    if not found:
         raise InputError(f"results: {path} has no rows.")
-    return rows
+    return found
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return the fields of a row; what is no row raises one of several errors."""
+    values = json.loads(line)
+    total, count = values["total"], values["count"]
+    texts = isinstance(values["measure"], str) and isinstance(values["condition"], str)
+    if type(total) not in (int, float) or not math.isfinite(total) or type(count) is not int or count < 1:
+        raise ValueError("not a finite total of a positive number of samples")
+    if not texts or values.keys() != Row.__dataclass_fields__.keys():
+        raise ValueError("not the fields of a row")
+    return values
 
 
 def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError
+from withstand.results.axes import OWN, columns_of
 from withstand.results.condition import parse_cell
+from withstand.results.row import read_values
 from withstand.results.sweep import PLAN, Entry, read_entries, read_failure
 
 if TYPE_CHECKING:
     import polars
 
 ROWS, CONFIG, HISTORY = "rows.jsonl", "config.yaml", "history.json"
-OWN = ("seed", "run", "status", "problem", "measure", "condition", "total", "count", "value")
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
@@ -28,8 +29,10 @@ def read(folder: str | Path) -> "polars.DataFrame":
 
     Returns:
         A line per row, with a column per axis, then `seed`, `run` (its folder, within the given one), `status` (`done`,
-        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `total`, `count` and `value`. A run
-        that a sweep planned and that has no rows has one line without measure, so that no run is missing unseen.
+        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `total`, `count` and `value`. An axis
+        that is called as one of these, or as a column of what `aggregate` and `paired` return, has a `_` behind its
+        name: `std_`. A run that a sweep planned and that has no rows has one line without measure, so that no run is
+        missing unseen.
         Runs that belong to no sweep have the axis `name`. What `withstand evaluate` measured of a run later is among
         its rows; other data than those it was trained on are named in the condition (`clean on Cifar10C`), unless
         these say for themselves how they were corrupted (`fog/3`).
@@ -59,10 +62,12 @@ def read(folder: str | Path) -> "polars.DataFrame":
     axes = list(dict.fromkeys(name for each in labels for name in each)) or ["name"]
     if axes == ["name"] and not labels[0]:
         labels = [{"name": root.resolve().name}] * len(labels)
-    found = {name: _uniform([each.get(name) for each in labels]) for name in axes}
+    found = {column: _uniform([each.get(name) for each in labels]) for name, column in columns_of(axes).items()}
     kinds = {"seed": polars.Int64, "total": polars.Float64, "count": polars.Int64, "value": polars.Float64}
     schema = {name: kinds.get(name, polars.String) for name in OWN}
-    return polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))
+    frame = polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))
+    # A plan that names the same run under the same values twice would make each of its rows count twice.
+    return frame.unique(maintain_order=True)
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
@@ -115,6 +120,21 @@ def entries_under(root: Path) -> list[Entry]:
     return found
 
 
+def unplanned_under(root: Path) -> list[str]:
+    """Return the runs under a folder that lie in that of a sweep without being in its plan, so that nothing reads them.
+
+    Raises:
+        InputError: If a plan cannot be read.
+    """
+    sweeps = [root] if (root / PLAN).exists() else [path.parent for path in sorted(root.glob(f"*/{PLAN}"))]
+    found: list[Path] = []
+    for sweep in sweeps if not (root / CONFIG).exists() else []:
+        planned = {each.run for each in read_entries(sweep)}
+        runs = {path.parent for name in (CONFIG, ROWS) for path in sweep.glob(f"*/{name}")}
+        found += sorted(each for each in runs if each.name not in planned)
+    return [each.relative_to(root).as_posix() for each in found]
+
+
 def read_histories(folder: str | Path, runs: Iterable[str]) -> Iterator[tuple[str, list[dict[str, float]]]]:
     """Yield the epochs of each run that has finished its training."""
     for run in runs:
@@ -131,18 +151,11 @@ def _single(folder: Path, run: str) -> Entry:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return rows as dictionaries; faster than as objects, and nothing where the run is not finished."""
+    """Return the fields of rows, and nothing where the run is not finished."""
     try:
-        lines = path.read_bytes().splitlines()
+        return read_values(path)
     except FileNotFoundError:
         return []
-    try:
-        rows = [json.loads(line) for line in lines]
-    except ValueError as problem:
-        raise InputError(f"results: {path} holds a line that is not a row.") from problem
-    if not rows or not all({"measure", "condition", "total", "count"} <= row.keys() for row in rows):
-        raise InputError(f"results: {path} holds a line that is not a row.")
-    return rows
 
 
 def _data_of(path: Path) -> str:
@@ -152,7 +165,8 @@ def _data_of(path: Path) -> str:
 
 
 def _uniform(values: list[Any]) -> list[Any]:
-    """Return values of one kind: numbers if all are, else texts."""
-    if all(isinstance(each, int | float) and not isinstance(each, bool) for each in values):
-        return [float(each) for each in values] if any(isinstance(each, float) for each in values) else values
+    """Return values of one kind, besides None: numbers if all are, else texts."""
+    if all(isinstance(each, int | float | None) and not isinstance(each, bool) for each in values):
+        whole = not any(isinstance(each, float) for each in values)
+        return values if whole else [each if each is None else float(each) for each in values]
     return [each if each is None else f"{each:g}" if isinstance(each, float) else str(each) for each in values]

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.results.aggregate import aggregate
-from withstand.results.runs import axes_of, read
+from withstand.results.axes import words_of
+from withstand.results.runs import axes_of, read, unplanned_under
 
 if TYPE_CHECKING:
     import polars
+
+MOST_RUNS = 5  # that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,9 @@ class Study:
 
     @property
     def numeric_axes(self) -> list[str]:
-        """Those of the axes whose values are numbers, two or more."""
-        kinds = self.frame.schema
-        return [name for name in self.axes if kinds[name].is_numeric() and self.frame[name].n_unique() > 1]
+        """Those of the axes on which every run has a number, of two or more: what figures run along."""
+        numeric = [name for name in self.axes if self.frame.schema[name].is_numeric()]
+        return [name for name in numeric if not self.frame[name].has_nulls() and self.frame[name].n_unique() > 1]
 
     @property
     def holes(self) -> list[str]:
@@ -64,6 +67,16 @@ class Study:
                 sentences.append(f"{name_of(own)}: {done}, without seed{plural} {seeds}{why}")
         return sentences
 
+    @property
+    def unplanned(self) -> list[str]:
+        """A sentence about the runs that lie in the folder of a sweep and are not in its plan, if there are any."""
+        runs = unplanned_under(self.folder)
+        if not runs:
+            return []
+        more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""
+        which = "1 run that is" if len(runs) == 1 else f"{len(runs)} runs that are"
+        return [f"Left out: {which} in the sweep's folder, but not in its plan: {', '.join(runs[:MOST_RUNS])}{more}"]
+
 
 def name_of(labels: Mapping[str, Any]) -> str:
     """Return a short name for a combination of values.
@@ -71,11 +84,13 @@ def name_of(labels: Mapping[str, Any]) -> str:
     Example:
         >>> name_of({"method": "smoothed", "objective.temperature": 0.01, "depth": None})
         'smoothed, temperature 0.01'
+        >>> name_of({"training.patience": None}), name_of({})
+        ('no patience', 'all')
     """
     parts = []
     for axis, value in labels.items():
         if isinstance(value, str):
             parts.append(value)
         elif value is not None:
-            parts.append(f"{axis.rsplit('.', 1)[-1].replace('_', ' ')} {value:g}")
-    return ", ".join(parts) or "all"
+            parts.append(f"{words_of(axis)} {value:g}")
+    return ", ".join(parts or [f"no {words_of(axis)}" for axis in labels]) or "all"

@@ -41,7 +41,10 @@ def read_entries(folder: Path) -> tuple[Entry, ...]:
     """
     path = folder / PLAN
     try:
-        return tuple(Entry(**each) for each in json.loads(path.read_text())["entries"])
+        found = tuple(Entry(**each) for each in json.loads(path.read_text())["entries"])
+        if not all(type(each.labels) is dict and type(each.seed) is int and type(each.run) is str for each in found):
+            raise TypeError("an entry holds something else")
+        return found
     except (ValueError, KeyError, TypeError) as problem:
         raise InputError(f"results: {path} is not the plan of a sweep.") from problem
 

@@ -1,0 +1,40 @@
+"""Axes: what was varied, by name; as columns of frames beside others, and in words."""
+
+import re
+from collections.abc import Iterable
+
+# Columns of a frame of rows, after those of the axes.
+OWN = ("seed", "run", "status", "problem", "measure", "condition", "total", "count", "value")
+# What frames that are made of it have besides.
+DERIVED = (
+    *("combination", "mean", "low", "high", "std", "done", "planned", "missing", "samples", "seeds", "there"),
+    *("difference", "better", "pairs", "base", "cells"),
+)
+QUANTILE = re.compile(r"q\d[\d.e+-]*")
+
+
+def columns_of(axes: Iterable[str]) -> dict[str, str]:
+    """Return the name of each axis's column: its own, with a `_` behind it where that is the name of another column.
+
+    Example:
+        >>> columns_of(["std", "optimizer.std", "run", "run_", "q50"])
+        {'std': 'std_', 'optimizer.std': 'optimizer.std', 'run': 'run__', 'run_': 'run_', 'q50': 'q50_'}
+    """
+    names = list(dict.fromkeys(axes))
+    found: dict[str, str] = {}
+    for name in names:
+        column = name
+        while column in (*OWN, *DERIVED) or QUANTILE.fullmatch(column) or (column != name and column in names):
+            column += "_"
+        found[name] = column
+    return found
+
+
+def words_of(column: str) -> str:
+    """Return what the axis of a column is called within a sentence.
+
+    Example:
+        >>> words_of("training.optimizer.weight_decay"), words_of("std_")
+        ('weight decay', 'std')
+    """
+    return column.rsplit(".", 1)[-1].strip("_").replace("_", " ") or column
