@@ -60,14 +60,13 @@ def test_the_same_plan_is_left_as_it_is_whatever_else_stands_there(tmp_path):
         assert (tmp_path / PLAN).read_bytes() == before
 
 
-def test_runs_that_differ_in_another_option_stay_and_are_named(tmp_path):
+def test_runs_of_the_same_values_and_seed_that_differ_in_another_option_are_refused(tmp_path):
     recorded(FIRST, tmp_path)
+    before = (tmp_path / PLAN).read_bytes()
     longer = plan_of(({"lr": 0.1}, 0, "longer"))
-    union = record(longer, tmp_path, command=["withstand"])
-    assert {each.run for each in read_entries(tmp_path)} == {"a", "b", "c", "longer"}
-    assert union.alike == ("a",)
-    assert "1 of them has the same values and seed" in spoken_of(union, tmp_path)
-    assert "another --name keeps them apart" in spoken_of(union, tmp_path)
+    with pytest.raises(InputError, match=r"holds 1 finished run with the values and the seed of a run of this plan"):
+        record(longer, tmp_path, command=["withstand"])
+    assert (tmp_path / PLAN).read_bytes() == before
 
 
 def test_other_axes_are_refused_where_runs_would_be_lost(tmp_path):

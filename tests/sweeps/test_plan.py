@@ -109,7 +109,6 @@ def test_options_of_the_command_line_hold_for_every_run(plan_of):
         ({"set": TOY, "vary": {"method": {1: {}, "1": {}}}}, r"vary\.method has 1 twice"),
         ({"set": TOY, "vary": {"seed": [1, 2]}}, r"vary\.seed is not an axis; `seeds: 5` beside vary makes"),
         ({"set": TOY, "vary": {"seeds": [1, 2]}}, r"vary\.seeds is not an axis; `seeds: 5`"),
-        ({"set": {**TOY, "lr": "$value"}, "vary": {"value": [0.1]}}, "value is a column of the results"),
         ({"set": TOY, "vary": {1: [1, 2]}}, "names in vary must be texts, got 1; put it into quotes"),
         ({"set": {**TOY, 2: 3}}, "names in set must be texts, got 2"),
         ({"set": TOY, "small": {"nosuch": 3}}, r"small\.nosuch is not known in the file of a sweep"),

@@ -18,13 +18,11 @@ class Union:
     Attributes:
         entries: Of both; those of the plan come first.
         earlier: Finished runs that only the earlier plan has.
-        alike: Those of them that have the values and the seed of a run of the plan, and differ in something else.
         is_written: Whether all this, and no more, stands in the folder already.
     """
 
     entries: tuple[Entry, ...]
     earlier: tuple[str, ...] = ()
-    alike: tuple[str, ...] = ()
     is_written: bool = False
 
 
@@ -35,7 +33,8 @@ def unite(plan: Plan, folder: Path) -> Union:
     whose values and seed the plan gives to another run while it uses their own run elsewhere.
 
     Raises:
-        InputError: If what lies there is not the plan of a sweep, or such runs have other axes; one sentence.
+        InputError: If what lies there is not the plan of a sweep, or such runs have other axes, or the values and the
+            seed of a run of the plan though they differ from it in something else; one sentence.
     """
     found = read_entries(folder) if (folder / PLAN).exists() else ()
     own = {_key(each) for each in plan.entries}
@@ -60,18 +59,22 @@ def unite(plan: Plan, folder: Path) -> Union:
         and _key(each) not in own
         and (each.run not in plan.experiments or _key(replace(each, run="")) not in taken)
     ]
+    alike = {each.run for each in others if _key(replace(each, run="")) in taken}
+    if alike:
+        raise InputError(
+            f"sweep: {folder} holds {_counted(len(alike))} with the values and the seed of a run of this plan, but "
+            "with other settings besides; choose another --name or --output."
+        )
     entries = (*plan.entries, *kept)
-    alike = [each.run for each in others if _key(replace(each, run="")) in taken]
     return Union(
         entries=entries,
         earlier=tuple(dict.fromkeys(each.run for each in others)),
-        alike=tuple(dict.fromkeys(alike)),
         is_written={_key(each) for each in entries} == known,
     )
 
 
 def spoken_of(union: Union, folder: Path) -> str:
-    """Return in one or two sentences what stays of an earlier plan; nothing if nothing does.
+    """Return in one sentence what stays of an earlier plan; nothing if nothing does.
 
     Example:
         >>> spoken_of(Union(entries=(), earlier=("a", "b")), Path("runs/mine"))
@@ -80,14 +83,7 @@ def spoken_of(union: Union, folder: Path) -> str:
     if not union.earlier:
         return ""
     stay = "stays" if len(union.earlier) == 1 else "stay"
-    text = f"{_counted(len(union.earlier))} of an earlier plan {stay} in {folder}."
-    if not union.alike:
-        return text
-    have = "has" if len(union.alike) == 1 else "have"
-    return (
-        f"{text} {len(union.alike)} of them {have} the same values and seed as a run of this plan, though something "
-        "else differs: a report takes such runs together, another --name keeps them apart."
-    )
+    return f"{_counted(len(union.earlier))} of an earlier plan {stay} in {folder}."
 
 
 def _key(entry: Entry) -> str:

@@ -11,7 +11,6 @@ import yaml
 
 from withstand.errors import InputError, nearest
 from withstand.experiment import Experiment
-from withstand.results.runs import OWN
 from withstand.results.sweep import Entry
 from withstand.sweeps.sweep_file import check_seeds, load
 from withstand.training.settings import Training
@@ -104,8 +103,6 @@ def _check_axis(name: str, values: Any) -> None:
     """
     if name in ("seed", "seeds"):
         raise InputError(f"sweep: vary.{name} is not an axis; `seeds: 5` beside vary makes five seeds of every run.")
-    if name in OWN:
-        raise InputError(f"sweep: vary.{name} cannot be an axis, {name} is a column of the results; name it otherwise.")
     if not isinstance(values, dict | list) or not values:
         raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
