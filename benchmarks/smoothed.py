@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--repeats", type=int, default=3, help="rounds of the step that count")
-    parser.add_argument("--epochs", type=int, default=30, help="of the trainings that are compared")
+    parser.add_argument("--epochs", type=int, default=150, help="of the trainings that are compared: the study's")
     parser.add_argument("--seeds", type=int, default=3, help="of the trainings that are compared")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, default=None, help="file for all numbers")

@@ -415,7 +415,8 @@ TOGETHER = {
 }
 
 
-@pytest.mark.parametrize("case", [pytest.param("noise", marks=pytest.mark.slow), "game"])
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["noise", "game"])
 def test_two_processes_equal_one_noise_included(case, tmp_path):
     # 1,259 training samples in batches of 100: uneven shares of the last one, which has 59.
     options = [*TOGETHER[case], "--batch-size=100", "--model.width=4", "--device=cpu"]

@@ -62,6 +62,7 @@ def test_files_hold_what_a_streaming_evaluation_with_the_same_seed_sees(source, 
                 assert torch.equal(pixels, (seen[row] * 255).round().to(torch.uint8))
 
 
+@pytest.mark.slow
 def test_processes_write_what_one_writes_and_the_sums_are_those_of_the_files(source, tmp_path):
     copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
     one = write_copy(copy, tmp_path / "one")
@@ -100,6 +101,7 @@ def test_a_stopped_copy_goes_on_and_ends_the_same(source, tmp_path):
     assert told == [64, 128, 150]
 
 
+@pytest.mark.slow
 def test_the_work_of_a_killed_process_is_done_again_and_said(source, tmp_path, monkeypatch):
     copy, said, killed = CorruptedCopy(data=source, corruptions=CORRUPTIONS), [], []
 

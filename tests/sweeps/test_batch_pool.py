@@ -30,6 +30,7 @@ def mixed(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_vectorised_sweep_gives_the_rows_of_an_ordinary_one(tmp_path, mixed, monkeypatch):
     sizes = []
     together = BatchPool._together

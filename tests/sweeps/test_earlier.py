@@ -100,6 +100,7 @@ def test_a_run_that_both_plans_share_keeps_its_earlier_values(tmp_path):
     assert unite(other, tmp_path).is_written
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_stays_and_another_name_makes_another_folder(tmp_path, capsys):
     path = tmp_path / "mine.yaml"
     words = ["sweep", str(path), "--output", str(tmp_path), "--format", "json"]

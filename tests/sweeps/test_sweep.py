@@ -79,6 +79,7 @@ def test_finished_runs_are_left_alone(plan, tmp_path, watch):
     assert pool.attempts == rest
 
 
+@pytest.mark.slow
 def test_local_processes_do_what_single_runs_do_and_replace_one_that_dies(plan, tmp_path, watch):
     """A run that ends its own process does not take the others with it."""
     one, other, *_ = plan.experiments
