@@ -94,7 +94,7 @@ def test_the_story_of_a_table(tmp_path):
 @pytest.mark.slow
 def test_the_story_of_a_study(tmp_path):
     done = run(SHELL, "A study", tmp_path)
-    assert re.search(r"(?m)^90 runs, 90 missing: .*about ", done.stdout)
+    assert re.search(r"(?m)^90 runs, 90 missing: at least .* of training; measuring comes on top", done.stdout)
     runs = tmp_path / "runs" / "moons-small"
     assert len(list(runs.glob("*/rows.jsonl"))) == len(list(runs.glob("*/model.safetensors"))) == 6
     assert not (tmp_path / "runs" / "moons").exists()
