@@ -35,7 +35,7 @@ from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
-from withstand.results.row import read_rows
+from withstand.study.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import StepDecay
 from withstand.training.settings import Training

@@ -21,10 +21,10 @@ import torch
 from withstand.data.toy import Toy
 from withstand.experiment import CONFIG, ROWS, Experiment, dump, plain
 from withstand.models.mlp import MLP
-from withstand.results.aggregate import aggregate
-from withstand.results.row import Row, write_rows
-from withstand.results.runs import read
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.aggregate import aggregate
+from withstand.study.row import Row, write_rows
+from withstand.study.runs import read
+from withstand.study.sweep import Entry, write_entries
 from withstand.sweeps.attempt import State
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.pool import Pool

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from withstand.cli import main
-from withstand.results.mistakes import read_mistakes
+from withstand.study.mistakes import read_mistakes
 
 ON = ["--on", "clean", "fog/1", "fog/5", "gaussian_noise/3"]
 

@@ -8,8 +8,8 @@ import pytest
 
 from withstand.cli import main
 from withstand.commands import report as command
-from withstand.results.row import Row, write_rows
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.row import Row, write_rows
+from withstand.study.sweep import Entry, write_entries
 
 
 def run(words, capsys):

@@ -97,7 +97,7 @@ def test_results_and_reports_are_made_without_torch():
     modules = [
         ".".join(("withstand", *path.relative_to(SOURCE).with_suffix("").parts))
         for path in FILES
-        if path.relative_to(SOURCE).parts[0] in ("results", "reports") and path.stem != "__init__"
+        if path.relative_to(SOURCE).parts[0] in ("study", "reports") and path.stem != "__init__"
     ]
     assert len(modules) >= 3
     assert "torch" not in loaded(f"import {', '.join(modules)}")

@@ -27,7 +27,7 @@ from withstand.perturbations.corruptions.fog import Fog
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
-from withstand.results.row import read_rows
+from withstand.study.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.settings import Training
 from withstand.trials import run_together, with_radii

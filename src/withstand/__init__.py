@@ -58,10 +58,10 @@ if TYPE_CHECKING:
     from withstand.perturbations.speckle import Speckle as Speckle
     from withstand.perturbations.uniform import Uniform as Uniform
     from withstand.perturbations.uniform_noise import UniformNoise as UniformNoise
-    from withstand.results.corruption_error import CorruptionErrors as CorruptionErrors
-    from withstand.results.corruption_error import corruption_errors as corruption_errors
-    from withstand.results.row import Row as Row
-    from withstand.results.study import Study as Study
+    from withstand.study.corruption_error import CorruptionErrors as CorruptionErrors
+    from withstand.study.corruption_error import corruption_errors as corruption_errors
+    from withstand.study.row import Row as Row
+    from withstand.study.study import Study as Study
     from withstand.training.optimizers import SGD as SGD
     from withstand.training.optimizers import Adam as Adam
     from withstand.training.optimizers import AdamW as AdamW

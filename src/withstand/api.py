@@ -21,8 +21,8 @@ from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.settle import settled
-from withstand.results.frame import Results
-from withstand.results.row import Row
+from withstand.study.frame import Results
+from withstand.study.row import Row
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 

@@ -26,6 +26,7 @@ from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.files import write_whole
 from withstand.functional.random import derive_seed, stream
 from withstand.models.base import Model
 from withstand.models.frozen import evaluating
@@ -34,7 +35,7 @@ from withstand.models.weights import load_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.settle import settled
-from withstand.results.row import Row, write_rows, write_whole
+from withstand.study.row import Row, write_rows
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch

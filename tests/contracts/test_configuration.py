@@ -24,9 +24,9 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.uniform import Uniform
-from withstand.results.corruption_error import CorruptionErrors
-from withstand.results.row import Row
-from withstand.results.table import Table
+from withstand.study.corruption_error import CorruptionErrors
+from withstand.study.row import Row
+from withstand.study.table import Table
 from withstand.training.optimizers import Optimizer
 from withstand.training.schedules import Schedule
 from withstand.training.settings import Training

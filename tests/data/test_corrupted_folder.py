@@ -7,7 +7,7 @@ from PIL import Image
 from withstand.data.cells import Gap
 from withstand.data.corrupted_folder import CorruptedFolder
 from withstand.errors import InputError
-from withstand.results.condition import CORRUPTIONS, IMAGENET_C
+from withstand.study.condition import CORRUPTIONS, IMAGENET_C
 
 
 def grow(folder, *, suffix=".png", **classes):

@@ -3,9 +3,9 @@
 import pytest
 
 from withstand.reports.families import axis_of, families
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, write_entries
 
 
 def study(folder, conditions):

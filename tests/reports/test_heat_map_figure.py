@@ -7,9 +7,9 @@ from matplotlib.patches import Rectangle
 
 from withstand.reports.figure import house_style
 from withstand.reports.heat_map_figure import heat_map_pictures
-from withstand.results.corruption_error import ALEXNET_ERRORS
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
+from withstand.study.corruption_error import ALEXNET_ERRORS
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
 
 SAYS = "mCE (AlexNet = 100 %)"
 

@@ -19,11 +19,11 @@ from withstand.reports.picture import Picture
 from withstand.reports.report_folder import write_report
 from withstand.reports.sheet import fitted
 from withstand.reports.terminal import render
-from withstand.results.condition import IMAGENET_C
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
-from withstand.results.sweep import Entry, write_entries, write_failure
-from withstand.results.table import Table
+from withstand.study.condition import IMAGENET_C
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, write_entries, write_failure
+from withstand.study.table import Table
 
 NASTY = 'a<b>&"c|d_e'
 CONFIG = "data:\n  class_path: withstand.data.digits.Digits\n  init_args: {}\nseed: 0\nname: x\n"

@@ -11,10 +11,10 @@ import pytest
 
 from withstand.reports.picture import Picture
 from withstand.reports.report_folder import write_report
-from withstand.results.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, write_entries
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

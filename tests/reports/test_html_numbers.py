@@ -10,13 +10,13 @@ from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.report_folder import write_report
 from withstand.reports.sheets import differences_sheet, errors_sheet, main_sheet, sheets
-from withstand.results.condition import IMAGENET_C
-from withstand.results.corruption_error import ALEXNET_ERRORS
-from withstand.results.digest import Digest
-from withstand.results.origin import Origin
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.condition import IMAGENET_C
+from withstand.study.corruption_error import ALEXNET_ERRORS
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, write_entries
 
 CONFIG = """data:
   class_path: withstand.data.digits.Digits

@@ -8,7 +8,7 @@ from PIL import Image
 
 from withstand.reports.figure import write_figure
 from withstand.reports.landscape_figure import chosen_for_balls, landscape_figure, shades
-from withstand.results.landscape import DrawnBall, Landscape, Plane
+from withstand.study.landscape import DrawnBall, Landscape, Plane
 
 
 def landscape(num_classes=2, num_points=40, *, norm="linf", classes=None, scale=(1.0, 1.0)):

@@ -15,11 +15,11 @@ from withstand.reports.examples_figure import examples_pictures
 from withstand.reports.figure import house_style
 from withstand.reports.mistakes import shown_mistakes
 from withstand.reports.report_folder import write_report
-from withstand.results.combination import combinations_of
-from withstand.results.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.combination import combinations_of
+from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, write_entries
 
 CLASSES = ("cat", "<b>&dog", "fox")
 CONDITIONS = ("clean", "fog/5", "gaussian_noise+jpeg/3")

@@ -9,7 +9,7 @@ from PIL import Image
 from withstand.reports import figure as figures
 from withstand.reports.figure import house_style, new_figure, write_figure
 from withstand.reports.noise_figure import amplification, noise_figure
-from withstand.results.noise_examples import NoiseExamples, NoisyImages
+from withstand.study.noise_examples import NoiseExamples, NoisyImages
 
 
 def examples(size=8, channels=3, scale=1.0, num_images=3):

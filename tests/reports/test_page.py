@@ -7,8 +7,8 @@ from pathlib import Path
 import polars
 import pytest
 
-from withstand.results.row import Row, write_rows
-from withstand.results.sweep import Entry, write_entries
+from withstand.study.row import Row, write_rows
+from withstand.study.sweep import Entry, write_entries
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
 SECTION = re.findall(r"(?ms)^## From Python\n(.*?)(?=^## |\Z)", PAGE)[0]

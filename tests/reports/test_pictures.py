@@ -15,10 +15,10 @@ from withstand.reports.html_figure import darkened, inline
 from withstand.reports.marks import told
 from withstand.reports.measures import Measure
 from withstand.reports.pictures import pictures
-from withstand.results.condition import IMAGENET_C
-from withstand.results.row import Row, write_rows
-from withstand.results.study import Study, name_of
-from withstand.results.sweep import Entry, write_entries, write_failure
+from withstand.study.condition import IMAGENET_C
+from withstand.study.row import Row, write_rows
+from withstand.study.study import Study, name_of
+from withstand.study.sweep import Entry, write_entries, write_failure
 
 RADII = (0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
 FALLS = {"regular": 2.2, "smoothed": 0.7, "adversarial": 0.6, "langevin": 1.0}  # of the accuracy along the radius

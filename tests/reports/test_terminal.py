@@ -1,6 +1,6 @@
 from withstand.reports.terminal import render
-from withstand.results.row import Row
-from withstand.results.table import Table, accuracy_table
+from withstand.study.row import Row
+from withstand.study.table import Table, accuracy_table
 
 LINES = (("clean", "97.0", "1.5"), None, ("[bold]noise[/bold] :smile:", "-", "100.0"))
 TABLE = Table(title="Accuracy", columns=("condition", "a", "b"), lines=LINES, notes=("One note.",))

@@ -6,8 +6,8 @@ import yaml
 from withstand.cli import main
 from withstand.commands.train import read_experiment
 from withstand.experiment import ROWS, hold
-from withstand.results.row import read_rows
-from withstand.results.sweep import read_failure
+from withstand.study.row import read_rows
+from withstand.study.sweep import read_failure
 from withstand.sweeps.attempt import State
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.plan import read_plan

@@ -14,8 +14,8 @@ from withstand.cli import main
 from withstand.commands.train import read_experiment
 from withstand.errors import InputError
 from withstand.experiment import ROWS, run
-from withstand.results.row import read_rows
-from withstand.results.sweep import read_failure
+from withstand.study.row import read_rows
+from withstand.study.sweep import read_failure
 from withstand.sweeps import cluster
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.cluster import RayPool, number_of_gpu

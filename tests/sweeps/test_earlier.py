@@ -8,7 +8,7 @@ import yaml
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS
-from withstand.results.sweep import PLAN, Entry, read_entries
+from withstand.study.sweep import PLAN, Entry, read_entries
 from withstand.sweeps.earlier import spoken_of, unite
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.sweep import record

@@ -9,9 +9,9 @@ import yaml
 from withstand.data.toy import Toy
 from withstand.experiment import CONFIG, HISTORY, MODEL, PROVENANCE, ROWS, Experiment
 from withstand.models.mlp import MLP
-from withstand.results.row import read_rows
-from withstand.results.runs import read
-from withstand.results.sweep import Entry
+from withstand.study.row import read_rows
+from withstand.study.runs import read
+from withstand.study.sweep import Entry
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.sweep import record, sweep

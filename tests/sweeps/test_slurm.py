@@ -10,8 +10,8 @@ import pytest
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, hold, run
-from withstand.results.row import read_rows
-from withstand.results.sweep import read_failure, write_failure
+from withstand.study.row import read_rows
+from withstand.study.sweep import read_failure, write_failure
 from withstand.sweeps import slurm
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.slurm import Chunk, SlurmPool, read_options

@@ -14,8 +14,8 @@ import yaml
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, hold
-from withstand.results.row import read_rows
-from withstand.results.sweep import FAILED, read_entries, read_failure
+from withstand.study.row import read_rows
+from withstand.study.sweep import FAILED, read_entries, read_failure
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.pool import Pool

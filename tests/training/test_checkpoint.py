@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from withstand.errors import InputError
-from withstand.results import row
+from withstand.study import row
 from withstand.training import checkpoint
 
 

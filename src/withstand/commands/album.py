@@ -10,7 +10,7 @@ from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.evaluation.mistakes import find_mistakes
 from withstand.perturbations.base import Perturbation
-from withstand.results.mistakes import MISTAKES, read_mistakes, write_mistakes
+from withstand.study.mistakes import MISTAKES, read_mistakes, write_mistakes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from withstand.commands.measuring import Measured
 from withstand.reports.figure import write_figure
 from withstand.reports.landscape_figure import landscape_figure
 from withstand.reports.noise_figure import noise_figure
-from withstand.results.landscape import Landscape
-from withstand.results.noise_examples import NoiseExamples
-from withstand.results.row import Row
+from withstand.study.landscape import Landscape
+from withstand.study.noise_examples import NoiseExamples
+from withstand.study.row import Row
 
 
 def draw(measured: Measured, folder: Path, *, console: Console) -> None:

@@ -12,9 +12,9 @@ from withstand.evaluation.conditions import WORDS
 from withstand.functional.balls import Norm
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
-from withstand.results.condition import JPEG
-from withstand.results.corruption_error import CorruptionErrors, corruption_errors
-from withstand.results.tables import tables
+from withstand.study.condition import JPEG
+from withstand.study.corruption_error import CorruptionErrors, corruption_errors
+from withstand.study.tables import tables
 
 DESCRIPTION = (
     "Measure finished runs (their folders), or models by name with --weights or --pretrained, and print one table. "

@@ -30,11 +30,12 @@ from withstand.evaluation.landscape import draw_landscape
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
+from withstand.files import write_whole
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.settle import settled
-from withstand.results.landscape import Landscape
-from withstand.results.noise_examples import NoiseExamples
-from withstand.results.row import Row, read_rows, write_rows, write_whole
+from withstand.study.landscape import Landscape
+from withstand.study.noise_examples import NoiseExamples
+from withstand.study.row import Row, read_rows, write_rows
 
 # Least time between two saves of what is done.
 SECONDS = 30.0

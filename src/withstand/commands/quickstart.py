@@ -13,7 +13,7 @@ from withstand.parser import parse
 from withstand.perturbations.ball import Ball
 from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import write_report
-from withstand.results.study import Study
+from withstand.study.study import Study
 
 RECIPES = ("quickstart-plain", "quickstart-gaussian", "quickstart-ant", "quickstart-smoothed")
 MEASURED = (

@@ -11,7 +11,7 @@ from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
 from withstand.reports.sheet import fitted
 from withstand.reports.terminal import render
-from withstand.results.study import Study
+from withstand.study.study import Study
 
 DESCRIPTION = (
     "Show finished runs, or a sweep: one page that needs no other file and no network, and beside it Markdown, CSV, "

@@ -17,8 +17,8 @@ from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
 from withstand.parser import SHORT, friendly, parse
-from withstand.results.table import Table
-from withstand.results.terminal import short_names
+from withstand.study.table import Table
+from withstand.study.terminal import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import Union, spoken_of, unite

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from withstand.reports.terminal import render
-from withstand.results.table import Table
-from withstand.results.terminal import fitted, room, terminal_width
+from withstand.study.table import Table
+from withstand.study.terminal import fitted, room, terminal_width
 
 
 def shown(tables: Iterable[Table]) -> str:

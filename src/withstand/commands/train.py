@@ -16,9 +16,9 @@ from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.parser import parse
-from withstand.results.row import read_rows
-from withstand.results.seeds_table import seeds_table
-from withstand.results.tables import tables
+from withstand.study.row import read_rows
+from withstand.study.seeds_table import seeds_table
+from withstand.study.tables import tables
 from withstand.trials import run_together
 
 DESCRIPTION = (

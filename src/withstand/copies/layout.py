@@ -11,8 +11,8 @@ import numpy as np
 from withstand.data.base import Dataset, Split, TensorSplit
 from withstand.data.file_split import FileSplit
 from withstand.errors import InputError
+from withstand.files import write_whole
 from withstand.perturbations.base import Corruption
-from withstand.results.row import write_whole
 
 # Where the records of finished blocks, and arrays, lie until the copy is whole.
 RECORDS = ".blocks"

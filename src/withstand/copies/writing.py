@@ -37,9 +37,9 @@ from withstand.copies.layout import (
 from withstand.data.base import Split, TensorSplit
 from withstand.data.file_split import FileSplit
 from withstand.errors import InputError, TrainingError
+from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
-from withstand.results.row import write_whole
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 QUALITY = 85

@@ -1,7 +1,7 @@
 """Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from withstand.configuration import check_final
 from withstand.data.cells import Gap
 from withstand.data.features import Features
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
 
@@ -50,6 +51,15 @@ class Split(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         check_final(cls)
+
+    @property
+    def space(self) -> Space:
+        """What the inputs are, for whoever draws around them."""
+        return Space(shape=self.shape, box=self.box, features=self.features)
+
+    def identifiers(self) -> Sequence[str] | None:
+        """Return what a reader knows each sample by (the path of its file, say), by number; None: only its number."""
+        return None
 
     @abstractmethod
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from withstand.errors import InputError, nearest
-from withstand.results.condition import CLEAN, CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
+from withstand.study.condition import CLEAN, CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
 
 
 class Gap(NamedTuple):

@@ -7,7 +7,7 @@ from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
 from withstand.data.corrupted_tree import CorruptedTree
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
-from withstand.results.condition import CLEAN
+from withstand.study.condition import CLEAN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from withstand.data.base import Part, check_part
 from withstand.data.cells import Gap, check_test_only, find_gaps, is_wanted, nothing_wanted
 from withstand.data.class_map import MAX_CLASSES
 from withstand.errors import InputError
-from withstand.results.condition import CORRUPTIONS, SEVERITIES, Cell
+from withstand.study.condition import CORRUPTIONS, SEVERITIES, Cell
 
 LABELS, CLASSES = "labels.npy", "classes.json"
 

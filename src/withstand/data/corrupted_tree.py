@@ -16,7 +16,7 @@ from withstand.data.cells import Gap, check_test_only, find_gaps, is_wanted, not
 from withstand.data.class_tree import list_classes, list_images, number_classes, walk_images
 from withstand.data.file_split import FileSplit, OnBadImage
 from withstand.errors import InputError
-from withstand.results.condition import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
+from withstand.study.condition import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
 
 ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # the published files come in these five
 JPEG_SUFFIXES = (".jpg", ".jpeg")

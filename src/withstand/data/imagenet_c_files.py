@@ -9,7 +9,7 @@ from withstand.data.cells import Gap, check_cell
 from withstand.data.corrupted_tree import CorruptedTree
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
 from withstand.data.places import data_root
-from withstand.results.condition import CLEAN
+from withstand.study.condition import CLEAN
 
 FOLDERS = ("imagenet-c", "ImageNet-C")
 PIXELS, CLEAN_RESIZE = 224, 256

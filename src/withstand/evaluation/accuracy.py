@@ -17,7 +17,7 @@ from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.results.row import Row
+from withstand.study.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch import nn
 from withstand.configuration import check_final
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.results.row import Row
+from withstand.study.row import Row
 
 
 class Evaluation(ABC):

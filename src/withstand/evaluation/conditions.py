@@ -21,7 +21,7 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.results.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
+from withstand.study.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",

@@ -12,7 +12,8 @@ from torch import nn
 from withstand.data.base import Section, Split
 from withstand.engine import Engine
 from withstand.evaluation.base import Evaluation
-from withstand.results.row import Row, add, write_whole
+from withstand.files import write_whole
+from withstand.study.row import Row, add
 
 # Few, since there may be very many conditions; later blocks follow the clock.
 SAMPLES_OF_FIRST_BLOCK = 32

@@ -13,7 +13,7 @@ from withstand.evaluation.accuracy import rank
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import stream
 from withstand.models.frozen import evaluating
-from withstand.results.landscape import DrawnBall, Landscape, Plane
+from withstand.study.landscape import DrawnBall, Landscape, Plane
 
 NUM_TICKS = 401  # points of the grid along each feature
 MARGIN = 0.05  # what the grid adds on every side, as a share of the test points' range

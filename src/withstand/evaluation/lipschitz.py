@@ -14,7 +14,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepest_quotient
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.models.affine import affine_layers
-from withstand.results.row import Row
+from withstand.study.row import Row
 
 Bound = Literal["product", "eclipse", "lipsdp", "lower", "local"]
 USUAL_STEPS, USUAL_CLIMB, USUAL_STARTS = 200, 200, 64

@@ -15,8 +15,8 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
-from withstand.results.condition import CLEAN, parse_cell
-from withstand.results.mistakes import ConditionMistakes, Mistake, Mistakes
+from withstand.study.condition import CLEAN, parse_cell
+from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
 
 NUM_WORST = 4  # mistakes that are shown per condition
 LONGEST_SIDE = 64  # pixels of a thumbnail

@@ -19,7 +19,7 @@ from withstand.functional.sphere import move_to_distance
 from withstand.models.frozen import evaluating
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
-from withstand.results.row import Row
+from withstand.study.row import Row
 
 Noise = Literal["gaussian", "uniform", "adversarial"]
 # In radii: the first distance that is tried, the largest, and the one below which a place is not looked for closely.

@@ -14,7 +14,7 @@ from withstand.functional.random import stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.noise_generator import NoiseGenerator
 from withstand.objectives.adversarial_noise import radius_for
-from withstand.results.noise_examples import NoiseExamples, NoisyImages
+from withstand.study.noise_examples import NoiseExamples, NoisyImages
 
 # Densities: bins out to some standard deviations, from this many pixels, a part at a time.
 NUM_BINS, NUM_STDS = 256, 8.0

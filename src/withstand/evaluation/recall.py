@@ -15,7 +15,7 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
-from withstand.results.row import Row
+from withstand.study.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)

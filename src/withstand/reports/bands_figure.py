@@ -24,10 +24,10 @@ from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.results.aggregate import aggregate
-from withstand.results.condition import CLEAN, JPEG
-from withstand.results.corruption_means import MEAN, accuracy_of, corruption_means
-from withstand.results.study import Study, name_of
+from withstand.study.aggregate import aggregate
+from withstand.study.condition import CLEAN, JPEG
+from withstand.study.corruption_means import MEAN, accuracy_of, corruption_means
+from withstand.study.study import Study, name_of
 
 # Inches.
 LEFT, RIGHT, TOP, FOOT, PLOT, BETWEEN = 0.7, 0.12, 0.12, 0.46, 2.35, 0.62

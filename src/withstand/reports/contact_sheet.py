@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from withstand.results.row import write_whole
+from withstand.files import write_whole
 
 MARGIN, GAP = 12, 4
 INK, PAPER = (30, 30, 30), (255, 255, 255)

@@ -12,8 +12,8 @@ from withstand.reports.chart import faint
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.mistakes import mistakes_of, spoken
 from withstand.reports.picture import Picture
-from withstand.results.combination import combinations_of
-from withstand.results.study import Study
+from withstand.study.combination import combinations_of
+from withstand.study.study import Study
 
 MOST_COLUMNS = 6
 LONGEST = 24  # characters above a tile

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from withstand.results.axes import words_of
-from withstand.results.condition import parse_cell
-from withstand.results.study import Study, name_of
+from withstand.study.axes import words_of
+from withstand.study.condition import parse_cell
+from withstand.study.study import Study, name_of
 
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
 BALL = re.compile(r"(l1|l2|linf) (\d\S*?)( raw| iqr)?, (.+)")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from withstand.results.row import write_whole
+from withstand.files import write_whole
 
 INK, FAINT = "#1e1e1e", "#6b6b6b"
 # Told apart without seeing colours.

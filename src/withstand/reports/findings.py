@@ -2,8 +2,8 @@
 
 from withstand.reports.measures import Measure
 from withstand.reports.sheets import number
-from withstand.results.digest import LEAST_PAIRS, Digest
-from withstand.results.headline import Column, direction
+from withstand.study.digest import LEAST_PAIRS, Digest
+from withstand.study.headline import Column, direction
 
 MOST_MEASURES = 6
 

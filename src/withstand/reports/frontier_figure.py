@@ -18,10 +18,10 @@ from withstand.reports.labels import LONGEST, Label, place_labels, room_for
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.results.aggregate import aggregate
-from withstand.results.condition import CLEAN, JPEG
-from withstand.results.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
-from withstand.results.study import Study, name_of
+from withstand.study.aggregate import aggregate
+from withstand.study.condition import CLEAN, JPEG
+from withstand.study.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
+from withstand.study.study import Study, name_of
 
 # Inches.
 LEFT, TOP, FOOT, PLOT, RIGHT, NOTE = 0.62, 0.12, 0.46, 3.0, 0.12, 0.14

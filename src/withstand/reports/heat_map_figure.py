@@ -17,11 +17,11 @@ from withstand.reports.figure import BLUE, ON_DARK, WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.measures import Measure, slug
 from withstand.reports.picture import Picture
-from withstand.results.aggregate import aggregate
-from withstand.results.condition import CLEAN, JPEG, NOISE, Saved
-from withstand.results.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
-from withstand.results.corruption_rows import ALL, MCE, references, with_corruption_rows
-from withstand.results.study import Study, name_of
+from withstand.study.aggregate import aggregate
+from withstand.study.condition import CLEAN, JPEG, NOISE, Saved
+from withstand.study.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
+from withstand.study.corruption_rows import ALL, MCE, references, with_corruption_rows
+from withstand.study.study import Study, name_of
 
 RATIO = "mCE"
 Table = Mapping[str, Mapping[str, Mark]]

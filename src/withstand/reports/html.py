@@ -15,8 +15,8 @@ from markupsafe import Markup
 from withstand.reports.mistakes import ShownMistakes
 from withstand.reports.picture import Picture
 from withstand.reports.sheet import Sheet
-from withstand.results.digest import Digest
-from withstand.results.origin import Origin
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
 
 BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
 MOST_FIGURES = 10  # of a section that are open; the others are one click away

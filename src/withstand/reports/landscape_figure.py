@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figure import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, house_style, new_figure
-from withstand.results.landscape import DrawnBall, Landscape
+from withstand.study.landscape import DrawnBall, Landscape
 
 # The house's four colours, then others that stay apart from them without seeing colours; markers tell classes, too.
 # Source: Okabe, Ito 2008, "Color universal design"; Tol 2021, "Colour schemes", muted.

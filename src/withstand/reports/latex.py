@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from withstand.results.table import Table
+from withstand.study.table import Table
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

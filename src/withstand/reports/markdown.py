@@ -2,7 +2,7 @@
 
 import re
 
-from withstand.results.table import Table
+from withstand.study.table import Table
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
 

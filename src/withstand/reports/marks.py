@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from withstand.reports.measures import Measure
-from withstand.results.study import Study, name_of
+from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:
     import polars

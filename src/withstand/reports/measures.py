@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from textwrap import wrap
 
-from withstand.results.condition import CLEAN, JPEG
-from withstand.results.corruption_means import MEAN
-from withstand.results.lipschitz_table import LIPSCHITZ_MEASURES
+from withstand.study.condition import CLEAN, JPEG
+from withstand.study.corruption_means import MEAN
+from withstand.study.lipschitz_table import LIPSCHITZ_MEASURES
 
 FRACTION = re.compile(r"(\w+_)?top\d+|never_fooled|top1_at_radius|recall .*|mce_alexnet")
 TOP = re.compile(r"top(\d+)")

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from withstand.results.combination import Combination, Trial
-from withstand.results.condition import parse_cell
-from withstand.results.mistakes import Mistake, Mistakes, find_mistakes_file, read_mistakes
-from withstand.results.study import Study
-from withstand.results.table import Table
+from withstand.study.combination import Combination, Trial
+from withstand.study.condition import parse_cell
+from withstand.study.mistakes import Mistake, Mistakes, find_mistakes_file, read_mistakes
+from withstand.study.study import Study
+from withstand.study.table import Table
 
 MOST_BYTES = 3_000_000  # of all thumbnails in a page
 # How many thumbnails there are per condition, and of how many pixels, where all of them would make the page too large.

@@ -5,11 +5,11 @@ from typing import Any
 from withstand.reports.findings import warnings
 from withstand.reports.markdown import escaped, markdown
 from withstand.reports.sheets import all_sheet
-from withstand.results.combination import Combination
-from withstand.results.condition import JPEG, parse_cell
-from withstand.results.digest import Digest
-from withstand.results.origin import Origin
-from withstand.results.table import Table
+from withstand.study.combination import Combination
+from withstand.study.condition import JPEG, parse_cell
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
+from withstand.study.table import Table
 
 
 def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:

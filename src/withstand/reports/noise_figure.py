@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figure import BLUE, FAINT, ORANGE, WIDTH, house_style, new_figure
-from withstand.results.noise_examples import NoiseExamples
+from withstand.study.noise_examples import NoiseExamples
 
 GAUSSIAN = "gaussian noise"
 LARGEST_PIECE = 64  # pixels: of noise, whose single pixels are to be seen

@@ -8,7 +8,7 @@ from withstand.reports.picture import Picture
 from withstand.reports.robust_curves_figure import robust_curves_pictures
 from withstand.reports.severities_figure import severities_pictures
 from withstand.reports.training_figure import training_pictures
-from withstand.results.study import Study
+from withstand.study.study import Study
 
 KINDS = (
     bands_pictures,

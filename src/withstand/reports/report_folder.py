@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
+from withstand.files import write_whole
 from withstand.reports.drawing import Drawing, Drawn
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.html import Section, ShownPicture, page
@@ -18,10 +19,9 @@ from withstand.reports.picture import Picture
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.sheet import Sheet
 from withstand.reports.sheets import Spread, sheets
-from withstand.results.digest import Digest
-from withstand.results.origin import Origin
-from withstand.results.row import write_whole
-from withstand.results.study import Study
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
+from withstand.study.study import Study
 
 PAGE, LIST = "index.html", "files.json"
 FILES = (

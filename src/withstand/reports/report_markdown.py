@@ -6,8 +6,8 @@ from withstand.reports.html import ShownPicture
 from withstand.reports.markdown import escaped, markdown
 from withstand.reports.mistakes import ShownMistakes
 from withstand.reports.sheet import Sheet
-from withstand.results.digest import Digest
-from withstand.results.origin import Origin
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
 
 
 def report_markdown(

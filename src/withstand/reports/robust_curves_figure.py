@@ -7,8 +7,8 @@ from withstand.reports.families import Axis, ball_radius
 from withstand.reports.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.results.condition import CLEAN
-from withstand.results.study import Study, name_of
+from withstand.study.condition import CLEAN
+from withstand.study.study import Study, name_of
 
 MEASURES = ("worst_case_top1", "adversarial_top1", "mean_top1")
 

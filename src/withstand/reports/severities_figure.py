@@ -15,9 +15,9 @@ from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.results.condition import JPEG, SEVERITIES, Cell, Saved
-from withstand.results.corruption_means import accuracy_of, corruption_cells
-from withstand.results.study import Study, name_of
+from withstand.study.condition import JPEG, SEVERITIES, Cell, Saved
+from withstand.study.corruption_means import accuracy_of, corruption_cells
+from withstand.study.study import Study, name_of
 
 Labels = tuple[Any, ...]
 Cells = Mapping[str, Sequence[Cell]]

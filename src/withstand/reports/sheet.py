@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from withstand.results.table import Table
+from withstand.study.table import Table
 
 PADDING = 3  # of a column on a terminal
 

@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 from withstand.reports.measures import Measure, sentence
 from withstand.reports.sheet import Cell, Head, Line, Sheet
-from withstand.results.axes import words_of
-from withstand.results.combination import Combination
-from withstand.results.condition import IMAGENET_C, JPEG
-from withstand.results.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
-from withstand.results.digest import LEAST_PAIRS, Digest
-from withstand.results.headline import Column, direction
+from withstand.study.axes import words_of
+from withstand.study.combination import Combination
+from withstand.study.condition import IMAGENET_C, JPEG
+from withstand.study.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
+from withstand.study.digest import LEAST_PAIRS, Digest
+from withstand.study.headline import Column, direction
 
 Spread = Literal["quantiles", "interval"]
 SPREADS = {

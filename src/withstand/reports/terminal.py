@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from withstand.results.table import Table
+from withstand.study.table import Table
 
 
 def render(table: Table, *, width: int = 100) -> str:

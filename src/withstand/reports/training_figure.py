@@ -17,8 +17,8 @@ from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
 from withstand.reports.measures import Measure, sentence
 from withstand.reports.picture import Picture
-from withstand.results.runs import read_histories
-from withstand.results.study import Study, name_of
+from withstand.study.runs import read_histories
+from withstand.study.study import Study, name_of
 
 MEASURES = {"loss": Measure("training_loss"), "validation": Measure("validation_top1")}
 History = Sequence[Mapping[str, float]]

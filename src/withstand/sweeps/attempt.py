@@ -10,7 +10,7 @@ import torch
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
 from withstand.experiment import Experiment, run
-from withstand.results.sweep import FAILED, write_failure
+from withstand.study.sweep import FAILED, write_failure
 from withstand.sweeps.latest_data import latest_data
 
 

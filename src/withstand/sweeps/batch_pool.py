@@ -6,7 +6,7 @@ from pathlib import Path
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
 from withstand.experiment import ROWS, Experiment
-from withstand.results.sweep import FAILED, write_failure
+from withstand.study.sweep import FAILED, write_failure
 from withstand.sweeps.attempt import Outcome, State, attempt
 from withstand.sweeps.pool import Pool
 from withstand.trials import TrialsError, check, kinds_of, most_at_once, run_together

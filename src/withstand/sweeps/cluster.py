@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from withstand.errors import InputError
 from withstand.experiment import Experiment
-from withstand.results.row import write_whole
-from withstand.results.sweep import write_failure
+from withstand.files import write_whole
+from withstand.study.sweep import write_failure
 from withstand.sweeps.attempt import Outcome, State, attempt_on
 from withstand.sweeps.pool import Pool
 

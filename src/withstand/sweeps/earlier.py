@@ -7,7 +7,7 @@ from pathlib import Path
 
 from withstand.errors import InputError
 from withstand.experiment import ROWS
-from withstand.results.sweep import PLAN, Entry, read_entries
+from withstand.study.sweep import PLAN, Entry, read_entries
 from withstand.sweeps.plan import Plan
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from withstand.errors import InputError, nearest
 from withstand.experiment import Experiment
-from withstand.results.sweep import Entry
+from withstand.study.sweep import Entry
 from withstand.sweeps.sweep_file import check_seeds, load
 from withstand.training.settings import Training
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from withstand.errors import BusyError, InputError
 from withstand.experiment import ROWS, Experiment, hold
-from withstand.results.sweep import FAILED, read_failure
+from withstand.study.sweep import FAILED, read_failure
 from withstand.sweeps.attempt import Outcome, State, attempt_on
 from withstand.sweeps.pool import Pool
 

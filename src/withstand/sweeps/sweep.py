@@ -9,7 +9,7 @@ from typing import Protocol
 
 from withstand.errors import BusyError
 from withstand.experiment import ROWS, hold
-from withstand.results.sweep import write_entries, write_failure
+from withstand.study.sweep import write_entries, write_failure
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.earlier import Union, unite
 from withstand.sweeps.plan import Plan

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from withstand.errors import InputError
-from withstand.results.row import sync_folder, write_whole
+from withstand.files import sync_folder, write_whole
 
 LAST, PREVIOUS = "last.checkpoint", "previous.checkpoint"
 DIGEST = 32

@@ -1,0 +1,57 @@
+"""Space: what inputs are: their shape, their box, and what is known of the columns of a table."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from withstand.data.features import Features
+from withstand.functional.changes import Change
+
+Box = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Where inputs live. A split has one, and whoever draws around its inputs is given it.
+
+    Attributes:
+        shape: Of one input: (channel, height, width), or (feature,).
+        box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
+        features: What is known of each input of a table, from its training part; None for anything else.
+    """
+
+    shape: tuple[int, ...]
+    box: Box | None = None
+    features: Features | None = None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What inputs may become that are not displaced: levels of a category, steps of whole numbers."""
+        return () if self.features is None else self.features.changes
+
+    @property
+    def fixed(self) -> tuple[int, ...]:
+        """Numbers of the features that noise must leave unchanged."""
+        movable = () if self.features is None else self.features.movable
+        return tuple(number for number, moves in enumerate(movable) if not moves)
+
+    def clip(self, x: Tensor) -> Tensor:
+        """Return x cut to the box, or x itself without one."""
+        return x if self.box is None else x.clamp(*self.box)
+
+    def hold(self, x: Tensor, copies: Tensor) -> Tensor:
+        """Return copies (..., *shape) of x, cut to the box, in which the fixed features have the values of x."""
+        copies = self.clip(copies)
+        if self.fixed:
+            copies[..., self.fixed] = x[..., self.fixed]
+        return copies
+
+    @classmethod
+    def like(cls, x: Tensor, *, box: Box | None = None) -> "Space":
+        """Return the space of a batch of inputs of which nothing else is known.
+
+        Example:
+            >>> Space.like(torch.zeros(4, 3, 8, 8), box=(0.0, 1.0)).shape
+            (3, 8, 8)
+        """
+        return cls(shape=tuple(x.shape[1:]), box=box)

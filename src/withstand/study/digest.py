@@ -1,0 +1,153 @@
+"""Digest: the numbers of a study that a report shows, each with the way back to its rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from withstand.study.aggregate import aggregate, paired
+from withstand.study.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
+from withstand.study.corruption_rows import references, with_corruption_rows
+from withstand.study.headline import Column, headlines
+from withstand.study.study import Study, name_of
+
+if TYPE_CHECKING:
+    import polars
+
+MOST_COLUMNS = 12  # of the main table; the others are in the table of all
+LEAST_PAIRS = 3  # two that happen to agree have no spread, which says nothing
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digest:
+    """The numbers of a study that a report shows.
+
+    Attributes:
+        study: The runs.
+        combinations: What was varied, with the runs of each.
+        frame: A line per run and row with the index of the combination, and means over corruptions besides.
+        summary: A line per combination, measure and condition of it.
+        baseline: Values of the combinations that others are compared with.
+        differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
+    """
+
+    study: Study
+    combinations: tuple[Combination, ...]
+    frame: "polars.DataFrame" = field(repr=False)
+    summary: "polars.DataFrame" = field(repr=False)
+    baseline: dict[str, Any]
+    differences: "polars.DataFrame" = field(repr=False)
+
+    @classmethod
+    def of(cls, study: Study, *, baseline: list[str] | None = None) -> "Digest":
+        """Compute everything.
+
+        Args:
+            study: The runs.
+            baseline: Such as `["method=regular"]`; by default the first value of the first axis.
+
+        Raises:
+            InputError: If no combination has the baseline's values.
+        """
+        combinations = combinations_of(study)
+        values = parse_baseline(baseline or [], combinations)
+        frame = with_corruption_rows(study.frame, references=references(study.folder, study.frame["run"].unique()))
+        summary = study.summary if len(frame) == len(study.frame) else aggregate(frame)
+        return cls(
+            study=study,
+            combinations=combinations,
+            frame=with_index(frame, combinations),
+            summary=with_index(summary, combinations),
+            baseline=values,
+            differences=_differences(frame, combinations, values),
+        )
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is more than the baseline."""
+        return not self.differences.is_empty()
+
+    @property
+    def baseline_name(self) -> str:
+        """The baseline in words."""
+        return name_of(self.baseline)
+
+    @cached_property
+    def baseline_indices(self) -> tuple[int, ...]:
+        """The combinations that have the baseline's values."""
+        return tuple(each.index for each in self.combinations if matches(each, self.baseline))
+
+    def baseline_of(self, combination: Combination) -> int | None:
+        """Return the combination that another one is compared with; None if there is none."""
+        if len(self.baseline_indices) == 1:
+            return self.baseline_indices[0]
+        wanted = {**combination.labels, **self.baseline}
+        return next((index for index in self.baseline_indices if self.combinations[index].labels == wanted), None)
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        """What the main table shows."""
+        names = self.summary.select(INDEX, "measure", "condition").drop_nulls()
+        return headlines(names.iter_rows())[:MOST_COLUMNS]
+
+    @cached_property
+    def lines(self) -> dict[tuple[int, str, str], Line]:
+        """Lines of the summary by combination, measure and condition."""
+        found = self.summary.filter(self.summary["measure"].is_not_null())
+        return {(line[INDEX], line["measure"], line["condition"]): line for line in found.iter_rows(named=True)}
+
+    @cached_property
+    def pairs(self) -> dict[tuple[int, str, str], Line]:
+        """Lines of the differences by combination, measure and condition."""
+        lines = self.differences.iter_rows(named=True)
+        return {(line[INDEX], line["measure"], line["condition"]): line for line in lines}
+
+    @cached_property
+    def _own(self) -> dict[tuple[int, str], str]:
+        """The condition by combination and measure; where there are several, the last one."""
+        return {(index, measure): condition for index, measure, condition in self.lines}
+
+    def condition(self, index: int, column: Column) -> str | None:
+        """Return the condition under which a combination has a column's value; None if it has none."""
+        return self._own.get((index, column.measure)) if column.condition is None else column.condition
+
+    def line(self, index: int, column: Column) -> Line | None:
+        """Return the summary of a combination in a column; None if it was not measured."""
+        return self.lines.get((index, column.measure, self.condition(index, column) or ""))
+
+    def pair(self, index: int, column: Column) -> Line | None:
+        """Return the difference of a combination to the baseline in a column; None if there is none."""
+        return self.pairs.get((index, column.measure, self.condition(index, column) or ""))
+
+    @cached_property
+    def holes(self) -> list[str]:
+        """Sentences: runs that are missing or in no plan, and measures that runs which are there lack."""
+        found = [*self.study.holes, *self.study.unplanned]
+        for column in self.columns:
+            for each in self.combinations:
+                line = self.line(each.index, column)
+                if line is None or line["done"] == each.num_done:
+                    continue
+                lost = [seed for seed in line["missing"].split(", ") if seed not in map(str, each.missing)]
+                plural = "s" if len(lost) > 1 else ""
+                where = f"{column.measure}, {line['condition']}"
+                found.append(f"{each.name}: {where} is not there for seed{plural} {', '.join(lost)}")
+        return found
+
+
+def _differences(
+    frame: "polars.DataFrame", combinations: tuple[Combination, ...], baseline: dict[str, Any]
+) -> "polars.DataFrame":
+    """Return paired differences with the index of the combination.
+
+    Where one combination has the baseline's values, all others are compared with it; where several have them, every
+    other one with that which agrees in all further axes.
+    """
+    own = [each.index for each in combinations if matches(each, baseline)]
+    indexed = with_index(frame, combinations)
+    if len(own) > 1:
+        return with_index(paired(frame, baseline), combinations) if len(own) < len(combinations) else indexed.clear()
+    if len(combinations) == 1 or indexed.filter(indexed[INDEX] == own[0])["measure"].is_null().all():
+        return indexed.clear()
+    return paired(indexed.drop(list(combinations[0].labels)), {INDEX: own[0]})

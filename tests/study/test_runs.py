@@ -1,0 +1,267 @@
+"""Reading runs: every planned one is in the frame, whatever became of it."""
+
+import json
+
+import polars
+import pytest
+
+from withstand.errors import InputError
+from withstand.study.aggregate import aggregate, paired
+from withstand.study.digest import Digest
+from withstand.study.row import Row, write_rows
+from withstand.study.runs import axes_of, read, read_histories
+from withstand.study.study import Study
+from withstand.study.sweep import Entry, read_entries, write_entries, write_failure
+
+VALUES = {("a", 0.1): [0.5, 0.7, 0.9], ("a", 0.2): [0.4, 0.4], ("b", 0.1): [0.6, 0.6, 0.8], ("b", 0.2): []}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sweep of two methods, two radii and three seeds; some runs failed or were never begun."""
+    entries = []
+    for (method, radius), values in VALUES.items():
+        for seed in range(3):
+            run = f"{method}-{radius}-{seed}"
+            entries.append(Entry(labels={"method": method, "radius": radius}, seed=seed, run=run))
+            if seed < len(values):
+                rows = [Row(measure="top1", condition="clean", total=10 * values[seed], count=10)]
+                write_rows(tmp_path / run / "rows.jsonl", rows)
+    write_failure(tmp_path / "a-0.2-2", "The loss is not finite.", "trace")
+    write_entries(tmp_path, entries, command=["withstand", "sweep", "x"])
+    return tmp_path
+
+
+def line_of(frame, **labels):
+    """Return the only line with these values."""
+    found = frame.filter(polars.all_horizontal(*(polars.col(name) == value for name, value in labels.items())))
+    assert len(found) == 1
+    return found.row(0, named=True)
+
+
+def test_every_planned_run_is_in_the_frame(folder):
+    frame = read(folder)
+    assert axes_of(frame) == ["method", "radius"]
+    assert set(frame["run"]) == {each.run for each in read_entries(folder)}
+    counts = dict(frame["status"].value_counts().iter_rows())
+    assert counts == {"done": 8, "failed": 1, "missing": 3}
+    failed = line_of(frame, run="a-0.2-2")
+    assert (failed["problem"], failed["value"]) == ("The loss is not finite.", None)
+    assert line_of(frame, run="a-0.1-1")["value"] == pytest.approx(0.7)
+
+
+def test_missing_seeds_are_named_and_counted(folder):
+    found = aggregate(read(folder))
+    assert len(found) == 4
+    whole = line_of(found, method="a", radius=0.1)
+    assert (whole["done"], whole["planned"], whole["missing"]) == (3, 3, "")
+    some = line_of(found, method="a", radius=0.2)
+    assert (some["done"], some["planned"], some["missing"]) == (2, 3, "2")
+    none = line_of(found, method="b", radius=0.2)
+    assert (none["done"], none["planned"], none["missing"], none["mean"]) == (0, 3, "0, 1, 2", None)
+
+
+def test_quantiles_and_intervals_are_those_of_numpy_and_scipy(folder):
+    import numpy as np
+    from scipy import stats
+
+    found = line_of(aggregate(read(folder)), method="a", radius=0.1)
+    values = VALUES["a", 0.1]
+    for name, share in (("q10", 0.1), ("q50", 0.5), ("q90", 0.9)):
+        assert found[name] == pytest.approx(np.quantile(values, share))
+    low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (found["low"], found["high"]) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_differences_are_taken_seed_by_seed(folder):
+    found = paired(read(folder), {"method": "a"})
+    (line,) = found.iter_rows(named=True)
+    assert (line["method"], line["radius"], line["pairs"]) == ("b", 0.1, 3)
+    assert line["difference"] == pytest.approx((0.1 - 0.1 - 0.1) / 3)
+    assert line["better"] == pytest.approx(1 / 3)
+    assert line["low"] < line["difference"] < line["high"]
+    with pytest.raises(InputError, match="no run has the baseline's values, method c"):
+        paired(read(folder), {"method": "c"})
+    with pytest.raises(InputError, match="axis way is not one of method, radius"):
+        paired(read(folder), {"way": "c"})
+
+
+def test_a_single_run_and_several_are_read_alike(tmp_path):
+    for seed in (3, 4):
+        run = tmp_path / f"plain-{seed}abcdef0"
+        write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+        (run / "config.yaml").write_text(f"name: plain\nseed: {seed}\n")
+        (run / "history.json").write_text(json.dumps([{"epoch": 1, "loss": 0.5}]))
+    frame = read(tmp_path)
+    assert axes_of(frame) == ["name"]
+    assert set(frame["name"]) == {"plain"}
+    assert sorted(frame["seed"]) == [3, 4]
+    assert read(tmp_path / "plain-3abcdef0")["seed"].to_list() == [3]
+    assert [epochs[0]["loss"] for _, epochs in read_histories(tmp_path, frame["run"])] == [0.5, 0.5]
+
+
+def test_sweeps_beside_each_other_are_read_together(folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("both")
+    folder.rename(root / "one")
+    write_entries(root / "other", [Entry(labels={"lr": 0.1}, seed=0, run="x")], command=[])
+    frame = read(root)
+    assert axes_of(frame) == ["method", "radius", "lr"]
+    assert set(frame.filter(polars.col("lr").is_not_null())["run"]) == {"other/x"}
+    assert set(frame["run"].str.split("/").list.first()) == {"one", "other"}
+
+
+def test_what_is_no_result_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match="no run lies under"):
+        read(tmp_path)
+    with pytest.raises(InputError, match="expected a folder of runs"):
+        read(tmp_path / "nowhere")
+    entry = {"labels": {}, "seed": 0, "run": "x"}
+    for spoilt in ([], [1], [entry | {"labels": [1]}], [entry | {"seed": "0"}], [entry | {"run": None}]):
+        (tmp_path / "sweep.json").write_text(json.dumps({"entries": spoilt} if spoilt else spoilt))
+        with pytest.raises(InputError, match="is not the plan of a sweep"):
+            read(tmp_path)
+    write_entries(tmp_path, [Entry(labels={}, seed=0, run="x")], command=[])
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "rows.jsonl").write_text('{"measure": "top1"}\n')
+    with pytest.raises(InputError, match=r"line 1 of .*rows.jsonl is not a row\."):
+        read(tmp_path)
+
+
+def test_a_sweep_without_axes_is_one_combination(tmp_path):
+    write_entries(tmp_path, [Entry(labels={}, seed=seed, run=str(seed)) for seed in (0, 1)], command=[])
+    write_rows(tmp_path / "0" / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+    (line,) = aggregate(read(tmp_path)).iter_rows(named=True)
+    assert (line["done"], line["planned"], line["missing"]) == (1, 2, "1")
+
+
+def test_what_was_evaluated_later_is_among_the_rows(tmp_path):
+    def write(place, data, **values):
+        rows = [Row(measure="top1", condition=name, total=total, count=10) for name, total in values.items()]
+        write_rows(place / "rows.jsonl", rows)
+        (place / "config.yaml").write_text(f"data:\n  class_path: withstand.data.x.{data}\nname: a\nseed: 0\n")
+
+    write(tmp_path / "a-01234567", "Cifar10", clean=9)
+    write(tmp_path / "a-01234567" / "evaluations" / "1", "Cifar10", clean=9, **{"fog/3": 5})
+    write(tmp_path / "a-01234567" / "evaluations" / "2", "Cifar10C", clean=8, **{"snow/1": 4})
+    frame = read(tmp_path)
+    found = dict(zip(frame["condition"], frame["total"], strict=True))
+    assert found == {"clean": 9, "fog/3": 5, "clean on Cifar10C": 8, "snow/1": 4}
+    assert set(frame["run"]) == {"a-01234567"}
+
+
+def write(folder, entries):
+    """Write a sweep of accuracies: by run, its labels, seed and value; None is a run without a result."""
+    write_entries(
+        folder, [Entry(labels=labels, seed=seed, run=run) for run, (labels, seed, _) in entries.items()], command=[]
+    )
+    for run, (_, _, value) in entries.items():
+        if value is not None:
+            rows = [Row(measure="top1", condition="clean", total=1000 * value, count=1000)]
+            write_rows(folder / run / "rows.jsonl", rows)
+    return folder
+
+
+def test_a_baseline_may_be_what_has_no_value_on_an_axis(tmp_path):
+    entries = {
+        f"{patience}-{lr}-{seed}": ({"patience": patience, "lr": lr}, seed, 0.8 + 0.1 * (patience is not None))
+        for patience in (None, 5)
+        for lr in (0.1, 0.2)
+        for seed in range(3)
+    }
+    frame = read(write(tmp_path, entries))
+    found = paired(frame, {"patience": None})
+    assert found["patience"].null_count() == 0
+    assert found.select("lr", "pairs").rows() == [(0.1, 3), (0.2, 3)]
+    assert found["difference"].to_list() == pytest.approx([0.1, 0.1])
+
+
+def test_runs_of_one_seed_count_as_one_seed(tmp_path):
+    values = {"plain": (0.80, 0.82), "noisy": (0.83, 0.85)}
+    entries = {
+        f"{name}-{place}": ({"method": name}, 0, value)
+        for name, own in values.items()
+        for place, value in enumerate(own)
+    }
+    frame = read(write(tmp_path, entries))
+    line = line_of(aggregate(frame), method="noisy")
+    assert (line["done"], line["planned"], line["std"]) == (1, 1, None)
+    assert line["mean"] == line["low"] == line["high"] == line["q10"] == pytest.approx(0.84)
+    (pair,) = paired(frame, {"method": "plain"}).iter_rows(named=True)
+    assert pair["pairs"] == 1
+    assert pair["difference"] == pair["low"] == pair["high"] == pytest.approx(0.03)
+
+
+AWKWARD = "std mean low high done planned missing samples seed run status problem measure condition total count value"
+AWKWARD += " combination seeds there difference pairs base better cells q50 q10 name model"
+
+
+@pytest.mark.parametrize("axis", AWKWARD.split())
+def test_an_axis_may_be_called_as_a_column(tmp_path, axis):
+    entries = {
+        f"{method}-{value}-{seed}": ({axis: value, "method": method}, seed, 0.25 + value * (method == "noisy"))
+        for method in ("plain", "noisy")
+        for value in (0.25, 0.5)
+        for seed in range(3)
+    }
+    digest = Digest.of(Study.of(write(tmp_path, entries)), baseline=["method=plain"])
+    column = axis if axis in ("name", "model") else f"{axis}_"
+    assert digest.study.axes == [column, "method"]
+    assert set(digest.study.frame["value"]) == {0.25, 0.5, 0.75}
+    found = digest.differences.select(column, "method", "difference", "pairs").rows()
+    assert [each[:2] for each in found] == [(0.25, "noisy"), (0.5, "noisy")]
+    assert [each[2] for each in found] == pytest.approx([0.25, 0.5])
+    assert [each[3] for each in found] == [3, 3]
+    assert [each.name for each in digest.combinations][:2] == [f"{axis} 0.25, plain", f"{axis} 0.5, plain"]
+    assert Digest.of(digest.study, baseline=[f"{axis}=0.25", "method=plain"]).baseline == {
+        column: 0.25,
+        "method": "plain",
+    }
+
+
+def test_a_run_that_the_plan_has_twice_counts_once(tmp_path):
+    entries = [Entry(labels={"lr": 0.1}, seed=seed, run=str(seed)) for seed in (0, 1)]
+    write_entries(tmp_path, entries * 2, command=[])
+    for seed in (0, 1):
+        write_rows(tmp_path / str(seed) / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+    study = Study.of(tmp_path)
+    assert study.frame["run"].to_list() == ["0", "1"]
+    assert [each.share for each in Digest.of(study).combinations] == ["2/2"]
+
+
+def test_an_axis_of_numbers_stays_one_where_some_have_no_value(tmp_path):
+    entries = {
+        f"{patience}-{seed}": ({"patience": patience}, seed, 0.5) for patience in (None, 10, 5) for seed in (0, 1)
+    }
+    study = Study.of(write(tmp_path / "one", entries))
+    assert study.frame["patience"].unique(maintain_order=True).to_list() == [None, 10, 5]
+    assert study.numeric_axes == []
+    names = [each.name for each in Digest.of(study).combinations]
+    assert names == ["no patience", "patience 10", "patience 5"]
+    write(tmp_path / "two", {f"{lr}": ({"lr": lr}, 0, 0.5) for lr in (0.5, 1)})
+    frame = read(tmp_path)
+    assert frame["lr"].unique(maintain_order=True).to_list() == [None, 0.5, 1.0]
+    assert frame["patience"].dtype == polars.Int64
+    assert len(aggregate(frame)) == 5
+
+
+def test_an_axis_without_any_value_is_read_as_well(tmp_path):
+    entries = {f"{lr}": ({"lr": lr, "patience": None}, 0, 0.5) for lr in (0.5, 1)}
+    digest = Digest.of(Study.of(write(tmp_path, entries)))
+    assert [each.name for each in digest.combinations] == ["lr 0.5", "lr 1"]
+    assert digest.baseline == {"lr": 0.5}
+
+
+def test_the_baseline_is_what_is_called_plain_on_any_axis(tmp_path):
+    values = {
+        f"{lr}-{method}": ({"lr": lr, "method": method}, 0, 0.5) for lr in (0.1, 0.2) for method in ("noisy", "plain")
+    }
+    assert Digest.of(Study.of(write(tmp_path, values))).baseline == {"method": "plain"}
+    same = {f"{lr}": ({"lr": lr, "method": "plain"}, 0, 0.5) for lr in (0.1, 0.2)}
+    assert Digest.of(Study.of(write(tmp_path / "same", same))).baseline == {"lr": 0.1}
+
+
+def test_no_value_can_be_named_as_the_baseline(tmp_path):
+    entries = {f"{patience}": ({"patience": patience}, 0, 0.5) for patience in (5, None)}
+    study = Study.of(write(tmp_path, entries))
+    assert Digest.of(study, baseline=["patience=null"]).baseline == {"patience": None}
+    assert Digest.of(study, baseline=["patience=null"]).baseline_name == "no patience"
