@@ -108,6 +108,10 @@ class RowStreams:
         seeds = [_mix(self.base, each) for each in self.index.tolist()]
         return [Generator(self.device).manual_seed(seed) for seed in seeds]
 
+    def named(self, *names: str | int) -> "RowStreams":
+        """Return fresh streams of the same rows for one purpose: what `row_streams` makes of this seed and the names."""
+        return RowStreams(derive_seed(self.base, *names), self.index, device=self.device)
+
     def subset(self, rows: Tensor) -> "RowStreams":
         """Return the streams of some rows (indices), which go on where these stand."""
         chosen = RowStreams(self.base, self.index[rows.to(self.index.device)], device=self.device)
