@@ -12,11 +12,11 @@ from withstand.measuring.differences import compare_tables, differences_table
 from withstand.measuring.sample_table import sample_table
 from withstand.reports.markdown import markdown
 from withstand.study.groups import by_group
-from withstand.study.measure import Measure
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.reductions import REDUCTIONS
 from withstand.study.row import Row
-from withstand.study.suites import suite_rows
+from withstand.study.suites import MEASURES, suite_rows
 from withstand.study.table import Table
 from withstand.study.tables import tables
 
@@ -112,8 +112,9 @@ class Results:
         Raises:
             InputError: If there is no such measure.
         """
-        if measure is not None and measure not in self.measures:
-            raise InputError(f"Results: measure must be one of {', '.join(self.measures)}, got {measure}.")
+        known = [each.name for each in self.measures.values() if each.topic == ACCURACY and each.name not in MEASURES]
+        if measure is not None and measure not in known:
+            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {measure}.")
         found = tables(
             self.rows,
             self.measures,
