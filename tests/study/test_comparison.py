@@ -25,7 +25,7 @@ def pair(both, only_model, only_baseline, neither):
 
 @given(st.tuples(*[st.integers(0, 40)] * 4).filter(sum))
 def test_p_is_that_of_the_exact_binomial_test(counts):
-    both, only_model, only_baseline, neither = counts
+    _, only_model, only_baseline, _ = counts
     found = pair(*counts)
     differing = only_model + only_baseline
     expected = stats.binomtest(only_model, differing).pvalue if differing else 1.0

@@ -23,7 +23,9 @@ def folder(tmp_path):
     """Five samples of two classes: clean ones and, from files of their own in another order, foggy ones."""
     clean = polars.DataFrame({"number": [0, 1, 2, 3, 4], "label": [0, 0, 0, 1, 1], "identifier": list("abcde")})
     foggy = polars.DataFrame({"number": [0, 1, 2, 3], "label": [1, 1, 0, 0], "identifier": list("edcb")})
-    samples = polars.concat([own.with_columns(source=polars.lit(name)) for name, own in (("", clean), ("fog/1", foggy))])
+    samples = polars.concat(
+        [own.with_columns(source=polars.lit(name)) for name, own in (("", clean), ("fog/1", foggy))]
+    )
     samples = samples.cast({"number": polars.UInt32, "label": polars.Int32})
     samples.write_parquet(tmp_path / "samples.parquet")
     files = {
@@ -74,7 +76,7 @@ def test_outcomes_stand_beside_the_identifiers_of_their_own_source(folder):
     assert foggy.columns == ["number", "identifier", "label", "prediction", "correct"]
     assert foggy["identifier"].to_list() == list("edcb")
     assert table.frame("clean")["identifier"].to_list() == list("abcde")
-    with pytest.raises(InputError, match="such as clean, fog/1, .*got rain"):
+    with pytest.raises(InputError, match=r"such as clean, fog/1, .*got rain"):
         table.frame("rain")
 
 

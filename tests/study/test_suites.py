@@ -90,7 +90,7 @@ def test_intervals_are_those_of_whole_samples(imagenet, key, name):
     low, high = drawn_again(imagenet, statistic, replicates=200)
     assert (own.low, own.high) == pytest.approx((low, high), abs=0.15 * (high - low))
     # Cells of one sample are alike: as independent numbers they would give a much narrower interval.
-    single = [each for each in imagenet.reduce().rows if each.condition == "fog+jpeg/3"][0]
+    single = next(each for each in imagenet.reduce().rows if each.condition == "fog+jpeg/3")
     assert own.high - own.low > 2 * (single.high - single.low) / np.sqrt(75)
 
 
@@ -125,9 +125,11 @@ def test_files_in_another_order_are_joined_by_identifier(imagenet):
         order = rng.permutation(NUM)
         source = "" if own.condition == "clean" else own.condition
         number = polars.Series("number", range(NUM), dtype=polars.UInt32)
-        samples.append(polars.DataFrame([number]).with_columns(
-            source=polars.lit(source), label=polars.lit(0), identifier=polars.Series(identifiers[order])
-        ))
+        samples.append(
+            polars.DataFrame([number]).with_columns(
+                source=polars.lit(source), label=polars.lit(0), identifier=polars.Series(identifiers[order])
+            )
+        )
         conditions.append(replace(own, columns=own.frame[order].with_columns(number), source=source))
     table = OutcomeTable(
         samples=polars.concat(samples), classes=CLASSES, conditions=tuple(conditions), shape=(3, 224, 224)

@@ -42,10 +42,12 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
         | asdict(pair.found)
         for pair in _pairs(outcomes, first, cells=True)
     ]
-    texts = dict.fromkeys(("model", "baseline", "measure", "condition"), polars.String)
-    numbers = dict.fromkeys(("difference", "low", "high", "p"), polars.Float64)
-    counts = dict.fromkeys(("only_model", "only_baseline", "count"), polars.Int64)
-    return polars.DataFrame(lines, schema=texts | numbers | counts)
+    columns = {
+        polars.String: ("model", "baseline", "measure", "condition"),
+        polars.Float64: ("difference", "low", "high", "p"),
+        polars.Int64: ("only_model", "only_baseline", "count"),
+    }
+    return polars.DataFrame(lines, schema=[(name, kind) for kind, names in columns.items() for name in names])
 
 
 def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Table | None:
@@ -138,7 +140,7 @@ def _means(table: OutcomeTable, cells: list[str], column: str) -> "polars.DataFr
 
 
 def _asked(table: OutcomeTable) -> list[tuple[str, Measure]]:
-    """Return the conditions and measures that compare models: primary shares of which more is better, and their columns."""
+    """Return the conditions and measures under which models are compared: primary shares of which more is better."""
     found = {}
     for own in table.conditions:
         for each in own.measures:

@@ -38,11 +38,12 @@ class Results:
         >>> import polars
         >>> from withstand.study.outcomes import ConditionOutcomes
         >>> number = polars.Series([0, 1], dtype=polars.UInt32)
-        >>> samples = polars.DataFrame({"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]})
+        >>> samples = {"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]}
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic="Accuracy", percent=True)
         >>> found = polars.DataFrame({"number": number, "correct": [True, False]})
         >>> clean = ConditionOutcomes(condition="clean", measures=(top1,), columns=found)
-        >>> results = Results({"model": OutcomeTable(samples=samples, classes=("no", "yes"), conditions=(clean,))})
+        >>> table = OutcomeTable(samples=polars.DataFrame(samples), classes=("no", "yes"), conditions=(clean,))
+        >>> results = Results({"model": table})
         >>> results.rows["model"][0].value, results.tables()[0].lines
         (0.5, (('clean', '50.0 (9.5-90.5)'),))
     """
@@ -246,9 +247,9 @@ class Results:
 def _unfinished(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
     """Return a sentence for every condition under which outputs were not finite."""
     return [
-        f"{model} under {condition}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
+        f"{model} under {name}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
         for model, table in outcomes.items()
-        for condition, (wrong, count) in table.unfinished().items()
+        for name, (wrong, count) in table.unfinished().items()
     ]
 
 

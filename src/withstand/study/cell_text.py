@@ -54,8 +54,8 @@ def fitting(
     """
     if not any(row.low is not None for rows in shown.values() for row in rows):
         return make("plain")
-    styles: dict[Style, str] = {"brackets": IN_BRACKETS} | ({"spread": SPREAD} if spread else {})
-    for style, note in styles.items():
+    styles: list[tuple[Style, str]] = [("brackets", IN_BRACKETS), ("spread", SPREAD)]
+    for style, note in styles[: 1 + spread]:
         table = make(style)
         if room(table) <= WIDTH:
             return replace(table, notes=(note, *table.notes))
@@ -64,7 +64,7 @@ def fitting(
 
 
 def widths(shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]) -> list[str]:
-    """Return a note on the intervals of rows: the farthest that an end is from its value, by what the rows are called."""
+    """Return a note on how far the ends of the intervals are from their values at most, by name of the rows."""
     found = {}
     for name, rows in shown.items():
         ends = [

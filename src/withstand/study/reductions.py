@@ -54,9 +54,8 @@ def reduce_measure(
     """
     if measure.reduction not in (*REDUCTIONS, BY_CLASS, NUMBER):
         known = (*REDUCTIONS, BY_CLASS, NUMBER)
-        raise InputError(
-            f"Measure: {measure.name} has the unknown reduction {measure.reduction}; {nearest(measure.reduction, known)}"
-        )
+        known = nearest(measure.reduction, known)
+        raise InputError(f"Measure: {measure.name} has the unknown reduction {measure.reduction}; {known}")
     if measure.reduction == NUMBER:
         if measure.column not in (numbers or {}):
             return []
@@ -68,15 +67,13 @@ def reduce_measure(
     if measure.reduction != BY_CLASS:
         found = apply(measure, frame, condition=condition)
         return [] if found is None else [_row(measure, condition, found)]
-    if "class" in measure.parameters:
-        frame, chosen = frame, [str(measure.parameters["class"])]
-    else:
-        chosen = list(classes)
+    chosen = measure.parameters.get("class")
     parts = frame.partition_by("label", as_dict=True)
     rows = []
     for label, name in enumerate(classes):
-        own = parts.get((label,))
-        found = None if own is None or name not in chosen else _mean(own, measure.column)
+        if (label,) not in parts or chosen not in (None, name):
+            continue
+        found = apply(replace(measure, reduction="mean", parameters={}), parts[label,], condition=condition)
         if found is not None:
             rows.append(_row(class_measure(measure, name), condition, found))
     return rows
@@ -93,7 +90,9 @@ def class_measure(measure: Measure, name: str) -> Measure:
     if "class" in measure.parameters:
         return measure
     words = f"{measure.words} of {name}"
-    return replace(measure, name=f"{measure.name} {name}", words=words, parameters={**measure.parameters, "class": name})
+    return replace(
+        measure, name=f"{measure.name} {name}", words=words, parameters={**measure.parameters, "class": name}
+    )
 
 
 def apply(measure: Measure, frame: "polars.DataFrame", *, condition: str = "") -> Reduced | None:
@@ -169,9 +168,12 @@ def _balanced(frame: "polars.DataFrame", column: str) -> Reduced | None:
     import polars
 
     value = polars.col(column).cast(polars.Float64)
-    by = frame.filter(polars.col(column).is_not_null()).group_by("label").agg(
-        mean=value.mean(), variance=value.var(ddof=0), size=polars.len(), least=value.min(), most=value.max()
-    ).sort("label")
+    by = (
+        frame.filter(polars.col(column).is_not_null())
+        .group_by("label")
+        .agg(mean=value.mean(), variance=value.var(ddof=0), size=polars.len(), least=value.min(), most=value.max())
+        .sort("label")
+    )
     if not len(by):
         return None
     means, variances, sizes = (by[each].to_numpy() for each in ("mean", "variance", "size"))

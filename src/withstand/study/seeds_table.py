@@ -28,7 +28,9 @@ def seeds_table(results: Mapping[str, Sequence[Row]]) -> Table:
         known = all(map(isfinite, own))
         spread = stdev(own) if len(own) > 1 and known else 0.0
         middle = (f"{fmean(own):.4f}", f"{spread:.4f}") if known else ("never", "-")
-        lines.append((*names, *middle, *(f"{each:.4f}" if isfinite(each) else "never" for each in (min(own), max(own)))))
+        lines.append(
+            (*names, *middle, *(f"{each:.4f}" if isfinite(each) else "never" for each in (min(own), max(own))))
+        )
     return Table(
         title=f"Over {len(results)} seeds",
         columns=("measure", "condition", "mean", "std", "lowest", "highest"),
