@@ -13,7 +13,8 @@ from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.evaluation.accuracy import Accuracy, rank
-from withstand.experiment import ROWS, Experiment, begin, build_model, finish, hold
+from withstand.experiment import ROWS, Experiment, begin, build_model, finish
+from withstand.files import hold
 from withstand.models.frozen import evaluating
 from withstand.models.mlp import MLP
 from withstand.models.stacked import Stacked

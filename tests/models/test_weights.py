@@ -7,9 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from withstand.errors import InputError
-from withstand.experiment import write_weights
 from withstand.models.mlp import MLP
-from withstand.models.weights import load_weights, read_tensors
+from withstand.models.weights import load_weights, read_tensors, write_weights
 
 
 class Trap:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from withstand.commands.common import Console
+from withstand.console import Console
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.evaluation.mistakes import find_mistakes

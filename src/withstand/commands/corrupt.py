@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from withstand.commands.common import Console, make_parser
-from withstand.commands.train import read_experiment
+from withstand.console import Console
+from withstand.options import make_parser
+from withstand.options import read_experiment
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from withstand.commands.common import Console
+from withstand.console import Console
 from withstand.commands.measuring import Measured
 from withstand.reports.figure import write_figure
 from withstand.reports.landscape_figure import landscape_figure

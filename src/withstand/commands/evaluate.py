@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.console import Console
+from withstand.options import add_options, make_parser, start
 from withstand.commands.measuring import Measured, evaluate
 from withstand.commands.tables import shown
 from withstand.data.base import Dataset

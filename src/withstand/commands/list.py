@@ -3,7 +3,8 @@
 from importlib.resources import files
 from typing import Literal
 
-from withstand.commands.common import Console, make_parser
+from withstand.console import Console
+from withstand.options import make_parser
 from withstand.configuration import discover
 from withstand.data.base import Dataset
 from withstand.engine import Engine

@@ -15,10 +15,10 @@ import yaml
 from torch import nn
 
 from withstand.commands.album import Album
-from withstand.commands.common import Console
+from withstand.console import Console
 from withstand.commands.learned_noise import NoiseLearner
 from withstand.commands.source import Source, Task, check_figures
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.table import Table

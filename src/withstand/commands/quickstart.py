@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from withstand.commands.common import add_options, make_parser, start
+from withstand.options import add_options, make_parser, start
 from withstand.commands.evaluate import show
 from withstand.commands.measuring import evaluate
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import run

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from withstand.commands.common import Console, add_options, make_parser
+from withstand.console import Console
+from withstand.options import add_options, make_parser
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
 from withstand.commands.tables import shown
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS

@@ -6,7 +6,8 @@ from pathlib import Path
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from withstand.commands.common import Console, add_options, make_parser, start
+from withstand.console import Console
+from withstand.options import add_options, experiment_parser, start
 from withstand.commands.tables import shown
 from withstand.commands.track import Curves
 from withstand.engine import Engine
@@ -27,23 +28,9 @@ DESCRIPTION = (
 )
 
 
-def experiment_parser(command: str = "train", description: str = DESCRIPTION) -> ArgumentParser:
-    """Return a parser with the fields of an experiment and `--config`."""
-    parser = make_parser(command, description)
-    parser.add_argument("--config", action="config", help="YAML file, or the name of a recipe")
-    parser.add_class_arguments(Experiment, None)
-    return parser
-
-
-def read_experiment(words: list[str]) -> Experiment:
-    """Return the experiment that options describe, `--config FILE` among them."""
-    found = parse(experiment_parser(), words, training=True)
-    return Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
-
-
 def main(words: list[str]) -> None:
     """Train."""
-    parser = experiment_parser()
+    parser = experiment_parser(description=DESCRIPTION)
     parser.add_argument("--print_config", action="store_true", help="print the YAML that reruns this, and leave")
     parser.add_argument(
         "--resume",

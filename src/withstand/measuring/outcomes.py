@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Outcomes
 from withstand.evaluation.loop import Block, joined
 from withstand.files import write_whole
-from withstand.study.outcomes import OUTCOMES, SAMPLES, Condition, OutcomeTable, read_outcomes
+from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable
 
 if TYPE_CHECKING:
     import polars
@@ -113,65 +115,120 @@ class Parts:
 
 
 class Kept:
-    """The outcomes of one model in a folder."""
+    """The outcomes of one model: in a folder, from which what was measured before is read, or in memory."""
 
-    def __init__(self, folder: Path | None, about: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path | None, *, data: str, seed: int, classes: Sequence[str], shape: Sequence[int]) -> None:
         """Read what is there.
 
         Args:
             folder: Of the outcomes; None keeps them in memory.
-            about: What they are of: data, seed, classes, shape.
+            data: Name of the data set.
+            seed: Of every draw.
+            classes: Names of the classes.
+            shape: Of an input.
 
         Raises:
             InputError: If the folder holds something else.
         """
-        self.folder, self.about = folder, dict(about)
-        self.table = OutcomeTable.empty(**self.about)
-        if folder is not None and (folder / OUTCOMES).is_file():
-            self.table = read_outcomes(folder)
-        self.known = {each.condition: each for each in self.table.conditions}
+        import polars
 
-    def has(self, condition: str, evaluation: Any, source: str) -> bool:
-        """Return whether a condition was measured by the same evaluation, in its plain form, on the same samples."""
-        known = self.known.get(condition)
-        return known is not None and (known.evaluation, known.source) == (_as_read(evaluation), source)
+        self.folder = folder
+        if folder is not None and (folder / ABOUT).is_file():
+            self.table = OutcomeTable.read(folder)
+            return
+        kinds = {"source": polars.String, "number": polars.UInt32, "label": polars.Int32, "identifier": polars.String}
+        self.table = OutcomeTable(
+            samples=polars.DataFrame(schema=kinds),
+            classes=tuple(classes),
+            conditions=(),
+            shape=tuple(shape),
+            data=data,
+            seed=seed,
+        )
+
+    def has(self, condition: str, evaluation: Any) -> bool:
+        """Return whether a condition was measured by the same evaluation, given in its plain form."""
+        plain = _as_read(evaluation)
+        return any((each.condition, each.evaluation) == (condition, plain) for each in self.table.conditions)
 
     def parts(self, what: Any, conditions: Sequence[str], *, seconds: float, writes: bool) -> Parts:
         """Return the parts of a measurement, which is told from others by its plain form."""
         folder = None if self.folder is None else self.folder / "parts" / identity(_as_read(what))
         return Parts(folder, conditions, seconds=seconds, writes=writes)
 
-    def add(self, found: Sequence[Condition], samples: "polars.DataFrame") -> None:
+    def add(self, found: Sequence[ConditionOutcomes], samples: "polars.DataFrame", *, source: str) -> None:
         """Add the outcomes of some conditions, which take the place of older ones of the same name.
+
+        With a folder, their files are written first, then the list of all, which makes them count.
 
         Args:
             found: With their frames.
-            samples: With the columns source, number, label and identifier.
+            samples: With the columns number, label and identifier.
+            source: What the samples are called where they are not those of other conditions.
         """
-        self.table = self.table.extended(found, samples)
-        self.known = {each.condition: each for each in self.table.conditions}
+        source, samples = self._placed(samples, source)
+        names = {each.condition for each in found}
+        if self.folder is not None:
+            write_whole(self.folder / SAMPLES, _bytes(samples), settle=False)
+            for each in found:
+                write_whole(self._file(each), _bytes(each.frame), settle=False)
+            found = [replace(each, columns=self._file(each)) for each in found]
+        others = tuple(each for each in self.table.conditions if each.condition not in names)
+        added = tuple(replace(each, source=source, evaluation=_as_read(each.evaluation)) for each in found)
+        self.table = replace(self.table, samples=samples, conditions=others + added)
+        if self.folder is not None:
+            write_whole(self.folder / ABOUT, (json.dumps(self._about(), indent=1) + "\n").encode())
+            kept = {each.columns for each in self.table.conditions}
+            for path in self.folder.glob("*.parquet"):
+                if path.name != SAMPLES and path not in kept:
+                    path.unlink()  # of an older measurement under the same name
 
-    def write(self, found: Sequence[Condition]) -> None:
-        """Write the files of some conditions of the table, then the list of all, which makes them count."""
+    def _placed(self, samples: "polars.DataFrame", source: str) -> "tuple[str, polars.DataFrame]":
+        """Return the source that samples belong to, and the samples of all sources."""
+        import polars
+
+        known = self.table.samples
+        for (name,), own in known.partition_by("source", as_dict=True, include_key=False).items():
+            if own.sort("number").equals(samples.sort("number")):
+                return str(name), known
+            if name == source:  # the same samples, of which fewer could be read
+                known = known.filter(known["source"] != source)
+                samples = polars.concat([own, samples]).unique("number", keep="last").sort("number")
+        source = source if len(known) else ""
+        named = samples.select(polars.lit(source).alias("source"), "number", "label", "identifier")
+        return source, polars.concat([known, named])
+
+    def _file(self, found: ConditionOutcomes) -> Path:
         assert self.folder is not None
-        write_whole(self.folder / SAMPLES, _bytes(self.table.samples), settle=False)
-        for each in found:
-            write_whole(self.folder / each.file, _bytes(each.frame), settle=False)
-        write_whole(self.folder / OUTCOMES, (json.dumps(self.table.plain(), indent=1) + "\n").encode())
+        name = re.sub(r"[^a-z0-9]+", "-", found.condition.lower()).strip("-")[:60]
+        return self.folder / f"{name}-{identity([found.condition, _as_read(found.evaluation)])}.parquet"
+
+    def _about(self) -> dict[str, Any]:
+        table = self.table
+        conditions = [
+            {
+                "condition": each.condition,
+                "file": each.columns.name,
+                "source": each.source,
+                "evaluation": each.evaluation,
+                "measures": [measure.plain() for measure in each.measures],
+                "numbers": dict(each.numbers),
+            }
+            for each in table.conditions
+            if isinstance(each.columns, Path)
+        ]
+        about = {"format": FORMAT, "data": table.data, "seed": table.seed}
+        return about | {"classes": table.classes, "shape": table.shape, "conditions": conditions}
 
 
-def sample_frame(samples: "polars.DataFrame", split: Split, source: str) -> "polars.DataFrame":
-    """Return the lines of samples (number, label) with their source and what they are known by."""
+def sample_frame(samples: "polars.DataFrame", split: Split) -> "polars.DataFrame":
+    """Return the lines of samples (number, label) with what each is known by."""
     import polars
 
     known = split.identifiers()
     names = None if known is None else [known[number] for number in samples["number"].to_list()]
-    return samples.select(
-        polars.lit(source).alias("source"),
-        "number",
-        "label",
-        polars.Series("identifier", names if names is not None else [None] * len(samples), dtype=polars.String),
-    )
+    identifier = polars.Series("identifier", names or [None] * len(samples), dtype=polars.String)
+    return samples.select(polars.col("number"), polars.col("label").cast(polars.Int32), identifier)
 
 
 def _frame(number: Tensor, columns: Columns, condition: int) -> "polars.DataFrame":

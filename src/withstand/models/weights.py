@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.files import write_whole
 
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
@@ -77,3 +78,9 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
                 f"got {tuple(state[name].shape)}."
             )
     target.load_state_dict(state)
+
+
+def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:
+    """Write a model's weights, atomically; `settle` as for `write_whole`."""
+    state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
+    write_whole(path, save(state), settle=settle)
