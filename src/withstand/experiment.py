@@ -1,11 +1,10 @@
 """Experiment: everything that decides the numbers of one run, and how it becomes a folder."""
 
 import json
-import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -22,11 +21,13 @@ from withstand.configuration import identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
-from withstand.errors import BusyError, InputError
+from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-from withstand.files import write_whole
+from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed, stream
+from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
+from withstand.measuring.question import Question
 from withstand.models.base import Model
 from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
@@ -34,18 +35,11 @@ from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.settle import settled
-from withstand.study.row import Row, write_rows
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
 
-CONFIG, PROVENANCE, MODEL, ROWS, HISTORY = (
-    "config.yaml",
-    "provenance.json",
-    "model.safetensors",
-    "rows.jsonl",
-    "history.json",
-)
+PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +54,7 @@ class Experiment:
         evaluations: What is measured on the test part afterwards.
         weights: File of weights to start from; None starts from fresh (or pretrained) ones.
         seed: Decides initial weights, order of samples and every draw; at least 0.
-        name: First part of the run's folder name; decides no number.
+        name: First part of the run's folder name; does not affect results.
     """
 
     data: Dataset = Digits()
@@ -145,6 +139,7 @@ def run(
     # Everything that can be wrong with the input is found before anything is written.
     train, validation, test = load(experiment.data)
     model = build_model(experiment, train, engine)
+    question = question_of(experiment, test)
 
     def validate(current: nn.Module) -> float:
         return accuracy_of(current, validation, seed=experiment.seed, engine=engine)
@@ -168,9 +163,14 @@ def run(
         say(f"{folder}: training on {len(train):,} samples, {engine.device}.")
         result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
         say(f"{folder}: evaluating on {len(test):,} samples.")
-        finish(experiment, folder, result, history=trainer.history, test=test, engine=engine)
+        finish(experiment, folder, result, history=trainer.history, question=question, engine=engine)
         engine.wait()
     return folder
+
+
+def question_of(experiment: Experiment, test: Split) -> Question:
+    """Return what is asked of the trained model, checked against the samples of the test part."""
+    return Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
 
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
@@ -187,14 +187,13 @@ def finish(
     model: nn.Module,
     *,
     history: list[dict[str, float]],
-    test: Split,
+    question: Question,
     engine: Engine,
 ) -> None:
     """Write a trained model and its history into a run's folder and evaluate it; the rows come last."""
     if engine.is_first:
         write_weights(folder / MODEL, model, settle=False)
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
-    question = Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
 

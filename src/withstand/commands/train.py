@@ -13,13 +13,13 @@ from withstand.commands.track import Curves
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.measuring.ask import read_results
 from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.parser import parse
 from withstand.study.row import read_rows
 from withstand.study.seeds_table import seeds_table
-from withstand.study.tables import tables
 from withstand.trials import run_together
 
 DESCRIPTION = (
@@ -73,12 +73,11 @@ def main(words: list[str]) -> None:
         folder = run(experiment, root, engine=engine, watch=watch, say=console.say)
     if not engine.is_first:
         return
-    rows = read_rows(folder / ROWS)
     if found.format == "json":
-        values = [vars(row) | {"value": row.value} for row in rows]
+        values = [vars(row) for row in read_rows(folder / ROWS).rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print(shown(tables({folder.name: rows})))
+        console.print(shown(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "corruptions" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
@@ -97,9 +96,9 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         folders = [run(each, root, engine=engine, say=console.say) for each in experiments]
     if not engine.is_first:
         return
-    rows = {folder.name: read_rows(folder / ROWS) for folder in folders}
+    rows = {folder.name: read_rows(folder / ROWS).rows for folder in folders}
     if found.format == "json":
-        values = {name: [vars(row) | {"value": row.value} for row in own] for name, own in rows.items()}
+        values = {name: [vars(row) for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
         console.print(shown([seeds_table(rows)]))

@@ -129,7 +129,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
         measured = True
     if not measured:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
-    elif folder is not None and engine.is_first:
+    if folder is not None and engine.is_first and (measured or not (folder / ROWS).exists()):
         write_summary(subject, kept.table)
     engine.wait()
     table = engine.of_first(kept.table)
@@ -198,6 +198,17 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
     notes = list(dict.fromkeys([*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes]))
     write_whole(folder / NOTES, (json.dumps(notes, indent=1) + "\n").encode(), settle=False)
     write_rows(folder / ROWS, results.rows[subject.name], results.measures)
+
+
+def read_results(folder: Path) -> Results:
+    """Return what is kept of the model in a folder: a run, or what was measured later.
+
+    Raises:
+        InputError: If nothing is.
+    """
+    table = OutcomeTable.read(folder / FOLDER)
+    has_reference = table.shape == (3, 224, 224) and len(table.classes) == 1000
+    return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)), reference=has_reference)
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
