@@ -129,6 +129,7 @@ def evaluate(
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
+
         def asked(own: Dataset) -> Question:
             return Question.of(own, on, frost=frost, pixels=pixels)
 

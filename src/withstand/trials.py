@@ -130,9 +130,7 @@ def run_together(
                     model.load_state_dict(trainer.result(trial))
                     history = trainer.history(trial)
                     question = question_of(batch[trial], kind.test)
-                    finish(
-                        batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine
-                    )
+                    finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
                 failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
     if failures:
         raise TrialsError(failures, total=len(waiting))

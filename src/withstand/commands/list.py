@@ -3,9 +3,8 @@
 from importlib.resources import files
 from typing import Literal
 
-from withstand.console import Console
-from withstand.options import make_parser
 from withstand.configuration import discover
+from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
@@ -15,10 +14,21 @@ from withstand.models.base import Model
 from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
+from withstand.options import make_parser
 from withstand.parser import command_name, parse
 from withstand.perturbations.base import Corruption, Perturbation
 
-KINDS = ("conditions", "corruptions", "datasets", "evaluations", "models", "objectives", "perturbations", "recipes", "sweeps")
+KINDS = (
+    "conditions",
+    "corruptions",
+    "datasets",
+    "evaluations",
+    "models",
+    "objectives",
+    "perturbations",
+    "recipes",
+    "sweeps",
+)
 
 
 def main(words: list[str]) -> None:

@@ -3,15 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from withstand.options import add_options, make_parser, start
 from withstand.commands.evaluate import keep_mistakes, show
 from withstand.data.base import Dataset
-from withstand.options import read_experiment
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import run
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question
+from withstand.options import add_options, make_parser, read_experiment, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball
 from withstand.reports.pictures import pictures

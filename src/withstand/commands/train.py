@@ -4,12 +4,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from withstand.console import Console
-from withstand.options import add_options, experiment_parser, start
 from withstand.commands.tables import shown
 from withstand.commands.track import Curves
+from withstand.console import Console
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
@@ -17,6 +16,7 @@ from withstand.measuring.ask import read_results
 from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
+from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
 from withstand.study.row import read_rows
 from withstand.study.seeds_table import seeds_table

@@ -122,9 +122,7 @@ class Accuracy(Evaluation):
         # A probability of 0 is no output that is not finite.
         columns = answers(mean.clamp_min(torch.finfo(mean.dtype).tiny).log(), y)
         columns["prediction"] = columns["prediction"].where(logits.isfinite().all(2).all(0), -1)
-        return columns | {
-            "correct" if k == 1 else f"top{k}": (weights * (ranks < k)).sum(0) for k in (1, *further)
-        }
+        return columns | {"correct" if k == 1 else f"top{k}": (weights * (ranks < k)).sum(0) for k in (1, *further)}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

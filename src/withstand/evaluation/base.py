@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
-import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 

@@ -31,9 +31,7 @@ class Block(NamedTuple):
     columns: dict[str, Columns]
 
 
-def prepare(
-    evaluation: Evaluation, model: nn.Module, fit_on: Split, split: Split, *, seed: int, engine: Engine
-) -> Any:
+def prepare(evaluation: Evaluation, model: nn.Module, fit_on: Split, split: Split, *, seed: int, engine: Engine) -> Any:
     """Return what an evaluation needs besides the samples of a split; see `Evaluation.prepare`."""
     with evaluating(model):
         return evaluation.prepare(model, fit_on, space=split.space, seed=seed, engine=engine)

@@ -139,9 +139,7 @@ class NoiseDistance(Evaluation):
         found, radius = {}, radius_for(self.radius, space.shape)
         for noise, condition in zip(self.noises, self.conditions, strict=True):
             direction = draw_directions(x, noise, state, rng)
-            distance = find_distances(
-                model, x, y, direction, radius=radius, box=space.box, precision=self.precision
-            )
+            distance = find_distances(model, x, y, direction, radius=radius, box=space.box, precision=self.precision)
             moved = move_to_distance(x, direction, radius, box=space.box)
             own = {"distance": distance, "never_fooled": distance.isinf()}
             found[condition] = own | answers(model(moved), y)

@@ -104,7 +104,9 @@ class WorstCase(Evaluation):
         look: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC}
         found = [Measure(name="worst_case_top1", column="correct", words="worst case", kind="attacked", **look)]
         if self.steps:
-            found.append(Measure(name="adversarial_top1", column="adversarial", words="adversarial", kind="attacked", **look))
+            found.append(
+                Measure(name="adversarial_top1", column="adversarial", words="adversarial", kind="attacked", **look)
+            )
         if self.num_mean:
             words = f"mean over the ball, {self.num_mean} points"
             found.append(Measure(name="mean_top1", column="mean", words=words, kind="estimated", **look))

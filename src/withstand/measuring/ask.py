@@ -250,7 +250,11 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _columns(frame: Any) -> Columns:
-    return {name: torch.from_numpy(frame[name].fill_null(-1).to_numpy(writable=True)) for name in frame.columns if name != "number"}
+    return {
+        name: torch.from_numpy(frame[name].fill_null(-1).to_numpy(writable=True))
+        for name in frame.columns
+        if name != "number"
+    }
 
 
 def _read_notes(path: Path) -> list[str]:

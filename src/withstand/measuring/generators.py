@@ -79,7 +79,5 @@ def read_generator(path: Path, evaluation: NoiseDistance, split: Split) -> Noise
     try:
         generator.load_state_dict(read_tensors(path))
     except (InputError, RuntimeError) as problem:
-        raise InputError(
-            f"evaluate: {path} is damaged; remove it, and the generator is trained again."
-        ) from problem
+        raise InputError(f"evaluate: {path} is damaged; remove it, and the generator is trained again.") from problem
     return generator.requires_grad_(False)

@@ -117,7 +117,9 @@ class Parts:
 class Kept:
     """The outcomes of one model: in a folder, from which what was measured before is read, or in memory."""
 
-    def __init__(self, folder: Path | None, *, data: str, seed: int, classes: Sequence[str], shape: Sequence[int]) -> None:
+    def __init__(
+        self, folder: Path | None, *, data: str, seed: int, classes: Sequence[str], shape: Sequence[int]
+    ) -> None:
         """Read what is there.
 
         Args:

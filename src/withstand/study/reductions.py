@@ -93,7 +93,9 @@ def class_measure(measure: Measure, name: str) -> Measure:
     if "class" in measure.parameters:
         return measure
     words = f"{measure.words} of {name}"
-    return replace(measure, name=f"{measure.name} {name}", words=words, parameters={**measure.parameters, "class": name})
+    return replace(
+        measure, name=f"{measure.name} {name}", words=words, parameters={**measure.parameters, "class": name}
+    )
 
 
 def apply(measure: Measure, frame: "polars.DataFrame", *, condition: str = "") -> Reduced | None:
@@ -169,9 +171,12 @@ def _balanced(frame: "polars.DataFrame", column: str) -> Reduced | None:
     import polars
 
     value = polars.col(column).cast(polars.Float64)
-    by = frame.filter(polars.col(column).is_not_null()).group_by("label").agg(
-        mean=value.mean(), variance=value.var(ddof=0), size=polars.len(), least=value.min(), most=value.max()
-    ).sort("label")
+    by = (
+        frame.filter(polars.col(column).is_not_null())
+        .group_by("label")
+        .agg(mean=value.mean(), variance=value.var(ddof=0), size=polars.len(), least=value.min(), most=value.max())
+        .sort("label")
+    )
     if not len(by):
         return None
     means, variances, sizes = (by[each].to_numpy() for each in ("mean", "variance", "size"))
