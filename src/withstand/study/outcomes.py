@@ -13,6 +13,7 @@ from withstand.study.reductions import BY_CLASS, reduce_measure
 from withstand.study.row import Row, Rows
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
 
 FORMAT = 1
@@ -174,6 +175,37 @@ class OutcomeTable:
                     rows.setdefault((row.measure, row.condition), row)
                     measures.setdefault(each.name, each)
         return Rows(list(rows.values()), measures)
+
+    def places(self, own: ConditionOutcomes) -> "np.ndarray":
+        """Return where in an array like `empty()` the samples of a condition stand, in the order of its frame.
+
+        A sample has one place under all conditions: by its number or, where conditions have files of their own, by its
+        identifier.
+        """
+        import polars
+
+        keys = self._keys.filter(polars.col("source") == own.source)
+        found = own.frame.select("number").join(keys, on="number", how="left", maintain_order="left")["key"]
+        if found.has_nulls():
+            raise InputError(f"outcomes: {own.condition} has samples that are not in the table; evaluate again.")
+        return found.to_numpy()
+
+    def empty(self) -> "np.ndarray":
+        """Return zeros, one per sample."""
+        import numpy as np
+
+        return np.zeros(int(self._keys["key"].max() or 0) + 1)  # type: ignore[arg-type]
+
+    @cached_property
+    def _keys(self) -> "polars.DataFrame":
+        """A line per source and number: the sample that it is."""
+        import polars
+
+        samples = self.samples.select("source", "number", "identifier")
+        if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():
+            first = samples.select("identifier").unique(maintain_order=True).with_row_index("key")
+            return samples.join(first, on="identifier", how="left", maintain_order="left").drop("identifier")
+        return samples.select("source", "number", key="number")
 
     def unfinished(self) -> dict[str, tuple[int, int]]:
         """Return how many outputs were not finite, and of how many, by condition; where there are any."""
