@@ -96,7 +96,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
         with _folder(each, engine):
             tables[each.name] = answer(each, seed=seed, engine=engine, tell=tell)
         notes |= dict.fromkeys([*each.notes, *each.question.notes])
-    return Results(tables, notes=tuple(notes), reference=all(each.question.has_reference for each in subjects))
+    return Results(tables, notes=tuple(notes))
 
 
 def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> OutcomeTable:
@@ -192,7 +192,7 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
     """Write the numbers of everything that is kept of a model: configuration, notes, and rows last."""
     folder = subject.folder
     assert folder is not None
-    results = Results({subject.name: table}, reference=subject.question.has_reference)
+    results = Results({subject.name: table})
     if subject.config:
         write_whole(folder / CONFIG, yaml.safe_dump(dict(subject.config), sort_keys=False).encode(), settle=False)
     notes = list(dict.fromkeys([*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes]))
@@ -207,8 +207,7 @@ def read_results(folder: Path) -> Results:
         InputError: If nothing is.
     """
     table = OutcomeTable.read(folder / FOLDER)
-    has_reference = table.shape == (3, 224, 224) and len(table.classes) == 1000
-    return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)), reference=has_reference)
+    return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)))
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:

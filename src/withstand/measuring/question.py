@@ -66,14 +66,12 @@ class Question:
         split: The samples, or those of the first cell.
         data: Name of the data set.
         notes: Sentences that a reader of the answer must know.
-        has_reference: Whether errors may be divided by AlexNet's: ImageNet's 1,000 classes at 224 pixels.
     """
 
     tasks: tuple[Task, ...]
     split: Split
     data: str
     notes: tuple[str, ...] = ()
-    has_reference: bool = False
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -113,7 +111,7 @@ class Question:
         given: list[On] = [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
         cells = data.cells() if isinstance(data, Dataset) else {}
         if cells:
-            return cls._of_cells(data, given, cells, pixels=pixels)
+            return cls._of_cells(data, given, cells)
         split = as_split(data, "test", num_classes=num_classes)
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
@@ -130,13 +128,10 @@ class Question:
             split,
             [*evaluations, *(each for each in found if isinstance(each, Evaluation))],
             data=type(data).__name__,
-            pixels=pixels,
         )
 
     @classmethod
-    def of_evaluations(
-        cls, split: Split, evaluations: Sequence[Evaluation], *, data: str, pixels: Pixels | None = None
-    ) -> "Question":
+    def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
         """Return the question that evaluations are, asked of a split.
 
         Raises:
@@ -153,13 +148,10 @@ class Question:
             split=split,
             data=data,
             notes=notes_on(drawn, split.shape),
-            has_reference=_has_reference(split, pixels),
         )
 
     @classmethod
-    def _of_cells(
-        cls, data: Dataset, given: Sequence[On], cells: Mapping[str, Dataset], *, pixels: Pixels | None
-    ) -> "Question":
+    def _of_cells(cls, data: Dataset, given: Sequence[On], cells: Mapping[str, Dataset]) -> "Question":
         if not all(isinstance(each, str) for each in given):
             raise InputError("on: data that are corrupted already are chosen by names, got something else.")
         chosen = choose_cells([str(each) for each in given] or None, cells)
@@ -173,7 +165,6 @@ class Question:
             split=first,
             data=type(data).__name__,
             notes=cell_notes(chosen, data.missing()),
-            has_reference=_has_reference(first, pixels),
         )
 
 
@@ -206,7 +197,3 @@ def resolve(
 
 def _loader(data: Dataset) -> Callable[[], Split]:
     return lambda: data.load("test")
-
-
-def _has_reference(split: Split, pixels: Pixels | None) -> bool:
-    return split.shape == (3, 224, 224) and len(split.classes) == 1000 and pixels in (None, 224)

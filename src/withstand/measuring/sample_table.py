@@ -63,7 +63,14 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
     frame = frame.with_columns(breaks).sort(*order, "number") if order else frame
     about = {"model": polars.lit(model), "label": names.gather(frame["label"])}
     frame = frame.with_columns(**about).drop("place")
-    return frame.select("model", "number", "identifier", "label", *(each.meta.output_name() for each in breaks), polars.all().exclude("model", "number", "identifier", "label", "^breaks: .*$"))
+    return frame.select(
+        "model",
+        "number",
+        "identifier",
+        "label",
+        *(each.meta.output_name() for each in breaks),
+        polars.all().exclude("model", "number", "identifier", "label", "^breaks: .*$"),
+    )
 
 
 def _samples(table: OutcomeTable) -> "polars.DataFrame":
@@ -82,7 +89,9 @@ def _right(own: ConditionOutcomes) -> str | None:
     """Return the column that says whether a sample is right: of a share that a measure takes the mean of."""
     columns = own.frame.columns
     attacked = [each.column for each in own.measures if each.kind == "attacked" and each.column in columns]
-    means = [each.column for each in own.measures if each.percent and each.reduction == "mean" and each.column in columns]
+    means = [
+        each.column for each in own.measures if each.percent and each.reduction == "mean" and each.column in columns
+    ]
     if attacked:
         return attacked[-1]
     return "correct" if "correct" in columns else next(iter(means), None)

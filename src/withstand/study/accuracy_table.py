@@ -80,7 +80,9 @@ class AccuracyTable:
             return fitting(lambda style: self._side_by_side(title, style), shown, self.measures)
         table = fitting(lambda style: self._one_model(title, style), {"means": shown[""]}, self.measures)
         cells = [row for row in rows if row.condition not in self.plain]
-        notes = [each.replace("intervals:", "intervals of single cells:") for each in widths({"": cells}, self.measures)]
+        notes = [
+            each.replace("intervals:", "intervals of single cells:") for each in widths({"": cells}, self.measures)
+        ]
         is_bracketed = IN_BRACKETS in table.notes
         notes = [*table.notes[:is_bracketed], *notes, *table.notes[is_bracketed:]]
         return Table(title=table.title, columns=table.columns, lines=table.lines, notes=tuple(notes))

@@ -33,7 +33,9 @@ def cell(measure: Measure, row: Row | None, style: Style = "plain") -> str:
     return f"{value} ({measure.written(row.low)}{between}{measure.written(row.high)})"
 
 
-def fitting(make: Callable[[Style], Table], shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]) -> Table:
+def fitting(
+    make: Callable[[Style], Table], shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]
+) -> Table:
     """Return a table with intervals, or without them and with a note on their width where they do not fit.
 
     Args:

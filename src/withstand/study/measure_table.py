@@ -62,7 +62,9 @@ def measure_table(
 
     def make(style: Style) -> Table:
         lines: list[tuple[str, ...] | None] = []
-        groups = [[place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)]
+        groups = [
+            [place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)
+        ]
         for group in groups:
             lines += [None] if lines and any(len(each) > 1 for each in groups) else []
             for measure in used:

@@ -211,9 +211,7 @@ def _relative(suite: Suite, condition: str, names: Sequence[str]) -> Row:
     return suite.sum(RELATIVE_MCE, condition, cells | {CLEAN: sum(weights.values())})
 
 
-def _interval(
-    value: float, error: float, weights: Sequence[float], constant: float, count: int
-) -> tuple[float, float]:
+def _interval(value: float, error: float, weights: Sequence[float], constant: float, count: int) -> tuple[float, float]:
     """Return the interval of a sum: of shares, where all weights have one sign, the one of their weighted mean."""
     size = sum(weights)
     if not (min(weights) > 0 or max(weights) < 0):
