@@ -81,12 +81,12 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     target.load_state_dict(state)
 
 
-<<<<<<< HEAD
 def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:
     """Write a model's weights, atomically; `settle` as for `write_whole`."""
     state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
     write_whole(path, save(state), settle=settle)
-=======
+
+
 def _explain_classes(expected: dict[str, Tensor], state: dict[str, Tensor]) -> str:
     """Return the end of a sentence that says why last layers may differ in their number of outputs, if they do."""
     last = next((name for name in reversed(expected) if expected[name].ndim > 0), None)
@@ -96,4 +96,3 @@ def _explain_classes(expected: dict[str, Tensor], state: dict[str, Tensor]) -> s
         f"; the file is for {len(state[last]):,} classes and the model for {len(expected[last]):,}: if the folders "
         "or the class_map of the data name only some of them, give their number with --data.num_classes"
     )
->>>>>>> faults
