@@ -20,7 +20,6 @@ from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.perturbations.settle import settled
 from withstand.study.frame import Results
 from withstand.study.row import Row
 from withstand.training.settings import Training
@@ -82,7 +81,7 @@ def fit(
     trainer = Trainer(
         model,
         split,
-        objective=settled(objective or PerturbedRisk(), split),
+        objective=objective or PerturbedRisk(),
         training=Training(**training),
         seed=seed,
         engine=engine,

@@ -34,7 +34,6 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.settle import settled
 from withstand.study.row import Row, write_rows
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
@@ -154,7 +153,7 @@ def run(
     trainer = Trainer(
         model,
         train,
-        objective=settled(experiment.objective, train),
+        objective=experiment.objective,
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
@@ -207,7 +206,7 @@ def rehearse(trainer: Trainer, engine: Engine) -> None:
     x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
     rng = stream(0, "rehearsal", device=engine.device)
     with evaluating(trainer.model):
-        objective.step(trainer.model, x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
+        objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
 
 
 @contextmanager
@@ -244,7 +243,7 @@ def measure(
     model: nn.Module, split: Split, evaluations: tuple[Evaluation, ...], *, seed: int, engine: Engine
 ) -> list[Row]:
     """Return the rows of several evaluations."""
-    return [row for each in evaluations for row in settled(each, split).measure(model, split, seed=seed, engine=engine)]
+    return [row for each in evaluations for row in each.measure(model, split, seed=seed, engine=engine)]
 
 
 def plain(experiment: Experiment) -> dict:

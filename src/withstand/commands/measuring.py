@@ -32,7 +32,6 @@ from withstand.evaluation.noise_examples import draw_examples
 from withstand.experiment import CONFIG, MODEL, PROVENANCE, ROWS, Experiment, build_model, hold
 from withstand.files import write_whole
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.settle import settled
 from withstand.study.landscape import Landscape
 from withstand.study.noise_examples import NoiseExamples
 from withstand.study.row import Row, read_rows, write_rows
@@ -203,7 +202,7 @@ def evaluate(
 def _measure(task: Task, learner: NoiseLearner, console: Console) -> list[Row]:
     """Return the rows of one task, whose parts are kept in the folder until it is done."""
     evaluation, model, seed, engine = (
-        settled(task.evaluation, task.split),
+        task.evaluation,
         learner.model(),
         learner.seed,
         learner.engine,

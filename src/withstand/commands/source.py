@@ -15,7 +15,6 @@ from withstand.evaluation.noise_examples import check_picturable
 from withstand.evaluation.worst_case import WorstCase
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.settle import settled
 
 
 class Task(NamedTuple):
@@ -83,7 +82,7 @@ class Source:
         words, evaluations = split_words(on or ["clean"], split.shape, balls=balls)
         perturbations, notes = conditions(words, split.shape, pixels=pixels, frost=frost)
         # Settled, since a worst case says in its name whether there are changes.
-        all_evaluations = settled((*evaluations, *more), split)
+        all_evaluations = (*evaluations, *more)
         return cls(split, perturbations=perturbations, evaluations=all_evaluations, notes=notes)
 
     def tasks(self, missing: Sequence[str]) -> Iterator[Task]:
@@ -109,7 +108,7 @@ class Source:
                 "evaluate: --mistakes shows one image under every condition, so it needs clean images, got data that "
                 "are corrupted already; leave it out."
             )
-        return settled(shown_perturbations(self.perturbations), self.first)
+        return shown_perturbations(self.perturbations)
 
     @property
     def learned(self) -> tuple[NoiseDistance, ...]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from withstand.data.base import Batch, Split, check_labels, to_unit
+from withstand.data.base import Sample, Split, check_labels, to_unit
 from withstand.errors import InputError
 
 
@@ -51,7 +51,7 @@ class WrappedSplit(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,
         augmentation_seed: int | None = None,  # noqa: ARG002
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Fetch the pairs; augmentation is the data set's own affair."""
         numbers = list(plan)
         lists = [each.tolist() for each in numbers]
@@ -69,4 +69,4 @@ class WrappedSplit(Split):
                     f"data: labels must be whole numbers, one per sample, got {y.dtype} of shape {tuple(y.shape)}."
                 )
             check_labels(y, len(self.classes))
-            yield Batch(x, y.long().to(device), index.to(device))
+            yield Sample(x, y.long().to(device), index.to(device))

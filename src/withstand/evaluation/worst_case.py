@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from withstand.configuration import added, identity
+from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -60,7 +60,7 @@ class WorstCase(Evaluation):
     num_tilted: int = 64
     temperature: float = 0.01
     num_mean: int = 256
-    shape: tuple[int, ...] | None = added(None)
+    shape: tuple[int, ...] | None = None
 
     additive: ClassVar[bool] = True
 
