@@ -80,7 +80,7 @@ def fit(
     trainer = Trainer(
         model,
         split,
-        objective=settled(objective or PerturbedRisk(), split),
+        objective=objective or PerturbedRisk(),
         training=Training(**training),
         seed=seed,
         engine=engine,

@@ -34,7 +34,6 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.settle import settled
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
@@ -147,7 +146,7 @@ def run(
     trainer = Trainer(
         model,
         train,
-        objective=settled(experiment.objective, train),
+        objective=experiment.objective,
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
@@ -204,7 +203,7 @@ def rehearse(trainer: Trainer, engine: Engine) -> None:
     x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
     rng = stream(0, "rehearsal", device=engine.device)
     with evaluating(trainer.model):
-        objective.step(trainer.model, x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
+        objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from withstand.configuration import rebuilt
 from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
@@ -29,7 +30,6 @@ from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.settle import rebuilt, settled
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform import Uniform
@@ -271,7 +271,9 @@ def batches_of_trials(
 
 def make_trainer(kind: Kind, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
     """Return the trainer of some trials of a kind."""
-    objective = in_turn([settled(each.objective, kind.train) for each in trials])
+    for each in trials:
+        each.objective.check(kind.train.space)
+    objective = in_turn([each.objective for each in trials])
     assert isinstance(objective, PerturbedRisk)
     return Together(
         [build_model(each, kind.train, engine) for each in trials],
@@ -292,7 +294,7 @@ def accuracies(model: Stacked, split: Split, engine: Engine) -> list[float]:
     hits = torch.zeros(number, dtype=torch.int64, device=engine.device)
     plan = torch.arange(len(split)).split(max(1, engine.samples_per_batch(split.shape) // number))
     with evaluating(model):
-        for x, y, _ in split.batches(plan, device=engine.device):
-            logits = model(x.repeat_interleave(number, dim=0)).unsqueeze(0)
-            hits += (rank(logits, y.repeat_interleave(number)) == 0).view(-1, number).sum(0)
+        for sample in split.batches(plan, device=engine.device):
+            logits = model(sample.x.repeat_interleave(number, dim=0)).unsqueeze(0)
+            hits += (rank(logits, sample.y.repeat_interleave(number)) == 0).view(-1, number).sum(0)
     return [count / len(split) for count in hits.tolist()]

@@ -152,11 +152,11 @@ def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> Non
         raise InputError(f"corrupt: sample must be from 0 to {len(split) - 1}, got {sample}.")
     if path.suffix.lower() != ".png":
         raise InputError(f"corrupt: the preview must be a .png file, got {path}.")
-    x, y, index = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
+    x, y, index, _ = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
     tiles: dict[str, list[Any]] = {}
     for each in copy.corruptions:
         rng = RowStreams(derive_seed(copy.seed, each.noise), index, device=engine.device)
-        changed = each.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+        changed = each.draw(x, y, nn.Identity(), space=split.space, num_draws=1, rng=rng).inputs[0]
         tiles.setdefault(each.condition.rsplit("/", 1)[0], []).append(_picture(changed))
     severities = list(dict.fromkeys(f"severity {each.severity}" for each in copy.corruptions))
     write_png(path, contact_sheet(_picture(x), tiles, columns=severities, width=WIDTH_OF_TILE))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Batch, Split, check_finite, to_unit
+from withstand.data.base import Sample, Split, check_finite, to_unit
 from withstand.errors import InputError
 from withstand.functional.random import stream
 
@@ -69,7 +69,7 @@ class WrappedSplit(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,
         augmentation_seed: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Fetch the pairs; augmentation is left to the data set, whose workers are seeded.
 
         Raises:
@@ -88,7 +88,7 @@ class WrappedSplit(Split):
             if isinstance(fetched, str):
                 raise InputError(fetched)
             x, y = fetched
-            yield Batch(x.to(device), y.to(device), index.to(device))
+            yield Sample(x.to(device), y.to(device), index.to(device))
 
     def fetch(self, rows: list[int]) -> Pairs:
         """Return the inputs and labels of some samples.

@@ -47,7 +47,11 @@ def draw_landscape(
         num_ticks: Points of the grid along each feature, at least 2.
     """
     with evaluating(model):
-        radii = torch.zeros(2) if attack is None else attack.ball.radii(torch.zeros(1, 2), split.space) * torch.ones(2)
+        radii = (
+            torch.zeros(2)
+            if attack is None
+            else attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
+        )
         low, high = _range(split, engine)
         reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
         reach = torch.where(reach > 0, reach, 1.0)

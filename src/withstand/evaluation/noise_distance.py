@@ -162,7 +162,7 @@ class NoiseDistance(Evaluation):
         shares = [engine.share(len(rows)) for rows in whole]
         plan = [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)]
         batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
-        for step, (rows, (start, stop, weight), (x, y, _)) in enumerate(zip(whole, shares, batches, strict=True)):
+        for step, (rows, (start, stop, weight), (x, y, *_)) in enumerate(zip(whole, shares, batches, strict=True)):
             make = partial(stream, seed, "noise distance/step", step, device=engine.device)
             if len(x) != stop - start:  # images that could not be read
                 start, stop = 0, len(x)
@@ -170,7 +170,8 @@ class NoiseDistance(Evaluation):
                 make, start=start, stop=stop, total=max(len(rows), stop), weight=weight if len(x) else 0.0
             )
             if len(x) or engine.world_size > 1:
-                game.attack(model, x if len(x) else like, y if len(x) else y.new_zeros(1), state=state, rng=rng)
+                x, y = (x, y) if len(x) else (like, y.new_zeros(1))
+                game.attack(model, x, y, space=space, state=state, rng=rng)
         return state.generator.requires_grad_(False)
 
     @classmethod

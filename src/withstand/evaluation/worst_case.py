@@ -206,7 +206,7 @@ class WorstCase(Evaluation):
 def _num_vertices(ball: Ball, space: Space) -> int:
     """Return how many vertices to try: all or, where they are too many, none."""
     try:
-        count = Vertices(ball=ball).count(torch.zeros(1, *space.shape), space)
+        count = Vertices(ball=ball).count(torch.zeros(1, *space.shape), space=space)
     except InputError:
         return 0
     return count if count <= MOST_VERTICES else 0
