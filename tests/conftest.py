@@ -146,3 +146,20 @@ def _made_up_outcomes(
     )
     samples = samples.select(polars.lit("").alias("source"), "number", "label", "identifier")
     return OutcomeTable(samples=samples, classes=classes, conditions=conditions, **fields)
+
+
+@pytest.fixture
+def measured() -> Callable[..., dict]:
+    """A function that asks a model one evaluation and returns the rows by measure and condition."""
+
+    def rows(evaluation: Any, model: Any, split: Any, *, seed: int = 0, engine: Any = None) -> dict:
+        from withstand.engine import Engine
+        from withstand.measuring.ask import Subject, ask
+        from withstand.measuring.question import Question
+
+        question = Question.of_evaluations(split, [evaluation], data="Test")
+        subject = Subject(name="model", question=question, load=lambda: model)
+        results = ask([subject], seed=seed, engine=engine or Engine(batch_size=7))
+        return {(row.measure, row.condition): row for row in results.rows["model"]}
+
+    return rows

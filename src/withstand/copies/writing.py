@@ -98,12 +98,12 @@ def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device
     lines: list[str] = []
     model = nn.Identity()
     with ThreadPoolExecutor(num_threads) as pool:
-        for x, y, index in split.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
+        for x, y, index, _ in split.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
             rows = [places(copy)[number] for number in index.tolist()]
             targets = [target(copy, split, names, *each) for each in zip(rows, y.tolist(), strict=True)]
             for corruption in copy.corruptions if rows else ():
                 rng = RowStreams(derive_seed(copy.seed, corruption.noise), index, device=device)
-                images = corruption.draw(x, y, model, num_draws=1, rng=rng).inputs[0]
+                images = corruption.draw(x, y, model, space=split.space, num_draws=1, rng=rng).inputs[0]
                 levels = to_levels(images).permute(0, 2, 3, 1).cpu().numpy()
                 if copy.format == "npy":
                     first = (corruption.severity - 1) * len(split)

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+from withstand.configuration import rebuilt
 from withstand.errors import InputError, nearest
 from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
@@ -10,7 +11,6 @@ from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.settle import rebuilt
 from withstand.perturbations.uniform import Uniform
 
 Name = Literal["regular", "noise", "adversarial", "smoothed", "langevin"]

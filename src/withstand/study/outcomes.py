@@ -1,8 +1,8 @@
 """The table of outcomes: what was found of every sample under every condition, and the rows it is reduced to."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +155,11 @@ class OutcomeTable:
                 return each
         known = ", ".join(each.condition for each in self.conditions[:6])
         raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {condition}.")
+
+    def only(self, conditions: Sequence[str]) -> "OutcomeTable":
+        """Return the table of some conditions, in the order given; those that there are not are left out."""
+        known = {each.condition: each for each in self.conditions}
+        return replace(self, conditions=tuple(known[name] for name in conditions if name in known))
 
     def reduce(self) -> Rows:
         """Return the numbers that the measures of all conditions make of the outcomes, with their intervals.

@@ -10,7 +10,6 @@ import torch
 from withstand.configuration import identity
 from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
-from withstand.perturbations.settle import settled
 from withstand.sweeps.plan import Plan
 from withstand.training.trainer import Trainer
 
@@ -52,7 +51,7 @@ def measured(experiment: Experiment, engine: Engine) -> float:
     trainer = Trainer(
         build_model(experiment, train, engine),
         train,
-        objective=settled(experiment.objective, train),
+        objective=experiment.objective,
         training=replace(experiment.training, keep="last", patience=None),
         seed=experiment.seed,
         engine=engine,
