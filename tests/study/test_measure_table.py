@@ -23,8 +23,10 @@ def test_the_budget_stands_in_a_note():
     )
     assert table.title == "Balls in percent, n = 100"
     assert table.notes == (
-        "Worst-case accuracy, an upper bound: PGD-40 x 3 + vertices.",
-        "Mean over the ball, an estimate: mean of 256.",
+        "Upper bounds: worst-case accuracy.",
+        "Estimates: mean over the ball.",
+        "Budget of worst-case accuracy: PGD-40 x 3 + vertices.",
+        "Budget of mean over the ball: mean of 256.",
     )
 
 
@@ -37,7 +39,17 @@ def test_several_budgets_of_one_ball_have_a_line_each():
         ("linf 0.1", f"worst-case accuracy, {strong}", "80.0"),
         ("linf 0.1", f"worst-case accuracy, {weak}", "95.0"),
     )
-    assert table.notes == tuple(f"Worst-case accuracy, an upper bound: {each}." for each in (strong, weak))
+    assert table.notes == ("Upper bounds: worst-case accuracy.", f"Budgets: {strong}; {weak}.")
+
+
+def test_measures_of_one_budget_share_a_note():
+    rows = [row("linf 0.1, PGD-40 x 3", 0.4), row("linf 0.1, PGD-40 x 3", 0.9, "mean")]
+    notes = measure_table({"one": rows}, MEASURES, name="Balls").notes
+    assert notes == (
+        "Upper bounds: worst-case accuracy.",
+        "Estimates: mean over the ball.",
+        "Budget: PGD-40 x 3.",
+    )
 
 
 def test_a_ball_with_changes_is_another_one():
