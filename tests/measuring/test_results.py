@@ -123,7 +123,11 @@ def test_samples_say_what_breaks_them_first(results):
     assert good["label"].to_list() == ["yes"] * 4 + ["no"] * 4
     assert good["clean: prediction"].to_list() == ["no", *["yes"] * 3, *["no"] * 4]
     assert good["noise: distance"][0] == math.inf
-    assert "noise: correct" not in frame.columns
+    assert frame.columns[:9] == [
+        *("model", "number", "identifier", "label"),
+        *("breaks: fog", "breaks: linf, PGD-2 x 1"),
+        *("clean: prediction", "clean: confidence", "clean: correct"),
+    ]
     assert frame["model"].to_list() == ["good"] * 8 + ["bad"] * 8
 
 

@@ -34,7 +34,7 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
     names = polars.Series(table.classes, dtype=polars.String)
     series: dict[str, list[tuple[float, polars.Expr]]] = {}
     wrong: list[polars.Expr] = []
-    for own in {each.condition: each for each in reversed(table.conditions)}.values():
+    for own in map(table.of, dict.fromkeys(each.condition for each in table.conditions)):
         columns = [each for each in own.frame.columns if each != "number"]
         right = _right(own)
         chosen = [polars.Series(each, own.frame[each]) for each in dict.fromkeys((*SHOWN, right)) if each in columns]
