@@ -47,7 +47,7 @@ def dataset(request) -> Dataset:
 
 
 def numbers(split):
-    return torch.cat([index for _, _, index in split.batches(torch.arange(len(split)).split(5000))])
+    return torch.cat([index for _, _, index, _ in split.batches(torch.arange(len(split)).split(5000))])
 
 
 def test_parts_agree_on_classes_shape_and_box(dataset):
@@ -74,7 +74,7 @@ def test_no_sample_is_in_two_parts(dataset):
 def test_labels_are_those_of_the_classes_and_every_class_can_be_learned_and_tested(dataset):
     for part in PARTS:
         split = load(dataset, part)
-        y = torch.cat([y for _, y, _ in split.batches(torch.arange(len(split)).split(5000))])
+        y = torch.cat([y for _, y, _, _ in split.batches(torch.arange(len(split)).split(5000))])
         assert y.dtype == torch.int64
         assert set(y.tolist()) <= set(range(len(split.classes)))
         # A class may be too small for its share of the validation part.

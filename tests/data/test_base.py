@@ -54,7 +54,7 @@ def test_augmentation_needs_a_seed_and_sees_the_numbers_in_the_file():
     (marked,) = split.batches(plan, augmentation_seed=100)
     assert plain.x.unique().tolist() == [0]
     assert marked.x[:, 0].tolist() == [114, 111]
-    assert marked.index.tolist() == [14, 11]
+    assert marked.number.tolist() == [14, 11]
 
 
 def test_a_selection_and_a_section_keep_what_is_known_of_the_features():

@@ -66,5 +66,5 @@ def test_what_was_done_before_a_stop_is_not_done_again(split, tmp_path):
 
 def test_a_section_keeps_the_numbers_of_its_samples(split):
     batches = list(Section(split, 10, 13).batches([torch.tensor([0, 2])]))
-    assert batches[0].index.tolist() == [10, 12]
+    assert batches[0].number.tolist() == [10, 12]
     assert torch.equal(batches[0].x, split.x[[10, 12]])

@@ -156,7 +156,7 @@ def test_trials_have_orders_of_their_own():
     together = make_together()
     for trial, seed in enumerate(SEEDS):
         order = torch.randperm(103, generator=stream(seed, "data/order", 0))
-        seen = torch.cat([batch.index[trial :: len(SEEDS)] for batch in together.batches()])
+        seen = torch.cat([batch.number[trial :: len(SEEDS)] for batch in together.batches()])
         assert torch.equal(seen, order)
 
 
