@@ -108,3 +108,20 @@ def _untouched_generators() -> Iterator[None]:
     assert np.array_equal(now[1], numpy_state[1]), "numpy's global generator was seeded"
     assert now[2:] == numpy_state[2:], "numpy's global generator was used"
     assert random.getstate() == python_state, "Python's global generator was used"
+
+
+@pytest.fixture
+def measured() -> Callable[..., dict]:
+    """A function that asks a model one evaluation and returns the rows by measure and condition."""
+
+    def rows(evaluation: Any, model: Any, split: Any, *, seed: int = 0, engine: Any = None) -> dict:
+        from withstand.engine import Engine
+        from withstand.measuring.ask import Subject, ask
+        from withstand.measuring.question import Question
+
+        question = Question.of_evaluations(split, [evaluation], data="Test")
+        subject = Subject(name="model", question=question, load=lambda: model)
+        results = ask([subject], seed=seed, engine=engine or Engine(batch_size=7))
+        return {(row.measure, row.condition): row for row in results.rows["model"]}
+
+    return rows

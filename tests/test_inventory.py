@@ -50,6 +50,17 @@ def test_global_generators_are_neither_seeded_nor_read():
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
 
 
+def test_no_loader_takes_its_seed_from_the_global_generator():
+    calls = [
+        (f"{path.relative_to(SOURCE)}:{node.lineno}", {each.arg for each in node.keywords})
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("DataLoader", "random_split")
+    ]
+    assert len(calls) >= 2
+    assert not [place for place, options in calls if "generator" not in options]
+
+
 def test_nothing_prints():
     calls = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"

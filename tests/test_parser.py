@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.configuration import discover
 from withstand.data.base import Dataset
 from withstand.data.cifar10_c import Cifar10C

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.data.cifar10 import Cifar10
 from withstand.data.fashion_mnist import FashionMnist
 from withstand.data.imagenet import Imagenet

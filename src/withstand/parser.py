@@ -3,11 +3,13 @@
 import importlib
 import re
 from argparse import ArgumentError
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
@@ -61,9 +63,8 @@ def every_family() -> tuple[type, ...]:
 @cache
 def training_fields() -> tuple[str, ...]:
     """Return the names of the options of a training."""
-    from withstand.training.settings import Training
-
-    return tuple(each.name for each in fields(Training))
+    settings = importlib.import_module("withstand.training.settings")
+    return tuple(each.name for each in fields(settings.Training))
 
 
 def command_name(cls: type) -> str:
@@ -137,8 +138,12 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     named = {o.partition(".")[0].removeprefix("--") for action in parser._actions for o in action.option_strings}
     classes = training or not named.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, classes=classes)
+    return _instantiated(parser, lambda: parser.parse_args(words))
+
+
+def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace]) -> Namespace:
     try:
-        return parser.instantiate(parser.parse_args(words))
+        return parser.instantiate(read())
     except InputError:
         raise
     except (ArgumentError, TypeError, ValueError, KeyError) as problem:
@@ -148,6 +153,40 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
         raise InputError(_sentence(str(problem), parser)) from problem
+
+
+def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
+    """Return the object that a class by name, YAML or plain values describe.
+
+    Args:
+        who: Whose name an error begins with.
+        value: The name of a class, or its `class_path` and `init_args`, as YAML or as a mapping.
+        keys: Options whose families it may be of, such as `perturbation`.
+
+    Raises:
+        InputError: If there is no such class, or a field cannot have its value; one sentence.
+
+    Example:
+        >>> build("on", "{class_path: Gaussian, init_args: {std: 0.1}}", "perturbation")
+        Gaussian(std=0.1)
+    """
+    if isinstance(value, str):
+        try:
+            value = yaml.safe_load(value)
+        except yaml.YAMLError as problem:
+            raise InputError(f"{who}: {value} is not valid YAML.") from problem
+    content = {"class_path": value} if isinstance(value, str) else value
+    name = content.get("class_path") if isinstance(content, Mapping) else None
+    if not isinstance(content, Mapping) or not isinstance(name, str):
+        raise InputError(f"{who}: expected the name of a class, or class_path and init_args, got {value!r}.")
+    known = {each.__name__: key for key in keys for each in discover(family_of(key))}
+    name = name.rsplit(".", 1)[-1]
+    if name not in known:
+        raise InputError(f"{who}: {name} is not known; {nearest(name, known)}")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument(f"--{known[name]}", type=family_of(known[name]))
+    given = {known[name]: {**content, "class_path": name}}
+    return getattr(_instantiated(parser, lambda: parser.parse_object(given)), known[name])
 
 
 def _option(name: str, own: set[str], *, training: bool) -> str:

@@ -14,7 +14,8 @@ from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.evaluation.accuracy import Accuracy, rank
-from withstand.experiment import ROWS, Experiment, begin, build_model, finish, hold
+from withstand.experiment import ROWS, Experiment, begin, build_model, finish, question_of
+from withstand.files import hold
 from withstand.models.frozen import evaluating
 from withstand.models.mlp import MLP
 from withstand.models.stacked import Stacked
@@ -128,7 +129,8 @@ def run_together(
                     model = build_model(batch[trial], kind.train, engine)
                     model.load_state_dict(trainer.result(trial))
                     history = trainer.history(trial)
-                    finish(batch[trial], paths[trial], model.eval(), history=history, test=kind.test, engine=engine)
+                    question = question_of(batch[trial], kind.test)
+                    finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
                 failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
     if failures:
         raise TrialsError(failures, total=len(waiting))

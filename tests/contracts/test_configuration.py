@@ -10,7 +10,7 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.configuration import discover, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.engine import Engine

@@ -127,3 +127,16 @@ def test_augmentation_depends_on_seed_and_sample_only(dataset):
 def test_an_unknown_part_is_refused(dataset):
     with pytest.raises(InputError, match="part must be train, validation, test, got 'dev'"):
         dataset.load("dev")
+
+
+def test_identifiers_hold_every_number_or_are_none(dataset):
+    for part in PARTS:
+        split = load(dataset, part)
+        identifiers = split.identifiers()
+        assert identifiers is None or set(numbers(split).tolist()) <= set(identifiers)
+
+
+def test_fetching_leaves_the_global_generator(dataset):
+    split, state = load(dataset, "validation"), torch.random.get_rng_state()
+    list(split.batches([torch.arange(2)], augmentation_seed=3))
+    assert torch.equal(torch.random.get_rng_state(), state)

@@ -63,3 +63,12 @@ def test_a_selection_and_a_section_keep_what_is_known_of_the_features():
     assert split.select(torch.tensor([2])).features == features
     assert Section(split, 1, 3).features == features
     assert Section(TensorSplit(split.x, split.y, classes=("a",), box=None), 1, 3).features is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_inputs_in_memory_must_be_finite(value):
+    x = torch.zeros(3, 2)
+    x[1, 1] = value
+    for numbers, name in ((None, 1), (torch.tensor([4, 7, 9]), 7)):
+        with pytest.raises(InputError, match=f"sample {name}"):
+            TensorSplit(x, torch.zeros(3), classes=("a", "b"), box=None, numbers=numbers)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from withstand.data.base import Section
 from withstand.data.file_split import FileSplit, check_images
 from withstand.errors import InputError
 
@@ -174,3 +175,15 @@ def test_a_worker_that_dies_again_and_again_is_an_error(folder, monkeypatch):
 def test_settings_that_fit_no_image_are_refused(fields, message):
     with pytest.raises(InputError, match=message):
         check_images("Who", **({"pixels": 224, "resize": 256, "on_bad_image": "error"} | fields))
+
+
+def test_identifiers_are_paths_by_the_number_that_batches_yield(folder):
+    whole = make(folder)
+    part = whole.select(torch.tensor([7, 2, 9]))
+    for split in (whole, part, part.select(torch.tensor([2])), Section(part, 1, 3)):
+        identifiers = split.identifiers()
+        for batch in split.batches(torch.arange(len(split)).split(2)):
+            x, _, numbers = tuple(batch)[:3]
+            for image, number in zip(x, numbers.tolist(), strict=True):
+                alone = make(folder, files=[identifiers[number]])
+                assert torch.equal(next(alone.batches([torch.tensor([0])])).x[0], image)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from withstand.cli import main
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.experiment import ROWS, hold
 from withstand.study.row import read_rows
 from withstand.study.sweep import read_failure

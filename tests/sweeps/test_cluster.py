@@ -11,7 +11,7 @@ import yaml
 
 import withstand
 from withstand.cli import main
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.errors import InputError
 from withstand.experiment import ROWS, run
 from withstand.study.row import read_rows

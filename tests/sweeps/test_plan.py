@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.errors import InputError
 from withstand.sweeps.plan import combinations, load, read_plan, words_of
 

@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from withstand.commands.common import Console, make_parser
-from withstand.commands.train import read_experiment
+from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
@@ -21,6 +20,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from withstand.commands.common import Console, add_options, make_parser
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
 from withstand.commands.tables import shown
-from withstand.commands.train import read_experiment
+from withstand.console import Console
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
+from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, friendly, parse
 from withstand.study.table import Table
 from withstand.study.terminal import short_names

@@ -1,7 +1,7 @@
 """Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
@@ -59,8 +59,13 @@ class Split(ABC):
         """What the inputs are, for whoever draws around them."""
         return Space(shape=self.shape, box=self.box, features=self.features)
 
-    def identifiers(self) -> Sequence[str] | None:
-        """Return what a reader knows each sample by (the path of its file, say), by number; None: only its number."""
+    def identifiers(self) -> Mapping[int, str] | None:
+        """Return what a reader calls each sample (the path of its file, say), by the number that batches yield for it.
+
+        Returns:
+            An entry for every sample, at least; None where a sample has only its number. The numbers of a part that was
+            cut from a longer list are those of the list, so they need not begin at 0 or follow each other.
+        """
         return None
 
     @abstractmethod
@@ -97,6 +102,10 @@ class Section(Split):
 
     def __len__(self) -> int:
         return self.stop - self.start
+
+    def identifiers(self) -> Mapping[int, str] | None:
+        """Return those of the split, whose numbers the samples keep."""
+        return self.split.identifiers()
 
     def batches(
         self,
@@ -137,10 +146,14 @@ class TensorSplit(Split):
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
             features: What is known of each input of a table.
             weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+
+        Raises:
+            InputError: If a label stands for no class, or an input is not finite.
         """
         if not y.is_floating_point():
             check_labels(y, len(classes))
             y = y.long()
+        check_finite(x, range(len(x)) if numbers is None else numbers)
         self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
         self.shape = tuple(x.shape[1:])
@@ -307,3 +320,20 @@ def check_labels(y: Tensor, num_classes: int) -> None:
     wrong = y[(y < 0) | (y >= num_classes)]
     if len(wrong):
         raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
+
+
+def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
+    """Refuse inputs that are NaN or infinite; the message names the sample.
+
+    Args:
+        x: One input per row.
+        numbers: Number of each sample.
+
+    Raises:
+        InputError: If a number is not finite.
+    """
+    if not x.is_floating_point() or x.isfinite().all():
+        return
+    row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+    what = "NaN" if x[row].isnan().any() else "an infinity"
+    raise InputError(f"data: inputs must be finite numbers, got {what} in sample {int(numbers[row])}.")

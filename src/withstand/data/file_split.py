@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -82,6 +82,10 @@ class FileSplit(Split):
 
     def __len__(self) -> int:
         return len(self.files)
+
+    def identifiers(self) -> Mapping[int, str]:
+        """Return the paths, relative to the folder."""
+        return dict(zip(self.numbers.tolist(), self.files, strict=True))
 
     @property
     def num_bad(self) -> int:

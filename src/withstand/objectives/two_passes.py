@@ -146,9 +146,7 @@ class TwoPasses:
         return surrogate + (weighted_mean(values, weight) - surrogate.detach())
 
     @torch.no_grad()
-    def _first(
-        self, model: nn.Module, y: Tensor, chunks: list[Chunk], draw: Draw, at_once: int
-    ) -> FirstPass:
+    def _first(self, model: nn.Module, y: Tensor, chunks: list[Chunk], draw: Draw, at_once: int) -> FirstPass:
         losses = torch.empty(self.num_draws, len(y), device=y.device)
         log_weights = None
         for number, start, stop in chunks:
@@ -194,9 +192,7 @@ class TwoPasses:
         # Every sample keeps its highest draw, whose gradient may be nothing.
         return kept.scatter_(0, size.argmax(0, keepdim=True), True)
 
-    def _weighted(
-        self, model: nn.Module, y: Tensor, group: list[Chosen], draw: Draw, at_once: int
-    ) -> Tensor:
+    def _weighted(self, model: nn.Module, y: Tensor, group: list[Chosen], draw: Draw, at_once: int) -> Tensor:
         """Return the weighted sum of the losses at the chosen points of some pieces, with its graph."""
         found, targets = [], []
         # What an attack does to find its points is no part of the graph, nor of what is computed twice.

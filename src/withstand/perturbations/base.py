@@ -230,9 +230,7 @@ class Corruption(Perturbation):
         return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
 
 
-def targets_of(
-    draws: Draws, y: Real[Tensor, " batch"]
-) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
+def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
     """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
 
     Example:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from withstand.errors import BusyError
-from withstand.experiment import ROWS, hold
+from withstand.experiment import ROWS
+from withstand.files import hold
 from withstand.study.sweep import write_entries, write_failure
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.earlier import Union, unite

@@ -15,12 +15,9 @@ from torch import Tensor, nn
 from withstand.data.base import Sample, Split
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import BatchStream, Rng, TrialStreams, derive_seed, stream
-from withstand.functional.risks import soft_maximum
 from withstand.models.stacked import Stacked
-from withstand.objectives.perturbed_risk import PerturbedRisk, Temperature
-from withstand.perturbations.base import targets_of
+from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.training.checkpoint import save
 from withstand.training.settings import Training
 from withstand.training.stacked_update import StackedUpdate
@@ -177,9 +174,7 @@ class Together:
 
     def losses(self, sample: Sample, rng: Rng) -> Float[Tensor, " trial"]:
         """Return the loss of each trial: what the objective's step returns, but for the mean over the trials."""
-        losses = self.objective.losses(
-            self.model, sample.x, sample.y, space=self.space, state=self.state, rng=rng
-        )
+        losses = self.objective.losses(self.model, sample.x, sample.y, space=self.space, state=self.state, rng=rng)
         if sample.weight is not None:
             losses = sample.weight * losses
         return losses.view(-1, len(self.seeds)).mean(0)
