@@ -99,7 +99,8 @@ def test_loading_twice_gives_the_same_samples(dataset):
     first, second = load(dataset, "validation"), dataset.load("validation")
     plan = torch.arange(len(first)).split(5000)
     for one, other in zip(first.batches(plan), second.batches(plan), strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+        assert one.weight is other.weight is None
 
 
 def test_batches_follow_their_plan(dataset):
@@ -109,7 +110,7 @@ def test_batches_follow_their_plan(dataset):
     assert [len(batch.y) for batch in batches] == [3, 1, 2]
     whole = next(split.batches([torch.arange(6)]))
     for rows, batch in zip(plan, batches, strict=True):
-        for got, wanted in zip(batch, whole, strict=True):
+        for got, wanted in zip(batch[:3], whole[:3], strict=True):
             assert torch.equal(got, wanted[rows])
     assert not list(split.batches([]))
 
