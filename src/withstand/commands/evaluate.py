@@ -117,7 +117,6 @@ def main(words: list[str]) -> None:
 
         check_figures([each.question for each in subjects])
     results = ask(subjects, seed=found.seed, engine=engine, tell=console)
-    keep_mistakes(subjects, results, seed=found.seed, engine=engine, console=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -149,15 +148,6 @@ def show(
     measures = {name: each.plain() for name, each in results.measures.items()}
     rows = [{name: _finite(value) for name, value in each.items()} for each in results.records()]
     console.print(json.dumps({"notes": results.notes, "measures": measures, "rows": rows}))
-
-
-def keep_mistakes(
-    subjects: Sequence[Subject], results: Results, *, seed: int, engine: Engine, console: Console
-) -> None:
-    """Keep the images of the most confident mistakes beside the outcomes, for reports."""
-    for each in subjects:
-        if each.folder is not None and engine.is_first:
-            write_mistakes_of(each, results, seed=seed, engine=engine)
 
 
 def _finite(value: Any) -> Any:

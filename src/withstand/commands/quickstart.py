@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from withstand.commands.evaluate import keep_mistakes, show
+from withstand.commands.evaluate import show
 from withstand.data.base import Dataset
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.worst_case import WorstCase
@@ -57,7 +57,6 @@ def main(words: list[str]) -> None:
     subjects = of_names(runs, asked, root=root, seed=0, engine=engine)
     subjects = [replace(each, name=each.name.rsplit("-", 1)[0]) for each in subjects]
     results = ask(subjects, seed=0, engine=engine, tell=console)
-    keep_mistakes(subjects, results, seed=0, engine=engine, console=console)
     show(results, console=console, as_json=found.format == "json")
     if not engine.is_first:
         return
