@@ -72,3 +72,14 @@ def test_inputs_in_memory_must_be_finite(value):
     for numbers, name in ((None, 1), (torch.tensor([4, 7, 9]), 7)):
         with pytest.raises(InputError, match=f"sample {name}"):
             TensorSplit(x, torch.zeros(3), classes=("a", "b"), box=None, numbers=numbers)
+
+
+def test_weights_and_targets_of_a_regression_go_with_their_rows():
+    y, weight = torch.tensor([0.5, -1.0, 2.25]), torch.tensor([1.0, 0.0, 3.0])
+    split = TensorSplit(torch.arange(3.0)[:, None], y, classes=("",), box=None, weight=weight)
+    for whole, rows in ((split, [2, 0]), (split.select(torch.tensor([0, 2])), [1, 0]), (Section(split, 0, 3), [2, 0])):
+        (sample,) = whole.batches([torch.tensor(rows)])
+        assert sample.x[:, 0].tolist() == sample.number.tolist() == [2, 0]
+        assert sample.y.tolist() == [2.25, 0.5]
+        assert sample.weight.tolist() == [3.0, 1.0]
+    assert next(TensorSplit(split.x, y, classes=("",), box=None).batches([torch.tensor([0])])).weight is None

@@ -212,7 +212,7 @@ def test_an_array_stays_on_the_disk_and_its_batches_follow_their_plan(tmp_path):
     (whole,) = split.batches([torch.arange(4)])
     assert whole.x.shape == (4, 1, 3, 3)
     for rows, batch in zip(plan, batches, strict=True):
-        assert all(torch.equal(got, wanted[rows]) for got, wanted in zip(batch, whole, strict=True))
+        assert all(torch.equal(got, wanted[rows]) for got, wanted in zip(batch[:3], whole[:3], strict=True))
 
 
 def test_the_number_of_classes_may_be_given(tmp_path):

@@ -36,7 +36,7 @@ def fetch(split, size=5, order=None, **options):
     order = torch.arange(len(split)) if order is None else order
     batches = list(split.batches(order.split(size), **options))
     place = torch.cat([batch.number for batch in batches]).argsort()
-    return [torch.cat(parts)[place] for parts in zip(*batches, strict=True)]
+    return [torch.cat(parts)[place] for parts in list(zip(*batches, strict=True))[:3]]
 
 
 def test_batches_follow_the_plan(folder):

@@ -89,7 +89,10 @@ def test_the_generator_learns_to_raise_the_loss_and_the_classifier_stays_as_it_w
     state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=0.05)
     kept = copy.deepcopy(model.state_dict())
     modes = [each.training for each in model.modules()]
-    losses = [objective.attack(model, x, y, space=SPACE, state=state, rng=stream(0, "attack", step)).item() for step in range(60)]
+    losses = [
+        objective.attack(model, x, y, space=SPACE, state=state, rng=stream(0, "attack", step)).item()
+        for step in range(60)
+    ]
     assert sum(losses[-5:]) > 1.05 * sum(losses[:5])
     assert all(torch.equal(each, kept[name]) for name, each in model.state_dict().items())
     assert [each.training for each in model.modules()] == modes

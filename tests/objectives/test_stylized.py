@@ -142,7 +142,9 @@ def test_processes_share_the_images_and_follow_the_gradient_of_one(photos, borde
         # The generator's step is shared by real processes only: without it, theirs is the one of the beginning.
         state.optimizer.param_groups[0]["lr"] = 0.0
         model.zero_grad()
-        step = objective.step(model, torch_rows[start:stop], labels[start:stop], space=SPACE, state=state, count=5, rng=rng)
+        step = objective.step(
+            model, torch_rows[start:stop], labels[start:stop], space=SPACE, state=state, count=5, rng=rng
+        )
         (weight * step.loss).backward()
         return torch.cat([each.grad.flatten() for each in model.parameters()])
 
@@ -256,7 +258,9 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
     x = torch.zeros(4, 3, 8, 8)
     state = objective.init(x[:1], rng=stream(0, "init"))
     y = torch.zeros(4, dtype=torch.int64)
-    assert refusal(lambda: objective.step(Watched(num_classes=5), x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))) == (
+    assert refusal(
+        lambda: objective.step(Watched(num_classes=5), x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
+    ) == (
         "AdversarialNoise: the stylized images must have the classes of the data, got 3 class folders in "
         f"{folder / 'train'} for 5 logits."
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from withstand.errors import InputError
 from withstand import files
+from withstand.errors import InputError
 from withstand.training import checkpoint
 
 
