@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from withstand.options import read_experiment
 from withstand.configuration import discover
 from withstand.data.base import Dataset
 from withstand.data.cifar10_c import Cifar10C
@@ -18,6 +17,7 @@ from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.options import read_experiment
 from withstand.parser import command_name, friendly, spell
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
