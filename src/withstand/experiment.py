@@ -17,7 +17,7 @@ import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import identity, to_plain
+from withstand.configuration import canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
@@ -79,7 +79,7 @@ class Experiment:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that depend on everything that decides a number."""
+        """16 hexadecimal digits that depend on everything that decides a number."""
         return identity(replace(self, name="run"))
 
     def folder(self, root: Path) -> Path:
@@ -132,7 +132,7 @@ def run(
     """
     engine = engine or Engine()
     folder = experiment.folder(root)
-    if (folder / ROWS).exists():
+    if is_finished(experiment, folder):
         say(f"{folder} is finished already.")
         return folder
     # Everything that can be wrong with the input is found before anything is written.
@@ -170,6 +170,28 @@ def run(
 def question_of(experiment: Experiment, test: Split) -> Question:
     """Return what is asked of the trained model, checked against the samples of the test part."""
     return Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
+
+
+def is_finished(experiment: Experiment, folder: Path) -> bool:
+    """Return whether a folder holds the rows of an experiment.
+
+    Raises:
+        InputError: If it holds the configuration of another one.
+    """
+    path = folder / CONFIG
+    if path.exists():
+        own = plain(experiment)
+        try:
+            text = path.read_text()
+            is_own = text == dump(own) or canonical(yaml.safe_load(text) | {"name": own["name"]}) == canonical(own)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, InputError) as problem:
+            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run, and does not.") from problem
+        if not is_own:
+            raise InputError(
+                f"{folder}: expected the configuration of {experiment.identity}, found another one in {CONFIG}; "
+                "move the folder away, or choose another --output."
+            )
+    return (folder / ROWS).exists()
 
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:

@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import to_plain
+from withstand.configuration import canonical, to_plain
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -106,6 +106,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
     """
     question, folder = subject.question, subject.folder
     split = question.split
+    _check_config(subject)
     kept = Kept(
         folder and folder / FOLDER,
         data=question.data,
@@ -229,6 +230,26 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
         raise InputError(
             f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
+        )
+
+
+def _check_config(subject: Subject) -> None:
+    """Refuse a folder that is called as this model's and holds the answers of another one.
+
+    Raises:
+        InputError: If its configuration is another one.
+    """
+    path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
+    if path is None or not path.exists():
+        return
+    try:
+        known = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        known = None
+    if canonical(known) != canonical(subject.config):
+        raise InputError(
+            f"{path.parent}: expected what was measured of {subject.name}, found the {CONFIG} of something else; move "
+            "the folder away."
         )
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import torch
 
-from withstand.configuration import identity
+from withstand.configuration import canonical
 from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
 from withstand.sweeps.plan import Plan
@@ -38,7 +38,7 @@ def _of_kinds(plan: Plan, runs: Iterable[str], engine: Engine) -> dict[str, floa
     kinds: dict[str, float] = {}
     for run in runs:
         experiment = plan.experiments[run]
-        kind = identity(replace(experiment, seed=0, name="run"))
+        kind = canonical(replace(experiment, seed=0, name="run"))
         if kind not in kinds:
             kinds[kind] = measured(experiment, engine)
         seconds[run] = kinds[kind]
