@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 Saved = Literal["", "+jpeg"]
 
 CLEAN = "clean"
+MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions apart
 JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -70,3 +71,14 @@ def parse_cell(condition: str) -> Cell | None:
     if corruption not in CORRUPTIONS or severity not in ("1", "2", "3", "4", "5"):
         return None
     return Cell(corruption, int(severity), JPEG if kind.endswith(JPEG) else "")
+
+
+def parse_corruption(condition: str) -> tuple[str, Saved] | None:
+    """Return the corruption that a condition without a severity is, and how it was saved; None for any other condition.
+
+    Example:
+        >>> parse_corruption("fog+jpeg"), parse_corruption("fog/3"), parse_corruption("clean")
+        (('fog', '+jpeg'), None, None)
+    """
+    kind = condition.removesuffix(JPEG)
+    return (kind, JPEG if condition.endswith(JPEG) else "") if kind in CORRUPTIONS else None
