@@ -1,0 +1,152 @@
+"""Differences between the models of some results, on the same samples."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from withstand.errors import InputError
+from withstand.study.comparison import Comparison, compare
+from withstand.study.condition import JPEG, parse_cell
+from withstand.study.measure import ACCURACY, Measure
+from withstand.study.outcomes import OutcomeTable
+from withstand.study.row import Row
+from withstand.study.suites import MEAN, Suite
+from withstand.study.table import Table
+
+if TYPE_CHECKING:
+    import polars
+
+
+class Pair(NamedTuple):
+    """A measure under a condition, of two models."""
+
+    model: str
+    measure: Measure
+    condition: str
+    found: Comparison
+
+
+def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None = None) -> "polars.DataFrame":
+    """Return how every other model differs from a baseline, a line per model, measure and condition.
+
+    Raises:
+        InputError: If there is no such model, or the samples are not the same.
+    """
+    import polars
+
+    first = next(iter(outcomes)) if baseline is None else baseline
+    if first not in outcomes:
+        raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {first}.")
+    lines = [
+        {"model": pair.model, "baseline": first, "measure": pair.measure.name, "condition": pair.condition}
+        | asdict(pair.found)
+        for pair in _pairs(outcomes, first, cells=True)
+    ]
+    texts = dict.fromkeys(("model", "baseline", "measure", "condition"), polars.String)
+    numbers = dict.fromkeys(("difference", "low", "high", "p"), polars.Float64)
+    counts = dict.fromkeys(("only_model", "only_baseline", "count"), polars.Int64)
+    return polars.DataFrame(lines, schema=texts | numbers | counts)
+
+
+def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Table | None:
+    """Return the differences to the first model, single cells of corruptions apart; None where none can be compared."""
+    first = next(iter(outcomes))
+    try:
+        pairs = _pairs(outcomes, first, cells=False)
+    except InputError:
+        return None
+    if not pairs:
+        return None
+    lines: list[tuple[str, ...] | None] = []
+    for key in dict.fromkeys((pair.condition, pair.measure.words) for pair in pairs):
+        own = [pair for pair in pairs if (pair.condition, pair.measure.words) == key]
+        lines += [None] if lines and len(outcomes) > 2 else []
+        for pair in own:
+            each = pair.found
+            interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
+            p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
+            lines.append((_shown(pair), pair.model, f"{100 * each.difference:+.1f}", interval, p))
+    return Table(
+        title=f"Differences to {first} on the same samples, in percentage points",
+        columns=("condition", "model", "points", "95 % interval", "p"),
+        lines=tuple(lines),
+        num_labels=2,
+        notes=("Intervals: bootstrap of the samples. p: exact McNemar test.", *notes),
+    )
+
+
+def _shown(pair: Pair) -> str:
+    if pair.condition.removesuffix(JPEG) == MEAN:
+        return f"mean of {pair.condition}"
+    if pair.measure.topic == ACCURACY:
+        return pair.condition
+    ball, separator, _ = pair.condition.partition(", ")
+    return f"{ball if separator and pair.measure.kind else pair.condition}, {pair.measure.words}"
+
+
+def _pairs(outcomes: Mapping[str, OutcomeTable], first: str, *, cells: bool) -> list[Pair]:
+    """Return the comparisons of every other model with the first, under the conditions that both have."""
+    base = outcomes[first]
+    found = []
+    for condition, measure in _asked(base):
+        if not cells and parse_cell(condition) is not None:
+            continue
+        for model, table in outcomes.items():
+            if model != first and (condition, measure.column) in _columns(table):
+                own = compare(table.frame(condition), base.frame(condition), column=measure.column)
+                found.append(Pair(model, measure, condition, own))
+    for measure in dict.fromkeys(each.name for _, each in _asked(base)):
+        found += _mean_pairs(outcomes, first, measure)
+    return found
+
+
+def _mean_pairs(outcomes: Mapping[str, OutcomeTable], first: str, name: str) -> list[Pair]:
+    """Return the comparisons of a measure's mean over all cells of corruptions."""
+    base = outcomes[first]
+    measure = next(each for _, each in _asked(base) if each.name == name)
+    found = []
+    for saved in ("", JPEG):
+        cells = {}
+        for model, table in outcomes.items():
+            there = [condition for condition, each in _asked(table) if each.name == name]
+            rows = [Row(measure=name, condition=each, value=0.0, count=1) for each in dict.fromkeys(there)]
+            suite = Suite(rows, measure, saved=saved)
+            cells[model] = [cell for kind in suite.members for cell in suite.kinds[kind]]
+        for model, table in outcomes.items():
+            if model == first or not cells[first] or set(cells[model]) != set(cells[first]):
+                continue
+            own, theirs = (_means(each, cells[first], measure.column) for each in (table, base))
+            found.append(Pair(model, measure, MEAN + saved, compare(own, theirs, column=measure.column)))
+    return found
+
+
+def _means(table: OutcomeTable, cells: list[str], column: str) -> "polars.DataFrame":
+    """Return the mean of a column over some conditions, sample by sample; only of samples that all of them have."""
+    import numpy as np
+    import polars
+
+    total, times, first = table.empty(), table.empty(), table.frame(cells[0])
+    for cell in cells:
+        own = table.of(cell)
+        places = table.places(own)
+        total[places] += own.frame[column].cast(polars.Float64).to_numpy()
+        times[places] += 1
+    places = table.places(table.of(cells[0]))
+    kept = times[places] == len(cells)
+    means = np.divide(total[places], len(cells))
+    return first.select("number", "identifier", "label").with_columns(polars.Series(column, means)).filter(kept)
+
+
+def _asked(table: OutcomeTable) -> list[tuple[str, Measure]]:
+    """Return the conditions and measures that compare models: primary shares of which more is better, and their columns."""
+    found = {}
+    for own in table.conditions:
+        for each in own.measures:
+            compared = each.primary and each.percent and each.reduction == "mean" and each.better == "higher"
+            if compared and each.column in own.frame.columns:
+                found.setdefault((own.condition, each.name), each)
+    return [(condition, each) for (condition, _), each in found.items()]
+
+
+def _columns(table: OutcomeTable) -> set[tuple[str, str]]:
+    return {(own.condition, column) for own in table.conditions for column in own.frame.columns}

@@ -1,0 +1,257 @@
+"""Results of one or several models: rows, tables, samples and comparisons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from withstand.errors import InputError
+from withstand.files import write_whole
+from withstand.measuring.differences import compare_tables, differences_table
+from withstand.measuring.sample_table import sample_table
+from withstand.reports.markdown import markdown
+from withstand.study.groups import by_group
+from withstand.study.measure import Measure
+from withstand.study.outcomes import OutcomeTable
+from withstand.study.reductions import REDUCTIONS
+from withstand.study.row import Row
+from withstand.study.suites import suite_rows
+from withstand.study.table import Table
+from withstand.study.tables import tables
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+
+class Results:
+    """What was found of one or several models, by name.
+
+    Attributes:
+        tables_of_outcomes: The outcomes of every model.
+        rows: The numbers of every model, with those that corruptions make together.
+        measures: What the numbers are, by name.
+        notes: Sentences that a reader of any table must know.
+
+    Example:
+        >>> import polars
+        >>> from withstand.study.outcomes import ConditionOutcomes
+        >>> number = polars.Series([0, 1], dtype=polars.UInt32)
+        >>> samples = polars.DataFrame({"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]})
+        >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic="Accuracy", percent=True)
+        >>> found = polars.DataFrame({"number": number, "correct": [True, False]})
+        >>> clean = ConditionOutcomes(condition="clean", measures=(top1,), columns=found)
+        >>> results = Results({"model": OutcomeTable(samples=samples, classes=("no", "yes"), conditions=(clean,))})
+        >>> results.rows["model"][0].value, results.tables()[0].lines
+        (0.5, (('clean', '50.0 (9.5-90.5)'),))
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, OutcomeTable],
+        *,
+        rows: Mapping[str, Sequence[Row]] | None = None,
+        measures: Mapping[str, Measure] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Keep tables of outcomes, and reduce them to rows.
+
+        Args:
+            tables: Outcomes by model, at least one.
+            rows: What the outcomes were reduced to before, by model; None reduces them.
+            measures: Of these rows, by name.
+            notes: Sentences about how it was measured.
+
+        Raises:
+            InputError: If there is no model.
+        """
+        if not tables:
+            raise InputError("Results: expected at least one model, got none.")
+        self.tables_of_outcomes = dict(tables)
+        self.rows: dict[str, list[Row]] = {}
+        self.measures: dict[str, Measure] = dict(measures or {})
+        for model, table in tables.items():
+            if rows is None:
+                found = table.reduce()
+                own, known = found.rows, found.measures
+            else:
+                own, known = list(rows[model]), dict(measures or {})
+            further = suite_rows(own, known, table)
+            self.rows[model] = [*own, *further.rows]
+            self.measures = known | further.measures | self.measures
+        self.notes = (*notes, *_unfinished(self.tables_of_outcomes))
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return a dictionary per row: model, measure, condition, value (a share for accuracies), count, low, high."""
+        return [{"model": model, **asdict(row)} for model, rows in self.rows.items() for row in rows]
+
+    def to_polars(self) -> "polars.DataFrame":
+        """Return the rows as a polars frame."""
+        import polars
+
+        return polars.DataFrame(self.records(), infer_schema_length=None)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the rows as a pandas frame; pandas must be installed."""
+        import pandas
+
+        return pandas.DataFrame(self.records())
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the rows to a CSV file, atomically."""
+        _write_csv(self.to_polars(), Path(path))
+
+    def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Table]:
+        """Return tables of every measure, side by side, and of the differences between the models.
+
+        Args:
+            measure: The accuracy that is shown in full; None takes the first.
+            each_severity: Whether every severity has a line where models stand side by side.
+
+        Raises:
+            InputError: If there is no such measure.
+        """
+        if measure is not None and measure not in self.measures:
+            raise InputError(f"Results: measure must be one of {', '.join(self.measures)}, got {measure}.")
+        found = tables(
+            self.rows,
+            self.measures,
+            outcomes=self.tables_of_outcomes,
+            measure=measure,
+            each_severity=each_severity,
+            notes=self.notes,
+        )
+        differences = differences_table(self.tables_of_outcomes, notes=self.notes)
+        return found if differences is None else [*found, differences]
+
+    def to_markdown(self, measure: str | None = None, *, each_severity: bool = False) -> str:
+        """Return all tables in Markdown, with their titles and notes."""
+        return "\n".join(map(markdown, self.tables(measure, each_severity=each_severity)))
+
+    def outcomes(self) -> "polars.DataFrame":
+        """Return what was found of every sample: a line per model, condition and sample."""
+        import polars
+
+        parts = []
+        for model, table in self.tables_of_outcomes.items():
+            for own in table.conditions:
+                about = {"model": polars.lit(model), "condition": polars.lit(own.condition)}
+                frame = table.frame(own)
+                parts.append(frame.select(*(each.alias(name) for name, each in about.items()), *frame.columns))
+        return polars.concat(parts, how="diagonal")
+
+    def samples(self) -> "polars.DataFrame":
+        """Return a line per model and sample: what it is taken for under every condition, and where it breaks.
+
+        `breaks: fog` is the lowest severity at which the sample is wrong, `breaks: linf, PGD-40` the smallest radius;
+        null where it never is. What is wrong under most conditions comes first.
+        """
+        import polars
+
+        parts = [sample_table(table, model=model) for model, table in self.tables_of_outcomes.items()]
+        return polars.concat(parts, how="diagonal")
+
+    def to_samples(self, path: str | Path) -> None:
+        """Write `samples()` to a CSV file, atomically."""
+        _write_csv(self.samples(), Path(path))
+
+    def compare(self, baseline: str | None = None) -> "polars.DataFrame":
+        """Return how every other model differs from a baseline on the same samples, with intervals and p-values.
+
+        Args:
+            baseline: Name of a model; None takes the first.
+
+        Returns:
+            A line per model and condition that both have an accuracy under, worst cases too, with the fields of
+            `Comparison`; the condition `corruptions` is the mean over the cells that both have.
+
+        Raises:
+            InputError: If there is no such model, or the samples are not the same.
+        """
+        return compare_tables(self.tables_of_outcomes, baseline=baseline)
+
+    def by(
+        self,
+        column: str = "label",
+        measure: str | None = None,
+        *,
+        condition: str | None = None,
+        frame: "polars.DataFrame | None" = None,
+    ) -> "polars.DataFrame":
+        """Return a measure of the samples of every group, with intervals.
+
+        Args:
+            column: Whose values make the groups: `label` (names of the classes), or a column of the frame.
+            measure: Its name; None takes the first primary one.
+            condition: None takes all that have the measure.
+            frame: Further columns of the samples, beside `identifier` or `number`.
+
+        Returns:
+            A line per model, condition and group: the column, value, count, low and high.
+
+        Raises:
+            InputError: If there is no such measure, condition or column.
+        """
+        import polars
+
+        chosen = self._measure(measure)
+        parts = []
+        for model, table in self.tables_of_outcomes.items():
+            for own in table.conditions:
+                if chosen.name not in [each.name for each in own.measures] or condition not in (None, own.condition):
+                    continue
+                outcomes = table.frame(own)
+                if chosen.column not in outcomes.columns:
+                    continue
+                found = by_group(outcomes, chosen, column, about=frame)
+                if column == "label" and (frame is None or "label" not in frame.columns):
+                    names = polars.Series(table.classes, dtype=polars.String)
+                    found = found.with_columns(label=names.gather(found["label"]))
+                about = [polars.lit(model).alias("model"), polars.lit(own.condition).alias("condition")]
+                parts.append(found.select(*about, *found.columns))
+        if not parts:
+            raise InputError(f"Results: expected a condition with {chosen.name}, got {condition or 'none'}.")
+        return polars.concat(parts, how="vertical_relaxed")
+
+    def report(self, path: str | Path) -> Path:
+        """Write the page of a report with all tables and figures, and return its path.
+
+        Args:
+            path: Folder of the report.
+        """
+        from withstand.reports.pictures import pictures
+        from withstand.reports.report_folder import write_report
+        from withstand.study.study import Study
+
+        return write_report(Study.of_results(self), Path(path), pictures=pictures).page
+
+    def _measure(self, name: str | None) -> Measure:
+        """Return a measure that outcomes of a group can be reduced to."""
+        known = {
+            each.name: each
+            for table in self.tables_of_outcomes.values()
+            for own in table.conditions
+            for each in own.measures
+            if each.reduction in REDUCTIONS
+        }
+        if name is None and known:
+            return next((each for each in known.values() if each.primary), next(iter(known.values())))
+        if name not in known:
+            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {name}.")
+        return known[name]
+
+
+def _unfinished(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
+    """Return a sentence for every condition under which outputs were not finite."""
+    return [
+        f"{model} under {condition}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
+        for model, table in outcomes.items()
+        for condition, (wrong, count) in table.unfinished().items()
+    ]
+
+
+def _write_csv(frame: "polars.DataFrame", path: Path) -> None:
+    buffer = BytesIO()
+    frame.write_csv(buffer)
+    write_whole(path, buffer.getvalue())

@@ -1,0 +1,198 @@
+"""Accuracies under corruptions: severities across for one model, models across for several."""
+
+from collections.abc import Mapping, Sequence
+
+from withstand.study.cell_text import IN_BRACKETS, Style, cell, fitting, title_of, widths
+from withstand.study.condition import EXTRAS, JPEG
+from withstand.study.measure import Measure
+from withstand.study.outcomes import OutcomeTable
+from withstand.study.row import Row
+from withstand.study.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN, MEAN_ERROR, RELATIVE_MCE, Suite
+from withstand.study.table import Table
+
+SUMMARY = {
+    (MEAN_ERROR, ALL): "mean corruption error",
+    (MEAN_ERROR, ALL_BUT_NOISE): "the same without noise",
+    (MEAN_ERROR, ALL + JPEG): "mean corruption error+jpeg",
+    (MEAN_ERROR, ALL_BUT_NOISE + JPEG): "the same without noise",
+    (MCE, ALL + JPEG): "mCE (AlexNet = 100)",
+    (MCE, ALL_BUT_NOISE + JPEG): "mCE without noise",
+    (RELATIVE_MCE, ALL + JPEG): "relative mCE",
+    (RELATIVE_MCE, ALL_BUT_NOISE + JPEG): "relative mCE w/o noise",
+}
+
+
+class AccuracyTable:
+    """The table of one measure of accuracy.
+
+    Attributes:
+        one: Whether it has severities across.
+        claimed: Names of the measures of which it shows every row, or what follows from it.
+    """
+
+    def __init__(
+        self,
+        results: Mapping[str, Sequence[Row]],
+        measures: Mapping[str, Measure],
+        measure: Measure,
+        *,
+        outcomes: Mapping[str, OutcomeTable],
+        each_severity: bool = False,
+    ) -> None:
+        """Keep what there is to show.
+
+        Args:
+            results: All rows, by model.
+            measures: Of these rows, by name.
+            measure: The one to show.
+            outcomes: What the rows come from, by model, as far as it is known: gives means their intervals.
+            each_severity: Whether several models have a line for every severity, or one for the mean over them.
+        """
+        self.measures, self.measure, self.each_severity = measures, measure, each_severity
+        self.models = [name for name, rows in results.items() if any(row.measure == measure.name for row in rows)]
+        self.suites = {name: Suite(results[name], measure, outcomes.get(name)) for name in self.models}
+        conditions = dict.fromkeys(name for suite in self.suites.values() for name in suite.rows)
+        self.kinds = kinds_of(conditions)
+        cells = {each for own in self.kinds.values() for each in own}
+        self.plain = [name for name in conditions if name not in cells and not is_mean(name)]
+        self.severities = sorted({name.rsplit("/", 1)[1] for name in cells})
+        whole = all(len(own) == len(self.severities) for own in self.kinds.values())
+        self.one = len(self.models) == 1 and bool(self.kinds) and whole
+        is_main = measure.name == "top1"
+        self.further = {name: {(row.measure, row.condition): row for row in results[name]} for name in self.models}
+        self.summary = {
+            key: words
+            for key, words in SUMMARY.items()
+            if is_main and any(key in rows for rows in self.further.values())
+        }
+        self.ce = is_main and self.one and any(name == CE for rows in self.further.values() for name, _ in rows)
+        self.claimed = {measure.name}
+        if is_main:
+            self.claimed |= {ERROR, MEAN_ERROR, MCE, RELATIVE_MCE} | ({CE} if self.ce else set())
+
+    def table(self) -> Table:
+        """Return the table."""
+        rows = [row for suite in self.suites.values() for name, row in suite.rows.items() if not is_mean(name)]
+        title = title_of(self.measure.words, [self.measure], rows)
+        shown = {"": [row for row in rows if row.condition in self.plain] if self.kinds and not self.in_full else rows}
+        shown[""] += [row for row in self._means() if row is not None]
+        if not self.one:
+            return fitting(lambda style: self._side_by_side(title, style), shown, self.measures)
+        table = fitting(lambda style: self._one_model(title, style), {"means": shown[""]}, self.measures)
+        cells = [row for row in rows if row.condition not in self.plain]
+        notes = [each.replace("intervals:", "intervals of single cells:") for each in widths({"": cells}, self.measures)]
+        is_bracketed = IN_BRACKETS in table.notes
+        notes = [*table.notes[:is_bracketed], *notes, *table.notes[is_bracketed:]]
+        return Table(title=table.title, columns=table.columns, lines=table.lines, notes=tuple(notes))
+
+    @property
+    def in_full(self) -> bool:
+        """Whether there is a line for every severity."""
+        return self.each_severity or len(self.models) == 1 or any(len(own) == 1 for own in self.kinds.values())
+
+    def _mean(self, model: str, cells: Sequence[str]) -> Row | None:
+        """Return the mean over some cells; a missing one leaves a hole rather than another mean."""
+        suite = self.suites[model]
+        if not cells or not suite.rows.keys() >= set(cells):
+            return None
+        return suite.sum(self.measure.name, "", dict.fromkeys(cells, 1 / len(cells)))
+
+    def _means(self) -> list[Row | None]:
+        groups = [*self.kinds.values(), *(self._cells(members) for _, members in groups_of(list(self.kinds)))]
+        return [self._mean(model, cells) for model in self.models for cells in groups]
+
+    def _cells(self, kinds: Sequence[str]) -> list[str]:
+        return [each for kind in kinds for each in self.kinds[kind]]
+
+    def _one_model(self, title: str, style: Style) -> Table:
+        """Return severities across, then the mean and, where there is a reference, CE."""
+        (model,) = self.models
+        rows, empty = self.suites[model].rows, [""] * len(self.severities)
+        last = [""] * self.ce
+        lines: list[tuple[str, ...] | None] = [
+            (name, *empty, cell(self.measure, rows[name], style), *last) for name in self.plain
+        ]
+        lines += [None] if self.plain else []
+        for kind, cells in self.kinds.items():
+            ce = [cell(self.measures[CE], self.further[model].get((CE, kind)))] if self.ce else []
+            values = (cell(self.measure, rows[each]) for each in cells)
+            lines.append((kind, *values, cell(self.measure, self._mean(model, cells), style), *ce))
+        lines.append(None)
+        for name, members in groups_of(list(self.kinds)):
+            means = [self._mean(model, [f"{kind}/{each}" for kind in members]) for each in self.severities]
+            every = cell(self.measure, self._mean(model, self._cells(members)), style)
+            lines.append((name, *(cell(self.measure, each) for each in means), every, *last))
+        lines += [None] if self.summary else []
+        for key, words in self.summary.items():
+            lines.append((words, *empty, cell(self.measures[key[0]], self.further[model].get(key), style), *last))
+        columns = (model, *(f"s{each}" for each in self.severities), "mean", *["CE"] * self.ce)
+        return Table(title=title, columns=columns, lines=tuple(lines))
+
+    def _side_by_side(self, title: str, style: Style) -> Table:
+        """Return a line per condition, with the mean over the severities of a corruption or all of them."""
+
+        def line(*labels: str, rows: Sequence[Row | None], measure: Measure = self.measure) -> tuple[str, ...]:
+            return *labels, *(cell(measure, row, style) for row in rows)
+
+        def own(name: str) -> list[Row | None]:
+            return [suite.rows.get(name) for suite in self.suites.values()]
+
+        lines: list[tuple[str, ...] | None] = [line(name, "", rows=own(name)) for name in self.plain]
+        lines += [None] if self.plain and self.kinds else []
+        for kind, cells in self.kinds.items():
+            if not self.in_full:
+                lines.append(line(kind, "", rows=[self._mean(model, cells) for model in self.models]))
+                continue
+            lines += [line(kind, name.rsplit("/", 1)[1], rows=own(name)) for name in cells]
+            lines.append(None)
+        lines += [None] if self.kinds and not self.in_full else []
+        for name, members in groups_of(list(self.kinds)):
+            means = [self._mean(model, self._cells(members)) for model in self.models]
+            lines.append(line(name, "", rows=means))
+        lines += [None] if self.summary else []
+        for key, words in self.summary.items():
+            values = [self.further[model].get(key) for model in self.models]
+            lines.append(line(words, "", rows=values, measure=self.measures[key[0]]))
+        columns, num_labels = ("condition", "severity", *self.models), 2
+        if not any(each and each[1] for each in lines):
+            columns, num_labels = ("condition", *self.models), 1
+            lines = [each and (each[0], *each[2:]) for each in lines]
+        return Table(title=title, columns=columns, lines=tuple(lines), num_labels=num_labels)
+
+
+def kinds_of(conditions: Sequence[str] | Mapping[str, None]) -> dict[str, list[str]]:
+    """Return the conditions that have a severity, by what stands before it.
+
+    Example:
+        >>> kinds_of(["clean", "fog/1", "fog/2", "a/b"])
+        {'fog': ['fog/1', 'fog/2']}
+    """
+    kinds: dict[str, list[str]] = {}
+    for name in conditions:
+        kind, _, severity = name.rpartition("/")
+        if kind and severity in ("1", "2", "3", "4", "5"):
+            kinds.setdefault(kind, []).append(name)
+    return kinds
+
+
+def is_mean(condition: str) -> bool:
+    """Return whether a condition is the mean over corruptions, as `suite_rows` writes it."""
+    return condition.split(" (")[0] in (MEAN, MEAN + JPEG)
+
+
+def groups_of(kinds: list[str]) -> list[tuple[str, list[str]]]:
+    """Return the means worth a line: of corruptions, with and without noise, of each way of saving; extras apart."""
+    found = []
+    ways = [saved for saved in ("", JPEG) if any(kind.endswith(JPEG) == bool(saved) for kind in kinds)]
+    for saved in ways:
+        own = [kind for kind in kinds if kind.endswith(JPEG) == bool(saved)]
+        extras = [kind for kind in own if kind.removesuffix(JPEG) in EXTRAS]
+        members = [kind for kind in own if kind not in extras]
+        noise = [kind for kind in members if kind.removesuffix(JPEG).endswith("_noise")]
+        rest = [kind for kind in members if kind not in noise]
+        end = JPEG if len(ways) > 1 and saved else ""
+        found += [(f"mean of extras{end}", extras)] if extras and members else []
+        if noise and rest:
+            found += [(f"mean of noise{end}", noise), (f"mean without noise{end}", rest)]
+        found += [(f"mean of corruptions{end}", members or extras)]
+    return found

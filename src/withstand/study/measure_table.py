@@ -1,0 +1,170 @@
+"""Tables of any measures: conditions and measures down, models across; classes down for measures by class."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from withstand.study.accuracy_table import kinds_of
+from withstand.study.cell_text import Style, cell, fitting, mean_of, title_of
+from withstand.study.measure import Measure
+from withstand.study.reductions import BY_CLASS
+from withstand.study.row import Row
+from withstand.study.table import Table
+
+CHANGES = "with changes"
+KINDS = {"attacked": "an upper bound", "estimated": "an estimate", "certified": "a certified lower bound"}
+
+
+class Place(NamedTuple):
+    """Where a row stands: what it is about, what was spent on it, and its measure."""
+
+    condition: str
+    budget: str
+    measure: str
+
+
+def measure_table(
+    results: Mapping[str, Sequence[Row]],
+    measures: Mapping[str, Measure],
+    *,
+    name: str,
+    each_severity: bool = False,
+) -> Table:
+    """Return the rows of some measures, models across.
+
+    The part of a condition behind its first comma is the budget, where the measure says how it was obtained: it stands
+    in a note, and in a line only where one measure was taken with several. Severities of a corruption are averaged.
+
+    Args:
+        results: Rows by model, at least one.
+        measures: Of these rows, by name.
+        name: First words of the title.
+        each_severity: Whether each severity has a line of its own.
+
+    Example:
+        >>> mean = Measure(name="mean", column="correct", words="mean over the ball", kind="estimated", percent=True)
+        >>> row = Row(measure="mean", condition="linf 0.1, mean of 256", value=0.9, count=100)
+        >>> table = measure_table({"model": [row]}, {"mean": mean}, name="Balls")
+        >>> table.lines, table.notes
+        ((('linf 0.1', '90.0'),), ('Mean over the ball, an estimate: mean of 256.',))
+    """
+    values = {model: _places(rows, measures, each_severity=each_severity) for model, rows in results.items()}
+    places = list(dict.fromkeys(place for rows in values.values() for place in rows))
+    used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
+    percent = all(each.percent for each in used)
+    words = {each.name: each.words if percent else each.label for each in used}
+    budgets = {(place.condition, place.measure): [] for place in places}
+    for place in places:
+        budgets[place.condition, place.measure].append(place.budget)
+    several = any(len(each) > 1 for each in budgets.values())
+    every = [row for rows in results.values() for row in rows]
+    if len(used) == 1:
+        name = f"{name}: {next(iter(words.values()))}" if name.lower() != used[0].words.lower() else name
+
+    def make(style: Style) -> Table:
+        lines: list[tuple[str, ...] | None] = []
+        groups = [[place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)]
+        for group in groups:
+            lines += [None] if lines and any(len(each) > 1 for each in groups) else []
+            for measure in used:
+                for place in (each for each in group if each.measure == measure.name):
+                    shared = len(budgets[place.condition, place.measure]) > 1
+                    label = ", ".join((words[measure.name], *[place.budget] * shared))
+                    cells = (cell(measure, rows.get(place), style) for rows in values.values())
+                    lines.append((place.condition, label, *cells))
+        columns, num_labels = ("condition", "measure", *results), 2
+        if len(used) == 1 and not several:
+            columns, num_labels = ("condition", *results), 1
+            lines = [line and (line[0], *line[2:]) for line in lines]
+        return Table(
+            title=title_of(name, used, every),
+            columns=columns,
+            lines=tuple(lines),
+            num_labels=num_labels,
+            notes=_notes(places, measures, averaged=not each_severity and bool(kinds_of([r.condition for r in every]))),
+        )
+
+    shown = {}
+    for measure in used:
+        rows = [row for own in values.values() for place, row in own.items() if place.measure == measure.name]
+        shown["" if len(used) == 1 else measure.words] = rows
+    return fitting(make, shown, measures)
+
+
+def class_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, name: str) -> Table:
+    """Return a measure by class under one condition, and below it what else there is of it, models across.
+
+    Example:
+        >>> recall = Measure(name="recall A", column="correct", reduction="by_class", parameters={"class": "A"})
+        >>> row = Row(measure="recall A", condition="clean", value=0.9, count=10)
+        >>> class_table({"model": [row]}, {"recall A": recall}, name="Recall").lines
+        (('A', '10', '0.90'),)
+    """
+    values = {model: {row.measure: row for row in rows} for model, rows in results.items()}
+    names = dict.fromkeys(row.measure for rows in results.values() for row in rows)
+    classes = [each for each in names if is_by_class(measures[each])]
+    others = [each for each in names if each not in classes]
+
+    def make(style: Style) -> Table:
+        lines: list[tuple[str, ...] | None] = []
+        for each in (*classes, None, *others):
+            if each is None:
+                lines += [None] if classes and others else []
+                continue
+            own = [rows.get(each) for rows in values.values()]
+            count = " or ".join(f"{size:,}" for size in dict.fromkeys(row.count for row in own if row))
+            label = str(measures[each].parameters["class"]) if each in classes else measures[each].words
+            lines.append((label, count, *(cell(measures[each], row, style) for row in own)))
+        title = title_of(name, [measures[each] for each in names], [])
+        return Table(title=title, columns=("class", "samples", *results), lines=tuple(lines), num_labels=2)
+
+    every = [row for rows in results.values() for row in rows]
+    shown = {
+        "classes" if others else "": [row for row in every if row.measure in classes],
+        **{measures[each].words: [row for row in every if row.measure == each] for each in others},
+    }
+    return fitting(make, shown, measures)
+
+
+def is_by_class(measure: Measure) -> bool:
+    """Return whether a measure is about one class."""
+    return measure.reduction == BY_CLASS and "class" in measure.parameters
+
+
+def _places(rows: Sequence[Row], measures: Mapping[str, Measure], *, each_severity: bool) -> dict[Place, Row | None]:
+    """Return the rows by their place; those of the severities of a corruption as their mean."""
+    graded = {} if each_severity else kinds_of(dict.fromkeys(row.condition for row in rows))
+    kinds = {name: kind for kind, own in graded.items() for name in own}
+    found: dict[Place, list[Row]] = {}
+    for row in rows:
+        condition = kinds.get(row.condition, row.condition)
+        condition, budget = _apart(condition) if measures[row.measure].kind in KINDS else (condition, "")
+        found.setdefault(Place(condition, budget, row.measure), []).append(row)
+    return {place: own[0] if len(own) == 1 else mean_of(own) for place, own in found.items()}
+
+
+def _apart(condition: str) -> tuple[str, str]:
+    """Return the set of points, and what was spent on it.
+
+    Example:
+        >>> _apart("linf 0.1, with changes, PGD-40 x 3")
+        ('linf 0.1, with changes', 'PGD-40 x 3')
+    """
+    ball, _, budget = condition.partition(", ")
+    if budget == CHANGES or budget.startswith(f"{CHANGES}, "):
+        return f"{ball}, {CHANGES}", budget.removeprefix(CHANGES).removeprefix(", ")
+    return ball, budget
+
+
+def _notes(places: Sequence[Place], measures: Mapping[str, Measure], *, averaged: bool) -> tuple[str, ...]:
+    """Return how the numbers were obtained: bounds and estimates with their budgets, and means over severities."""
+    notes: dict[str, None] = {}
+    for measure in measures.values():
+        if measure.kind not in KINDS:
+            continue
+        for place in places:
+            if place.measure == measure.name:
+                words = f"{measure.words[:1].upper()}{measure.words[1:]}, {KINDS[measure.kind]}"
+                notes[f"{words}: {place.budget}." if place.budget else f"{words}."] = None
+    if averaged:
+        notes["Corruptions: means over the severities."] = None
+    return tuple(notes)
