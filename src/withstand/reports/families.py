@@ -1,18 +1,15 @@
 """Families: conditions that differ only by the value of a numeric axis, and the axes that figures run along."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from withstand.study.axes import words_of
-from withstand.study.condition import parse_cell, parse_corruption
+from withstand.study.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
-NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
 NORMS = ("l1", "l2", "linf")
 RADIUS_UNITS = {"": "units of the inputs", "raw": "units of the file", "iqr": "interquartile ranges"}
-HOLE = "[]"
 UNITS = {"temperature": "nats"}
 MOST_FIXED = 3  # conditions that all values of the axis share, beside those that hold it
 
@@ -79,39 +76,20 @@ def template(condition: str, value: float, words: str) -> str:
     return condition
 
 
-class Along(NamedTuple):
-    """A condition with a number in it.
+def axis_along(text: str) -> tuple[str, str]:
+    """Return what an axis is called along which conditions differ, and its unit.
 
-    Attributes:
-        text: The condition with `[]` in the place of its first number.
-        value: This number.
-    """
-
-    text: str
-    value: float
-
-    @property
-    def axis(self) -> tuple[str, str]:
-        """What an axis of such numbers is called, and its unit."""
-        if unit := unit_of(self.text):
-            return "radius of the ball", unit
-        what, _, after = self.text.partition(", ")[0].partition(HOLE)
-        return f"{what.strip(' =')} {after.strip()}".strip() or "number", ""
-
-
-def along(condition: str) -> Along | None:
-    """Return a condition apart from the first number in it; None if there is none, or it is a cell of corruptions.
+    Args:
+        text: What `along` returns of the conditions.
 
     Example:
-        >>> along("linf 0.1, PGD-40 x 3"), along("clean")
-        (Along(text='linf [], PGD-40 x 3', value=0.1), None)
-        >>> along("linf 0.1 iqr, PGD-40 x 3").axis, along("Gaussian std=0.5").axis
+        >>> axis_along("linf [] iqr, PGD-40 x 3"), axis_along("Gaussian std=[]")
         (('radius of the ball', 'linf in interquartile ranges'), ('Gaussian std', ''))
     """
-    found = NUMBER.search(condition)
-    if found is None or parse_cell(condition) is not None:
-        return None
-    return Along(f"{condition[: found.start()]}{HOLE}{condition[found.end() :]}", float(found.group()))
+    if unit := unit_of(text):
+        return "radius of the ball", unit
+    what, _, after = text.partition(", ")[0].partition(HOLE)
+    return f"{what.strip(' =')} {after.strip()}".strip() or "number", ""
 
 
 def unit_of(text: str) -> str:

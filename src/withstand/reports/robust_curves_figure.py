@@ -3,11 +3,11 @@
 from typing import Any
 
 from withstand.reports.bands_figure import bands_picture
-from withstand.reports.families import Axis, along
+from withstand.reports.families import Axis, axis_along
 from withstand.reports.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.numbers import sentence, slug
 from withstand.reports.picture import Picture
-from withstand.study.condition import CLEAN
+from withstand.study.condition import CLEAN, along
 from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -61,9 +61,7 @@ def _picture(
         lines += shown.values()
     if not any(mark.middle is not None and mark.x for marks in series.values() for mark in marks):
         return None
-    place = along(conditions[next(iter(own))])
-    assert place is not None
-    words, unit = place.axis
+    words, unit = axis_along(text)
     axis = Axis(name=words, values=(0.0, *own) if start else tuple(own), unit=unit)
     note = f" Condition: {budget}, at each value." if budget else ""
     note += " At 0 the clean accuracy." if any(mark.x == 0 for marks in series.values() for mark in marks) else ""

@@ -18,7 +18,8 @@ from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
 if TYPE_CHECKING:
     import polars
 
-ROWS, CONFIG, HISTORY, NOTES, EVALUATIONS = "rows.jsonl", "config.yaml", "history.json", "notes.json", "evaluations"
+ROWS, CONFIG, HISTORY, NOTES = "rows.jsonl", "config.yaml", "history.json", "notes.json"
+EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)

@@ -10,8 +10,9 @@ from withstand.study.axes import words_of
 from withstand.study.cells import with_comparable_means
 from withstand.study.condition import CLEAN
 from withstand.study.measure import ACCURACY, Measure
+from withstand.study.outcomes import ABOUT, OutcomeTable
 from withstand.study.row import Row
-from withstand.study.runs import Gathered, axes_of, gather, gather_rows, unplanned_under
+from withstand.study.runs import OUTCOMES, Gathered, axes_of, evaluations_of, gather, gather_rows, unplanned_under
 
 if TYPE_CHECKING:
     import polars
@@ -22,6 +23,7 @@ MOST_RUNS = 5  # that a sentence names
 class ResultRows(Protocol):
     """What an evaluation from Python returns, as far as a study needs it."""
 
+    tables_of_outcomes: Mapping[str, OutcomeTable]
     rows: Mapping[str, Sequence[Row]]
     measures: Mapping[str, Measure]
     notes: Sequence[str]
@@ -47,7 +49,7 @@ class Study:
     measures: dict[str, Measure]
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     conflicts: tuple[str, ...] = ()
-    tables: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tables: Mapping[str, OutcomeTable] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, folder: str | Path) -> "Study":
@@ -62,7 +64,7 @@ class Study:
     def of_results(cls, results: ResultRows) -> "Study":
         """Return the results of an evaluation as a study: a run per model, in memory."""
         found = gather_rows(results.rows, results.measures, results.notes)
-        return cls._of(found, folder=None, tables=getattr(results, "tables_of_outcomes", {}))
+        return cls._of(found, folder=None, tables=results.tables_of_outcomes)
 
     @classmethod
     def _of(cls, found: Gathered, **fields: Any) -> "Study":
@@ -80,6 +82,18 @@ class Study:
     def name(self) -> str:
         """Name of the folder."""
         return "evaluation" if self.folder is None else self.folder.resolve().name
+
+    def table_of(self, run: str) -> OutcomeTable | None:
+        """Return the outcomes of a run: of several evaluations the one with the most conditions; None without any.
+
+        Raises:
+            InputError: If they are damaged.
+        """
+        if self.folder is None:
+            return self.tables.get(run)
+        folders = [each / OUTCOMES for each in evaluations_of(self.folder / run)]
+        found = [OutcomeTable.read(each) for each in folders if (each / ABOUT).is_file()]
+        return max(reversed(found), key=lambda each: len(each.conditions), default=None)
 
     @property
     def accuracy(self) -> Measure | None:
