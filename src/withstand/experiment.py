@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import yaml
 from safetensors.torch import save
 from torch import nn
@@ -27,15 +26,15 @@ from withstand.errors import BusyError, InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import write_whole
-from withstand.functional.random import derive_seed, stream
+from withstand.functional.random import derive_seed
 from withstand.models.base import Model
-from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.settle import settled
 from withstand.study.row import Row, write_rows
+from withstand.training.rehearsal import rehearse
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
@@ -160,7 +159,7 @@ def run(
         engine=engine,
         validate=validate if len(validation) else None,
     )
-    rehearse(trainer, engine)
+    rehearse(trainer)
     with hold(folder) if engine.is_first else nullcontext():
         if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
             return folder
@@ -221,15 +220,6 @@ def finish(
     rows = measure(model, test, experiment.evaluations, seed=experiment.seed, engine=engine)
     if engine.is_first:
         write_rows(folder / ROWS, rows)
-
-
-def rehearse(trainer: Trainer, engine: Engine) -> None:
-    """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
-    split, objective = trainer.split, trainer.objective
-    x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
-    rng = stream(0, "rehearsal", device=engine.device)
-    with evaluating(trainer.model):
-        objective.step(trainer.model, x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
 
 
 @contextmanager

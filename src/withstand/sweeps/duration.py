@@ -12,6 +12,7 @@ from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
 from withstand.perturbations.settle import settled
 from withstand.sweeps.plan import Plan
+from withstand.training.rehearsal import rehearse
 from withstand.training.trainer import Trainer
 
 STEPS, SECONDS = 20, 2.0
@@ -57,6 +58,7 @@ def measured(experiment: Experiment, engine: Engine) -> float:
         seed=experiment.seed,
         engine=engine,
     )
+    rehearse(trainer)
     steps = trainer.steps()
     next(steps)  # the first one is slower
     count, begun = 0, time.perf_counter()
