@@ -118,6 +118,7 @@ def test_help_and_version_need_none_of_the_heavy_packages():
         f"assert main({words}) == 0" for words in (["--help"], ["--version"], ["-h"])
     )
     assert not loaded(calls)
+    assert not loaded("import withstand")
 
 
 def test_results_and_reports_are_made_without_torch():

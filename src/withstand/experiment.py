@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import yaml
 from torch import nn
 
@@ -24,16 +23,26 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+<<<<<<< HEAD
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed, stream
 from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
 from withstand.measuring.question import Question
+=======
+from withstand.files import write_whole
+from withstand.functional.random import derive_seed
+>>>>>>> faults
 from withstand.models.base import Model
-from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
+<<<<<<< HEAD
+=======
+from withstand.perturbations.settle import settled
+from withstand.study.row import Row, write_rows
+from withstand.training.rehearsal import rehearse
+>>>>>>> faults
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
@@ -152,7 +161,7 @@ def run(
         engine=engine,
         validate=validate if len(validation) else None,
     )
-    rehearse(trainer, engine)
+    rehearse(trainer)
     with hold(folder) if engine.is_first else nullcontext():
         if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
             return folder
@@ -219,6 +228,7 @@ def finish(
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
 
 
+<<<<<<< HEAD
 def rehearse(trainer: Trainer, engine: Engine) -> None:
     """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
     split, objective = trainer.split, trainer.objective
@@ -226,6 +236,27 @@ def rehearse(trainer: Trainer, engine: Engine) -> None:
     rng = stream(0, "rehearsal", device=engine.device)
     with evaluating(trainer.model):
         objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
+=======
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a lock on a run's folder; it ends with the process, however that ends.
+
+    Raises:
+        BusyError: If another process works on the run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise BusyError(f"{folder} is being worked on by another process.") from problem
+            except OSError:  # a file system without locks
+                pass
+        yield
+>>>>>>> faults
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:

@@ -16,10 +16,12 @@ from withstand.configuration import canonical, to_plain
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
 from withstand.files import hold, write_whole
 from withstand.measuring.generators import prepared
+from withstand.measuring.mistakes import Drawn, keep_mistakes
 from withstand.measuring.outcomes import Kept, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
@@ -95,6 +97,8 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
     for each in subjects:
         with _folder(each, engine):
             tables[each.name] = answer(each, seed=seed, engine=engine, tell=tell)
+            if each.folder is not None and engine.is_first:
+                keep_mistakes(each.folder, tables[each.name], _inputs(each.question), each.load, engine=engine)
         notes |= dict.fromkeys([*each.notes, *each.question.notes])
     return Results(tables, notes=tuple(notes))
 
@@ -231,6 +235,17 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
             f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
         )
+
+
+def _inputs(question: Question) -> dict[str, Drawn]:
+    """Return how the inputs of every condition that can be drawn again are made."""
+    return {
+        task.name_of(perturbation.condition): Drawn(task.load(), perturbation)
+        for task in question.tasks
+        for evaluation in task.evaluations
+        if isinstance(evaluation, Accuracy) and evaluation.num_draws == 1
+        for perturbation in evaluation.perturbations
+    }
 
 
 def _check_config(subject: Subject) -> None:

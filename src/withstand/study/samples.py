@@ -197,9 +197,7 @@ def _right(own: ConditionOutcomes) -> str | None:
     means = [
         each.column for each in own.measures if each.percent and each.reduction == "mean" and each.column in columns
     ]
-    if attacked:
-        return attacked[-1]
-    return "correct" if "correct" in columns else next(iter(means), None)
+    return "correct" if "correct" in columns else next(iter([*attacked, *means]), None)
 
 
 def _step(condition: str, column: str) -> Step | None:

@@ -11,6 +11,7 @@ from withstand.configuration import canonical
 from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
 from withstand.sweeps.plan import Plan
+from withstand.training.rehearsal import rehearse
 from withstand.training.trainer import Trainer
 
 STEPS, SECONDS = 20, 2.0
@@ -56,6 +57,7 @@ def measured(experiment: Experiment, engine: Engine) -> float:
         seed=experiment.seed,
         engine=engine,
     )
+    rehearse(trainer)
     steps = trainer.steps()
     next(steps)  # the first one is slower
     count, begun = 0, time.perf_counter()
