@@ -181,7 +181,11 @@ def test_of_no_input_there_are_no_draws_and_no_library_is_asked(case, monkeypatc
             return case.model(x)
 
     nothing, y = case.x[:0], case.y[:0]
-    for rng in (stream(0, "x"), RowStreams(0, INDEX[:0]), BatchStream(lambda: stream(0, "x"), start=2, stop=2, total=4)):
+    for rng in (
+        stream(0, "x"),
+        RowStreams(0, INDEX[:0]),
+        BatchStream(lambda: stream(0, "x"), start=2, stop=2, total=4),
+    ):
         draws = case.perturbation.draw(nothing, y, Picky(), space=case.space, num_draws=DRAWS, rng=rng)
         assert draws.inputs.shape == (DRAWS, *nothing.shape)
         assert draws.inputs.dtype == torch.float32

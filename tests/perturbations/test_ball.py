@@ -119,7 +119,11 @@ def test_radii_of_the_file_become_standard_deviations():
         (Ball("linf", (0.1,)), table((True, True, False)), r"one per feature, .* got radii of shape \(1,\)"),
         (Ball("linf", (0.1,) * 4), Space(shape=(1, 2, 2)), r"one per feature, .* got radii of shape \(4,\)"),
         (Ball("linf", 0.1), table((False, False)), "none of the features may change; name some with --data.movable"),
-        (Ball("linf", ((0.1, 0.2), (0.3, 0.4))), Space(shape=(2,)), "where data are cut into batches, got radii per row"),
+        (
+            Ball("linf", ((0.1, 0.2), (0.3, 0.4))),
+            Space(shape=(2,)),
+            "where data are cut into batches, got radii per row",
+        ),
     ],
 )
 def test_a_space_that_does_not_fit_is_refused_before_anything_is_drawn(ball, space, problem):

@@ -95,7 +95,9 @@ def test_draws_stay_in_the_ball_and_take_all_options_and_no_others(kind, norm, r
     draws = perturbation.draw(X, Y, network(), space=SPACE, num_draws=num_draws, rng=stream(0, "x")).inputs
     for number, x in enumerate(X):
         points = draws[:, number]
-        assert ball(norm, radius).distance(X[number : number + 1].expand_as(points), points, space=SPACE).max() <= 1 + 1e-5
+        assert (
+            ball(norm, radius).distance(X[number : number + 1].expand_as(points), points, space=SPACE).max() <= 1 + 1e-5
+        )
         assert taken(points) <= all_combinations(x)
         assert torch.equal(points[:, 4], x[4].expand(num_draws))
         if kind is not PGD:
@@ -112,7 +114,11 @@ def test_a_row_draws_what_it_draws_alone(kind):
 
 def test_options_are_equally_likely():
     x = X[:1].expand(6000, -1)
-    drawn = Uniform(ball=ball()).draw(x, Y[:1].expand(6000), nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "x")).inputs[0]
+    drawn = (
+        Uniform(ball=ball())
+        .draw(x, Y[:1].expand(6000), nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "x"))
+        .inputs[0]
+    )
     for combination in all_combinations(X[0]):
         wanted = torch.tensor(combination)
         share = (drawn[:, [2, 3, 5]] - wanted).abs().amax(1).lt(1e-6).float().mean().item()
@@ -169,7 +175,9 @@ def test_tilted_draws_with_their_weights_have_the_mean_of_uniform_ones(num_draws
     perturbation = Tilted(ball=ball(), temperature=temperature)
     for row in (0, 2):
         x = X[row : row + 1].expand(rounds, -1)
-        draws = perturbation.draw(x, Y[:1].expand(rounds), model, space=SPACE, num_draws=num_draws, rng=stream(0, "x", row))
+        draws = perturbation.draw(
+            x, Y[:1].expand(rounds), model, space=SPACE, num_draws=num_draws, rng=stream(0, "x", row)
+        )
         gain = ((draws.inputs - X[row]) @ LINEAR[0]).double() / temperature
         values = (gain + draws.log_weights.double()).exp().mean(0)
         slopes = LINEAR[0, :2].double() * 0.2 * torch.tensor([1.0, 2.0]) / temperature

@@ -34,6 +34,11 @@ class Sample(NamedTuple):
     number: Int[Tensor, " batch"]
     weight: Float[Tensor, " batch"] | None = None
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Sample":
+        """Return the sample with a function applied to each of its tensors."""
+        weight = None if self.weight is None else function(self.weight)
+        return Sample(function(self.x), function(self.y), function(self.number), weight)
+
 
 class Split(ABC):
     """The samples of one part of a data set.
@@ -195,8 +200,8 @@ class TensorSplit(Split):
 
     def _on(self, device: str) -> Sample:
         if device not in self._copies:
-            parts = (self.x, self.y, self.numbers, self.weight)
-            self._copies[device] = Sample(*(each if each is None else each.to(device) for each in parts))
+            held = Sample(self.x, self.y, self.numbers, self.weight)
+            self._copies[device] = held.map(lambda each: each.to(device))
         return self._copies[device]
 
     @cached_property

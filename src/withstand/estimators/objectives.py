@@ -34,9 +34,11 @@ def make_objective(
         loss: Of the names; `squared_error` also goes into an objective that was given.
 
     Raises:
-        InputError: If there is no such name, or it does not go with the ball.
+        InputError: If there is no such name, or it does not go with the ball or with a regression.
     """
     if isinstance(objective, Objective):
+        if loss == "squared_error" and not isinstance(objective, PerturbedRisk):
+            raise InputError(f"{who}: objective must be a PerturbedRisk or a name, got {type(objective).__name__}.")
         return objective if loss == "cross_entropy" else rebuilt(objective, lambda n, v: loss if n == "loss" else v)
     known = get_args(Name)
     if not isinstance(objective, str) or objective not in known:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from withstand.errors import InputError
 from withstand.files import write_whole
 from withstand.measuring.differences import compare_tables, differences_table
-from withstand.measuring.sample_table import sample_table
 from withstand.reports.markdown import markdown
 from withstand.study.groups import by_group
 from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.reductions import REDUCTIONS
 from withstand.study.row import Row
+from withstand.study.samples import sample_table
 from withstand.study.suites import MEASURES, suite_rows
 from withstand.study.table import Table
 from withstand.study.tables import tables

@@ -169,8 +169,8 @@ class Together:
             for plan, seed in zip(plans, seeds, strict=True)
         ]
         for parts in zip(*own, strict=True):
-            columns = zip(*parts, strict=True)
-            yield Sample(*(each[0] if each[0] is None else torch.stack(each, 1).flatten(0, 1) for each in columns))
+            stacked = [torch.stack(each, 1).flatten(0, 1) for each in zip(*parts, strict=True) if each[0] is not None]
+            yield Sample(*stacked)
 
     def losses(self, sample: Sample, rng: Rng) -> Float[Tensor, " trial"]:
         """Return the loss of each trial: what the objective's step returns, but for the mean over the trials."""

@@ -170,8 +170,7 @@ class Trainer:
         """Return this process's share of a batch, with the source of randomness of the whole batch."""
         start, stop, counts_for = share
         if len(sample.x) == 0:  # every image of the share was bad and is skipped: take part with weight 0
-            sample = Sample(*(each if each is None else each.new_zeros(1, *each.shape[1:]) for each in sample))
-            counts_for = 0.0
+            sample, counts_for = sample.map(lambda each: each.new_zeros(1, *each.shape[1:])), 0.0
         held = len(sample.x)
         if held != stop - start:
             start, stop, total = 0, held, held

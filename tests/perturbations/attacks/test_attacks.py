@@ -79,7 +79,9 @@ def test_pgd_keeps_the_best_point_and_stays_in_the_ball(norm):
 def test_pgd_that_stops_when_wrong_is_wrong_where_the_whole_one_is():
     model, ball = network(), Ball("linf", 0.4)
     whole, short = (
-        PGD(ball=ball, steps=15, until_wrong=early).draw(X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x")).inputs
+        PGD(ball=ball, steps=15, until_wrong=early)
+        .draw(X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x"))
+        .inputs
         for early in (False, True)
     )
     wrong = [(model(each.flatten(0, 1)).argmax(1).view(4, -1) != Y).any(0) for each in (whole, short)]
@@ -142,7 +144,10 @@ def test_tilted_draws_give_the_closed_form_of_a_linear_loss(temperature):
     wanted = closed_form(losses_of(model, X[None], labels, "hinge")[0], gradient * radius, temperature)
     # The tilt is the exact law here: the only errors are the uniform part's share and rounding.
     assert_close(found.double(), wanted, rtol=0, atol=0.15 * temperature + 2e-5)
-    assert tilted.draw(X, labels, model, space=SPACE, num_draws=3, rng=stream(0, "x")).log_weights.max() <= math.log(3) + 1e-5
+    assert (
+        tilted.draw(X, labels, model, space=SPACE, num_draws=3, rng=stream(0, "x")).log_weights.max()
+        <= math.log(3) + 1e-5
+    )
 
 
 def test_weights_of_tilted_draws_give_back_uniform_means():
@@ -159,7 +164,9 @@ def test_weights_of_tilted_draws_give_back_uniform_means():
 def test_one_tilted_draw_is_uniform_or_tilted_by_chance():
     model, many = network(), X[:1].expand(4000, -1)
     labels = Y[:1].expand(4000)
-    draws = Tilted(ball=Ball("linf", 0.5), temperature=0.2).draw(many, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x"))
+    draws = Tilted(ball=Ball("linf", 0.5), temperature=0.2).draw(
+        many, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x")
+    )
     weights = draws.log_weights[0].exp()
     assert weights.max() <= 8 + 1e-4
     assert weights.mean().item() == pytest.approx(1.0, abs=0.1)
@@ -170,7 +177,9 @@ def test_tilted_points_come_closer_to_the_smoothed_loss_than_many_more_uniform_o
     reference, few, uniform = (
         soft_maximum(losses_of(model, draws.inputs, Y), temperature=temperature, log_weights=draws.log_weights)
         for draws in (
-            Tilted(ball=ball, temperature=temperature).draw(X, Y, model, space=SPACE, num_draws=40000, rng=stream(0, "r")),
+            Tilted(ball=ball, temperature=temperature).draw(
+                X, Y, model, space=SPACE, num_draws=40000, rng=stream(0, "r")
+            ),
             Tilted(ball=ball, temperature=temperature).draw(X, Y, model, space=SPACE, num_draws=64, rng=stream(0, "t")),
             Uniform(ball=ball).draw(X, Y, model, space=SPACE, num_draws=4096, rng=stream(0, "u")),
         )
@@ -195,7 +204,9 @@ def test_the_langevin_chain_has_the_mean_of_its_law(norm):
 
 def test_the_gradient_of_langevin_draws_is_their_mean():
     model = network()
-    draws = Langevin(ball=Ball("linf", 0.3), temperature=0.05).draw(X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x"))
+    draws = Langevin(ball=Ball("linf", 0.3), temperature=0.05).draw(
+        X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x")
+    )
     losses = loss_per_sample(model(draws.inputs.flatten(0, 1)), Y.repeat(4)).view(4, -1)
     folded = soft_maximum(losses, temperature=0.05, log_weights=draws.log_weights).mean()
     got = torch.autograd.grad(folded, model.parameters(), retain_graph=True)
@@ -274,7 +285,9 @@ def test_the_scale_of_the_logits_does_not_stop_pgd(norm):
         x, labels, ball = X.clamp(-1, 1), torch.zeros(6, dtype=torch.int64), Ball(norm, 8.0)
         assert (model(x).argmax(1) == labels).all()
         for early in (False, True):
-            found = PGD(ball=ball, steps=5, until_wrong=early).draw(x, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x"))
+            found = PGD(ball=ball, steps=5, until_wrong=early).draw(
+                x, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x")
+            )
             assert (model(found.inputs[0]).argmax(1) == 1).all()
 
 

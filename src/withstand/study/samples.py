@@ -1,24 +1,116 @@
-"""The samples of one model: what each is taken for under every condition, and what breaks it first."""
+"""The samples of models: what each is taken for under every condition, and what breaks it first."""
 
-import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.study.condition import CLEAN, parse_cell
+from withstand.study.condition import CLEAN, along, parse_cell
 from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars
 
-BALL = re.compile(r"(l1|l2|linf) ([\d.e+-]+)((?: \w+)?(?:, .*)?)")
 SHOWN = ("prediction", "confidence", "correct", "distance")
 
 
 class Step(NamedTuple):
-    """A condition that is one of a growing series: a severity of a corruption, or a radius of a ball."""
+    """A condition that is one of a growing series: a severity of a corruption, or a radius of a ball.
+
+    Attributes:
+        family: Name of the series.
+        size: Of the step.
+        column: Of the outcomes that says whether a sample is right.
+    """
 
     family: str
     size: float
     column: str
+
+
+class Break(NamedTuple):
+    """Where a sample breaks within a series of conditions.
+
+    Attributes:
+        family: Name of the series, e.g. `fog`.
+        size: The first severity, radius or other number at which the sample is wrong; None for a single condition.
+        prediction: Name of the class it is taken for there; nothing where that is not known.
+    """
+
+    family: str
+    size: float | None
+    prediction: str
+
+
+class BrokenSample(NamedTuple):
+    """A sample that is right on clean inputs and breaks.
+
+    Attributes:
+        number: In its split.
+        identifier: File or row; None where there is none.
+        label: Name of its class.
+        breaks: One per series under which it is wrong anywhere.
+    """
+
+    number: int
+    identifier: str | None
+    label: str
+    breaks: tuple[Break, ...]
+
+
+def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
+    """Return the samples that break first: at the first step of a series, and of these under the most conditions.
+
+    Samples that are wrong on clean inputs are left out, where these were measured.
+
+    Args:
+        table: Outcomes of a model.
+        number: How many, at most.
+    """
+    import numpy as np
+
+    series: dict[str, list[tuple[float | None, ConditionOutcomes, np.ndarray]]] = {}
+    size = len(table.empty())
+    counts, there = np.zeros(size, dtype=np.int64), np.ones(size, dtype=bool)
+    first = np.full(size, np.iinfo(np.int64).max)
+    for own in {each.condition: each for each in reversed(table.conditions)}.values():
+        right = _right(own)
+        if right is None:
+            continue
+        wrong = np.zeros(size, dtype=bool)
+        wrong[table.places(own)] = own.frame[right].cast(float).fill_null(0.0).to_numpy() < 0.5
+        if own.condition == CLEAN:
+            there = ~wrong
+            continue
+        step = _step(own.condition, right)
+        series.setdefault(step.family if step else own.condition, []).append((step and step.size, own, wrong))
+        counts += wrong
+    for steps in series.values():
+        steps.sort(key=lambda each: each[0] or 0.0)
+        for place, (_, _, wrong) in enumerate(steps):
+            first[wrong] = np.minimum(first[wrong], place)
+    places = np.flatnonzero(there & (counts > 0))
+    chosen = places[np.lexsort((places, -counts[places], first[places]))][:number]
+    samples = {line["place"]: line for line in _samples(table).iter_rows(named=True)}
+    return [
+        BrokenSample(
+            number=samples[place]["number"],
+            identifier=samples[place]["identifier"],
+            label=table.classes[samples[place]["label"]],
+            breaks=tuple(found for name, steps in series.items() if (found := _break(table, name, steps, place))),
+        )
+        for place in chosen.tolist()
+    ]
+
+
+def samples_frame(tables: Mapping[str, OutcomeTable]) -> "polars.DataFrame":
+    """Return a line per model and sample: what it is taken for under every condition, and where it breaks.
+
+    Args:
+        tables: Outcomes by model, at least one.
+    """
+    import polars
+
+    return polars.concat([sample_table(table, model=model) for model, table in tables.items()], how="diagonal")
 
 
 def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
@@ -73,6 +165,19 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
     )
 
 
+def _break(
+    table: OutcomeTable, family: str, steps: "Sequence[tuple[float | None, ConditionOutcomes, np.ndarray]]", place: int
+) -> Break | None:
+    """Return where a sample breaks in a series; None if it does not."""
+    for size, own, wrong in steps:
+        if wrong[place]:
+            line = own.frame.row(int((table.places(own) == place).argmax()), named=True)
+            taken = line.get("prediction")
+            text = "" if "prediction" not in line else "output not finite" if taken is None else table.classes[taken]
+            return Break(family, size, text)
+    return None
+
+
 def _samples(table: OutcomeTable) -> "polars.DataFrame":
     """Return a line per sample that any condition has: its place, number, identifier and label."""
     import polars
@@ -106,7 +211,6 @@ def _step(condition: str, column: str) -> Step | None:
     """
     if cell := parse_cell(condition):
         return Step(cell.corruption + cell.saved, cell.severity, column)
-    if ball := BALL.fullmatch(condition):
-        norm, radius, rest = ball.groups()
-        return Step(norm + rest, float(radius), column)
+    if place := along(condition):
+        return Step(place.family, place.value, column)
     return None
