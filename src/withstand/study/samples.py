@@ -72,7 +72,7 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
     size = len(table.empty())
     counts, there = np.zeros(size, dtype=np.int64), np.ones(size, dtype=bool)
     first = np.full(size, np.iinfo(np.int64).max)
-    for own in {each.condition: each for each in reversed(table.conditions)}.values():
+    for own in map(table.of, dict.fromkeys(each.condition for each in table.conditions)):
         right = _right(own)
         if right is None:
             continue
