@@ -91,7 +91,7 @@ class Evaluation(ABC):
 
         Args:
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
-            fit_on: Samples that something may be trained on: those of the training part, or else the samples themselves.
+            fit_on: Samples that something may be trained on: those of the training part, or the samples themselves.
             space: What the inputs are.
             seed: Decides every draw.
             engine: Device and processes; does not affect results.

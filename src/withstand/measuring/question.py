@@ -98,8 +98,8 @@ class Question:
 
         Args:
             data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean, or
-                every cell of data that are corrupted already, of which only names can choose some.
+            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean,
+                or every cell of data that are corrupted already, of which only names can choose some.
             num_classes: Of pairs that do not say how many classes there are.
             frost: Whose textures: `auto` takes the published ones where they are, else procedural ones.
             pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
