@@ -11,6 +11,7 @@ from withstand.data.frost_textures import has_frost_textures
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
     Textures,
@@ -147,7 +148,7 @@ class Question:
             tasks=(task,),
             split=split,
             data=data,
-            notes=notes_on(drawn, split.shape),
+            notes=(*notes_on(drawn, split.shape), *_notes_on_changes(split, adapted)),
         )
 
     @classmethod
@@ -197,3 +198,12 @@ def resolve(
 
 def _loader(data: Dataset) -> Callable[[], Split]:
     return lambda: data.load("test")
+
+
+def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return a note where points of balls may differ from their centre in more than displacements."""
+    features = split.features
+    if not split.space.changes or features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+        return ()
+    columns = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
+    return (f"Within balls, columns may also change as `changes` allows: {', '.join(columns)}.",)
