@@ -5,6 +5,7 @@ import html
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -136,7 +137,9 @@ def test_the_numbers_of_the_page_are_those_of_the_rows(runs, page):
     mean = next(line[3][0] for line in cells(page, "main"))
     expected = polars.Series([value("regular", seed, "fog/1") for seed in range(4)]).median()
     assert mean == f"{100 * expected:.1f}"
-    heads = re.findall(r"<button[^>]*><span>([^<]*)</span>", re.search(r'id="table-accuracy".*?</thead>', page, re.DOTALL).group())
+    heads = re.findall(
+        r"<button[^>]*><span>([^<]*)</span>", re.search(r'id="table-accuracy".*?</thead>', page, re.DOTALL).group()
+    )
     place = heads.index("Mean corruption error")
     assert cells(page, "accuracy")[0][place][0] == f"{100 - 100 * expected:.1f}"
 
@@ -203,7 +206,9 @@ def test_a_label_that_begins_with_a_bracket_is_no_option_of_the_line_before():
     assert "{*}x & [2]" in text
 
 
-@pytest.mark.parametrize("line", ["[1]", '{"measure": "top1", "condition": "clean", "value": NaN, "count": 1, "low": null, "high": null}'])
+@pytest.mark.parametrize(
+    "line", ["[1]", '{"measure": "top1", "condition": "clean", "value": NaN, "count": 1, "low": null, "high": null}']
+)
 def test_a_damaged_file_of_rows_is_one_sentence(tmp_path, capsys, line):
     write_entries(tmp_path, [Entry(labels={}, seed=0, run="r")], command=[])
     write_rows(tmp_path / "r" / "rows.jsonl", [Row(measure="top1", condition="clean", value=1, count=1)], KNOWN)
@@ -297,7 +302,7 @@ def test_a_baseline_that_is_not_there_is_one_sentence(runs, tmp_path):
 
 def test_reports_come_without_torch():
     code = "import sys, withstand.reports.report_folder; sys.exit('torch' in sys.modules)"
-    assert subprocess.run(["python", "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_texts_stand_out_from_their_background_in_light_and_dark():
