@@ -135,7 +135,7 @@ def searches(device: str) -> tuple[Callable[[], object], Callable[[], object]]:
     data, model = ws.Digits(), ws.SmallCNN(width=16, batch_norm=True).build((3, 32, 32), 10, seed=0)
     ws.fit(model, data, epochs=4, optimizer=ws.Adam(lr=2e-3), device=device)
     split = data.load("test")
-    x, y, index = next(split.batches([torch.arange(len(split))], device=device))
+    x, y, index, _ = next(split.batches([torch.arange(len(split))], device=device))
     direction = draw_directions(x, "gaussian", None, row_streams(0, "directions", index=index, device=device))
     radius = 135 * (3072 / 150528) ** 0.5
 

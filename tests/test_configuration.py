@@ -1,12 +1,11 @@
 import abc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from withstand.configuration import check_final, discover, identity, to_plain
 from withstand.data.base import Dataset
-from withstand.data.table import Table
 from withstand.errors import InputError
 from withstand.models.base import Model
 from withstand.perturbations.ball import Ball
@@ -60,9 +59,9 @@ def test_abstract_classes_may_be_subclassed():
 
 
 def test_the_plain_form_says_the_class_of_members_of_a_family_only():
-    assert to_plain(Uniform(ball=Ball("l2", 0.5, box=(0.0, 1.0)))) == {
+    assert to_plain(Uniform(ball=Ball("l2", (0.5, 1.0)))) == {
         "class_path": "withstand.perturbations.uniform.Uniform",
-        "init_args": {"ball": {"norm": "l2", "radius": 0.5, "unit": "std", "box": [0.0, 1.0], "factors": None}},
+        "init_args": {"ball": {"norm": "l2", "radius": [0.5, 1], "unit": "std"}},
     }
     assert to_plain(((1, 2.5), None, True, {"a": Path("b/c")})) == [[1, 2.5], None, True, {"a": "b/c"}]
 
@@ -76,22 +75,15 @@ def test_what_has_no_plain_form_is_refused():
 
 def test_identities_are_the_same_in_every_version():
     # Folders of finished runs are named by them: a change here orphans every run there is.
-    assert identity(Gaussian(std=0.5)) == "b32f6aab"
-    assert identity(Uniform()) == "8a62fdea"
-
-
-def test_a_field_that_was_added_later_is_written_down_only_where_it_says_something():
-    table = Table(path="t.csv", target="y")
-    assert "changes" not in to_plain(table)["init_args"]
-    assert to_plain(replace(table, changes={"a": (1, "x")}))["init_args"]["changes"] == {"a": [1, "x"]}
-    assert identity(replace(table, changes={"a": (1,)})) != identity(replace(table, changes={"a": (2,)}))
+    assert identity(Gaussian(std=0.5)) == "3fec5eccb740b10b"
+    assert identity(Uniform()) == "4dfa885ac9531cf6"
+    assert set(identity(Table(path="t.csv", target="y"))) <= set("0123456789abcdef")
 
 
 def test_identities_tell_classes_with_equal_fields_apart():
     @dataclass(frozen=True, kw_only=True)
     class Other(abc.ABC):  # noqa: B024
         std: float = 0.5
-        box: None = None
 
     assert identity(Other()) != identity(Gaussian())
     assert identity((1, 2)) == identity([1, 2]) != identity([2, 1])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from withstand.perturbations.settle import within
 
-from withstand.commands.train import read_experiment
 from withstand.data.cifar10 import Cifar10
 from withstand.data.fashion_mnist import FashionMnist
 from withstand.data.imagenet import Imagenet
@@ -18,10 +18,10 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.options import read_experiment
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.settle import within
 from withstand.perturbations.speckle import Speckle
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import StepDecay

@@ -32,7 +32,17 @@ from withstand.training.optimizers import SGD
 from withstand.training.settings import Training
 from withstand.trials import run_together, with_radii
 
-FILES = ["checkpoints", "config.yaml", "history.json", "lock", "model.safetensors", "provenance.json", "rows.jsonl"]
+FILES = [
+    "checkpoints",
+    "config.yaml",
+    "history.json",
+    "lock",
+    "model.safetensors",
+    "notes.json",
+    "outcomes",
+    "provenance.json",
+    "rows.jsonl",
+]
 MOONS = Experiment(
     data=Toy(num_train=300, num_test=200),
     model=MLP(hidden=(16,)),

@@ -1,28 +1,25 @@
 """Two functions for Python users: `fit` and `evaluate`, for any module and any data."""
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from withstand.data.base import Dataset, Part, Split
-from withstand.data.wrapped import WrappedSplit
+from withstand.data.as_split import as_split
+from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
-from withstand.evaluation.accuracy import Accuracy
-from withstand.evaluation.base import Evaluation
-from withstand.evaluation.conditions import cell_notes, choose_cells, conditions, notes_on, split_words
-from withstand.experiment import measure
-from withstand.models.frozen import evaluating
+from withstand.experiment import accuracy_of
+from withstand.measuring.ask import ask, check_outputs
+from withstand.measuring.question import Frost, On, Question
+from withstand.measuring.results import Results
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.base import Perturbation
-from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.perturbations.settle import settled
-from withstand.study.frame import Results
-from withstand.study.row import Row
+from withstand.perturbations.corruptions.suites import Pixels
+from withstand.subjects import num_outputs, of_modules, of_names
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
@@ -70,19 +67,20 @@ def fit(
             f"fit: model must be a torch.nn.Module, got {type(model).__name__}; configurations are built first."
         )
     engine = Engine.start(device=device, num_workers=workers)
-    split, model = as_split(data, "train"), engine.place(model)
-    held_out = None if validation is None else as_split(validation, "validation")
+    outputs = _num_outputs(model, data)
+    split, model = as_split(data, "train", num_classes=outputs), engine.place(model)
+    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
 
     check_outputs(model, split, engine)
 
     def validate(current: nn.Module) -> float:
         assert held_out is not None
-        return next(iter(Accuracy(top=(1,)).measure(current, held_out, seed=seed, engine=engine))).value
+        return accuracy_of(current, held_out, seed=seed, engine=engine)
 
     trainer = Trainer(
         model,
         split,
-        objective=settled(objective or PerturbedRisk(), split),
+        objective=objective or PerturbedRisk(),
         training=Training(**training),
         seed=seed,
         engine=engine,
@@ -95,101 +93,77 @@ def fit(
 
 
 def evaluate(
-    model: nn.Module,
-    data: Any,
+    model: nn.Module | str | Sequence[str] | Mapping[str, nn.Module],
+    data: Any = None,
     *,
-    on: str | Perturbation | Evaluation | Sequence[str | Perturbation | Evaluation] | None = None,
+    on: On | Sequence[On] | None = None,
+    frost: Frost = "auto",
+    pixels: Pixels | None = None,
+    keep: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
     workers: int = 0,
     batch_size: int | None = None,
 ) -> Results:
-    """Measure a model.
+    """Measure one or several models, as `withstand evaluate` does.
 
     Args:
-        model: Maps inputs to logits.
-        data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-        on: Names as on the command line (`clean`, `corruptions`, `contrast/3`, `by-class`), perturbations, or
-            evaluations. None is clean, or every cell of data that are corrupted already, of which only names can
-            choose some.
+        model: A module that maps inputs to logits, several of them by name, or folders of finished runs.
+        data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs; None takes
+            each run's own.
+        on: Words as on the command line (`clean`, `corruptions`, `contrast/3`, `by-class`), classes of perturbations or
+            evaluations by name or as YAML, or such objects. None is clean, or every cell of data that are corrupted
+            already, of which only names can choose some.
+        frost: Whose textures frost takes: `auto`, `published` or `procedural`.
+        pixels: Size of images whose published parameters the corruptions take (224, 299, 64 or 32); None takes the
+            nearest.
+        keep: Folder under which the outcomes of modules are kept, so that what was measured before is not measured
+            again and a measurement that was killed resumes; None keeps nothing. Runs keep theirs themselves.
         seed: Decides every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
-        batch_size: Samples per batch; None goes by the size of the inputs. Decides no number.
+        batch_size: Samples per batch; None goes by the size of the inputs. Does not affect results.
 
     Raises:
         InputError: If something does not fit; one sentence.
     """
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
-    model = engine.place(model)
-    given = [on] if isinstance(on, str | Perturbation | Evaluation) else list(on or [])
-    for each in given:
-        if not isinstance(each, str | Perturbation | Evaluation):
-            raise InputError(f"on: expected names, perturbations or evaluations, got {each!r}.")
-    names = [each for each in given if isinstance(each, str)]
-    cells = data.cells() if isinstance(data, Dataset) else {}
-    if cells:
-        if len(names) < len(given):
-            raise InputError("on: data that are corrupted already are chosen by names, got something else.")
-        assert isinstance(data, Dataset)
-        chosen = choose_cells(names or None, cells)
-        rows: list[Row] = []
-        for name in chosen:
-            split = cells[name].load("test")
-            check_outputs(model, split, engine)
-            own = measure(model, split, (Accuracy(),), seed=seed, engine=engine)
-            rows += [replace(row, condition=name) for row in own]
-        return Results({"model": rows}, notes=cell_notes(chosen, data.missing()))
-    split = as_split(data, "test")
-    check_outputs(model, split, engine)
-    names, others = split_words(names if given else ["clean"], split.shape)
-    perturbations = list(conditions(names, split.shape)[0])
-    for each in given:
-        if isinstance(each, ImageNetC):
-            perturbations += [cell for cell in each.cells(*split.shape[-2:]) if cell not in perturbations]
-        elif isinstance(each, Perturbation):
-            perturbations.append(each)
-    evaluations: list[Evaluation] = [Accuracy(perturbations=tuple(perturbations))] if perturbations else []
-    evaluations += [*others, *(each for each in given if isinstance(each, Evaluation))]
-    rows = measure(model, split, tuple(evaluations), seed=seed, engine=engine)
-    return Results({"model": rows}, notes=notes_on(perturbations, split.shape))
+    if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
+
+        def asked(own: Dataset) -> Question:
+            return Question.of(own, on, frost=frost, pixels=pixels)
+
+        if data is not None and not isinstance(data, Dataset):
+            raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
+        names = [model] if isinstance(model, str) else list(model)
+        subjects = of_names(names, asked, data=data, root=Path(keep or "runs"), seed=seed, engine=engine)
+        return ask(subjects, seed=seed, engine=engine)
+    modules = dict(model) if isinstance(model, Mapping) else {"model": model}
+    for name, each in modules.items():
+        if not isinstance(each, nn.Module):
+            raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
+    if not modules:
+        raise InputError("evaluate: expected at least one model, got none.")
+    question = Question.of(
+        data, on, num_classes=_num_outputs(next(iter(modules.values())), data), frost=frost, pixels=pixels
+    )
+    folder = None if keep is None else Path(keep)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InputError(f"evaluate: keep: expected a folder, found a file at {folder}.")
+    subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
+    return ask(subjects, seed=seed, engine=engine)
+
+
+def _num_outputs(model: nn.Module, data: Any) -> int | None:
+    """Return how many classes a model knows, for pairs that do not say how many there are."""
+    if isinstance(data, Split | Dataset) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
+        return None
+    try:
+        x = data[0][0]
+    except Exception:  # whatever is wrong with the pairs is said when they are read
+        return None
+    return num_outputs(model, x) if isinstance(x, torch.Tensor) else None
 
 
 def _names() -> list[str]:
     return [each.name for each in fields(Training)]
-
-
-def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
-    """Refuse a model that does not map the split's inputs to one logit per class.
-
-    Raises:
-        InputError: If it does not; the message says what came.
-    """
-    x = torch.zeros(2, *split.shape, device=engine.device)
-    with torch.no_grad(), evaluating(model):
-        try:
-            logits = model(x)
-        except RuntimeError as problem:
-            raise InputError(
-                f"model: cannot take inputs of shape {split.shape} ({str(problem).splitlines()[0]})."
-            ) from problem
-    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if shape != (2, len(split.classes)):
-        raise InputError(
-            f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
-            f"got {shape}."
-        )
-
-
-def as_split(data: Any, part: Part) -> Split:
-    """Return data of any accepted kind as a split."""
-    if isinstance(data, Split):
-        return data
-    if isinstance(data, Dataset):
-        return data.load(part)
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return WrappedSplit(data)
-    raise InputError(
-        "data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, "
-        f"got {type(data).__name__}."
-    )

@@ -10,11 +10,14 @@ import inspect
 import json
 import pkgutil
 from abc import ABC, ABCMeta
-from dataclasses import Field, field, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from withstand.errors import InputError
+
+Anything = TypeVar("Anything")
 
 
 def check_final(cls: type) -> None:
@@ -57,17 +60,6 @@ def discover(family: type) -> tuple[type, ...]:
     return tuple(sorted(found, key=lambda cls: cls.__name__))
 
 
-def added(default: Any) -> Any:
-    """Return a field of a configuration that runs were recorded without: left at its default, it is not written down.
-
-    So the identity of those runs stays what it was.
-
-    Args:
-        default: What gives the numbers of the time before the field; None, a number or text.
-    """
-    return field(default=default, metadata={"added": True})
-
-
 def to_plain(value: object) -> object:
     """Return a configuration as nested dictionaries, lists and numbers, in the form that the YAML has.
 
@@ -78,7 +70,7 @@ def to_plain(value: object) -> object:
     """
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
-        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in _written(value)}
+        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
         # Members of a family say which one they are; what has no family (Ball, Training) is known by its place.
         if not isinstance(cls, ABCMeta):
             return arguments
@@ -98,19 +90,46 @@ def to_plain(value: object) -> object:
     )
 
 
-def _written(value: Any) -> list[Field]:
-    return [
-        each for each in fields(value) if not each.metadata.get("added") or getattr(value, each.name) != each.default
-    ]
-
-
 def identity(value: object) -> str:
-    """Return eight hexadecimal digits that depend on every field of a configuration and on nothing else.
+    """Return 16 hexadecimal digits that depend on every field of a configuration and on nothing else.
+
+    Where work is reused because identities agree, the configurations themselves are compared, see `canonical`.
 
     Example:
         >>> from withstand.perturbations.gaussian import Gaussian
         >>> identity(Gaussian(std=0.5)) == identity(Gaussian(std=0.5)) != identity(Gaussian(std=0.4))
         True
     """
-    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(canonical(value).encode(), digest_size=8).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """Return a configuration, or its plain form, as a text that only equal ones share.
+
+    Example:
+        >>> canonical({"b": (2.0, None), "a": "x"})
+        '{"a":"x","b":[2,null]}'
+    """
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:
+    """Return a configuration in which a rule, from a field's name and value to its value, was applied to every field.
+
+    Example:
+        >>> from withstand.perturbations.gaussian import Gaussian
+        >>> rebuilt((Gaussian(std=0.5),), lambda name, value: 0.25 if name == "std" else value)
+        (Gaussian(std=0.25),)
+    """
+    if isinstance(configuration, tuple):
+        return cast(Anything, tuple(rebuilt(each, rule) for each in configuration))
+    if not is_dataclass(configuration) or isinstance(configuration, type):
+        return configuration
+    changes: dict[str, Any] = {}
+    for each in fields(configuration):
+        own = getattr(configuration, each.name)
+        new = rule(each.name, own)
+        new = rebuilt(own, rule) if new is own else new
+        if new is not own and new != own:
+            changes[each.name] = new
+    return replace(configuration, **changes) if changes else configuration

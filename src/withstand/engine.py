@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -105,6 +106,22 @@ class Engine:
     def add_up(self, tensor: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes; the tensor itself may be changed."""
         return sum_over_processes(tensor)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return a value of every process, in their order, in every process."""
+        if self.world_size == 1:
+            return [value]
+        found: list[Any] = [None] * self.world_size
+        dist.all_gather_object(found, value)
+        return found
+
+    def of_first(self, value: Any) -> Any:
+        """Return the value that the first process has, in every process."""
+        if self.world_size == 1:
+            return value
+        found = [value]
+        dist.broadcast_object_list(found, 0)
+        return found[0]
 
     def seed_global_generators(self, seed: int) -> None:
         """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""

@@ -1,11 +1,10 @@
 """Experiment: everything that decides the numbers of one run, and how it becomes a folder."""
 
 import json
-import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -14,39 +13,41 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import yaml
-from safetensors.torch import save
 from torch import nn
 
-from withstand.configuration import identity, to_plain
+from withstand.configuration import canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
-from withstand.errors import BusyError, InputError
+from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-from withstand.files import write_whole
+<<<<<<< HEAD
+from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed, stream
+from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
+from withstand.measuring.question import Question
+=======
+from withstand.files import write_whole
+from withstand.functional.random import derive_seed
+>>>>>>> faults
 from withstand.models.base import Model
-from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
-from withstand.models.weights import load_weights
+from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
+<<<<<<< HEAD
+=======
 from withstand.perturbations.settle import settled
 from withstand.study.row import Row, write_rows
+from withstand.training.rehearsal import rehearse
+>>>>>>> faults
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
 
-CONFIG, PROVENANCE, MODEL, ROWS, HISTORY = (
-    "config.yaml",
-    "provenance.json",
-    "model.safetensors",
-    "rows.jsonl",
-    "history.json",
-)
+PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Experiment:
         evaluations: What is measured on the test part afterwards.
         weights: File of weights to start from; None starts from fresh (or pretrained) ones.
         seed: Decides initial weights, order of samples and every draw; at least 0.
-        name: First part of the run's folder name; decides no number.
+        name: First part of the run's folder name; does not affect results.
     """
 
     data: Dataset = Digits()
@@ -87,7 +88,7 @@ class Experiment:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that depend on everything that decides a number."""
+        """16 hexadecimal digits that depend on everything that decides a number."""
         return identity(replace(self, name="run"))
 
     def folder(self, root: Path) -> Path:
@@ -140,27 +141,27 @@ def run(
     """
     engine = engine or Engine()
     folder = experiment.folder(root)
-    if (folder / ROWS).exists():
+    if is_finished(experiment, folder):
         say(f"{folder} is finished already.")
         return folder
     # Everything that can be wrong with the input is found before anything is written.
     train, validation, test = load(experiment.data)
     model = build_model(experiment, train, engine)
+    question = question_of(experiment, test)
 
     def validate(current: nn.Module) -> float:
-        rows = Accuracy(top=(1,)).measure(current, validation, seed=experiment.seed, engine=engine)
-        return next(iter(rows)).value
+        return accuracy_of(current, validation, seed=experiment.seed, engine=engine)
 
     trainer = Trainer(
         model,
         train,
-        objective=settled(experiment.objective, train),
+        objective=experiment.objective,
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
         validate=validate if len(validation) else None,
     )
-    rehearse(trainer, engine)
+    rehearse(trainer)
     with hold(folder) if engine.is_first else nullcontext():
         if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
             return folder
@@ -170,9 +171,36 @@ def run(
         say(f"{folder}: training on {len(train):,} samples, {engine.device}.")
         result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
         say(f"{folder}: evaluating on {len(test):,} samples.")
-        finish(experiment, folder, result, history=trainer.history, test=test, engine=engine)
+        finish(experiment, folder, result, history=trainer.history, question=question, engine=engine)
         engine.wait()
     return folder
+
+
+def question_of(experiment: Experiment, test: Split) -> Question:
+    """Return what is asked of the trained model, checked against the samples of the test part."""
+    return Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
+
+
+def is_finished(experiment: Experiment, folder: Path) -> bool:
+    """Return whether a folder holds the rows of an experiment.
+
+    Raises:
+        InputError: If it holds the configuration of another one.
+    """
+    path = folder / CONFIG
+    if path.exists():
+        own = plain(experiment)
+        try:
+            text = path.read_text()
+            is_own = text == dump(own) or canonical(yaml.safe_load(text) | {"name": own["name"]}) == canonical(own)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, InputError) as problem:
+            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run, and does not.") from problem
+        if not is_own:
+            raise InputError(
+                f"{folder}: expected the configuration of {experiment.identity}, found another one in {CONFIG}; "
+                "move the folder away, or choose another --output."
+            )
+    return (folder / ROWS).exists()
 
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
@@ -189,27 +217,26 @@ def finish(
     model: nn.Module,
     *,
     history: list[dict[str, float]],
-    test: Split,
+    question: Question,
     engine: Engine,
 ) -> None:
-    """Write a trained model and its history into a run's folder, evaluate it, and write the rows, which settle all."""
+    """Write a trained model and its history into a run's folder and evaluate it; the rows come last."""
     if engine.is_first:
         write_weights(folder / MODEL, model, settle=False)
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
-    rows = measure(model, test, experiment.evaluations, seed=experiment.seed, engine=engine)
-    if engine.is_first:
-        write_rows(folder / ROWS, rows)
+    subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
+    answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
 
 
+<<<<<<< HEAD
 def rehearse(trainer: Trainer, engine: Engine) -> None:
     """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
     split, objective = trainer.split, trainer.objective
     x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
     rng = stream(0, "rehearsal", device=engine.device)
     with evaluating(trainer.model):
-        objective.step(trainer.model, x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
-
-
+        objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
+=======
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Hold a lock on a run's folder; it ends with the process, however that ends.
@@ -229,6 +256,7 @@ def hold(folder: Path) -> Iterator[None]:
             except OSError:  # a file system without locks
                 pass
         yield
+>>>>>>> faults
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
@@ -240,11 +268,10 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
     return engine.place(model)
 
 
-def measure(
-    model: nn.Module, split: Split, evaluations: tuple[Evaluation, ...], *, seed: int, engine: Engine
-) -> list[Row]:
-    """Return the rows of several evaluations."""
-    return [row for each in evaluations for row in settled(each, split).measure(model, split, seed=seed, engine=engine)]
+def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) -> float:
+    """Return the share of a split's samples that a model classifies correctly, the same in every process."""
+    found = Accuracy(top=(1,)).measure(model, split, seed=seed, engine=engine)
+    return found.columns["clean"]["correct"].double().mean().item()
 
 
 def plain(experiment: Experiment) -> dict:
@@ -257,12 +284,6 @@ def plain(experiment: Experiment) -> dict:
 def dump(content: dict) -> str:
     """Return plain values as YAML, in their order; by libyaml, where PyYAML was built with it, which is faster."""
     return yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
-
-
-def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:
-    """Write a model's weights, whole or not at all; `settle` as for `write_whole`."""
-    state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
-    write_whole(path, save(state), settle=settle)
 
 
 def provenance(experiment: Experiment, train: Split) -> dict[str, object]:

@@ -1,7 +1,11 @@
-"""Files that are written atomically."""
+"""Files that are written atomically, and locks."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from withstand.errors import BusyError
 
 
 def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
@@ -32,3 +36,24 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a lock on a run's folder; it ends with the process, however that ends.
+
+    Raises:
+        BusyError: If another process works on the run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise BusyError(f"{folder} is being worked on by another process.") from problem
+            except OSError:  # a file system without locks
+                pass
+        yield

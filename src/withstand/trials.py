@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from withstand.configuration import canonical, rebuilt
 from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.evaluation.accuracy import Accuracy, rank
-from withstand.experiment import ROWS, Experiment, begin, build_model, finish, hold
+from withstand.experiment import Experiment, begin, build_model, finish, is_finished, question_of
+from withstand.files import hold
 from withstand.models.frozen import evaluating
 from withstand.models.mlp import MLP
 from withstand.models.stacked import Stacked
@@ -28,7 +30,6 @@ from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.settle import rebuilt, settled
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform import Uniform
@@ -102,7 +103,7 @@ def run_together(
     if at_once is not None and at_once < 1:
         raise InputError(f"together: the number of trials at once must be at least 1, got {at_once}.")
     folders = [each.folder(root) for each in experiments]
-    waiting = [each for each, folder in zip(experiments, folders, strict=True) if not (folder / ROWS).exists()]
+    waiting = [each for each, folder in zip(experiments, folders, strict=True) if not is_finished(each, folder)]
     if len(waiting) < len(experiments):
         say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
     for each in waiting:
@@ -128,7 +129,8 @@ def run_together(
                     model = build_model(batch[trial], kind.train, engine)
                     model.load_state_dict(trainer.result(trial))
                     history = trainer.history(trial)
-                    finish(batch[trial], paths[trial], model.eval(), history=history, test=kind.test, engine=engine)
+                    question = question_of(batch[trial], kind.test)
+                    finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
                 failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
     if failures:
         raise TrialsError(failures, total=len(waiting))
@@ -193,7 +195,7 @@ def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
     kinds: dict[str, dict[str, Experiment]] = {}
     for each in experiments:
         alike = replace(each, seed=0, evaluations=(Accuracy(),), objective=with_radii(each.objective, lambda _: 1.0))
-        kinds.setdefault(alike.identity, {})[each.identity] = each
+        kinds.setdefault(canonical(replace(alike, name="run")), {})[canonical(each)] = each
     return [list(each.values()) for each in kinds.values()]
 
 
@@ -269,7 +271,9 @@ def batches_of_trials(
 
 def make_trainer(kind: Kind, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
     """Return the trainer of some trials of a kind."""
-    objective = in_turn([settled(each.objective, kind.train) for each in trials])
+    for each in trials:
+        each.objective.check(kind.train.space)
+    objective = in_turn([each.objective for each in trials])
     assert isinstance(objective, PerturbedRisk)
     return Together(
         [build_model(each, kind.train, engine) for each in trials],
@@ -290,7 +294,7 @@ def accuracies(model: Stacked, split: Split, engine: Engine) -> list[float]:
     hits = torch.zeros(number, dtype=torch.int64, device=engine.device)
     plan = torch.arange(len(split)).split(max(1, engine.samples_per_batch(split.shape) // number))
     with evaluating(model):
-        for x, y, _ in split.batches(plan, device=engine.device):
-            logits = model(x.repeat_interleave(number, dim=0)).unsqueeze(0)
-            hits += (rank(logits, y.repeat_interleave(number)) == 0).view(-1, number).sum(0)
+        for sample in split.batches(plan, device=engine.device):
+            logits = model(sample.x.repeat_interleave(number, dim=0)).unsqueeze(0)
+            hits += (rank(logits, sample.y.repeat_interleave(number)) == 0).view(-1, number).sum(0)
     return [count / len(split) for count in hits.tolist()]

@@ -10,7 +10,6 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from withstand.commands.train import read_experiment
 from withstand.configuration import discover, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
@@ -20,6 +19,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.experiment import Experiment, plain
 from withstand.models.base import Model
 from withstand.objectives.base import Objective
+from withstand.options import read_experiment
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.mixture import Mixture

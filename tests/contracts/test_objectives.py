@@ -8,16 +8,17 @@ import torch
 from torch import nn
 
 from withstand.configuration import discover
+from withstand.data.space import Space
 from withstand.functional.random import BatchStream, stream
 from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective, Stateful
-from withstand.perturbations.settle import within
 
 EXAMPLES = [
     pytest.param(example, id=f"{cls.__name__}-{number}")
     for cls in discover(Objective)
     for number, example in enumerate(cls.examples())
 ]
+SPACE = Space(shape=(5,))
 every_objective = pytest.mark.parametrize("objective", EXAMPLES)
 
 
@@ -42,7 +43,7 @@ class Run:
 
     def step(self) -> float:
         rng = stream(0, "train", self.count)
-        step = self.objective.step(self.model, self.x, self.y, state=self.state, count=self.count, rng=rng)
+        step = self.objective.step(self.model, self.x, self.y, space=SPACE, state=self.state, count=self.count, rng=rng)
         self.optimizer.zero_grad()
         step.loss.backward()
         self.optimizer.step()
@@ -63,7 +64,7 @@ def test_the_state_can_travel_in_a_checkpoint(objective):
 @every_objective
 def test_the_loss_is_a_number_with_finite_gradients_for_every_parameter(objective):
     run = Run(objective)
-    step = objective.step(run.model, run.x, run.y, state=run.state, count=0, rng=stream(0, "x"))
+    step = objective.step(run.model, run.x, run.y, space=SPACE, state=run.state, count=0, rng=stream(0, "x"))
     assert step.loss.shape == ()
     assert step.loss.dtype == torch.float32
     step.loss.backward()
@@ -121,7 +122,7 @@ def test_processes_that_share_a_batch_follow_the_gradient_of_one_process(objecti
         rng = BatchStream(lambda: stream(0, "x"), start=start, stop=stop, total=96)
         run.model.zero_grad()
         x, y = run.x[start:stop], run.y[start:stop]
-        objective.step(run.model, x, y, state=run.state, count=0, rng=rng).loss.backward()
+        objective.step(run.model, x, y, space=SPACE, state=run.state, count=0, rng=rng).loss.backward()
         return torch.cat([each.grad.flatten() for each in run.model.parameters()])
 
     whole = gradient(0, 96)
@@ -133,6 +134,17 @@ def test_processes_that_share_a_batch_follow_the_gradient_of_one_process(objecti
 def test_it_works_on_images_within_their_box(objective):
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
     x, y = torch.rand((4, 3, 8, 8), generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1])
-    settled = within(objective, (0.0, 1.0))
-    state = settled.init(x[:1], rng=stream(0, "init"))
-    assert settled.step(model, x, y, state=state, count=0, rng=stream(0, "x")).loss.isfinite()
+    space = Space.like(x, box=(0.0, 1.0))
+    objective.check(space)
+    state = objective.init(x[:1], rng=stream(0, "init"))
+    assert objective.step(model, x, y, space=space, state=state, count=0, rng=stream(0, "x")).loss.isfinite()
+
+
+@every_objective
+def test_weights_that_are_all_one_change_nothing(objective):
+    run, other = Run(objective), Run(objective)
+    options = {"space": SPACE, "count": 0}
+    plain = objective.step(run.model, run.x, run.y, state=run.state, rng=stream(0, "x"), **options)
+    ones = torch.ones(len(run.x))
+    weighted = objective.step(other.model, run.x, run.y, weight=ones, state=other.state, rng=stream(0, "x"), **options)
+    torch.testing.assert_close(weighted.loss, plain.loss)

@@ -1,6 +1,7 @@
 """What every perturbation promises, corruptions included."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 import pytest
@@ -8,28 +9,33 @@ import torch
 from torch import Tensor, nn
 
 from withstand.configuration import discover
+from withstand.data.features import Features
+from withstand.data.space import Space
 from withstand.errors import InputError
+from withstand.functional.changes import Change
 from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.settle import within
 
 BATCH, DRAWS = 4, 2
 INDEX = torch.tensor([11, 3, 500, 0])
-SHAPES = {"colour": (3, 32, 32), "grey": (1, 32, 32), "features": (5,)}
 BOX = (0.0, 1.0)
-
-
-def own_box(configuration: object) -> tuple[float, float] | None:
-    """Return the box that a perturbation, or something it holds, was given."""
-    if isinstance(configuration, tuple):
-        return next((box for box in map(own_box, configuration) if box), None)
-    if not is_dataclass(configuration):
-        return None
-    found = (
-        getattr(configuration, each.name) if each.name == "box" else own_box(getattr(configuration, each.name))
-        for each in fields(configuration)
-    )
-    return next((box for box in found if box), None)
+# Of the table's features the third may not change, the fourth is one of two levels, and the fifth is counted.
+TABLE = Features(
+    names=("a", "b", "c", "d", "e"),
+    columns=("a", "b", "c", "d", "e"),
+    kinds=("continuous", "continuous", "continuous", "category", "integer"),
+    movable=(True, True, False, False, False),
+    offset=(0.0,) * 5,
+    scale=(1.0, 2.0, 1.0, 1.0, 1.0),
+    iqr=(1.0,) * 5,
+    changes=(Change((3,), ((0.0,), (1.0,))), Change((4,), ((0.0,), (1.0,)), added=True)),
+)
+SPACES = {
+    "colour": Space(shape=(3, 32, 32), box=BOX),
+    "grey": Space(shape=(1, 32, 32), box=BOX),
+    "features": Space(shape=(5,)),
+    "table": Space(shape=(5,), features=TABLE),
+}
 
 
 @dataclass
@@ -37,35 +43,34 @@ class Case:
     """A perturbation, inputs, and the draws that several tests look at, made once."""
 
     perturbation: Perturbation
-    shape: tuple[int, ...]
+    space: Space
 
     @cached_property
     def x(self) -> Tensor:
-        """Images on the grid of 8 bits, or features in the box."""
+        """Images on the grid of 8 bits, or features."""
         generator = torch.Generator().manual_seed(0)
-        if len(self.shape) == 3:
+        shape = self.space.shape
+        if len(shape) == 3:
             # Smooth pictures with noise on them, so that blurs and edges have something to do.
-            coarse = torch.rand((BATCH, self.shape[0], 4, 4), generator=generator)
-            smooth = nn.functional.interpolate(coarse, size=self.shape[1:], mode="bilinear")
+            coarse = torch.rand((BATCH, shape[0], 4, 4), generator=generator)
+            smooth = nn.functional.interpolate(coarse, size=shape[1:], mode="bilinear")
             noisy = smooth + 0.1 * torch.randn(smooth.shape, generator=generator)
             return noisy.clamp(0, 1).mul(255).round().div(255)
-        x = torch.randn((BATCH, *self.shape), generator=generator)
-        return x.clamp(*self.box) if self.box else x
+        x = torch.randn((BATCH, *shape), generator=generator)
+        if self.space.features is not None:
+            x[:, 3] = torch.tensor([0.0, 1.0, 0.5, 0.0])
+        return x
 
     @cached_property
     def y(self) -> Tensor:
         return torch.arange(BATCH) % 4
 
     @cached_property
-    def box(self) -> tuple[float, float] | None:
-        return own_box(self.perturbation)
-
-    @cached_property
     def model(self) -> nn.Module:
         """A model with everything that an attack could change: weights, gradients, statistics, modes."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            size = torch.Size(self.shape).numel()
+            size = torch.Size(self.space.shape).numel()
             model = nn.Sequential(
                 nn.Flatten(),
                 nn.Linear(size, 8),
@@ -82,7 +87,7 @@ class Case:
 
     def draw(self, rng, *, rows: Tensor | slice = slice(None), num_draws: int = DRAWS) -> Draws:
         x, y = self.x[rows], self.y[rows]
-        return self.perturbation.draw(x, y, self.model, num_draws=num_draws, rng=rng)
+        return self.perturbation.draw(x, y, self.model, space=self.space, num_draws=num_draws, rng=rng)
 
     @cached_property
     def one_source(self) -> tuple[Draws, bool]:
@@ -96,16 +101,32 @@ class Case:
         return self.draw(RowStreams(0, INDEX))
 
 
+# What kernels and samplers call of other libraries, of which some refuse an empty batch on some machines.
+LIBRARIES = {
+    torch.fft: ("fft", "ifft", "rfft", "irfft", "fft2", "ifft2", "rfft2", "irfft2"),
+    nn.functional: ("conv1d", "conv2d", "interpolate", "grid_sample", "pad", "avg_pool2d", "unfold", "fold"),
+    torch: ("conv2d", "bmm", "baddbmm"),
+}
+
+
+def refusing_nothing(function: Callable) -> Callable:
+    def picky(*arguments, **options):
+        for each in (*arguments, *options.values()):
+            assert not isinstance(each, Tensor) or each.numel(), f"{function.__name__} was given an empty tensor"
+        return function(*arguments, **options)
+
+    return picky
+
+
 def cases() -> list:
     found = []
     for cls in discover(Perturbation):
         for number, example in enumerate(cls.examples()):
-            for name, shape in SHAPES.items():
+            for name, space in SPACES.items():
                 # For what takes images only one example is enough in grey.
-                if example.images_only and (name == "features" or (name == "grey" and number == 0)):
+                if example.images_only and (len(space.shape) == 1 or (name == "grey" and number == 0)):
                     continue
-                settled = within(example, BOX) if name != "features" else example
-                found.append(pytest.param((settled, shape), id=f"{cls.__name__}-{number}-{name}"))
+                found.append(pytest.param((example, space), id=f"{cls.__name__}-{number}-{name}"))
     return found
 
 
@@ -127,23 +148,47 @@ def test_draws_have_the_shape_and_type_of_the_input_with_the_draws_in_front(case
 
 def test_draws_are_detached(case):
     x = case.x.clone().requires_grad_(True)
-    draws = case.perturbation.draw(x, case.y, case.model, num_draws=1, rng=stream(0, "x"))
+    draws = case.perturbation.draw(x, case.y, case.model, space=case.space, num_draws=1, rng=stream(0, "x"))
     assert not draws.inputs.requires_grad
     assert draws.log_weights is None or not draws.log_weights.requires_grad
     assert x.grad is None
 
 
-def test_draws_stay_in_the_box(case):
-    box = BOX if case.perturbation.images_only else case.box
-    if len(case.shape) == 3 and box is None:
-        assert not any(each.name == "box" for each in fields(case.perturbation)), "within() left a box open"
+def test_draws_stay_in_the_space(case):
+    case.perturbation.check(case.space)
     for draws in (case.one_source[0], case.row_sources):
-        if box is not None:
-            assert draws.inputs.min() >= box[0]
-            assert draws.inputs.max() <= box[1]
+        if case.space.box is not None:
+            assert draws.inputs.min() >= case.space.box[0]
+            assert draws.inputs.max() <= case.space.box[1]
         if case.perturbation.images_only:
             levels = draws.inputs * 255
             assert (levels - levels.round()).abs().max() < 1e-4
+        if case.space.features is not None:
+            assert torch.equal(draws.inputs[..., 2], case.x[:, 2].expand(DRAWS, -1))
+            moved = draws.inputs[..., 3:] - case.x[:, 3:]
+            assert torch.equal(moved[:, 2, 0], torch.zeros(DRAWS)), "a row without an allowed level got one"
+            assert set(moved[..., 1].round(decimals=5).unique().tolist()) <= {0.0, 1.0}
+
+
+def test_of_no_input_there_are_no_draws_and_no_library_is_asked(case, monkeypatch):
+    for module, names in LIBRARIES.items():
+        for name in names:
+            monkeypatch.setattr(module, name, refusing_nothing(getattr(module, name)))
+
+    class Picky(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            assert len(x), "the model was given no input"
+            return case.model(x)
+
+    nothing, y = case.x[:0], case.y[:0]
+    for rng in (
+        stream(0, "x"),
+        RowStreams(0, INDEX[:0]),
+        BatchStream(lambda: stream(0, "x"), start=2, stop=2, total=4),
+    ):
+        draws = case.perturbation.draw(nothing, y, Picky(), space=case.space, num_draws=DRAWS, rng=rng)
+        assert draws.inputs.shape == (DRAWS, *nothing.shape)
+        assert draws.inputs.dtype == torch.float32
 
 
 def test_the_same_seed_gives_the_same_draws(case):
@@ -227,10 +272,13 @@ def test_conditions_are_short_and_differ_between_examples():
 def test_what_takes_images_only_refuses_what_is_no_image(example):
     for shape in [(2, 5), (2, 4, 32, 32), (2, 32, 32)]:
         with pytest.raises(InputError, match="inputs must be images"):
+            example.check(Space(shape=shape[1:]))
+        with pytest.raises(InputError, match="inputs must be images"):
             example.draw(
                 torch.zeros(shape),
                 torch.zeros(2, dtype=torch.long),
                 nn.Identity(),
+                space=Space(shape=shape[1:]),
                 num_draws=1,
                 rng=stream(0, "x"),
             )

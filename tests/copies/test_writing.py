@@ -52,9 +52,9 @@ def test_files_hold_what_a_streaming_evaluation_with_the_same_seed_sees(source, 
     split = source.load("test")
     for corruption in CORRUPTIONS:
         perturbation = SavedAsJpeg(perturbation=corruption) if kind == "jpeg" else corruption
-        for x, y, index in split.batches(torch.arange(len(split)).split(7)):
+        for x, y, index, _ in split.batches(torch.arange(len(split)).split(7)):
             rng = row_streams(4, perturbation.noise, index=index)
-            seen = perturbation.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+            seen = perturbation.draw(x, y, nn.Identity(), space=split.space, num_draws=1, rng=rng).inputs[0]
             for row, number in enumerate(index.tolist()):
                 name = Path(split.files[number]).with_suffix(".JPEG" if kind == "jpeg" else ".png")
                 with Image.open(tmp_path / "copy" / corruption.condition / name) as image:
@@ -132,10 +132,10 @@ def test_arrays_have_the_severities_one_after_the_other(tmp_path):
     assert array.dtype == np.uint8
     assert np.array_equal(labels, np.tile(split.y.numpy(), 5))
     assert json.loads((tmp_path / "arrays" / "classes.json").read_text()) == [str(each) for each in range(10)]
-    x, y, index = next(split.batches([torch.arange(n)]))
+    x, y, index, _ = next(split.batches([torch.arange(n)]))
     for corruption in corruptions:
         rng = row_streams(0, corruption.noise, index=index)
-        seen = corruption.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+        seen = corruption.draw(x, y, nn.Identity(), space=split.space, num_draws=1, rng=rng).inputs[0]
         part = array[(corruption.severity - 1) * n : corruption.severity * n]
         assert np.array_equal(part, (seen * 255).round().byte().permute(0, 2, 3, 1).numpy())
     assert sorted(path.name for path in (tmp_path / "arrays").iterdir()) == [

@@ -54,7 +54,7 @@ def test_augmentation_needs_a_seed_and_sees_the_numbers_in_the_file():
     (marked,) = split.batches(plan, augmentation_seed=100)
     assert plain.x.unique().tolist() == [0]
     assert marked.x[:, 0].tolist() == [114, 111]
-    assert marked.index.tolist() == [14, 11]
+    assert marked.number.tolist() == [14, 11]
 
 
 def test_a_selection_and_a_section_keep_what_is_known_of_the_features():
@@ -63,3 +63,23 @@ def test_a_selection_and_a_section_keep_what_is_known_of_the_features():
     assert split.select(torch.tensor([2])).features == features
     assert Section(split, 1, 3).features == features
     assert Section(TensorSplit(split.x, split.y, classes=("a",), box=None), 1, 3).features is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_inputs_in_memory_must_be_finite(value):
+    x = torch.zeros(3, 2)
+    x[1, 1] = value
+    for numbers, name in ((None, 1), (torch.tensor([4, 7, 9]), 7)):
+        with pytest.raises(InputError, match=f"sample {name}"):
+            TensorSplit(x, torch.zeros(3), classes=("a", "b"), box=None, numbers=numbers)
+
+
+def test_weights_and_targets_of_a_regression_go_with_their_rows():
+    y, weight = torch.tensor([0.5, -1.0, 2.25]), torch.tensor([1.0, 0.0, 3.0])
+    split = TensorSplit(torch.arange(3.0)[:, None], y, classes=("",), box=None, weight=weight)
+    for whole, rows in ((split, [2, 0]), (split.select(torch.tensor([0, 2])), [1, 0]), (Section(split, 0, 3), [2, 0])):
+        (sample,) = whole.batches([torch.tensor(rows)])
+        assert sample.x[:, 0].tolist() == sample.number.tolist() == [2, 0]
+        assert sample.y.tolist() == [2.25, 0.5]
+        assert sample.weight.tolist() == [3.0, 1.0]
+    assert next(TensorSplit(split.x, y, classes=("",), box=None).batches([torch.tensor([0])])).weight is None

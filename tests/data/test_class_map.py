@@ -3,6 +3,9 @@ import json
 import pytest
 
 from withstand.data.class_map import ClassMap
+from withstand.data.corrupted_arrays import CorruptedArrays
+from withstand.data.corrupted_folder import CorruptedFolder
+from withstand.data.image_folder import ImageFolder
 from withstand.errors import InputError
 
 
@@ -27,6 +30,29 @@ def test_json_text_and_csv_say_the_same(tmp_path, name, content):
 
 def test_several_folders_can_be_one_class(tmp_path):
     assert read(tmp_path, "tabby 1\nlynx 1\ndog 0\n").names == ("dog", "lynx / tabby")
+
+
+def test_the_number_of_classes_may_be_above_the_numbers_of_the_map_and_not_below(tmp_path):
+    (tmp_path / "map.txt").write_text("cat 2\ndog 0\n")
+    source = str(tmp_path / "map.txt")
+    assert ClassMap.read("Who", source, num_classes=5).names == ("dog", "1", "cat", "3", "4")
+    assert len(ClassMap.read("Who", source, num_classes=3).names) == 3
+    with pytest.raises(InputError, match=r"Who: .*map.txt, line 1: the class of 'cat' must be .* from 0 to 1, got 2"):
+        ClassMap.read("Who", source, num_classes=2)
+
+
+@pytest.mark.parametrize("family", [ImageFolder, CorruptedFolder, CorruptedArrays])
+@pytest.mark.parametrize("number", [-1, 0, 1, 100_001])
+def test_a_number_of_classes_that_nothing_can_be_told_apart_with_is_refused(family, number):
+    with pytest.raises(InputError, match="num_classes must be from 2 to 100,000"):
+        family(root="somewhere", num_classes=number)
+
+
+def test_imagenet_has_1000_classes():
+    pytest.importorskip("timm", exc_type=(ImportError, RuntimeError))
+    assert len(ClassMap.read("Who", "imagenet").names) == 1000
+    with pytest.raises(InputError, match="num_classes must be 1,000"):
+        ClassMap.read("Who", "imagenet", num_classes=10)
 
 
 @pytest.mark.parametrize("number", [-1, 1.5, True, None, "1", 100_000, [1]])

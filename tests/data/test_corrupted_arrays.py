@@ -208,8 +208,20 @@ def test_an_array_stays_on_the_disk_and_its_batches_follow_their_plan(tmp_path):
     assert isinstance(split.images, np.memmap)
     plan = [torch.tensor([3, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([1, 1])]
     batches = list(split.batches(plan, augmentation_seed=1))
-    assert [batch.index.tolist() for batch in batches] == [[3, 0], [], [1, 1]]
+    assert [batch.number.tolist() for batch in batches] == [[3, 0], [], [1, 1]]
     (whole,) = split.batches([torch.arange(4)])
     assert whole.x.shape == (4, 1, 3, 3)
     for rows, batch in zip(plan, batches, strict=True):
-        assert all(torch.equal(got, wanted[rows]) for got, wanted in zip(batch, whole, strict=True))
+        assert all(torch.equal(got, wanted[rows]) for got, wanted in zip(batch[:3], whole[:3], strict=True))
+
+
+def test_the_number_of_classes_may_be_given(tmp_path):
+    grow(tmp_path)
+    cell = data(tmp_path, num_classes=10).cells()["fog/2"]
+    assert cell.load("test").classes == tuple(str(k) for k in range(10))
+    with pytest.raises(InputError, match=r"must hold labels 0 to 1, got 0 to 2"):
+        data(tmp_path, corruption="fog", severity=1, num_classes=2).load("test")
+    (tmp_path / "classes.json").write_text(json.dumps(["a", "b", "c"]))
+    assert data(tmp_path, corruption="fog", severity=1, num_classes=3).load("test").classes == ("a", "b", "c")
+    with pytest.raises(InputError, match=r"num_classes must be 3, the names in .*classes\.json, got 10"):
+        data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")

@@ -224,3 +224,16 @@ def test_the_names_are_those_of_the_corruptions_in_memory():
 
     names = [each.condition.removesuffix("/1") for each in (*imagenet_c(severities=(1,)), *extras(severities=(1,)))]
     assert names == [name for name in CORRUPTIONS if name in names]
+
+
+def test_the_number_of_classes_may_be_given(tmp_path):
+    grow(tmp_path / "fog" / "1", tabby=1, lynx=1)
+    (tmp_path / "map.txt").write_text("tabby 3\nlynx 1\n")
+    cell = data(tmp_path, class_map=str(tmp_path / "map.txt"), num_classes=10).cells()["fog/1"]
+    assert len(cell.load("test").classes) == 10
+    with pytest.raises(InputError, match="expected 10 class folders in any cell of the tree, got 2"):
+        data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")
+    (tmp_path / "manifest.json").write_text('{"class_folders": {"tabby": 1, "lynx": 0}, "classes": ["a", "b", "c"]}')
+    assert len(data(tmp_path, corruption="fog", severity=1, num_classes=3).load("test").classes) == 3
+    with pytest.raises(InputError, match=r"num_classes must be 3 as in .*manifest\.json, got 10"):
+        data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from withstand.data.base import Section
 from withstand.data.file_split import FileSplit, check_images
 from withstand.errors import InputError
 
@@ -34,14 +35,14 @@ def make(folder, files=None, **options):
 def fetch(split, size=5, order=None, **options):
     order = torch.arange(len(split)) if order is None else order
     batches = list(split.batches(order.split(size), **options))
-    place = torch.cat([batch.index for batch in batches]).argsort()
-    return [torch.cat(parts)[place] for parts in zip(*batches, strict=True)]
+    place = torch.cat([batch.number for batch in batches]).argsort()
+    return [torch.cat(parts)[place] for parts in list(zip(*batches, strict=True))[:3]]
 
 
 def test_batches_follow_the_plan(folder):
     plan = [torch.tensor([3, 1]), torch.tensor([7]), torch.tensor([0, 0, 11])]
     batches = list(make(folder).batches(plan))
-    assert [batch.index.tolist() for batch in batches] == [[3, 1], [7], [0, 0, 11]]
+    assert [batch.number.tolist() for batch in batches] == [[3, 1], [7], [0, 0, 11]]
     assert [batch.y.tolist() for batch in batches] == [[0, 1], [1], [0, 0, 2]]
     assert batches[0].x.shape == (2, 3, 24, 24)
     assert batches[0].x.dtype == torch.float32
@@ -129,7 +130,7 @@ def test_bad_images_can_be_left_out_and_are_counted_and_reported_once(damaged, n
 def test_a_batch_without_a_good_image_is_empty(damaged):
     split = make(damaged, ["empty.png", "text.png", "good.png"], on_bad_image="skip")
     batches = list(split.batches([torch.tensor([0, 1]), torch.tensor([2])]))
-    assert [batch.index.tolist() for batch in batches] == [[], [2]]
+    assert [batch.number.tolist() for batch in batches] == [[], [2]]
     assert batches[0].x.shape == (0, *split.shape)
 
 
@@ -174,3 +175,15 @@ def test_a_worker_that_dies_again_and_again_is_an_error(folder, monkeypatch):
 def test_settings_that_fit_no_image_are_refused(fields, message):
     with pytest.raises(InputError, match=message):
         check_images("Who", **({"pixels": 224, "resize": 256, "on_bad_image": "error"} | fields))
+
+
+def test_identifiers_are_paths_by_the_number_that_batches_yield(folder):
+    whole = make(folder)
+    part = whole.select(torch.tensor([7, 2, 9]))
+    for split in (whole, part, part.select(torch.tensor([2])), Section(part, 1, 3)):
+        identifiers = split.identifiers()
+        for batch in split.batches(torch.arange(len(split)).split(2)):
+            x, _, numbers = tuple(batch)[:3]
+            for image, number in zip(x, numbers.tolist(), strict=True):
+                alone = make(folder, files=[identifiers[number]])
+                assert torch.equal(next(alone.batches([torch.tensor([0])])).x[0], image)

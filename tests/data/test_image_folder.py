@@ -109,6 +109,23 @@ def test_a_class_map_gives_numbers_and_names(tmp_path):
         load(tmp_path, class_map=str(tmp_path / "map.txt"))
 
 
+def test_a_class_map_of_the_folders_that_are_there_does_not_decide_the_number_of_classes(tmp_path):
+    grow(tmp_path, tabby=1, lynx=2)
+    (tmp_path / "map.json").write_text('{"tabby": 281, "lynx": 287}')
+    assert len(load(tmp_path, class_map=str(tmp_path / "map.json")).classes) == 288
+    split = load(tmp_path, class_map=str(tmp_path / "map.json"), num_classes=1000)
+    assert len(split.classes) == 1000
+    assert (split.classes[281], split.classes[287]) == ("tabby", "lynx")
+    assert split.y.tolist() == [287, 287, 281]
+
+
+def test_without_a_class_map_another_number_of_classes_is_refused(tmp_path):
+    grow(tmp_path, tabby=1, lynx=2)
+    assert len(load(tmp_path, num_classes=2).classes) == 2
+    with pytest.raises(InputError, match=r"expected 1,000 class folders in .*, got 2; a class_map"):
+        load(tmp_path, num_classes=1000)
+
+
 def test_with_a_class_map_one_folder_is_enough(tmp_path):
     grow(tmp_path, lynx=2)
     (tmp_path / "map.json").write_text('{"lynx": 1}')

@@ -32,6 +32,7 @@ def test_validation_is_cut_from_training(tmp_path):
     train, validation = (load(tmp_path, part, **options) for part in ("train", "validation"))
     assert (len(train), len(validation)) == (98, 2)
     assert not set(train.files) & set(validation.files)
+    assert len(train.classes) == len(validation.classes) == 1000
 
 
 def test_fewer_folders_need_a_class_map(tmp_path):

@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
 from withstand.estimators.regressor import RobustRegressor
+from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
@@ -101,6 +102,11 @@ def test_the_loss_of_an_objective_that_is_given_becomes_the_squared_error(curve,
     objective = PerturbedRisk(perturbation=PGD(ball=Ball("linf", 0.1), steps=2))
     regressor = RobustRegressor(objective, **small).fit(*curve, sample_weight=np.arange(120) + 1.0)
     assert regressor.score(*curve) > 0.8
+
+
+def test_an_objective_for_classes_is_refused(curve, small):
+    with pytest.raises(ValueError, match="objective must be a PerturbedRisk or a name, got AdversarialNoise"):
+        RobustRegressor(AdversarialNoise(radius=1.0), **small).fit(*curve)
 
 
 def test_a_target_with_one_value_is_learned(curve, small):

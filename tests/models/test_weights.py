@@ -7,9 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from withstand.errors import InputError
-from withstand.experiment import write_weights
 from withstand.models.mlp import MLP
-from withstand.models.weights import load_weights, read_tensors
+from withstand.models.weights import load_weights, read_tensors, write_weights
 
 
 class Trap:
@@ -87,8 +86,21 @@ def test_the_file_says_which_name_or_shape_does_not_fit(source, tmp_path):
     start = f"weights: {path} does not fit the model: "
     assert refusal(missing) == f"{start}the file lacks it: 2.bias."
     assert refusal(state | {"fc.bias": torch.ones(1)}) == f"{start}the model lacks it: fc.bias."
-    assert refusal(state | {"2.weight": torch.ones(5, 4)}) == (f"{start}2.weight must have shape (2, 4), got (5, 4).")
+    assert refusal(state | {"2.weight": torch.ones(2, 5)}) == (f"{start}2.weight must have shape (2, 4), got (2, 5).")
     assert refusal({}).startswith(start)
+
+
+@pytest.mark.parametrize("whose", ["the network's", "our own"])
+def test_another_number_of_classes_names_the_class_map(tmp_path, whose):
+    other = MLP(hidden=(4,)).build((3,), 1000, seed=0)
+    torch.save((other if whose == "our own" else other.network).state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(InputError, match=r"1,000 classes and the model for 2\b.*class_map.*num_classes"):
+        load_weights(build(0), tmp_path / "weights.pt")
+    wider = MLP(hidden=(5,)).build((3,), 2, seed=0)
+    torch.save(wider.network.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(InputError) as caught:
+        load_weights(build(0), tmp_path / "weights.pt")
+    assert "class_map" not in str(caught.value)
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_not_run(source, tmp_path):

@@ -5,12 +5,13 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
+from withstand.data.base import Sample
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
-from withstand.objectives.base import Sample
 
-BOX = (0.0, 1.0)
+SPACE = Space(shape=(3, 8, 8), box=(0.0, 1.0))
 
 
 class Watched(nn.Module):
@@ -35,7 +36,7 @@ def batch(size=40):
 
 
 def game(**fields):
-    objective = AdversarialNoise(box=BOX, radius=2.0, lr=0.05, restart_lr=0.05, restart_steps=3, **fields)
+    objective = AdversarialNoise(radius=2.0, lr=0.05, restart_lr=0.05, restart_steps=3, **fields)
     x, y = batch()
     return objective, Watched(), x, y, objective.init(x[:1], rng=stream(0, "init"))
 
@@ -43,7 +44,7 @@ def game(**fields):
 def endless(x, y):
     number = 0
     while True:
-        yield Sample(x, y, stream(9, "more", number))
+        yield Sample(x, y, torch.arange(len(x))), stream(9, "more", number)
         number += 1
 
 
@@ -58,7 +59,7 @@ def moved_by(mixed, x):
 def test_the_clean_share_is_untouched_and_every_noisy_image_has_moved_by_the_radius():
     objective, model, x, y, state = game(clean_share=0.5)
     before, labels = x.clone(), y.clone()
-    objective.step(model, x, y, state=state, count=0, rng=stream(0, "a"))
+    objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
     assert torch.equal(x, before)
     assert torch.equal(y, labels)
     distances = moved_by(model.seen[0], x)
@@ -72,11 +73,11 @@ def test_the_noise_in_the_batch_is_that_of_the_trained_generator():
     objective, model, x, y, state = game()
     untrained = copy.deepcopy(state)
     start = vector(state)
-    objective.step(model, x, y, state=state, count=0, rng=stream(0, "a"))
+    objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
     assert not torch.equal(vector(state), start)
     # The same source, so the same rows and normal numbers: only the generator differs.
-    with_trained = objective.mix(x, state=state, rng=stream(0, "b"))
-    with_untrained = objective.mix(x, state=untrained, rng=stream(0, "b"))
+    with_trained = objective.mix(x, space=SPACE, state=state, rng=stream(0, "b"))
+    with_untrained = objective.mix(x, space=SPACE, state=untrained, rng=stream(0, "b"))
     noisy = moved_by(with_trained, x) > 0
     assert torch.equal(noisy, moved_by(with_untrained, x) > 0)
     assert torch.equal(with_trained[~noisy], with_untrained[~noisy])
@@ -88,23 +89,41 @@ def test_the_generator_learns_to_raise_the_loss_and_the_classifier_stays_as_it_w
     state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=0.05)
     kept = copy.deepcopy(model.state_dict())
     modes = [each.training for each in model.modules()]
-    losses = [objective.attack(model, x, y, state=state, rng=stream(0, "attack", step)).item() for step in range(60)]
+    losses = [
+        objective.attack(model, x, y, space=SPACE, state=state, rng=stream(0, "attack", step)).item()
+        for step in range(60)
+    ]
     assert sum(losses[-5:]) > 1.05 * sum(losses[:5])
     assert all(torch.equal(each, kept[name]) for name, each in model.state_dict().items())
     assert [each.training for each in model.modules()] == modes
     assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
+def test_a_weight_of_zero_counts_as_no_sample():
+    objective, model, x, y, state = game()
+    state.optimizer.param_groups[0]["lr"] = 0.0
+    other, weight = copy.deepcopy(state), (torch.arange(40) < 30).float()
+    model.eval()
+    options = {"space": SPACE, "state": state}
+    weighted = objective.attack(model, x, y, weight=weight, rng=stream(0, "a"), **options)
+    # Of two sources the first draws the same normal numbers for the rows that both have.
+    fewer = objective.attack(model, x[:30], y[:30], rng=stream(0, "a"), **options)
+    torch.testing.assert_close(weighted * 40, fewer * 30)
+    twice = objective.step(model, x, y, weight=torch.full((40,), 2.0), count=0, rng=stream(0, "b"), **options)
+    once = objective.step(model, x, y, space=SPACE, state=other, count=0, rng=stream(0, "b"))
+    torch.testing.assert_close(twice.loss, 2 * once.loss)
+
+
 def test_earlier_generators_make_their_share_of_the_noise():
     objective, _, x, _, state = game(replay_share=0.4, num_replayed=2)
     zero = torch.zeros_like(vector(state))
-    without_past = objective.mix(x, state=state, rng=stream(0, "a"))
+    without_past = objective.mix(x, space=SPACE, state=state, rng=stream(0, "a"))
     assert (moved_by(without_past, x) > 0).sum() == 20
     # Two earlier generators that always say the same, told apart by a bias: brighter, and darker.
     brighter, darker = zero.clone(), zero.clone()
     brighter[-3:], darker[-3:] = 1000.0, -1000.0
     state.past = [brighter, darker]
-    mixed = objective.mix(x, state=state, rng=stream(0, "a"))
+    mixed = objective.mix(x, space=SPACE, state=state, rng=stream(0, "a"))
     change = (mixed - x).flatten(1)
     assert ((change >= 0).all(1) & (change > 0).any(1)).sum() == 8
     assert ((change <= 0).all(1) & (change < 0).any(1)).sum() == 8
@@ -114,11 +133,11 @@ def test_earlier_generators_make_their_share_of_the_noise():
 
 def test_an_epoch_begins_with_a_fresh_trained_generator_and_remembers_the_old_one():
     objective, model, x, y, state = game()
-    objective.begin_epoch(model, endless(x, y), state=state, epoch=0, epochs=2, rng=stream(0, "epoch", 0))
+    objective.begin_epoch(model, endless(x, y), space=SPACE, state=state, epoch=0, epochs=2, rng=stream(0, "epoch", 0))
     assert state.past == []
-    objective.step(model, x, y, state=state, count=0, rng=stream(0, "a"))
+    objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
     old = vector(state)
-    objective.begin_epoch(model, endless(x, y), state=state, epoch=1, epochs=2, rng=stream(0, "epoch", 1))
+    objective.begin_epoch(model, endless(x, y), space=SPACE, state=state, epoch=1, epochs=2, rng=stream(0, "epoch", 1))
     assert len(state.past) == 1
     assert torch.equal(state.past[0], old)
     fresh = vector(state)
@@ -161,7 +180,7 @@ def test_radius():
     assert radius_for(None, (3, 224, 224)) == 135.0
     assert radius_for(None, (3, 32, 32)) == pytest.approx(135 * (3072 / 150528) ** 0.5)
     with pytest.raises(InputError, match=r"inputs of shape \(8,\) need a radius"):
-        AdversarialNoise().init(torch.zeros(1, 8), rng=stream(0, "x"))
+        AdversarialNoise().check(Space(shape=(8,)))
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def losses_of(model: nn.Module, inputs: torch.Tensor, loss: str) -> torch.Tensor
 
 def smoothed(perturbation, model: nn.Module, loss: str, temperature: float, num_draws: int) -> tuple:
     """Return the smoothed loss of every row, and the standard error of its estimate."""
-    draws = perturbation.draw(X, Y, model, num_draws=num_draws, rng=stream(0, "draws"))
+    draws = perturbation.draw(X, Y, model, space=MOONS.space, num_draws=num_draws, rng=stream(0, "draws"))
     losses = losses_of(model, draws.inputs, loss).double()
     fields = {"temperature": temperature, "log_weights": draws.log_weights}
     effective = 1 / weights_of_draws(losses, **fields).square().sum(0)
@@ -93,7 +93,7 @@ def test_the_smoothed_cross_entropy_is_its_integral(mode):
     assert ((found[::6] - wanted).abs() <= 5 * error[::6]).all()
     # The objective folds rows alone, and means over them.
     objective = PerturbedRisk(perturbation=Tilted(ball=BALL), num_draws=4000, temperature=temperature, mode=mode)
-    step = objective.step(model, X[::6], Y[::6], state=nn.Module(), count=0, rng=stream(0, "x"))
+    step = objective.step(model, X[::6], Y[::6], space=MOONS.space, state=nn.Module(), count=0, rng=stream(0, "x"))
     assert step.loss.item() == pytest.approx(wanted.mean().item(), abs=0.01)
 
 
@@ -103,12 +103,12 @@ def test_the_worst_point_of_a_linear_model_is_the_corner(loss):
     model = linear(*weight)
     corner = X - RADIUS * (SIGN[:, None] * torch.tensor(weight).sign()).float()
     for attack in (PGD(ball=BALL, loss=loss), PGD(ball=BALL, loss=loss, steps=3, reach=3.0)):
-        found = attack.draw(X, Y, model, num_draws=2, rng=stream(0, "x")).inputs
+        found = attack.draw(X, Y, model, space=MOONS.space, num_draws=2, rng=stream(0, "x")).inputs
         assert_close(found, corner.expand(2, -1, -1))
-    vertices = Vertices(ball=BALL).draw(X, Y, model, num_draws=4, rng=stream(0, "x")).inputs
+    vertices = Vertices(ball=BALL).draw(X, Y, model, space=MOONS.space, num_draws=4, rng=stream(0, "x")).inputs
     highest = losses_of(model, corner[None], loss)[0]
     assert_close(losses_of(model, vertices, loss).amax(0), highest)
     # And at temperature 0 the smoothed loss over the vertices is that maximum.
     objective = PerturbedRisk(perturbation=Vertices(ball=BALL), num_draws=4, temperature=0.0, loss=loss)
-    step = objective.step(model, X, Y, state=nn.Module(), count=0, rng=stream(0, "x"))
+    step = objective.step(model, X, Y, space=MOONS.space, state=nn.Module(), count=0, rng=stream(0, "x"))
     assert step.loss.item() == pytest.approx(highest.mean().item(), rel=1e-6)

@@ -1,21 +1,32 @@
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, one_hot
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.models.mlp import MLP
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
 
 
-def loss_of(objective, model, x, y):
-    return objective.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "x")).loss
+def loss_of(objective, model, x, y, weight=None):
+    options = {"weight": weight, "space": Space.like(x), "state": nn.Module(), "count": 0, "rng": stream(0, "x")}
+    return objective.step(model, x, y, **options).loss
+
+
+def gradient_of(loss, model):
+    return torch.cat([each.flatten() for each in torch.autograd.grad(loss, list(model.parameters()))])
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,9 @@ def test_the_fold_lies_between_mean_and_maximum_and_falls_with_the_temperature(s
 def test_draws_of_a_sample_are_folded_not_its_neighbours(setting):
     noise = Gaussian(std=1.0)
     objective = PerturbedRisk(perturbation=noise, num_draws=3, temperature=0.0)
-    drawn = noise.draw(setting.x, setting.y, setting.model, num_draws=3, rng=stream(0, "x")).inputs
+    drawn = noise.draw(
+        setting.x, setting.y, setting.model, space=Space.like(setting.x), num_draws=3, rng=stream(0, "x")
+    ).inputs
     losses = torch.stack([cross_entropy(setting.model(each), setting.y, reduction="none") for each in drawn])
     torch.testing.assert_close(loss_of(objective, setting.model, setting.x, setting.y), losses.amax(0).mean())
 
@@ -72,6 +85,98 @@ def test_the_loss_is_float32_under_mixed_precision(setting):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert setting.model(setting.x).dtype == torch.bfloat16
         assert loss_of(objective, setting.model, setting.x, setting.y).dtype == torch.float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shifted(Perturbation):
+    """Adds 0, 0.1, 0.2, ... to every input: the same draws for a sample wherever it stands in the batch."""
+
+    targets: Literal["none", "one-hot", "mixed"] = "none"
+
+    def draw(self, x, y, model, *, space, num_draws, rng):
+        """Shift, and give targets if there are to be any."""
+        inputs = x + 0.1 * torch.arange(num_draws).view(-1, *[1] * x.ndim)
+        whole = one_hot(y, 3).float().expand(num_draws, -1, -1)
+        targets = {"none": None, "one-hot": whole, "mixed": 0.7 * whole + 0.1}[self.targets]
+        return Draws(inputs, targets=targets)
+
+    @classmethod
+    def examples(cls):
+        """One."""
+        return [cls()]
+
+
+MODES = [
+    {"num_draws": 1},
+    {"num_draws": 4, "temperature": 0.1},
+    {"num_draws": 4, "temperature": 0.1, "mode": "two_pass", "tolerance": 0.0, "points_at_once": 10},
+    {"num_draws": 4, "temperature": 0.0, "mode": "resampled", "num_kept": 2},
+]
+every_mode = pytest.mark.parametrize("fields", MODES, ids=str)
+
+
+@every_mode
+def test_a_weight_of_two_counts_as_the_sample_twice(setting, fields):
+    objective, model = PerturbedRisk(perturbation=Shifted(), **fields), setting.model
+    weight = torch.ones(12)
+    weight[3] = 2.0
+    again = torch.tensor([*range(12), 3])
+    once = loss_of(objective, model, setting.x, setting.y, weight) * 12
+    twice = loss_of(objective, model, setting.x[again], setting.y[again]) * 13
+    torch.testing.assert_close(once, twice)
+    torch.testing.assert_close(gradient_of(once, model), gradient_of(twice, model), rtol=1e-4, atol=1e-5)
+
+
+@every_mode
+def test_a_weight_of_zero_counts_as_no_sample(setting, fields):
+    objective, model = PerturbedRisk(perturbation=Shifted(), **fields), setting.model
+    weight = (torch.arange(12) < 9).float()
+    some = loss_of(objective, model, setting.x, setting.y, weight) * 12
+    fewer = loss_of(objective, model, setting.x[:9], setting.y[:9]) * 9
+    torch.testing.assert_close(some, fewer)
+    torch.testing.assert_close(gradient_of(some, model), gradient_of(fewer, model), rtol=1e-4, atol=1e-5)
+
+
+@every_mode
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_targets_that_are_one_class_are_labels_and_others_are_the_mixture_of_losses(setting, fields, loss):
+    model, x, y = setting.model, setting.x, setting.y
+    hard, soft, mixed = (
+        PerturbedRisk(perturbation=Shifted(targets=each), loss=loss, **fields) for each in ("none", "one-hot", "mixed")
+    )
+    one, other = loss_of(hard, model, x, y), loss_of(soft, model, x, y)
+    torch.testing.assert_close(one, other)
+    torch.testing.assert_close(gradient_of(one, model), gradient_of(other, model), rtol=1e-4, atol=1e-5)
+    if fields["num_draws"] == 1 and loss == "cross_entropy":
+        wanted = 0.7 * one + 0.1 * sum(loss_of(hard, model, x, torch.full_like(y, label)) for label in range(3))
+        torch.testing.assert_close(loss_of(mixed, model, x, y), wanted)
+
+
+def test_a_mixture_gives_the_rows_of_other_parts_their_labels_as_targets(setting):
+    soft = Mixture(parts=(Identity(), Shifted(targets="mixed")))
+    draws = soft.draw(setting.x, setting.y, setting.model, space=Space.like(setting.x), num_draws=1, rng=stream(0, "x"))
+    hard = (draws.inputs[0] == setting.x).all(1) & (draws.targets[0].amax(1) == 1)
+    assert hard.sum() == 6
+    assert torch.equal(draws.targets[0][hard], one_hot(setting.y, 3).float()[hard])
+    torch.testing.assert_close(draws.targets[0][~hard], (0.7 * one_hot(setting.y, 3) + 0.1)[~hard])
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_error"])
+def test_losses_without_soft_targets_refuse_them(setting, loss):
+    objective = PerturbedRisk(perturbation=Shifted(targets="mixed"), loss=loss)
+    with pytest.raises(InputError, match=f"^{loss}: targets must be one per sample, got probabilities of 3 classes"):
+        loss_of(objective, setting.model, setting.x, setting.y)
+
+
+def test_a_regression_has_numbers_as_targets():
+    x, y = torch.randn((8, 2), generator=stream(0, "x")), torch.linspace(-1, 1, 8)
+    model = nn.Linear(2, 1)
+    model.weight.data, model.bias.data = torch.tensor([[1.0, -2.0]]), torch.zeros(1)
+    errors = (x @ torch.tensor([1.0, -2.0]) - y).abs()
+    attack = PGD(ball=Ball("linf", 0.1), loss="squared_error")
+    for perturbation, largest in ((Identity(), errors), (attack, errors + 0.3)):
+        objective = PerturbedRisk(perturbation=perturbation, loss="squared_error")
+        torch.testing.assert_close(loss_of(objective, model, x, y), (largest.square() / 2).mean())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from withstand.data.image_folder import ImageFolder
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, stream
@@ -17,14 +18,13 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.objectives import stylized
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.stylized import Stylized
-from withstand.perturbations.settle import within
 from withstand.training.checkpoint import Keeper
 from withstand.training.optimizers import SGD
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
 LEVELS = {"a": 250, "b": 10, "c": 128}  # the grey of each class's stylized images, so that a crop tells the class
-BOX = (0.0, 1.0)
+SPACE = Space(shape=(3, 8, 8), box=(0.0, 1.0))
 
 
 def write(root, levels, number):
@@ -131,7 +131,7 @@ def test_global_generators_are_left_alone(photos, untouched_generators):
 def test_processes_share_the_images_and_follow_the_gradient_of_one(photos, borders):
     torch_rows = torch.rand((20, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     labels = torch.arange(20) % 3
-    objective = AdversarialNoise(box=BOX, stylized=str(photos), stylized_ratio=0.5, radius=1.0)
+    objective = AdversarialNoise(stylized=str(photos), stylized_ratio=0.5, radius=1.0)
     model = Watched()
 
     def gradient(start, stop):
@@ -142,7 +142,9 @@ def test_processes_share_the_images_and_follow_the_gradient_of_one(photos, borde
         # The generator's step is shared by real processes only: without it, theirs is the one of the beginning.
         state.optimizer.param_groups[0]["lr"] = 0.0
         model.zero_grad()
-        step = objective.step(model, torch_rows[start:stop], labels[start:stop], state=state, count=5, rng=rng)
+        step = objective.step(
+            model, torch_rows[start:stop], labels[start:stop], space=SPACE, state=state, count=5, rng=rng
+        )
         (weight * step.loss).backward()
         return torch.cat([each.grad.flatten() for each in model.parameters()])
 
@@ -155,13 +157,13 @@ def test_processes_share_the_images_and_follow_the_gradient_of_one(photos, borde
 def test_they_join_the_batch_clean_and_the_shares_of_noise_stay_those_of_the_data(folder):
     x = torch.rand((40, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     y = torch.arange(40) % 3
-    fields = {"radius": 1.0, "clean_share": 0.25, "box": BOX}
+    fields = {"radius": 1.0, "clean_share": 0.25}
     plain, with_more = AdversarialNoise(**fields), AdversarialNoise(**fields, stylized=str(folder), stylized_ratio=0.25)
     seen = []
     for objective in (plain, with_more):
         model = Watched()
         state = objective.init(x[:1], rng=stream(0, "init"))
-        objective.step(model, x, y, state=state, count=0, rng=stream(0, "a"))
+        objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
         seen.append(model.seen[-1])
     assert torch.equal(seen[1][:40], seen[0])
     assert len(seen[1]) == 50
@@ -175,7 +177,7 @@ def test_the_published_ratio_adds_15_to_55(folder):
 
 
 def test_the_seed_travels_in_the_state(folder):
-    objective = AdversarialNoise(box=BOX, stylized=str(folder))
+    objective = AdversarialNoise(stylized=str(folder))
     x = torch.zeros(1, 3, 8, 8)
     one, other = (objective.init(x, rng=stream(seed, "init")) for seed in (0, 1))
     assert one.stylized.seed != other.stylized.seed
@@ -190,9 +192,7 @@ class Stopped(Exception):
 def trainer(photos, folder, num_workers=0):
     data = ImageFolder(root=str(photos), validation_share=0.0, pixels=8, resize=None)
     split = data.load("train")
-    objective = within(
-        AdversarialNoise(stylized=str(folder), stylized_ratio=0.5, restart_steps=2, radius=1.0), split.box
-    )
+    objective = AdversarialNoise(stylized=str(folder), stylized_ratio=0.5, restart_steps=2, radius=1.0)
     return Trainer(
         SmallCNN(width=2).build(split.shape, 3, seed=0),
         split,
@@ -254,11 +254,13 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
     assert refusal(lambda: source(folder, shape=(8,))).endswith("got shape (8,).")
     assert "has no folder 'train'" in refusal(lambda: source(folder / "train"))
     assert "stylized_ratio must be a number > 0" in refusal(lambda: AdversarialNoise(stylized_ratio=0.0))
-    objective = AdversarialNoise(stylized=str(folder), radius=1.0, box=BOX)
+    objective = AdversarialNoise(stylized=str(folder), radius=1.0)
     x = torch.zeros(4, 3, 8, 8)
     state = objective.init(x[:1], rng=stream(0, "init"))
     y = torch.zeros(4, dtype=torch.int64)
-    assert refusal(lambda: objective.step(Watched(num_classes=5), x, y, state=state, count=0, rng=stream(0, "a"))) == (
+    assert refusal(
+        lambda: objective.step(Watched(num_classes=5), x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
+    ) == (
         "AdversarialNoise: the stylized images must have the classes of the data, got 3 class folders in "
         f"{folder / 'train'} for 5 logits."
     )

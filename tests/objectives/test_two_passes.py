@@ -3,6 +3,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from withstand.data.space import Space
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import BatchStream, stream
 from withstand.functional.risks import soft_maximum, weights_of_draws
@@ -16,6 +17,7 @@ from withstand.perturbations.uniform import Uniform
 
 X = torch.randn(7, 4, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(7) % 3
+SPACE = Space(shape=(4,))
 UNIFORM = Uniform(ball=Ball("linf", 0.5))
 
 
@@ -27,7 +29,7 @@ def network(dropout: float = 0.0) -> nn.Module:
 
 def loss_of(objective: PerturbedRisk, model: nn.Module, name: str = "x", x=X, y=Y) -> torch.Tensor:
     state = objective.init(x, rng=stream(0, "init"))
-    return objective.step(model, x, y, state=state, count=0, rng=stream(0, name)).loss
+    return objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, name)).loss
 
 
 def gradient_of(loss: torch.Tensor, model: nn.Module) -> torch.Tensor:
@@ -42,7 +44,9 @@ def on_the_same_draws(objective: PerturbedRisk, model: nn.Module, name: str = "x
     some = min(objective.num_draws, max(1, objective.points_at_once // len(X)))
     starts = range(0, objective.num_draws, some)
     parts = [
-        objective.perturbation.draw(X, Y, model, num_draws=min(some, objective.num_draws - start), rng=branch(number))
+        objective.perturbation.draw(
+            X, Y, model, space=SPACE, num_draws=min(some, objective.num_draws - start), rng=branch(number)
+        )
         for number, start in enumerate(starts)
     ]
     inputs = torch.cat([each.inputs for each in parts])
@@ -173,8 +177,8 @@ def test_two_processes_draw_what_one_draws():
     class Keep(Perturbation):
         """Adds uniform numbers, and remembers what came out."""
 
-        def draw(self, x, y, model, *, num_draws, rng):
-            draws = UNIFORM.draw(x, y, model, num_draws=num_draws, rng=rng)
+        def draw(self, x, y, model, **options):
+            draws = UNIFORM.draw(x, y, model, **options)
             seen.append(draws.inputs)
             return draws
 
@@ -188,7 +192,7 @@ def test_two_processes_draw_what_one_draws():
     for start, stop in ((0, 7), (0, 3), (3, 7)):
         seen: list[torch.Tensor] = []
         rng = BatchStream(lambda: stream(0, "x"), start=start, stop=stop, total=7)
-        objective.step(model, X[start:stop], Y[start:stop], state=nn.Module(), count=0, rng=rng)
+        objective.step(model, X[start:stop], Y[start:stop], space=SPACE, state=nn.Module(), count=0, rng=rng)
         assert [len(each) for each in seen[:3]] == [14, 14, 12]
         runs.append(torch.cat(seen[:3]))
     assert torch.equal(torch.cat(runs[1:], dim=1), runs[0])
@@ -201,7 +205,7 @@ def test_the_temperature_falls_by_the_epoch():
     assert [by_factors.temperature_in(epoch, 5) for epoch in range(5)] == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-4])
     state = by_factors.init(X, rng=stream(0, "x"))
     assert isinstance(state, Temperature)
-    by_factors.begin_epoch(network(), iter(()), state=state, epoch=4, epochs=5, rng=stream(0, "x"))
+    by_factors.begin_epoch(network(), iter(()), space=SPACE, state=state, epoch=4, epochs=5, rng=stream(0, "x"))
     other = by_factors.init(X, rng=stream(0, "x"))
     other.load_state_dict(state.state_dict())
     assert other.value == pytest.approx(1e-4)
@@ -211,8 +215,8 @@ def test_draws_take_the_temperature_of_the_epoch():
     model, ball = network(), Ball("linf", 0.5)
     objective = PerturbedRisk(perturbation=Tilted(ball=ball), num_draws=8, temperature=1.0, last_temperature=0.01)
     state = objective.init(X, rng=stream(0, "x"))
-    objective.begin_epoch(model, iter(()), state=state, epoch=1, epochs=2, rng=stream(0, "x"))
-    got = objective.step(model, X, Y, state=state, count=0, rng=stream(0, "x")).loss
+    objective.begin_epoch(model, iter(()), space=SPACE, state=state, epoch=1, epochs=2, rng=stream(0, "x"))
+    got = objective.step(model, X, Y, space=SPACE, state=state, count=0, rng=stream(0, "x")).loss
     named = PerturbedRisk(perturbation=Tilted(ball=ball, temperature=0.01), num_draws=8, temperature=0.01)
     assert torch.equal(got, loss_of(named, model))
 

@@ -5,9 +5,15 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
+from withstand.data.features import Features
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
+from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
 
@@ -20,14 +26,15 @@ def unit(*shape, seed=0):
 
 @every_norm
 def test_cutting_to_the_box_keeps_a_point_in_the_ball_if_the_input_is_in_the_box(norm):
-    ball = Ball(norm, 0.3, box=(0.0, 1.0))
+    ball, space = Ball(norm, 0.3), Space(shape=(3, 2, 2), box=(0.0, 1.0))
     x = unit(40, 3, 2, 2).round(decimals=1)
-    for point in (x + 4 * unit(40, 3, 2, 2, seed=1) - 2, ball.sample(x, num_draws=1, rng=stream(0, "x"))[0]):
-        inside = ball.project(x, point)
-        assert ball.distance(x, inside).max().item() <= 1 + 1e-5
+    drawn = ball.sample(x, space=space, num_draws=1, rng=stream(0, "x"))[0]
+    for point in (x + 4 * unit(40, 3, 2, 2, seed=1) - 2, drawn):
+        inside = ball.project(x, point, space=space)
+        assert ball.distance(x, inside, space=space).max().item() <= 1 + 1e-5
         assert inside.min() >= 0
         assert inside.max() <= 1
-        assert_close(ball.project(x, inside), inside, rtol=0, atol=1e-6)
+        assert_close(ball.project(x, inside, space=space), inside, rtol=0, atol=1e-6)
 
 
 @given(
@@ -37,24 +44,25 @@ def test_cutting_to_the_box_keeps_a_point_in_the_ball_if_the_input_is_in_the_box
 )
 def test_for_linf_the_result_is_the_nearest_point_of_ball_and_box(x, point, radius):
     wanted = min(max(point, x - radius, 0.0), x + radius, 1.0)
-    found = Ball("linf", radius, box=(0.0, 1.0)).project(torch.tensor([[x]]), torch.tensor([[point]]))
+    space = Space(shape=(1,), box=(0.0, 1.0))
+    found = Ball("linf", radius).project(torch.tensor([[x]]), torch.tensor([[point]]), space=space)
     assert found.item() == pytest.approx(wanted, abs=1e-6)
 
 
 @every_norm
 def test_samples_stay_within_the_radius_and_rows_keep_their_own(norm):
-    ball, x = Ball(norm, 0.2), unit(5, 7)
-    drawn = ball.sample(x, num_draws=1, rng=RowStreams(0, torch.arange(5)))[0]
-    assert ball.distance(x, drawn).max().item() <= 1 + 1e-5
-    alone = ball.sample(x[3:4], num_draws=1, rng=RowStreams(0, torch.tensor([3])))[0]
+    ball, x, space = Ball(norm, 0.2), unit(5, 7), Space(shape=(7,))
+    drawn = ball.sample(x, space=space, num_draws=1, rng=RowStreams(0, torch.arange(5)))[0]
+    assert ball.distance(x, drawn, space=space).max().item() <= 1 + 1e-5
+    alone = ball.sample(x[3:4], space=space, num_draws=1, rng=RowStreams(0, torch.tensor([3])))[0]
     assert torch.equal(alone, drawn[3:4])
 
 
 @every_norm
 def test_uphill_has_the_length_of_the_radius(norm):
     ball, gradient = Ball(norm, 0.25), unit(5, 7) - 0.5
-    x = torch.zeros(5, 7)
-    assert_close(ball.distance(x, ball.uphill(x, gradient)), torch.ones(5))
+    x, space = torch.zeros(5, 7), Space(shape=(7,))
+    assert_close(ball.distance(x, ball.uphill(x, gradient, space=space), space=space), torch.ones(5))
 
 
 @pytest.mark.parametrize("norm", ["l3", 2, "L2", None])
@@ -69,42 +77,62 @@ def test_a_radius_that_is_no_size_is_refused(radius):
         Ball("l2", radius)
 
 
-@pytest.mark.parametrize("box", [(1.0, 0.0), (0.5, 0.5), (float("nan"), 1.0)])
-def test_a_box_without_room_is_refused(box):
-    with pytest.raises(InputError, match="Ball: box"):
-        Ball("l2", 0.1, box=box)
+def table(movable, scale=None, iqr=None):
+    """Return the space of a table with these features."""
+    names = tuple(f"x{number}" for number in range(len(movable)))
+    ones = (1.0,) * len(movable)
+    known = Features(
+        names=names,
+        columns=names,
+        kinds=("continuous",) * len(movable),
+        movable=movable,
+        offset=ones,
+        scale=scale or ones,
+        iqr=iqr or ones,
+    )
+    return Space(shape=(len(movable),), features=known)
 
 
 def test_radii_of_the_file_become_standard_deviations():
-    std, iqr = (2.0, 0.5, 1.0), (3.0, 1.0, 0.0)
-    all_move, movable, x = (True, True, True), (True, True, False), torch.zeros(2, 3)
+    x, all_move, movable = torch.zeros(2, 3), (True, True, True), (True, True, False)
 
-    def radii(ball: Ball, moves=movable) -> list:
-        return ball.scaled(std, iqr, moves).radii(x).tolist()
+    def radii(ball: Ball, moves=movable) -> list | float:
+        found = ball.radii(x, space=table(moves, (2.0, 0.5, 1.0), (3.0, 1.0, 0.0)))
+        return found.tolist() if isinstance(found, torch.Tensor) else found
 
-    assert Ball("linf", 0.1).scaled(std, iqr, all_move) == Ball("linf", 0.1)
+    assert radii(Ball("linf", 0.1), all_move) == 0.1
     assert radii(Ball("linf", 0.5)) == [0.5, 0.5, 0.0]
     assert radii(Ball("linf", 0.5, unit="raw")) == [0.25, 1.0, 0.0]
     assert radii(Ball("linf", 0.5, unit="iqr")) == [0.75, 1.0, 0.0]
     assert radii(Ball("l2", (1.0, 0.0, 2.0), unit="raw"), all_move) == [0.5, 0.0, 2.0]
     rows = ((1.0, 1.0, 1.0), (2.0, 0.0, 2.0))
     assert radii(Ball("l1", rows, unit="raw")) == [[0.5, 2.0, 0.0], [1.0, 0.0, 0.0]]
-    once = Ball("linf", 0.5, unit="raw").scaled(std, iqr, movable)
-    assert once.scaled(std, iqr, movable) == once
-    assert Uniform(ball=once).condition == "Uniform ball=Ball norm=linf radius=0.5 unit=raw"
+    assert radii(Ball("l1", ((1.0,), (2.0,)), unit="raw")) == [[0.5, 2.0, 0.0], [1.0, 4.0, 0.0]]
 
 
-def test_a_unit_without_a_table_and_a_wrong_number_of_radii_are_refused():
-    with pytest.raises(InputError, match="unit raw needs a table whose features are scaled, got inputs without"):
-        Ball("linf", 0.1, unit="raw").uphill(unit(2, 3), unit(2, 3))
-    with pytest.raises(
-        InputError, match=r"one per row and feature of inputs of shape \(2, 3\), got radii of shape \(2,\)"
-    ):
-        Ball("linf", (0.1, 0.1)).sample(unit(2, 3), num_draws=1, rng=stream(0, "x"))
-    with pytest.raises(InputError, match=r"one per feature \(3\), got 2"):
-        Ball("linf", (0.1, 0.1)).scaled((1.0,) * 3, (1.0,) * 3, (True,) * 3)
-    with pytest.raises(InputError, match=r"none of the features may change; name some with --data.movable"):
-        Ball("linf", 0.1).scaled((1.0,) * 2, (1.0,) * 2, (False,) * 2)
+@pytest.mark.parametrize(
+    ("ball", "space", "problem"),
+    [
+        (Ball("linf", 0.1, unit="raw"), Space(shape=(3,)), "unit raw needs a table whose features are scaled, got"),
+        (Ball("linf", (0.1, 0.1)), Space(shape=(3,)), r"one per feature, .* got radii of shape \(2,\)"),
+        (Ball("linf", (0.1, 0.1)), table((True,) * 3), r"one per feature, .* got radii of shape \(2,\)"),
+        (Ball("linf", (0.1,)), table((True, True, False)), r"one per feature, .* got radii of shape \(1,\)"),
+        (Ball("linf", (0.1,) * 4), Space(shape=(1, 2, 2)), r"one per feature, .* got radii of shape \(4,\)"),
+        (Ball("linf", 0.1), table((False, False)), "none of the features may change; name some with --data.movable"),
+        (
+            Ball("linf", ((0.1, 0.2), (0.3, 0.4))),
+            Space(shape=(2,)),
+            "where data are cut into batches, got radii per row",
+        ),
+    ],
+)
+def test_a_space_that_does_not_fit_is_refused_before_anything_is_drawn(ball, space, problem):
+    for holder in (ball, PGD(ball=ball), PerturbedRisk(perturbation=Mixture(parts=(Identity(), Uniform(ball=ball))))):
+        with pytest.raises(InputError, match=f"^Ball: .*{problem}"):
+            holder.check(space)
+
+
+def test_an_unknown_unit_is_refused():
     with pytest.raises(InputError, match="unit must be std, raw or iqr, got mm"):
         Ball("linf", 0.1, unit="mm")
 
@@ -112,29 +140,28 @@ def test_a_unit_without_a_table_and_a_wrong_number_of_radii_are_refused():
 @every_norm
 def test_a_radius_per_row_and_feature_holds_row_by_row(norm):
     ball, x = Ball(norm, ((0.1, 0.0), (1.0, 2.0))), unit(2, 2)
-    points = ball.sample(x, num_draws=50, rng=stream(0, "x"))
+    points = ball.sample(x, space=Space.like(x), num_draws=50, rng=stream(0, "x"))
     for each in points:
-        assert ball.distance(x, each).max().item() <= 1 + 1e-5
+        assert ball.distance(x, each, space=Space.like(x)).max().item() <= 1 + 1e-5
     assert torch.equal(points[:, 0, 1], x[0, 1].expand(50))
     assert (points[:, 1] - x[1]).abs().max().item() > 0.5
 
 
 @every_norm
 def test_rows_of_a_larger_batch_take_radii_in_turn(norm):
-    turns, rows = ((0.1,), (2.0,)), ((0.1, 0.1, 0.1), (2.0, 2.0, 2.0)) * 2
-    x, point = unit(4, 3), 3 * unit(4, 3) + 1
-    assert torch.equal(Ball(norm, turns).project(x, point), Ball(norm, rows).project(x, point))
+    turns, rows = Ball(norm, ((0.1,), (2.0,))), Ball(norm, ((0.1, 0.1, 0.1), (2.0, 2.0, 2.0)) * 2)
+    x, point, space = unit(4, 3), 3 * unit(4, 3) + 1, Space(shape=(3,))
+    projected = turns.project(x, point, space=space)
+    assert torch.equal(projected, rows.project(x, point, space=space))
     for row, radius in enumerate((0.1, 2.0, 0.1, 2.0)):
-        alone = Ball(norm, radius).project(x[row : row + 1], point[row : row + 1])
-        torch.testing.assert_close(Ball(norm, turns).project(x, point)[row : row + 1], alone)
+        alone = Ball(norm, radius).project(x[row : row + 1], point[row : row + 1], space=space)
+        torch.testing.assert_close(projected[row : row + 1], alone)
     kept = torch.tensor([3, 2])
-    assert torch.equal(
-        Ball(norm, turns).of_rows(kept).project(x[kept], point[kept]), Ball(norm, turns).project(x, point)[kept]
-    )
+    assert torch.equal(turns.of_rows(kept).project(x[kept], point[kept], space=space), projected[kept])
     images = unit(4, 3, 2, 2)
-    assert Ball(norm, turns).distance(images, images + 0.05).shape == (4,)
+    assert turns.distance(images, images + 0.05, space=Space.like(images)).shape == (4,)
     with pytest.raises(InputError, match=r"of inputs of shape \(3, 3\), got radii of shape \(2, 1\)"):
-        Ball(norm, turns).project(x[:3], point[:3])
+        turns.project(x[:3], point[:3], space=space)
 
 
 @pytest.mark.parametrize("radius", [((0.1, 0.2), (0.3,)), ((0.1, 0.2), 0.3)])
@@ -148,7 +175,8 @@ def test_rows_with_fixed_features_of_their_own_fill_the_ball_of_the_others(norm)
     x, rows = torch.zeros(2000, 2), ((1.0, 0.0), (1.0, 1.0)) * 1000
     ball = Ball(norm, rows)
     for perturbation in (Uniform(ball=ball), Sobol(ball=ball)):
-        drawn = perturbation.draw(x, torch.zeros(2000).long(), nn.Identity(), num_draws=4, rng=stream(0, "x"))
+        options = {"space": Space.like(x), "num_draws": 4, "rng": stream(0, "x")}
+        drawn = perturbation.draw(x, torch.zeros(2000).long(), nn.Identity(), **options)
         # One feature moves: uniform in [-1, 1], whatever the norm.
         assert drawn.inputs[:, ::2, 0].abs().mean().item() == pytest.approx(0.5, abs=0.02)
         assert not drawn.inputs[:, ::2, 1].any()

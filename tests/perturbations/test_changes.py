@@ -1,15 +1,13 @@
 import math
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
-from withstand.data.base import TensorSplit
-from withstand.engine import Engine
+from withstand.data.features import Features
+from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.attacks.langevin import Langevin
@@ -23,7 +21,6 @@ from withstand.perturbations.uniform import Uniform
 # Inputs 0 and 1 are measured, 2 to 4 are the levels of a category of which the first two may be exchanged, 5 is counted.
 EXCHANGE = Change((2, 3), ((1.0, 0.0), (0.0, 1.0)))
 STEPS = Change((5,), ((0.0,), (-0.5,), (0.5,)), added=True)
-FACTORS = (1.0, 2.0, 0.0, 0.0, 0.0, 0.0)
 LINEAR = torch.tensor([[0.3, -0.4, 0.2, 0.9, 0.1, -0.8]])
 X = torch.tensor(
     [
@@ -36,8 +33,29 @@ X = torch.tensor(
 Y = torch.zeros(4, dtype=torch.int64)
 
 
+def space_of(*changes, movable=(True, True, False, False, False, False), scale=None, box=None):
+    """Return the space of a table with these changes."""
+    names = tuple(f"x{number}" for number in range(len(movable)))
+    ones = (1.0,) * len(movable)
+    known = Features(
+        names=names,
+        columns=names,
+        kinds=("continuous",) * len(movable),
+        movable=movable,
+        offset=ones,
+        scale=scale or ones,
+        iqr=ones,
+        changes=changes,
+    )
+    return Space(shape=(len(movable),), box=box, features=known)
+
+
+# A radius in the units of the file is twice as large in the second input.
+SPACE = space_of(EXCHANGE, STEPS, scale=(1.0, 0.5, 1.0, 1.0, 1.0, 1.0))
+
+
 def ball(norm="linf", radius=0.2):
-    return Ball(norm, radius, factors=FACTORS, changes=(EXCHANGE, STEPS))
+    return Ball(norm, radius, unit="raw")
 
 
 def network():
@@ -74,10 +92,12 @@ def test_draws_stay_in_the_ball_and_take_all_options_and_no_others(kind, norm, r
     hot = {"temperature": 20.0} if kind in (Tilted, Langevin) else {}
     perturbation = kind(ball=ball(norm, radius), **hot)
     num_draws = 4 if kind is PGD else 96
-    draws = perturbation.draw(X, Y, network(), num_draws=num_draws, rng=stream(0, "x")).inputs
+    draws = perturbation.draw(X, Y, network(), space=SPACE, num_draws=num_draws, rng=stream(0, "x")).inputs
     for number, x in enumerate(X):
         points = draws[:, number]
-        assert ball(norm, radius).distance(X[number : number + 1].expand_as(points), points).max() <= 1 + 1e-5
+        assert (
+            ball(norm, radius).distance(X[number : number + 1].expand_as(points), points, space=SPACE).max() <= 1 + 1e-5
+        )
         assert taken(points) <= all_combinations(x)
         assert torch.equal(points[:, 4], x[4].expand(num_draws))
         if kind is not PGD:
@@ -87,14 +107,18 @@ def test_draws_stay_in_the_ball_and_take_all_options_and_no_others(kind, norm, r
 @pytest.mark.parametrize("kind", [Uniform, Sobol, PGD, Tilted, Vertices, Langevin])
 def test_a_row_draws_what_it_draws_alone(kind):
     perturbation, model = kind(ball=ball()), network()
-    together = perturbation.draw(X, Y, model, num_draws=5, rng=RowStreams(0, torch.arange(4)))
-    alone = perturbation.draw(X[2:3], Y[:1], model, num_draws=5, rng=RowStreams(0, torch.tensor([2])))
+    together = perturbation.draw(X, Y, model, space=SPACE, num_draws=5, rng=RowStreams(0, torch.arange(4)))
+    alone = perturbation.draw(X[2:3], Y[:1], model, space=SPACE, num_draws=5, rng=RowStreams(0, torch.tensor([2])))
     assert_close(together.inputs[:, 2:3], alone.inputs)
 
 
 def test_options_are_equally_likely():
     x = X[:1].expand(6000, -1)
-    drawn = Uniform(ball=ball()).draw(x, Y[:1].expand(6000), nn.Identity(), num_draws=1, rng=stream(0, "x")).inputs[0]
+    drawn = (
+        Uniform(ball=ball())
+        .draw(x, Y[:1].expand(6000), nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "x"))
+        .inputs[0]
+    )
     for combination in all_combinations(X[0]):
         wanted = torch.tensor(combination)
         share = (drawn[:, [2, 3, 5]] - wanted).abs().amax(1).lt(1e-6).float().mean().item()
@@ -103,11 +127,11 @@ def test_options_are_equally_likely():
 
 def test_projection_takes_the_nearest_option_and_changes_nothing_the_second_time():
     point = X + torch.tensor([0.9, 0.1, -0.7, 0.4, 0.3, 0.3])
-    inside = ball().project(X, point)
-    assert ball().distance(X, inside).max() <= 1 + 1e-5
+    inside = ball().project(X, point, space=SPACE)
+    assert ball().distance(X, inside, space=SPACE).max() <= 1 + 1e-5
     assert inside[:, 2:5].tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]
     assert_close(inside[:, 5], X[:, 5] + 0.5)
-    assert torch.equal(ball().project(X, inside), inside)
+    assert torch.equal(ball().project(X, inside, space=SPACE), inside)
 
 
 def test_a_value_that_is_no_option_is_infinitely_far():
@@ -115,31 +139,31 @@ def test_a_value_that_is_no_option_is_infinitely_far():
     other[0, 5] += 0.4
     other[1, 2:5] = torch.tensor([0.0, 0.0, 1.0])
     other[2, 2:5] = torch.tensor([1.0, 0.0, 0.0])
-    assert ball().distance(X, other).tolist() == [math.inf] * 3 + [0]
+    assert ball().distance(X, other, space=SPACE).tolist() == [math.inf] * 3 + [0]
 
 
 def test_uphill_is_the_best_of_all_vertices():
     gradient = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
-    corners = Vertices(ball=ball()).draw(X, Y, nn.Identity(), num_draws=24, rng=stream(0, "x")).inputs
+    corners = Vertices(ball=ball()).draw(X, Y, nn.Identity(), space=SPACE, num_draws=24, rng=stream(0, "x")).inputs
     best = ((corners - X) * gradient).sum(2).amax(0)
-    assert_close((ball().uphill(X, gradient) * gradient).sum(1), best)
-    assert_close(ball().ascend(X, X, gradient), X + ball().uphill(X, gradient))
+    assert_close((ball().uphill(X, gradient, space=SPACE) * gradient).sum(1), best)
+    assert_close(ball().ascend(X, X, gradient, space=SPACE), X + ball().uphill(X, gradient, space=SPACE))
 
 
 def test_vertices_come_with_every_combination_once():
     vertices = Vertices(ball=ball())
-    assert vertices.count(X) == 4 * 2 * 3
-    assert Vertices(ball=ball("l1")).count(X) == 4 * 2 * 3
-    corners = vertices.draw(X[:1], Y[:1], nn.Identity(), num_draws=24, rng=stream(0, "x")).inputs[:, 0]
+    assert vertices.count(X, space=SPACE) == 4 * 2 * 3
+    assert Vertices(ball=ball("l1")).count(X, space=SPACE) == 4 * 2 * 3
+    corners = vertices.draw(X[:1], Y[:1], nn.Identity(), space=SPACE, num_draws=24, rng=stream(0, "x")).inputs[:, 0]
     assert len({tuple(each.tolist()) for each in corners}) == 24
-    many = Ball("linf", 0.2, changes=tuple(STEPS._replace(inputs=(k,)) for k in range(11)))
+    many = space_of(*(STEPS._replace(inputs=(k,)) for k in range(11)), movable=(False,) * 11)
     with pytest.raises(InputError, match=r"^Vertices: the ball has 177,147 vertices with all combinations"):
-        Vertices(ball=many).count(torch.zeros(1, 11))
+        Vertices(ball=Ball("linf", 0.2)).count(torch.zeros(1, 11), space=many)
 
 
 def test_gradient_ascent_finds_the_worst_point_of_a_linear_model():
-    found = PGD(ball=ball(), steps=5).draw(X, Y, linear(), num_draws=1, rng=stream(0, "x")).inputs[0]
-    assert_close(found, X + ball().uphill(X, LINEAR.expand(4, -1)))
+    found = PGD(ball=ball(), steps=5).draw(X, Y, linear(), space=SPACE, num_draws=1, rng=stream(0, "x")).inputs[0]
+    assert_close(found, X + ball().uphill(X, LINEAR.expand(4, -1), space=SPACE))
 
 
 @pytest.mark.parametrize("num_draws", [1, 16])
@@ -151,7 +175,9 @@ def test_tilted_draws_with_their_weights_have_the_mean_of_uniform_ones(num_draws
     perturbation = Tilted(ball=ball(), temperature=temperature)
     for row in (0, 2):
         x = X[row : row + 1].expand(rounds, -1)
-        draws = perturbation.draw(x, Y[:1].expand(rounds), model, num_draws=num_draws, rng=stream(0, "x", row))
+        draws = perturbation.draw(
+            x, Y[:1].expand(rounds), model, space=SPACE, num_draws=num_draws, rng=stream(0, "x", row)
+        )
         gain = ((draws.inputs - X[row]) @ LINEAR[0]).double() / temperature
         values = (gain + draws.log_weights.double()).exp().mean(0)
         slopes = LINEAR[0, :2].double() * 0.2 * torch.tensor([1.0, 2.0]) / temperature
@@ -169,7 +195,7 @@ def test_the_chain_visits_options_by_the_exponential_of_their_loss():
     temperature, model = 0.8, linear()
     chain = Langevin(ball=ball(radius=0.0), temperature=temperature, burn_in=20, thinning=4)
     x = X[:1].expand(400, -1)
-    states = chain.draw(x, Y[:1].expand(400), model, num_draws=20, rng=stream(0, "x")).inputs.flatten(0, 1)
+    states = chain.draw(x, Y[:1].expand(400), model, space=SPACE, num_draws=20, rng=stream(0, "x")).inputs.flatten(0, 1)
     combinations = torch.tensor(sorted(all_combinations(X[0])))
     every = X[0].repeat(len(combinations), 1)
     every[:, [2, 3, 5]] = combinations
@@ -178,55 +204,33 @@ def test_the_chain_visits_options_by_the_exponential_of_their_loss():
     assert_close(shares, wanted, rtol=0, atol=0.02)
 
 
-def test_worst_case_accuracy_of_a_linear_model_is_that_of_its_worst_point():
-    generator = torch.Generator().manual_seed(2)
-    x = torch.randn(300, 6, generator=generator)
-    x[:, 2:5] = torch.eye(3)[torch.arange(300) % 3]
-    y = (x @ LINEAR[0] > 0).long()
-    split = TensorSplit(x, y, classes=("a", "b"), box=None)
-    direction = LINEAR * (1 - 2 * y[:, None])
-    margin = (x @ LINEAR[0]).abs() - (ball().uphill(x, direction) * direction).sum(1)
-    wanted = (margin > 0).sum().item()
-    assert 20 < wanted < 250
-    for evaluation in (
-        WorstCase(ball=ball(), steps=5, num_tilted=0, vertices=False, num_mean=0),
-        WorstCase(ball=ball(), steps=0, num_tilted=0, num_mean=0),
-    ):
-        rows = {row.measure: row for row in evaluation.measure(linear(), split, seed=0, engine=Engine())}
-        assert rows["worst_case_top1"].total == wanted
-        assert rows["worst_case_top1"].condition.startswith("linf 0.2, with changes, ")
-
-
 @pytest.mark.parametrize("kind", [Uniform, Sobol, Vertices, Tilted, PGD, Langevin])
 def test_options_outside_the_box_are_none(kind):
-    boxed = Ball("linf", 0.2, box=(-1.0, 1.0), factors=FACTORS, changes=(STEPS,))
+    boxed = space_of(STEPS, box=(-1.0, 1.0))
     x = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 0.9]])
     hot = {"temperature": 20.0} if kind in (Tilted, Langevin) else {}
-    draws = kind(ball=boxed, **hot).draw(x, Y[:1], network(), num_draws=40, rng=stream(0, "x")).inputs[:, 0]
+    own = Ball("linf", 0.2)
+    draws = kind(ball=own, **hot).draw(x, Y[:1], network(), space=boxed, num_draws=40, rng=stream(0, "x")).inputs[:, 0]
     assert draws.max() <= 1
     assert {round(each, 6) for each in draws[:, 5].tolist()} <= {0.9, 0.4}
-    assert boxed.project(x, x + 0.4)[0, 5] == x[0, 5]
+    assert own.project(x, x + 0.4, space=boxed)[0, 5] == x[0, 5]
     outside = x + torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.5])
-    assert boxed.distance(x, outside).item() == math.inf
+    assert own.distance(x, outside, space=boxed).item() == math.inf
 
 
-def test_what_has_options_is_not_displaced_beside_them():
-    bare = Ball("l2", 1.0, changes=(EXCHANGE, STEPS))
-    assert bare.radii(X).tolist() == [1, 1, 0, 0, 1, 0]
-    assert Vertices(ball=replace(bare, norm="linf")).count(X) == 2**3 * 6
+def test_what_has_options_is_not_displaced_besides():
+    all_move = space_of(EXCHANGE, STEPS, movable=(True,) * 6)
+    assert Ball("l2", 1.0).radii(X, space=all_move).tolist() == [1, 1, 0, 0, 1, 0]
+    assert Vertices(ball=Ball("linf", 1.0)).count(X, space=all_move) == 2**3 * 6
 
 
 def test_images_have_no_changes():
-    with pytest.raises(InputError, match=r"^Ball: changes are for rows of a table, got inputs of shape \(2, 3, 4, 4\)"):
-        Ball("linf", 0.1, changes=(STEPS,)).sample(torch.zeros(2, 3, 4, 4), num_draws=1, rng=stream(0, "x"))
+    with pytest.raises(InputError, match=r"^Ball: changes are for rows of a table, got inputs of shape \(2, 3, 4, 6\)"):
+        Ball("linf", 0.1).sample(torch.zeros(2, 3, 4, 6), space=SPACE, num_draws=1, rng=stream(0, "x"))
 
 
-def test_the_data_fill_in_the_changes_and_a_table_may_have_nothing_else_that_moves():
-    fixed = Ball("linf", 0.2).scaled((1.0, 1.0), (1.0, 1.0), (False, False), (STEPS._replace(inputs=(1,)),))
-    drawn = fixed.sample(torch.zeros(50, 2), num_draws=1, rng=stream(0, "x"))[0]
+def test_a_table_may_have_nothing_that_moves_besides_its_changes():
+    space = space_of(STEPS._replace(inputs=(1,)), movable=(False, False))
+    drawn = Ball("linf", 0.2).sample(torch.zeros(50, 2), space=space, num_draws=1, rng=stream(0, "x"))[0]
     assert {round(each, 1) for each in drawn[:, 1].tolist()} == {-0.5, 0.0, 0.5}
     assert drawn[:, 0].abs().max() == 0
-    own = Ball("linf", 0.2, changes=(EXCHANGE,)).scaled((1.0,) * 6, (1.0,) * 6, (True,) * 6, (STEPS,))
-    assert own.changes == (EXCHANGE,)
-    with pytest.raises(InputError, match=r"none of the features may change; name some with --data.movable or --data"):
-        Ball("linf", 0.2).scaled((1.0,), (1.0,), (False,))

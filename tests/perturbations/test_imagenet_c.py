@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams, stream
 from withstand.perturbations.imagenet_c import ImageNetC
@@ -25,7 +26,8 @@ def test_as_an_augmentation_every_image_meets_one_cell():
     x = torch.rand((40, 3, 32, 32), generator=stream(0, "x"))
     y, model = torch.zeros(40, dtype=torch.long), nn.Identity()
     index = torch.arange(40)
-    drawn = benchmark.draw(x, y, model, num_draws=1, rng=row_streams(0, "a", index=index)).inputs[0]
+    space, rng = Space.like(x, box=(0.0, 1.0)), row_streams(0, "a", index=index)
+    drawn = benchmark.draw(x, y, model, space=space, num_draws=1, rng=rng).inputs[0]
     changed = (drawn != x).flatten(1).any(1)
     assert changed.all()
     # Different cells: images lose very different amounts of detail.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -24,7 +25,8 @@ def numbers(*shape):
 
 def draw(perturbation, x, num_draws=1, rng=None, y=None):
     y = torch.zeros(len(x), dtype=torch.long) if y is None else y
-    return perturbation.draw(x, y, nn.Identity(), num_draws=num_draws, rng=rng or stream(0, "mixture"))
+    rng = rng or stream(0, "mixture")
+    return perturbation.draw(x, y, nn.Identity(), space=Space.like(x), num_draws=num_draws, rng=rng)
 
 
 @given(batch=st.integers(1, 33))
@@ -72,9 +74,9 @@ def test_labels_and_input_stay_as_they_are():
 def test_a_part_is_given_the_labels_of_its_rows(monkeypatch):
     seen = []
 
-    def spy(self, x, y, model, *, num_draws, rng):
+    def spy(self, x, y, model, **options):
         seen.append((x.clone(), y.clone()))
-        return Identity().draw(x, y, model, num_draws=num_draws, rng=rng)
+        return Identity().draw(x, y, model, **options)
 
     monkeypatch.setattr(Gaussian, "draw", spy)
     x = torch.arange(8.0)[:, None]
@@ -110,7 +112,7 @@ class Weighted(Perturbation):
 
     scale: float = 1.0
 
-    def draw(self, x, y, model, *, num_draws, rng):
+    def draw(self, x, y, model, *, space, num_draws, rng):
         count = torch.arange(num_draws, dtype=x.dtype)
         inputs = x + count.view(-1, *[1] * x.ndim)
         return Draws(inputs, (-self.scale * count)[:, None].expand(num_draws, len(x)))
@@ -132,7 +134,7 @@ def test_the_perturbed_risk_folds_with_the_weights_of_the_draws():
     x, y = torch.randn((5, 3), generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
     model = nn.Linear(3, 3)
     objective = PerturbedRisk(perturbation=Weighted(scale=2.0), num_draws=4, temperature=inf)
-    loss = objective.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "x")).loss
+    loss = objective.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "x")).loss
     weights = (-2.0 * torch.arange(4.0)).softmax(0)
     losses = torch.stack([cross_entropy(model(x + number), y) for number in range(4)])
     torch.testing.assert_close(loss, (weights * losses).sum())

@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from withstand.data.space import Space
+from withstand.data.table import Table
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.ball import Ball
@@ -15,9 +17,9 @@ NOISES = (Gaussian, Speckle, UniformNoise)
 every_noise = pytest.mark.parametrize("noise", NOISES, ids=lambda cls: cls.__name__)
 
 
-def draw(perturbation, x, num_draws=1, rng=None):
-    y = torch.zeros(len(x), dtype=torch.long)
-    return perturbation.draw(x, y, nn.Identity(), num_draws=num_draws, rng=rng or stream(0, "noise")).inputs
+def draw(perturbation, x, num_draws=1, rng=None, box=None):
+    y, rng = torch.zeros(len(x), dtype=torch.long), rng or stream(0, "noise")
+    return perturbation.draw(x, y, nn.Identity(), space=Space.like(x, box=box), num_draws=num_draws, rng=rng).inputs
 
 
 @every_noise
@@ -59,9 +61,22 @@ def test_several_stds_occur_equally_often_one_per_sample_and_draw(noise, source)
 @every_noise
 def test_noise_is_cut_to_its_box(noise):
     x = torch.rand(50, 20, generator=torch.Generator().manual_seed(0))
-    drawn = draw(noise(std=5.0, box=(0.0, 1.0)), x, num_draws=2)
+    drawn = draw(noise(std=5.0), x, num_draws=2, box=(0.0, 1.0))
     assert drawn.min().item() == 0
     assert drawn.max().item() == 1
+
+
+@every_noise
+def test_noise_leaves_fixed_features_unchanged_and_the_others_as_if_all_moved(noise, tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("size,colour,rooms,y\n" + "".join(f"{k / 7},{'rgb'[k % 3]},{k % 5},{k % 2}\n" for k in range(60)))
+    split = Table(path=str(file), target="y").load("train")
+    assert split.space.fixed == (1, 2, 3, 4)
+    x, options = split.x + 0.5, {"num_draws": 3, "rng": stream(0, "x")}
+    copies = noise(std=0.3).draw(x, split.y, nn.Identity(), space=split.space, **options).inputs
+    assert torch.equal(copies[..., 1:], x[:, 1:].expand(3, -1, -1))
+    assert (copies[..., 0] != x[:, 0]).all()
+    assert torch.equal(copies[..., 0], draw(noise(std=0.3), x, num_draws=3, rng=stream(0, "x"))[..., 0])
 
 
 @every_noise
@@ -82,11 +97,11 @@ def test_a_std_that_is_no_size_is_refused(noise, std):
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 def test_uniform_draws_stay_in_the_declared_ball(norm):
     x = torch.rand(30, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    ball = Ball(norm, 0.5, box=(0.0, 1.0))
-    drawn = draw(Uniform(ball=ball), x, num_draws=3)
+    ball, space = Ball(norm, 0.5), Space.like(x, box=(0.0, 1.0))
+    drawn = draw(Uniform(ball=ball), x, num_draws=3, box=space.box)
     for each in drawn:
-        assert ball.distance(x, each).max().item() <= 1 + 1e-5
-        assert ball.distance(x, each).max().item() > 0.5
+        assert ball.distance(x, each, space=space).max().item() <= 1 + 1e-5
+        assert ball.distance(x, each, space=space).max().item() > 0.5
         assert each.min() >= 0
         assert each.max() <= 1
 
@@ -98,9 +113,9 @@ def test_the_identity_returns_the_input_as_often_as_asked():
     assert all(torch.equal(each, x) for each in drawn)
 
 
-def test_conditions_name_every_field_but_the_box():
+def test_conditions_name_every_field():
     assert Identity().condition == "clean"
     assert Gaussian().condition == "Gaussian std=0.5"
     assert Gaussian(std=0.25).condition == "Gaussian std=0.25"
-    assert Gaussian(std=(0.1, 0.2), box=(0.0, 1.0)).condition == "Gaussian std=[0.1, 0.2]"
+    assert Gaussian(std=(0.1, 0.2)).condition == "Gaussian std=[0.1, 0.2]"
     assert Uniform(ball=Ball("l2", 0.5)).condition == "Uniform ball=Ball norm=l2 radius=0.5 unit=std"

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams, stream
 from withstand.perturbations.corruptions.contrast import Contrast
@@ -15,11 +16,12 @@ from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
 X = torch.rand((3, 3, 32, 40), generator=stream(0, "x"))
 Y = torch.zeros(3, dtype=torch.long)
+SPACE = Space.like(X, box=(0.0, 1.0))
 
 
 def drawn(perturbation, num_draws=1):
     rng = row_streams(0, perturbation.noise, index=torch.arange(3))
-    return perturbation.draw(X, Y, nn.Identity(), num_draws=num_draws, rng=rng).inputs
+    return perturbation.draw(X, Y, nn.Identity(), space=SPACE, num_draws=num_draws, rng=rng).inputs
 
 
 def test_the_images_are_those_of_a_file_of_quality_85_with_colour_at_half_the_resolution():
@@ -35,7 +37,7 @@ def test_the_images_are_those_of_a_file_of_quality_85_with_colour_at_half_the_re
 
 def test_images_are_cut_down_not_rounded_before_they_are_saved():
     x = torch.full((1, 3, 16, 16), 100.9 / 255)
-    saved = SavedAsJpeg().draw(x, Y[:1], nn.Identity(), num_draws=1, rng=stream(0, "a")).inputs
+    saved = SavedAsJpeg().draw(x, Y[:1], nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "a")).inputs
     assert (saved * 255).round().unique().tolist() == [100]
 
 

@@ -236,7 +236,9 @@ def test_an_axis_may_be_called_as_a_column(tmp_path, axis):
     assert [each[:2] for each in found] == [(0.25, "noisy"), (0.5, "noisy")]
     assert [each[2] for each in found] == pytest.approx([0.25, 0.5])
     assert [each[3] for each in found] == [3, 3]
-    assert [each.name for each in digest.combinations][:2] == [f"{axis.replace('_', ' ')} {each}, plain" for each in (0.25, 0.5)]
+    assert [each.name for each in digest.combinations][:2] == [
+        f"{axis.replace('_', ' ')} {each}, plain" for each in (0.25, 0.5)
+    ]
     assert Digest.of(digest.study, baseline=[f"{axis}=0.25", "method=plain"]).baseline == {
         column: 0.25,
         "method": "plain",

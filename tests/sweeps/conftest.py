@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from withstand.commands.train import read_experiment
+from withstand.options import read_experiment
 from withstand.sweeps.plan import read_plan
 
 TOY = {"data": "toy", "data.num_train": 40, "data.num_test": 40, "model": "mlp", "epochs": 1}

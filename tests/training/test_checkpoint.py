@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from withstand import files
 from withstand.errors import InputError
-from withstand.study import row
 from withstand.training import checkpoint
 
 
@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_a_whole_checkpoint(tmp_path, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(row.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save(tmp_path, 2)
     monkeypatch.undo()
@@ -143,7 +143,7 @@ def test_at_whatever_call_a_save_is_killed_a_whole_checkpoint_is_left(tmp_path, 
 
         return wrapped
 
-    monkeypatch.setattr(row.os, "fsync", count_down(os.fsync))
+    monkeypatch.setattr(files.os, "fsync", count_down(os.fsync))
     monkeypatch.setattr(Path, "replace", count_down(Path.replace))
     with pytest.raises(Killed):
         save(tmp_path, 3)

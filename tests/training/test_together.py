@@ -46,12 +46,12 @@ class StopAt:
         pass
 
 
-def blobs(num_samples=103, num_features=5, augment=None):
+def blobs(num_samples=103, num_features=5, augment=None, weight=None):
     generator = torch.Generator().manual_seed(1)
     y = torch.arange(num_samples) % 3
     centres = torch.randn(3, num_features, generator=generator) * 2
     x = centres[y] + torch.randn(num_samples, num_features, generator=generator)
-    return TensorSplit(x, y, classes=("a", "b", "c"), box=None, augment=augment)
+    return TensorSplit(x, y, classes=("a", "b", "c"), box=None, augment=augment, weight=weight)
 
 
 def build(split, seed, hidden=(16, 12)):
@@ -152,11 +152,22 @@ def test_draws_of_every_trial_are_those_of_its_single_run(objective):
     assert_equals_singles(together, singles, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("augment", [None, lambda x, numbers, seed: x + 0.01 * (numbers[:, None] + seed % 7)])
+def test_weights_of_samples_count_as_in_the_single_runs(augment):
+    split = blobs(augment=augment, weight=torch.linspace(0, 2, 103))
+    together = make_together(split=split)
+    together.fit()
+    singles = [make_trainer(seed, split=split) for seed in SEEDS]
+    for each in singles:
+        each.fit()
+    assert_equals_singles(together, singles)
+
+
 def test_trials_have_orders_of_their_own():
     together = make_together()
     for trial, seed in enumerate(SEEDS):
         order = torch.randperm(103, generator=stream(seed, "data/order", 0))
-        seen = torch.cat([batch.index[trial :: len(SEEDS)] for batch in together.batches()])
+        seen = torch.cat([batch.number[trial :: len(SEEDS)] for batch in together.batches()])
         assert torch.equal(seen, order)
 
 

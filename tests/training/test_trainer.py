@@ -13,9 +13,11 @@ from withstand.errors import InputError, TrainingError
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.uniform import Uniform
 from withstand.training.optimizers import SGD, Adam
 from withstand.training.schedules import Cosine
 from withstand.training.settings import Training
@@ -256,6 +258,28 @@ def test_an_epoch_sees_every_sample_once_in_another_order_each_time():
     assert [len(batch) for batch in seen] == [64, 64, 64, 8] * 2
     assert sorted(first) == sorted(second) == list(range(200))
     assert first != second != sorted(second)
+
+
+def test_weights_of_samples_multiply_their_losses():
+    split, weight = blobs(60), torch.linspace(0, 2, 60)
+    training = Training(epochs=1, batch_size=60, optimizer=SGD(lr=0.5, momentum=0.0))
+    model = MLP(hidden=(16,)).build(split.shape, 3, seed=0)
+    losses = nn.functional.cross_entropy(model(split.x), split.y, reduction="none")
+    loss = (weight * losses).mean()
+    steps = torch.autograd.grad(loss, list(model.parameters()))
+    wanted = [each - 0.5 * step for each, step in zip(model.parameters(), steps, strict=True)]
+    weighted = TensorSplit(split.x, split.y, classes=split.classes, box=None, weight=weight)
+    trainer = make_trainer(training, PerturbedRisk(), split=weighted, model=model)
+    trainer.fit()
+    assert trainer.history[0]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for got, each in zip(model.parameters(), wanted, strict=True):
+        torch.testing.assert_close(got, each)
+
+
+def test_a_space_that_does_not_fit_is_refused_before_anything_is_trained():
+    objective = PerturbedRisk(perturbation=Mixture(parts=(Identity(), Uniform(ball=Ball("linf", 0.1, unit="raw")))))
+    with pytest.raises(InputError, match="unit raw needs a table whose features are scaled"):
+        make_trainer(objective=objective)
 
 
 def test_the_history_has_the_mean_loss_over_samples():

@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from withstand.commands.common import Console, make_parser
-from withstand.commands.train import read_experiment
+from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
@@ -21,6 +20,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
@@ -152,11 +152,11 @@ def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> Non
         raise InputError(f"corrupt: sample must be from 0 to {len(split) - 1}, got {sample}.")
     if path.suffix.lower() != ".png":
         raise InputError(f"corrupt: the preview must be a .png file, got {path}.")
-    x, y, index = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
+    x, y, index, _ = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
     tiles: dict[str, list[Any]] = {}
     for each in copy.corruptions:
         rng = RowStreams(derive_seed(copy.seed, each.noise), index, device=engine.device)
-        changed = each.draw(x, y, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+        changed = each.draw(x, y, nn.Identity(), space=split.space, num_draws=1, rng=rng).inputs[0]
         tiles.setdefault(each.condition.rsplit("/", 1)[0], []).append(_picture(changed))
     severities = list(dict.fromkeys(f"severity {each.severity}" for each in copy.corruptions))
     write_png(path, contact_sheet(_picture(x), tiles, columns=severities, width=WIDTH_OF_TILE))

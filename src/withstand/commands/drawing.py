@@ -1,10 +1,20 @@
 """Figures of what was measured: learned noise, and decisions over a plane."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from withstand.commands.common import Console
-from withstand.commands.measuring import Measured
+from withstand.console import Console
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.landscape import draw_landscape, has_landscape
+from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.noise_examples import check_picturable, draw_examples
+from withstand.evaluation.worst_case import WorstCase
+from withstand.measuring.ask import Subject
+from withstand.measuring.generators import prepared
+from withstand.measuring.question import Question
+from withstand.measuring.results import Results
 from withstand.reports.figure import write_figure
 from withstand.reports.landscape_figure import landscape_figure
 from withstand.reports.noise_figure import noise_figure
@@ -12,15 +22,64 @@ from withstand.study.landscape import Landscape
 from withstand.study.noise_examples import NoiseExamples
 from withstand.study.row import Row
 
+Examples = list[NoiseExamples | Landscape]
 
-def draw(measured: Measured, folder: Path, *, console: Console) -> None:
+
+def check_figures(questions: Sequence[Question]) -> None:
+    """Refuse to draw where no noise is learned and no inputs are points of a plane, or where images have no picture.
+
+    Raises:
+        InputError: If there is nothing to draw.
+    """
+    for each in questions:
+        if _learned(each):
+            check_picturable(each.split.shape)
+    if any(_learned(each) or has_landscape(each.split) for each in questions):
+        return
+    shape = questions[0].split.shape
+    if len(shape) == 1:
+        raise InputError(
+            "evaluate: --figures shows data of two features that are numbers, or adversarial noise on images, "
+            f"got inputs of shape {shape}; leave it out."
+        )
+    raise InputError("evaluate: --figures shows adversarial noise; add noise-distance to --on.")
+
+
+def examples_of(subject: Subject, *, seed: int, engine: Engine) -> Examples:
+    """Return what there is to draw of a model: the noise learned against it, and what it decides over a plane.
+
+    Noise generators that were not kept are trained again; all processes must come here together.
+    """
+    question, split = subject.question, subject.question.split
+    found: Examples = []
+    for each in _learned(question):
+        fit_on = subject.fit_on or (lambda: split)
+        model = subject.load()
+        generator = prepared(each, model, split, fit_on=fit_on, folder=subject.folder, seed=seed, engine=engine)
+        found.append(draw_examples(each, generator, split, seed=seed, engine=engine))
+    if has_landscape(split):
+        attacks = [each for each in question.evaluations if isinstance(each, WorstCase)] or [None]
+        found += [draw_landscape(subject.load(), split, attack=each, seed=seed, engine=engine) for each in attacks]
+    return found
+
+
+def _learned(question: Question) -> list[NoiseDistance]:
+    return [each for each in question.evaluations if isinstance(each, NoiseDistance) and each.needs_training_samples]
+
+
+def draw(
+    subjects: Sequence[Subject], results: Results, folder: Path, *, seed: int, engine: Engine, console: Console
+) -> None:
     """Write the figures of each model, and those that show landscapes of several models side by side."""
+    every = {each.name: examples_of(each, seed=seed, engine=engine) for each in subjects}
+    if not engine.is_first:
+        return
 
     def tell(files: tuple[Path, Path]) -> None:
         console.say(f"Figure: {files[0]} (and .svg)")
 
-    for model, examples in measured.examples.items():
-        stem, rows = model.replace("/", "_"), measured.rows[model]
+    for model, examples in every.items():
+        stem, rows = model.replace("/", "_"), results.rows[model]
         at_radius = {row.condition: row.value for row in rows if row.measure == "top1_at_radius"}
         for each in examples:
             if isinstance(each, NoiseExamples):
@@ -30,11 +89,11 @@ def draw(measured: Measured, folder: Path, *, console: Console) -> None:
                 figure = landscape_figure({model: each}, accuracies={model: accuracies(rows, each)})
                 tell(write_figure(folder / f"{stem}-landscape{_of_ball(each)}", figure))
     written: Counter[str] = Counter()
-    for group in side_by_side(measured.examples):
+    for group in side_by_side(every):
         name = f"landscapes{_of_ball(next(iter(group.values())))}"
         written[name] += 1
         name += f"-{written[name]}" if written[name] > 1 else ""
-        shown = {model: accuracies(measured.rows[model], each) for model, each in group.items()}
+        shown = {model: accuracies(results.rows[model], each) for model, each in group.items()}
         tell(write_figure(folder / name, landscape_figure(group, accuracies=shown)))
 
 

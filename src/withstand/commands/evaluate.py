@@ -1,20 +1,22 @@
 """`withstand evaluate`: finished runs or named models, under several conditions, side by side."""
 
+import json
+import math
 from pathlib import Path
 from typing import Any, Literal
 
-from withstand.commands.common import Console, add_options, make_parser, start
-from withstand.commands.measuring import Measured, evaluate
 from withstand.commands.tables import shown
+from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.errors import InputError
-from withstand.evaluation.conditions import WORDS
 from withstand.functional.balls import Norm
+from withstand.measuring.ask import ask
+from withstand.measuring.question import Frost, Question
+from withstand.measuring.results import Results
+from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
-from withstand.study.condition import JPEG
-from withstand.study.corruption_error import CorruptionErrors, corruption_errors
-from withstand.study.tables import tables
+from withstand.subjects import of_names
 
 DESCRIPTION = (
     "Measure finished runs (their folders), or models by name with --weights or --pretrained, and print one table. "
@@ -27,14 +29,14 @@ def main(words: list[str]) -> None:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     parser.add_argument("models", type=str, nargs="+", help="folders of runs, or names of models")
     parser.add_argument("--data", type=Dataset | None, default=None, help="data set; the run's own by default")
-    on = "; ".join(f"{name}: {meaning}" for name, meaning in WORDS.items())
     parser.add_argument(
         "--on",
         type=str,
         nargs="+",
         default=None,
-        help=f"conditions; clean by default, or every cell of images that are corrupted already. {on}; or a "
-        "corruption (contrast), or a cell of it (contrast/3); both also saved as JPEG (contrast+jpeg)",
+        help="conditions and evaluations, by word, class name or YAML; clean by default, or every cell of images that "
+        "are corrupted already. `withstand list conditions` shows the words; a corruption (contrast) or a cell of it "
+        "(contrast/3) may have +jpeg behind it (contrast+jpeg/3)",
     )
     parser.add_argument("--weights", type=str, default=None, help="file of weights for a model given by name")
     parser.add_argument(
@@ -45,9 +47,10 @@ def main(words: list[str]) -> None:
     )
     parser.add_argument(
         "--frost",
-        type=Literal["published", "procedural"],
-        default="published",
-        help="textures of frost: the published ones, or some made here, where those are missing",
+        type=Frost,
+        default="auto",
+        help="textures of frost: the published ones, procedural ones made here (then there is no mCE), or auto: the "
+        "published ones where they are on this machine",
     )
     parser.add_argument(
         "--radius", type=float, nargs="+", default=None, help="of the balls for worst-case; several give several balls"
@@ -75,10 +78,11 @@ def main(words: list[str]) -> None:
         "model, and for data of two features of what each model decides over their plane",
     )
     parser.add_argument(
-        "--mistakes",
-        action="store_true",
-        help="keep the worst classes and the most confident mistakes beside the rows, clean and under each condition "
-        "(of a corruption its highest severity); `withstand report` shows them with the images",
+        "--samples",
+        type=str | None,
+        default=None,
+        help="CSV file with a line per sample: what each is taken for under every condition, and at which severity or "
+        "radius it breaks; what breaks first comes first",
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw; the same for every model")
     parser.add_argument("--batch_size", type=int | None, default=None, help="samples per batch and process (-b)")
@@ -90,29 +94,38 @@ def main(words: list[str]) -> None:
         raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
     if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
+    if found.samples is not None and Path(found.samples).is_dir():
+        raise InputError(f"evaluate: samples: expected a file, found a folder at {found.samples}.")
     engine, console, root = start(found, batch_size=found.batch_size)
-    measured = evaluate(
+    balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
+
+    def asked(data: Dataset) -> Question:
+        return Question.of(data, found.on, frost=found.frost, pixels=found.pixels, balls=balls)
+
+    subjects = of_names(
         found.models,
+        asked,
         data=found.data,
-        on=found.on,
         weights=found.weights,
         pretrained=found.pretrained,
-        pixels=found.pixels,
-        frost=found.frost,
-        balls=tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ()),
-        examples=found.figures is not None,
-        mistakes=found.mistakes,
-        seed=found.seed,
         root=root,
+        seed=found.seed,
         engine=engine,
-        console=console,
     )
+    if found.figures is not None:
+        from withstand.commands.drawing import check_figures
+
+        check_figures([each.question for each in subjects])
+    results = ask(subjects, seed=found.seed, engine=engine, tell=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
-        draw(measured, Path(found.figures), console=console)
+        draw(subjects, results, Path(found.figures), seed=found.seed, engine=engine, console=console)
+    if found.samples is not None and engine.is_first:
+        results.to_samples(found.samples)
+        console.say(f"Samples: {found.samples}")
     show(
-        measured,
+        results,
         console=console,
         as_json=found.format == "json",
         measure=found.measure,
@@ -121,49 +134,22 @@ def main(words: list[str]) -> None:
 
 
 def show(
-    measured: Measured,
+    results: Results,
     *,
     console: Console,
     as_json: bool,
-    title: str = "",
     measure: str | None = None,
     each_severity: bool = False,
 ) -> None:
-    """Print results as one table, or as JSON."""
+    """Print results as tables, or as JSON."""
     if not as_json:
-        found = tables(
-            measured.rows,
-            notes=measured.notes,
-            title=title,
-            measure=measure,
-            each_severity=each_severity,
-            reference=measured.reference,
-        )
-        console.print(shown(found))
+        console.print(shown(results.tables(measure=measure, each_severity=each_severity)))
         return
-    rows: list[dict[str, Any]] = [
-        {"model": model, **vars(row), "value": row.value} for model, rows in measured.rows.items() for row in rows
-    ]
-    errors = [
-        {"model": model, "jpeg": saved == JPEG, **numbers}
-        for model, rows in measured.rows.items()
-        for saved in ("", JPEG)
-        if (numbers := summary(corruption_errors(rows, saved=saved), reference=measured.reference and saved == JPEG))
-    ]
-    console.print_json({"notes": measured.notes, "rows": rows, "corruption_errors": errors})
+    measures = {name: each.plain() for name, each in results.measures.items()}
+    rows = [{name: _finite(value) for name, value in each.items()} for each in results.records()]
+    console.print(json.dumps({"notes": results.notes, "measures": measures, "rows": rows}))
 
 
-def summary(errors: CorruptionErrors, *, reference: bool) -> dict[str, Any]:
-    """Return the corruption errors as names and numbers; nothing where no corruption has all its severities.
-
-    Args:
-        errors: Of one model.
-        reference: Whether they may be divided by AlexNet's.
-    """
-    if not errors.errors:
-        return {}
-    names = ["errors", "mean_corruption_error", "mean_corruption_error_without_noise"]
-    if reference:
-        names += ["ce_alexnet", "mce_alexnet", "mce_alexnet_without_noise", "relative_mce_alexnet"]
-        names += ["relative_mce_alexnet_without_noise"]
-    return {name: getattr(errors, name) for name in names} | {"missing": errors.missing}
+def _finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: a distance without end is null."""
+    return None if isinstance(value, float) and math.isinf(value) else value

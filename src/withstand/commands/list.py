@@ -3,20 +3,32 @@
 from importlib.resources import files
 from typing import Literal
 
-from withstand.commands.common import Console, make_parser
 from withstand.configuration import discover
+from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
+from withstand.measuring.words import WORDS
 from withstand.models.base import Model
 from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
+from withstand.options import make_parser
 from withstand.parser import command_name, parse
 from withstand.perturbations.base import Corruption, Perturbation
 
-KINDS = ("corruptions", "datasets", "evaluations", "models", "objectives", "perturbations", "recipes", "sweeps")
+KINDS = (
+    "conditions",
+    "corruptions",
+    "datasets",
+    "evaluations",
+    "models",
+    "objectives",
+    "perturbations",
+    "recipes",
+    "sweeps",
+)
 
 
 def main(words: list[str]) -> None:
@@ -49,6 +61,8 @@ def entries(kind: str) -> dict[str, str]:
         return {
             name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes
         }
+    if kind == "conditions":
+        return dict(WORDS)
     if kind == "corruptions":
         return {
             each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)

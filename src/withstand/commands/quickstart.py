@@ -1,19 +1,22 @@
 """`withstand quickstart`: the main job in three minutes, on data that comes with scikit-learn."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from withstand.commands.common import add_options, make_parser, start
 from withstand.commands.evaluate import show
-from withstand.commands.measuring import evaluate
-from withstand.commands.train import read_experiment
+from withstand.data.base import Dataset
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import run
+from withstand.measuring.ask import ask
+from withstand.measuring.question import Question
+from withstand.options import add_options, make_parser, read_experiment, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball
 from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import write_report
 from withstand.study.study import Study
+from withstand.subjects import of_names
 
 RECIPES = ("quickstart-plain", "quickstart-gaussian", "quickstart-ant", "quickstart-smoothed")
 MEASURED = (
@@ -46,20 +49,15 @@ def main(words: list[str]) -> None:
         with console.progress(experiment.training.epochs) as watch:
             folders.append(run(experiment, root, engine=engine, watch=watch, say=console.say))
     runs = [str(folder) for folder in folders]
+
     # Textures made here: the published ones would have to be fetched, and numbers should not depend on that.
-    measured = evaluate(
-        runs,
-        data=None,
-        on=["clean", "imagenet-c"],
-        more=MEASURED,
-        mistakes=True,
-        frost="procedural",
-        root=root,
-        engine=engine,
-        console=console,
-    )
-    measured = measured._replace(rows={name.rsplit("-", 1)[0]: rows for name, rows in measured.rows.items()})
-    show(measured, console=console, as_json=found.format == "json")
+    def asked(data: Dataset) -> Question:
+        return Question.of(data, ["clean", "imagenet-c", *MEASURED], frost="procedural")
+
+    subjects = of_names(runs, asked, root=root, seed=0, engine=engine)
+    subjects = [replace(each, name=each.name.rsplit("-", 1)[0]) for each in subjects]
+    results = ask(subjects, seed=0, engine=engine, tell=console)
+    show(results, console=console, as_json=found.format == "json")
     if not engine.is_first:
         return
     report = write_report(Study.of(root), root / "report", pictures=pictures, baseline=["name=plain"])

@@ -5,7 +5,8 @@ import webbrowser
 from pathlib import Path
 from typing import Literal
 
-from withstand.commands.common import Console, make_parser
+from withstand.console import Console
+from withstand.options import make_parser
 from withstand.parser import parse
 from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import Report, write_report

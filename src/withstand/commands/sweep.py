@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from withstand.commands.common import Console, add_options, make_parser
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
 from withstand.commands.tables import shown
-from withstand.commands.train import read_experiment
+from withstand.console import Console
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
+from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, friendly, parse
 from withstand.study.table import Table
 from withstand.study.terminal import short_names
@@ -25,7 +25,7 @@ from withstand.sweeps.earlier import Union, spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
-from withstand.sweeps.sweep import Tally, record, sweep
+from withstand.sweeps.sweep import Tally, record, sweep, unfinished
 from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
@@ -73,7 +73,7 @@ def main(words: list[str]) -> None:
         check_name(found.name)
         plan = replace(plan, name=found.name)
     folder = Path(found.output) / plan.name
-    missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
+    missing = unfinished(plan, folder)
     if found.dry_run:
         say_earlier(unite(plan, folder), folder, console)
         console.print(shown([overview(plan, folder)]))

@@ -9,7 +9,7 @@ from rich.console import Console as RichConsole
 from rich.live import Live
 from rich.table import Table as RichTable
 
-from withstand.commands.common import Console
+from withstand.console import Console
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.plan import Plan
 

@@ -4,21 +4,22 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 
-from withstand.commands.common import Console, add_options, make_parser, start
 from withstand.commands.tables import shown
 from withstand.commands.track import Curves
+from withstand.console import Console
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.measuring.ask import read_results
 from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
+from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
 from withstand.study.row import read_rows
 from withstand.study.seeds_table import seeds_table
-from withstand.study.tables import tables
 from withstand.trials import run_together
 
 DESCRIPTION = (
@@ -27,23 +28,9 @@ DESCRIPTION = (
 )
 
 
-def experiment_parser(command: str = "train", description: str = DESCRIPTION) -> ArgumentParser:
-    """Return a parser with the fields of an experiment and `--config`."""
-    parser = make_parser(command, description)
-    parser.add_argument("--config", action="config", help="YAML file, or the name of a recipe")
-    parser.add_class_arguments(Experiment, None)
-    return parser
-
-
-def read_experiment(words: list[str]) -> Experiment:
-    """Return the experiment that options describe, `--config FILE` among them."""
-    found = parse(experiment_parser(), words, training=True)
-    return Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
-
-
 def main(words: list[str]) -> None:
     """Train."""
-    parser = experiment_parser()
+    parser = experiment_parser(description=DESCRIPTION)
     parser.add_argument("--print_config", action="store_true", help="print the YAML that reruns this, and leave")
     parser.add_argument(
         "--resume",
@@ -86,12 +73,11 @@ def main(words: list[str]) -> None:
         folder = run(experiment, root, engine=engine, watch=watch, say=console.say)
     if not engine.is_first:
         return
-    rows = read_rows(folder / ROWS)
     if found.format == "json":
-        values = [vars(row) | {"value": row.value} for row in rows]
+        values = [vars(row) for row in read_rows(folder / ROWS).rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print(shown(tables({folder.name: rows})))
+        console.print(shown(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "corruptions" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
@@ -110,9 +96,9 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         folders = [run(each, root, engine=engine, say=console.say) for each in experiments]
     if not engine.is_first:
         return
-    rows = {folder.name: read_rows(folder / ROWS) for folder in folders}
+    rows = {folder.name: read_rows(folder / ROWS).rows for folder in folders}
     if found.format == "json":
-        values = {name: [vars(row) | {"value": row.value} for row in own] for name, own in rows.items()}
+        values = {name: [vars(row) for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
         console.print(shown([seeds_table(rows)]))

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from withstand.data.base import Batch, Split, check_labels, to_unit
+from withstand.data.base import Sample, Split, check_labels, to_unit
 
 
 class ArraySplit(Split):
@@ -42,10 +42,10 @@ class ArraySplit(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,  # noqa: ARG002
         augmentation_seed: int | None = None,  # noqa: ARG002
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Read the rows; they are not augmented."""
         for rows in plan:
             rows = rows.cpu()
             chosen = np.array(self.images[rows.numpy()].transpose(0, 3, 1, 2), order="C")
             x, y, index = (each.to(device) for each in (torch.from_numpy(chosen), self.y[rows], rows))
-            yield Batch(to_unit(x), y, index)
+            yield Sample(to_unit(x), y, index)

@@ -1,12 +1,12 @@
 """Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
@@ -19,18 +19,25 @@ from withstand.functional.random import stream
 Part = Literal["train", "validation", "test"]
 
 
-class Batch(NamedTuple):
-    """Some samples on the device that works on them.
+class Sample(NamedTuple):
+    """Some rows of a split, on the device that works on them.
 
     Attributes:
         x: Inputs: images in [0, 1], or features.
-        y: Labels, 0 to num_classes - 1.
-        index: Number of each sample in its split: what its evaluation noise is derived from.
+        y: Labels, 0 to num_classes - 1, as int64; or the targets of a regression.
+        number: Of each row in its split: its noise in an evaluation derives from it.
+        weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
     """
 
     x: Float[Tensor, "batch *feature"]
-    y: Int[Tensor, " batch"]
-    index: Int[Tensor, " batch"]  # pyright: ignore[reportIncompatibleMethodOverride]
+    y: Real[Tensor, " batch"]
+    number: Int[Tensor, " batch"]
+    weight: Float[Tensor, " batch"] | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Sample":
+        """Return the sample with a function applied to each of its tensors."""
+        weight = None if self.weight is None else function(self.weight)
+        return Sample(function(self.x), function(self.y), function(self.number), weight)
 
 
 class Split(ABC):
@@ -57,8 +64,13 @@ class Split(ABC):
         """What the inputs are, for whoever draws around them."""
         return Space(shape=self.shape, box=self.box, features=self.features)
 
-    def identifiers(self) -> Sequence[str] | None:
-        """Return what a reader knows each sample by (the path of its file, say), by number; None: only its number."""
+    def identifiers(self) -> Mapping[int, str] | None:
+        """Return what a reader calls each sample (the path of its file, say), by the number that batches yield for it.
+
+        Returns:
+            An entry for every sample, at least; None where a sample has only its number. The numbers of a part that was
+            cut from a longer list are those of the list, so they need not begin at 0 or follow each other.
+        """
         return None
 
     @abstractmethod
@@ -73,7 +85,7 @@ class Split(ABC):
         device: torch.device | str = "cpu",
         num_workers: int = 0,
         augmentation_seed: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Yield the batches of a plan, in its order.
 
         Args:
@@ -96,6 +108,10 @@ class Section(Split):
     def __len__(self) -> int:
         return self.stop - self.start
 
+    def identifiers(self) -> Mapping[int, str] | None:
+        """Return those of the split, whose numbers the samples keep."""
+        return self.split.identifiers()
+
     def batches(
         self,
         plan: Iterable[Tensor],
@@ -103,7 +119,7 @@ class Section(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,
         augmentation_seed: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Ask the split for the batches; samples keep their numbers there."""
         moved = (rows + self.start for rows in plan)
         return self.split.batches(moved, device=device, num_workers=num_workers, augmentation_seed=augmentation_seed)
@@ -122,20 +138,28 @@ class TensorSplit(Split):
         numbers: Tensor | None = None,
         augment: Callable[[Tensor, Tensor, int], Tensor] | None = None,
         features: Features | None = None,
+        weight: Tensor | None = None,
     ) -> None:
         """Keep the samples.
 
         Args:
             x: One input per row; uint8 is divided by 255 when fetched.
-            y: One label per row.
-            classes: Names of the classes.
+            y: One label per row; or numbers, the targets of a regression.
+            classes: Names of the classes; of the only output, for a regression.
             box: Lowest and highest value an input can have, after the division; None for no bounds.
             numbers: Number of each sample in the file it came from, if these are only some of them.
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
             features: What is known of each input of a table.
+            weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+
+        Raises:
+            InputError: If a label stands for no class, or an input is not finite.
         """
-        check_labels(y, len(classes))
-        self.x, self.y, self.classes, self.box = x, y.long(), classes, box
+        if not y.is_floating_point():
+            check_labels(y, len(classes))
+            y = y.long()
+        check_finite(x, range(len(x)) if numbers is None else numbers)
+        self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
         self.shape = tuple(x.shape[1:])
         self.augment, self.features = augment, features
@@ -153,6 +177,7 @@ class TensorSplit(Split):
             numbers=self.numbers[rows],
             augment=self.augment,
             features=self.features,
+            weight=None if self.weight is None else self.weight[rows],
         )
 
     def batches(
@@ -162,23 +187,25 @@ class TensorSplit(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,  # noqa: ARG002
         augmentation_seed: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Index the tensors; they move to the device once."""
-        x, y, numbers = self._on(str(torch.device(device)))
+        x, y, numbers, weight = self._on(str(torch.device(device)))
         for rows in plan:
             rows = rows.to(x.device)
             chosen = x[rows]
             if augmentation_seed is not None and self.augment is not None:
                 chosen = self.augment(chosen, numbers[rows], augmentation_seed)
-            yield Batch(to_unit(chosen) if chosen.dtype == torch.uint8 else chosen, y[rows], numbers[rows])
+            chosen = to_unit(chosen) if chosen.dtype == torch.uint8 else chosen
+            yield Sample(chosen, y[rows], numbers[rows], None if weight is None else weight[rows])
 
-    def _on(self, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    def _on(self, device: str) -> Sample:
         if device not in self._copies:
-            self._copies[device] = self.x.to(device), self.y.to(device), self.numbers.to(device)
+            held = Sample(self.x, self.y, self.numbers, self.weight)
+            self._copies[device] = held.map(lambda each: each.to(device))
         return self._copies[device]
 
     @cached_property
-    def _copies(self) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    def _copies(self) -> dict[str, Sample]:
         return {}
 
 
@@ -298,3 +325,20 @@ def check_labels(y: Tensor, num_classes: int) -> None:
     wrong = y[(y < 0) | (y >= num_classes)]
     if len(wrong):
         raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
+
+
+def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
+    """Refuse inputs that are NaN or infinite; the message names the sample.
+
+    Args:
+        x: One input per row.
+        numbers: Number of each sample.
+
+    Raises:
+        InputError: If a number is not finite.
+    """
+    if not x.is_floating_point() or x.isfinite().all():
+        return
+    row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+    what = "NaN" if x[row].isnan().any() else "an infinity"
+    raise InputError(f"data: inputs must be finite numbers, got {what} in sample {int(numbers[row])}.")

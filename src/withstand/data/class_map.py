@@ -26,19 +26,24 @@ class ClassMap:
     names: tuple[str, ...]
 
     @classmethod
-    def read(cls, who: str, source: str) -> "ClassMap":
+    def read(cls, who: str, source: str, *, num_classes: int | None = None) -> "ClassMap":
         """Read a class map.
 
         Args:
             who: Name of the data set, for messages.
             source: Path of a JSON object {folder: number}, or of a text file with `folder number` or
                 `folder,number` on each line; or the word `imagenet`, the order of the 1,000 ILSVRC classes.
+            num_classes: Number of classes; None takes the highest number of the file + 1, or the 1,000 of ILSVRC.
 
         Raises:
-            InputError: If the file cannot be used, or a number is negative or not whole.
+            InputError: If the file cannot be used, or a number is negative, not whole or too high.
         """
         if source == IMAGENET:
             folders = _imagenet_folders(who)
+            if num_classes not in (None, len(folders)):
+                raise InputError(
+                    f"{who}: num_classes must be {len(folders):,} with the class_map {IMAGENET}, got {num_classes:,}."
+                )
             return cls(numbers={name: number for number, name in enumerate(folders)}, names=folders)
         path = Path(source).expanduser()
         try:
@@ -47,13 +52,14 @@ class ClassMap:
             raise InputError(
                 f"{who}: class_map must be {IMAGENET}, a JSON file or a text file, got {source!r} ({error})."
             ) from error
+        above = MAX_CLASSES if num_classes is None else num_classes
         is_json = path.suffix.lower() == ".json"
         numbers: dict[str, int] = {}
         for place, folder, number in _json_pairs(who, path, text) if is_json else _text_pairs(who, path, text):
-            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MAX_CLASSES:
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < above:
                 raise InputError(
                     f"{who}: {place}: the class of {folder!r} must be a whole number "
-                    f"from 0 to {MAX_CLASSES - 1:,}, got {number!r}."
+                    f"from 0 to {above - 1:,}, got {number!r}."
                 )
             if numbers.setdefault(folder, number) != number:
                 raise InputError(f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}.")
@@ -62,9 +68,19 @@ class ClassMap:
         folders_of: dict[int, list[str]] = {}
         for folder, number in numbers.items():
             folders_of.setdefault(number, []).append(folder)
-        count = max(numbers.values()) + 1
+        count = num_classes or max(numbers.values()) + 1
         names = tuple(" / ".join(sorted(folders_of.get(number, [str(number)]))) for number in range(count))
         return cls(numbers=numbers, names=names)
+
+
+def check_num_classes(who: str, num_classes: int | None) -> None:
+    """Refuse a number of classes that nothing can be told apart with.
+
+    Raises:
+        InputError: If it is below 2 or above the most there may be.
+    """
+    if num_classes is not None and not 2 <= num_classes <= MAX_CLASSES:
+        raise InputError(f"{who}: num_classes must be from 2 to {MAX_CLASSES:,}, got {num_classes:,}.")
 
 
 def _json_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, object]]:

@@ -71,6 +71,7 @@ def number_classes(
     *,
     reference: Sequence[str],
     class_map: str | None,
+    num_classes: int | None = None,
     origin: str = "the training folder",
 ) -> tuple[Int[Tensor, " class"], tuple[str, ...]]:
     """Return the number of each class folder and the names of all classes.
@@ -81,13 +82,14 @@ def number_classes(
         found: Names of the class folders in it.
         reference: Names of the class folders whose ranks are the numbers without a map.
         class_map: A map from folder names to numbers instead; a file or the word `imagenet`.
+        num_classes: Number of classes; None goes by the map, or by the number of folders.
         origin: Where these folders are, for the message.
 
     Raises:
-        InputError: If a class folder has no number, or there would be only one class.
+        InputError: If a class folder has no number, or there would be only one class or another number of them.
     """
     if class_map is not None:
-        mapped = ClassMap.read(who, class_map)
+        mapped = ClassMap.read(who, class_map, num_classes=num_classes)
         numbers, names, source = mapped.numbers, mapped.names, f"the class map {class_map}"
     else:
         names, source = tuple(reference), origin
@@ -99,6 +101,11 @@ def number_classes(
         raise InputError(
             f"{who}: expected at least two class folders in {folder}, got only {found[0]!r}; "
             "with a class_map one is enough."
+        )
+    if num_classes not in (None, len(names)):
+        raise InputError(
+            f"{who}: expected {num_classes:,} class folders in {origin}, got {len(names):,}; "
+            "a class_map gives numbers to fewer."
         )
     return torch.tensor([numbers[name] for name in found]), names
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from withstand.data.array_split import ArraySplit
 from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
+from withstand.data.class_map import check_num_classes
 from withstand.data.corrupted_stack import CorruptedStack
 
 
@@ -20,14 +21,17 @@ class CorruptedArrays(Dataset):
         root: The folder.
         corruption: A published name such as `fog`; None is all.
         severity: 1 to 5; None is all.
+        num_classes: Number of classes, at least 2; None takes the names in `classes.json`, or the highest label + 1.
     """
 
     root: str
     corruption: str | None = None
     severity: int | None = None
+    num_classes: int | None = None
 
     def __post_init__(self) -> None:
         check_cell("CorruptedArrays", self.corruption, self.severity)
+        check_num_classes("CorruptedArrays", self.num_classes)
 
     def load(self, part: Part) -> ArraySplit:
         """Open the array of the one cell that is named."""
@@ -49,4 +53,5 @@ class CorruptedArrays(Dataset):
             corruption=self.corruption,
             severity=self.severity,
             classes=None,
+            num_classes=self.num_classes,
         )

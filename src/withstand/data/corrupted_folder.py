@@ -5,6 +5,7 @@ from pathlib import Path
 
 from withstand.data.base import Dataset, Part
 from withstand.data.cells import Gap, check_cell
+from withstand.data.class_map import check_num_classes
 from withstand.data.corrupted_tree import CorruptedTree
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
 from withstand.study.condition import CLEAN
@@ -23,6 +24,8 @@ class CorruptedFolder(Dataset):
         severity: 1 to 5; None is all.
         pixels: Width and height of the inputs.
         class_map: Class numbers by folder name, see ImageFolder.
+        num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
+            `imagenet`), or the number of class folders.
         on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
         clean: Folder of the same images as they were, `<class>/<file>`, which become the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre is cut out, at least
@@ -34,11 +37,13 @@ class CorruptedFolder(Dataset):
     severity: int | None = None
     pixels: int = 224
     class_map: str | None = None
+    num_classes: int | None = None
     on_bad_image: OnBadImage = "error"
     clean: str | None = None
     clean_resize: int | None = 256
 
     def __post_init__(self) -> None:
+        check_num_classes("CorruptedFolder", self.num_classes)
         check_cell("CorruptedFolder", self.corruption, self.severity, has_clean=self.clean is not None)
         resize = self.clean_resize if self.clean is not None else None
         check_images("CorruptedFolder", pixels=self.pixels, resize=resize, on_bad_image=self.on_bad_image)
@@ -66,6 +71,7 @@ class CorruptedFolder(Dataset):
             severity=self.severity,
             pixels=self.pixels,
             class_map=self.class_map,
+            num_classes=self.num_classes,
             on_bad_image=self.on_bad_image,
             clean=None if self.clean is None else Path(self.clean).expanduser(),
             clean_resize=self.clean_resize,

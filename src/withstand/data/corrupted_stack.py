@@ -30,7 +30,8 @@ class CorruptedStack:
         corruption: The one that is wanted; None is all.
         severity: The one that is wanted; None is all.
         classes: Names of the classes; None takes those in `classes.json` beside the arrays, a list, and without that
-            file the numbers up to the largest label.
+            file the numbers.
+        num_classes: How many there must be; None takes the names, and without them the largest label + 1.
     """
 
     who: str
@@ -38,6 +39,7 @@ class CorruptedStack:
     corruption: str | None
     severity: int | None
     classes: tuple[str, ...] | None
+    num_classes: int | None = None
 
     def load(self, part: Part) -> ArraySplit:
         """Return the one cell that is wanted.
@@ -125,7 +127,11 @@ class CorruptedStack:
         if classes is None and path.is_file():
             classes = read_names(self.who, path)
         elif classes is None:
-            classes = tuple(str(each) for each in range(min(largest + 1, MAX_CLASSES)))
+            classes = tuple(str(each) for each in range(self.num_classes or min(largest + 1, MAX_CLASSES)))
+        if self.num_classes not in (None, len(classes)):
+            raise InputError(
+                f"{self.who}: num_classes must be {len(classes):,}, the names in {path}, got {self.num_classes:,}."
+            )
         if least < 0 or largest >= len(classes) or len(classes) < 2:
             known = f"0 to {len(classes) - 1}" if len(classes) > 1 else "of at least two classes"
             raise InputError(f"{self.who}: {self.folder / LABELS} must hold labels {known}, got {least} to {largest}.")

@@ -38,6 +38,7 @@ class CorruptedTree:
         severity: The one that is wanted; None is all.
         pixels: Width and height of the inputs.
         class_map: Class numbers by folder name instead of ranks.
+        num_classes: Number of classes; None goes by the map, the manifest or the number of class folders.
         on_bad_image: What a file that is not a whole image does.
         clean: Folder of the class folders of clean images.
         clean_resize: Length of the shorter side of clean images before the centre is cut out.
@@ -49,6 +50,7 @@ class CorruptedTree:
     severity: int | None
     pixels: int
     class_map: str | None
+    num_classes: int | None
     on_bad_image: OnBadImage
     clean: Path | None
     clean_resize: int | None
@@ -103,10 +105,21 @@ class CorruptedTree:
             unknown = [name for name in found if name not in folders]
             if unknown:
                 raise InputError(f"{self.who}: class folder {folder / unknown[0]} is not in {self.root / MANIFEST}.")
+            if self.num_classes not in (None, len(classes)):
+                raise InputError(
+                    f"{self.who}: num_classes must be {len(classes):,} as in {self.root / MANIFEST}, "
+                    f"got {self.num_classes:,}."
+                )
             return torch.tensor([folders[name] for name in found]), classes
         every = found if self.class_map is not None else _classes(places)
         return number_classes(
-            self.who, folder, found, reference=every, class_map=self.class_map, origin="any cell of the tree"
+            self.who,
+            folder,
+            found,
+            reference=every,
+            class_map=self.class_map,
+            num_classes=self.num_classes,
+            origin="any cell of the tree",
         )
 
     def cells(self) -> dict[str, tuple[str, int | None]]:

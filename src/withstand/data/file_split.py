@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Batch, Split, to_unit
+from withstand.data.base import Sample, Split, to_unit
 from withstand.data.image_file import explain, read_image
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
@@ -83,6 +83,10 @@ class FileSplit(Split):
     def __len__(self) -> int:
         return len(self.files)
 
+    def identifiers(self) -> Mapping[int, str]:
+        """Return the paths, relative to the folder."""
+        return dict(zip(self.numbers.tolist(), self.files, strict=True))
+
     @property
     def num_bad(self) -> int:
         """Number of files met so far that could not be read."""
@@ -109,7 +113,7 @@ class FileSplit(Split):
         device: torch.device | str = "cpu",
         num_workers: int = 0,
         augmentation_seed: int | None = None,
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Sample]:
         """Decode the files; a batch of which nothing could be read is empty.
 
         Raises:
@@ -123,7 +127,7 @@ class FileSplit(Split):
             found = torch.tensor(rows, dtype=torch.int64)
             x = x if rows else torch.empty(0, *self.shape, dtype=torch.uint8)
             x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[found], self.numbers[found]))
-            yield Batch(to_unit(x), y, numbers)
+            yield Sample(to_unit(x), y, numbers)
 
     def _report(self, row: int, reason: str) -> None:
         sentence = f"{self.who}: {self.folder / self.files[row]} cannot be read as an image ({reason})"

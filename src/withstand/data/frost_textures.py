@@ -59,10 +59,21 @@ def read_frost_textures() -> list[UInt8[Tensor, "3 height width"]]:
     return [_read(path) for path in _find()]
 
 
+def has_frost_textures() -> bool:
+    """Return whether all published textures are on this machine; nothing is downloaded."""
+    return all(
+        any(place.exists() for place in _places(texture)) or _in_package(texture) is not None for texture in TEXTURES
+    )
+
+
+def _places(texture: Texture) -> list[Path]:
+    return list(dict.fromkeys(folder / "frost" / texture.name for folder in (data_root(None), cache_folder())))
+
+
 def _find() -> list[Path]:
     paths, failure = [], None
     for texture in TEXTURES:
-        places = list(dict.fromkeys(folder / "frost" / texture.name for folder in (data_root(None), cache_folder())))
+        places = _places(texture)
         path = next((place for place in places if place.exists()), None)
         if path is None and failure is None:
             path, failure = _download(texture)

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from withstand.data.base import Dataset, Part, check_part, check_shares, cut
+from withstand.data.class_map import check_num_classes
 from withstand.data.class_tree import list_classes, list_images, number_classes
 from withstand.data.file_split import FileSplit, OnBadImage, check_images
 from withstand.errors import InputError
@@ -31,6 +32,8 @@ class ImageFolder(Dataset):
             leaves the image as it is.
         class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each
             line; or `imagenet`, the usual order of the 1,000 classes whose folders are n01440764 and so on.
+        num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
+            `imagenet`), or the number of class folders.
         on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
     """
 
@@ -42,10 +45,12 @@ class ImageFolder(Dataset):
     pixels: int = 224
     resize: int | None = 256
     class_map: str | None = None
+    num_classes: int | None = None
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
         check_shares("ImageFolder", self.validation_share)
+        check_num_classes("ImageFolder", self.num_classes)
         check_images("ImageFolder", pixels=self.pixels, resize=self.resize, on_bad_image=self.on_bad_image)
 
     def load(self, part: Part) -> FileSplit:
@@ -61,6 +66,7 @@ class ImageFolder(Dataset):
             pixels=self.pixels,
             resize=self.resize,
             class_map=self.class_map,
+            num_classes=self.num_classes,
             on_bad_image=self.on_bad_image,
         )
 
@@ -93,6 +99,7 @@ def load_tree(
     pixels: int,
     resize: int | None,
     class_map: str | None,
+    num_classes: int | None,
     on_bad_image: OnBadImage,
 ) -> FileSplit:
     """Return one part of a tree of class folders.
@@ -106,6 +113,7 @@ def load_tree(
         pixels: Width and height of the inputs.
         resize: Length of the shorter side before the centre is cut out; None does not resize.
         class_map: Class numbers by folder name instead of ranks.
+        num_classes: Number of classes; None goes by the map, or by the number of folders.
         on_bad_image: What a file that is not a whole image does.
 
     Raises:
@@ -113,7 +121,9 @@ def load_tree(
     """
     found = list_classes(who, folder)
     reference = list_classes(who, train) if class_map is None and train.is_dir() else found
-    numbers, classes = number_classes(who, folder, found, reference=reference, class_map=class_map)
+    numbers, classes = number_classes(
+        who, folder, found, reference=reference, class_map=class_map, num_classes=num_classes
+    )
     files, rank = list_images(who, folder, found)
     split = FileSplit(
         who,

@@ -26,7 +26,7 @@ class Imagenet(Dataset):
         pixels: Width and height of the inputs.
         resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`.
         class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there
-            may be fewer, and each keeps its number.
+            may be fewer, and each keeps its number among the 1,000.
         on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
 
     Source:
@@ -60,6 +60,7 @@ class Imagenet(Dataset):
             pixels=self.pixels,
             resize=self.resize,
             class_map=self.class_map,
+            num_classes=NUM_CLASSES,
             on_bad_image=self.on_bad_image,
         )
 

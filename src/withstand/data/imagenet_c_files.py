@@ -71,6 +71,7 @@ class ImagenetCFiles(Dataset):
             severity=self.severity,
             pixels=PIXELS,
             class_map="imagenet",
+            num_classes=None,
             on_bad_image=self.on_bad_image,
             clean=None if self.clean is None else Path(self.clean).expanduser(),
             clean_resize=CLEAN_RESIZE,

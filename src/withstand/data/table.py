@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from withstand.configuration import added
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.table_file import TableFile
 from withstand.data.tabular import Scale, load_tabular
@@ -48,7 +47,7 @@ class Table(Dataset):
     categorical: tuple[str, ...] = ()
     movable: tuple[str, ...] | None = None
     scale: Scale = "standard"
-    changes: dict[str, tuple[str | bool | int | float, ...]] | None = added(None)
+    changes: dict[str, tuple[str | bool | int | float, ...]] | None = None
 
     def __post_init__(self) -> None:
         check_shares("Table", self.validation, self._test_share)

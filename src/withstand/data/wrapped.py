@@ -1,14 +1,21 @@
 """Any PyTorch data set of (input, label) pairs as a split."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, Subset
+from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Batch, Split, check_labels, to_unit
+from withstand.data.base import Sample, Split, check_finite, to_unit
 from withstand.errors import InputError
+from withstand.functional.random import stream
+
+Pairs = tuple[Tensor, Tensor]
 
 
 class WrappedSplit(Split):
@@ -21,28 +28,39 @@ class WrappedSplit(Split):
         """Look at the first pair.
 
         Args:
-            pairs: Has a length, and gives (input, label) for a number: a float tensor (or uint8 image tensor), an int.
-            num_classes: Number of classes; None takes `pairs.classes`, or looks at every label once.
+            pairs: Has a length, and gives (input, label) for a number: a float tensor (or uint8 image tensor), and a
+                whole number.
+            num_classes: Number of classes; None takes `classes` of the data set (through subsets and concatenations),
+                or else reads every label once.
+
+        Raises:
+            InputError: If the first pair cannot be used, or a label is read that is not a whole number.
         """
+        if num_classes is not None and num_classes < 1:
+            raise InputError(f"data: the number of classes must be at least 1, got {num_classes}.")
         if not len(pairs):
             raise InputError("data: the data set has no samples.")
-        pair = pairs[0]
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise InputError(f"data: the data set must give (input, label) pairs, got {type(pair).__name__}.")
-        first = pair[0]
-        if not isinstance(first, Tensor):
-            raise InputError(
-                f"data: inputs must be tensors, got {type(first).__name__}; images need a transform such as ToTensor."
-            )
-        self.pairs, self.shape = pairs, tuple(first.shape)
+        self.pairs, self.num_classes = pairs, None
+        with torch.random.fork_rng(devices=[]):  # a random transform must not move the global generator here
+            first = self._read(0)[0]
+            names = class_names(pairs)
+            if num_classes is None and names is None:
+                num_classes = 1 + max(self._read(number)[1] for number in range(len(pairs)))
+        if not first.numel():
+            raise InputError(f"data: inputs must hold numbers, got the shape {(*first.shape,)} in sample 0.")
+        self.shape = tuple(first.shape)
         self.box = (0.0, 1.0) if first.ndim == 3 else None
-        names = getattr(pairs, "classes", None)
-        if num_classes is not None or names is None:
-            names = range(num_classes or 1 + max(int(pairs[i][1]) for i in range(len(pairs))))
-        self.classes = tuple(str(each) for each in names)
+        if names is None or num_classes not in (None, len(names)):
+            names = tuple(str(number) for number in range(num_classes or 0))
+        self.classes, self.num_classes = names, len(names)
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def identifiers(self) -> Mapping[int, str] | None:
+        """Return the paths in `samples` or `imgs` of the data set, as torchvision's ImageFolder has them."""
+        paths = _paths(self.pairs)
+        return None if paths is None else dict(enumerate(paths))
 
     def batches(
         self,
@@ -50,23 +68,144 @@ class WrappedSplit(Split):
         *,
         device: torch.device | str = "cpu",
         num_workers: int = 0,
-        augmentation_seed: int | None = None,  # noqa: ARG002
-    ) -> Iterator[Batch]:
-        """Fetch the pairs; augmentation is the data set's own affair."""
+        augmentation_seed: int | None = None,
+    ) -> Iterator[Sample]:
+        """Fetch the pairs; augmentation is left to the data set, whose workers are seeded.
+
+        Raises:
+            InputError: If a sample cannot be used; the message names it.
+        """
         numbers = list(plan)
-        lists = [each.tolist() for each in numbers]
-        loader = DataLoader(self.pairs, batch_sampler=lists, num_workers=num_workers)  # type: ignore[arg-type]
-        for index, (x, y) in zip(numbers, loader, strict=True):
-            x = x.to(device)
-            x = to_unit(x) if x.dtype == torch.uint8 else x.float()
-            if self.box is not None and not (x.min() >= 0 and x.max() <= 1):
+        loader = DataLoader(
+            _Fetched(self),
+            batch_size=None,
+            sampler=[each.tolist() for each in numbers],
+            collate_fn=_unchanged,
+            num_workers=num_workers,
+            generator=stream(augmentation_seed or 0, "data/workers"),  # else a seed from the global generator
+        )
+        for index, fetched in zip(numbers, loader, strict=True):
+            if isinstance(fetched, str):
+                raise InputError(fetched)
+            x, y = fetched
+            yield Sample(x.to(device), y.to(device), index.to(device))
+
+    def fetch(self, rows: list[int]) -> Pairs:
+        """Return the inputs and labels of some samples.
+
+        Raises:
+            InputError: If one cannot be used.
+        """
+        if not rows:
+            return torch.empty(0, *self.shape), torch.empty(0, dtype=torch.int64)
+        fetch_many = getattr(self.pairs, "__getitems__", None)
+        found = [self.pairs[row] for row in rows] if fetch_many is None else fetch_many(rows)
+        read = [self._check(row, pair) for row, pair in zip(rows, found, strict=True)]
+        for row, (x, _) in zip(rows, read, strict=True):
+            if tuple(x.shape) != self.shape:
                 raise InputError(
-                    f"data: images must lie in [0, 1], got values from {x.min():.3g} to {x.max():.3g}; "
-                    "normalisation belongs inside the model."
+                    f"data: inputs must all have the same shape, {self.shape}, got {(*x.shape,)} in sample {row}."
                 )
-            if y.ndim != 1 or y.is_floating_point():
-                raise InputError(
-                    f"data: labels must be whole numbers, one per sample, got {y.dtype} of shape {tuple(y.shape)}."
-                )
-            check_labels(y, len(self.classes))
-            yield Batch(x, y.long().to(device), index.to(device))
+        x = torch.stack([x for x, _ in read])
+        self._check_values(rows, x)
+        return x, torch.tensor([label for _, label in read])
+
+    def _read(self, row: int) -> tuple[Tensor, int]:
+        return self._check(row, self.pairs[row])
+
+    def _check(self, row: int, pair: Any) -> tuple[Tensor, int]:
+        """Return a pair as float32 input and label."""
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise InputError(
+                f"data: the data set must give (input, label) pairs, got {type(pair).__name__} for sample {row}."
+            )
+        x, given = pair
+        if not isinstance(x, Tensor):
+            raise InputError(
+                f"data: inputs must be tensors, got {type(x).__name__} in sample {row}; "
+                "images need a transform such as ToTensor."
+            )
+        label = _plain(given)
+        if not isinstance(label, int):
+            raise InputError(
+                f"data: labels must be whole numbers, one per sample, got {_shown(label)} in sample {row}."
+            )
+        if label < 0 or (self.num_classes is not None and label >= self.num_classes):
+            allowed = "0 or more" if self.num_classes is None else f"0 to {self.num_classes - 1}"
+            raise InputError(f"data: labels must be {allowed}, got {label} in sample {row}.")
+        return to_unit(x) if x.dtype == torch.uint8 else x.float(), int(label)
+
+    def _check_values(self, rows: list[int], x: Tensor) -> None:
+        """Refuse numbers that are not finite, and images outside [0, 1]."""
+        check_finite(x, rows)
+        if self.box is None or (x.min() >= 0 and x.max() <= 1):
+            return
+        row, image = next(pair for pair in zip(rows, x, strict=True) if pair[1].min() < 0 or pair[1].max() > 1)
+        raise InputError(
+            f"data: images must lie in [0, 1], got values from {image.min():.3g} to {image.max():.3g} in sample {row}; "
+            "normalisation belongs inside the model."
+        )
+
+
+def class_names(pairs: Any) -> tuple[str, ...] | None:
+    """Return the names of the classes that a PyTorch data set holds under `classes`, or None.
+
+    Example:
+        >>> class_names([(torch.zeros(2), 0)]) is None
+        True
+    """
+    if isinstance(pairs, Subset):
+        return class_names(pairs.dataset)
+    if isinstance(pairs, ConcatDataset):
+        found = {class_names(each) for each in pairs.datasets}
+        return found.pop() if len(found) == 1 else None
+    names = getattr(pairs, "classes", None)
+    return tuple(str(each) for each in names) if isinstance(names, list | tuple) and names else None
+
+
+def _paths(pairs: Any) -> list[str] | None:
+    """Return the path of each sample, if the data set knows them all."""
+    if isinstance(pairs, Subset):
+        paths = _paths(pairs.dataset)
+        return None if paths is None else [paths[number] for number in pairs.indices]
+    if isinstance(pairs, ConcatDataset):
+        parts = [_paths(each) for each in pairs.datasets]
+        return None if None in parts else [path for part in parts if part is not None for path in part]
+    for name in ("samples", "imgs"):
+        listed = getattr(pairs, name, None)
+        if isinstance(listed, list) and len(listed) == len(pairs):
+            paths = [str(each[0]) for each in listed if isinstance(each, tuple | list) and each and _is_path(each[0])]
+            return paths if len(paths) == len(listed) else None
+    return None
+
+
+class _Fetched(LoaderDataset[Pairs | str]):
+    """What a worker holds: given the numbers of a batch it reads the pairs, or says in a sentence what is wrong."""
+
+    def __init__(self, split: WrappedSplit) -> None:
+        self.split = split
+
+    def __getitem__(self, rows: list[int]) -> Pairs | str:
+        try:
+            return self.split.fetch(rows)
+        except InputError as problem:  # an exception of a worker would come back with its traceback as its message
+            return str(problem)
+
+
+def _unchanged(fetched: Any) -> Any:
+    return fetched
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | Path)
+
+
+def _plain(label: Any) -> Any:
+    """Return a label without the tensor or array of one number that it may come in."""
+    is_one = isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1
+    return label.item() if is_one else label
+
+
+def _shown(label: Any) -> str:
+    is_array = isinstance(label, Tensor | np.ndarray)
+    return f"{label.dtype} of shape {(*label.shape,)}" if is_array else repr(label)

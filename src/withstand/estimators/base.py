@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from withstand.data.base import TensorSplit
 from withstand.data.features import Features
+from withstand.data.space import Space
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError
-from withstand.estimators.carried import Carried, keep_carried
 from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.lines import Lines
 from withstand.estimators.objectives import make_objective
@@ -32,7 +32,6 @@ from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.settle import settled
 from withstand.perturbations.uniform import Uniform
 from withstand.training.optimizers import Adam
 from withstand.training.settings import Training
@@ -83,8 +82,8 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return what a table is scored against, checked: one label or target per row."""
 
     @abstractmethod
-    def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
-        """Return inputs, labels and model for perturbations that look for the worst: with carried columns, if any."""
+    def _targets(self, y: Any) -> Tensor:
+        """Return what the network is trained towards and attacked by: labels as integers, or scaled targets."""
 
     @abstractmethod
     def _decide(self, outputs: Tensor) -> np.ndarray:
@@ -210,13 +209,14 @@ class RobustEstimator(BaseEstimator, ABC):
             weights = None  # so that the draws, too, are those of a training without weights
         num = x.shape[1]
         self.features_ = describe(self._who, x, weights, self._names(num))
-        inputs, is_number = self._inputs(x), targets.is_floating_point()
-        columns = [inputs]
-        columns += [targets[:, None].float()] if is_number else []
-        columns += [] if weights is None else [torch.tensor(weights, dtype=torch.float32)[:, None]]
-        labels = torch.zeros(len(x), dtype=torch.int64) if is_number else targets
-        whole = torch.cat(columns, 1) if len(columns) > 1 else inputs
-        split = TensorSplit(whole, labels, classes=("",) * num_outputs, box=None, features=self.features_)
+        split = TensorSplit(
+            self._inputs(x),
+            targets,
+            classes=("",) * num_outputs,
+            box=None,
+            features=self.features_,
+            weight=None if weights is None else torch.tensor(weights, dtype=torch.float32),
+        )
         objective = make_objective(
             self.objective,
             who=self._who,
@@ -225,7 +225,6 @@ class RobustEstimator(BaseEstimator, ABC):
             num_draws=self.num_draws,
             loss=self._loss,
         )
-        objective = keep_carried(settled(objective, split), num_features=num, num_carried=len(columns) - 1)
         training = Training(
             epochs=int(self.epochs), batch_size=int(self.batch_size), optimizer=Adam(lr=float(self.lr)), clip_norm=2.0
         )
@@ -233,11 +232,8 @@ class RobustEstimator(BaseEstimator, ABC):
         network = MLP(hidden=widths_of(self._who, self.hidden)).build(
             (num,), num_outputs, seed=derive_seed(self.seed_, "model")
         )
-        model = network
-        if len(columns) > 1:
-            model = Carried(network, num_features=num, target=is_number, weight=weights is not None)
         trainer = Trainer(
-            engine.place(model), split, objective=objective, training=training, seed=self.seed_, engine=engine
+            engine.place(network), split, objective=objective, training=training, seed=self.seed_, engine=engine
         )
         trainer.fit(watch=Lines(self._who, training.epochs) if self.verbose else None)
         self.module_ = network.cpu().eval()
@@ -275,6 +271,10 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return rows of features as the network takes them in training."""
         return torch.tensor(scaled(x, self.features_), dtype=torch.float32)
 
+    def _space(self) -> Space:
+        """Return where inputs of the network live."""
+        return Space(shape=(self.n_features_in_,), features=self.features_)
+
     @torch.no_grad()
     def _outputs(self, inputs: Tensor) -> Tensor:
         """Return the network's outputs in float64, so that they do not depend on the rows beside."""
@@ -302,15 +302,13 @@ class RobustEstimator(BaseEstimator, ABC):
         self, x: np.ndarray, y: np.ndarray, noise: Perturbation, *, rows: np.ndarray, num_draws: int
     ) -> float:
         """Return the mean score over draws of a noise, which is the same for the same numbers of rows."""
-        inputs = self._inputs(x)
-        own = settled(noise, TensorSplit(inputs, torch.zeros(len(x)), classes=("",), box=None, features=self.features_))
-        num = inputs.shape[1]
-        inputs, labels, model = self._problem(inputs, y)
-        own = keep_carried(own, num_features=num, num_carried=inputs.shape[1] - num)
-        rng = row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
+        space, rng = self._space(), row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
+        noise.check(space)
         with torch.no_grad():
-            draws, log_weights = own.draw(inputs, labels, model, num_draws=num_draws, rng=rng)
-        if log_weights is not None:
+            draws = noise.draw(
+                self._inputs(x), self._targets(y), self.module_, space=space, num_draws=num_draws, rng=rng
+            )
+        if draws.log_weights is not None:
             raise InputError(f"{self._who}: noise must be draws that are equally likely, got {noise.condition}.")
-        outputs = self._outputs(draws[:, :, :num].flatten(0, 1)).view(num_draws, len(x), -1)
+        outputs = self._outputs(draws.inputs.flatten(0, 1)).view(num_draws, len(x), -1)
         return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.data.base import TensorSplit, cut
 from withstand.engine import Engine
@@ -23,7 +23,6 @@ from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.ball import Ball, Unit
-from withstand.perturbations.settle import settled
 
 
 class RobustClassifier(ClassifierMixin, RobustEstimator):
@@ -221,9 +220,9 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         number = {name: k for k, name in enumerate(self.classes_.tolist())}
         return torch.tensor([number.get(each, -1) for each in np.asarray(y).tolist()], dtype=torch.int64)
 
-    def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
+    def _targets(self, y: Any) -> Tensor:
         # An attack on a row of an unknown class is one on the first: the row is wrong anyway.
-        return x, self._labels(y).clamp_min(0), self.module_
+        return self._labels(y).clamp_min(0)
 
     def _decide(self, outputs: Tensor) -> np.ndarray:
         return self.classes_[outputs.argmax(1).numpy()]
@@ -242,6 +241,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         evaluation = WorstCase(ball=ball, steps=steps, restarts=restarts, vertices=vertices, num_mean=0)
         engine = Engine.start(device=self.device)
         model = engine.place(copy.deepcopy(self.module_))
-        rows = settled(evaluation, split).measure(model, split, seed=self.seed_, engine=engine)
+        found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
+        (columns,) = found.columns.values()
         # A row of a class that training never saw, as a fold may hold, is wrong anyway.
-        return next(row.value for row in rows if row.measure == "worst_case_top1") * len(split) / len(x)
+        return int(columns["correct"].sum()) / len(x)

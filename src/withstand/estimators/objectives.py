@@ -2,6 +2,7 @@
 
 from typing import Any, Literal, get_args
 
+from withstand.configuration import rebuilt
 from withstand.errors import InputError, nearest
 from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
@@ -10,7 +11,6 @@ from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.settle import rebuilt
 from withstand.perturbations.uniform import Uniform
 
 Name = Literal["regular", "noise", "adversarial", "smoothed", "langevin"]
@@ -34,9 +34,11 @@ def make_objective(
         loss: Of the names; `squared_error` also goes into an objective that was given.
 
     Raises:
-        InputError: If there is no such name, or it does not go with the ball.
+        InputError: If there is no such name, or it does not go with the ball or with a regression.
     """
     if isinstance(objective, Objective):
+        if loss == "squared_error" and not isinstance(objective, PerturbedRisk):
+            raise InputError(f"{who}: objective must be a PerturbedRisk or a name, got {type(objective).__name__}.")
         return objective if loss == "cross_entropy" else rebuilt(objective, lambda n, v: loss if n == "loss" else v)
     known = get_args(Name)
     if not isinstance(objective, str) or objective not in known:

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.base import RobustEstimator
-from withstand.estimators.carried import Carried, extended
 from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
 from withstand.functional.balls import Norm
@@ -127,13 +126,9 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
             raise InputError(f"{self._who}: y must hold one number per row ({num_rows}), got {len(y)}.")
         return y
 
-    def _targets(self, y: np.ndarray) -> Tensor:
-        return torch.from_numpy((y - self.target_offset_) / self.target_scale_)
-
-    def _problem(self, x: Tensor, y: Any) -> tuple[Tensor, Tensor, nn.Module]:
-        carried = torch.cat([x, self._targets(np.asarray(y, dtype=np.float64))[:, None].float()], 1)
-        model = Carried(self.module_, num_features=x.shape[1], target=True, weight=False).eval()
-        return carried, torch.zeros(len(x), dtype=torch.int64), model
+    def _targets(self, y: Any) -> Tensor:
+        scaled = (np.asarray(y, dtype=np.float64) - self.target_offset_) / self.target_scale_
+        return torch.from_numpy(scaled).float()
 
     def _decide(self, outputs: Tensor) -> np.ndarray:
         return outputs[:, 0].numpy() * self.target_scale_ + self.target_offset_
@@ -145,12 +140,12 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
     ) -> float:
         engine = Engine.start(device=self.device)
-        inputs, _, model = self._problem(self._inputs(x), y)
-        ball = ball.scaled(self.features_.scale, self.features_.iqr, self.features_.movable)
         errors = worst_errors(
-            engine.place(copy.deepcopy(model)),
-            inputs.to(engine.device),
-            ball=extended(ball, num_features=x.shape[1], num_carried=1),
+            engine.place(copy.deepcopy(self.module_)),
+            self._inputs(x).to(engine.device),
+            self._targets(y).to(engine.device),
+            ball=ball,
+            space=self._space(),
             steps=steps,
             restarts=restarts,
             vertices=vertices,

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
 from withstand.models.frozen import evaluating
@@ -19,14 +20,25 @@ NUM_TILTED = 64
 
 @torch.no_grad()
 def worst_errors(
-    model: nn.Module, x: Tensor, *, ball: Ball, steps: int, restarts: int, vertices: bool, seed: int
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    ball: Ball,
+    space: Space,
+    steps: int,
+    restarts: int,
+    vertices: bool,
+    seed: int,
 ) -> Tensor:
     """Return for every row the error of largest size that an attack finds, or that of the row itself.
 
     Args:
-        model: From inputs, which carry their target, to the error.
-        x: Such inputs.
-        ball: In whose radii the target does not move.
+        model: From inputs to one prediction each.
+        x: Inputs.
+        y: Their targets.
+        ball: Where the points may lie.
+        space: Where inputs live.
         steps: Of projected gradient ascent.
         restarts: Starts of it.
         vertices: Whether all vertices are tried where there are at most 4,096.
@@ -35,28 +47,30 @@ def worst_errors(
     ascent = PGD(ball=ball, steps=steps, loss="squared_error")
     # Every start has random numbers of its own, so that further ones only add points.
     attacks: list[tuple[Perturbation, int, int]] = [(ascent, 1, start) for start in range(restarts)]
-    count = _count(ball, x) if vertices else 0
+    count = _count(ball, x, space) if vertices else 0
     if count:
         attacks.append((Vertices(ball=ball), count, 0))
     if ball.norm == "linf":
         attacks.append((Tilted(ball=ball, temperature=0.01, loss="squared_error"), NUM_TILTED, 0))
-    index, labels = torch.arange(len(x)), torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    index = torch.arange(len(x))
     with evaluating(model):
-        worst = model(x)[:, 0]
+        worst = model(x)[:, 0] - y
         for attack, num_draws, start in attacks:
             rng = row_streams(seed, "worst error", type(attack).__name__, start, index=index, device=x.device)
             for rows in index.split(max(1, POINTS_AT_ONCE // num_draws)):
-                inputs = attack.draw(x[rows], labels[rows], model, num_draws=num_draws, rng=rng.subset(rows)).inputs
-                errors = torch.cat([worst[None, rows], model(inputs.flatten(0, 1)).view(num_draws, len(rows))])
+                own = rng.subset(rows)
+                draws = attack.draw(x[rows], y[rows], model, space=space, num_draws=num_draws, rng=own)
+                found = model(draws.inputs.flatten(0, 1)).view(num_draws, len(rows)) - y[rows]
+                errors = torch.cat([worst[None, rows], found])
                 worst[rows] = errors.gather(0, errors.abs().argmax(0, keepdim=True))[0]
     return worst
 
 
-def _count(ball: Ball, x: Tensor) -> int:
+def _count(ball: Ball, x: Tensor, space: Space) -> int:
     if ball.norm == "l2":
         return 0
     try:
-        count = Vertices(ball=ball).count(x)
+        count = Vertices(ball=ball).count(x, space=space)
     except InputError:
         return 0
     return count if count <= MOST_VERTICES else 0

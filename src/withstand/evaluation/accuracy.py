@@ -1,23 +1,23 @@
 """Accuracy under perturbations: clean, corrupted, noisy, worst of several draws."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
-from withstand.engine import Engine
+from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.evaluation.base import Evaluation
-from withstand.functional.random import RowStreams, derive_seed
-from withstand.models.frozen import evaluating
-from withstand.perturbations.base import Perturbation
+from withstand.evaluation.base import Columns, Evaluation, answers, rank
+from withstand.functional.random import RowStreams
+from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.row import Row
+from withstand.study.measure import ACCURACY, Measure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,7 @@ class Accuracy(Evaluation):
     Every batch is fetched once and perturbed on the device under one condition after the other.
 
     Attributes:
-        perturbations: The conditions; Identity is clean accuracy. ImageNetC, which then needs its `pixels`, stands for
-            all of its corruptions, one condition each.
+        perturbations: The conditions; Identity is clean accuracy. ImageNetC stands for all of its corruptions.
         num_draws: Copies per sample and condition.
         fold: `mean` over the copies, or `worst`: a sample counts only if every copy is classified correctly.
         top: For each k, the label must be among the k highest logits; k above the number of classes is left out.
@@ -50,67 +49,80 @@ class Accuracy(Evaluation):
     @property
     def conditions(self) -> tuple[str, ...]:
         """Those of the perturbations."""
-        return tuple(each.condition for each in self._each_perturbation())
+        return tuple(each.condition for each in self.perturbations)
 
-    def _each_perturbation(self) -> list[Perturbation]:
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Top-k accuracies; the first one is the one to show."""
+        start, words = ("", "accuracy") if self.fold == "mean" else ("worst_", f"accuracy, worst of {self.num_draws}")
+        return tuple(
+            Measure(
+                name=f"{start}top{k}",
+                column="correct" if k == 1 else f"top{k}",
+                words=f"top-{k} {words}",
+                better="higher",
+                percent=True,
+                kind="estimated" if start else "",
+                topic=ACCURACY,
+                primary=k == self.top[0],
+            )
+            for k in self.top
+        )
+
+    def only(self, conditions: Sequence[str]) -> "Accuracy":
+        """Leave out the other perturbations."""
+        return replace(self, perturbations=tuple(each for each in self.perturbations if each.condition in conditions))
+
+    def adapted(self, split: Split) -> "Accuracy":
+        """Put the cells of ImageNetC in its place, with the parameters for the size of the images."""
+        if min(self.top) > len(split.classes):
+            raise InputError(f"Accuracy: top must hold a number up to {len(split.classes)} classes, got {self.top}.")
         found: list[Perturbation] = []
         for each in self.perturbations:
-            if isinstance(each, ImageNetC):
-                if each.pixels is None:
-                    raise InputError("Accuracy: ImageNetC needs pixels to stand for its corruptions, got none.")
-                found += each.cells(each.pixels, each.pixels)
-            else:
-                found.append(each)
-        return found
+            each.check(split.space)
+            found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
+        return replace(self, perturbations=tuple(found))
 
-    def measure(
+    def outcomes(
         self,
         model: nn.Module,
-        split: Split,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
         *,
-        seed: int,
-        engine: Engine,
-        fit_on: Split | None = None,  # noqa: ARG002
-    ) -> Iterator[Row]:
-        """Count the correct answers of this process's share of the samples, then add up over the processes."""
-        top = [k for k in self.top if k <= len(split.classes)]
-        if not top:
-            raise InputError(f"Accuracy: top must hold a number up to {len(split.classes)} classes, got {self.top}.")
-        limits = torch.tensor(top, device=engine.device)
-        # Of equally likely draws whole hits are counted, so the sum does not depend on the order of the batches.
-        precise = torch.float32 if engine.device.type == "mps" else torch.float64
-        perturbations = self._each_perturbation()
-        hits = [torch.zeros(len(top), dtype=precise, device=engine.device) for _ in perturbations]
-        seeds = [derive_seed(seed, each.noise) for each in perturbations]
-        seen = 0
-        plan = torch.arange(engine.rank, len(split), engine.world_size).split(engine.samples_per_batch(split.shape))
-        with torch.no_grad(), evaluating(model):
-            for x, y, index in split.batches(plan, device=engine.device, num_workers=engine.num_workers):
-                seen += len(y)
-                if len(y) == 0:
-                    continue
-                for number, perturbation in enumerate(perturbations):
-                    rng = RowStreams(seeds[number], index, device=engine.device)
-                    draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
-                    logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
-                    correct = rank(logits, y).unsqueeze(2) < limits
-                    hits[number] += self._fold(correct, draws.log_weights)
-        count = int(engine.add_up(torch.tensor(seen, device=engine.device)).item())
-        copies = self.num_draws if self.fold == "mean" else 1
-        totals = engine.add_up(torch.stack(hits)).tolist()
-        for perturbation, own in zip(perturbations, totals, strict=True):
-            for k, total in zip(top, own, strict=True):
-                name = f"top{k}" if self.fold == "mean" else f"worst_top{k}"
-                yield Row(measure=name, condition=perturbation.condition, total=total / copies, count=count)
+        space: Space,
+        state: Any,  # noqa: ARG002
+        rng: RowStreams,
+    ) -> dict[str, Columns]:
+        """Perturb and classify."""
+        found = {}
+        for perturbation in self.perturbations:
+            # Conditions that share their noise (saved as JPEG or not) are compared under the same.
+            source = rng.named(perturbation.noise)
+            draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=source)
+            logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
+            found[perturbation.condition] = self._answers(logits, y, draws)
+        return found
 
-    def _fold(self, correct: Tensor, log_weights: Tensor | None) -> Tensor:
-        """Return, per limit, the sum over the batch of the draws' sum (by weight, if weighted) or of the worst draw."""
+    def _answers(self, logits: Tensor, y: Tensor, draws: Draws) -> Columns:
+        """Return the answer to one draw, or what is said of several: the mean over them, or the worst one."""
+        further = [k for k in self.top if 1 < k <= logits.shape[2]]
+        if self.num_draws == 1:
+            columns = answers(logits[0], y)
+            ranks = rank(logits, y)[0] if further else None
+            return columns | {f"top{k}": ranks < k for k in further if ranks is not None}
+        ranks = rank(logits, y)
         if self.fold == "worst":
-            return correct.all(0).sum(0)
-        if log_weights is None:
-            return correct.sum((0, 1))
-        weights = log_weights.float().softmax(0).unsqueeze(2) * self.num_draws
-        return (weights * correct).sum((0, 1))
+            worst = ranks.argmax(0, keepdim=True)
+            columns = answers(logits.gather(0, worst.unsqueeze(2).expand(-1, -1, logits.shape[2]))[0], y)
+            return columns | {f"top{k}": (ranks < k).all(0) for k in further}
+        weights = torch.full_like(ranks, 1 / self.num_draws, dtype=torch.float32)
+        if draws.log_weights is not None:
+            weights = draws.log_weights.float().softmax(0)
+        mean = (weights.unsqueeze(2) * logits.float().softmax(2)).sum(0)
+        # A probability of 0 is no output that is not finite.
+        columns = answers(mean.clamp_min(torch.finfo(mean.dtype).tiny).log(), y)
+        columns["prediction"] = columns["prediction"].where(logits.isfinite().all(2).all(0), -1)
+        return columns | {"correct" if k == 1 else f"top{k}": (weights * (ranks < k)).sum(0) for k in (1, *further)}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
@@ -118,24 +130,6 @@ class Accuracy(Evaluation):
         noise = Gaussian(std=0.2)
         return [
             cls(perturbations=(Identity(), noise)),
+            cls(perturbations=(noise,), num_draws=3, top=(1, 2)),
             cls(perturbations=(noise,), num_draws=3, fold="worst", top=(1,)),
         ]
-
-
-def rank(logits: Tensor, y: Tensor) -> Tensor:
-    """Return how many classes have a logit at least as high as the label's own; a tie does not count as a hit.
-
-    Args:
-        logits: (draw, batch, class).
-        y: (batch,).
-
-    Returns:
-        (draw, batch), 0 where the label wins. Where its logit is not a number, the number of classes.
-
-    Example:
-        >>> rank(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]))
-        tensor([[1]])
-    """
-    own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
-    # A number minus itself is 0; infinity and what is no number are not, and count as another class that wins.
-    return logits.shape[2] - 1 - (logits < own).sum(2) + (own - own != 0).squeeze(2)

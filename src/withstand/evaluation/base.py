@@ -2,9 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self, final
+from typing import Any, NamedTuple, final
 
-import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
@@ -60,16 +59,17 @@ class Evaluation(ABC):
     def measures(self) -> tuple[Measure, ...]:
         """The numbers that the outcomes under each condition are reduced to, in order."""
 
-    def only(self, conditions: Sequence[str]) -> Self:  # noqa: ARG002
+    def only(self, conditions: Sequence[str]) -> "Evaluation":  # noqa: ARG002
         """Return the evaluation under some of its conditions; under all of them, where they cannot be separated."""
         return self
 
-    def check(self, split: Split) -> None:  # noqa: B027
-        """Refuse samples that the question cannot be asked of; called before the first sample.
+    def adapted(self, split: Split) -> "Evaluation":  # noqa: ARG002
+        """Return the question as it is asked of these samples; called before the first one is fetched.
 
         Raises:
-            InputError: If it cannot; the message says why.
+            InputError: If it cannot be asked of them; the message says why.
         """
+        return self
 
     @property
     def needs_training_samples(self) -> bool:

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from withstand.data.base import Split
+from withstand.data.base import Sample, Split
+from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.evaluation.accuracy import rank
+from withstand.evaluation.base import rank
 from withstand.evaluation.worst_case import WorstCase
-from withstand.functional.random import stream
+from withstand.functional.random import RowStreams, stream
 from withstand.models.frozen import evaluating
 from withstand.study.landscape import DrawnBall, Landscape, Plane
 
@@ -40,13 +41,17 @@ def draw_landscape(
     Args:
         model: Maps inputs to logits; on the engine's device.
         split: Of two numbers per sample.
-        attack: Measures which points are right all over a ball, settled by the split; None asks for clean ones only.
+        attack: Measures which points are right all over a ball, adapted to the split; None asks for clean ones only.
         seed: Of the measurement: every point meets the draws that it met there.
         engine: Device and batch size.
         num_ticks: Points of the grid along each feature, at least 2.
     """
     with evaluating(model):
-        radii = torch.zeros(2) if attack is None else attack.ball.radii(torch.zeros(1, 2)) * torch.ones(2)
+        radii = (
+            torch.zeros(2)
+            if attack is None
+            else attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
+        )
         low, high = _range(split, engine)
         reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
         reach = torch.where(reach > 0, reach, 1.0)
@@ -55,8 +60,8 @@ def draw_landscape(
         predicted, confidence, margin = _decide(model, ticks.float(), engine)
         chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
         parts = [
-            (x, y, *_right(model, x, y, index, attack, seed))
-            for x, y, index in split.batches(chosen.split(engine.samples_per_batch((2,))), device=engine.device)
+            (each.x, each.y, *_right(model, each, split.space, attack, seed))
+            for each in split.batches(chosen.split(engine.samples_per_batch((2,))), device=engine.device)
         ]
     points, labels, right, right_in_ball = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
     features = split.features
@@ -81,7 +86,7 @@ def draw_landscape(
 def _range(split: Split, engine: Engine) -> tuple[Tensor, Tensor]:
     """Return the lowest and the highest value of each feature."""
     plan = torch.arange(len(split)).split(engine.samples_per_batch(split.shape))
-    ends = [torch.stack([x.amin(0), x.amax(0)]).cpu().double() for x, _, _ in split.batches(plan, device=engine.device)]
+    ends = [torch.stack([x.amin(0), x.amax(0)]).cpu().double() for x, *_ in split.batches(plan, device=engine.device)]
     return torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
 
 
@@ -103,14 +108,15 @@ def _decide(
 
 
 def _right(
-    model: nn.Module, x: Tensor, y: Tensor, index: Tensor, attack: WorstCase | None, seed: int
+    model: nn.Module, batch: Sample, space: Space, attack: WorstCase | None, seed: int
 ) -> tuple[Bool[Tensor, " batch"], Bool[Tensor, " batch"]]:
     """Return which points are right, and which all over the ball."""
-    right = rank(model(x)[None], y)[0] == 0
+    right = rank(model(batch.x)[None], batch.y)[0] == 0
     if attack is None:
         return right, right
-    shares = dict(replace(attack, num_mean=0).shares(model, x, y, index, seed=seed))
-    return right, shares["worst_case_top1"] > 0
+    rng = RowStreams(seed, batch.number, device=batch.x.device)
+    found = replace(attack, num_mean=0).outcomes(model, batch.x, batch.y, space=space, state=None, rng=rng)
+    return right, found[attack.conditions[0]]["correct"].bool()
 
 
 def _pair(values: np.ndarray) -> tuple[float, float]:

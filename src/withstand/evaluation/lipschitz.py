@@ -1,25 +1,37 @@
 """How steep a fully connected network is at most: bounds of its Lipschitz constant from above and from below."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.base import Evaluation
+from withstand.evaluation.base import Columns, Evaluation, Numbers
 from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepest_quotient
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
+from withstand.functional.random import RowStreams
 from withstand.models.affine import affine_layers
-from withstand.study.row import Row
+from withstand.study.measure import Kind, Measure
 
 Bound = Literal["product", "eclipse", "lipsdp", "lower", "local"]
 USUAL_STEPS, USUAL_CLIMB, USUAL_STARTS = 200, 200, 64
 # Numbers in the intermediate results of the Jacobians that are computed at once: on a CPU about what its caches hold.
 NUMBERS_AT_ONCE = 2**20
+TOPIC = "Lipschitz constant: change of the logits (l2) per change of the input (l2)"
+# By bound: the name of its measure, what a reader calls it, and which bound it is.
+NAMES: dict[Bound, tuple[str, str, Kind]] = {
+    "product": ("lipschitz_upper_product", "upper bound, product of norms", "upper bound"),
+    "eclipse": ("lipschitz_upper_eclipse", "upper bound, ECLipsE-Fast", "upper bound"),
+    "lipsdp": ("lipschitz_upper_lipsdp", "upper bound, LipSDP", "upper bound"),
+    "lower": ("lipschitz_lower", "lower bound, search", "lower bound"),
+    "local": ("lipschitz_local_median", "median over the samples, no bound", ""),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +66,6 @@ class Lipschitz(Evaluation):
     climb_steps: int = USUAL_CLIMB
     num_starts: int = USUAL_STARTS
 
-    additive: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         if not self.bounds or len(set(self.bounds)) < len(self.bounds) or set(self.bounds) - set(get_args(Bound)):
             names = ", ".join(get_args(Bound))
@@ -74,32 +84,65 @@ class Lipschitz(Evaluation):
             words.append(f"climb {self.climb_steps} steps {self.num_starts} starts")
         return (" ".join(words),)
 
-    def measure(
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The bounds, in the order asked for."""
+        found = []
+        for bound in self.bounds:
+            name, words, kind = NAMES[bound]
+            reduction = "median" if bound == "local" else "number"
+            better = "" if bound == "lower" else "lower"
+            unit = "l2 of logits / l2 of input"
+            look = {"words": words, "kind": kind, "unit": unit, "topic": TOPIC}
+            found.append(Measure(name=name, column=bound, reduction=reduction, better=better, **look))
+        return tuple(found)
+
+    def prepare(
         self,
         model: nn.Module,
-        split: Split,
+        fit_on: Split,  # noqa: ARG002
         *,
+        space: Space,
         seed: int,  # noqa: ARG002
-        engine: Engine,
-        fit_on: Split | None = None,  # noqa: ARG002
-    ) -> Iterator[Row]:
-        """Yield the bounds in the order asked for; every process does the same work, on its CPU, in float64.
+        engine: Engine,  # noqa: ARG002
+    ) -> Layers:
+        """Take the network apart, on the CPU in float64."""
+        return affine_layers(model, space.shape, who="Lipschitz")
 
-        Upper bounds count as one sample, since they know none; the others stand for all samples of the split.
-        """
-        layers = affine_layers(model, split.shape, who="Lipschitz")
-        local = self._local(layers, split, engine) if {"lower", "local"} & set(self.bounds) else None
-        for bound in self.bounds:
-            name = {"lower": "lipschitz_lower", "local": "lipschitz_local_median"}.get(
-                bound, f"lipschitz_upper_{bound}"
-            )
-            if local is None or bound not in ("lower", "local"):
-                value, count = self._upper(bound, layers), 1
-            elif bound == "lower":
-                value, count = steepest_quotient(layers, climb(layers, local[1], steps=self.climb_steps)), len(split)
-            else:
-                value, count = local[0].quantile(0.5, interpolation="lower").item(), len(local[0])
-            yield Row(measure=name, condition=self.conditions[0], total=value * count, count=count)
+    def outcomes(
+        self,
+        model: nn.Module,  # noqa: ARG002
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],  # noqa: ARG002
+        *,
+        space: Space,  # noqa: ARG002
+        state: Layers,
+        rng: RowStreams,  # noqa: ARG002
+    ) -> dict[str, Columns]:
+        """Return the Jacobian's norm at every sample, where a bound needs it."""
+        if not {"lower", "local"} & set(self.bounds):
+            return {self.conditions[0]: {}}
+        side = min(state.weights[0].shape[1], len(state.weights[-1]))
+        size = max(1, NUMBERS_AT_ONCE // (side * max(max(each.shape) for each in state.weights)))
+        norms = [jacobian_norms(state, part) for part in x.flatten(1).cpu().double().split(size)]
+        return {self.conditions[0]: {"local": torch.cat(norms)}}
+
+    def conclude(
+        self,
+        model: nn.Module,  # noqa: ARG002
+        split: Split,
+        outcomes: Mapping[str, Columns],
+        *,
+        state: Layers,
+        engine: Engine,
+    ) -> dict[str, Numbers]:
+        """Return the bounds; the search for steep places begins at the samples that are steepest."""
+        numbers: Numbers = {each: self._upper(each, state) for each in self.bounds if each not in ("lower", "local")}
+        if "lower" in self.bounds:
+            order = outcomes[self.conditions[0]]["local"].sort(descending=True, stable=True).indices
+            places = _inputs(split, order[: self.num_starts], engine)
+            numbers["lower"] = steepest_quotient(state, climb(state, places, steps=self.climb_steps))
+        return {self.conditions[0]: numbers}
 
     def _upper(self, bound: Bound, layers: Layers) -> float:
         if bound == "product":
@@ -108,23 +151,15 @@ class Lipschitz(Evaluation):
             return eclipse_fast_bound(layers.weights)
         return lipsdp_neuron_bound(layers.weights, steps=self.steps)
 
-    def _local(self, layers: Layers, split: Split, engine: Engine) -> tuple[Tensor, Tensor]:
-        """Return the Jacobian's norm at every sample, and the samples at which it is largest."""
-        side = min(layers.weights[0].shape[1], len(layers.weights[-1]))
-        size = max(1, NUMBERS_AT_ONCE // (side * max(max(each.shape) for each in layers.weights)))
-        found: list[Tensor] = []
-        steepest, places = torch.zeros(0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
-        # The engine decides no number, so its batch size is not asked for.
-        plan = torch.arange(len(split)).split(size)
-        for batch in split.batches(plan, device="cpu", num_workers=engine.num_workers):
-            x = batch.x.flatten(1).double()
-            found.append(jacobian_norms(layers, x))
-            candidates = torch.cat([places.view(-1, x.shape[1]), x])
-            order = torch.cat([steepest, found[-1]]).sort(descending=True, stable=True)
-            steepest, places = order.values[: self.num_starts], candidates[order.indices[: self.num_starts]]
-        return torch.cat(found), places
-
     @classmethod
     def examples(cls) -> list[Evaluation]:
         """All bounds with short searches, and two."""
         return [cls(steps=5, climb_steps=5, num_starts=3), cls(bounds=("product", "eclipse"))]
+
+
+def _inputs(split: Split, places: Int[Tensor, " sample"], engine: Engine) -> Float[Tensor, "sample feature"]:
+    """Return the inputs at some places of the order of the samples' numbers, flattened."""
+    plan = torch.arange(len(split)).split(engine.samples_per_batch(split.shape))
+    batches = [(each.x.flatten(1), each.number) for each in split.batches(plan, num_workers=engine.num_workers)]
+    x, number = (torch.cat(each) for each in zip(*batches, strict=True))
+    return x[number.argsort(stable=True)[places]].double()

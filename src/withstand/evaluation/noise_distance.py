@@ -1,25 +1,25 @@
 """How far noise must move an input before the model is wrong, along directions of several kinds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
-from typing import ClassVar, Literal
+from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
+from withstand.data.space import Box, Space
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.accuracy import rank
-from withstand.evaluation.base import Evaluation
-from withstand.functional.random import BatchStream, RowStreams, derive_seed, normal, stream, uniform
+from withstand.evaluation.base import Columns, Evaluation, answers, rank
+from withstand.functional.random import BatchStream, RowStreams, normal, stream, uniform
 from withstand.functional.sphere import move_to_distance
-from withstand.models.frozen import evaluating
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
-from withstand.study.row import Row
+from withstand.study.measure import Measure
 
 Noise = Literal["gaussian", "uniform", "adversarial"]
 # In radii: the first distance that is tried, the largest, and the one below which a place is not looked for closely.
@@ -27,6 +27,7 @@ FIRST, LARGEST, SMALLEST = 1 / 4, 128.0, 1e-3
 FACTOR = 2.0
 MAX_LOOKS = 25
 USUAL_STEPS = 1000
+TOPIC = "How far (l2) noise must go to make the model wrong"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,6 @@ class NoiseDistance(Evaluation):
         lr: Its learning rate (Adam), > 0.
         batch_size: Samples per step, at least 1.
         precision: Largest ratio, less 1, between the distances of the wrong and of the right answer at the end, > 0.
-        box: Lowest and highest value an input can have; None takes the data's own.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, sections 4 and 5; values of bethgelab/game-of-noise.
@@ -63,9 +63,6 @@ class NoiseDistance(Evaluation):
     lr: float = 5e-4
     batch_size: int = 64
     precision: float = 1e-3
-    box: tuple[float, float] | None = None
-
-    additive: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.noises or len(set(self.noises)) < len(self.noises):
@@ -90,58 +87,69 @@ class NoiseDistance(Evaluation):
         return f"adversarial noise {self.kernel}" + ("" if self.steps == USUAL_STEPS else f" {self.steps} steps")
 
     @property
-    def learns(self) -> bool:
+    def measures(self) -> tuple[Measure, ...]:
+        """The median distance, who was never fooled, and the accuracy at the radius."""
+        share: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC, "primary": False}
+        return (
+            Measure(
+                name="noise_distance",
+                column="distance",
+                reduction="median",
+                words="median distance",
+                unit="l2",
+                better="higher",
+                topic=TOPIC,
+            ),
+            Measure(name="never_fooled", column="never_fooled", words="never fooled", **share),
+            Measure(name="top1_at_radius", column="correct", words="top-1 at the radius", **share),
+        )
+
+    def only(self, conditions: Sequence[str]) -> "NoiseDistance":
+        """Leave out the other kinds of noise."""
+        return replace(self, noises=tuple(each for each in self.noises if self.condition_of(each) in conditions))
+
+    def adapted(self, split: Split) -> "NoiseDistance":
+        """Settle the radius."""
+        return replace(self, radius=radius_for(self.radius, split.shape))
+
+    @property
+    def needs_training_samples(self) -> bool:
         """Whether a generator is trained against the model first."""
         return "adversarial" in self.noises
 
-    def measure(
+    def prepare(
+        self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine
+    ) -> NoiseGenerator | None:
+        """Train the generator, if there is adversarial noise."""
+        if not self.needs_training_samples:
+            return None
+        return self.train_generator(model, fit_on, space=space, seed=seed, engine=engine)
+
+    def outcomes(
         self,
         model: nn.Module,
-        split: Split,
+        x: Float[Tensor, "batch *feature"],
+        y: Int[Tensor, " batch"],
         *,
-        seed: int,
-        engine: Engine,
-        fit_on: Split | None = None,
-        generator: NoiseGenerator | None = None,
-    ) -> Iterator[Row]:
-        """Train the generator, unless a trained one is given, then look for the distances."""
-        radius = radius_for(self.radius, split.shape)
+        space: Space,
+        state: NoiseGenerator | None,
+        rng: RowStreams,
+    ) -> dict[str, Columns]:
+        """Look for the distance along one direction per sample and kind of noise."""
+        found, radius = {}, radius_for(self.radius, space.shape)
         for noise, condition in zip(self.noises, self.conditions, strict=True):
-            if noise == "adversarial" and generator is None:
-                generator = self.train_generator(model, fit_on or split, seed=seed, engine=engine)
-            found = torch.zeros(len(split), dtype=torch.float64, device=engine.device)
-            right = torch.zeros(2, dtype=torch.float64, device=engine.device)
-            plan = torch.arange(engine.rank, len(split), engine.world_size)
-            plan = plan.split(engine.samples_per_batch(split.shape))
-            seen = 0
-            with torch.no_grad(), evaluating(model):
-                batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
-                for x, y, index in batches:
-                    direction = draw_directions(x, noise, generator, streams(seed, noise, index, engine))
-                    distances = find_distances(
-                        model, x, y, direction, radius=radius, box=self.box, precision=self.precision
-                    )
-                    # A process's rows lie one after the other; where a row is does not matter for the median.
-                    place = engine.rank + engine.world_size * torch.arange(seen, seen + len(y), device=engine.device)
-                    found[place] = distances.double() + 1  # 0 says that nothing was measured
-                    seen += len(y)
-                    moved = move_to_distance(x, direction, radius, box=self.box)
-                    right[0] += (~is_wrong(model, moved, y)).sum()
-            right[1] += seen
-            found, (hits, count) = engine.add_up(found), engine.add_up(right).tolist()
-            measured = (found[found > 0] - 1).sort().values.cpu()
-            never = measured.isinf().sum().item()
-            yield Row(measure="never_fooled", condition=condition, total=float(never), count=int(count))
-            yield Row(measure="top1_at_radius", condition=condition, total=hits, count=int(count))
-            median = measured.quantile(0.5, interpolation="lower").item()
-            if median < float("inf"):
-                yield Row(measure="noise_distance", condition=condition, total=median * int(count), count=int(count))
+            direction = draw_directions(x, noise, state, rng)
+            distance = find_distances(model, x, y, direction, radius=radius, box=space.box, precision=self.precision)
+            moved = move_to_distance(x, direction, radius, box=space.box)
+            own = {"distance": distance, "never_fooled": distance.isinf()}
+            found[condition] = own | answers(model(moved), y)
+        return found
 
-    def train_generator(self, model: nn.Module, split: Split, *, seed: int, engine: Engine) -> NoiseGenerator:
+    def train_generator(
+        self, model: nn.Module, split: Split, *, space: Space, seed: int, engine: Engine
+    ) -> NoiseGenerator:
         """Return a generator that was trained from scratch to fool the model on some samples."""
-        game = AdversarialNoise(
-            radius=radius_for(self.radius, split.shape), kernel=self.kernel, lr=self.lr, box=self.box
-        )
+        game = AdversarialNoise(radius=radius_for(self.radius, split.shape), kernel=self.kernel, lr=self.lr)
         like = torch.zeros(1, *split.shape, device=engine.device)
         state = game.init(like, rng=stream(seed, "noise distance/generator"))
         order = torch.cat(
@@ -154,7 +162,7 @@ class NoiseDistance(Evaluation):
         shares = [engine.share(len(rows)) for rows in whole]
         plan = [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)]
         batches = split.batches(plan, device=engine.device, num_workers=engine.num_workers)
-        for step, (rows, (start, stop, weight), (x, y, _)) in enumerate(zip(whole, shares, batches, strict=True)):
+        for step, (rows, (start, stop, weight), (x, y, *_)) in enumerate(zip(whole, shares, batches, strict=True)):
             make = partial(stream, seed, "noise distance/step", step, device=engine.device)
             if len(x) != stop - start:  # images that could not be read
                 start, stop = 0, len(x)
@@ -162,7 +170,8 @@ class NoiseDistance(Evaluation):
                 make, start=start, stop=stop, total=max(len(rows), stop), weight=weight if len(x) else 0.0
             )
             if len(x) or engine.world_size > 1:
-                game.attack(model, x if len(x) else like, y if len(x) else y.new_zeros(1), state=state, rng=rng)
+                x, y = (x, y) if len(x) else (like, y.new_zeros(1))
+                game.attack(model, x, y, space=space, state=state, rng=rng)
         return state.generator.requires_grad_(False)
 
     @classmethod
@@ -171,13 +180,16 @@ class NoiseDistance(Evaluation):
         return [cls(steps=3, batch_size=8, radius=2.0), cls(noises=("gaussian",), precision=0.1)]
 
 
-def streams(seed: int, noise: Noise, index: Tensor, engine: Engine) -> RowStreams:
-    """Return what the directions of some samples are drawn from: the same for every model."""
-    return RowStreams(derive_seed(seed, "noise distance", noise), index, device=engine.device)
-
-
 def draw_directions(x: Tensor, noise: Noise, generator: NoiseGenerator | None, rng: RowStreams) -> Tensor:
-    """Return a direction per row: normal numbers, numbers uniform in [-1, 1], or a generator's noise."""
+    """Return a direction per row: normal numbers, numbers uniform in [-1, 1], or a generator's noise.
+
+    Args:
+        x: The inputs.
+        noise: The kind.
+        generator: For adversarial noise.
+        rng: Sources of the measurement, one per row, the same for every model.
+    """
+    rng = rng.named("noise distance", noise)
     if noise == "gaussian":
         return normal(x.shape, rng=rng, device=x.device)
     if noise == "uniform":
@@ -193,7 +205,7 @@ def find_distances(
     direction: Tensor,
     *,
     radius: float,
-    box: tuple[float, float] | None,
+    box: Box | None,
     precision: float,
 ) -> Tensor:
     """Return for each row the smallest l2 distance along its direction at which the model is wrong.
@@ -241,7 +253,7 @@ def is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return rank(model(x)[None], y)[0] > 0
 
 
-def _farthest(x: Tensor, unit: Tensor, radius: float, box: tuple[float, float] | None) -> Tensor:
+def _farthest(x: Tensor, unit: Tensor, radius: float, box: Box | None) -> Tensor:
     """Return the scale at which every value has met its wall, at most the largest one that is tried."""
     most = torch.full((len(x),), radius * LARGEST, device=x.device)
     if box is None:
@@ -251,7 +263,7 @@ def _farthest(x: Tensor, unit: Tensor, radius: float, box: tuple[float, float] |
     return torch.minimum(walls, most)
 
 
-def _moved(x: Tensor, unit: Tensor, scale: Tensor, box: tuple[float, float] | None) -> Tensor:
+def _moved(x: Tensor, unit: Tensor, scale: Tensor, box: Box | None) -> Tensor:
     moved = torch.addcmul(x, unit, _per_row(scale, x))
     return moved if box is None else moved.clamp_(*box)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.noise_distance import Noise, NoiseDistance, draw_directions, streams
-from withstand.functional.random import stream
+from withstand.evaluation.noise_distance import Noise, NoiseDistance, draw_directions
+from withstand.functional.random import RowStreams, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.noise_generator import NoiseGenerator
 from withstand.objectives.adversarial_noise import radius_for
@@ -34,7 +34,7 @@ def draw_examples(
     """Return what the noise of a generator looks like on some images, beside Gaussian noise of the same length.
 
     Args:
-        evaluation: Says radius and box.
+        evaluation: Says the radius.
         generator: Was trained by the evaluation; on the engine's device.
         split: The images; some are taken from all over it, since files are often sorted by class.
         num_images: How many, at most.
@@ -47,11 +47,11 @@ def draw_examples(
     check_picturable(split.shape)
     radius = radius_for(evaluation.radius, split.shape)
     chosen = torch.linspace(0, len(split) - 1, min(num_images, len(split))).round().long()
-    x, _, index = next(iter(split.batches([chosen], device=engine.device)))
+    x, _, number = next(iter(split.batches([chosen], device=engine.device)))[:3]
 
     def noisy(noise: Noise) -> NoisyImages:
-        direction = draw_directions(x, noise, generator, streams(seed, noise, index, engine))
-        moved = move_to_distance(x, direction, radius, box=evaluation.box)
+        direction = draw_directions(x, noise, generator, RowStreams(seed, number, device=engine.device))
+        moved = move_to_distance(x, direction, radius, box=split.box)
         return NoisyImages(_channels_last(moved), _channels_last(_of_length(direction, radius)))
 
     edges, density = _density(generator, split.shape, radius=radius, seed=seed, engine=engine)

@@ -1,1 +1,1 @@
-"""Questions that are asked of models, and their results."""
+"""One question, one answer: what is asked of models, where the outcomes are kept, and what comes back."""

@@ -1,7 +1,8 @@
 """Mistakes of a model: picked from its outcomes, and drawn again as small pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
 from withstand.study.condition import parse_cell
-from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
+from withstand.study.mistakes import MISTAKES, ConditionMistakes, Mistake, Mistakes, read_mistakes, write_mistakes
 from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
 
 NUM_WORST = 4  # mistakes that are shown per condition
@@ -34,6 +35,29 @@ class Drawn(NamedTuple):
 
     split: Split
     perturbation: Perturbation
+
+
+def keep_mistakes(
+    folder: Path, table: OutcomeTable, inputs: Mapping[str, Drawn], load: Callable[[], nn.Module], *, engine: Engine
+) -> None:
+    """Write the mistakes of a model, with pictures of those that are images, unless all conditions have them already.
+
+    Args:
+        folder: Of what is kept of the model.
+        table: Its outcomes.
+        inputs: How the inputs of each condition are made; one that is missing has no pictures.
+        load: Returns the model, on the engine's device.
+        engine: Device.
+    """
+    picked, path = pick_mistakes(table), folder / MISTAKES
+    if picked is None:
+        return
+    if path.is_file():
+        known = {each.condition for each in read_mistakes(path).conditions}
+        if known >= {each.condition for each in picked.conditions}:
+            return
+    pictured = any(has_thumbnails(each.split.shape) for each in inputs.values())
+    write_mistakes(path, draw_mistakes(picked, inputs, load(), engine=engine) if pictured else picked)
 
 
 def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistakes | None:
@@ -103,7 +127,7 @@ def _pictures(
     split, perturbation = drawn
     known, wanted = numbers_of(split), torch.tensor(sorted(set(numbers)))
     places = wanted if known is None else torch.isin(known, wanted).nonzero()[:, 0]
-    x, y, index = next(iter(split.batches([places], device=engine.device)))
+    x, y, index, _ = next(iter(split.batches([places], device=engine.device)))
     rng = RowStreams(derive_seed(seed, perturbation.noise), index, device=engine.device)
     with evaluating(model):
         moved = perturbation.draw(x, y, model, num_draws=1, rng=rng, space=split.space).inputs[0]

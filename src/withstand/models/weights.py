@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.files import write_whole
 
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
@@ -49,7 +50,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         path: The file.
 
     Raises:
-        InputError: If the file does not fit the model; the message names the first name or shape that differs.
+        InputError: If the file does not fit the model; the message names the first name or shape that differs, and
+            the class map where the last layers answer for another number of classes.
     """
     content = read_tensors(path)
     for key in LAYOUTS:
@@ -74,6 +76,23 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if state[name].shape != expected[name].shape:
             raise InputError(
                 f"weights: {path} does not fit the model: {name} must have shape {tuple(expected[name].shape)}, "
-                f"got {tuple(state[name].shape)}."
+                f"got {tuple(state[name].shape)}{_explain_classes(expected, state)}."
             )
     target.load_state_dict(state)
+
+
+def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:
+    """Write a model's weights, atomically; `settle` as for `write_whole`."""
+    state = {name: each.detach().cpu().contiguous().clone() for name, each in model.state_dict().items()}
+    write_whole(path, save(state), settle=settle)
+
+
+def _explain_classes(expected: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """Return the end of a sentence that says why last layers may differ in their number of outputs, if they do."""
+    last = next((name for name in reversed(expected) if expected[name].ndim > 0), None)
+    if last not in state or state[last].ndim == 0 or len(state[last]) == len(expected[last]):
+        return ""
+    return (
+        f"; the file is for {len(state[last]):,} classes and the model for {len(expected[last]):,}: if the folders "
+        "or the class_map of the data name only some of them, give their number with --data.num_classes"
+    )

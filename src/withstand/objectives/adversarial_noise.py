@@ -6,20 +6,21 @@ from math import prod
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from withstand.data.base import Sample
+from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
-from withstand.objectives.base import Objective, Sample, Stateful, Step
+from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
 from withstand.objectives.stylized import Stylized
-from withstand.perturbations.base import check_box
 
 # Keeps gradients in half precision away from 0.
 LOSS_SCALE = 1024.0
@@ -90,7 +91,6 @@ class AdversarialNoise(Objective):
         stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
             with the classes of the data, as written or under the data root. None adds none.
         stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
-        box: Lowest and highest value an input can have; None takes the data's own.
 
     Source:
         Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of
@@ -111,10 +111,8 @@ class AdversarialNoise(Objective):
     keep: Literal["reservoir", "newest"] = "reservoir"
     stylized: str | None = None
     stylized_ratio: float = 15 / 55
-    box: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        check_box("AdversarialNoise", self.box)
         for name in ("radius", "lr", "restart_lr", "stylized_ratio"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -129,20 +127,23 @@ class AdversarialNoise(Objective):
             if getattr(self, name) < least:
                 raise InputError(f"AdversarialNoise: {name} must be at least {least}, got {getattr(self, name)}.")
 
+    def check(self, space: Space) -> None:
+        """Refuse tables where the radius is open."""
+        radius_for(self.radius, space.shape)
+
     def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Game:
         """Return a fresh generator without a past."""
-        shape = tuple(x.shape[1:])
-        radius_for(self.radius, shape)
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:
-            stylized = Stylized(self.stylized, shape=shape, ratio=self.stylized_ratio, seed=new_seed(rng))
+            stylized = Stylized(self.stylized, shape=tuple(x.shape[1:]), ratio=self.stylized_ratio, seed=new_seed(rng))
         return Game(generator, lr=self.lr, stylized=stylized)
 
     def begin_epoch(
         self,
         model: nn.Module,
-        batches: Iterator[Sample],
+        batches: Iterator[tuple[Sample, BatchStream]],
         *,
+        space: Space,
         state: Stateful,
         epoch: int,
         epochs: int,  # noqa: ARG002
@@ -155,48 +156,61 @@ class AdversarialNoise(Objective):
         self._remember(state, rng)
         if self.restart_steps == 0:
             return
-        x = next(batches).x
+        x = next(batches)[0].x
         with torch.no_grad():
             fresh = self._fresh(x, rng)
             vector_to_parameters(parameters_to_vector(fresh.parameters()), state.generator.parameters())
         state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=self.restart_lr)
         for _ in range(self.restart_steps):
-            sample = next(batches)
-            self.attack(model, sample.x, sample.y, state=state, rng=sample.rng)
+            sample, source = next(batches)
+            self.attack(model, sample.x, sample.y, weight=sample.weight, space=space, state=state, rng=source)
         state.optimizer = torch.optim.Adam(state.generator.parameters(), lr=self.lr)
 
     def step(
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         *,
+        weight: Float[Tensor, " batch"] | None = None,
+        space: Space,
         state: Stateful,
         count: int,
         rng: Rng,
     ) -> Step:
         """Let the generator follow its gradient, then return the loss of the classifier on the mixed batch."""
         assert isinstance(state, Game)
-        fooled = self.attack(model, x, y, state=state, rng=rng)
-        mixed, scale = self.mix(x, state=state, rng=rng), 1.0
+        fooled = self.attack(model, x, y, weight=weight, space=space, state=state, rng=rng)
+        mixed, scale = self.mix(x, space=space, state=state, rng=rng), 1.0
         if state.stylized is not None:
             added = state.stylized.share(x, count=count, rng=rng)
             mixed, y, scale = torch.cat([mixed, added.x]), torch.cat([y, added.y]), added.scale
+            weight = None if weight is None else torch.cat([weight, weight.new_ones(len(added.y))])
         logits = model(mixed).float()
         if state.stylized is not None:
             state.stylized.check_logits(logits)
-        return Step(scale * cross_entropy(logits, y), {"loss under the generator": fooled})
+        return Step(scale * _mean_loss(logits, y, weight), {"loss under the generator": fooled})
 
-    def attack(self, model: nn.Module, x: Tensor, y: Tensor, *, state: Game, rng: Rng) -> Tensor:
+    def attack(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        *,
+        weight: Tensor | None = None,
+        space: Space,
+        state: Game,
+        rng: Rng,
+    ) -> Tensor:
         """Change the generator so that the loss under its noise rises, and return that loss."""
         parameters = list(state.generator.parameters())
         with frozen(model), torch.enable_grad():
             noise = state.generator.draw(x, rng=rng)
-            moved = move_to_distance(x, noise, radius_for(self.radius, tuple(x.shape[1:])), box=self.box)
-            loss = cross_entropy(model(moved).float(), y)
+            moved = move_to_distance(x, noise, radius_for(self.radius, space.shape), box=space.box)
+            loss = _mean_loss(model(moved).float(), y, weight)
             gradients = torch.autograd.grad(-LOSS_SCALE * loss, parameters)
-        weight = rng.weight if isinstance(rng, BatchStream) else 1.0
-        flat = torch.cat([each.flatten() for each in gradients]) * (weight / LOSS_SCALE)
+        share = rng.weight if isinstance(rng, BatchStream) else 1.0
+        flat = torch.cat([each.flatten() for each in gradients]) * (share / LOSS_SCALE)
         flat = sum_over_processes(flat)
         # A step that is not finite is left out; the trainer refuses a classifier that is not.
         flat = flat.nan_to_num(0.0, 0.0, 0.0)
@@ -207,7 +221,7 @@ class AdversarialNoise(Objective):
         return loss.detach()
 
     @torch.no_grad()
-    def mix(self, x: Tensor, *, state: Game, rng: Rng) -> Tensor:
+    def mix(self, x: Tensor, *, space: Space, state: Game, rng: Rng) -> Tensor:
         """Return the batch with its noisy shares."""
         earlier = choice(len(state.past), self.num_replayed, rng=rng) if self.replay_share else []
         replay = self.replay_share if earlier else 0.0
@@ -222,8 +236,8 @@ class AdversarialNoise(Objective):
             rows = rows.to(x.device)
             parameters = state.parameters_of(earlier[number - 2]) if number > 1 else None
             noise = state.generator.draw(x[rows], rng=source, parameters=parameters)
-            radius = radius_for(self.radius, tuple(x.shape[1:]))
-            mixed[rows] = move_to_distance(x[rows], noise, radius, box=self.box)
+            radius = radius_for(self.radius, space.shape)
+            mixed[rows] = move_to_distance(x[rows], noise, radius, box=space.box)
         return mixed
 
     def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
@@ -251,6 +265,12 @@ class AdversarialNoise(Objective):
             cls(radius=1.0, lr=1e-2, restart_lr=1e-2, restart_steps=2, capacity=2),
             cls(radius=0.5, clean_share=0.0, replay_share=0.0, restart_steps=0, keep="newest", capacity=1),
         ]
+
+
+def _mean_loss(logits: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    if weight is None:
+        return cross_entropy(logits, y)
+    return weighted_mean(cross_entropy(logits, y, reduction="none"), weight)
 
 
 def radius_for(radius: float | None, shape: tuple[int, ...]) -> float:

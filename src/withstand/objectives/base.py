@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.configuration import check_final
+from withstand.data.base import Sample
+from withstand.data.space import Space
 from withstand.functional.random import BatchStream, Rng
 
 
@@ -24,19 +26,11 @@ class Stateful(Protocol):
         ...
 
 
-class Sample(NamedTuple):
-    """A process's share of a training batch, and the source of randomness of the whole batch."""
-
-    x: Float[Tensor, "batch *feature"]
-    y: Int[Tensor, " batch"]
-    rng: BatchStream
-
-
 class Step(NamedTuple):
     """The outcome of one step.
 
     Attributes:
-        loss: Mean over the batch, in nats; training follows its gradient.
+        loss: Mean over the batch of each sample's loss times its weight, in nats; training follows its gradient.
         logs: Further numbers worth a curve, detached.
     """
 
@@ -55,11 +49,19 @@ class Objective(ABC):
         """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
         return nn.Module()
 
+    def check(self, space: Space) -> None:  # noqa: B027
+        """Refuse a space that the objective does not fit; called before training starts.
+
+        Raises:
+            InputError: If it does not fit.
+        """
+
     def begin_epoch(  # noqa: B027
         self,
         model: nn.Module,
-        batches: Iterator[Sample],
+        batches: Iterator[tuple[Sample, BatchStream]],
         *,
+        space: Space,
         state: Stateful,
         epoch: int,
         epochs: int,
@@ -69,7 +71,9 @@ class Objective(ABC):
 
         Args:
             model: As in `step`.
-            batches: Training batches without end, in an order of their own.
+            batches: Training batches without end, in an order of their own: this process's share of each, and the
+                source of randomness of the whole batch.
+            space: As in `step`.
             state: What `init` made and earlier steps changed.
             epoch: Number of epochs done before this one.
             epochs: Number of epochs of the whole training.
@@ -81,8 +85,10 @@ class Objective(ABC):
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         *,
+        weight: Float[Tensor, " batch"] | None = None,
+        space: Space,
         state: Stateful,
         count: int,
         rng: Rng,
@@ -92,7 +98,9 @@ class Objective(ABC):
         Args:
             model: Maps inputs to logits; in training mode.
             x: Inputs.
-            y: Labels.
+            y: Labels, or the targets of a regression.
+            weight: What each sample's loss is multiplied by, at least 0; None means 1.
+            space: Where inputs live.
             state: What `init` made and earlier steps changed.
             count: Number of steps done before this one.
             rng: Source of randomness for this step only.
@@ -102,3 +110,14 @@ class Objective(ABC):
     @abstractmethod
     def examples(cls) -> list["Objective"]:
         """Return a few small instances, on which the contract tests run."""
+
+
+def weighted_mean(losses: Float[Tensor, " batch"], weight: Float[Tensor, " batch"] | None) -> Float[Tensor, ""]:
+    """Return the mean of the losses, each times its weight, if there are weights.
+
+    Example:
+        >>> import torch
+        >>> weighted_mean(torch.tensor([1.0, 3.0]), torch.tensor([0.5, 1.5]))
+        tensor(2.5000)
+    """
+    return losses.mean() if weight is None else (weight * losses).mean()

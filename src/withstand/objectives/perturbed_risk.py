@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.base import Sample
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss, loss_per_sample
-from withstand.functional.random import Rng
+from withstand.functional.random import BatchStream, Rng
 from withstand.functional.risks import soft_maximum
-from withstand.objectives.base import Objective, Sample, Stateful, Step
+from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
 from withstand.objectives.two_passes import TwoPasses
-from withstand.perturbations.base import Perturbation
+from withstand.perturbations.base import Perturbation, targets_of
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.settle import fill_in
 
 Mode = Literal["exact", "two_pass", "resampled"]
 Cooling = Literal["constant", "linear", "log_linear"]
@@ -108,6 +109,10 @@ class PerturbedRisk(Objective):
         if self.label_smoothing and self.loss != "cross_entropy":
             raise InputError(f"PerturbedRisk: label_smoothing needs the loss cross_entropy, got {self.loss}.")
 
+    def check(self, space: Space) -> None:
+        """Ask the perturbation."""
+        self.perturbation.check(space)
+
     def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
         """Return the first temperature, if it will change."""
         return nn.Module() if self.last_temperature is None else Temperature(self.temperature)
@@ -115,8 +120,9 @@ class PerturbedRisk(Objective):
     def begin_epoch(
         self,
         model: nn.Module,  # noqa: ARG002
-        batches: Iterator[Sample],  # noqa: ARG002
+        batches: Iterator[tuple[Sample, BatchStream]],  # noqa: ARG002
         *,
+        space: Space,  # noqa: ARG002
         state: Stateful,
         epoch: int,
         epochs: int,
@@ -143,18 +149,19 @@ class PerturbedRisk(Objective):
         self,
         model: nn.Module,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         *,
+        weight: Float[Tensor, " batch"] | None = None,
+        space: Space,
         state: Stateful,
         count: int,  # noqa: ARG002
         rng: Rng,
     ) -> Step:
         """Draw, fold the losses of the draws, average over the batch."""
-        temperature = state.value if isinstance(state, Temperature) else self.temperature
-        perturbation = fill_in(self.perturbation, "temperature", temperature)
         if self.mode != "exact" and self.num_draws > 1:
+            temperature = self._temperature(state)
             fold = TwoPasses(
-                perturbation=perturbation,
+                perturbation=self.perturbation.tempered(temperature),
                 num_draws=self.num_draws,
                 temperature=temperature,
                 loss=self.loss,
@@ -163,15 +170,26 @@ class PerturbedRisk(Objective):
                 tolerance=self.tolerance,
                 points_at_once=self.points_at_once,
             )
-            return Step(fold(model, x, y, rng=rng), {})
-        draws = perturbation.draw(x, y, model, num_draws=self.num_draws, rng=rng)
+            return Step(fold(model, x, y, weight=weight, space=space, rng=rng), {})
+        losses = self.losses(model, x, y, space=space, state=state, rng=rng)
+        return Step(weighted_mean(losses, weight), {})
+
+    def losses(
+        self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng
+    ) -> Float[Tensor, " batch"]:
+        """Return the soft maximum of each sample, with its gradient through all draws at once."""
+        temperature = self._temperature(state)
+        perturbation = self.perturbation.tempered(temperature)
+        draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=rng)
         outputs = model(draws.inputs.flatten(0, 1))
-        labels = y.repeat(self.num_draws) if self.num_draws > 1 else y
-        losses = loss_per_sample(outputs, labels, self.loss, label_smoothing=self.label_smoothing)
-        if self.num_draws > 1:
-            losses = losses.view(self.num_draws, len(y))
-            losses = soft_maximum(losses, temperature=temperature, log_weights=draws.log_weights)
-        return Step(losses.mean(), {})
+        losses = loss_per_sample(outputs, targets_of(draws, y), self.loss, label_smoothing=self.label_smoothing)
+        if self.num_draws == 1:
+            return losses
+        losses = losses.view(self.num_draws, len(y))
+        return soft_maximum(losses, temperature=temperature, log_weights=draws.log_weights)
+
+    def _temperature(self, state: Stateful) -> float:
+        return state.value if isinstance(state, Temperature) else self.temperature
 
     @classmethod
     def examples(cls) -> list[Objective]:

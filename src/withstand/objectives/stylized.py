@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.data.base import Batch
+from withstand.data.base import Sample
 from withstand.data.image_folder import ImageFolder
 from withstand.data.places import data_root
 from withstand.errors import InputError
@@ -79,7 +79,7 @@ class Stylized:
         self.split, self.ratio, self.seed = root.load("train"), ratio, seed
         self.num_classes = len(self.split.classes)
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="stylized")
-        self.ahead: dict[int, tuple[Part, Future[Batch]]] = {}
+        self.ahead: dict[int, tuple[Part, Future[Sample]]] = {}
 
     def share(self, x: Float[Tensor, "batch *feature"], *, count: int, rng: Rng) -> Share:
         """Return what this process adds to its rows x of the batch of a step.
@@ -117,7 +117,7 @@ class Stylized:
             if later not in self.ahead:
                 self.ahead[later] = part, self.pool.submit(self._read, later, part)
 
-    def _read(self, count: int, part: Part) -> Batch:
+    def _read(self, count: int, part: Part) -> Sample:
         rng = stream(part.seed, "stylized", count)
         rows = integers((part.added,), 0, len(self.split), rng=rng)[part.start : part.stop]
         seed = derive_seed(part.seed, "stylized/augmentation", count)

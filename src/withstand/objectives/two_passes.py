@@ -5,30 +5,33 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
 
+from withstand.data.space import Space
 from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.precision import in_double
 from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.models.frozen import evaluating
-from withstand.perturbations.base import Perturbation
+from withstand.objectives.base import weighted_mean
+from withstand.perturbations.base import Draws, Perturbation, targets_of
 
 # In the second pass more points than this many times those at once are drawn and computed piece by piece, each twice.
 PIECES_KEPT = 8
 # Losses that are weighed together, in a few copies of double precision: 16 MB each.
 LOSSES_AT_ONCE = 2**21
-# Makes the source of a piece of the draws by its number, as often as it is wanted.
-Branch = Callable[[int], Rng]
+# Makes a piece of the draws by its number and the number of draws in it, as often as it is wanted.
+Draw = Callable[[int, int], Draws]
 
 
 class Chunk(NamedTuple):
     """A piece of the draws of all samples.
 
     Attributes:
-        number: Of its source.
+        number: What its draws derive from.
         start: The first draw.
         stop: The one behind the last.
     """
@@ -79,30 +82,50 @@ class TwoPasses:
     points_at_once: int
 
     def __call__(
-        self, model: nn.Module, x: Float[Tensor, "batch *feature"], y: Int[Tensor, " batch"], *, rng: Rng
+        self,
+        model: nn.Module,
+        x: Float[Tensor, "batch *feature"],
+        y: Real[Tensor, " batch"],
+        *,
+        weight: Float[Tensor, " batch"] | None = None,
+        space: Space,
+        rng: Rng,
     ) -> Float[Tensor, ""]:
-        """Return the mean of the soft maxima, whose gradient goes through the draws that matter."""
+        """Return the mean of the weighted soft maxima, whose gradient goes through the draws that matter."""
         branch, at_once = branches(rng), max(self.points_at_once, 1)
         # Which draws come from one source depends on the whole batch, neither on a process's share nor on its memory.
         rows = rng.total if isinstance(rng, BatchStream) else len(x)
         some = min(self.num_draws, max(1, at_once // max(1, rows)))
 
+        def draw(number: int, num_draws: int) -> Draws:
+            return self.perturbation.draw(x, y, model, space=space, num_draws=num_draws, rng=branch(number))
+
+        offset = uniform((len(x), 1), rng=branch(-1), device=x.device)
         starts = range(0, self.num_draws, some)
         chunks = [Chunk(number, start, min(start + some, self.num_draws)) for number, start in enumerate(starts)]
         while True:
             try:
-                return self._both(model, x, y, chunks, branch, at_once)
+                return self._both(model, y, weight, chunks, draw, offset, at_once)
             except torch.OutOfMemoryError:
                 if at_once == 1:
                     raise
                 at_once //= 2
 
     def _both(
-        self, model: nn.Module, x: Tensor, y: Tensor, chunks: list[Chunk], branch: Branch, at_once: int
+        self,
+        model: nn.Module,
+        y: Tensor,
+        weight: Tensor | None,
+        chunks: list[Chunk],
+        draw: Draw,
+        offset: Tensor,
+        at_once: int,
     ) -> Float[Tensor, ""]:
-        first = self._first(model, x, y, chunks, branch, at_once)
-        chosen, weights, values = self._choose(first, uniform((len(x), 1), rng=branch(-1), device=x.device))
+        first = self._first(model, y, chunks, draw, at_once)
+        chosen, weights, values = self._choose(first, offset)
         del first
+        if weight is not None:
+            weights *= weight
         own: list[Chosen] = []
         for each in chunks:
             points = chosen[each.start : each.stop]
@@ -111,7 +134,7 @@ class TwoPasses:
         del weights
 
         def weighted(group: list[Chosen]) -> Tensor:
-            return self._weighted(model, x, y, group, branch, at_once)
+            return self._weighted(model, y, group, draw, at_once)
 
         if int(chosen.sum()) <= PIECES_KEPT * at_once:
             surrogate = weighted(own)
@@ -119,22 +142,21 @@ class TwoPasses:
             # Neither points nor what the model makes of them are kept for the way back: both are made again.
             sums = [checkpoint(weighted, group, use_reentrant=False) for group in _groups(own, at_once)]
             surrogate = torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
-        surrogate = surrogate / max(1, len(x))
+        surrogate = surrogate / max(1, len(y))
         # The value is that of all draws, the gradient that of the chosen ones.
-        return surrogate + (values.mean() - surrogate.detach())
+        return surrogate + (weighted_mean(values, weight) - surrogate.detach())
 
     @torch.no_grad()
-    def _first(
-        self, model: nn.Module, x: Tensor, y: Tensor, chunks: list[Chunk], branch: Branch, at_once: int
-    ) -> FirstPass:
-        losses = torch.empty(self.num_draws, len(x), device=x.device)
+    def _first(self, model: nn.Module, y: Tensor, chunks: list[Chunk], draw: Draw, at_once: int) -> FirstPass:
+        losses = torch.empty(self.num_draws, len(y), device=y.device)
         log_weights = None
         for number, start, stop in chunks:
-            draws = self.perturbation.draw(x, y, model, num_draws=stop - start, rng=branch(number))
-            pieces = zip(draws.inputs.flatten(0, 1).split(at_once), y.repeat(stop - start).split(at_once), strict=True)
+            draws = draw(number, stop - start)
+            targets = targets_of(draws, y)
+            pieces = zip(draws.inputs.flatten(0, 1).split(at_once), targets.split(at_once), strict=True)
             with evaluating(model):
                 own = [self._losses(model, *piece) for piece in pieces]
-            losses[start:stop] = torch.cat(own).view(stop - start, len(x))
+            losses[start:stop] = torch.cat(own).view(stop - start, len(y))
             if draws.log_weights is not None:
                 if log_weights is None:
                     log_weights = torch.zeros_like(losses)
@@ -171,18 +193,16 @@ class TwoPasses:
         # Every sample keeps its highest draw, whose gradient may be nothing.
         return kept.scatter_(0, size.argmax(0, keepdim=True), True)
 
-    def _weighted(
-        self, model: nn.Module, x: Tensor, y: Tensor, group: list[Chosen], branch: Branch, at_once: int
-    ) -> Tensor:
+    def _weighted(self, model: nn.Module, y: Tensor, group: list[Chosen], draw: Draw, at_once: int) -> Tensor:
         """Return the weighted sum of the losses at the chosen points of some pieces, with its graph."""
-        found = []
+        found, targets = [], []
         # What an attack does to find its points is no part of the graph, nor of what is computed twice.
         with saved_tensors_hooks(_same, _same):
             for number, chosen, _ in group:
-                draws = self.perturbation.draw(x, y, model, num_draws=len(chosen), rng=branch(number))
+                draws = draw(number, len(chosen))
                 found.append(draws.inputs[chosen])
-        points, weight = torch.cat(found), torch.cat([each.weight for each in group])
-        labels = torch.cat([y.expand(len(each.points), -1)[each.points] for each in group])
+                targets.append(targets_of(draws, y)[chosen.flatten()])
+        points, labels, weight = torch.cat(found), torch.cat(targets), torch.cat([each.weight for each in group])
 
         def part(points: Tensor, y: Tensor, weight: Tensor) -> Tensor:
             return (weight * self._losses(model, points, y)).sum()
@@ -228,7 +248,7 @@ def resample(
         tensor([[3.],
                 [1.]])
     """
-    ends = weights.T.double().cumsum(1)
-    ends = (ends / ends[:, -1:]).mul_(count).sub_(offset.double()).ceil_().clamp_(0, count)
+    ends = in_double(weights.T).cumsum(1)
+    ends = (ends / ends[:, -1:]).mul_(count).sub_(in_double(offset)).ceil_().clamp_(0, count)
     # The number of places k + offset below an end, less those below the one before.
-    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1)).T.to(weights.dtype)
+    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1)).T.to(weights)

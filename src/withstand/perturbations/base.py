@@ -6,17 +6,16 @@ from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor, nn
 
 from withstand.configuration import check_final
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
+from withstand.perturbations.ball import Ball
 
-Box = tuple[float, float]
-# Fields that the data fill in: names of conditions leave them out.
-OF_THE_DATA = ("box", "factors", "changes", "fixed")
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
 
@@ -27,10 +26,12 @@ class Draws(NamedTuple):
     Attributes:
         inputs: The copies, with the axis of the draws in front.
         log_weights: Logarithm of each draw's weight where draws are not equally likely; None means equal weights.
+        targets: Probability of each class, where the copies are mixtures of classes; None means the given labels.
     """
 
     inputs: Float[Tensor, "draw batch *feature"]
     log_weights: Float[Tensor, "draw batch"] | None = None
+    targets: Float[Tensor, "draw batch class"] | None = None
 
 
 class Perturbation(ABC):
@@ -64,21 +65,47 @@ class Perturbation(ABC):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Return changed copies of the inputs.
 
         Args:
-            x: Inputs; images in [0, 1].
-            y: Labels, for perturbations that look for the worst case.
+            x: Inputs; images in [0, 1]. There may be none.
+            y: Labels, or the targets of a regression, for perturbations that look for the worst case.
             model: Maps inputs to logits, for perturbations that look at it.
+            space: Where inputs live: copies are cut to its box and leave its fixed features unchanged.
             num_draws: Number of copies, at least 1.
             rng: Source of randomness: one for the batch, or one per row.
         """
+
+    def check(self, space: Space) -> None:
+        """Refuse a space that this does not fit; called before training or measuring starts.
+
+        By default, images are required where `images_only` is set, and every ball and perturbation among the fields is
+        asked.
+
+        Raises:
+            InputError: If copies of inputs in the space, taken in batches, cannot be drawn.
+        """
+        if self.images_only:
+            check_images(type(self).__name__, (1, *space.shape))
+        for each in fields(self):  # type: ignore[arg-type]
+            held = getattr(self, each.name)
+            for part in held if isinstance(held, tuple) else (held,):
+                if isinstance(part, Ball | Perturbation):
+                    part.check(space)
+
+    def tempered(self, temperature: float) -> "Perturbation":  # noqa: ARG002
+        """Return the perturbation with this temperature (in nats) wherever one was left open; itself by default.
+
+        Perturbations that hold others pass it on.
+        """
+        return self
 
     @classmethod
     @abstractmethod
@@ -149,17 +176,20 @@ class Corruption(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,  # noqa: ARG002
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Sample and corrupt, once per draw; on a CPU a few images at a time, which then stay in its cache."""
-        check_images(type(self).__name__, x)
+        check_images(type(self).__name__, x.shape)
         x = x.detach()
         copies = x.new_empty(num_draws, *x.shape)
-        some = max(1, VALUES_AT_ONCE // max(1, x[:1].numel())) if x.device.type == "cpu" else max(1, len(x))
+        if len(x) == 0:  # some libraries refuse an empty batch
+            return Draws(copies)
+        some = max(1, VALUES_AT_ONCE // max(1, x[:1].numel())) if x.device.type == "cpu" else len(x)
         parts = [slice(start, min(start + some, len(x))) for start in range(0, len(x), some)]
         for copy in copies:
             # Sources for a whole batch draw for all of it at once, since the order of their numbers counts.
@@ -200,6 +230,16 @@ class Corruption(Perturbation):
         return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
 
 
+def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
+    """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
+
+    Example:
+        >>> targets_of(Draws(torch.zeros(2, 3, 1)), torch.tensor([0, 1, 2]))
+        tensor([0, 1, 2, 0, 1, 2])
+    """
+    return y.repeat(len(draws.inputs)) if draws.targets is None else draws.targets.flatten(0, 1)
+
+
 def transform(
     perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
 ) -> Tensor:
@@ -229,19 +269,20 @@ def transform(
     values = flat.float() / 255 if in_levels else flat
     labels = torch.zeros(len(flat), dtype=torch.int64, device=x.device)
     source = seeded_globally(x.device) if rng is None else rng
-    copies = perturbation.draw(values, labels, nn.Identity(), num_draws=1, rng=source).inputs[0]
+    space = Space(shape=tuple(x.shape[-3:]), box=(0.0, 1.0))
+    copies = perturbation.draw(values, labels, nn.Identity(), space=space, num_draws=1, rng=source).inputs[0]
     return (to_levels(copies) if in_levels else copies).reshape(x.shape)
 
 
-def check_images(who: str, x: Tensor) -> None:
+def check_images(who: str, shape: Sequence[int]) -> None:
     """Refuse inputs that are not images.
 
     Raises:
         InputError: If the shape is not (batch, 1 or 3 channels, height, width).
     """
-    if x.ndim != 4 or x.shape[1] not in (1, 3):
+    if len(shape) != 4 or shape[1] not in (1, 3):
         raise InputError(
-            f"{who}: inputs must be images (batch, 1 or 3 channels, height, width), got shape {tuple(x.shape)}."
+            f"{who}: inputs must be images (batch, 1 or 3 channels, height, width), got shape {tuple(shape)}."
         )
 
 
@@ -257,28 +298,6 @@ def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-def check_box(who: str, box: Box | None) -> None:
-    """Refuse a box without room.
-
-    Raises:
-        InputError: If the lowest value is not below the highest.
-    """
-    if box is not None and not box[0] < box[1]:
-        raise InputError(f"{who}: box must be a lowest and a higher highest value, got {box}.")
-
-
-def clip(x: Tensor, box: Box | None) -> Tensor:
-    """Return x cut to the box, or x itself if there is none."""
-    return x if box is None else x.clamp(*box)
-
-
-def hold(x: Tensor, copies: Tensor, fixed: tuple[int, ...] | None) -> Tensor:
-    """Return the copies, with these features of table rows as they were."""
-    if fixed:
-        copies[..., fixed] = x[..., fixed]
-    return copies
-
-
 def _rows_of(parameters: Any, part: slice) -> Any:
     if isinstance(parameters, tuple):
         return tuple(_rows_of(each, part) for each in parameters)
@@ -290,6 +309,6 @@ def _describe(value: Any) -> str:
         return "[" + ", ".join(_describe(each) for each in value) + "]"
     if not is_dataclass(value) or isinstance(value, type):
         return f"{value:.9g}" if isinstance(value, float) else str(value)
-    named = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in OF_THE_DATA}
+    named = {each.name: getattr(value, each.name) for each in fields(value)}
     shown = [f"{name}={_describe(each)}" for name, each in named.items() if each is not None]
     return " ".join([type(value).__name__, *shown])

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -21,9 +22,10 @@ class Identity(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,  # noqa: ARG002
         num_draws: int,
         rng: Rng,  # noqa: ARG002
     ) -> Draws:

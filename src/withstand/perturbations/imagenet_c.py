@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.perturbations.base import Draws, Perturbation, check_images, transform
@@ -60,16 +61,17 @@ class ImageNetC(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Corrupt every image by one of the cells."""
-        check_images(type(self).__name__, x)
+        check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])
-        return Mixture(parts=cells).draw(x, y, model, num_draws=num_draws, rng=rng)
+        return Mixture(parts=cells).draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
 
     def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
         """Return corrupted images: as a transform; see `transform`."""

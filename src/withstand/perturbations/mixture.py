@@ -1,11 +1,13 @@
 """Several perturbations that share a batch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng, partition
 from withstand.perturbations.base import Draws, Perturbation
@@ -41,27 +43,36 @@ class Mixture(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Split the batch, let every part draw for its samples, and put them back in place."""
         inputs = x.detach().repeat(num_draws, *[1] * x.ndim)
-        log_weights = None
+        log_weights = targets = None
         parts = partition(self._shares(), len(x), rng=rng)
         for perturbation, (rows, source) in zip(self.parts, parts, strict=True):
             if len(rows) == 0 or isinstance(perturbation, Identity):
                 continue
             rows = rows.to(x.device)
-            draws = perturbation.draw(x[rows], y[rows], model, num_draws=num_draws, rng=source)
+            draws = perturbation.draw(x[rows], y[rows], model, space=space, num_draws=num_draws, rng=source)
             inputs[:, rows] = draws.inputs
             if draws.log_weights is not None:
                 if log_weights is None:
                     log_weights = torch.zeros(num_draws, len(x), device=x.device)
                 log_weights[:, rows] = draws.log_weights
-        return Draws(inputs, log_weights)
+            if draws.targets is not None:
+                if targets is None:
+                    targets = one_hot(y, draws.targets.shape[2]).to(draws.targets.dtype).repeat(num_draws, 1, 1)
+                targets[:, rows] = draws.targets
+        return Draws(inputs, log_weights, targets)
+
+    def tempered(self, temperature: float) -> Perturbation:
+        """Pass it on to the parts."""
+        return replace(self, parts=tuple(each.tempered(temperature) for each in self.parts))
 
     def _shares(self) -> tuple[float, ...]:
         return (1.0,) * len(self.parts) if self.shares is None else tuple(self.shares)

@@ -1,11 +1,12 @@
 """Images that went through a JPEG file after another perturbation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.kernels.jpeg import jpeg
 from withstand.functional.levels import to_levels
@@ -54,17 +55,22 @@ class SavedAsJpeg(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Perturb, encode and decode."""
-        check_images(type(self).__name__, x)
-        draws = self.perturbation.draw(x, y, model, num_draws=num_draws, rng=rng)
+        check_images(type(self).__name__, x.shape)
+        draws = self.perturbation.draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
         decoded = jpeg(to_levels(draws.inputs.flatten(0, 1)), quality=self.quality)
         return draws._replace(inputs=decoded.to(x.dtype).div_(255).view_as(draws.inputs))
+
+    def tempered(self, temperature: float) -> Perturbation:
+        """Pass it on."""
+        return replace(self, perturbation=self.perturbation.tempered(temperature))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

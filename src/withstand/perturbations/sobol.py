@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Draws, Perturbation, clip
+from withstand.perturbations.base import Draws, Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +30,23 @@ class Sobol(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Shift a scrambled sequence at random, once per row."""
         x = x.detach()
-        radii, length = self.ball.radii(x), max(1, x.shape[1:].numel())
+        radii, length = self.ball.radii(x, space=space), max(1, x.shape[1:].numel())
         moving = (radii > 0).view(-1, length).any(0) if isinstance(radii, Tensor) else None
         features = length if moving is None else int(moving.sum())
-        changing = self.ball.options(x)
+        changing = self.ball.options(x, space=space)
         extent = features + (self.ball.norm != "linf") if features else 0
         dimension = extent + len(changing)
         if dimension == 0:
-            return Draws(clip(x.expand(num_draws, *x.shape).clone(), self.ball.box))
+            return Draws(space.clip(x.expand(num_draws, *x.shape).clone()))
         if dimension > SobolEngine.MAXDIM:
             most = SobolEngine.MAXDIM - (dimension - features)
             raise InputError(f"Sobol: at most {most:,} features may move, got {features:,}; Uniform takes any number.")
@@ -58,7 +60,7 @@ class Sobol(Perturbation):
             units[..., slice(None) if moving is None else moving] = ball_from_cube(
                 cube[..., :extent], self.ball.norm, moving=own
             ).to(x.dtype)
-        points = clip(x + units.transpose(0, 1).reshape(num_draws, *x.shape) * radii, self.ball.box)
+        points = space.clip(x + units.transpose(0, 1).reshape(num_draws, *x.shape) * radii)
         for number, each in enumerate(changing):
             each.put(points, (cube[..., extent + number].T * each.num).long())
         return Draws(points)
@@ -67,7 +69,7 @@ class Sobol(Perturbation):
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm."""
         return [
-            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0))),
+            cls(ball=Ball("linf", 0.1)),
             cls(ball=Ball("l2", 0.5)),
             cls(ball=Ball("l1", 1.0)),
         ]

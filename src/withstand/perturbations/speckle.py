@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from withstand.configuration import added
+from withstand.data.space import Space
 from withstand.functional.random import Rng, normal
-from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip, hold
+from withstand.perturbations.base import Draws, Perturbation, check_std
 from withstand.perturbations.gaussian import choose
 
 
@@ -17,27 +17,23 @@ class Speckle(Perturbation):
 
     Attributes:
         std: Standard deviation of n; of several, each sample draws one.
-        box: Lowest and highest value of the result; None takes the data's own.
-        fixed: Numbers of the features of a table that stay as they are; None takes those that may not change.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 3, with the five values that are the default here.
     """
 
     std: float | tuple[float, ...] = (0.15, 0.2, 0.35, 0.45, 0.6)
-    box: Box | None = None
-    fixed: tuple[int, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         check_std("Speckle", self.std)
-        check_box("Speckle", self.box)
 
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
@@ -45,9 +41,9 @@ class Speckle(Perturbation):
         x = x.detach()
         noise = normal((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
         std = choose((len(x), num_draws), check_std("Speckle", self.std), rng=rng, like=noise)
-        return Draws(hold(x, clip(x + x * (std * noise), self.box), self.fixed))
+        return Draws(space.hold(x, x + x * (std * noise)))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One and several standard deviations."""
-        return [cls(std=0.6, box=(0.0, 1.0)), cls()]
+        return [cls(std=0.6), cls()]

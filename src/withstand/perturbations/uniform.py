@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -23,20 +24,21 @@ class Uniform(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Sample the ball."""
-        return Draws(self.ball.sample(x.detach(), num_draws=num_draws, rng=rng))
+        return Draws(self.ball.sample(x.detach(), space=space, num_draws=num_draws, rng=rng))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm."""
         return [
-            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0))),
+            cls(ball=Ball("linf", 0.1)),
             cls(ball=Ball("l2", 0.5)),
             cls(ball=Ball("l1", 1.0)),
         ]

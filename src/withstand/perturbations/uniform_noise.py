@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from withstand.configuration import added
+from withstand.data.space import Space
 from withstand.functional.random import Rng, uniform
-from withstand.perturbations.base import Box, Draws, Perturbation, check_box, check_std, clip, hold
+from withstand.perturbations.base import Draws, Perturbation, check_std
 from withstand.perturbations.gaussian import choose
 
 
@@ -19,27 +19,23 @@ class UniformNoise(Perturbation):
 
     Attributes:
         std: Standard deviation in input units; of several, each sample draws one.
-        box: Lowest and highest value of the result; None takes the data's own.
-        fixed: Numbers of the features of a table that stay as they are; None takes those that may not change.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 4 (uniform noise as one of the directions of noise).
     """
 
     std: float | tuple[float, ...] = 0.5
-    box: Box | None = None
-    fixed: tuple[int, ...] | None = added(None)
 
     def __post_init__(self) -> None:
         check_std("UniformNoise", self.std)
-        check_box("UniformNoise", self.box)
 
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
@@ -47,9 +43,9 @@ class UniformNoise(Perturbation):
         x = x.detach()
         noise = uniform((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
         std = choose((len(x), num_draws), check_std("UniformNoise", self.std), rng=rng, like=noise)
-        return Draws(hold(x, clip(x + std * (noise - 0.5) * 12**0.5, self.box), self.fixed))
+        return Draws(space.hold(x, x + std * (noise - 0.5) * 12**0.5))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One and several standard deviations."""
-        return [cls(std=0.5, box=(0.0, 1.0)), cls(std=(0.1, 0.2))]
+        return [cls(std=0.5), cls(std=(0.1, 0.2))]

@@ -1,8 +1,8 @@
 """The table of outcomes: what was found of every sample under every condition, and the rows it is reduced to."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +71,12 @@ class OutcomeTable:
     Example:
         >>> import polars
         >>> numbers, labels = polars.Series([0, 1], dtype=polars.UInt32), polars.Series([0, 1], dtype=polars.Int32)
-        >>> samples = polars.DataFrame({"source": "", "number": numbers, "label": labels, "identifier": ["a.png", "b.png"]})
+        >>> samples = {"source": "", "number": numbers, "label": labels, "identifier": ["a.png", "b.png"]}
         >>> found = polars.DataFrame({"number": numbers, "correct": [True, False]})
         >>> clean = ConditionOutcomes(
         ...     condition="clean", measures=(Measure(name="top1", column="correct"),), columns=found
         ... )
-        >>> table = OutcomeTable(samples=samples, classes=("no", "yes"), conditions=(clean,))
+        >>> table = OutcomeTable(samples=polars.DataFrame(samples), classes=("no", "yes"), conditions=(clean,))
         >>> table.reduce().rows[0].value, table.frame("clean").columns
         (0.5, ['number', 'identifier', 'label', 'correct'])
     """
@@ -103,7 +103,7 @@ class OutcomeTable:
             about = json.loads(path.read_bytes())
             if about["format"] != FORMAT:
                 raise InputError(
-                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate with this version."
+                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate again."
                 )
             conditions = tuple(
                 ConditionOutcomes(
@@ -156,6 +156,11 @@ class OutcomeTable:
         known = ", ".join(each.condition for each in self.conditions[:6])
         raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {condition}.")
 
+    def only(self, conditions: Sequence[str]) -> "OutcomeTable":
+        """Return the table of some conditions, in the order given; those that there are not are left out."""
+        known = {each.condition: each for each in self.conditions}
+        return replace(self, conditions=tuple(known[name] for name in conditions if name in known))
+
     def reduce(self) -> Rows:
         """Return the numbers that the measures of all conditions make of the outcomes, with their intervals.
 
@@ -199,8 +204,6 @@ class OutcomeTable:
     @cached_property
     def _keys(self) -> "polars.DataFrame":
         """A line per source and number: the sample that it is."""
-        import polars
-
         samples = self.samples.select("source", "number", "identifier")
         if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():
             first = samples.select("identifier").unique(maintain_order=True).with_row_index("key")

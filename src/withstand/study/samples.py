@@ -72,10 +72,7 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
     size = len(table.empty())
     counts, there = np.zeros(size, dtype=np.int64), np.ones(size, dtype=bool)
     first = np.full(size, np.iinfo(np.int64).max)
-    known: dict[str, ConditionOutcomes] = {}
-    for each in table.conditions:
-        known.setdefault(each.condition, each)
-    for own in known.values():
+    for own in map(table.of, dict.fromkeys(each.condition for each in table.conditions)):
         right = _right(own)
         if right is None:
             continue
@@ -130,7 +127,7 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
     names = polars.Series(table.classes, dtype=polars.String)
     series: dict[str, list[tuple[float, polars.Expr]]] = {}
     wrong: list[polars.Expr] = []
-    for own in {each.condition: each for each in reversed(table.conditions)}.values():
+    for own in map(table.of, dict.fromkeys(each.condition for each in table.conditions)):
         columns = [each for each in own.frame.columns if each != "number"]
         right = _right(own)
         chosen = [polars.Series(each, own.frame[each]) for each in dict.fromkeys((*SHOWN, right)) if each in columns]
@@ -201,9 +198,7 @@ def _right(own: ConditionOutcomes) -> str | None:
     means = [
         each.column for each in own.measures if each.percent and each.reduction == "mean" and each.column in columns
     ]
-    if attacked:
-        return attacked[-1]
-    return "correct" if "correct" in columns else next(iter(means), None)
+    return "correct" if "correct" in columns else next(iter([*attacked, *means]), None)
 
 
 def _step(condition: str, column: str) -> Step | None:

@@ -45,8 +45,8 @@ MEASURES = {
 class Suite:
     """The accuracies of one model under its conditions, and sums of them, above all over the cells of corruptions.
 
-    A sum over cells has the interval of its value per sample: a sample that is hard under one cell is hard under others,
-    so samples count as independent, and the cells of a sample do not.
+    A sum over cells has the interval of its value per sample: samples count as independent, the cells of one sample do
+    not, since a sample that is hard under one cell is hard under others.
     """
 
     def __init__(
@@ -211,9 +211,7 @@ def _relative(suite: Suite, condition: str, names: Sequence[str]) -> Row:
     return suite.sum(RELATIVE_MCE, condition, cells | {CLEAN: sum(weights.values())})
 
 
-def _interval(
-    value: float, error: float, weights: Sequence[float], constant: float, count: int
-) -> tuple[float, float]:
+def _interval(value: float, error: float, weights: Sequence[float], constant: float, count: int) -> tuple[float, float]:
     """Return the interval of a sum: of shares, where all weights have one sign, the one of their weighted mean."""
     size = sum(weights)
     if not (min(weights) > 0 or max(weights) < 0):

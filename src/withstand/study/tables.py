@@ -68,7 +68,11 @@ def _topic(results: Results, measures: Mapping[str, Measure], topic: str, *, eac
     )
     for condition in by_class:
         own = _of(results, lambda row, condition=condition: row.condition == condition)
-        name = topic if condition in ("clean", "clean by class") else f"{topic} under {condition.removesuffix(' by class')}"
+        name = (
+            topic
+            if condition in ("clean", "clean by class")
+            else f"{topic} under {condition.removesuffix(' by class')}"
+        )
         found.append(class_table(own, _known(own, measures), name=name))
     rest = _of(results, lambda row: row.condition not in by_class)
     if rest:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from withstand.errors import BusyError, InputError
-from withstand.experiment import ROWS, Experiment, hold
+from withstand.experiment import ROWS, Experiment
+from withstand.files import hold
 from withstand.study.sweep import FAILED, read_failure
 from withstand.sweeps.attempt import Outcome, State, attempt_on
 from withstand.sweeps.pool import Pool

@@ -9,19 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from withstand.data.base import Batch, Split
+from withstand.data.base import Sample, Split
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.functional.losses import loss_per_sample
-from withstand.functional.random import Rng, TrialStreams, derive_seed, stream
-from withstand.functional.risks import soft_maximum
+from withstand.functional.random import BatchStream, Rng, TrialStreams, derive_seed, stream
 from withstand.models.stacked import Stacked
-from withstand.objectives.base import Sample
-from withstand.objectives.perturbed_risk import PerturbedRisk, Temperature
-from withstand.perturbations.settle import fill_in
+from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.training.checkpoint import save
 from withstand.training.settings import Training
 from withstand.training.stacked_update import StackedUpdate
@@ -67,7 +63,7 @@ class Together:
             raise InputError("training: the training part has no samples.")
         if training.needs_validation and validate is None:
             raise InputError("training: keep=best and patience need a validation part, got an empty one.")
-        self.split, self.objective, self.training = split, objective, training
+        self.split, self.space, self.objective, self.training = split, split.space, objective, training
         self.seeds, self.engine, self.validate = list(seeds), engine, validate
         self.steps_per_epoch = len(batches_of(torch.arange(len(split)), training.batch_size))
         for model, state in zip(models, states, strict=False):
@@ -108,7 +104,7 @@ class Together:
         x = torch.zeros(rows, *self.split.shape, device=self.engine.device)
         y = torch.zeros(rows, dtype=torch.int64, device=self.engine.device)
         makes = [partial(stream, 0, "rehearsal", device=self.engine.device)] * len(self.seeds)
-        self.losses(x, y, TrialStreams(makes))
+        self.losses(Sample(x, y, y), TrialStreams(makes))
 
     def fit(self, *, folders: Sequence[Path] = (), identities: Sequence[str] = (), watch: Watch | None = None) -> None:
         """Train to the end, or until every trial has failed.
@@ -137,18 +133,17 @@ class Together:
     def steps(self) -> Iterator[tuple[float, int]]:
         """Do the remaining steps of the epoch; yield each one's mean loss over the trials and number of rows."""
         if self.step == 0:
-            nothing: Iterator[Sample] = iter(())
+            nothing: Iterator[tuple[Sample, BatchStream]] = iter(())
             rng = stream(self.seeds[0], "objective/epoch", self.epoch)
-            self.objective.begin_epoch(
-                self.model, nothing, state=self.state, epoch=self.epoch, epochs=self.training.epochs, rng=rng
-            )
-        for x, y, _ in self.batches():
+            options = {"space": self.space, "state": self.state, "epoch": self.epoch, "epochs": self.training.epochs}
+            self.objective.begin_epoch(self.model, nothing, rng=rng, **options)
+        for sample in self.batches():
             count = self.epoch * self.steps_per_epoch + self.step
             makes = [
                 partial(stream, seed, "train", self.epoch, self.step, device=self.engine.device) for seed in self.seeds
             ]
-            losses = self.losses(x, y, TrialStreams(makes))
-            values, rows = self.update.apply(losses, count=count), len(x) // len(self.seeds)
+            losses = self.losses(sample, TrialStreams(makes))
+            values, rows = self.update.apply(losses, count=count), len(sample.x) // len(self.seeds)
             self.step += 1
             going = self.going
             for trial in going:
@@ -158,7 +153,7 @@ class Together:
                 break
             yield sum(values[trial] for trial in going) / len(going), rows * len(going)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Sample]:
         """Yield the remaining batches of the epoch, the rows of the trials in turn."""
         orders = [
             torch.randperm(len(self.split), generator=stream(seed, "data/order", self.epoch)) for seed in self.seeds
@@ -174,20 +169,14 @@ class Together:
             for plan, seed in zip(plans, seeds, strict=True)
         ]
         for parts in zip(*own, strict=True):
-            yield Batch(*(torch.stack(each, dim=1).flatten(0, 1) for each in zip(*parts, strict=True)))
+            stacked = [torch.stack(each, 1).flatten(0, 1) for each in zip(*parts, strict=True) if each[0] is not None]
+            yield Sample(*stacked)
 
-    def losses(self, x: Float[Tensor, "row *feature"], y: Int[Tensor, " row"], rng: Rng) -> Float[Tensor, " trial"]:
+    def losses(self, sample: Sample, rng: Rng) -> Float[Tensor, " trial"]:
         """Return the loss of each trial: what the objective's step returns, but for the mean over the trials."""
-        objective, state = self.objective, self.state
-        temperature = state.value if isinstance(state, Temperature) else objective.temperature
-        perturbation = fill_in(objective.perturbation, "temperature", temperature)
-        draws = perturbation.draw(x, y, self.model, num_draws=objective.num_draws, rng=rng)
-        outputs = self.model(draws.inputs.flatten(0, 1))
-        labels = y.repeat(objective.num_draws) if objective.num_draws > 1 else y
-        losses = loss_per_sample(outputs, labels, objective.loss, label_smoothing=objective.label_smoothing)
-        if objective.num_draws > 1:
-            losses = losses.view(objective.num_draws, len(y))
-            losses = soft_maximum(losses, temperature=temperature, log_weights=draws.log_weights)
+        losses = self.objective.losses(self.model, sample.x, sample.y, space=self.space, state=self.state, rng=rng)
+        if sample.weight is not None:
+            losses = sample.weight * losses
         return losses.view(-1, len(self.seeds)).mean(0)
 
     def end_epoch(self) -> None:

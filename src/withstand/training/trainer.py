@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from withstand.data.base import Split
+from withstand.data.base import Sample, Split
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, derive_seed, stream
-from withstand.objectives.base import Objective, Sample
+from withstand.objectives.base import Objective
 from withstand.training.checkpoint import Keeper
 from withstand.training.settings import Training
 from withstand.training.update import Update
@@ -54,7 +54,9 @@ class Trainer:
             raise InputError("training: the training part has no samples.")
         if training.needs_validation and validate is None:
             raise InputError("training: keep=best and patience need a validation part, got an empty one.")
+        objective.check(split.space)
         self.model, self.split, self.objective, self.training = model, split, objective, training
+        self.space = split.space
         self.seed, self.engine, self.validate = seed, engine, validate
         self.steps_per_epoch = len(batches_of(torch.arange(len(split)), training.batch_size))
         self.update = Update(model, training=training, engine=engine, steps_per_epoch=self.steps_per_epoch)
@@ -127,17 +129,17 @@ class Trainer:
         if self.progress["step"] == 0:
             with self.update.autocast():
                 more, rng = self.more_batches(epoch), stream(self.seed, "objective/epoch", epoch)
-                epochs = self.training.epochs
-                self.objective.begin_epoch(self.model, more, state=self.state, epoch=epoch, epochs=epochs, rng=rng)
-        for rows, share, (x, y, _) in zip(whole, shares, batches, strict=True):
-            loss = self.do_step(x, y, share=share, total=len(rows))
-            counted = len(rows) if len(x) else 0
+                options = {"space": self.space, "state": self.state, "epoch": epoch, "epochs": self.training.epochs}
+                self.objective.begin_epoch(self.model, more, rng=rng, **options)
+        for rows, share, sample in zip(whole, shares, batches, strict=True):
+            loss = self.do_step(sample, share=share, total=len(rows))
+            counted = len(rows) if len(sample.x) else 0
             self.progress["step"] += 1
             self.progress["rows"] += counted
             self.progress["loss_sum"] += loss * counted
             yield loss, len(rows)
 
-    def more_batches(self, epoch: int) -> Iterator[Sample]:
+    def more_batches(self, epoch: int) -> Iterator[tuple[Sample, BatchStream]]:
         """Yield batches without end, in orders of their own, for what an objective does between the epochs."""
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
@@ -148,28 +150,32 @@ class Trainer:
                 device=self.engine.device,
                 num_workers=self.engine.num_workers,
             )
-            for step, (rows, share, (x, y, _)) in enumerate(zip(whole, shares, batches, strict=True)):
-                yield self.sample(x, y, share, len(rows), "objective", epoch, turn, step)
+            for step, (rows, share, sample) in enumerate(zip(whole, shares, batches, strict=True)):
+                yield self.with_source(sample, share, len(rows), "objective", epoch, turn, step)
 
-    def do_step(self, x: Tensor, y: Tensor, *, share: tuple[int, int, float], total: int) -> float:
+    def do_step(self, sample: Sample, *, share: tuple[int, int, float], total: int) -> float:
         """Follow the gradient of one batch and return its loss, over all processes."""
         epoch, step = self.progress["epoch"], self.progress["step"]
         self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
-        x, y, rng = self.sample(x, y, share, total, "train", epoch, step)
+        (x, y, _, weight), rng = self.with_source(sample, share, total, "train", epoch, step)
         done = epoch * self.steps_per_epoch + step
+        options = {"weight": weight, "space": self.space, "state": self.state, "count": done}
         with self.update.autocast():
-            loss = self.objective.step(self.model, x, y, state=self.state, count=done, rng=rng).loss
+            loss = self.objective.step(self.model, x, y, rng=rng, **options).loss
         return self.update.apply(loss, weight=rng.weight, count=done)
 
-    def sample(self, x: Tensor, y: Tensor, share: tuple[int, int, float], total: int, *names: str | int) -> Sample:
+    def with_source(
+        self, sample: Sample, share: tuple[int, int, float], total: int, *names: str | int
+    ) -> tuple[Sample, BatchStream]:
         """Return this process's share of a batch, with the source of randomness of the whole batch."""
-        start, stop, weight = share
-        if len(x) == 0:  # every image of the share was bad and is skipped: take part with weight 0
-            x, y, weight = x.new_zeros(1, *self.split.shape), y.new_zeros(1), 0.0
-        if len(x) != stop - start:
-            start, stop, total = 0, len(x), len(x)
+        start, stop, counts_for = share
+        if len(sample.x) == 0:  # every image of the share was bad and is skipped: take part with weight 0
+            sample, counts_for = sample.map(lambda each: each.new_zeros(1, *each.shape[1:])), 0.0
+        held = len(sample.x)
+        if held != stop - start:
+            start, stop, total = 0, held, held
         make = partial(stream, self.seed, *names, device=self.engine.device)
-        return Sample(x, y, BatchStream(make, start=start, stop=stop, total=total, weight=weight))
+        return sample, BatchStream(make, start=start, stop=stop, total=total, weight=counts_for)
 
     def end_epoch(self) -> None:
         """Record the epoch, compare it with the best one, and go to the next."""

@@ -49,5 +49,12 @@ def test_an_image_does_not_depend_on_how_many_there_are(channels, side):
         assert torch.equal(correlate(x[-count:], kernel), together[-count:])
 
 
-def test_no_image_is_fine():
+def test_no_image_is_fine_even_where_fourier_transforms_refuse_it(monkeypatch):
+    def refusing(x, *arguments, **options):
+        assert len(x), "an empty batch was transformed"
+        return rfft2(x, *arguments, **options)
+
+    rfft2 = torch.fft.rfft2
+    monkeypatch.setattr(torch.fft, "rfft2", refusing)
+    assert correlate(images(0, 3, 8, 8), disk(8, 0.1)).shape == (0, 3, 8, 8)
     assert correlate(images(0, 3, 8, 8), disk(3, 0.1)).shape == (0, 3, 8, 8)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
@@ -24,6 +25,7 @@ from withstand.perturbations.uniform import Uniform
 FEATURES, CLASSES = 4, 3
 X = torch.randn(6, FEATURES, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(6) % CLASSES
+SPACE = Space(shape=(FEATURES,))
 
 
 class Linear(nn.Module):
@@ -56,7 +58,7 @@ def test_pgd_finds_the_highest_point_of_a_linear_loss(norm):
     model, ball = Linear(gradient), Ball(norm, 0.3)
     labels = torch.zeros(6, dtype=torch.int64)
     pgd = PGD(ball=ball, steps=40, reach=40.0, loss="hinge")
-    found = pgd.draw(X, labels, model, num_draws=2, rng=stream(0, "pgd"))
+    found = pgd.draw(X, labels, model, space=SPACE, num_draws=2, rng=stream(0, "pgd"))
     dual = {"l1": torch.inf, "l2": 2, "linf": 1}[norm]
     wanted = losses_of(model, X[None], labels, "hinge") + 0.3 * torch.linalg.vector_norm(gradient, dual)
     assert_close(losses_of(model, found.inputs, labels, "hinge"), wanted.expand(2, -1), rtol=1e-4, atol=1e-4)
@@ -67,17 +69,19 @@ def test_pgd_finds_the_highest_point_of_a_linear_loss(norm):
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
 def test_pgd_keeps_the_best_point_and_stays_in_the_ball(norm):
     model, ball = network(), Ball(norm, 0.5)
-    start = ball.sample(X, num_draws=3, rng=stream(0, "pgd"))
-    found = PGD(ball=ball, steps=7).draw(X, Y, model, num_draws=3, rng=stream(0, "pgd")).inputs
+    start = ball.sample(X, space=SPACE, num_draws=3, rng=stream(0, "pgd"))
+    found = PGD(ball=ball, steps=7).draw(X, Y, model, space=SPACE, num_draws=3, rng=stream(0, "pgd")).inputs
     assert (losses_of(model, found, Y) >= losses_of(model, start, Y) - 1e-6).all()
     for each in found:
-        assert ball.distance(X, each).max().item() <= 1 + 1e-5
+        assert ball.distance(X, each, space=SPACE).max().item() <= 1 + 1e-5
 
 
 def test_pgd_that_stops_when_wrong_is_wrong_where_the_whole_one_is():
     model, ball = network(), Ball("linf", 0.4)
     whole, short = (
-        PGD(ball=ball, steps=15, until_wrong=early).draw(X, Y, model, num_draws=4, rng=stream(0, "x")).inputs
+        PGD(ball=ball, steps=15, until_wrong=early)
+        .draw(X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x"))
+        .inputs
         for early in (False, True)
     )
     wrong = [(model(each.flatten(0, 1)).argmax(1).view(4, -1) != Y).any(0) for each in (whole, short)]
@@ -95,29 +99,29 @@ def test_pgd_leaves_fixed_features_alone():
         Langevin(ball=ball),
         Vertices(ball=ball),
     ):
-        inputs = attack.draw(X, Y, network(), num_draws=3, rng=stream(0, "x")).inputs
+        inputs = attack.draw(X, Y, network(), space=SPACE, num_draws=3, rng=stream(0, "x")).inputs
         assert torch.equal(inputs[..., 1::2], X[:, 1::2].expand(3, -1, -1))
         assert (inputs[..., 0::2] != X[:, 0::2]).any()
 
 
 def test_all_vertices_are_drawn_before_one_is_drawn_twice():
     vertices = Vertices(ball=Ball("linf", 0.5))
-    assert vertices.count(X) == 16
-    inputs = vertices.draw(X, Y, nn.Identity(), num_draws=16, rng=stream(0, "x")).inputs
+    assert vertices.count(X, space=SPACE) == 16
+    inputs = vertices.draw(X, Y, nn.Identity(), space=SPACE, num_draws=16, rng=stream(0, "x")).inputs
     for row in range(6):
         relative = inputs[:, row] - X[row]
         assert_close(relative.abs(), torch.full_like(relative, 0.5))
         assert len(relative.sign().unique(dim=0)) == 16
     diamond = Vertices(ball=Ball("l1", (0.5, 0.0, 1.0, 1.0)))
-    assert diamond.count(X) == 6
-    relative = diamond.draw(X, Y, nn.Identity(), num_draws=6, rng=stream(0, "x")).inputs[:, 2] - X[2]
+    assert diamond.count(X, space=SPACE) == 6
+    relative = diamond.draw(X, Y, nn.Identity(), space=SPACE, num_draws=6, rng=stream(0, "x")).inputs[:, 2] - X[2]
     assert_close(relative.abs().sum(0), torch.tensor([1.0, 0.0, 2.0, 2.0]))
     assert ((relative.abs() > 1e-6).sum(1) == 1).all()
 
 
 def test_too_many_vertices_and_norms_without_any_are_refused():
     with pytest.raises(InputError, match=r"in 17 features has 2\^17 vertices; at most 16 features may move"):
-        Vertices().draw(torch.zeros(2, 17), Y[:2], nn.Identity(), num_draws=1, rng=stream(0, "x"))
+        Vertices().draw(torch.zeros(2, 17), Y[:2], nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "x"))
     with pytest.raises(InputError, match="the ball must be linf or l1, got l2, which has none"):
         Vertices(ball=Ball("l2", 1.0))
 
@@ -134,18 +138,21 @@ def test_tilted_draws_give_the_closed_form_of_a_linear_loss(temperature):
     gradient, radius = torch.tensor([1.0, -2.0, 0.5, 0.0]), 0.3
     model, labels = Linear(gradient), torch.zeros(6, dtype=torch.int64)
     tilted = Tilted(ball=Ball("linf", radius), temperature=temperature, loss="hinge")
-    draws = tilted.draw(X, labels, model, num_draws=256, rng=stream(0, "tilted"))
+    draws = tilted.draw(X, labels, model, space=SPACE, num_draws=256, rng=stream(0, "tilted"))
     losses = losses_of(model, draws.inputs, labels, "hinge")
     found = soft_maximum(losses, temperature=temperature, log_weights=draws.log_weights)
     wanted = closed_form(losses_of(model, X[None], labels, "hinge")[0], gradient * radius, temperature)
     # The tilt is the exact law here: the only errors are the uniform part's share and rounding.
     assert_close(found.double(), wanted, rtol=0, atol=0.15 * temperature + 2e-5)
-    assert tilted.draw(X, labels, model, num_draws=3, rng=stream(0, "x")).log_weights.max() <= math.log(3) + 1e-5
+    assert (
+        tilted.draw(X, labels, model, space=SPACE, num_draws=3, rng=stream(0, "x")).log_weights.max()
+        <= math.log(3) + 1e-5
+    )
 
 
 def test_weights_of_tilted_draws_give_back_uniform_means():
     model, ball = network(), Ball("linf", 0.5)
-    draws = Tilted(ball=ball, temperature=0.2).draw(X, Y, model, num_draws=20000, rng=stream(0, "x"))
+    draws = Tilted(ball=ball, temperature=0.2).draw(X, Y, model, space=SPACE, num_draws=20000, rng=stream(0, "x"))
     weights = draws.log_weights.softmax(0)
     mean = (weights.unsqueeze(2) * (draws.inputs - X)).sum(0)
     square = (weights.unsqueeze(2) * (draws.inputs - X).square()).sum(0)
@@ -157,7 +164,9 @@ def test_weights_of_tilted_draws_give_back_uniform_means():
 def test_one_tilted_draw_is_uniform_or_tilted_by_chance():
     model, many = network(), X[:1].expand(4000, -1)
     labels = Y[:1].expand(4000)
-    draws = Tilted(ball=Ball("linf", 0.5), temperature=0.2).draw(many, labels, model, num_draws=1, rng=stream(0, "x"))
+    draws = Tilted(ball=Ball("linf", 0.5), temperature=0.2).draw(
+        many, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x")
+    )
     weights = draws.log_weights[0].exp()
     assert weights.max() <= 8 + 1e-4
     assert weights.mean().item() == pytest.approx(1.0, abs=0.1)
@@ -168,9 +177,11 @@ def test_tilted_points_come_closer_to_the_smoothed_loss_than_many_more_uniform_o
     reference, few, uniform = (
         soft_maximum(losses_of(model, draws.inputs, Y), temperature=temperature, log_weights=draws.log_weights)
         for draws in (
-            Tilted(ball=ball, temperature=temperature).draw(X, Y, model, num_draws=40000, rng=stream(0, "r")),
-            Tilted(ball=ball, temperature=temperature).draw(X, Y, model, num_draws=64, rng=stream(0, "t")),
-            Uniform(ball=ball).draw(X, Y, model, num_draws=4096, rng=stream(0, "u")),
+            Tilted(ball=ball, temperature=temperature).draw(
+                X, Y, model, space=SPACE, num_draws=40000, rng=stream(0, "r")
+            ),
+            Tilted(ball=ball, temperature=temperature).draw(X, Y, model, space=SPACE, num_draws=64, rng=stream(0, "t")),
+            Uniform(ball=ball).draw(X, Y, model, space=SPACE, num_draws=4096, rng=stream(0, "u")),
         )
     )
     assert (few - reference).abs().mean() < (uniform - reference).abs().mean() / 2
@@ -184,7 +195,7 @@ def test_the_langevin_chain_has_the_mean_of_its_law(norm):
     model = Linear(torch.tensor([slope]))
     x, labels = torch.zeros(3000, 1), torch.zeros(3000, dtype=torch.int64)
     chain = Langevin(ball=Ball(norm, radius), temperature=temperature, step=0.004, burn_in=600, loss="hinge")
-    draws = chain.draw(x, labels, model, num_draws=1, rng=stream(0, "chain"))
+    draws = chain.draw(x, labels, model, space=SPACE, num_draws=1, rng=stream(0, "chain"))
     wanted = radius * (1 / math.tanh(k) - 1 / k)
     # Projection puts a little mass onto the walls that reflection does not.
     assert draws.inputs.mean().item() == pytest.approx(wanted, abs=0.02 if norm == "linf" else 0.05)
@@ -193,7 +204,9 @@ def test_the_langevin_chain_has_the_mean_of_its_law(norm):
 
 def test_the_gradient_of_langevin_draws_is_their_mean():
     model = network()
-    draws = Langevin(ball=Ball("linf", 0.3), temperature=0.05).draw(X, Y, model, num_draws=4, rng=stream(0, "x"))
+    draws = Langevin(ball=Ball("linf", 0.3), temperature=0.05).draw(
+        X, Y, model, space=SPACE, num_draws=4, rng=stream(0, "x")
+    )
     losses = loss_per_sample(model(draws.inputs.flatten(0, 1)), Y.repeat(4)).view(4, -1)
     folded = soft_maximum(losses, temperature=0.05, log_weights=draws.log_weights).mean()
     got = torch.autograd.grad(folded, model.parameters(), retain_graph=True)
@@ -206,7 +219,7 @@ def test_a_temperature_left_open_is_one_hundredth():
     ball, model = Ball("linf", 0.3), network()
     for attack in (Tilted(ball=ball), Langevin(ball=ball)):
         named = replace(attack, temperature=0.01)
-        one, other = (each.draw(X, Y, model, num_draws=2, rng=stream(0, "x")) for each in (attack, named))
+        one, other = (each.draw(X, Y, model, space=SPACE, num_draws=2, rng=stream(0, "x")) for each in (attack, named))
         assert torch.equal(one.inputs, other.inputs)
 
 
@@ -222,16 +235,16 @@ def test_pgd_that_stops_when_wrong_keeps_that_point_though_one_before_has_a_high
 
     x, labels, model = torch.zeros(20, 1), torch.zeros(20, dtype=torch.int64), Step()
     pgd = PGD(ball=Ball("linf", 1.0), until_wrong=True)
-    found = pgd.draw(x, labels, model, num_draws=1, rng=stream(0, "x")).inputs[0]
+    found = pgd.draw(x, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x")).inputs[0]
     assert (model(found).argmax(1) == 1).all()
 
 
 def test_pgd_that_stops_when_wrong_takes_radii_per_row():
     rows = tuple(map(tuple, torch.rand(6, FEATURES, generator=stream(0, "radii")).tolist()))
     ball, model = Ball("linf", rows), network()
-    found = PGD(ball=ball, until_wrong=True).draw(X, Y, model, num_draws=2, rng=stream(0, "x")).inputs
+    found = PGD(ball=ball, until_wrong=True).draw(X, Y, model, space=SPACE, num_draws=2, rng=stream(0, "x")).inputs
     for each in found:
-        assert ball.distance(X, each).max().item() <= 1 + 1e-5
+        assert ball.distance(X, each, space=SPACE).max().item() <= 1 + 1e-5
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
@@ -243,7 +256,7 @@ def test_a_ball_without_extent_leaves_every_point_where_it_is(norm, radius):
     attacks += [Vertices(ball=ball)] if norm != "l2" else []
     for attack in attacks:
         for rows in (slice(0), slice(1), slice(None)):
-            inputs = attack.draw(X[rows], Y[rows], network(), num_draws=3, rng=stream(0, "x")).inputs
+            inputs = attack.draw(X[rows], Y[rows], network(), space=SPACE, num_draws=3, rng=stream(0, "x")).inputs
             assert torch.equal(inputs, X[rows].expand(3, -1, -1))
 
 
@@ -251,14 +264,14 @@ def test_a_ball_without_extent_leaves_every_point_where_it_is(norm, radius):
 def test_draws_keep_the_type_of_their_inputs(dtype):
     model, x = network().to(dtype), X.to(dtype)
     for attack in (PGD(), Uniform(), Sobol(), Langevin(), Tilted(), Vertices()):
-        draws = attack.draw(x, Y, model, num_draws=2, rng=stream(0, "x"))
+        draws = attack.draw(x, Y, model, space=SPACE, num_draws=2, rng=stream(0, "x"))
         assert draws.inputs.dtype == dtype
         assert draws.log_weights is None or draws.log_weights.dtype in (torch.float32, torch.float64)
 
 
 def test_more_features_than_sobol_sequences_have_are_refused():
     with pytest.raises(InputError, match="Sobol: at most 21,201 features may move, got 30,000; Uniform takes any"):
-        Sobol().draw(torch.zeros(1, 30000), Y[:1], nn.Identity(), num_draws=1, rng=stream(0, "x"))
+        Sobol().draw(torch.zeros(1, 30000), Y[:1], nn.Identity(), space=SPACE, num_draws=1, rng=stream(0, "x"))
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "linf"])
@@ -272,7 +285,9 @@ def test_the_scale_of_the_logits_does_not_stop_pgd(norm):
         x, labels, ball = X.clamp(-1, 1), torch.zeros(6, dtype=torch.int64), Ball(norm, 8.0)
         assert (model(x).argmax(1) == labels).all()
         for early in (False, True):
-            found = PGD(ball=ball, steps=5, until_wrong=early).draw(x, labels, model, num_draws=1, rng=stream(0, "x"))
+            found = PGD(ball=ball, steps=5, until_wrong=early).draw(
+                x, labels, model, space=SPACE, num_draws=1, rng=stream(0, "x")
+            )
             assert (model(found.inputs[0]).argmax(1) == 1).all()
 
 
@@ -282,7 +297,7 @@ def test_the_tilt_of_a_confident_network_is_towards_the_worst_corner():
         model.weight.copy_(60 * torch.tensor([[1.0, 0.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]]))
     x, labels = torch.zeros(6, FEATURES), torch.zeros(6, dtype=torch.int64)
     x[:, 0] = 1.0
-    draws = Tilted(ball=Ball("linf", 1.1)).draw(x, labels, model, num_draws=16, rng=stream(0, "x"))
+    draws = Tilted(ball=Ball("linf", 1.1)).draw(x, labels, model, space=SPACE, num_draws=16, rng=stream(0, "x"))
     assert (losses_of(model, draws.inputs, labels).amax(0) > 11.9).all()
 
 
@@ -301,7 +316,7 @@ def test_a_langevin_chain_that_starts_where_the_loss_is_flat_reaches_its_law():
     x, labels, ball = torch.zeros(60, FEATURES), torch.zeros(60, dtype=torch.int64), Ball("linf", 0.5)
     x[:, 0] = 0.5
     chain = Langevin(ball=ball, temperature=0.1, burn_in=150)
-    draws = chain.draw(x, labels, model, num_draws=4, rng=stream(0, "x"))
+    draws = chain.draw(x, labels, model, space=SPACE, num_draws=4, rng=stream(0, "x"))
     # The law's mean is the corner's 30 less a temperature for every feature; steps of a tenth of the radius take some.
     assert losses_of(model, draws.inputs, labels).mean().item() == pytest.approx(29.6, abs=3)
 
@@ -309,4 +324,4 @@ def test_a_langevin_chain_that_starts_where_the_loss_is_flat_reaches_its_law():
 def test_an_l1_ball_may_have_any_number_of_vertices():
     x = torch.zeros(1, 40_000)
     vertices = Vertices(ball=Ball("l1", 0.5))
-    assert vertices.count(x) == 80_000
+    assert vertices.count(x, space=SPACE) == 80_000

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from withstand.data.frost_textures import TEXTURES
 from withstand.data.image_file import read_image
+from withstand.data.space import Space
 from withstand.functional.kernels.zoom import middle
 from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import row_streams
@@ -190,9 +191,8 @@ def test_our_own_draws_have_the_law_of_the_originals(member, severity, request):
         request.getfixturevalue("frost_textures")
     corruption, levels = member(severity=severity), crops(50, 32)
     x, draws = levels.float() / 255, ORIGINAL_DRAWS[member.published_name()]
-    ours = corruption.draw(
-        x, torch.zeros(50).long(), nn.Identity(), num_draws=1, rng=row_streams(1, "law", index=torch.arange(50))
-    ).inputs[0]
+    space, rng = Space.like(x), row_streams(1, "law", index=torch.arange(50))
+    ours = corruption.draw(x, torch.zeros(50).long(), nn.Identity(), space=space, num_draws=1, rng=rng).inputs[0]
     c = corruption.published(32, 32)
     theirs = torch.cat(
         [
@@ -219,7 +219,8 @@ def test_a_published_file_is_made_again_from_its_clean_image():
     root, name = Path(os.environ["WITHSTAND_DATA"]) / "imagenet-c", "n01440764/ILSVRC2012_val_00000293.JPEG"
     x = torch.from_numpy(read_image(root / "clean" / name, pixels=224, resize=256).copy())[None].float() / 255
     saved = SavedAsJpeg(perturbation=DefocusBlur(severity=1, pixels=224))
-    ours = saved.draw(x, torch.zeros(1).long(), nn.Identity(), num_draws=1, rng=torch.Generator()).inputs[0]
+    options = {"space": Space.like(x), "num_draws": 1, "rng": torch.Generator()}
+    ours = saved.draw(x, torch.zeros(1).long(), nn.Identity(), **options).inputs[0]
     published = torch.from_numpy(read_image(root / "defocus_blur" / "1" / name, pixels=224, resize=None).copy())[None]
     assert (ours * 255 - published).square().mean().sqrt() < 1
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import integers, row_streams, stream
 from withstand.perturbations.corruptions.brightness import Brightness
@@ -30,7 +31,7 @@ def photos(*shape):
 
 def drawn(corruption, x, rng, num_draws=1):
     y = torch.zeros(len(x), dtype=torch.long)
-    return corruption.draw(x, y, MODEL, num_draws=num_draws, rng=rng).inputs
+    return corruption.draw(x, y, MODEL, space=Space.like(x), num_draws=num_draws, rng=rng).inputs
 
 
 @pytest.mark.parametrize("channels", [1, 3])

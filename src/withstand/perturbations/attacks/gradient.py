@@ -1,7 +1,7 @@
 """The loss of every point and its gradient with respect to the point."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.functional.losses import Loss, loss_per_sample
@@ -14,7 +14,7 @@ MOST_LEAD = 8.0
 def loss_and_gradient(
     model: nn.Module,
     points: Float[Tensor, "batch *feature"],
-    y: Int[Tensor, " batch"],
+    y: Real[Tensor, " batch"],
     loss: Loss,
     *,
     steep: bool = False,
@@ -24,7 +24,7 @@ def loss_and_gradient(
     Args:
         model: Maps inputs to logits.
         points: Where.
-        y: Labels.
+        y: Labels, or targets of `squared_error`.
         loss: Which loss.
         steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
             is 0 in 32 bits, and so is its gradient. With this it is that of the logits divided, row by row, so that the
@@ -34,6 +34,8 @@ def loss_and_gradient(
         Croce, Hein 2020, arXiv 2003.01690, section 4, on attacks whose success depends on the scale of the logits.
         Differs: cross entropy is kept, of scaled logits, where they take another loss.
     """
+    if len(points) == 0:  # some layers refuse an empty batch
+        return points.new_zeros(0), torch.zeros_like(points), points.new_zeros(0, 1)
     with frozen(model), torch.enable_grad():
         points = points.detach().requires_grad_(True)
         outputs = model(points)

@@ -1,12 +1,14 @@
 """A Langevin chain in a ball: points drawn by the exponential of their loss."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
+from withstand.functional.changes import Options
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, normal, uniform
 from withstand.perturbations.attacks.gradient import loss_and_gradient
@@ -63,22 +65,24 @@ class Langevin(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Run one chain per row from a uniform point of the ball."""
-        x, radii = x.detach(), self.ball.radii(x)
-        points = self.ball.sample(x, num_draws=1, rng=rng)[0]
+        x, radii = x.detach(), self.ball.radii(x, space=space)
+        points = self.ball.sample(x, space=space, num_draws=1, rng=rng)[0]
         temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
         taken = {self.burn_in + number * self.thinning for number in range(num_draws)}
         step, states, losses_taken = x.new_full((len(x), *[1] * (x.ndim - 1)), self.step), [], []
         for count in range(max(taken) + 1):
             losses, gradient, _ = loss_and_gradient(model, points, y, self.loss)
-            if self.ball.changes:
-                points, losses, gradient = self._jump(x, y, model, points, losses, gradient, temperature, rng)
+            if space.changes:
+                changing = self.ball.options(x, space=space)
+                points, losses, gradient = self._jump(changing, y, model, points, losses, gradient, temperature, rng)
             if count in taken:
                 states.append(points)
                 losses_taken.append(losses)
@@ -91,12 +95,16 @@ class Langevin(Perturbation):
             step = torch.minimum(step, 0.1 / longest.clamp_min(1e-30))
             noise = normal(x.shape, rng=rng, device=x.device).to(x.dtype)
             moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
-            points = self._inside(x, moved, radii)
+            points = self._inside(x, moved, radii, space)
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
+
+    def tempered(self, temperature: float) -> Perturbation:
+        """Fill an open one."""
+        return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _jump(
         self,
-        x: Tensor,
+        changing: list[Options],
         y: Tensor,
         model: nn.Module,
         points: Tensor,
@@ -106,8 +114,7 @@ class Langevin(Perturbation):
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return points, losses and gradients after one change of each row was drawn anew, where that was accepted."""
-        changing = self.ball.options(x)
-        which, option, chance = uniform((len(x), 3), rng=rng, device=x.device).unbind(1)
+        which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
         proposed = points.clone()
         for number, each in enumerate(changing):
             moved = points.clone()
@@ -121,22 +128,22 @@ class Langevin(Perturbation):
             torch.where(accepted[:, None], new_gradient, gradient),
         )
 
-    def _inside(self, x: Tensor, points: Tensor, radii: float | Tensor) -> Tensor:
+    def _inside(self, x: Tensor, points: Tensor, radii: float | Tensor, space: Space) -> Tensor:
         if self.ball.norm == "linf":
             relative = torch.where((points - x) == 0, 0.0, (points - x) / radii)
             # Folded at the walls of [-1, 1]: a wave of period 4.
             folded = (torch.remainder(relative + 1, 4) - 2).abs()
             inside = x + (1 - folded) * radii
-            for change in self.ball.changes or ():
+            for change in space.changes:
                 inside[:, change.inputs] = points[:, change.inputs]
             points = inside
-        return self.ball.project(x, points)
+        return self.ball.project(x, points, space=space)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """Short chains, in one ball of each norm."""
         return [
-            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0)), burn_in=2),
+            cls(ball=Ball("linf", 0.1), burn_in=2),
             cls(ball=Ball("l2", 0.5), temperature=1.0, burn_in=1, thinning=1),
             cls(ball=Ball("l1", 1.0), temperature=0.1, burn_in=0),
         ]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
@@ -51,25 +52,26 @@ class PGD(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Climb from one start per draw, all of them together."""
         x = x.detach()
-        start = self.ball.sample(x, num_draws=num_draws, rng=rng)
-        best = torch.stack([self._climb(x, y, each, model) for each in start])
+        start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
+        best = torch.stack([self._climb(x, y, each, model, space) for each in start])
         return Draws(best)
 
-    def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module) -> Tensor:
+    def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module, space: Space) -> Tensor:
         best, points = start.clone(), start
         highest = torch.full((len(x),), -torch.inf, device=x.device)
         rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
             losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss, steep=True)
-            wrong = outputs.argmax(1) != y
+            wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
                 # With more than two classes a point before, still right, can have a higher loss.
@@ -83,14 +85,14 @@ class PGD(Perturbation):
                 if len(rows) == 0:
                     break
                 ball = self.ball.of_rows(rows)
-            points = ball.ascend(x, points, gradient, share=self.reach / self.steps)
+            points = ball.ascend(x, points, gradient, space=space, share=self.reach / self.steps)
         return best
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm, one that stops early."""
         return [
-            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0)), steps=3, reach=0.5),
+            cls(ball=Ball("linf", 0.1), steps=3, reach=0.5),
             cls(ball=Ball("l2", 0.5), steps=3, until_wrong=True),
             cls(ball=Ball("l1", 1.0), steps=2, reach=0.5, loss="hinge"),
         ]

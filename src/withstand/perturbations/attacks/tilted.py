@@ -1,19 +1,20 @@
 """Draws from a box, more of them where the loss is high, with the weights that make up for it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Draws, Perturbation, clip
+from withstand.perturbations.base import Draws, Perturbation
 
 LOWEST_TEMPERATURE = 1e-6
 
@@ -59,15 +60,16 @@ class Tilted(Perturbation):
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
+        y: Real[Tensor, " batch"],
         model: nn.Module,
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Find the corner, draw the uniform ones first, and weigh all of them."""
         x = x.detach()
-        radii, gradient = self.ball.radii(x), self._gradient(x, y, model)
+        radii, gradient = self.ball.radii(x, space=space), self._gradient(x, y, model, space)
         temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
         slope = (gradient * radii / temperature).flatten(1).unsqueeze(1).expand(-1, num_draws, -1)
         num_uniform = round(num_draws * self.uniform_share)
@@ -86,8 +88,8 @@ class Tilted(Perturbation):
             points[:, num_uniform:] = truncated_exponential(slope[:, num_uniform:], numbers[:, num_uniform:])
         ratio = log_tilt(slope, points)
         inputs = x + points.to(x.dtype).transpose(0, 1).reshape(num_draws, *x.shape) * radii
-        inputs = clip(inputs, self.ball.box)
-        for each in self.ball.options(x):
+        inputs = space.clip(inputs)
+        for each in self.ball.options(x, space=space):
             chances = uniform((len(x), num_draws), rng=rng, device=x.device)
             chosen, more = tilted_options(each.gains(gradient) / temperature, chances, tilted)
             each.put(inputs, chosen.T)
@@ -95,12 +97,16 @@ class Tilted(Perturbation):
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
         return Draws(inputs, -mixture.T.contiguous())
 
-    def _gradient(self, x: Tensor, y: Tensor, model: nn.Module) -> Tensor:
+    def tempered(self, temperature: float) -> Perturbation:
+        """Fill an open one."""
+        return replace(self, temperature=temperature) if self.temperature is None else self
+
+    def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
         """Return the gradient at the corner, in 32 bits or more."""
         corner = x
         for _ in range(self.ascent_steps):
             _, gradient, _ = loss_and_gradient(model, corner, y, self.loss, steep=True)
-            corner = self.ball.ascend(x, x, gradient)
+            corner = self.ball.ascend(x, x, gradient, space=space)
         _, gradient, _ = loss_and_gradient(model, corner, y, self.loss)
         return gradient if gradient.dtype == torch.float64 else gradient.float()
 
@@ -108,6 +114,6 @@ class Tilted(Perturbation):
     def examples(cls) -> list[Perturbation]:
         """A low and a high temperature."""
         return [
-            cls(ball=Ball("linf", 0.1, box=(0.0, 1.0))),
+            cls(ball=Ball("linf", 0.1)),
             cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0),
         ]

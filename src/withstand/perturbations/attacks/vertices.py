@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import changes
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Draws, Perturbation, clip
+from withstand.perturbations.base import Draws, Perturbation
 
 MOST_FEATURES = 16
 
@@ -32,11 +33,11 @@ class Vertices(Perturbation):
         if self.ball.norm == "l2":
             raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
 
-    def count(self, x: Float[Tensor, "batch *feature"]) -> int:
+    def count(self, x: Float[Tensor, "batch *feature"], *, space: Space) -> int:
         """Return the number of vertices around each of these inputs; a ball without extent has one."""
-        if not self.ball.changes:
-            return self._count_corners(x)
-        count = self._count_corners(x) * changes.count(self.ball.changes)
+        if not space.changes:
+            return self._count_corners(x, space)
+        count = self._count_corners(x, space) * changes.count(space.changes)
         if count > 2**MOST_FEATURES:
             raise InputError(
                 f"Vertices: the ball has {count:,} vertices with all combinations of options; "
@@ -44,22 +45,23 @@ class Vertices(Perturbation):
             )
         return count
 
-    def _count_corners(self, x: Tensor) -> int:
-        moving = self._moving(x)
+    def _count_corners(self, x: Tensor, space: Space) -> int:
+        moving = self._moving(x, space)
         return 2 ** len(moving) if self.ball.norm == "linf" else max(1, 2 * len(moving))
 
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
+        y: Real[Tensor, " batch"],  # noqa: ARG002
         model: nn.Module,  # noqa: ARG002
         *,
+        space: Space,
         num_draws: int,
         rng: Rng,
     ) -> Draws:
         """Take the first vertices of a random order of each row's own."""
-        x, moving = x.detach(), self._moving(x)
-        count, corners, length = self.count(x), self._count_corners(x), x[0].numel() if len(x) else 1
+        x, moving, length = x.detach(), self._moving(x, space), x.shape[1:].numel()
+        count, corners = self.count(x, space=space), self._count_corners(x, space)
         if count == 1 or len(x) == 0:
             return Draws(x.expand(num_draws, *x.shape).clone())
         order = uniform((len(x), count), rng=rng, device=x.device).argsort(1)
@@ -72,16 +74,15 @@ class Vertices(Perturbation):
         elif len(moving):
             sign = ((number & 1) * 2 - 1).to(x.dtype)
             units.scatter_(2, moving[number >> 1].unsqueeze(2), sign.unsqueeze(2))
-        points = clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x), self.ball.box)
-        for each in self.ball.options(x):
+        points = space.clip(x + units.view(num_draws, *x.shape) * self.ball.radii(x, space=space))
+        for each in self.ball.options(x, space=space):
             each.put(points, combination % each.num)
             combination = combination // each.num
         return Draws(points)
 
-    def _moving(self, x: Tensor) -> Tensor:
+    def _moving(self, x: Tensor, space: Space) -> Tensor:
         """Return the numbers of the features that move in any row."""
-        radii = self.ball.radii(x)
-        length = x[0].numel() if len(x) else x.shape[1:].numel()
+        radii, length = self.ball.radii(x, space=space), x.shape[1:].numel()
         if isinstance(radii, Tensor):
             moving = (radii.reshape(-1, length) > 0).any(0).nonzero()[:, 0]
         else:
@@ -96,4 +97,4 @@ class Vertices(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """The one norm that has few vertices in many dimensions."""
-        return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5, box=(0.0, 1.0)))]
+        return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5))]

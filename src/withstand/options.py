@@ -1,22 +1,20 @@
-"""What the commands share: options that decide no number, progress, and where results are printed."""
+"""What the commands' options have in common: their parser, and what does not affect results."""
 
-import json
-import logging
 import re
-import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser
 
+from withstand.console import Console
 from withstand.errors import InputError
-from withstand.parser import friendly
+from withstand.parser import friendly, parse
 
 if TYPE_CHECKING:
     from withstand.engine import Engine
+    from withstand.experiment import Experiment
 
 CHOICE = re.compile(
     r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:(.*?)known\s+subclasses:([^)]*)\)", re.DOTALL
@@ -68,72 +66,6 @@ def add_options(parser: ArgumentParser) -> None:
     )
 
 
-class Console:
-    """Speaks on stderr while work goes on, and prints the result on stdout; silent in all but one process."""
-
-    def __init__(self, *, engine: "Engine | None" = None, quiet: bool) -> None:
-        """Say whether there is anybody to speak to; without an engine there is one process."""
-        self.is_first = engine is None or engine.is_first
-        self.silent = quiet or not self.is_first
-        logger = logging.getLogger("withstand")
-        logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
-
-    def say(self, sentence: str) -> None:
-        """Say what is going on."""
-        if not self.silent:
-            sys.stderr.write(sentence + "\n")
-
-    def print(self, text: str) -> None:
-        """Print the result."""
-        if self.is_first:
-            sys.stdout.write(text.rstrip("\n") + "\n")
-            sys.stdout.flush()
-
-    def print_json(self, content: Any) -> None:
-        """Print the result for a program."""
-        self.print(json.dumps(content))
-
-    @contextmanager
-    def progress(self, epochs: int) -> Iterator[Any]:
-        """Yield a watch that shows a progress bar with speed and time left, on a terminal only."""
-        if self.silent or not epochs or not sys.stderr.isatty():
-            yield EpochLines(self, epochs)
-            return
-        from withstand.commands.progress import ProgressBar
-
-        with ProgressBar(epochs) as bar:
-            yield bar
-
-    @contextmanager
-    def counting(self, total: int, what: str = "samples") -> Iterator[Callable[[int], None]]:
-        """Yield a function that is told how many samples are done: a bar with speed and time left, on a terminal."""
-        if self.silent or not sys.stderr.isatty():
-            yield lambda _: None
-            return
-        from withstand.commands.progress import counting
-
-        with counting(total, what) as tell:
-            yield tell
-
-
-class EpochLines:
-    """Says one line per epoch, at most about ten in all."""
-
-    def __init__(self, console: Console, epochs: int) -> None:
-        """Keep who speaks."""
-        self.console, self.epochs, self.every = console, epochs, max(1, epochs // 10)
-
-    def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
-        """Say nothing."""
-
-    def on_epoch(self, entry: dict[str, float]) -> None:
-        """Say the epoch's loss and validation accuracy."""
-        epoch = int(entry["epoch"])
-        if epoch % self.every == 0 or epoch == self.epochs:
-            validation = f", validation {100 * entry['validation']:.2f} %" if "validation" in entry else ""
-            self.console.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")
-
-
 def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Console, Path]":
     """Return the engine, the console and the folder of all runs."""
     from withstand.engine import Engine
@@ -142,3 +74,21 @@ def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Cons
         raise InputError(f"output: expected a folder, found a file at {options.output}.")
     engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)
     return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)
+
+
+def experiment_parser(command: str = "train", description: str = "") -> ArgumentParser:
+    """Return a parser with the fields of an experiment and `--config`."""
+    from withstand.experiment import Experiment
+
+    parser = make_parser(command, description)
+    parser.add_argument("--config", action="config", help="YAML file, or the name of a recipe")
+    parser.add_class_arguments(Experiment, None)
+    return parser
+
+
+def read_experiment(words: list[str]) -> "Experiment":
+    """Return the experiment that options describe, `--config FILE` among them."""
+    from withstand.experiment import Experiment
+
+    found = parse(experiment_parser(), words, training=True)
+    return Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})

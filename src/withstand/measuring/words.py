@@ -48,44 +48,67 @@ OTHERS = {
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
 
-def split_words(
-    names: Sequence[str], shape: tuple[int, ...], *, balls: tuple[Ball, ...] = ()
-) -> tuple[list[str], list[Evaluation]]:
-    """Return the names of conditions, and the evaluations that the other names stand for, each of one condition.
+Asked = Perturbation | Evaluation
+Textures = Literal["published", "procedural"]
+
+
+def meant(
+    word: str,
+    shape: tuple[int, ...],
+    *,
+    balls: Sequence[Ball] = (),
+    pixels: Pixels | None = None,
+    frost: Textures = "published",
+) -> list[Asked]:
+    """Return the perturbations and evaluations that a word stands for; nothing if the word is not known.
 
     Args:
-        names: As they were given.
-        shape: Shape of one input.
+        word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a corruption
+            (`contrast`), or a cell (`contrast/3`); corruptions and cells with `+jpeg` (`contrast+jpeg/3`) are saved as
+            JPEG files in between.
+        shape: Of one input.
         balls: For `worst-case`.
+        pixels: Size of images whose published parameters the corruptions take; None takes the nearest to the images.
+        frost: Whose textures.
 
     Raises:
-        InputError: If evaluations are asked for that need images or balls, and there are none.
+        InputError: If the word needs images or balls, and there are none.
 
     Example:
-        >>> names, evaluations = split_words(["clean", "noise-distance", "noise-distance-3x3"], (3, 32, 32))
-        >>> names, [name for each in evaluations for name in each.conditions]
-        (['clean'], ['gaussian noise', 'uniform noise', 'adversarial noise 1x1', 'adversarial noise 3x3'])
+        >>> [each.condition for each in meant("fog", (3, 32, 32))][:2]
+        ['fog/1', 'fog/2']
     """
-    found: dict[str, list[Evaluation]] = {name: _others(name, balls) for name in names}
-    for name in names:
-        distances = _noise_distances(name)
-        if distances and len(shape) != 3:
-            raise _needs_images(name, shape)
-        found[name] += distances
-    distinct = dict.fromkeys(each for evaluations in found.values() for each in evaluations)
-    return [name for name in names if not found[name]], list(distinct)
+    if word == "clean":
+        return [Identity()]
+    if word == "noise":
+        kinds = (Gaussian, UniformNoise, Speckle)
+        return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
+    if word == "worst-case" and not balls:
+        raise InputError("on: worst-case needs the radius of a ball; give --radius, in Python WorstCase(ball=...).")
+    others: dict[str, list[Asked]] = {
+        "worst-case": [WorstCase(ball=each) for each in balls],
+        "by-class": [Recall()],
+        "lipschitz": [Lipschitz()],
+    }
+    found = others.get(word) or _noise_distances(word)
+    found = found or _corruptions(word, ImageNetC(pixels=pixels or _nearest(shape), jpeg=False, frost=frost))
+    if found and word not in others and len(shape) != 3:
+        raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
+    return found
 
 
-def _others(name: str, balls: tuple[Ball, ...]) -> list[Evaluation]:
-    if name == "worst-case":
-        if not balls:
-            raise InputError("on: worst-case needs the radius of a ball; give --radius, in Python WorstCase(ball=...).")
-        return [WorstCase(ball=each) for each in balls]
-    return [Recall()] if name == "by-class" else [Lipschitz()] if name == "lipschitz" else []
+def known_words() -> list[str]:
+    """Return all words, and the names of the corruptions."""
+    every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
+    return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
 
 
-def _noise_distances(name: str) -> list[NoiseDistance]:
-    word, _, kind = name.partition("/")
+def _nearest(shape: tuple[int, ...]) -> Pixels:
+    return nearest_pixels(*shape[1:]) if len(shape) == 3 else 224
+
+
+def _noise_distances(word: str) -> list[Asked]:
+    word, _, kind = word.partition("/")
     if word not in NOISE_DISTANCES or kind not in ("", *get_args(Noise)):
         return []
     chosen: list[Noise] = [each for each in get_args(Noise) if kind in ("", each)]
@@ -94,57 +117,16 @@ def _noise_distances(name: str) -> list[NoiseDistance]:
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
 
 
-def conditions(
-    names: Sequence[str],
-    shape: tuple[int, ...],
-    *,
-    pixels: Pixels | None = None,
-    frost: Literal["published", "procedural"] = "published",
-) -> tuple[tuple[Perturbation, ...], tuple[str, ...]]:
-    """Return the perturbations that names stand for, and what a reader of the results must know about them.
-
-    Args:
-        names: Sets (`clean`, `imagenet-c`, ...), corruptions (`contrast`), or cells (`contrast/3`); corruptions and
-            cells with `+jpeg` (`contrast+jpeg/3`) are saved as JPEG files in between.
-        shape: Shape of one input.
-        pixels: Size of images whose published parameters the corruptions take; None takes the nearest to the images.
-        frost: Whose textures.
-
-    Raises:
-        InputError: If a name is not known, or the inputs are not images where corruptions are asked for.
-    """
-    if pixels is None and len(shape) == 3:
-        pixels = nearest_pixels(*shape[1:])
-    suite = ImageNetC(pixels=pixels or 224, jpeg=False, frost=frost)
-    found = [each for name in names for each in _one(name, shape, suite)]
-    distinct = tuple({each.condition: each for each in found}.values())
-    return distinct, notes_on(distinct, shape)
-
-
-def _one(name: str, shape: tuple[int, ...], suite: ImageNetC) -> list[Perturbation]:
-    if name == "clean":
-        return [Identity()]
-    if name == "noise":
-        kinds = (Gaussian, UniformNoise, Speckle)
-        return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    if name.startswith("clean" + JPEG):
+def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
+    if word.startswith("clean" + JPEG):
         return [SavedAsJpeg()]
-    plain, saved = name.replace(JPEG, "", 1), JPEG in name
+    plain, saved = word.replace(JPEG, "", 1), JPEG in word
     published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
     chosen = [each for each in every if plain in (each.condition, each.condition.rsplit("/", 1)[0])]
-    if name not in SETS and plain != "corruptions" and not chosen:
-        known = [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
-        raise InputError(f"on: {name} is not a known condition; {nearest(name, known)}")
-    if len(shape) != 3:
-        raise _needs_images(name, shape)
-    if not chosen:
+    if not chosen and (word in SETS or plain == "corruptions"):
         chosen = list(every if plain == "corruptions" else published)
-        saved = saved or (name == "imagenet-c" and suite.pixels != 32)
-    return [SavedAsJpeg(perturbation=each) for each in chosen] if saved else chosen
-
-
-def _needs_images(name: str, shape: tuple[int, ...]) -> InputError:
-    return InputError(f"on: {name} needs images, got inputs of shape {shape}; try clean or noise.")
+        saved = saved or (word == "imagenet-c" and suite.pixels != 32)
+    return [SavedAsJpeg(perturbation=each) if saved else each for each in chosen]
 
 
 def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:
@@ -159,7 +141,7 @@ def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> t
         size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"
         notes.append(f"Parameters for {pixels} pixels{size}.")
     if any(each.condition.startswith("frost-procedural") for each in inner):
-        notes.append("frost: procedural, with textures made here instead of the published ones.")
+        notes.append("frost: procedural, with textures made here instead of the published ones; so there is no mCE.")
     return tuple(notes)
 
 

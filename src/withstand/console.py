@@ -1,0 +1,77 @@
+"""Console: what is said on stderr while work goes on, and the result on stdout."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from withstand.engine import Engine
+
+
+class Console:
+    """Speaks on stderr while work goes on, and prints the result on stdout; silent in all but one process."""
+
+    def __init__(self, *, engine: "Engine | None" = None, quiet: bool) -> None:
+        """Say whether there is anybody to speak to; without an engine there is one process."""
+        self.is_first = engine is None or engine.is_first
+        self.silent = quiet or not self.is_first
+        logger = logging.getLogger("withstand")
+        logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
+
+    def say(self, sentence: str) -> None:
+        """Say what is going on."""
+        if not self.silent:
+            sys.stderr.write(sentence + "\n")
+
+    def print(self, text: str) -> None:
+        """Print the result."""
+        if self.is_first:
+            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.flush()
+
+    def print_json(self, content: Any) -> None:
+        """Print the result for a program."""
+        self.print(json.dumps(content))
+
+    @contextmanager
+    def progress(self, epochs: int) -> Iterator[Any]:
+        """Yield a watch that shows a progress bar with speed and time left, on a terminal only."""
+        if self.silent or not epochs or not sys.stderr.isatty():
+            yield EpochLines(self, epochs)
+            return
+        from withstand.commands.progress import ProgressBar
+
+        with ProgressBar(epochs) as bar:
+            yield bar
+
+    @contextmanager
+    def counting(self, total: int, what: str = "samples") -> Iterator[Callable[[int], None]]:
+        """Yield a function that is told how many samples are done: a bar with speed and time left, on a terminal."""
+        if self.silent or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from withstand.commands.progress import counting
+
+        with counting(total, what) as tell:
+            yield tell
+
+
+class EpochLines:
+    """Says one line per epoch, at most about ten in all."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        """Keep who speaks."""
+        self.console, self.epochs, self.every = console, epochs, max(1, epochs // 10)
+
+    def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
+        """Say nothing."""
+
+    def on_epoch(self, entry: dict[str, float]) -> None:
+        """Say the epoch's loss and validation accuracy."""
+        epoch = int(entry["epoch"])
+        if epoch % self.every == 0 or epoch == self.epochs:
+            validation = f", validation {100 * entry['validation']:.2f} %" if "validation" in entry else ""
+            self.console.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")

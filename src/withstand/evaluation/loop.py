@@ -1,0 +1,121 @@
+"""The loop over the samples: batches, devices, processes; written once for every evaluation."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.evaluation.base import Columns, Evaluation, Outcomes
+from withstand.functional.random import RowStreams
+from withstand.models.frozen import evaluating
+
+
+class Block(NamedTuple):
+    """The outcomes of a range of samples, on the CPU.
+
+    Attributes:
+        start: Place of the first sample in the split.
+        stop: Place behind the last one.
+        number: Of each sample that could be read.
+        label: Of each of them.
+        columns: By condition and column.
+    """
+
+    start: int
+    stop: int
+    number: Tensor
+    label: Tensor
+    columns: dict[str, Columns]
+
+
+def prepare(evaluation: Evaluation, model: nn.Module, fit_on: Split, split: Split, *, seed: int, engine: Engine) -> Any:
+    """Return what an evaluation needs besides the samples of a split; see `Evaluation.prepare`."""
+    with evaluating(model):
+        return evaluation.prepare(model, fit_on, space=split.space, seed=seed, engine=engine)
+
+
+def blocks(
+    evaluations: Sequence[Evaluation],
+    states: Sequence[Any],
+    model: nn.Module,
+    split: Split,
+    *,
+    seed: int,
+    engine: Engine,
+    start: int = 0,
+) -> Iterator[Block]:
+    """Yield the outcomes of all evaluations block by block, in order, the same in every process.
+
+    Each batch is fetched once and is a block of its own: which samples share a batch depends on the batch size alone, so
+    that one process and several, or a measurement that was killed and resumed, give the same values.
+
+    Args:
+        evaluations: What is asked, adapted to the split.
+        states: What was prepared for each of them.
+        model: Maps inputs to logits; on the engine's device.
+        split: The samples.
+        seed: Decides every draw.
+        engine: Device, processes and batch size.
+        start: Samples to leave out at the beginning: those that are done.
+    """
+    plan = list(torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape)))
+    own = plan[engine.rank :: engine.world_size]
+    batches = iter(split.batches(own, device=engine.device, num_workers=engine.num_workers))
+    for first in range(0, len(plan), engine.world_size):
+        mine = None
+        if first + engine.rank < len(plan):
+            x, y, number = next(batches)[:3]
+            places = plan[first + engine.rank]
+            mine = Block(int(places[0]), int(places[-1]) + 1, number.cpu(), y.cpu(), {})
+            if len(x):  # else none of the files could be read
+                rng = RowStreams(seed, number, device=engine.device)
+                for evaluation, state in zip(evaluations, states, strict=True):
+                    # Not around the loop: whoever takes a block must not be left in another mode.
+                    with torch.no_grad(), evaluating(model):
+                        found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
+                    for condition, columns in found.items():
+                        mine.columns[condition] = {name: _small(each) for name, each in columns.items()}
+        yield from (block for block in engine.gather(mine) if block is not None)
+
+
+def measure_all(
+    evaluation: Evaluation,
+    model: nn.Module,
+    split: Split,
+    *,
+    seed: int,
+    engine: Engine,
+    fit_on: Split | None = None,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Outcomes:
+    """Return the outcomes of all samples of a split; see `Evaluation.measure`."""
+    evaluation = evaluation.adapted(split)
+    state = prepare(evaluation, model, fit_on or split, split, seed=seed, engine=engine)
+    found: list[Block] = []
+    for block in blocks([evaluation], [state], model, split, seed=seed, engine=engine):
+        found.append(block)
+        tell(block.stop)
+    outcomes = joined(found)
+    numbers = evaluation.conclude(model, split, outcomes.columns, state=state, engine=engine)
+    return outcomes._replace(numbers=numbers)
+
+
+def joined(found: Sequence[Block]) -> Outcomes:
+    """Return the outcomes of several blocks together, in the order of the samples' numbers."""
+    number = torch.cat([each.number for each in found]) if found else torch.zeros(0, dtype=torch.int64)
+    order = number.argsort(stable=True)
+    filled = [each for each in found if len(each.number)]
+    columns = {
+        condition: {name: torch.cat([each.columns[condition][name] for each in filled])[order] for name in names}
+        for condition, names in (filled[0].columns.items() if filled else ())
+    }
+    label = torch.cat([each.label for each in found]) if found else number
+    return Outcomes(number[order], label[order], columns, {})
+
+
+def _small(column: Tensor) -> Tensor:
+    column = column.detach().cpu()
+    return column.int() if column.dtype == torch.int64 else column

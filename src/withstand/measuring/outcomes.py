@@ -1,0 +1,260 @@
+"""The table of outcomes on disk: written part by part while a measurement goes on, merged when it is done."""
+
+import io
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from withstand.configuration import identity
+from withstand.data.base import Split
+from withstand.errors import InputError
+from withstand.evaluation.base import Columns, Outcomes
+from withstand.evaluation.loop import Block, joined
+from withstand.files import write_whole
+from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable
+
+if TYPE_CHECKING:
+    import polars
+
+SAMPLE = 65535  # stands for a condition in the lines of a part that hold the labels
+NOT_FINITE = -1
+
+
+class Parts:
+    """The parts of a measurement that is going on, in a folder; what they hold need not be measured again."""
+
+    def __init__(self, folder: Path | None, conditions: Sequence[str], *, seconds: float, writes: bool) -> None:
+        """Look at what is there.
+
+        Args:
+            folder: Of these parts alone; None keeps everything in memory.
+            conditions: That are measured together, in their order.
+            seconds: Least time between two parts, but for the first one.
+            writes: Whether this process writes.
+        """
+        self.folder, self.conditions, self.seconds, self.writes = folder, list(conditions), seconds, writes
+        self.waiting: list[Block] = []
+        self.latest = -float("inf")
+        self.done = 0
+        for stop, _ in self._files():
+            self.done = stop
+
+    def add(self, block: Block) -> None:
+        """Take a block; write a part if it is time."""
+        self.waiting.append(block)
+        if self.folder is not None and time.monotonic() - self.latest >= self.seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting as a part."""
+        if self.folder is None or not self.waiting:
+            return
+        if self.writes:
+            stop = self.waiting[-1].stop
+            write_whole(self.folder / f"{self.done:09d}-{stop:09d}.parquet", _bytes(self._frame(joined(self.waiting))))
+        self.done, self.waiting, self.latest = self.waiting[-1].stop, [], time.monotonic()
+
+    def frames(self) -> "tuple[polars.DataFrame, dict[str, polars.DataFrame]]":
+        """Return the samples (number, label) and the outcomes by condition, of everything there is."""
+        import polars
+
+        self.flush()
+        parts = [polars.read_parquet(path) for _, path in self._files()]
+        parts += [self._frame(joined(self.waiting))] if self.waiting or not parts else []
+        whole = polars.concat(parts, how="diagonal_relaxed").sort("condition", "number", maintain_order=True)
+        found = whole.partition_by("condition", as_dict=True, include_key=False)
+        samples = found.pop((SAMPLE,), whole.clear()).select("number", "label")
+        by_condition = {}
+        for place, condition in enumerate(self.conditions):
+            own = found.get((place,))
+            if own is None:
+                own = samples.select("number")
+            # Columns of other conditions; none of a condition's own holds nulls yet.
+            own = own.select(name for name in own.columns if not own[name].is_null().any())
+            if "prediction" in own.columns:
+                answer = polars.col("prediction")
+                own = own.with_columns(polars.when(answer != NOT_FINITE).then(answer).alias("prediction"))
+            by_condition[condition] = own
+        return samples, by_condition
+
+    def remove(self) -> None:
+        """Remove the files, once what they hold is safe elsewhere."""
+        if self.folder is not None and self.writes:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if self.folder.parent.is_dir() and not any(self.folder.parent.iterdir()):
+                self.folder.parent.rmdir()
+
+    def _files(self) -> list[tuple[int, Path]]:
+        """Return the parts that follow one another from the first sample on, each with the place behind its last."""
+        found: list[tuple[int, Path]] = []
+        done = 0
+        for path in sorted(self.folder.glob("*-*.parquet")) if self.folder is not None else ():
+            start, stop = map(int, path.stem.split("-"))
+            if start == done:
+                found.append((stop, path))
+                done = stop
+        return found
+
+    def _frame(self, outcomes: Outcomes) -> "polars.DataFrame":
+        """Return outcomes as lines, one per condition and sample, and one per sample."""
+        import polars
+
+        frames = [_frame(outcomes.number, {"label": outcomes.label.int()}, SAMPLE)]
+        for place, condition in enumerate(self.conditions):
+            if columns := outcomes.columns.get(condition):
+                frames.append(_frame(outcomes.number, columns, place))
+        return polars.concat(frames, how="diagonal_relaxed")
+
+
+class Kept:
+    """The outcomes of one model: in a folder, from which what was measured before is read, or in memory."""
+
+    def __init__(
+        self, folder: Path | None, *, data: str, seed: int, classes: Sequence[str], shape: Sequence[int]
+    ) -> None:
+        """Read what is there.
+
+        Args:
+            folder: Of the outcomes; None keeps them in memory.
+            data: Name of the data set.
+            seed: Of every draw.
+            classes: Names of the classes.
+            shape: Of an input.
+
+        Raises:
+            InputError: If the folder holds something else.
+        """
+        import polars
+
+        self.folder = folder
+        if folder is not None and (folder / ABOUT).is_file():
+            self.table = OutcomeTable.read(folder)
+            return
+        kinds = {"source": polars.String, "number": polars.UInt32, "label": polars.Int32, "identifier": polars.String}
+        self.table = OutcomeTable(
+            samples=polars.DataFrame(schema=kinds),
+            classes=tuple(classes),
+            conditions=(),
+            shape=tuple(shape),
+            data=data,
+            seed=seed,
+        )
+
+    def has(self, condition: str, evaluation: Any) -> bool:
+        """Return whether a condition was measured by the same evaluation, given in its plain form."""
+        plain = _as_read(evaluation)
+        return any((each.condition, each.evaluation) == (condition, plain) for each in self.table.conditions)
+
+    def parts(self, what: Any, conditions: Sequence[str], *, seconds: float, writes: bool) -> Parts:
+        """Return the parts of a measurement, which is told from others by its plain form."""
+        folder = None if self.folder is None else self.folder / "parts" / identity(_as_read(what))
+        return Parts(folder, conditions, seconds=seconds, writes=writes)
+
+    def add(self, found: Sequence[ConditionOutcomes], samples: "polars.DataFrame", *, source: str) -> None:
+        """Add the outcomes of some conditions, which take the place of older ones of the same name.
+
+        With a folder, their files are written first, then the list of all, which makes them count.
+
+        Args:
+            found: With their frames.
+            samples: With the columns number, label and identifier.
+            source: What the samples are called where they are not those of other conditions.
+        """
+        source, samples = self._placed(samples, source)
+        names = {each.condition for each in found}
+        if self.folder is not None:
+            write_whole(self.folder / SAMPLES, _bytes(samples), settle=False)
+            for each in found:
+                write_whole(self._file(each), _bytes(each.frame), settle=False)
+            found = [replace(each, columns=self._file(each)) for each in found]
+        others = tuple(each for each in self.table.conditions if each.condition not in names)
+        added = tuple(replace(each, source=source, evaluation=_as_read(each.evaluation)) for each in found)
+        self.table = replace(self.table, samples=samples, conditions=others + added)
+        if self.folder is not None:
+            write_whole(self.folder / ABOUT, (json.dumps(self._about(), indent=1) + "\n").encode())
+            kept = {each.columns for each in self.table.conditions}
+            for path in self.folder.glob("*.parquet"):
+                if path.name != SAMPLES and path not in kept:
+                    path.unlink()  # of an older measurement under the same name
+
+    def _placed(self, samples: "polars.DataFrame", source: str) -> "tuple[str, polars.DataFrame]":
+        """Return the source that samples belong to, and the samples of all sources."""
+        import polars
+
+        known = self.table.samples
+        for (name,), own in known.partition_by("source", as_dict=True, include_key=False).items():
+            if own.sort("number").equals(samples.sort("number")):
+                return str(name), known
+            if name == source:  # the same samples, of which fewer could be read
+                known = known.filter(known["source"] != source)
+                samples = polars.concat([own, samples]).unique("number", keep="last").sort("number")
+        source = source if len(known) else ""
+        named = samples.select(polars.lit(source).alias("source"), "number", "label", "identifier")
+        return source, polars.concat([known, named])
+
+    def _file(self, found: ConditionOutcomes) -> Path:
+        assert self.folder is not None
+        name = re.sub(r"[^a-z0-9]+", "-", found.condition.lower()).strip("-")[:60]
+        return self.folder / f"{name}-{identity([found.condition, _as_read(found.evaluation)])}.parquet"
+
+    def _about(self) -> dict[str, Any]:
+        table = self.table
+        conditions = [
+            {
+                "condition": each.condition,
+                "file": each.columns.name,
+                "source": each.source,
+                "evaluation": each.evaluation,
+                "measures": [measure.plain() for measure in each.measures],
+                "numbers": dict(each.numbers),
+            }
+            for each in table.conditions
+            if isinstance(each.columns, Path)
+        ]
+        about = {"format": FORMAT, "data": table.data, "seed": table.seed}
+        return about | {"classes": table.classes, "shape": table.shape, "conditions": conditions}
+
+
+def sample_frame(samples: "polars.DataFrame", split: Split) -> "polars.DataFrame":
+    """Return the lines of samples (number, label) with what each is known by."""
+    import polars
+
+    known = split.identifiers()
+    names = None if known is None else [known[number] for number in samples["number"].to_list()]
+    identifier = polars.Series("identifier", names or [None] * len(samples), dtype=polars.String)
+    return samples.select(polars.col("number"), polars.col("label").cast(polars.Int32), identifier)
+
+
+def _frame(number: Tensor, columns: Columns, condition: int) -> "polars.DataFrame":
+    import numpy as np
+    import polars
+
+    found = {"condition": np.full(len(number), condition, dtype=np.uint16), "number": number.numpy().astype(np.uint32)}
+    for name, values in columns.items():
+        if values.dtype == torch.bfloat16 or values.dtype == torch.float16:
+            values = values.float()
+        found[name] = values.numpy()
+        if len(values) != len(number):
+            raise InputError(
+                f"evaluation: column {name} must hold one value per sample ({len(number)}), got {len(values)}."
+            )
+    return polars.DataFrame(found)
+
+
+def _bytes(frame: "polars.DataFrame") -> bytes:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _as_read(plain: Any) -> Any:
+    """Return a plain value as a file gives it back."""
+    return json.loads(json.dumps(plain))

@@ -1,0 +1,199 @@
+"""Question: what is asked of a model, and of which samples."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from withstand.configuration import discover
+from withstand.data.as_split import as_split
+from withstand.data.base import Dataset, Split
+from withstand.data.frost_textures import has_frost_textures
+from withstand.errors import InputError, nearest
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.base import Evaluation
+from withstand.measuring.words import (
+    Asked,
+    Textures,
+    cell_notes,
+    choose_cells,
+    known_words,
+    meant,
+    notes_on,
+)
+from withstand.parser import build
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.corruptions.suites import Pixels
+from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.study.condition import CLEAN
+
+Frost = Literal["auto", "published", "procedural"]
+On = str | Mapping[str, Any] | type | Perturbation | Evaluation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Evaluations that read the same samples, each of which is fetched once for all of them.
+
+    Attributes:
+        load: Returns the samples.
+        evaluations: What is asked, adapted to the samples.
+        source: Name of the cell, if these are samples that are corrupted already; else nothing.
+    """
+
+    load: Callable[[], Split]
+    evaluations: tuple[Evaluation, ...]
+    source: str = ""
+
+    def name_of(self, condition: str) -> str:
+        """Return what a condition of an evaluation is called in results: clean images of a cell are the cell."""
+        if not self.source:
+            return condition
+        return self.source if condition == CLEAN else f"{condition} on {self.source}"
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of all conditions, in order."""
+        return tuple(self.name_of(each) for own in self.evaluations for each in own.conditions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of a model.
+
+    Attributes:
+        tasks: One per set of samples.
+        split: The samples, or those of the first cell.
+        data: Name of the data set.
+        notes: Sentences that a reader of the answer must know.
+    """
+
+    tasks: tuple[Task, ...]
+    split: Split
+    data: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of all conditions, in order."""
+        return tuple(each for task in self.tasks for each in task.conditions)
+
+    @property
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """All evaluations, in order."""
+        return tuple(each for task in self.tasks for each in task.evaluations)
+
+    @classmethod
+    def of(
+        cls,
+        data: Any,
+        on: On | Sequence[On] | None = None,
+        *,
+        num_classes: int | None = None,
+        frost: Frost = "auto",
+        pixels: Pixels | None = None,
+        balls: Sequence[Ball] = (),
+    ) -> "Question":
+        """Return what is meant, checked against the samples, so that nothing is found out in the middle.
+
+        Args:
+            data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
+            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean, or
+                every cell of data that are corrupted already, of which only names can choose some.
+            num_classes: Of pairs that do not say how many classes there are.
+            frost: Whose textures: `auto` takes the published ones where they are, else procedural ones.
+            pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
+            balls: For `worst-case`.
+
+        Raises:
+            InputError: If something is not known or cannot be asked of the samples.
+        """
+        given: list[On] = [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
+        cells = data.cells() if isinstance(data, Dataset) else {}
+        if cells:
+            return cls._of_cells(data, given, cells)
+        split = as_split(data, "test", num_classes=num_classes)
+        if len(split) == 0:
+            raise InputError("evaluate: the test part has no samples.")
+        textures: Textures = "procedural" if frost == "procedural" else "published"
+        if frost == "auto" and not has_frost_textures():
+            textures = "procedural"
+        found: list[Asked] = []
+        for each in given or ["clean"]:
+            for one in resolve(each, split.shape, balls=balls, pixels=pixels, frost=textures):
+                found += [one] if one not in found else []
+        perturbations = tuple(each for each in found if isinstance(each, Perturbation))
+        evaluations = [Accuracy(perturbations=perturbations)] if perturbations else []
+        return cls.of_evaluations(
+            split,
+            [*evaluations, *(each for each in found if isinstance(each, Evaluation))],
+            data=type(data).__name__,
+        )
+
+    @classmethod
+    def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
+        """Return the question that evaluations are, asked of a split.
+
+        Raises:
+            InputError: If one cannot be asked of the samples, or two have a condition in common.
+        """
+        adapted = tuple(each.adapted(split) for each in evaluations)
+        task = Task(load=lambda: split, evaluations=adapted)
+        twice = [each for each in task.conditions if task.conditions.count(each) > 1]
+        if twice:
+            raise InputError(f"on: conditions must differ from each other, got {twice[0]} from two evaluations.")
+        drawn = [each for own in adapted if isinstance(own, Accuracy) for each in own.perturbations]
+        return cls(
+            tasks=(task,),
+            split=split,
+            data=data,
+            notes=notes_on(drawn, split.shape),
+        )
+
+    @classmethod
+    def _of_cells(cls, data: Dataset, given: Sequence[On], cells: Mapping[str, Dataset]) -> "Question":
+        if not all(isinstance(each, str) for each in given):
+            raise InputError("on: data that are corrupted already are chosen by names, got something else.")
+        chosen = choose_cells([str(each) for each in given] or None, cells)
+        first = cells[chosen[0]].load("test")
+        tasks = []
+        for name in chosen:
+            load = (lambda: first) if name == chosen[0] else _loader(cells[name])
+            tasks.append(Task(load=load, evaluations=(Accuracy().adapted(first),), source=name))
+        return cls(
+            tasks=tuple(tasks),
+            split=first,
+            data=type(data).__name__,
+            notes=cell_notes(chosen, data.missing()),
+        )
+
+
+def resolve(
+    given: On, shape: tuple[int, ...], *, balls: Sequence[Ball], pixels: Pixels | None, frost: Textures
+) -> Iterator[Asked]:
+    """Yield the perturbations and evaluations that one thing stands for; see `Question.of`.
+
+    Raises:
+        InputError: If it stands for nothing.
+    """
+    if isinstance(given, str) and (found := meant(given, shape, balls=balls, pixels=pixels, frost=frost)):
+        yield from found
+        return
+    if isinstance(given, type):
+        given = given.__name__
+    if isinstance(given, str | Mapping):
+        names = {each.__name__ for family in (Evaluation, Perturbation) for each in discover(family)}
+        if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
+            raise InputError(f"on: {given} is not a known condition; {nearest(given, [*known_words(), *names])}")
+        given = build("on", given, "evaluations", "perturbation")
+    if isinstance(given, ImageNetC) and len(shape) == 3:
+        suite = replace(given, pixels=given.pixels or pixels, frost=given.frost or frost)
+        yield from suite.cells(*shape[1:])
+    elif isinstance(given, Perturbation | Evaluation):
+        yield given
+    else:
+        raise InputError(f"on: expected names, perturbations or evaluations, got {given!r}.")
+
+
+def _loader(data: Dataset) -> Callable[[], Split]:
+    return lambda: data.load("test")

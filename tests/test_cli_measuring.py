@@ -1,0 +1,180 @@
+"""Measuring from the command line: what is kept, killed, resumed, shared by processes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+from polars.testing import assert_frame_equal
+
+from withstand.cli import main
+from withstand.study.outcomes import OutcomeTable
+
+TRAIN = ["train", "--epochs=1", "--model.width=4", "--device=cpu", "--quiet"]
+ON = ["--on", "clean", "noise", "contrast", "worst-case", "--radius", "0.05", "--device=cpu", "--batch-size=16"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two finished runs in one folder."""
+    root = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        assert main([*TRAIN, f"--seed={seed}", f"--name=s{seed}", f"--output={root}"]) == 0
+    return root
+
+
+def copy_of(runs, place):
+    shutil.copytree(runs, place)
+    return [str(each) for each in sorted(place.glob("s*-*"))]
+
+
+def command(*words):
+    return [sys.executable, "-m", "withstand", *words]
+
+
+def environment():
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def kept(folder):
+    return OutcomeTable.read(next(Path(folder).glob("evaluations/*/outcomes")))
+
+
+def assert_equal(one, other):
+    assert [each.condition for each in one.conditions] == [each.condition for each in other.conditions]
+    assert_frame_equal(one.samples, other.samples, check_exact=True)
+    for own, its in zip(one.conditions, other.conditions, strict=True):
+        assert own.numbers == its.numbers
+        assert_frame_equal(own.frame, its.frame, check_exact=True)
+
+
+def test_a_second_time_nothing_is_measured_and_other_conditions_are_added(runs, tmp_path, capsys):
+    folders = copy_of(runs, tmp_path / "runs")
+    words = ["evaluate", folders[0], "--on", "clean", "--device=cpu", "--format=json"]
+    assert main(words) == 0
+    first = json.loads(capsys.readouterr().out)
+    file = next(Path(folders[0]).glob("evaluations/*/outcomes/clean-*.parquet"))
+    written = file.stat().st_mtime_ns
+    assert main(words) == 0
+    second = capsys.readouterr()
+    assert json.loads(second.out) == first
+    assert "measured already" in second.err
+    assert main([*words[:3], "clean", "contrast/3", *words[4:]]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {"clean", "contrast/3"} <= {row["condition"] for row in rows}
+    assert file.stat().st_mtime_ns == written
+    assert [row for row in rows if row["condition"] == "clean"] == first["rows"]
+
+
+def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsys):
+    folders = copy_of(runs, tmp_path / "runs")
+    path = tmp_path / "samples.csv"
+    words = ["evaluate", *folders, "--on", "clean", "contrast", "worst-case", "--radius", "0.01", "0.05"]
+    assert main([*words, "--device=cpu", "--samples", str(path), "--quiet"]) == 0
+    capsys.readouterr()
+    found = polars.read_csv(path)
+    assert len(found) == 2 * 359
+    assert found.select("model", "number").is_unique().all()
+    table = kept(folders[0])
+    own = found.filter(polars.col("model") == Path(folders[0]).name).sort("number")
+    for severity in range(1, 6):
+        frame = table.frame(f"contrast/{severity}")
+        assert (own[f"contrast/{severity}: correct"] == frame["correct"]).all()
+    wrong = np.stack([~table.frame(f"contrast/{each}")["correct"].to_numpy() for each in range(1, 6)])
+    lowest = np.where(wrong.any(0), wrong.argmax(0) + 1, 0)
+    assert (own["breaks: contrast"].fill_null(0).to_numpy() == lowest).all()
+
+
+def test_two_models_are_compared_on_the_same_samples(runs, tmp_path, capsys):
+    folders = copy_of(runs, tmp_path / "runs")
+    assert main(["evaluate", *folders, "--on", "clean", "--device=cpu", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "Differences to" in out
+    assert "95 %" in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--on", "clean", "worst-case"],
+        ["--on", "contrast/9"],
+        ["--on", "WorstCasse"],
+        ["--on", "{class_path: Gaussian, init_args: {std: -1}}"],
+        ["--on", "{class_path: Gaussian, init_args: {sd: 1}}"],
+        ["--on", "{class_path: [}"],
+        ["--on", "{class_path: os.system}"],
+        ["--on", "lipschitz"],
+        ["--samples", "."],
+        ["--frost", "icy"],
+    ],
+    ids=str,
+)
+def test_a_question_that_fails_is_one_sentence_and_leaves_no_folder(words, runs, tmp_path, capsys, monkeypatch):
+    folders = copy_of(runs, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(path.name for path in Path(folders[0]).iterdir())
+    code = main(["evaluate", folders[0], *words, "--device=cpu"])
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1].startswith("withstand: ")
+    assert "Traceback" not in captured.err
+    assert sorted(path.name for path in Path(folders[0]).iterdir()) == before
+
+
+def test_classes_by_name_yaml_and_words_are_asked_together(runs, tmp_path, capsys):
+    folders = copy_of(runs, tmp_path / "runs")
+    yaml = "{class_path: WorstCase, init_args: {ball: {norm: l2, radius: 0.3}, steps: 2, restarts: 1}}"
+    words = ["--on", "clean", "Speckle", yaml, "--device=cpu", "--format=json", "--quiet"]
+    assert main(["evaluate", folders[0], *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    conditions = {row["condition"] for row in found["rows"]}
+    assert {"clean", "Speckle std=0.6"} < conditions or any(each.startswith("Speckle") for each in conditions)
+    assert any(each.startswith("l2 0.3, PGD-2 x 1") for each in conditions)
+    assert {"top1", "worst_case_top1"} <= set(found["measures"])
+
+
+@pytest.mark.slow
+def test_two_processes_keep_the_outcomes_of_one(runs, tmp_path):
+    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "withstand"]
+    found = []
+    for number, launcher in enumerate(([sys.executable, "-m", "withstand"], two)):
+        folders = copy_of(runs, tmp_path / str(number))
+        words = [*launcher, "evaluate", folders[0], ON[0], "noise-distance/gaussian", *ON[1:]]
+        subprocess.run(words, check=True, capture_output=True, timeout=300, env=environment())
+        found.append(kept(folders[0]))
+    assert_equal(*found)
+
+
+@pytest.mark.slow
+def test_killing_at_twenty_random_moments_ends_in_the_same_tables(runs, tmp_path):
+    alone, killed = copy_of(runs, tmp_path / "alone"), copy_of(runs, tmp_path / "killed")
+    begun = time.monotonic()
+    subprocess.run(command("evaluate", *alone, *ON), check=True, capture_output=True, env=environment())
+    length = time.monotonic() - begun
+    generator, kills = np.random.default_rng(0), 0
+    while kills < 20:
+        process = subprocess.Popen(
+            command("evaluate", *killed, *ON), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
+        )
+        time.sleep(generator.uniform(0.5, 0.9 * length))
+        if process.poll() is not None:  # it was done before it could be killed: again from the beginning
+            for each in killed:
+                shutil.rmtree(Path(each) / "evaluations")
+        else:
+            kills += 1
+        process.kill()
+        process.communicate()
+    subprocess.run(command("evaluate", *killed, *ON), check=True, capture_output=True, env=environment())
+    for one, other in zip(alone, killed, strict=True):
+        assert_equal(kept(one), kept(other))
+        rows = [next(Path(each).glob("evaluations/*/rows.jsonl")).read_text() for each in (one, other)]
+        assert rows[0] == rows[1]
+        assert not list(Path(other).rglob("*.tmp"))
+        assert not list(Path(other).rglob("parts"))
