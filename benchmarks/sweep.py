@@ -22,6 +22,7 @@ from withstand.data.toy import Toy
 from withstand.experiment import CONFIG, ROWS, Experiment, dump, plain
 from withstand.models.mlp import MLP
 from withstand.study.aggregate import aggregate
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.runs import read
 from withstand.study.sweep import Entry, write_entries
@@ -31,6 +32,7 @@ from withstand.sweeps.pool import Pool
 from withstand.training.settings import Training
 
 EMPTY = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=0))
+TOP1 = Measure(name="top1", column="correct", topic=ACCURACY, better="higher", percent=True)
 GOAL_RUN, GOAL_READ, GOAL_REPORT = 0.060, 2.0, 10.0
 REPORT = (28, 51, 40)  # configurations, seeds, measures
 
@@ -135,10 +137,10 @@ def results(root: Path, *, configurations: int, seeds: int, measures: int) -> No
                 Entry(labels={"method": f"m{number // 7}", "radius": (number % 7) / 100}, seed=seed, run=run)
             )
             rows = [
-                Row(measure="top1", condition=f"noise/{each}", total=float((seed * 7 + each + number) % 100), count=100)
+                Row(measure="top1", condition=f"noise-{each}", value=(seed * 7 + each + number) % 100 / 100, count=100)
                 for each in range(measures)
             ]
-            write_rows(root / run / ROWS, rows)
+            write_rows(root / run / ROWS, rows, {"top1": TOP1})
             (root / run / CONFIG).write_text(text)
     write_entries(root, entries, command=["withstand", "sweep", "example"])
 

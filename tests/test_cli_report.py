@@ -8,8 +8,12 @@ import pytest
 
 from withstand.cli import main
 from withstand.commands import report as command
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.sweep import Entry, write_entries
+
+WORDS = ("top-1 accuracy", "worst-case accuracy", "accuracy over the ball", "Lipschitz bound", "noise distance")
+KNOWN = {each: Measure(name=each, column="c", words=each, topic=ACCURACY, percent=True) for each in WORDS}
 
 
 def run(words, capsys):
@@ -33,9 +37,8 @@ def runs(tmp_path):
             name = f"{method}-{seed}"
             entries.append(Entry(labels={"method": method}, seed=seed, run=name))
             if (method, seed) != ("regular", 2):
-                measures = ("top1", "worst_case_top1", "mean_top1", "lipschitz_lower", "noise_distance")
-                rows = [Row(measure=each, condition="clean", total=80.0 + seed, count=100) for each in measures]
-                write_rows(folder / name / "rows.jsonl", rows)
+                rows = [Row(measure=each, condition="clean", value=0.8 + seed / 100, count=100) for each in KNOWN]
+                write_rows(folder / name / "rows.jsonl", rows, KNOWN)
     write_entries(folder, entries, command=["withstand", "sweep", "x"])
     return folder
 
@@ -65,7 +68,7 @@ def test_the_table_as_json(runs, capsys, tmp_path):
     assert code == 0
     assert found["page"] == str(tmp_path / "r" / "index.html")
     assert found["missing"] == ["regular: 2/3 runs, without seed 2"]
-    assert found["table"][0]["Accuracy, clean"] == "80.5 (80.1-80.9)"
+    assert found["table"][0]["Top-1 accuracy, clean"] == "80.5 (80.1-80.9)"
 
 
 def test_the_spread_may_be_an_interval_of_the_mean(runs, capsys):

@@ -5,6 +5,7 @@ import html
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -301,7 +302,7 @@ def test_a_baseline_that_is_not_there_is_one_sentence(runs, tmp_path):
 
 def test_reports_come_without_torch():
     code = "import sys, withstand.reports.report_folder; sys.exit('torch' in sys.modules)"
-    assert subprocess.run(["python", "-c", code], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_texts_stand_out_from_their_background_in_light_and_dark():

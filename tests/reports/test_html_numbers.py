@@ -2,21 +2,42 @@
 
 import html
 import json
+import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
+from withstand.reports.numbers import sentence
+from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import write_report
-from withstand.reports.sheets import differences_sheet, errors_sheet, main_sheet, sheets
+from withstand.reports.sheets import differences_sheet, main_sheet, sheets, topic_sheets
 from withstand.study.condition import IMAGENET_C
-from withstand.study.corruption_error import ALEXNET_ERRORS
 from withstand.study.digest import Digest
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.origin import Origin
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
+
+KNOWN = {
+    each.name: each
+    for each in (
+        Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True),
+        Measure(
+            name="worst_case_top1",
+            column="worst",
+            words="worst-case accuracy",
+            kind="attacked",
+            better="higher",
+            percent=True,
+        ),
+        Measure(name="upper", column="upper", words="Lipschitz upper bound", kind="upper bound", better="lower"),
+        Measure(name="lower", column="lower", words="Lipschitz lower bound", kind="lower bound"),
+    )
+}
 
 CONFIG = """data:
   class_path: withstand.data.digits.Digits
@@ -48,16 +69,16 @@ def sweep(folder, values, measure="top1", condition="clean"):
             if value is not None:
                 named = condition.format(radius=labels[-1])
                 write_rows(
-                    folder / run / "rows.jsonl", [Row(measure=measure, condition=named, total=100 * value, count=100)]
+                    folder / run / "rows.jsonl", [Row(measure=measure, condition=named, value=value, count=100)], KNOWN
                 )
     write_entries(folder, entries, command=["withstand", "sweep", "s"])
     return Study.of(folder)
 
 
-def single(root, name, *, seed=0, temperature=1, rows=(), known=None):
+def single(root, name, *, seed=0, temperature=1, rows=(), measures=KNOWN, known=None):
     """Write a run that belongs to no sweep."""
     folder = root / name
-    write_rows(folder / "rows.jsonl", rows or [Row(measure="top1", condition="clean", total=90.0, count=100)])
+    write_rows(folder / "rows.jsonl", rows or [Row(measure="top1", condition="clean", value=0.9, count=100)], measures)
     (folder / "config.yaml").write_text(CONFIG.format(seed=seed, name=name.rpartition("-")[0], temperature=temperature))
     (folder / "provenance.json").write_text(json.dumps(known or {}))
 
@@ -81,9 +102,9 @@ def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
 
 def test_the_lowest_is_the_best_where_less_is_better_and_bounds_from_below_have_no_best(tmp_path):
     values = {("regular",): [9.0, 9.5], ("smoothed",): [3.0, 3.5]}
-    upper = sweep(tmp_path / "upper", values, "lipschitz_upper_product", "l2 to l2")
+    upper = sweep(tmp_path / "upper", values, "upper", "l2 to l2")
     assert "smoothed has the lowest median, 3.250" in told(upper)
-    assert told(sweep(tmp_path / "lower", values, "lipschitz_lower", "l2 to l2")) == ""
+    assert told(sweep(tmp_path / "lower", values, "lower", "l2 to l2")) == ""
 
 
 def test_missing_runs_are_counted(tmp_path):
@@ -127,24 +148,112 @@ def test_one_baseline_without_a_radius_serves_all(tmp_path):
     assert [round(each["difference"], 6) for each in found] == [0.1, -0.1]
 
 
-def test_mce_is_given_where_alexnets_errors_are_known(tmp_path):
-    for name, classes in (("big-1", 1000), ("small-2", 10)):
-        rows = [
-            Row(measure="top1", condition=f"{kind}+jpeg/{place + 1}", total=1000 * (1 - error / 2), count=1000)
-            for kind, errors in ALEXNET_ERRORS.items()
-            for place, error in enumerate(errors)
-        ]
-        single(tmp_path, name, rows=rows, known={"shape": [3, 224, 224], "classes": list(map(str, range(classes)))})
+def test_a_topic_has_a_table_of_what_the_main_one_leaves_out_and_images_saved_as_jpeg_another(tmp_path):
+    errors = Measure(
+        name="error", column="correct", words="error", better="lower", percent=True, topic="Errors", primary=False
+    )
+    overall = replace(errors, name="mean_error", words="mean error")
+    rows = [
+        Row(measure="error", condition=f"{kind}{saved}", value=0.01 * (k + 1), count=1000)
+        for saved in ("", "+jpeg")
+        for k, kind in enumerate(reversed(IMAGENET_C[2:]))
+    ]
+    rows += [Row(measure="mean_error", condition="13 corruptions+jpeg", value=0.5, count=10000)]
+    rows += [Row(measure="top1", condition="clean", value=0.9, count=1000)]
+    single(tmp_path, "net-1", rows=rows, measures=KNOWN | {each.name: each for each in (errors, overall)})
+    single(tmp_path, "other-1")
     digest = Digest.of(Study.of(tmp_path))
-    sheet = errors_sheet(digest, saved="+jpeg")
-    assert errors_sheet(digest, saved="") is None
-    heads = [head.plain for head in sheet.heads]
-    big, small = ([cell.text for cell in line.cells] for line in sheet.lines)
-    place = heads.index("mCE, 15 corruptions")
-    assert (big[place], small[place]) == ("50.0", "\N{EN DASH}")
-    assert big[heads.index("mean error, 15 corruptions")] == small[heads.index("mean error, 15 corruptions")] != "50.0"
-    assert heads[2:] == [head for head in heads[2:] if "jpeg+" not in head]
-    assert sum(head.startswith("CE, ") for head in heads) == len(IMAGENET_C)
+    assert [each.measure for each in digest.columns] == ["top1"]
+    plain, saved = topic_sheets(digest)
+    assert (plain.name, saved.name, saved.title) == ("errors", "errors-jpeg", "Errors, images saved as JPEG")
+    assert [head.text for head in plain.heads[2:]] == [each.replace("_", " ") for each in IMAGENET_C[2:]]
+    assert [head.plain for head in saved.heads[2:4]] == ["Mean error, 13 corruptions+jpeg", "impulse noise, Error"]
+    assert [cell.text for cell in saved.lines[0].cells[2:5]] == ["50.00", "13.0", "12.0"]
+    assert {cell.plain for cell in saved.lines[1].cells[2:]} == {"\N{EN DASH} [not measured]"}
+    assert "Not measured at all severities: gaussian_noise, shot_noise." in plain.notes
+    assert plain.caption == "Values of one run each; shares in percent. Lower is better."
+
+
+def test_a_long_topic_keeps_a_column_of_every_measure(tmp_path):
+    every = [Measure(name=f"m{k}", column="c", topic="Many", primary=False) for k in range(9)]
+    rows = [Row(measure=each.name, condition=f"c{k}", value=k, count=1) for each in every for k in range(9)]
+    single(tmp_path, "net-1", rows=rows, measures={each.name: each for each in every})
+    (sheet,) = topic_sheets(Digest.of(Study.of(tmp_path)))
+    heads = [head.text for head in sheet.heads[2:]]
+    assert len(heads) == 40
+    assert set(heads) == {f"M{k}" for k in range(9)}
+    assert sheet.notes == ("In the table of all numbers: 41 more.",)
+
+
+def test_of_a_single_run_the_interval_over_the_samples_is_shown_and_said(tmp_path):
+    rows = [Row(measure="top1", condition="clean", value=0.9, count=100, low=0.82, high=0.95)]
+    single(tmp_path, "net-1", rows=rows)
+    digest = Digest.of(Study.of(tmp_path))
+    for spread in ("quantiles", "interval"):
+        sheet = main_sheet(digest, spread=spread)
+        assert sheet.lines[0].cells[2].plain == "90.0 (82.0-95.0)"
+        assert "their 95 % interval over the test samples" in sheet.caption
+    assert "90.0 % (one run, 95 % interval over the samples 82.0 to 95.0)" in told(digest.study)
+    single(tmp_path, "net-2", seed=1)
+    single(tmp_path, "other-1", rows=rows)
+    sheet = main_sheet(Digest.of(Study.of(tmp_path)))
+    assert [line.cells[2].plain for line in sheet.lines] == ["90.0 (90.0-90.0)", "90.0 (82.0-95.0)"]
+    assert "; of a single run its value, and the 95 % interval over the test samples" in sheet.caption
+
+
+def test_what_never_happens_is_said_and_needs_no_number(tmp_path):
+    distance = Measure(name="distance", column="distance", words="median distance", unit="l2", better="higher")
+    for seed, value in enumerate((3.0, 3.0, math.inf)):
+        rows = [Row(measure="distance", condition="noise", value=value, count=100, low=2.5)]
+        single(tmp_path, f"net-{seed}", seed=seed, rows=rows, measures={"distance": distance})
+    path = write_report(Study.of(tmp_path), tmp_path / "report", pictures=lambda _: []).page
+    values = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', path.read_text(), re.DOTALL).group(1)
+    assert json.loads(values)["values"]["distance\tnoise"]["0"] == [3.0, 3.0, "never"]
+    assert 'data-v="Infinity"' in path.read_text()
+    assert "| net | 3/3 | 3.000 (3.000-never) |" in (tmp_path / "report" / "tables" / "main.md").read_text()
+
+
+def test_notes_of_the_measurement_stand_under_the_tables_and_at_the_runs(tmp_path):
+    single(tmp_path, "net-1")
+    (tmp_path / "net-1" / "notes.json").write_text('["Corrupted by <us>."]')
+    write_report(Study.of(tmp_path), tmp_path / "report", pictures=lambda _: [])
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count("Corrupted by &lt;us&gt;.") == 2
+    card = next((tmp_path / "report" / "cards").iterdir()).read_text()
+    for text in (card, (tmp_path / "report" / "report.md").read_text()):
+        assert r"- Corrupted by \<us\>." in text
+
+
+UNKNOWN = Measure(name="expected_calibration_error", column="confidence", words="calibration error", better="lower")
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        UNKNOWN,
+        replace(UNKNOWN, percent=True, primary=False),
+        replace(UNKNOWN, name="radius_90", words="radius_90", unit="l2", kind="certified", topic="Certificates"),
+        replace(UNKNOWN, kind="upper bound", better="", primary=False, topic="main"),
+    ],
+)
+@pytest.mark.parametrize("conditions", [("clean",), ("fog/1", "fog/2"), ("linf 0.1, x", "linf 0.2, x"), ("fog",)])
+def test_every_measure_of_every_evaluation_is_in_the_page_in_markdown_and_in_latex(tmp_path, measure, conditions):
+    rows = [Row(measure="top1", condition="clean", value=0.9, count=100)]
+    rows += [Row(measure=measure.name, condition=each, value=0.123, count=100) for each in conditions]
+    single(tmp_path, "a-1", rows=rows, measures=KNOWN | {measure.name: measure})
+    single(tmp_path, "b-1", rows=rows, measures=KNOWN | {measure.name: measure})
+    folder = tmp_path / "report"
+    write_report(Study.of(tmp_path), folder, pictures=pictures)
+    shown = "12.3" if measure.percent else "0.1230"
+    words = sentence(measure.words)
+    latex = "".join(each.read_text() for each in (folder / "tables").glob("*.tex")).replace(r"\_", "_")
+    markdown = (folder / "report.md").read_text().replace(r"\_", "_")
+    for text in (html.unescape((folder / "index.html").read_text()), markdown, latex):
+        assert words in text or measure.words in text
+        assert shown in text
+    for condition in conditions:
+        assert f"{measure.label} | {condition} | {shown}" in markdown
+        assert f"{measure.label} & {condition} & {shown}".replace("%", r"\%") in latex
 
 
 def test_runs_that_should_not_be_taken_together_are_pointed_out(tmp_path):
@@ -154,7 +263,7 @@ def test_runs_that_should_not_be_taken_together_are_pointed_out(tmp_path):
     digest = Digest.of(Study.of(tmp_path))
     (sentence,) = warnings(digest)
     assert sentence.startswith("net: several runs have seed 0;")
-    origin = Origin.of(tmp_path, digest.combinations[0])
+    origin = Origin.of(Study.of(tmp_path), digest.combinations[0])
     assert origin.differing == ("- temperature: 1", "+ temperature: 2")
 
 
@@ -168,7 +277,7 @@ def test_origins_are_read_from_what_the_runs_left(tmp_path):
     single(
         tmp_path, "net-2", seed=1, known=known | {"started": "2026-01-03T10:00:00+00:00", "command": ["/v/bin/pytest"]}
     )
-    origin = Origin.of(tmp_path, Digest.of(Study.of(tmp_path)).combinations[0])
+    origin = Origin.of(Study.of(tmp_path), Digest.of(Study.of(tmp_path)).combinations[0])
     assert origin.commands == ("withstand train --name 'a b'",)
     assert origin.again == f"withstand train --config {tmp_path}/net-1/config.yaml --output again"
     assert origin.started == "2026-01-02 to 2026-01-03"
@@ -183,24 +292,24 @@ def test_a_spoilt_provenance_takes_nothing_but_itself_away(tmp_path, spoilt):
     single(tmp_path, "net-1")
     (tmp_path / "net-1" / "provenance.json").write_text(spoilt)
     digest = Digest.of(Study.of(tmp_path))
-    assert Origin.of(tmp_path, digest.combinations[0]).versions == ()
+    assert Origin.of(Study.of(tmp_path), digest.combinations[0]).versions == ()
 
 
 def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
     rows = [
-        Row(measure="top1", condition="clean", total=90.0, count=100),
-        Row(measure="worst_case_top1", condition="linf 0.1, worst of 9 draws", total=70.0, count=100),
-        Row(measure="top1", condition="fog/1", total=60.0, count=100),
+        Row(measure="top1", condition="clean", value=0.9, count=100),
+        Row(measure="worst_case_top1", condition="linf 0.1, worst of 9 draws", value=0.7, count=100),
+        Row(measure="top1", condition="fog/1", value=0.6, count=100),
     ]
     single(tmp_path, "my_net-1", rows=rows)
     digest = Digest.of(Study.of(tmp_path))
-    card = model_card(digest, digest.combinations[0], Origin.of(tmp_path, digest.combinations[0]))
+    card = model_card(digest, digest.combinations[0], Origin.of(Study.of(tmp_path), digest.combinations[0]))
     for text in (
         r"# my\_net",
         "- Network: `SmallCNN`\n  - width: 16",
         "- Read by: `Digits`",
         "  - temperature: 1",
-        "| top1 | clean | 90.0 |",
+        "| top-1 accuracy, % | clean | 90.0 |",
         "Searched with: linf 0.1, worst of 9 draws.",
         "Corrupted images without being saved as JPEG.",
         "One seed: nothing is known of the spread over seeds.",
@@ -244,8 +353,8 @@ def test_runs_that_no_plan_has_are_named(tmp_path):
 
 def test_what_has_no_better_direction_is_said_to_have_no_star(tmp_path):
     values = {("a",): [0.5, 0.5, 0.5], ("b",): [0.7, 0.7, 0.8]}
-    caption = "Without a better direction, and so without a star: Lipschitz lower bound (search)."
-    sheet = differences_sheet(Digest.of(sweep(tmp_path / "lower", values, "lipschitz_lower", "l2 to l2")))
+    caption = "Without a better direction, and so without a star: Lipschitz lower bound."
+    sheet = differences_sheet(Digest.of(sweep(tmp_path / "lower", values, "lower", "l2 to l2")))
     assert sheet.caption.endswith(caption)
     assert sheet.lines[0].cells[-1].tone == ""
     sheet = differences_sheet(Digest.of(sweep(tmp_path / "upper", values)))

@@ -9,15 +9,16 @@ import matplotlib as mpl
 import numpy as np
 import polars
 import pytest
-from withstand.reports.measures import Measure
 
 from withstand.reports.figure import house_style
 from withstand.reports.html_figure import darkened, inline
 from withstand.reports.marks import told
 from withstand.reports.pictures import pictures
 from withstand.study.condition import IMAGENET_C
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study, name_of
+from withstand.study.suites import suite_rows
 from withstand.study.sweep import Entry, write_entries, write_failure
 
 RADII = (0.01, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
@@ -26,9 +27,40 @@ SAMPLES = 2087
 LOST = {("smoothed", 0.1): (3,), ("langevin", 0.2): (0, 1, 2, 3, 4), ("adversarial", 0.25): (2,)}
 PROBLEM = "The loss of epoch 3 is not finite."
 
+UNIT = "l2 of logits / l2 of input"
+KNOWN = {
+    each.name: each
+    for each in (
+        Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True),
+        Measure(name="top5", column="top5", words="top-5 accuracy", topic=ACCURACY, percent=True, primary=False),
+        Measure(name="balanced_top1", column="correct", words="balanced accuracy", better="higher", percent=True),
+        Measure(name="recall A", column="correct", words="recall of A", better="higher", percent=True, primary=False),
+        Measure(name="worst_case_top1", column="worst", words="worst-case accuracy", kind="attacked", percent=True),
+        Measure(
+            name="adversarial_top1", column="attacked", words="adversarial accuracy", kind="attacked", percent=True
+        ),
+        Measure(name="mean_top1", column="mean", words="mean accuracy over the ball", kind="estimated", percent=True),
+        Measure(
+            name="lipschitz_upper_lipsdp",
+            column="upper",
+            words="Lipschitz upper bound (LipSDP)",
+            unit=UNIT,
+            kind="upper bound",
+        ),
+        Measure(name="lipschitz_lower", column="lower", words="Lipschitz lower bound", unit=UNIT, kind="lower bound"),
+    )
+}
+
+
+def write(folder, rows):
+    """Write rows as a measurement does: with the means over corruptions."""
+    rows = list(rows)
+    further = suite_rows(rows, {row.measure: KNOWN[row.measure] for row in rows})
+    write_rows(folder / "rows.jsonl", [*rows, *further.rows], KNOWN | further.measures)
+
 
 def row(measure, condition, value, count=SAMPLES):
-    return Row(measure=measure, condition=condition, total=value * count, count=count)
+    return Row(measure=measure, condition=condition, value=value, count=count)
 
 
 def rows_at(method, radius, random):
@@ -75,7 +107,7 @@ def write_sweep(folder, *, methods=tuple(FALLS), radii=RADII, seeds=5, rows=rows
                         write_failure(folder / run, PROBLEM, "trace")
                     continue
                 random = np.random.default_rng([seed, round(1000 * radius), *method.encode()])
-                write_rows(folder / run / "rows.jsonl", rows(method, radius, random))
+                write(folder / run, rows(method, radius, random))
                 epochs = history(random, loss=FALLS.get(method, 1.0) / 3)
                 (folder / run / "history.json").write_text(json.dumps(epochs))
     write_entries(folder, entries, command=["withstand", "sweep", "x"])
@@ -95,7 +127,7 @@ def write_models(folder, shares, *, seeds=(0,), **options):
     for number, (name, share) in enumerate(shares.items()):
         for seed in seeds:
             run = folder / f"{name}-{number:04x}{seed:04x}"
-            write_rows(run / "rows.jsonl", corrupted_rows(share - 0.01 * seed, **options))
+            write(run, corrupted_rows(share - 0.01 * seed, **options))
             (run / "config.yaml").write_text(f"name: {name}\nseed: {seed}\n")
             epochs = history(np.random.default_rng([number, seed]), 5)
             (run / "history.json").write_text(json.dumps(epochs))
@@ -166,7 +198,7 @@ def test_every_combination_of_the_summary_is_told_with_its_numbers(sweep):
         assert len(lines) == len(FALLS) * len(RADII) - 1
         for line in lines.iter_rows(named=True):
             name = name_of({"method": line["method"], "radius": line["radius"]})
-            assert f"{name}: {told(line, Measure(measure))}" in texts
+            assert f"{name}: {told(line, KNOWN[measure])}" in texts
 
 
 def test_a_text_has_the_median_the_quantiles_and_the_seeds(sweep):
@@ -278,20 +310,20 @@ def test_little_is_drawn_as_well(tmp_path, options):
 
 
 def test_a_single_run_on_corrupted_images_is_drawn(tmp_path):
-    write_rows(tmp_path / "rows.jsonl", corrupted_rows(0.9, saved="+jpeg", kinds=("fog", "spatter")))
+    write(tmp_path, corrupted_rows(0.9, saved="+jpeg", kinds=("fog", "spatter")))
     (tmp_path / "config.yaml").write_text("name: plain\nseed: 0\n")
     found = by_name(Study.of(tmp_path))
     assert set(found) == {"severities-jpeg", "heat-map-jpeg"}
     assert all(each.values.keys() <= gids(each) for each in found.values())
-    assert "(not spatter)" in found["heat-map-jpeg"].caption
+    assert "The mean is over 1 (not spatter)." in found["heat-map-jpeg"].caption
 
 
 def test_the_heat_map_has_means_over_the_severities_and_over_the_corruptions(models):
     texts = by_name(models)["heat-map"].values.values()
     # The error of corruption k at severity s is 1 - share + (0.02 + 0.006 k) s, and seeds differ by 0.01.
-    assert "plain, gaussian noise, error: 17.0 % (10-90 %: 16.2-17.8, 3/3 seeds)" in texts
-    assert "plain, mean over the corruptions, error: 29.6 % (10-90 %: 28.8-30.4, 3/3 seeds)" in texts
-    assert "plain, clean, error: 11.0 % (10-90 %: 10.2-11.8, 3/3 seeds)" in texts
+    assert "plain, gaussian noise, corruption error: 17.0 % (10-90 %: 16.2-17.8, 3/3 seeds)" in texts
+    assert "plain, mean corruption error: 29.6 % (10-90 %: 28.8-30.4, 3/3 seeds)" in texts
+    assert "plain, clean error: 11.0 % (10-90 %: 10.2-11.8, 3/3 seeds)" in texts
 
 
 def test_the_mean_over_corruptions_is_shown_against_the_radius(tmp_path):
@@ -299,7 +331,7 @@ def test_the_mean_over_corruptions_is_shown_against_the_radius(tmp_path):
         return corrupted_rows(0.9 - radius + 0.001 * random.normal(), kinds=("fog", "snow"))
 
     found = by_name(write_sweep(tmp_path, methods=("plain",), radii=(0.1, 0.2), seeds=2, rows=rows, lost={}))
-    assert "Mean corruption accuracy" in found["top1-corruptions-against-radius"].title
+    assert "Mean top-1 accuracy under corruptions" in found["top1-corruptions-against-radius"].title
     assert {"top1-against-radius", "frontier-top1", "severities", "heat-map", "training"} <= set(found)
 
 
@@ -307,13 +339,13 @@ def test_a_model_that_lacks_cells_is_named(tmp_path):
     write_models(tmp_path, {"plain": 0.9, "other": 0.8})
     run = tmp_path / "other-00010000"
     rows = [each for each in corrupted_rows(0.8) if each.condition not in ("fog/3", "snow/1")]
-    write_rows(run / "rows.jsonl", rows)
+    write(run, rows)
     found = by_name(Study.of(tmp_path))
     for name in ("severities", "heat-map"):
         assert "Not measured: other" in found[name].caption
     texts = found["heat-map"].values.values()
-    assert "other, fog, error: no result (0/1 seeds)" in texts
-    assert "other, mean over the corruptions, error: no result (0/1 seeds)" in texts
+    assert "other, fog, corruption error: no result (0/1 seeds)" in texts
+    assert not any(each.startswith("other, mean") for each in texts)
 
 
 def test_curves_start_at_the_clean_accuracy_and_are_apart_from_the_radius_of_the_training(grid):
@@ -339,7 +371,7 @@ def test_models_with_a_common_attack_have_a_frontier_without_lines(tmp_path):
     for k, method in enumerate(FALLS):
         run = tmp_path / f"{method}-{k:08x}"
         rows = [each for each in rows_at(method, 0.1, FixedRandom()) if "lipschitz" not in each.measure]
-        write_rows(run / "rows.jsonl", rows)
+        write(run, rows)
         (run / "config.yaml").write_text(f"name: {method}\nseed: 0\n")
     picture = by_name(Study.of(tmp_path))["frontier-worst-case-top1"]
     assert picture.title.endswith("linf 0.1")

@@ -1,6 +1,8 @@
 from withstand.reports.terminal import render
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row
-from withstand.study.table import Table, accuracy_table
+from withstand.study.table import Table
+from withstand.study.tables import tables
 
 LINES = (("clean", "97.0", "1.5"), None, ("[bold]noise[/bold] :smile:", "-", "100.0"))
 TABLE = Table(title="Accuracy", columns=("condition", "a", "b"), lines=LINES, notes=("One note.",))
@@ -38,9 +40,11 @@ def test_nothing_is_wider_than_the_terminal():
 
 
 def test_the_numbers_in_the_text_are_those_of_the_rows():
+    top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, percent=True)
     rows = [
-        Row(measure="top1", condition=f"fog/{severity}", total=913.0 - 101 * severity, count=1000)
+        Row(measure="top1", condition=f"fog/{severity}", value=0.913 - 0.101 * severity, count=1000)
         for severity in range(1, 6)
     ]
-    line = next(line for line in render(accuracy_table({"m": rows})).splitlines() if line.strip().startswith("fog"))
-    assert line.split() == ["fog", *(f"{row.total / 10:.1f}" for row in rows), "61.0", "39.0"]
+    (table,) = tables({"m": rows}, {"top1": top1})
+    line = next(line for line in render(table).splitlines() if line.strip().startswith("fog"))
+    assert line.split()[:6] == ["fog", *(f"{100 * row.value:.1f}" for row in rows)]

@@ -18,6 +18,7 @@ from withstand.reports.figure import BLUE, ON_DARK, WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.numbers import number, sentence, slug
 from withstand.reports.picture import Picture
+from withstand.study.cells import averaged, cells_of
 from withstand.study.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, parse_corruption
 from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
@@ -165,10 +166,11 @@ def _columns(
     for kind in kinds:
         head = HeatColumn(head=kind.replace("_", " "), measure=measure, place="corruption", marks={})
         found.append((head, lines(measure.name, kind + saved)))
+    topics = {study.measures[name].topic for name, condition in pairs if parse_corruption(condition)}
     overall: dict[str, str] = {}
     for name, condition in pairs:
-        is_own = study.measures[name].topic == measure.topic and condition.endswith(JPEG) == bool(saved)
-        if is_own and parse_corruption(condition) is None:
+        other = study.measures[name]
+        if condition.endswith(MEAN + saved) and other.topic in topics and other.better == measure.better:
             overall.setdefault(name, condition)
     if not overall and (mean := opposite(MEAN + saved)):
         found.append((HeatColumn(head="mean", measure=measure, place="mean", marks={}), mean))
@@ -190,7 +192,8 @@ def _picture(
     titles = {labels: name_of(dict(zip(study.axes, labels, strict=True))) for labels in combos}
     drawn: list[HeatColumn] = []
     for k, (column, lines) in enumerate(columns):
-        what = column.head if column.place == "overall" else f"{column.head}, {column.measure.words}"
+        what = column.head if column.place == "overall" else f"{column.head} error"
+        what = f"{column.head}, {column.measure.words}" if column.place == "corruption" else what
         marks = {
             title: mark_of(lines[labels], column.measure, gid=f"{name}-{k}-{j}", label=f"{title}, {what}")
             for j, (labels, title) in enumerate(titles.items())
@@ -214,6 +217,7 @@ def _picture(
     hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
     best = " Bold: the best of a column." if len(combos) > 1 else ""
     overall = [each for each in drawn if each.place == "overall"]
+    mean = _without(study, saved) if any(each.place == "mean" for each in drawn) else ""
     rest = f" Not shaded: {', '.join(each.measure.words for each in overall)}." if overall else ""
     rest += " A dash: not known of this model." if len(shown) < len(drawn) * len(titles) else ""
     saving = ", saved as JPEG in between" if saved else ""
@@ -221,12 +225,20 @@ def _picture(
         name=name,
         title=f"{sentence(measure.words)} by corruption{saving}{which}",
         caption=f"{several}{', in percent' if measure.percent else ''}, mean over the severities, under {number_of} "
-        f"corruption{'s' if number_of > 1 else ''}{saving}; {counted(lines)}.{rest}{best}{stars}{hatched}"
+        f"corruption{'s' if number_of > 1 else ''}{saving}; {counted(lines)}.{mean}{rest}{best}{stars}{hatched}"
         f"{missing_sentence(study, lines)}",
         alt=_alt(drawn, shown, measure),
         draw=partial(heat_map_figure, drawn),
         values={mark.gid: mark.text for mark in marks},
     )
+
+
+def _without(study: Study, saved: Saved) -> str:
+    """Return which of the corruptions the mean over all leaves out, in a sentence."""
+    cells = cells_of(study.frame, measure=study.accuracy.name if study.accuracy else "", saved=saved)
+    kept = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
+    left = [each.replace("_", " ") for each in cells if each not in kept]
+    return f" The mean is over {len(kept)} (not {', '.join(left)})." if left else ""
 
 
 def _error(line: Mapping[str, Any]) -> dict[str, Any]:

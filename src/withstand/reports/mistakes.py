@@ -140,8 +140,9 @@ def mistakes_of(study: Study, combination: Combination) -> tuple[Trial, Mistakes
     Raises:
         InputError: If the file is damaged.
     """
-    for trial in combination.trials if study.folder is not None else ():
-        path = find_mistakes_file(study.folder / trial.run)
+    folder = study.folder
+    for trial in combination.trials:
+        path = None if folder is None else find_mistakes_file(folder / trial.run)
         if path is not None:
             return trial, read_mistakes(path)
     return None

@@ -86,8 +86,9 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
         counts += wrong
     for steps in series.values():
         steps.sort(key=lambda each: each[0] or 0.0)
-        for place, (_, _, wrong) in enumerate(steps):
-            first[wrong] = np.minimum(first[wrong], place)
+        for place, (_, own, wrong) in enumerate(steps):
+            cell = parse_cell(own.condition)
+            first[wrong] = np.minimum(first[wrong], cell.severity - 1 if cell else place)
     places = np.flatnonzero(there & (counts > 0))
     chosen = places[np.lexsort((places, -counts[places], first[places]))][:number]
     samples = {line["place"]: line for line in _samples(table).iter_rows(named=True)}

@@ -23,10 +23,25 @@ MOST_RUNS = 5  # that a sentence names
 class ResultRows(Protocol):
     """What an evaluation from Python returns, as far as a study needs it."""
 
-    tables_of_outcomes: Mapping[str, OutcomeTable]
-    rows: Mapping[str, Sequence[Row]]
-    measures: Mapping[str, Measure]
-    notes: Sequence[str]
+    @property
+    def tables_of_outcomes(self) -> Mapping[str, OutcomeTable]:
+        """The outcomes of every model."""
+        ...
+
+    @property
+    def rows(self) -> Mapping[str, Sequence[Row]]:
+        """The numbers of every model."""
+        ...
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        """What the numbers are, by name."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences about how it was measured."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
