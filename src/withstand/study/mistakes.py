@@ -126,14 +126,8 @@ def write_mistakes(path: Path, mistakes: Mistakes) -> None:
         "hits": np.stack([each.hits for each in conditions]).astype(np.int64),
         "sizes": np.stack([each.sizes for each in conditions]).astype(np.int64),
     }
-<<<<<<< HEAD
-    pictured = [each for each in conditions if each.example is not None]
-    examples = [each.example for each in pictured if each.example is not None]
-    thumbnails = [each.thumbnail for own in pictured for each in own.worst if each.thumbnail is not None]
-=======
     examples = [each.example for each in conditions if each.example is not None]
     thumbnails = [each.thumbnail for own in conditions for each in own.worst if each.thumbnail is not None]
->>>>>>> reports
     if examples:
         arrays["examples"] = np.stack(examples)
         arrays["thumbnails"] = np.stack(thumbnails) if thumbnails else arrays["examples"][:0]
