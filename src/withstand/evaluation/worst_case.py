@@ -116,9 +116,7 @@ class WorstCase(Evaluation):
             found.append(ascent)
         if self.num_mean:
             words, budget = "mean over the ball", f"{self.num_mean} points"
-            found.append(
-                Measure(name="mean_top1", column="mean", words=words, kind="estimated", budget=budget, **look)
-            )
+            found.append(Measure(name="mean_top1", column="mean", words=words, kind="estimated", budget=budget, **look))
         return tuple(found)
 
     def adapted(self, split: Split) -> "WorstCase":

@@ -94,7 +94,9 @@ def draw_mistakes(picked: Mistakes, inputs: Mapping[str, Drawn], model: nn.Modul
         # The example is the first sample of the split, under every condition.
         known = numbers_of(split)
         example = 0 if known is None else int(known[0])
-        pictures = _pictures(split, drawn.perturbation, [*(each.index for each in own.worst), example], model, picked.seed, engine)
+        pictures = _pictures(
+            split, drawn.perturbation, [*(each.index for each in own.worst), example], model, picked.seed, engine
+        )
         worst = tuple(each._replace(thumbnail=pictures[each.index]) for each in own.worst)
         conditions.append(replace(own, worst=worst, example=pictures[example]))
     return replace(picked, conditions=tuple(conditions))
