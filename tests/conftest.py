@@ -111,6 +111,44 @@ def _untouched_generators() -> Iterator[None]:
 
 
 @pytest.fixture
+def made_up_outcomes() -> Callable[..., Any]:
+    """Makes the table of outcomes of a model from columns by condition."""
+    return _made_up_outcomes
+
+
+def _made_up_outcomes(
+    columns: dict[str, dict[str, Any]],
+    measures: Any,
+    *,
+    label: Any = None,
+    identifier: Any = None,
+    classes: tuple[str, ...] = ("no", "yes"),
+    numbers: dict[str, dict[str, float]] | None = None,
+    **fields: Any,
+) -> Any:
+    import polars
+
+    from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+
+    count = max(len(values) for own in columns.values() for values in own.values()) if any(columns.values()) else 0
+    number = polars.Series(range(count), dtype=polars.UInt32)
+    label = polars.Series([0] * count if label is None else label, dtype=polars.Int32)
+    identifier = polars.Series([None] * count if identifier is None else identifier, dtype=polars.String)
+    samples = polars.DataFrame({"number": number, "label": label, "identifier": identifier})
+    conditions = tuple(
+        ConditionOutcomes(
+            condition=name,
+            measures=tuple(measures[name] if isinstance(measures, dict) else measures),
+            columns=polars.DataFrame({"number": number, **own} if own else {"number": number[:0]}),
+            numbers=(numbers or {}).get(name, {}),
+        )
+        for name, own in columns.items()
+    )
+    samples = samples.select(polars.lit("").alias("source"), "number", "label", "identifier")
+    return OutcomeTable(samples=samples, classes=classes, conditions=conditions, **fields)
+
+
+@pytest.fixture
 def measured() -> Callable[..., dict]:
     """A function that asks a model one evaluation and returns the rows by measure and condition."""
 

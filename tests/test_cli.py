@@ -65,7 +65,7 @@ def test_training_and_evaluating_side_by_side(tmp_path, capsys):
     noisy = ["--objective.perturbation=Mixture", "--name=noisy"]
     assert run(["train", *QUICK, *noisy, "--output", tmp_path], capsys)[0] == 0
     folders = sorted(tmp_path.iterdir())
-    assert [re.sub("-[0-9a-f]{8}$", "", each.name) for each in folders] == ["noisy", "run"]
+    assert [re.sub("-[0-9a-f]{16}$", "", each.name) for each in folders] == ["noisy", "run"]
     assert {"config.yaml", "provenance.json", "model.safetensors", "history.json", "rows.jsonl"} <= set(
         files(folders[0])
     )

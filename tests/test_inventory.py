@@ -61,6 +61,22 @@ def test_no_loader_takes_its_seed_from_the_global_generator():
     assert not [place for place, options in calls if "generator" not in options]
 
 
+# Where `.double()` meets tensors on the CPU only.
+ON_THE_CPU = ("data/", "estimators/", "evaluation/landscape.py", "evaluation/lipschitz.py", "evaluation/noise_distance.py",
+    "functional/kernels/disk.py", "functional/kernels/poisson.py", "functional/precision.py", "functional/sobol.py")  # fmt: skip
+
+
+def test_float64_is_asked_for_on_the_cpu_or_through_one_helper():
+    # Apple's GPUs have none; tests/functional/test_precision.py runs what is drawn on a stand-in for one.
+    found = places(r"(?<!\.cpu\(\))\.double\(\)")
+    assert not [each for each in found if not each.startswith(ON_THE_CPU)]
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            options = {each.arg: ast.unparse(each.value) for each in getattr(node, "keywords", ())}
+            if options.get("dtype") == "torch.float64" and not path.match("evaluation/noise_distance.py"):
+                assert options.get("device", "'cpu'") == "'cpu'", f"{path}:{node.lineno}"
+
+
 def test_nothing_prints():
     calls = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
@@ -102,6 +118,7 @@ def test_help_and_version_need_none_of_the_heavy_packages():
         f"assert main({words}) == 0" for words in (["--help"], ["--version"], ["-h"])
     )
     assert not loaded(calls)
+    assert not loaded("import withstand")
 
 
 def test_results_and_reports_are_made_without_torch():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from withstand.cli import main
 from withstand.configuration import discover
 from withstand.data.base import Dataset
 from withstand.data.cifar10_c import Cifar10C
@@ -79,6 +80,49 @@ def test_commands_that_do_not_train_keep_their_own_options():
     assert spell(["-b", "8", "--batch-size", "9"], training=False) == ["--batch_size=8", "--batch_size=9"]
     assert spell(["runs/a", "--on", "clean", "noise"], training=False) == ["runs/a", "--on", "clean", "noise"]
     assert spell(["--quiet", "x"], training=False, flags=frozenset(["--quiet"])) == ["x", "--quiet"]
+
+
+def test_an_option_of_one_value_takes_one_and_a_list_takes_all_that_follow():
+    lists = frozenset(["--on"])
+    words = ["--on", "clean", "noise", "--seed", "1", "runs/a", "--data", "digits", "runs/b"]
+    spelled = spell(words, training=False, lists=lists)
+    assert spelled == ["runs/a", "runs/b", "--on", "clean", "noise", "--seed=1", "--data=Digits"]
+
+
+EXTRA = ["extra_word", "extra-word", "runs/my_run-1/a=b", "my folder/a_b", "-3", "C:\\a_b"]
+
+
+@pytest.mark.parametrize("word", EXTRA)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train"],
+        ["train", "--seed", "1"],
+        ["train", "--data", "digits"],
+        ["quickstart"],
+        ["report", "runs"],
+        ["report", "runs", "--format", "json"],
+        ["sweep", "toy"],
+        ["corrupt", "digits", "folder"],
+        ["evaluate", "--data", "digits", "--radius", "1", "--seed", "2"],
+    ],
+)
+def test_a_word_that_no_command_expects_is_repeated_as_it_was_typed(words, word, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code = main([*words, word])
+    _, err = capsys.readouterr()
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert word in err
+    assert "option" not in err
+    if words[0] != "evaluate":  # where it is the name of a model
+        assert err == f"withstand: {words[0]}: unexpected argument {word}\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_of_several_unexpected_words_is_named(capsys):
+    assert main(["report", "runs", "b_c", "d_e", "b"]) == 2
+    assert capsys.readouterr().err == "withstand: report: unexpected argument b_c\n"
 
 
 def test_options_reach_their_fields():

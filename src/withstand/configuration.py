@@ -91,15 +91,26 @@ def to_plain(value: object) -> object:
 
 
 def identity(value: object) -> str:
-    """Return eight hexadecimal digits that depend on every field of a configuration and on nothing else.
+    """Return 16 hexadecimal digits that depend on every field of a configuration and on nothing else.
+
+    Where work is reused because identities agree, the configurations themselves are compared, see `canonical`.
 
     Example:
         >>> from withstand.perturbations.gaussian import Gaussian
         >>> identity(Gaussian(std=0.5)) == identity(Gaussian(std=0.5)) != identity(Gaussian(std=0.4))
         True
     """
-    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(canonical(value).encode(), digest_size=8).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """Return a configuration, or its plain form, as a text that only equal ones share.
+
+    Example:
+        >>> canonical({"b": (2.0, None), "a": "x"})
+        '{"a":"x","b":[2,null]}'
+    """
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
 
 
 def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:

@@ -13,27 +13,36 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import identity, to_plain
+from withstand.configuration import canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+<<<<<<< HEAD
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed, stream
 from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
 from withstand.measuring.question import Question
+=======
+from withstand.files import write_whole
+from withstand.functional.random import derive_seed
+>>>>>>> faults
 from withstand.models.base import Model
-from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
+<<<<<<< HEAD
+=======
+from withstand.perturbations.settle import settled
+from withstand.study.row import Row, write_rows
+from withstand.training.rehearsal import rehearse
+>>>>>>> faults
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
@@ -79,7 +88,7 @@ class Experiment:
 
     @property
     def identity(self) -> str:
-        """Eight hexadecimal digits that depend on everything that decides a number."""
+        """16 hexadecimal digits that depend on everything that decides a number."""
         return identity(replace(self, name="run"))
 
     def folder(self, root: Path) -> Path:
@@ -132,7 +141,7 @@ def run(
     """
     engine = engine or Engine()
     folder = experiment.folder(root)
-    if (folder / ROWS).exists():
+    if is_finished(experiment, folder):
         say(f"{folder} is finished already.")
         return folder
     # Everything that can be wrong with the input is found before anything is written.
@@ -152,7 +161,7 @@ def run(
         engine=engine,
         validate=validate if len(validation) else None,
     )
-    rehearse(trainer, engine)
+    rehearse(trainer)
     with hold(folder) if engine.is_first else nullcontext():
         if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
             return folder
@@ -170,6 +179,28 @@ def run(
 def question_of(experiment: Experiment, test: Split) -> Question:
     """Return what is asked of the trained model, checked against the samples of the test part."""
     return Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
+
+
+def is_finished(experiment: Experiment, folder: Path) -> bool:
+    """Return whether a folder holds the rows of an experiment.
+
+    Raises:
+        InputError: If it holds the configuration of another one.
+    """
+    path = folder / CONFIG
+    if path.exists():
+        own = plain(experiment)
+        try:
+            text = path.read_text()
+            is_own = text == dump(own) or canonical(yaml.safe_load(text) | {"name": own["name"]}) == canonical(own)
+        except (yaml.YAMLError, UnicodeDecodeError, TypeError, InputError) as problem:
+            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run, and does not.") from problem
+        if not is_own:
+            raise InputError(
+                f"{folder}: expected the configuration of {experiment.identity}, found another one in {CONFIG}; "
+                "move the folder away, or choose another --output."
+            )
+    return (folder / ROWS).exists()
 
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
@@ -197,6 +228,7 @@ def finish(
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
 
 
+<<<<<<< HEAD
 def rehearse(trainer: Trainer, engine: Engine) -> None:
     """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
     split, objective = trainer.split, trainer.objective
@@ -204,6 +236,27 @@ def rehearse(trainer: Trainer, engine: Engine) -> None:
     rng = stream(0, "rehearsal", device=engine.device)
     with evaluating(trainer.model):
         objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
+=======
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a lock on a run's folder; it ends with the process, however that ends.
+
+    Raises:
+        BusyError: If another process works on the run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise BusyError(f"{folder} is being worked on by another process.") from problem
+            except OSError:  # a file system without locks
+                pass
+        yield
+>>>>>>> faults
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:

@@ -3,7 +3,7 @@
 import importlib
 import re
 from argparse import ArgumentError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
@@ -79,7 +79,12 @@ def command_name(cls: type) -> str:
 
 
 def spell(
-    arguments: list[str], *, training: bool, flags: frozenset[str] = frozenset(), classes: bool = True
+    arguments: list[str],
+    *,
+    training: bool,
+    flags: frozenset[str] = frozenset(),
+    lists: frozenset[str] | None = None,
+    classes: bool = True,
 ) -> list[str]:
     """Rewrite friendly spellings into the full option names, and put broad options before narrow ones.
 
@@ -91,6 +96,7 @@ def spell(
         arguments: As typed.
         training: Whether the command trains.
         flags: Options that take no value.
+        lists: Options that take several values; None lets all of them. Others take one, and what follows is no value.
         classes: Whether options may name classes.
 
     Example:
@@ -110,7 +116,8 @@ def spell(
         name, equals, value = token.partition("=")
         values = [value] if equals else []
         name = _option(name, own, training=training)
-        while not equals and name not in flags and position < len(arguments) and _is_value(arguments[position]):
+        most = 0 if equals or name in flags else len(arguments) if lists is None or name in lists else 1
+        while len(values) < most and position < len(arguments) and _is_value(arguments[position]):
             word = arguments[position]
             values.append(".inf" if word in ("inf", "infinity") else word)
             position += 1
@@ -134,14 +141,17 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     Raises:
         InputError: If an option or value is not known or out of range; one sentence.
     """
-    flags = frozenset(o for action in parser._actions if action.nargs == 0 for o in action.option_strings)
+    flags, lists = (
+        frozenset(o for action in parser._actions if action.nargs in counts for o in action.option_strings)
+        for counts in ((0,), ("+", "*"))
+    )
     named = {o.partition(".")[0].removeprefix("--") for action in parser._actions for o in action.option_strings}
     classes = training or not named.isdisjoint(FAMILIES)
-    words = spell(arguments, training=training, flags=flags, classes=classes)
-    return _instantiated(parser, lambda: parser.parse_args(words))
+    words = spell(arguments, training=training, flags=flags, lists=lists, classes=classes)
+    return _instantiated(parser, lambda: parser.parse_args(words), words)
 
 
-def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace]) -> Namespace:
+def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:
     try:
         return parser.instantiate(read())
     except InputError:
@@ -152,7 +162,7 @@ def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace]) -> Name
             if isinstance(cause, InputError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        raise InputError(_sentence(str(problem), parser)) from problem
+        raise InputError(_sentence(str(problem), parser, words)) from problem
 
 
 def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
@@ -254,8 +264,26 @@ def _is_value(token: str) -> bool:
     return not token.startswith("-") or _is_number(token)
 
 
-def _sentence(message: str, parser: ArgumentParser) -> str:
+def _sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
+    _, found, unknown = message.rpartition("unrecognized arguments: ")
+    if found:
+        # They are joined by spaces, which a path may have, too: the first of them is the longest word that fits.
+        return _explain_unknown(
+            max((word for word in words if unknown.startswith(word)), key=len, default=unknown), parser
+        )
     return re.sub(r"(?<!\.)\.\.(?!\.)", ".", _explain(message, parser).replace("?.", "?"))
+
+
+def _explain_unknown(word: str, parser: ArgumentParser) -> str:
+    if not word.startswith("-") or _is_number(word):
+        return f"{parser.prog.removeprefix('withstand ')}: unexpected argument {word}"
+    wrong = word.partition("=")[0]
+    known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
+    if any(each.startswith("--training.") for each in known):
+        known += [f"--{each}" for each in training_fields()]
+    close = get_close_matches(wrong, known, n=1)
+    hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
+    return f"option {friendly(wrong)} is not known; {hint}"
 
 
 def _explain(message: str, parser: ArgumentParser) -> str:
@@ -264,14 +292,6 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     classes = [found.group(1) for line in lines if (found := re.search(r"given class_path '([^']+)'", line))]
     option, last = ".".join(keys), lines[-1]
     last = last.split('":', 1)[-1].strip() if last.startswith("Parser key") else last
-    if found := re.search(r"unrecognized arguments: (\S+)", last):
-        wrong = found.group(1).split("=")[0]
-        known = [each for action in parser._actions for each in action.option_strings if each.startswith("--")]
-        if any(each.startswith("--training.") for each in known):
-            known += [f"--{each}" for each in training_fields()]
-        close = get_close_matches(wrong, known, n=1)
-        hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
-        return f"option {friendly(wrong)} is not known; {hint}"
     if found := re.search(r"Option '([^']+)' is not accepted", last):
         owner = classes[-1].rsplit(".", 1)[-1] if classes else ""
         cls = next(

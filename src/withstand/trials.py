@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from withstand.configuration import rebuilt
+from withstand.configuration import canonical, rebuilt
 from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.evaluation.accuracy import Accuracy, rank
-from withstand.experiment import ROWS, Experiment, begin, build_model, finish, question_of
+from withstand.experiment import Experiment, begin, build_model, finish, is_finished, question_of
 from withstand.files import hold
 from withstand.models.frozen import evaluating
 from withstand.models.mlp import MLP
@@ -103,7 +103,7 @@ def run_together(
     if at_once is not None and at_once < 1:
         raise InputError(f"together: the number of trials at once must be at least 1, got {at_once}.")
     folders = [each.folder(root) for each in experiments]
-    waiting = [each for each, folder in zip(experiments, folders, strict=True) if not (folder / ROWS).exists()]
+    waiting = [each for each, folder in zip(experiments, folders, strict=True) if not is_finished(each, folder)]
     if len(waiting) < len(experiments):
         say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
     for each in waiting:
@@ -195,7 +195,7 @@ def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
     kinds: dict[str, dict[str, Experiment]] = {}
     for each in experiments:
         alike = replace(each, seed=0, evaluations=(Accuracy(),), objective=with_radii(each.objective, lambda _: 1.0))
-        kinds.setdefault(alike.identity, {})[each.identity] = each
+        kinds.setdefault(canonical(replace(alike, name="run")), {})[canonical(each)] = each
     return [list(each.values()) for each in kinds.values()]
 
 

@@ -131,9 +131,7 @@ def test_the_mode_of_the_model_does_not_matter(evaluation, model, tiny_split):
 
 @every_evaluation
 def test_the_batch_size_does_not_matter(evaluation, model, tiny_split):
-    by_size = [
-        evaluation.measure(model, tiny_split, seed=0, engine=Engine(batch_size=size)) for size in (7, 64, 1)
-    ]
+    by_size = [evaluation.measure(model, tiny_split, seed=0, engine=Engine(batch_size=size)) for size in (7, 64, 1)]
     assert close(by_size[0], by_size[1])
     assert close(by_size[0], by_size[2])
 

@@ -1,7 +1,7 @@
 import pytest
+from withstand.evaluation.conditions import conditions, split_words
 
 from withstand.errors import InputError
-from withstand.evaluation.conditions import conditions, split_words
 
 PHOTO, DIGIT = (3, 224, 224), (3, 32, 32)
 

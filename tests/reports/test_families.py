@@ -3,17 +3,24 @@
 import pytest
 
 from withstand.reports.families import axis_of, families
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 
 def study(folder, conditions):
     """Return a study of one run per radius, with rows under the conditions that are given for it."""
     entries = []
     for radius, own in conditions.items():
-        rows = [Row(measure="top1", condition=each, total=1, count=2) for each in own]
-        write_rows(folder / f"{radius:g}" / "rows.jsonl", rows)
+        rows = [Row(measure="top1", condition=each, value=0.5, count=2) for each in own]
+        write_rows(folder / f"{radius:g}" / "rows.jsonl", rows, KNOWN)
         entries.append(Entry(labels={"radius": radius}, seed=0, run=f"{radius:g}"))
     write_entries(folder, entries, command=["withstand", "sweep", "x"])
     return Study.of(folder)

@@ -20,10 +20,18 @@ from withstand.reports.report_folder import write_report
 from withstand.reports.sheet import fitted
 from withstand.reports.terminal import render
 from withstand.study.condition import IMAGENET_C
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
+from withstand.study.suites import suite_rows
 from withstand.study.sweep import Entry, write_entries, write_failure
 from withstand.study.table import Table
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 NASTY = 'a<b>&"c|d_e'
 CONFIG = "data:\n  class_path: withstand.data.digits.Digits\n  init_args: {}\nseed: 0\nname: x\n"
@@ -66,11 +74,9 @@ def runs(tmp_path_factory):
                 continue
             names = ["clean", *(f"{each}/{severity}" for each in IMAGENET_C for severity in range(1, 6))]
             names = names[:-1] if (method, seed) == (NASTY, 2) else names
-            rows = [
-                Row(measure="top1", condition=name, total=value(method, seed, name) * 1000, count=1000)
-                for name in names
-            ]
-            write_rows(folder / run / "rows.jsonl", rows)
+            rows = [Row(measure="top1", condition=name, value=value(method, seed, name), count=1000) for name in names]
+            further = suite_rows(rows, KNOWN)
+            write_rows(folder / run / "rows.jsonl", [*rows, *further.rows], KNOWN | further.measures)
             (folder / run / "config.yaml").write_text(CONFIG.replace("seed: 0", f"seed: {seed}"))
             known = {
                 "command": ["/x/bin/withstand", "sweep", "s.yaml"],
@@ -113,7 +119,7 @@ def test_everything_is_there_and_small(report, page):
     names = {str(path.relative_to(report)) for path in report.rglob("*") if path.is_file()}
     assert {"index.html", "report.md", "rows.csv", "rows.parquet", "summary.csv"} <= names
     assert {f"figures/{name}.{kind}" for name in ("one", "two") for kind in ("png", "svg")} <= names
-    tables = ("main", "differences", "corruption-errors")
+    tables = ("main", "differences", "accuracy", "all")
     assert {f"tables/{name}.{kind}" for name in tables for kind in ("md", "tex")} <= names
     assert sum(name.startswith("cards/") for name in names) == 3
     assert len(page) < 1_000_000
@@ -130,8 +136,11 @@ def test_the_numbers_of_the_page_are_those_of_the_rows(runs, page):
     mean = next(line[3][0] for line in cells(page, "main"))
     expected = polars.Series([value("regular", seed, "fog/1") for seed in range(4)]).median()
     assert mean == f"{100 * expected:.1f}"
-    error = next(line[2][0] for line in cells(page, "corruption-errors"))
-    assert error == f"{100 - 100 * expected:.1f}"
+    heads = re.findall(
+        r"<button[^>]*><span>([^<]*)</span>", re.search(r'id="table-accuracy".*?</thead>', page, re.DOTALL).group()
+    )
+    place = heads.index("Mean corruption error")
+    assert cells(page, "accuracy")[0][place][0] == f"{100 - 100 * expected:.1f}"
 
 
 def test_differences_are_paired_and_judged_by_their_interval(page):
@@ -151,14 +160,14 @@ def test_missing_seeds_are_named_everywhere(report, page):
     assert "The loss is not &lt;finite&gt;." in page
     markdown = (report / "report.md").read_text()
     assert sentence in markdown
-    for name in ("main", "differences", "corruption-errors"):
+    for name in ("main", "differences", "accuracy", "all"):
         assert sentence in (report / f"tables/{name}.md").read_text()
         assert sentence in (report / f"tables/{name}.tex").read_text()
     card = next((report / "cards").glob("02-*")).read_text()
     assert "Seeds without a result: 1, 3." in card
     # A run that is there but lacks a cell has no mean over the corruptions.
     assert cells(page, "main")[2][3][-1] == "3/4"
-    assert "top1, corruptions is not there for seed 2" in page
+    assert "top-1 accuracy, corruptions is not there for seed 2" in page
 
 
 def test_names_are_escaped_in_every_form(report, page):
@@ -196,15 +205,17 @@ def test_a_label_that_begins_with_a_bracket_is_no_option_of_the_line_before():
     assert "{*}x & [2]" in text
 
 
-@pytest.mark.parametrize("line", ["[1]", '{"measure": "top1", "condition": "clean", "total": NaN, "count": 1}'])
+@pytest.mark.parametrize(
+    "line", ["[1]", '{"measure": "top1", "condition": "clean", "value": NaN, "count": 1, "low": null, "high": null}']
+)
 def test_a_damaged_file_of_rows_is_one_sentence(tmp_path, capsys, line):
     write_entries(tmp_path, [Entry(labels={}, seed=0, run="r")], command=[])
-    write_rows(tmp_path / "r" / "rows.jsonl", [Row(measure="top1", condition="clean", total=1.0, count=1)])
+    write_rows(tmp_path / "r" / "rows.jsonl", [Row(measure="top1", condition="clean", value=1, count=1)], KNOWN)
     with (tmp_path / "r" / "rows.jsonl").open("a") as file:
         file.write(line + "\n")
     assert main(["report", str(tmp_path)]) == 2
     path = tmp_path / "r" / "rows.jsonl"
-    assert f"results: line 2 of {path} is not a row." in capsys.readouterr().err
+    assert f"results: line 3 of {path} is not a row;" in capsys.readouterr().err
 
 
 def test_every_number_leads_to_its_rows(runs, report, page):

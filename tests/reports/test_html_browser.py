@@ -11,10 +11,17 @@ import pytest
 
 from withstand.reports.picture import Picture
 from withstand.reports.report_folder import write_report
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -119,7 +126,9 @@ def found(tmp_path_factory):
                 if (method, radius, seed) != ("alpha", 0.05, 1) and (method, radius) != ("gamma", 0.1):
                     total = 9.0 if (method, radius) == ("beta", 0.3) else 50.0 + 10 * place + 10 * seed + radius
                     write_rows(
-                        folder / run / "rows.jsonl", [Row(measure="top1", condition="clean", total=total, count=100)]
+                        folder / run / "rows.jsonl",
+                        [Row(measure="top1", condition="clean", value=total / 100, count=100)],
+                        KNOWN,
                     )
     for run in ("alpha-0.05-0", "beta-0.1-1"):
         write_mistakes(folder / run / "evaluations" / "e" / "mistakes.npz", mistakes())

@@ -16,10 +16,17 @@ from withstand.reports.figure import house_style
 from withstand.reports.mistakes import shown_mistakes
 from withstand.reports.report_folder import write_report
 from withstand.study.combination import combinations_of
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
 from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 CLASSES = ("cat", "<b>&dog", "fox")
 CONDITIONS = ("clean", "fog/5", "gaussian_noise+jpeg/3")
@@ -56,7 +63,9 @@ def study(folder, found, *, names=("plain", "noisy"), seeds=(0, 1), kept=None):
     for name in names:
         for seed in seeds:
             run = f"{name}-{seed}"
-            write_rows(folder / run / "rows.jsonl", [Row(measure="top1", condition="clean", total=9.0, count=10)])
+            write_rows(
+                folder / run / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.9, count=10)], KNOWN
+            )
             entries.append(Entry(labels={"method": name}, seed=seed, run=run))
             if found is not None and (kept is None or run in kept):
                 write_mistakes(folder / run / "evaluations" / "e" / "mistakes.npz", found)

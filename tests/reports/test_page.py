@@ -7,8 +7,15 @@ from pathlib import Path
 import polars
 import pytest
 
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row, write_rows
 from withstand.study.sweep import Entry, write_entries
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
 SECTION = re.findall(r"(?ms)^## From Python\n(.*?)(?=^## |\Z)", PAGE)[0]
@@ -24,8 +31,8 @@ def names(tmp_path, monkeypatch, capsys):
         entries.append(Entry(labels={"method": method, "radius": radius}, seed=seed, run=run))
         total = 50 + 10 * (method == "smoothed") + seed
         if run != "smoothed-0.2-1":
-            rows = [Row(measure="top1", condition="clean", total=total, count=100)]
-            write_rows(tmp_path / "runs" / "avila-paper" / run / "rows.jsonl", rows)
+            rows = [Row(measure="top1", condition="clean", value=total / 100, count=100)]
+            write_rows(tmp_path / "runs" / "avila-paper" / run / "rows.jsonl", rows, KNOWN)
     write_entries(tmp_path / "runs" / "avila-paper", entries, command=[])
     monkeypatch.chdir(tmp_path)
     found = {}

@@ -9,11 +9,11 @@ import matplotlib as mpl
 import numpy as np
 import polars
 import pytest
+from withstand.reports.measures import Measure
 
 from withstand.reports.figure import house_style
 from withstand.reports.html_figure import darkened, inline
 from withstand.reports.marks import told
-from withstand.reports.measures import Measure
 from withstand.reports.pictures import pictures
 from withstand.study.condition import IMAGENET_C
 from withstand.study.row import Row, write_rows

@@ -1,12 +1,26 @@
+"""The table of accuracies: layouts, means, holes."""
+
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from withstand.study.accuracy_table import AccuracyTable
+from withstand.study.condition import CORRUPTIONS, IMAGENET_C
 from withstand.study.corruption_error import ALEXNET_ERRORS
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.row import Row
-from withstand.study.table import accuracy_rows, accuracy_table, noise_rows, noise_table
+from withstand.study.suites import CE, suite_rows
+from withstand.study.tables import tables
+from withstand.study.terminal import room
+
+TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
+TOP5 = replace(TOP1, name="top5", column="top5", words="top-5 accuracy", primary=False)
+MEASURES = {"top1": TOP1, "top5": TOP5}
 
 
 def rows(values, measure="top1", count=200):
-    return [Row(measure=measure, condition=name, total=value * count, count=count) for name, value in values.items()]
+    return [Row(measure=measure, condition=name, value=value, count=count) for name, value in values.items()]
 
 
 PLAIN = {
@@ -17,18 +31,25 @@ PLAIN = {
 NOISY = {name: value + 0.05 for name, value in PLAIN.items()}
 
 
+def accuracy_table(results, *, measure=TOP1, each_severity=False):
+    made = {model: suite_rows(own, MEASURES) for model, own in results.items()}
+    measures = MEASURES | {name: each for own in made.values() for name, each in own.measures.items()}
+    results = {model: [*own, *made[model].rows] for model, own in results.items()}
+    return AccuracyTable(results, measures, measure, outcomes={}, each_severity=each_severity).table()
+
+
 def cells(table):
     return {line[0]: line[1:] for line in table.lines if line}
 
 
 def test_one_model_has_its_severities_side_by_side_and_their_means():
     table = accuracy_table({"plain": rows(PLAIN)})
-    assert table.columns == ("plain", "s1", "s2", "s3", "s4", "s5", "mean", "error")
+    assert table.columns == ("plain", "s1", "s2", "s3", "s4", "s5", "mean")
     assert cells(table) == {
-        "clean": ("", "", "", "", "", "90.0", ""),
-        "contrast": ("70.0", "60.0", "50.0", "40.0", "30.0", "50.0", "50.0"),
-        "fog": ("60.0", "50.0", "40.0", "30.0", "20.0", "40.0", "60.0"),
-        "mean of corruptions": ("65.0", "55.0", "45.0", "35.0", "25.0", "45.0", "55.0"),
+        "clean": ("", "", "", "", "", "90.0"),
+        "contrast": ("70.0", "60.0", "50.0", "40.0", "30.0", "50.0"),
+        "fog": ("60.0", "50.0", "40.0", "30.0", "20.0", "40.0"),
+        "mean of corruptions": ("65.0", "55.0", "45.0", "35.0", "25.0", "45.0"),
     }
 
 
@@ -85,35 +106,75 @@ def test_extras_and_images_saved_as_jpeg_have_means_of_their_own():
     }
 
 
-def test_with_a_reference_images_saved_as_jpeg_have_ce_and_mce():
-    saved = {
-        f"{name}+jpeg/{severity}": 1 - 0.5 * error
-        for name, errors in ALEXNET_ERRORS.items()
-        for severity, error in enumerate(errors, start=1)
-    }
-    both = saved | {f"fog/{severity}": 0.5 for severity in range(1, 6)}
-    one = accuracy_table({"model": rows(both)}, reference=True)
-    assert one.columns[-3:] == ("mean", "error", "CE")
-    assert cells(one)["fog+jpeg"][-1] == "50.0"
-    assert cells(one)["fog"][-2:] == ("50.0", "-")
-    assert cells(one)["mCE (AlexNet = 100)"][-1] == "50.0"
-    several = accuracy_table({"half": rows(saved), "holed": rows({"fog+jpeg/1": 0.5})}, reference=True)
-    assert cells(several)["mCE (AlexNet = 100)"][-2:] == ("50.0", "-")
-    assert "CE" not in accuracy_table({"model": rows(both)}).columns
-    assert "CE" not in accuracy_table({"model": rows(both, measure="top5")}, reference=True).columns
+@pytest.fixture
+def half(made_up_outcomes):
+    """A model of ImageNet's classes with half of AlexNet's errors, nearly."""
+    columns = {"clean": {"correct": np.arange(1000) >= 100}}
+    for name, errors in ALEXNET_ERRORS.items():
+        for severity, error in enumerate(errors, start=1):
+            columns[f"{name}+jpeg/{severity}"] = {"correct": np.arange(1000) >= round(500 * error)}
+    columns["fog/1"] = {"correct": np.arange(1000) >= 700}
+    return made_up_outcomes(columns, [TOP1], classes=tuple(map(str, range(1000))), shape=(3, 224, 224))
+
+
+def shown(models, **fields):
+    results, measures = {}, {}
+    for name, table in models.items():
+        reduced = table.reduce()
+        made = suite_rows(reduced.rows, reduced.measures, table)
+        results[name] = [*reduced.rows, *made.rows]
+        measures |= reduced.measures | made.measures
+    return tables(results, measures, outcomes=models, **fields)
+
+
+def test_with_a_reference_images_saved_as_jpeg_have_ce_and_mce(half):
+    saved = replace(half, conditions=half.conditions[:-1])
+    (one,) = shown({"model": saved})
+    assert one.columns[-2:] == ("mean", "CE")
+    lines = cells(one)
+    assert float(lines["fog+jpeg"][-1]) == pytest.approx(50, abs=0.1)
+    mce, _, spread = lines["mCE (AlexNet = 100)"][-2].split()
+    assert float(mce) == pytest.approx(50, abs=0.1)
+    assert 0 < float(spread) < 10
+    main, ratios = shown({"half": saved, "holed": half})[:2]
+    assert [each.split()[0] for each in cells(main)["mCE (AlexNet = 100)"][1:]] == [mce, mce]
+    assert list(cells(ratios)) == [f"{name}+jpeg" for name in IMAGENET_C]
+    (plain,) = shown({"model": replace(saved, shape=(3, 64, 64))})
+    assert "CE" not in plain.columns
+    assert not any("mCE" in name for name in cells(plain))
+
+
+def test_the_means_have_intervals_and_a_note_says_how_wide_those_of_cells_are(made_up_outcomes):
+    rng = np.random.default_rng(0)
+    columns = {name: {"correct": rng.random(400) < value} for name, value in PLAIN.items()}
+    (table,) = shown({"a": made_up_outcomes(columns, [TOP1])})
+    mean = cells(table)["fog"][-1]
+    value, low, high = map(float, mean.replace("(", "").replace(")", "").replace("-", " ").split())
+    assert low < value < high
+    assert table.notes[0].startswith("In brackets")
+    assert table.notes[1] == "95 % intervals: single cells at most ± 4.9."
+    assert room(table) <= 80
+
+
+def test_long_names_leave_room_for_the_farther_end_only(made_up_outcomes):
+    rng = np.random.default_rng(0)
+    columns = {name: {"correct": rng.random(400) < value} for name, value in PLAIN.items()}
+    (table,) = shown({"quickstart-gaussian-0a1b2c3d": made_up_outcomes(columns, [TOP1])})
+    assert " ± " in cells(table)["fog"][-1]
+    assert table.notes[0].startswith("±")
+    assert room(table) <= 80
 
 
 def test_the_title_says_what_was_measured_and_of_how_many():
     assert accuracy_table({"a": rows(PLAIN, count=10000)}).title == "Top-1 accuracy in percent, n = 10,000"
     mixed = rows({"clean": 0.5}) + rows({"fog/1": 0.5}, count=50)
     assert accuracy_table({"a": mixed}).title == "Top-1 accuracy in percent, n = 50 or 200"
-    assert accuracy_table({"a": rows(PLAIN)}, title="Mine", notes=("note",)).title == "Mine"
 
 
-def test_the_first_measure_is_shown_unless_another_is_asked_for():
+def test_another_measure_has_the_same_table():
     both = rows({"clean": 0.5}) + rows({"clean": 0.75}, measure="top5")
     assert accuracy_table({"a": both}).lines == (("clean", "50.0"),)
-    table = accuracy_table({"a": both}, measure="top5")
+    table = accuracy_table({"a": both}, measure=TOP5)
     assert table.lines == (("clean", "75.0"),)
     assert table.title.startswith("Top-5 accuracy")
 
@@ -121,6 +182,12 @@ def test_the_first_measure_is_shown_unless_another_is_asked_for():
 @pytest.mark.parametrize("name", ["contrast/6", "contrast/x", "3", "a/b"])
 def test_only_a_severity_behind_a_stroke_makes_a_condition_graded(name):
     assert accuracy_table({"a": rows({name: 0.5})}).lines == ((name, "50.0"),)
+
+
+def test_a_corruption_of_ones_own_has_severities_too():
+    assert "rain" not in CORRUPTIONS
+    table = accuracy_table({"a": rows({f"rain/{severity}": 0.5 for severity in range(1, 6)})})
+    assert cells(table)["rain"] == ("50.0",) * 6
 
 
 def test_one_model_under_some_cells_only_has_a_line_for_each():
@@ -135,22 +202,7 @@ def test_one_model_under_some_cells_only_has_a_line_for_each():
     ]
 
 
-def noise(values, count=100):
-    return [
-        Row(measure=measure, condition=condition, total=value * count, count=count)
-        for (condition, measure), value in values.items()
-    ]
-
-
-def test_noise_distances_have_a_table_of_their_own():
-    near = noise({("gaussian noise", "never_fooled"): 0.1, ("gaussian noise", "noise_distance"): 9.5})
-    far = noise({("gaussian noise", "never_fooled"): 0.6})
-    results = {"near": rows({"clean": 0.5}) + near, "far": rows({"clean": 0.5}) + far}
-    assert {row.measure for each in accuracy_rows(results).values() for row in each} == {"top1"}
-    table = noise_table(noise_rows(results))
-    assert table.lines == (
-        ("gaussian noise", "median distance", "9.50", "never"),
-        ("gaussian noise", "never fooled, %", "10.0", "60.0"),
-    )
-    assert accuracy_rows({"near": near}) == {}
-    assert noise_rows({"a": rows({"clean": 0.5})}) == {}
+def test_ce_is_a_column_of_one_model_only(half):
+    found = shown({"model": replace(half, conditions=half.conditions[:-1])})
+    assert len(found) == 1  # CE is in it
+    assert CE not in MEASURES

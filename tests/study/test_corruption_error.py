@@ -63,7 +63,7 @@ def rows(errors, *, clean=None, measure="top1", saved="", count=50_000):
         Cell(name, severity, saved).condition: each for name, own in errors.items() for severity, each in own.items()
     }
     cells |= {} if clean is None else {"clean": clean}
-    return [Row(measure=measure, condition=name, total=(1 - each) * count, count=count) for name, each in cells.items()]
+    return [Row(measure=measure, condition=name, value=1 - each, count=count) for name, each in cells.items()]
 
 
 def random_errors(seed):
@@ -162,7 +162,7 @@ def test_a_cell_with_fewer_samples_does_not_count_unless_it_is_few_fewer():
     every = rows(random_errors(0))
     for count, missing in ((49_500, ()), (49_499, ("shot_noise/2",)), (1, ("shot_noise/2",))):
         changed = [
-            Row(measure="top1", condition=row.condition, total=row.value * count, count=count)
+            Row(measure="top1", condition=row.condition, value=row.value, count=count)
             if row.condition == "shot_noise/2"
             else row
             for row in every
@@ -180,8 +180,8 @@ def test_other_conditions_and_measures_do_not_enter():
         *rows(random_errors(1), saved="+jpeg"),
         *rows(random_errors(2), clean=0.1, measure="top5"),
         *rows({"rain": {1: 0.5}}),
-        Row(measure="top1", condition="Gaussian std=0.5", total=0.0, count=10**6),
-        Row(measure="top1", condition="clean+jpeg", total=0.0, count=10**6),
+        Row(measure="top1", condition="Gaussian std=0.5", value=0.0, count=10**6),
+        Row(measure="top1", condition="clean+jpeg", value=0.0, count=10**6),
     ]
     assert corruption_errors([*others, *every]) == corruption_errors(every)
     assert (

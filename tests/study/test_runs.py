@@ -1,17 +1,31 @@
 """Reading runs: every planned one is in the frame, whatever became of it."""
 
 import json
+import math
+import os
+from dataclasses import replace
+from types import SimpleNamespace
 
 import polars
 import pytest
 
 from withstand.errors import InputError
+from withstand.reports.findings import warnings
 from withstand.study.aggregate import aggregate, paired
+from withstand.study.cells import with_comparable_means
 from withstand.study.digest import Digest
+from withstand.study.measure import ACCURACY, Measure
+from withstand.study.origin import Origin
 from withstand.study.row import Row, write_rows
-from withstand.study.runs import axes_of, read, read_histories
+from withstand.study.runs import axes_of, gather, read, read_histories
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, read_entries, write_entries, write_failure
+
+KNOWN = {
+    "top1": Measure(
+        name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
+    )
+}
 
 VALUES = {("a", 0.1): [0.5, 0.7, 0.9], ("a", 0.2): [0.4, 0.4], ("b", 0.1): [0.6, 0.6, 0.8], ("b", 0.2): []}
 
@@ -25,8 +39,8 @@ def folder(tmp_path):
             run = f"{method}-{radius}-{seed}"
             entries.append(Entry(labels={"method": method, "radius": radius}, seed=seed, run=run))
             if seed < len(values):
-                rows = [Row(measure="top1", condition="clean", total=10 * values[seed], count=10)]
-                write_rows(tmp_path / run / "rows.jsonl", rows)
+                rows = [Row(measure="top1", condition="clean", value=values[seed], count=10)]
+                write_rows(tmp_path / run / "rows.jsonl", rows, KNOWN)
     write_failure(tmp_path / "a-0.2-2", "The loss is not finite.", "trace")
     write_entries(tmp_path, entries, command=["withstand", "sweep", "x"])
     return tmp_path
@@ -89,7 +103,7 @@ def test_differences_are_taken_seed_by_seed(folder):
 def test_a_single_run_and_several_are_read_alike(tmp_path):
     for seed in (3, 4):
         run = tmp_path / f"plain-{seed}abcdef0"
-        write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+        write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=2)], KNOWN)
         (run / "config.yaml").write_text(f"name: plain\nseed: {seed}\n")
         (run / "history.json").write_text(json.dumps([{"epoch": 1, "loss": 0.5}]))
     frame = read(tmp_path)
@@ -123,29 +137,38 @@ def test_what_is_no_result_is_one_sentence(tmp_path):
     write_entries(tmp_path, [Entry(labels={}, seed=0, run="x")], command=[])
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "rows.jsonl").write_text('{"measure": "top1"}\n')
-    with pytest.raises(InputError, match=r"line 1 of .*rows.jsonl is not a row\."):
+    with pytest.raises(InputError, match=r"line 1 of .*rows.jsonl is not a row;"):
         read(tmp_path)
 
 
 def test_a_sweep_without_axes_is_one_combination(tmp_path):
     write_entries(tmp_path, [Entry(labels={}, seed=seed, run=str(seed)) for seed in (0, 1)], command=[])
-    write_rows(tmp_path / "0" / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+    write_rows(tmp_path / "0" / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=2)], KNOWN)
     (line,) = aggregate(read(tmp_path)).iter_rows(named=True)
     assert (line["done"], line["planned"], line["missing"]) == (1, 2, "1")
 
 
 def test_what_was_evaluated_later_is_among_the_rows(tmp_path):
     def write(place, data, **values):
-        rows = [Row(measure="top1", condition=name, total=total, count=10) for name, total in values.items()]
-        write_rows(place / "rows.jsonl", rows)
+        rows = [Row(measure="top1", condition=name, value=total / 10, count=10) for name, total in values.items()]
+        write_rows(place / "rows.jsonl", rows, KNOWN)
         (place / "config.yaml").write_text(f"data:\n  class_path: withstand.data.x.{data}\nname: a\nseed: 0\n")
 
     write(tmp_path / "a-01234567", "Cifar10", clean=9)
     write(tmp_path / "a-01234567" / "evaluations" / "1", "Cifar10", clean=9, **{"fog/3": 5})
-    write(tmp_path / "a-01234567" / "evaluations" / "2", "Cifar10C", clean=8, **{"snow/1": 4})
+    write(
+        tmp_path / "a-01234567" / "evaluations" / "2", "Cifar10C", clean=8, **{"snow/1": 4, "corruptions": 7, "fog": 6}
+    )
     frame = read(tmp_path)
-    found = dict(zip(frame["condition"], frame["total"], strict=True))
-    assert found == {"clean": 9, "fog/3": 5, "clean on Cifar10C": 8, "snow/1": 4}
+    found = dict(zip(frame["condition"], frame["value"], strict=True))
+    assert found == {
+        "clean": 0.9,
+        "fog/3": 0.5,
+        "clean on Cifar10C": 0.8,
+        "snow/1": 0.4,
+        "corruptions": 0.7,
+        "fog": 0.6,
+    }
     assert set(frame["run"]) == {"a-01234567"}
 
 
@@ -156,8 +179,8 @@ def write(folder, entries):
     )
     for run, (_, _, value) in entries.items():
         if value is not None:
-            rows = [Row(measure="top1", condition="clean", total=1000 * value, count=1000)]
-            write_rows(folder / run / "rows.jsonl", rows)
+            rows = [Row(measure="top1", condition="clean", value=value, count=1000)]
+            write_rows(folder / run / "rows.jsonl", rows, KNOWN)
     return folder
 
 
@@ -185,14 +208,16 @@ def test_runs_of_one_seed_count_as_one_seed(tmp_path):
     frame = read(write(tmp_path, entries))
     line = line_of(aggregate(frame), method="noisy")
     assert (line["done"], line["planned"], line["std"]) == (1, 1, None)
-    assert line["mean"] == line["low"] == line["high"] == line["q10"] == pytest.approx(0.84)
+    assert line["mean"] == line["q10"] == pytest.approx(0.84)
+    assert (line["low"], line["high"], line["sample_low"]) == (None, None, None)
     (pair,) = paired(frame, {"method": "plain"}).iter_rows(named=True)
     assert pair["pairs"] == 1
-    assert pair["difference"] == pair["low"] == pair["high"] == pytest.approx(0.03)
+    assert pair["difference"] == pytest.approx(0.03)
+    assert (pair["low"], pair["high"]) == (None, None)
 
 
-AWKWARD = "std mean low high done planned missing samples seed run status problem measure condition total count value"
-AWKWARD += " combination seeds there difference pairs base better cells q50 q10 name model"
+AWKWARD = "std mean low high done planned missing samples seed run status problem measure condition count value sample_low sample_high"
+AWKWARD += " combination seeds there difference pairs base better q50 q10 name model"
 
 
 @pytest.mark.parametrize("axis", AWKWARD.split())
@@ -211,7 +236,9 @@ def test_an_axis_may_be_called_as_a_column(tmp_path, axis):
     assert [each[:2] for each in found] == [(0.25, "noisy"), (0.5, "noisy")]
     assert [each[2] for each in found] == pytest.approx([0.25, 0.5])
     assert [each[3] for each in found] == [3, 3]
-    assert [each.name for each in digest.combinations][:2] == [f"{axis} 0.25, plain", f"{axis} 0.5, plain"]
+    assert [each.name for each in digest.combinations][:2] == [
+        f"{axis.replace('_', ' ')} {each}, plain" for each in (0.25, 0.5)
+    ]
     assert Digest.of(digest.study, baseline=[f"{axis}=0.25", "method=plain"]).baseline == {
         column: 0.25,
         "method": "plain",
@@ -222,7 +249,9 @@ def test_a_run_that_the_plan_has_twice_counts_once(tmp_path):
     entries = [Entry(labels={"lr": 0.1}, seed=seed, run=str(seed)) for seed in (0, 1)]
     write_entries(tmp_path, entries * 2, command=[])
     for seed in (0, 1):
-        write_rows(tmp_path / str(seed) / "rows.jsonl", [Row(measure="top1", condition="clean", total=1, count=2)])
+        write_rows(
+            tmp_path / str(seed) / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=2)], KNOWN
+        )
     study = Study.of(tmp_path)
     assert study.frame["run"].to_list() == ["0", "1"]
     assert [each.share for each in Digest.of(study).combinations] == ["2/2"]
@@ -265,3 +294,137 @@ def test_no_value_can_be_named_as_the_baseline(tmp_path):
     study = Study.of(write(tmp_path, entries))
     assert Digest.of(study, baseline=["patience=null"]).baseline == {"patience": None}
     assert Digest.of(study, baseline=["patience=null"]).baseline_name == "no patience"
+
+
+def evaluation(folder, data, *, seed=0, **values):
+    """Write what was evaluated of a model by name."""
+    rows = [Row(measure="top1", condition=name, value=value, count=10) for name, value in values.items()]
+    write_rows(folder / "rows.jsonl", rows, KNOWN)
+    text = f"experiment:\n  seed: 7\ndata:\n  class_path: withstand.data.x.{data}\nseed: {seed}\n"
+    (folder / "config.yaml").write_text(text)
+
+
+def test_models_evaluated_by_name_are_found_beside_runs_and_alone(tmp_path):
+    root = tmp_path / "runs" / "evaluations"
+    evaluation(root / "resnet50-aaaaaaaa", "ImageNet", clean=0.7)
+    evaluation(root / "timm_vit-bbbbbbbb", "ImageNet", clean=0.8)
+    for folder, run in ((root, "resnet50-aaaaaaaa"), (root.parent, "evaluations/resnet50-aaaaaaaa")):
+        frame = read(folder)
+        assert frame.select("name", "seed", "value").rows() == [("resnet50", 0, 0.7), ("timm_vit", 0, 0.8)]
+        assert frame["run"][0] == run
+    write_rows(
+        tmp_path / "runs" / "net-1" / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.9, count=2)], KNOWN
+    )
+    (tmp_path / "runs" / "net-1" / "config.yaml").write_text("name: net\nseed: 3\n")
+    digest = Digest.of(Study.of(tmp_path / "runs"))
+    assert [each.name for each in digest.combinations] == ["net", "resnet50", "timm_vit"]
+    assert [Origin.of(digest.study, each).again is None for each in digest.combinations] == [False, True, True]
+
+
+def test_a_model_evaluated_on_several_data_is_told_apart_by_them(tmp_path):
+    root = tmp_path / "evaluations"
+    evaluation(root / "net-aaaaaaaa", "ImageNet", clean=0.7)
+    evaluation(root / "net-bbbbbbbb", "Places", clean=0.5)
+    evaluation(root / "net-cccccccc", "Places", seed=1, clean=0.4)
+    evaluation(root / "other-dddddddd", "Places", clean=0.1)
+    evaluation(root / "other-eeeeeeee", "Places", clean=0.2)
+    found = dict(read(tmp_path).select("name", "value").rows())
+    assert found == {
+        "net on ImageNet": 0.7,
+        "net on Places": 0.5,
+        "net": 0.4,
+        "other on Places (dddddddd)": 0.1,
+        "other on Places (eeeeeeee)": 0.2,
+    }
+
+
+def test_the_newest_declaration_counts_and_differing_ones_are_named(tmp_path):
+    top1 = KNOWN["top1"]
+    for place, words in enumerate(("accuracy", "top-1 accuracy", "accuracy")):
+        run = tmp_path / f"net-{place}"
+        write_rows(
+            run / "rows.jsonl",
+            [Row(measure="top1", condition="clean", value=0.5, count=2)],
+            {"top1": replace(top1, words=words)},
+        )
+        (run / "config.yaml").write_text(f"name: net\nseed: {place}\n")
+        os.utime(run / "rows.jsonl", ns=(10 + place % 2, 10 + place % 2))
+    found = gather(tmp_path)
+    assert found.measures["top1"].words == "top-1 accuracy"
+    assert found.conflicts == ("top1",)
+    (sentence,) = warnings(Digest.of(Study.of(tmp_path)))
+    assert sentence.startswith("Top-1 accuracy (top1): the runs declare it in more than one way")
+
+
+def test_notes_are_those_of_all_combinations_or_name_theirs(tmp_path):
+    for name, own in (("a", ["Both.", "First."]), ("b", ["Both."])):
+        run = tmp_path / f"{name}-1"
+        write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=2)], KNOWN)
+        evaluation(run / "evaluations" / "e", "Digits", clean=0.5)
+        (run / "config.yaml").write_text(f"name: {name}\nseed: 0\n")
+        (run / "evaluations" / "e" / "notes.json").write_text(json.dumps(own))
+    assert Digest.of(Study.of(tmp_path)).notes == ["Both.", "a: First."]
+    (run / "evaluations" / "e" / "notes.json").write_text("{}")
+    with pytest.raises(InputError, match="is not a list of sentences"):
+        read(tmp_path)
+
+
+def test_a_run_of_an_earlier_version_is_one_sentence_that_names_the_file(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
+    (tmp_path / "rows.jsonl").write_text('{"measure": "top1", "condition": "clean", "total": 9.0, "count": 10}\n')
+    with pytest.raises(InputError, match=rf"line 1 of {tmp_path}/rows.jsonl is not a row; .* measured again\.$"):
+        read(tmp_path)
+
+
+def run_of(folder, name, rows, *, seed=0):
+    """Write a run that belongs to no sweep."""
+    write_rows(folder / f"{name}-{seed}" / "rows.jsonl", rows, KNOWN)
+    (folder / f"{name}-{seed}" / "config.yaml").write_text(f"name: {name}\nseed: {seed}\n")
+
+
+def test_a_single_run_has_the_interval_of_its_row_and_several_have_that_over_seeds(tmp_path):
+    for name, seed, value in (("one", 0, 0.5), ("two", 0, 0.5), ("two", 1, 0.6)):
+        row = Row(measure="top1", condition="clean", value=value, count=10, low=value - 0.2, high=value + 0.1)
+        run_of(tmp_path, name, [row], seed=seed)
+    found = aggregate(read(tmp_path))
+    one, two = (line_of(found, name=name) for name in ("one", "two"))
+    assert (one["low"], one["high"], one["std"]) == (None, None, None)
+    assert (one["sample_low"], one["sample_high"]) == pytest.approx((0.3, 0.6))
+    assert two["low"] < 0.5 < 0.6 < two["high"]
+    assert (two["sample_low"], two["sample_high"]) == (None, None)
+
+
+def test_infinite_values_leave_quantiles_that_are_numbers_and_make_no_pair(tmp_path):
+    values = {"plain": (1.0, 2.0, 3.0), "never": (4.0, math.inf, math.inf)}
+    for name, own in values.items():
+        for seed, value in enumerate(own):
+            run_of(tmp_path, name, [Row(measure="top1", condition="clean", value=value, count=10)], seed=seed)
+    frame = read(tmp_path)
+    line = line_of(aggregate(frame), name="never")
+    assert [line[each] for each in ("q50", "q90", "mean")] == [math.inf] * 3
+    assert (line["low"], line["high"], line["std"]) == (None, None, None)
+    assert aggregate(frame, quantiles=(0.0,))["q0"].to_list() == [4.0, 1.0]
+    (pair,) = paired(frame, {"name": "plain"}).iter_rows(named=True)
+    assert (pair["pairs"], pair["difference"]) == (1, 3.0)
+
+
+def test_a_mean_over_other_corruptions_is_not_compared(tmp_path):
+    def row(condition):
+        return Row(measure="top1", condition=condition, value=0.5, count=10)
+
+    run_of(tmp_path, "all", [row(each) for each in ("fog/1", "snow/1", "spatter/1", "corruptions")])
+    run_of(tmp_path, "same", [row(each) for each in ("fog/1", "snow/1", "corruptions")])
+    run_of(tmp_path, "some", [row(each) for each in ("fog/1", "corruptions", "corruptions+jpeg", "fog+jpeg/1")])
+    found = with_comparable_means(read(tmp_path)).filter(polars.col("condition").str.starts_with("corruptions"))
+    assert found.select("name", "condition").rows() == [
+        ("all", "corruptions"),
+        ("same", "corruptions"),
+        ("some", "corruptions+jpeg"),
+    ]
+
+
+def test_results_in_memory_are_a_study(tmp_path):
+    rows = {"a": [Row(measure="top1", condition="clean", value=0.5, count=10)], "b": []}
+    study = Study.of_results(SimpleNamespace(rows=rows, measures=KNOWN, notes=("Said.",), tables_of_outcomes={}))
+    assert study.frame.select("name", "status", "value").rows() == [("a", "done", 0.5), ("b", "missing", None)]
+    assert (study.folder, study.measures, study.notes["a"], study.unplanned) == (None, KNOWN, ("Said.",), [])

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from withstand.cli import main
-from withstand.options import read_experiment
 from withstand.experiment import ROWS, hold
+from withstand.options import read_experiment
 from withstand.study.row import read_rows
 from withstand.study.sweep import read_failure
 from withstand.sweeps.attempt import State

@@ -11,9 +11,9 @@ import yaml
 
 import withstand
 from withstand.cli import main
-from withstand.options import read_experiment
 from withstand.errors import InputError
 from withstand.experiment import ROWS, run
+from withstand.options import read_experiment
 from withstand.study.row import read_rows
 from withstand.study.sweep import read_failure
 from withstand.sweeps import cluster

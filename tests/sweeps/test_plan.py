@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from withstand.options import read_experiment
 from withstand.errors import InputError
+from withstand.options import read_experiment
 from withstand.sweeps.plan import combinations, load, read_plan, words_of
 
 TOY = {"data": "toy", "model": "mlp", "epochs": 1}
@@ -180,3 +180,12 @@ def test_the_study_of_avila_has_four_methods_seven_radii_and_51_seeds():
 
 def test_no_axis_is_one_combination():
     assert list(combinations({"epochs": 1}, {})) == [({}, {"epochs": 1})]
+
+
+def test_different_runs_that_would_share_a_folder_are_refused(plan_of, monkeypatch):
+    monkeypatch.setattr("withstand.experiment.identity", lambda _: "0" * 16)
+    plan = plan_of({"set": TOY, "vary": {"training.epochs": [1, 2]}, "seeds": 2})
+    assert len(plan.experiments) == 4  # their titles tell them apart
+    axes = {"method": {"a b": {"training.epochs": 1}, "a_b": {"training.epochs": 2}}}
+    with pytest.raises(InputError, match="share the folder a_b-seed0-0000000000000000"):
+        plan_of({"set": TOY, "vary": axes})

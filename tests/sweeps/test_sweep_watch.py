@@ -6,10 +6,10 @@ import pytest
 import yaml
 from rich.console import Console as RichConsole
 
-from withstand.console import Console
 from withstand.commands.sweep_watch import SweepWatch
-from withstand.options import read_experiment
+from withstand.console import Console
 from withstand.engine import Engine
+from withstand.options import read_experiment
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.plan import read_plan
 

@@ -25,7 +25,7 @@ from withstand.sweeps.earlier import Union, spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
-from withstand.sweeps.sweep import Tally, record, sweep
+from withstand.sweeps.sweep import Tally, record, sweep, unfinished
 from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
@@ -73,7 +73,7 @@ def main(words: list[str]) -> None:
         check_name(found.name)
         plan = replace(plan, name=found.name)
     folder = Path(found.output) / plan.name
-    missing = [run for run in plan.experiments if not (folder / run / ROWS).exists()]
+    missing = unfinished(plan, folder)
     if found.dry_run:
         say_earlier(unite(plan, folder), folder, console)
         console.print(shown([overview(plan, folder)]))

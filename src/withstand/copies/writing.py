@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import nn
 
-from withstand.configuration import identity, to_plain
+from withstand.configuration import canonical, identity, to_plain
 from withstand.copies.layout import (
     RECORDS,
     CorruptedCopy,
@@ -41,7 +41,7 @@ from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 
-MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
+MANIFEST, SUMS, BEGUN = "manifest.json", "SHA256SUMS", "configuration.json"
 QUALITY = 85
 SAMPLES_PER_BLOCK = 64
 SAMPLES_PER_BATCH = 16
@@ -77,7 +77,7 @@ def write_copy(
     _check(copy, split)
     records = folder / RECORDS
     records.mkdir(parents=True, exist_ok=True)
-    write_whole(records / "identity", identity(copy).encode())
+    write_whole(records / BEGUN, canonical(copy).encode())
     if copy.format == "npy":
         make_arrays(copy, folder, split)
     blocks = [(start, min(start + SAMPLES_PER_BLOCK, len(split))) for start in range(0, len(split), SAMPLES_PER_BLOCK)]
@@ -205,12 +205,12 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
     if (folder / MANIFEST).is_file():
         manifest = json.loads((folder / MANIFEST).read_text())
-        if manifest.get("identity") != identity(copy):
+        if canonical(manifest.get("configuration")) != canonical(copy):
             raise InputError(f"corrupt: {folder} holds a copy made with other options; name another folder.")
         return manifest
-    begun = folder / RECORDS / "identity"
+    begun = folder / RECORDS / BEGUN
     if begun.is_file():
-        if begun.read_text() != identity(copy):
+        if begun.read_text() != canonical(copy):
             raise InputError(f"corrupt: {folder} holds the beginning of a copy made with other options; name another.")
     elif folder.is_dir() and any(each.name != RECORDS for each in folder.iterdir()):
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
@@ -233,6 +233,7 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
     height, width = split.shape[1:]
     manifest = {
         "identity": identity(copy),
+        "configuration": to_plain(copy),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "data": to_plain(copy.data),
         "num_samples": len(split) - len(left_out),

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.functional.precision import in_double
+
 LOWEST, HIGHEST = 1 / 20, 20.0
 
 
@@ -28,10 +30,10 @@ def best_temperature(
         >>> 0.5 < best_temperature(logits, torch.tensor([0, 0, 0, 1])) < 3
         True
     """
-    logits = logits.double()
+    logits = in_double(logits)
     logits = logits - logits.amax(1, keepdim=True)
-    own = logits.gather(1, y[:, None])[:, 0]
-    weights = torch.ones_like(own) if weights is None else weights.double()
+    own = logits.gather(1, y.to(logits.device)[:, None])[:, 0]
+    weights = torch.ones_like(own) if weights is None else in_double(weights)
 
     def slope(inverse: float) -> float:
         """Return the derivative of the summed loss by 1 / T, which grows with 1 / T."""

@@ -12,14 +12,16 @@ import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import to_plain
+from withstand.configuration import canonical, to_plain
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
 from withstand.files import hold, write_whole
 from withstand.measuring.generators import prepared
+from withstand.measuring.mistakes import Drawn, keep_mistakes
 from withstand.measuring.outcomes import Kept, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
@@ -95,6 +97,8 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
     for each in subjects:
         with _folder(each, engine):
             tables[each.name] = answer(each, seed=seed, engine=engine, tell=tell)
+            if each.folder is not None and engine.is_first:
+                keep_mistakes(each.folder, tables[each.name], _inputs(each.question), each.load, engine=engine)
         notes |= dict.fromkeys([*each.notes, *each.question.notes])
     return Results(tables, notes=tuple(notes))
 
@@ -106,6 +110,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
     """
     question, folder = subject.question, subject.folder
     split = question.split
+    _check_config(subject)
     kept = Kept(
         folder and folder / FOLDER,
         data=question.data,
@@ -229,6 +234,37 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
         raise InputError(
             f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
+        )
+
+
+def _inputs(question: Question) -> dict[str, Drawn]:
+    """Return how the inputs of every condition that can be drawn again are made."""
+    return {
+        task.name_of(perturbation.condition): Drawn(task.load(), perturbation)
+        for task in question.tasks
+        for evaluation in task.evaluations
+        if isinstance(evaluation, Accuracy) and evaluation.num_draws == 1
+        for perturbation in evaluation.perturbations
+    }
+
+
+def _check_config(subject: Subject) -> None:
+    """Refuse a folder that is called as this model's and holds the answers of another one.
+
+    Raises:
+        InputError: If its configuration is another one.
+    """
+    path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
+    if path is None or not path.exists():
+        return
+    try:
+        known = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        known = None
+    if canonical(known) != canonical(subject.config):
+        raise InputError(
+            f"{path.parent}: expected what was measured of {subject.name}, found the {CONFIG} of something else; move "
+            "the folder away."
         )
 
 

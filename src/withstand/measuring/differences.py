@@ -42,10 +42,12 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
         | asdict(pair.found)
         for pair in _pairs(outcomes, first, cells=True)
     ]
-    texts = dict.fromkeys(("model", "baseline", "measure", "condition"), polars.String)
-    numbers = dict.fromkeys(("difference", "low", "high", "p"), polars.Float64)
-    counts = dict.fromkeys(("only_model", "only_baseline", "count"), polars.Int64)
-    return polars.DataFrame(lines, schema=texts | numbers | counts)
+    columns = {
+        polars.String: ("model", "baseline", "measure", "condition"),
+        polars.Float64: ("difference", "low", "high", "p"),
+        polars.Int64: ("only_model", "only_baseline", "count"),
+    }
+    return polars.DataFrame(lines, schema=[(name, kind) for kind, names in columns.items() for name in names])
 
 
 def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Table | None:
@@ -88,14 +90,15 @@ def _pairs(outcomes: Mapping[str, OutcomeTable], first: str, *, cells: bool) -> 
     """Return the comparisons of every other model with the first, under the conditions that both have."""
     base = outcomes[first]
     found = []
-    for condition, measure in _asked(base):
-        if not cells and parse_cell(condition) is not None:
-            continue
+    asked = _asked(base)
+    if not cells:
+        asked = [each for each in _firsts(asked) if parse_cell(each[0]) is None]
+    for condition, measure in asked:
         for model, table in outcomes.items():
             if model != first and (condition, measure.column) in _columns(table):
                 own = compare(table.frame(condition), base.frame(condition), column=measure.column)
                 found.append(Pair(model, measure, condition, own))
-    for measure in dict.fromkeys(each.name for _, each in _asked(base)):
+    for measure in dict.fromkeys(each.name for _, each in (_asked(base) if cells else _firsts(_asked(base)))):
         found += _mean_pairs(outcomes, first, measure)
     return found
 
@@ -138,7 +141,7 @@ def _means(table: OutcomeTable, cells: list[str], column: str) -> "polars.DataFr
 
 
 def _asked(table: OutcomeTable) -> list[tuple[str, Measure]]:
-    """Return the conditions and measures that compare models: primary shares of which more is better, and their columns."""
+    """Return the conditions and measures under which models are compared: primary shares of which more is better."""
     found = {}
     for own in table.conditions:
         for each in own.measures:
@@ -146,6 +149,14 @@ def _asked(table: OutcomeTable) -> list[tuple[str, Measure]]:
             if compared and each.column in own.frame.columns:
                 found.setdefault((own.condition, each.name), each)
     return [(condition, each) for (condition, _), each in found.items()]
+
+
+def _firsts(asked: list[tuple[str, Measure]]) -> list[tuple[str, Measure]]:
+    """Return one measure per condition: whether the answer is correct, else the first."""
+    found: dict[str, Measure] = {}
+    for condition, measure in sorted(asked, key=lambda each: each[1].column != "correct"):
+        found.setdefault(condition, measure)
+    return [(condition, found[condition]) for condition in dict.fromkeys(condition for condition, _ in asked)]
 
 
 def _columns(table: OutcomeTable) -> set[tuple[str, str]]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from withstand.errors import InputError
 from withstand.files import write_whole
 from withstand.measuring.differences import compare_tables, differences_table
-from withstand.measuring.sample_table import sample_table
 from withstand.reports.markdown import markdown
 from withstand.study.groups import by_group
-from withstand.study.measure import Measure
+from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.reductions import REDUCTIONS
 from withstand.study.row import Row
-from withstand.study.suites import suite_rows
+from withstand.study.samples import sample_table
+from withstand.study.suites import MEASURES, suite_rows
 from withstand.study.table import Table
 from withstand.study.tables import tables
 
@@ -38,11 +38,12 @@ class Results:
         >>> import polars
         >>> from withstand.study.outcomes import ConditionOutcomes
         >>> number = polars.Series([0, 1], dtype=polars.UInt32)
-        >>> samples = polars.DataFrame({"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]})
+        >>> samples = {"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]}
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic="Accuracy", percent=True)
         >>> found = polars.DataFrame({"number": number, "correct": [True, False]})
         >>> clean = ConditionOutcomes(condition="clean", measures=(top1,), columns=found)
-        >>> results = Results({"model": OutcomeTable(samples=samples, classes=("no", "yes"), conditions=(clean,))})
+        >>> table = OutcomeTable(samples=polars.DataFrame(samples), classes=("no", "yes"), conditions=(clean,))
+        >>> results = Results({"model": table})
         >>> results.rows["model"][0].value, results.tables()[0].lines
         (0.5, (('clean', '50.0 (9.5-90.5)'),))
     """
@@ -112,8 +113,9 @@ class Results:
         Raises:
             InputError: If there is no such measure.
         """
-        if measure is not None and measure not in self.measures:
-            raise InputError(f"Results: measure must be one of {', '.join(self.measures)}, got {measure}.")
+        known = [each.name for each in self.measures.values() if each.topic == ACCURACY and each.name not in MEASURES]
+        if measure is not None and measure not in known:
+            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {measure}.")
         found = tables(
             self.rows,
             self.measures,
@@ -245,9 +247,9 @@ class Results:
 def _unfinished(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
     """Return a sentence for every condition under which outputs were not finite."""
     return [
-        f"{model} under {condition}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
+        f"{model} under {name}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
         for model, table in outcomes.items()
-        for condition, (wrong, count) in table.unfinished().items()
+        for name, (wrong, count) in table.unfinished().items()
     ]
 
 

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from withstand.data.space import Space
 from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.precision import in_double
 from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.models.frozen import evaluating
@@ -247,7 +248,7 @@ def resample(
         tensor([[3.],
                 [1.]])
     """
-    ends = weights.T.double().cumsum(1)
-    ends = (ends / ends[:, -1:]).mul_(count).sub_(offset.double()).ceil_().clamp_(0, count)
+    ends = in_double(weights.T).cumsum(1)
+    ends = (ends / ends[:, -1:]).mul_(count).sub_(in_double(offset)).ceil_().clamp_(0, count)
     # The number of places k + offset below an end, less those below the one before.
-    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1)).T.to(weights.dtype)
+    return ends.diff(dim=1, prepend=ends.new_zeros(len(ends), 1)).T.to(weights)

@@ -17,22 +17,21 @@ from withstand.reports.chart import (
     numeric_axis,
     point,
     value_axis,
+    wrapped,
 )
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
-from withstand.reports.measures import Measure, sentence, slug
+from withstand.reports.numbers import sentence, slug, under, with_unit
 from withstand.reports.picture import Picture
-from withstand.study.aggregate import aggregate
-from withstand.study.condition import CLEAN, JPEG
-from withstand.study.corruption_means import MEAN, accuracy_of, corruption_means
+from withstand.study.condition import CLEAN, JPEG, MEAN
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
 # Inches.
 LEFT, RIGHT, TOP, FOOT, PLOT, BETWEEN = 0.7, 0.12, 0.12, 0.46, 2.35, 0.62
-PLAIN = (CLEAN, "clean by class", "l2 to l2", MEAN)  # what the words of the measure say already
-LEFT_OUT = ("recall ",)  # measures of single classes
+MEANS = (MEAN, MEAN + JPEG)
 
 
 def bands_pictures(study: Study) -> list[Picture]:
@@ -40,24 +39,14 @@ def bands_pictures(study: Study) -> list[Picture]:
     axis = axis_of(study)
     if axis is None:
         return []
-    measures = [each for each in study.summary["measure"].drop_nulls().unique(maintain_order=True)]
-    if "top1" in measures:
-        measures = [each for each in measures if each != "top5"]
     found: list[Picture] = []
-    for name in measures:
-        if not name.startswith(LEFT_OUT):
-            own = families(study, name, axis)
-            for number, (condition, lines) in enumerate(own.items(), start=1):
-                where = "" if len(own) == 1 or condition in PLAIN else condition.partition(", ")[0]
-                again = any(where == each.partition(", ")[0] for each in list(own)[: number - 1])
-                where += f" {number}" if where and again else ""
-                found.append(_picture(study, Measure(name, condition), axis, lines, where))
-    measure = accuracy_of(study.frame)
-    for saved in ("", JPEG):
-        means = aggregate(corruption_means(study.frame, measure=measure, saved=saved))
-        lines = list(means.filter(means["condition"] == MEAN).iter_rows(named=True))
-        if len({line[axis.name] for line in lines}) > 1:
-            found.append(_picture(study, Measure(measure, MEAN + saved), axis, lines, ""))
+    for measure in study.measures.values():
+        own = families(study, measure.name, axis) if measure.primary else {}
+        for number, (condition, lines) in enumerate(own.items(), start=1):
+            where = "" if len(own) == 1 or condition in (CLEAN, *MEANS) else condition.partition(", ")[0]
+            again = any(where == each.partition(", ")[0] for each in list(own)[: number - 1])
+            where += f" {number}" if where and again else ""
+            found.append(_picture(study, measure, condition, axis, lines, where))
     return found
 
 
@@ -83,7 +72,7 @@ def bands_figure(series: Mapping[str, Sequence[Mark]], *, measure: Measure, axis
         drawn = figure.add_axes(place, sharex=drawn)
         value_axis(drawn, measure, heights)
         numeric_axis(drawn, axis.values, axis.label, width=width)
-        drawn.set_ylabel(measure.label)
+        drawn.set_ylabel(wrapped(measure.label))
         _draw(drawn, own, measure, width=width)
     return figure
 
@@ -113,8 +102,11 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
         label_ends(axes, ends, width=width, height=PLOT)
 
 
-def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, Any]], where: str) -> Picture:
-    name = slug(f"{measure.shown} against {axis.words} {where}")
+def _picture(
+    study: Study, measure: Measure, condition: str, axis: Axis, lines: list[dict[str, Any]], where: str
+) -> Picture:
+    mean = f" {condition}" if condition in MEANS else ""
+    name, measure = slug(f"{measure.name}{mean} against {axis.words} {where}"), under(measure, condition)
     everyone = combinations(study)
     order = dict.fromkeys(axis.series(line) for line in everyone.values())
     everyone |= {tuple(line[each] for each in study.axes): line for line in lines}
@@ -123,10 +115,10 @@ def _picture(study: Study, measure: Measure, axis: Axis, lines: list[dict[str, A
         label = name_of({each: line[each] for each in study.axes})
         mark = mark_of(line, measure, gid=f"{name}-{k}", label=label, x=float(line[axis.name]))
         series[axis.series(line)].append(mark)
-    under = "" if measure.condition in PLAIN else f" Condition: {measure.condition}."
-    title = f"{sentence(measure.words)} against {axis.words}" + (f", {measure.condition}" if where else "")
+    note = "" if condition in (CLEAN, *MEANS) else f" Condition: {condition}."
+    title = f"{sentence(measure.words)} against {axis.words}" + (f", {condition}" if where else "")
     lines = list(everyone.values())
-    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=under)
+    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=note)
 
 
 def bands_picture(
@@ -156,7 +148,7 @@ def bands_picture(
     several = any(mark.planned > 1 for mark in marks)
     spread = "; bands reach from the 10 % to the 90 % quantile" if several else ""
     what = f"{'median over the seeds of the ' if several else ''}{measure.words} against the {axis.words}"
-    count = counted(lines, samples=not measure.name.startswith("lipschitz_upper"))
+    count = counted(lines)
     hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
     crosses = " Crosses on the axis stand for no result." if any(not each.done for each in marks) else ""
     return Picture(
@@ -174,7 +166,8 @@ def _alt(series: Mapping[str, Sequence[Mark]], measure: Measure, axis: Axis) -> 
     for name, marks in series.items():
         there = [each for each in marks if each.middle is not None]
         ends = [
-            f"{measure.written(each.middle or 0)} at {axis.words} {each.x:g}" for each in there[:: len(there) - 1 or 1]
+            f"{with_unit(measure, each.middle or 0)} at {axis.words} {each.x:g}"
+            for each in there[:: len(there) - 1 or 1]
         ]
         parts.append((f"{name}: " if len(series) > 1 else "") + (" and ".join(ends) or "no result"))
     return f"Line chart of the {measure.words} against the {axis.words}. {'; '.join(parts)}."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -11,14 +12,15 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from withstand.reports.marks import Mark
-from withstand.reports.measures import Measure
+from withstand.study.measure import Measure
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 MOST_SERIES = len(MARKERS)  # in one panel
 SIZE, SMALL = 4.0, 6.0  # of a marker and of the smallest text, in points
 WIDE, CLOSE = 20, 0.04  # an axis is logarithmic if its values span this factor, and some are so close otherwise
-LOG = 4  # largest over smallest value from which one is, if its values differ by factors
+LOG = 4  # largest over smallest value from which one is that shows no shares
+WIDEST = 38  # characters in a line of an axis's label
 LINE = 9.0  # points between crosses
 ROUND = [1, 2, 2.5, 5, 10]
 
@@ -138,7 +140,7 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
     """
     there = [each for each in values if isfinite(each)] or [0.0, 1.0]
     low, high = min(there), max(there)
-    if measure.is_wide and low > 0 and high > LOG * low:
+    if not measure.percent and low > 0 and high > LOG * low:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.25, high * 1.25)
         subs = (1, 1.5, 2, 3, 5, 7) if high / low < 10 else (1, 2, 5) if high / low < 100 else (1,)
@@ -146,11 +148,16 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         return
-    margin = 0.07 * (high - low) or (0.5 if measure.is_fraction else 0.05 * abs(high) or 0.5)
+    margin = 0.07 * (high - low) or (0.5 if measure.percent else 0.05 * abs(high) or 0.5)
     bottom, top = low - margin, high + margin
-    if measure.is_fraction:
+    if measure.percent:
         bottom, top = max(bottom, -1.5), min(top, 101.0)
     elif low >= 0:
         bottom = max(bottom, 0)
     axes.set_ylim(bottom, top)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=ROUND))
+
+
+def wrapped(label: str) -> str:
+    """Return what an axis is called, in lines that fit beside it."""
+    return "\n".join(wrap(label, WIDEST))

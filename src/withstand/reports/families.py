@@ -1,17 +1,15 @@
 """Families: conditions that differ only by the value of a numeric axis, and the axes that figures run along."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from withstand.study.axes import words_of
-from withstand.study.condition import parse_cell
+from withstand.study.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
-NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
-BALL = re.compile(r"(l1|l2|linf) (\d\S*?)( raw| iqr)?, (.+)")
-BALL_UNITS = {"": "units of the inputs", " raw": "units of the file", " iqr": "interquartile ranges"}
+NORMS = ("l1", "l2", "linf")
+RADIUS_UNITS = {"": "units of the inputs", "raw": "units of the file", "iqr": "interquartile ranges"}
 UNITS = {"temperature": "nats"}
 MOST_FIXED = 3  # conditions that all values of the axis share, beside those that hold it
 
@@ -56,12 +54,9 @@ def axis_of(study: Study) -> Axis | None:
     name = max(numeric, key=lambda each: (each.rsplit(".", 1)[-1] == "radius", counts[each]))
     values = tuple(float(each) for each in study.frame[name].unique().sort())
     short = name.rsplit(".", 1)[-1]
-    balls = {
-        (found.group(1), found.group(3) or "")
-        for each in study.summary["condition"].drop_nulls().unique()
-        if short == "radius" and (found := BALL.fullmatch(each)) and float(found.group(2)) in values
-    }
-    unit = "{} in {}".format(*next((norm, BALL_UNITS[unit]) for norm, unit in balls)) if len(balls) == 1 else ""
+    conditions = study.summary["condition"].drop_nulls().unique() if short == "radius" else ()
+    units = {unit_of(found.text) for each in conditions if (found := along(each)) and found.value in values} - {""}
+    unit = units.pop() if len(units) == 1 else ""
     others = tuple(each for each in study.axes if each != name)
     return Axis(name=name, values=values, others=others, unit=unit or UNITS.get(short, ""))
 
@@ -81,32 +76,47 @@ def template(condition: str, value: float, words: str) -> str:
     return condition
 
 
-def ball_radius(condition: str) -> tuple[str, float] | None:
-    """Return what a condition is apart from the radius of its ball, and this radius; None if it has no ball.
+def axis_along(text: str) -> tuple[str, str]:
+    """Return what an axis is called along which conditions differ, and its unit.
+
+    Args:
+        text: What `along` returns of the conditions.
 
     Example:
-        >>> ball_radius("linf 0.1, PGD-40 x 3"), ball_radius("clean")
-        (('linf in units of the inputs, PGD-40 x 3', 0.1), None)
+        >>> axis_along("linf [] iqr, PGD-40 x 3"), axis_along("Gaussian std=[]")
+        (('radius of the ball', 'linf in interquartile ranges'), ('Gaussian std', ''))
     """
-    found = BALL.fullmatch(condition)
-    if found is None or not NUMBER.fullmatch(found.group(2)):
-        return None
-    norm, radius, unit, attack = found.groups(default="")
-    return f"{norm} in {BALL_UNITS[unit]}, {attack}", float(radius)
+    if unit := unit_of(text):
+        return "radius of the ball", unit
+    what, _, after = text.partition(", ")[0].partition(HOLE)
+    return f"{what.strip(' =')} {after.strip()}".strip() or "number", ""
+
+
+def unit_of(text: str) -> str:
+    """Return the norm and the unit of a radius, from a condition without it; nothing where it is no radius.
+
+    Example:
+        >>> unit_of("l2 [], PGD-40 x 3"), unit_of("Gaussian std=[]")
+        ('l2 in units of the inputs', '')
+    """
+    norm, _, after = text.partition(", ")[0].partition(HOLE)
+    known = norm.strip() in NORMS and after.strip() in RADIUS_UNITS
+    return f"{norm.strip()} in {RADIUS_UNITS[after.strip()]}" if known else ""
 
 
 def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[dict[str, Any]]]:
     """Return the lines of a measure by family of conditions, each with two or more values of the axis.
 
-    Without an axis a family is a condition that two or more combinations share. Cells of corruptions are left out.
+    Without an axis a family is a condition that two or more combinations share. Corruptions are left out.
     Where more than a few conditions are shared by the values of the axis, beside a family that holds the value itself,
     these are left to the figure of curves.
     """
     lines = [
         line
-        for line in study.summary.iter_rows(named=True)
-        if line["measure"] == measure and parse_cell(line["condition"]) is None and line["q50"] is not None
+        for line in study.summary.filter(study.summary["measure"] == measure).iter_rows(named=True)
+        if line["q50"] is not None and parse_cell(line["condition"]) is None
     ]
+    lines = [line for line in lines if parse_corruption(line["condition"]) is None]
     moving: dict[str, list[dict[str, Any]]] = {}
     fixed: dict[str, list[dict[str, Any]]] = {}
     for line in lines:

@@ -1,9 +1,8 @@
 """What a study found, in sentences that claim no more than the numbers do."""
 
-from withstand.reports.measures import Measure
-from withstand.reports.sheets import number
+from withstand.reports.numbers import named, number, says_all, sentence
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.headline import Column, direction
+from withstand.study.headline import Column
 
 MOST_MEASURES = 6
 
@@ -15,7 +14,7 @@ def findings(digest: Digest) -> list[tuple[str, str]]:
         The measure, or nothing, and a sentence about it.
     """
     found: list[tuple[str, str]] = []
-    columns = [each for each in digest.columns if direction(each.measure)]
+    columns = [each for each in digest.columns if digest.measure(each).direction]
     for column in columns[:MOST_MEASURES]:
         if len(digest.combinations) == 1:
             found += _alone(digest, column)
@@ -57,17 +56,23 @@ def warnings(digest: Digest) -> list[str]:
                 f"{each.name}: several runs have seed {seeds}; they count as one seed each, with the mean of their "
                 "values. Give them other names to tell them apart."
             )
+    for name in digest.study.conflicts:
+        words = digest.study.measures[name].words
+        found.append(
+            f"{sentence(words)} ({name}): the runs declare it in more than one way, so that their values may differ in "
+            "what they are; the newest declaration is shown."
+        )
     return found
 
 
 def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
     line = digest.line(0, column)
-    return [] if line is None else [(_what(column), f"{_value(digest, 0, column)}.")]
+    return [] if line is None else [(_what(digest, column), f"{_value(digest, 0, column)}.")]
 
 
 def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
     """Return the best median, and whether it is told apart from the baseline."""
-    side = direction(column.measure)
+    side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
     medians = {index: line["q50"] for index, line in lines.items() if line is not None}
     if len(medians) < 2:
@@ -82,20 +87,20 @@ def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
     start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
     if best[0] in digest.baseline_indices:
         word = "this is" if len(digest.baseline_indices) == 1 else "it belongs to"
-        return [(_what(column), f"{start}; {word} the baseline.")]
-    return [(_what(column), f"{start}; {_over_baseline(digest, best[0], column)}.")]
+        return [(_what(digest, column), f"{start}; {word} the baseline.")]
+    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column)}.")]
 
 
 def _largest_gain(digest: Digest, column: Column) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
-    side = direction(column.measure)
+    side = digest.measure(column).direction
     pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
     gains = {index: side * line["difference"] for index, line in pairs.items() if line is not None}
     if not gains:
         return []
     best = max(gains, key=lambda index: gains[index])
     name, condition = digest.combinations[best].name, digest.condition(best, column) or ""
-    what = f"{_what(column)}, each combination under its own condition"
+    what = f"{_what(digest, column)}, each combination under its own condition"
     if gains[best] <= 0:
         return [(what, f"no combination has a better mean than {digest.baseline_name} under the same condition.")]
     sentence = (
@@ -109,10 +114,12 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
     line, own = digest.pair(index, column), digest.line(index, column)
     if line is None or own is None:
         return f"no seed of it can be paired with {digest.baseline_name}"
+    measure = digest.measure(column)
     difference, low, high = (
-        number(column.measure, line[name], own["samples"], sign=True) for name in ("difference", "low", "high")
+        "" if line[name] is None else number(measure, line[name], own["samples"], sign=True)
+        for name in ("difference", "low", "high")
     )
-    unit = " points" if Measure(column.measure).is_fraction else ""
+    unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
         return f"{difference}{unit} against {digest.baseline_name}, from one pair of runs, which shows no spread"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
@@ -123,19 +130,21 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
 
 
 def _value(digest: Digest, index: int, column: Column) -> str:
-    line = digest.line(index, column)
+    line, measure = digest.line(index, column), digest.measure(column)
     assert line is not None
-    middle, low, high = (number(column.measure, line[name], line["samples"]) for name in ("q50", "q10", "q90"))
-    unit = " %" if Measure(column.measure).is_fraction else ""
+    names = ("q50", "q10", "q90") if line["done"] > 1 else ("q50", "sample_low", "sample_high")
+    middle, low, high = ("" if line[name] is None else number(measure, line[name], line["samples"]) for name in names)
+    unit = " %" if measure.percent else f" {measure.unit}" if measure.unit else ""
     runs = f"{line['done']} of {line['planned']} seeds" if line["missing"] else f"{line['done']} seeds"
-    return f"{middle}{unit}" + (f" (10-90 %: {low} to {high}, {runs})" if line["done"] > 1 else " (one run)")
+    if line["done"] > 1:
+        return f"{middle}{unit} (10-90 %: {low} to {high}, {runs})"
+    interval = f", 95 % interval over the samples {low} to {high}" if low and high else ""
+    return f"{middle}{unit} (one run{interval})"
 
 
-def _what(column: Column) -> str:
-    words = Measure(column.measure, column.condition or "").words
-    words = words[:1].upper() + words[1:]
-    known = words.lower().startswith(("clean", "mean corruption")) or column.condition is None
-    return words if known or column.measure.startswith("lipschitz") else f"{words}, {column.condition}"
+def _what(digest: Digest, column: Column) -> str:
+    words = sentence(named(digest.measure(column), column.condition or ""))
+    return words if column.condition is None or says_all(column.condition) else f"{words}, {column.condition}"
 
 
 def _unmeasured(digest: Digest, number_of: int) -> str:

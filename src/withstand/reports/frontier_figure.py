@@ -16,17 +16,17 @@ from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.labels import LONGEST, Label, place_labels, room_for
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
-from withstand.reports.measures import Measure, sentence, slug
+from withstand.reports.numbers import says_all, sentence, slug, under
 from withstand.reports.picture import Picture
-from withstand.study.aggregate import aggregate
-from withstand.study.condition import CLEAN, JPEG
-from withstand.study.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
+from withstand.study.cells import averaged, cells_of
+from withstand.study.condition import CLEAN, JPEG, MEAN
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
 # Inches.
 LEFT, TOP, FOOT, PLOT, RIGHT, NOTE = 0.62, 0.12, 0.46, 3.0, 0.12, 0.14
 MOST_KINDS = 3
-ATTACKED = ("worst_case_top1", "adversarial_top1")
+ROBUST = ("attacked", "certified")  # kinds of measures, the first that there is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,26 +46,26 @@ class Both:
 
 def frontier_pictures(study: Study) -> list[Picture]:
     """Return a picture per attack, else of the mean over corruptions, where two or more combinations have both."""
-    measure = accuracy_of(study.frame)
-    summary, axis = study.summary, axis_of(study)
-    clean = lines_of(study, summary.filter((summary["measure"] == measure) & (summary["condition"] == CLEAN)))
-    kinds: list[tuple[Measure, dict[tuple[Any, ...], dict[str, Any]]]] = []
-    for attacked in ATTACKED:
-        own = list(families(study, attacked, axis).items()) if not kinds else []
+    accuracy, axis = study.accuracy, axis_of(study)
+    if accuracy is None:
+        return []
+    clean = _lines(study, accuracy, CLEAN)
+    kinds: list[tuple[Measure, str, dict[tuple[Any, ...], dict[str, Any]]]] = []
+    for attacked in (each for kind in ROBUST for each in study.measures.values() if each.kind == kind and each.primary):
+        own = list(families(study, attacked.name, axis).items()) if not kinds else []
         # Of many radii the first, the last and those between, evenly; all are in the figure of curves.
         some = {round(k * (len(own) - 1) / (MOST_KINDS - 1)) for k in range(MOST_KINDS)}
         for condition, lines in [each for k, each in enumerate(own) if k in some]:
             everyone = combinations(study) | {tuple(line[each] for each in study.axes): line for line in lines}
-            kinds.append((Measure(attacked, condition), everyone))
+            kinds.append((attacked, condition, everyone))
     for saved in () if kinds else ("", JPEG):
-        means = aggregate(corruption_means(study.frame, measure=measure, saved=saved))
-        kinds.append((Measure(measure, MEAN + saved), lines_of(study, means.filter(means["condition"] == MEAN))))
+        kinds.append((accuracy, MEAN + saved, _lines(study, accuracy, MEAN + saved)))
     found: list[Picture] = []
-    for robust, lines in kinds:
+    for robust, condition, lines in kinds:
         both = [labels for labels in lines if None not in (clean[labels]["q50"], lines[labels]["q50"])]
         if len(both) > 1:
             name = slug(f"frontier {robust.name}") + (f"-{len(found) + 1}" if found else "")
-            found.append(_picture(study, axis, clean, robust, lines, name=name, measure=measure))
+            found.append(_picture(study, axis, clean, (robust, condition), lines, name=name))
     return found
 
 
@@ -139,13 +139,14 @@ def _picture(
     study: Study,
     axis: Axis | None,
     clean_lines: Mapping[tuple[Any, ...], Mapping[str, Any]],
-    robust: Measure,
+    shown: tuple[Measure, str],
     robust_lines: Mapping[tuple[Any, ...], Mapping[str, Any]],
     *,
     name: str,
-    measure: str,
 ) -> Picture:
-    clean = Measure(measure, CLEAN)
+    accuracy, condition = study.accuracy, shown[1]
+    assert accuracy is not None
+    clean, robust = under(accuracy, CLEAN), under(*shown)
     series: dict[str, list[Both]] = {}
     lines: list[Mapping[str, Any]] = []
     texts: dict[str, str] = {}
@@ -169,11 +170,12 @@ def _picture(
     series = {each: series[each] for each in names} if axis else series
     several = any(line["planned"] > 1 for line in lines)
     spread = ": medians over the seeds, lines from the 10 % to the 90 % quantile" if several else ""
-    under = f" Condition: {robust.condition}."
-    if robust.condition.startswith(MEAN):
-        kinds = corruption_cells(study.frame, measure=measure, saved=JPEG if JPEG in robust.condition else "")
-        under = f" The mean is over {len(averaged(list(kinds)))} corruptions and their severities."
-    which = f", {robust.condition.partition(', ')[0]}" if axis is None and robust.name in ATTACKED else ""
+    note = f" Condition: {condition}."
+    if condition in (MEAN, MEAN + JPEG):
+        cells = cells_of(study.frame, measure=robust.name, saved=JPEG if condition.endswith(JPEG) else "")
+        kinds = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
+        note = f" The mean is over {len(kinds)} corruptions and their severities."
+    which = f", {condition.partition(', ')[0]}" if axis is None and not says_all(condition) else ""
     joined = (
         f" Points of a series are joined in the order of the {axis.words}, which is written beside them."
         if axis
@@ -183,7 +185,7 @@ def _picture(
     return Picture(
         name=name,
         title=f"{sentence(clean.words)} and {robust.words}{which}",
-        caption=f"{sentence(robust.words)} against {clean.words}{spread}; {counted(lines)}.{under}{joined}{hollow}"
+        caption=f"{sentence(robust.words)} against {clean.words}{spread}; {counted(lines)}.{note}{joined}{hollow}"
         f"{missing_sentence(study, lines)}",
         alt=f"Points of {clean.words} and {robust.words}. {'; '.join(texts.values())}.",
         draw=partial(
@@ -191,3 +193,8 @@ def _picture(
         ),
         values=texts,
     )
+
+
+def _lines(study: Study, measure: Measure, condition: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    summary = study.summary
+    return lines_of(study, summary.filter((summary["measure"] == measure.name) & (summary["condition"] == condition)))

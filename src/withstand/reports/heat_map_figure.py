@@ -1,10 +1,11 @@
-"""Errors under every corruption, models down and corruptions across, with the numbers."""
+"""A measure per corruption, such as the mean error over its severities: models down and corruptions across."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from math import ceil
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,90 +16,105 @@ from matplotlib.patches import Rectangle
 from withstand.reports.chart import SMALL, faint, paper
 from withstand.reports.figure import BLUE, ON_DARK, WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
-from withstand.reports.measures import Measure, slug
+from withstand.reports.numbers import number, sentence, slug
 from withstand.reports.picture import Picture
-from withstand.study.aggregate import aggregate
-from withstand.study.condition import CLEAN, JPEG, NOISE, Saved
-from withstand.study.corruption_means import MEAN, accuracy_of, averaged, corruption_cells, corruption_means
-from withstand.study.corruption_rows import ALL, MCE, references, with_corruption_rows
+from withstand.study.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, parse_corruption
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
-RATIO = "mCE"
-Table = Mapping[str, Mapping[str, Mark]]
+Labels = tuple[Any, ...]
+Summary = dict[Labels, dict[str, Any]]
 MOST_MODELS, LONGEST_NAME = 20, 24
 LIGHTEST, STRONGEST = 0.03, 0.62  # share of the colour in a cell without errors, and in the one with the most
 # Inches.
-CELL, HEAD, MARGIN, LETTER, APART = 0.235, 0.92, 0.1, 0.059, 0.07
+CELL, HEAD, SLOPE, MARGIN, LETTER, APART = 0.235, 0.2, 0.045, 0.1, 0.059, 0.07
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatColumn:
+    """A column of the figure.
+
+    Attributes:
+        head: What stands above it.
+        measure: Of its values.
+        place: Clean inputs and the mean stand apart from the corruptions; so does an overall number of another measure,
+            which is not shaded and has a dash for models that lack it.
+        marks: By model.
+    """
+
+    head: str
+    measure: Measure
+    place: Literal["clean", "corruption", "mean", "overall"]
+    marks: Mapping[str, Mark]
 
 
 def heat_map_pictures(study: Study) -> list[Picture]:
     """Return a picture per way of saving the corrupted images, and per twenty combinations."""
     found: list[Picture] = []
-    measure = accuracy_of(study.frame)
+    pairs = list(study.summary.select("measure", "condition").drop_nulls().unique(maintain_order=True).iter_rows())
     for saved in ("", JPEG):
-        kinds = list(corruption_cells(study.frame, measure=measure, saved=saved))
-        mce = _mce(study) if saved and kinds else {}
+        own = [(name, kind[0]) for name, each in pairs if (kind := parse_corruption(each)) and kind[1] == saved]
+        name = next((each for each in study.measures if each in dict(own)), None)
+        kinds = sorted((kind for each, kind in own if each == name), key=CORRUPTIONS.index)
         labels = list(combinations(study))
         size = ceil(len(labels) / ceil(len(labels) / MOST_MODELS))
-        for k in range(0, len(labels) if kinds else 0, size):
+        columns = [] if name is None else _columns(study, study.measures[name], kinds, pairs, saved)
+        for k in range(0, len(labels) if columns else 0, size):
             part = (k // size + 1, ceil(len(labels) / size))
-            found.append(_picture(study, measure, kinds, labels[k : k + size], saved, part, mce))
+            found.append(_picture(study, columns, labels[k : k + size], saved, part))
     return found
 
 
-def heat_map_figure(table: Table, *, mce: Mapping[str, Mark] = MappingProxyType({})) -> Figure:
+def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
     """Return the figure.
 
     Args:
-        table: By column, then by model; the values are errors. The columns `clean` and `mean` stand apart.
-        mce: By model, of those that may be compared with AlexNet; the others have a dash. Empty: no such column.
+        columns: From the left to the right; those of corruptions share a measure.
     """
-    columns, models = list(table), list(next(iter(table.values())))
-    marks = {name: [table[each][name] for each in columns] + ([mce[name]] if name in mce else []) for name in models}
+    models = list(columns[0].marks)
+    there = [each for each in columns if each.place != "overall"]
+    marks = {name: [each.marks[name] for each in columns if _is_there(each, name)] for name in models}
     names = {name: _short(name) + _share(own) for name, own in marks.items()}
     left = MARGIN + LETTER * max(len(each) for each in names.values())
-    height = HEAD + CELL * len(models) + MARGIN
+    head = HEAD + SLOPE * max(len(each.head) for each in columns)
+    height = head + CELL * len(models) + MARGIN
     figure = new_figure(height)
     axes = figure.add_axes(
-        (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (HEAD + MARGIN) / height)
+        (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (head + MARGIN) / height)
     )
     # Seeds that are missing all along a line are told beside its name.
     starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
-    apart = {name for name in columns if name in (CLEAN, "mean")}
-    last = 1 if mce else 0
-    gap = APART / ((WIDTH - left - MARGIN - APART * (len(apart) + 2 * last)) / (len(columns) + last))
-    places: dict[str, float] = {}
-    x = 0.0
-    for name in columns:
-        x += gap if name == "mean" and places else 0
-        places[name] = x
-        x += 1 + (gap if name == CLEAN else 0)
-    if mce:
-        places[RATIO], x = x + 2 * gap, x + 2 * gap + 1
-    axes.set(xlim=(0, x), ylim=(len(models), 0))
+    # Places are in widths of a cell; the gaps between groups, in inches, become wider before overall numbers.
+    groups = [each.place for each in columns]
+    steps = [0 if before == after else 2 if after == "overall" else 1 for before, after in pairwise(groups)]
+    gap = APART / ((WIDTH - left - MARGIN - APART * sum(steps)) / len(columns))
+    places = [k + gap * sum(steps[:k]) for k in range(len(columns))]
+    axes.set(xlim=(0, places[-1] + 1), ylim=(len(models), 0))
     axes.set_axis_off()
     largest = max(
-        (mark.middle for own in table.values() for mark in own.values() if mark.middle is not None), default=1.0
+        (mark.middle for each in there for mark in each.marks.values() if mark.middle is not None), default=1.0
     )
-    for name, column in (*table.items(), *([(RATIO, mce)] if mce else [])):
-        text = name.replace("_", " ")
-        weight = "bold" if name in (*apart, RATIO) else "normal"
-        axes.text(places[name] + 0.5, -0.2, text, rotation=60, rotation_mode="anchor", size=6.5, weight=weight)
-        least = min((mark.middle for mark in column.values() if mark.middle is not None), default=None)
+    for x, column in zip(places, columns, strict=True):
+        weight = "normal" if column.place == "corruption" else "bold"
+        axes.text(x + 0.5, -0.2, column.head, rotation=60, rotation_mode="anchor", size=6.5, weight=weight)
+        values = [mark.middle for mark in column.marks.values() if mark.middle is not None]
+        best = (max if column.measure.better == "higher" else min)(values, default=None)
+        best = best if len(values) > 1 and column.measure.better else None
+        scale = None if column.place == "overall" else largest or 1.0
         for k, model in enumerate(models):
-            if model not in column:
-                _dash(axes, places[name], k)
+            if not _is_there(column, model):
+                axes.text(x + 0.5, k + 0.53, "\N{EN DASH}", ha="center", va="center", size=SMALL, color=faint())
                 continue
-            mark = column[model]
-            best = len(column) > 1 and mark.middle is not None and mark.middle == least
-            scale = None if name == RATIO else largest or 1.0
-            _cell(axes, places[name], k, mark, scale, best=best, starred=starred[model])
+            mark = column.marks[model]
+            text = "" if mark.middle is None else number(column.measure, mark.middle)
+            text += "*" if starred[model] and not mark.is_whole and text else ""
+            _cell(axes, x, k, mark, text, scale, is_best=mark.middle is not None and mark.middle == best)
     for k, name in enumerate(names.values()):
         axes.text(-0.12, k + 0.5, name, ha="right", va="center", size=7)
     return figure
 
 
-def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float | None, *, best: bool, starred: bool) -> None:
+def _cell(axes: Axes, x: float, y: float, mark: Mark, text: str, largest: float | None, *, is_best: bool) -> None:
     """Draw a cell, shaded as a share of the largest value; without shade where there is no such."""
     if mark.middle is None:
         box = Rectangle((x, y), 1, 1, facecolor="none", edgecolor=faint(), linewidth=0.4, hatch="////", alpha=0.5)
@@ -113,92 +129,104 @@ def _cell(axes: Axes, x: float, y: float, mark: Mark, largest: float | None, *, 
     box.set_gid(mark.gid)
     axes.add_patch(box)
     ink = max((mpl.rcParams["text.color"], paper()), key=lambda each: _contrast(each, shade))
-    star = "*" if starred and not mark.is_whole else ""
-    text = f"{100 * mark.middle:.1f}{star}"
-    axes.text(
-        x + 0.5, y + 0.53, text, ha="center", va="center", size=SMALL, color=ink, weight="bold" if best else "normal"
-    )
+    weight = "bold" if is_best else "normal"
+    axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", size=SMALL, color=ink, weight=weight)
 
 
-def _dash(axes: Axes, x: float, y: float) -> None:
-    axes.text(x + 0.5, y + 0.53, "\N{EN DASH}", ha="center", va="center", size=SMALL, color=faint())
+def _is_there(column: HeatColumn, model: str) -> bool:
+    """Return whether a model has a cell: it may lack an overall number, such as the mCE, without a hole."""
+    return column.place != "overall" or column.marks[model].done > 0
+
+
+def _columns(
+    study: Study, measure: Measure, kinds: Sequence[str], pairs: Sequence[tuple[str, str]], saved: Saved
+) -> list[tuple[HeatColumn, Summary]]:
+    """Return the columns without their marks, each with its lines of the summary."""
+    accuracy, summary = study.accuracy, study.summary
+
+    def lines(name: str, condition: str) -> Summary:
+        return lines_of(study, summary.filter((summary["measure"] == name) & (summary["condition"] == condition)))
+
+    def opposite(*conditions: str) -> Summary:
+        """Return what is missing to the whole of an accuracy, under the first condition that there is."""
+        if (
+            accuracy is None
+            or not (accuracy.percent and measure.percent)
+            or measure.direction * accuracy.direction >= 0
+        ):
+            return {}
+        own = next((each for each in conditions if (accuracy.name, each) in known), None)
+        return {} if own is None else {labels: _error(line) for labels, line in lines(accuracy.name, own).items()}
+
+    known = set(pairs)
+    found: list[tuple[HeatColumn, Summary]] = []
+    if clean := opposite(CLEAN + saved, CLEAN):
+        found.append((HeatColumn(head="clean", measure=measure, place="clean", marks={}), clean))
+    for kind in kinds:
+        head = HeatColumn(head=kind.replace("_", " "), measure=measure, place="corruption", marks={})
+        found.append((head, lines(measure.name, kind + saved)))
+    overall: dict[str, str] = {}
+    for name, condition in pairs:
+        is_own = study.measures[name].topic == measure.topic and condition.endswith(JPEG) == bool(saved)
+        if is_own and parse_corruption(condition) is None:
+            overall.setdefault(name, condition)
+    if not overall and (mean := opposite(MEAN + saved)):
+        found.append((HeatColumn(head="mean", measure=measure, place="mean", marks={}), mean))
+    for name, condition in overall.items():
+        other = study.measures[name]
+        found.append((HeatColumn(head=other.words, measure=other, place="overall", marks={}), lines(name, condition)))
+    return found
 
 
 def _picture(
     study: Study,
-    measure: str,
-    kinds: Sequence[str],
-    combos: Sequence[tuple[Any, ...]],
+    columns: Sequence[tuple[HeatColumn, Summary]],
+    combos: Sequence[Labels],
     saved: Saved,
     part: tuple[int, int],
-    ratios: Mapping[tuple[Any, ...], dict[str, Any]],
 ) -> Picture:
     name = slug(f"heat map{saved}") + (f"-{part[0]}" if part[1] > 1 else "")
     which = f", part {part[0]} of {part[1]}" if part[1] > 1 else ""
-    summary = aggregate(corruption_means(study.frame, measure=measure, saved=saved))
-    clean = study.summary.filter((study.summary["measure"] == measure) & (study.summary["condition"] == CLEAN + saved))
-    if saved and clean.is_empty():
-        clean = study.summary.filter((study.summary["measure"] == measure) & (study.summary["condition"] == CLEAN))
-    columns = {} if clean.is_empty() else {CLEAN: lines_of(study, clean)}
-    columns |= {kind: lines_of(study, summary.filter(summary["condition"] == kind)) for kind in kinds}
-    columns["mean"] = lines_of(study, summary.filter(summary["condition"] == MEAN))
-    table: dict[str, dict[str, Mark]] = {}
-    for k, (column, lines) in enumerate(columns.items()):
-        for j, labels in enumerate(combos):
-            title = name_of(dict(zip(study.axes, labels, strict=True)))
-            where = f"{title}, {'mean over the corruptions' if column == 'mean' else column.replace('_', ' ')}, error"
-            mark = mark_of(_error(lines[labels]), Measure(measure), gid=f"{name}-{k}-{j}", label=where)
-            table.setdefault(column, {})[title] = mark
-    mce: dict[str, Mark] = {}
-    for j, labels in enumerate(combos):
-        if labels in ratios:
-            title = name_of(dict(zip(study.axes, labels, strict=True)))
-            where = f"{title}, mCE (AlexNet = 100 %)"
-            mce[title] = mark_of(ratios[labels], Measure(MCE), gid=f"{name}-mce-{j}", label=where)
-    lines = [own[labels] for own in (*columns.values(), ratios) for labels in combos if labels in own]
-    marks = [mark for own in (*table.values(), mce) for mark in own.values()]
-    members = averaged(list(kinds))
-    without = [each for each in kinds if each not in members]
-    rest = f" (not {', '.join(each.replace('_', ' ') for each in without)})" if without else ""
-    noise = f", {len([each for each in members if each in NOISE])} of them noise" if set(members) & set(NOISE) else ""
-    several = "Median over the seeds of the error" if any(each.planned > 1 for each in marks) else "Error"
+    titles = {labels: name_of(dict(zip(study.axes, labels, strict=True))) for labels in combos}
+    drawn: list[HeatColumn] = []
+    for k, (column, lines) in enumerate(columns):
+        what = column.head if column.place == "overall" else f"{column.head}, {column.measure.words}"
+        marks = {
+            title: mark_of(lines[labels], column.measure, gid=f"{name}-{k}-{j}", label=f"{title}, {what}")
+            for j, (labels, title) in enumerate(titles.items())
+        }
+        drawn.append(replace(column, marks=marks))
+    shown = [(each, title) for each in drawn for title in each.marks if _is_there(each, title)]
+    marks = [each.marks[title] for each, title in shown]
+    lines = [
+        own[labels]
+        for each, (_, own) in zip(drawn, columns, strict=True)
+        for labels, title in titles.items()
+        if _is_there(each, title)
+    ]
+    measure = next(each.measure for each in drawn if each.place == "corruption")
+    number_of = sum(each.place == "corruption" for each in drawn)
+    over = " over the seeds" if any(each.planned > 1 for each in marks) else ""
+    several = f"Median{over} of the {measure.words}" if over else sentence(measure.words)
     stars = (
         " Beside names, or as a star: seeds are missing." if any(0 < each.done < each.planned for each in marks) else ""
     )
     hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
-    best = " Bold: the lowest of a column." if len(combos) > 1 else ""
-    ratio = (
-        " mCE, not shaded: mean over the 15 published corruptions of the error divided by AlexNet's, in percent "
-        "(AlexNet = 100)."
-        if mce
-        else ""
-    )
-    ratio += (
-        " A dash: not ImageNet's 1,000 classes at 224 pixels, for which it is known."
-        if len(table["mean"]) > len(mce) > 0
-        else ""
-    )
+    best = " Bold: the best of a column." if len(combos) > 1 else ""
+    overall = [each for each in drawn if each.place == "overall"]
+    rest = f" Not shaded: {', '.join(each.measure.words for each in overall)}." if overall else ""
+    rest += " A dash: not known of this model." if len(shown) < len(drawn) * len(titles) else ""
     saving = ", saved as JPEG in between" if saved else ""
     return Picture(
         name=name,
-        title=f"Errors by corruption{saving}{which}",
-        caption=f"{several} in percent, mean over the severities, under {len(kinds)} corruptions{saving}; mean: over "
-        f"{len(members)} corruptions{noise}{rest}; {counted(lines)}.{ratio}{best}{stars}{hatched}"
+        title=f"{sentence(measure.words)} by corruption{saving}{which}",
+        caption=f"{several}{', in percent' if measure.percent else ''}, mean over the severities, under {number_of} "
+        f"corruption{'s' if number_of > 1 else ''}{saving}; {counted(lines)}.{rest}{best}{stars}{hatched}"
         f"{missing_sentence(study, lines)}",
-        alt=_alt(table, mce),
-        draw=partial(heat_map_figure, table, mce=mce),
+        alt=_alt(drawn, shown, measure),
+        draw=partial(heat_map_figure, drawn),
         values={mark.gid: mark.text for mark in marks},
     )
-
-
-def _mce(study: Study) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Return a line of a summary of the mCE by combination, of those whose runs may be compared with AlexNet."""
-    own = references(study.folder, study.frame["run"].unique())
-    summary = aggregate(with_corruption_rows(study.frame, references=own)) if own else study.summary
-    summary = summary.filter((summary["measure"] == MCE) & (summary["condition"] == ALL + JPEG))
-    lines = {} if summary.is_empty() else lines_of(study, summary)
-    runs = study.frame.filter(study.frame["run"].is_in(own)).select(study.axes).unique(maintain_order=True)
-    return {labels: lines[labels] for labels in runs.iter_rows() if lines}
 
 
 def _error(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,10 +236,9 @@ def _error(line: Mapping[str, Any]) -> dict[str, Any]:
     return dict(line) | {"q10": 1 - line["q90"], "q50": 1 - line["q50"], "q90": 1 - line["q10"]}
 
 
-def _alt(table: Table, mce: Mapping[str, Mark]) -> str:
-    told = [mark.text for own in (table["mean"], mce) for mark in own.values()]
-    beside = ", beside them the mCE" if mce else ""
-    return f"Table of errors, models down and {len(table)} conditions across{beside}. {'; '.join(told)}."
+def _alt(drawn: Sequence[HeatColumn], shown: Sequence[tuple[HeatColumn, str]], measure: Measure) -> str:
+    texts = [each.marks[title].text for each, title in shown if each.place in ("mean", "overall")]
+    return f"Table of the {measure.words}, models down and {len(drawn)} conditions across. {'; '.join(texts)}."
 
 
 def _share(marks: Sequence[Mark]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,13 @@ def page(
         command: That makes the report again.
         version: Of withstand.
     """
-    folder = Path(os.path.relpath(digest.study.folder.resolve(), output.resolve())).as_posix()
+    place = digest.study.folder
+    folder = "" if place is None else Path(os.path.relpath(place.resolve(), output.resolve())).as_posix()
     return (
         _environment()
         .get_template("report.html")
         .render(
-            name=digest.study.folder.resolve().name,
+            name=digest.study.name,
             digest=digest,
             sections=sections,
             tally=tally,
@@ -115,13 +117,14 @@ def values_of(digest: Digest) -> dict[str, Any]:
 
     Returns:
         `combinations` with name, seeds and runs of each, and `values`: by measure and condition, by combination, one
-        number per run, null where there is none. Very many values are left out; `left_out` says so.
+        number per run, null where there is none and `never` where it is infinite. Very many values are left out, as
+        `left_out` says.
     """
     known = [
         {"name": each.name, "seeds": [one.seed for one in each.trials], "runs": [one.run for one in each.trials]}
         for each in digest.combinations
     ]
-    found: dict[str, dict[int, list[float | None]]] = {}
+    found: dict[str, dict[int, list[float | str | None]]] = {}
     rows = digest.frame.filter(digest.frame["measure"].is_not_null())
     if len(rows) > MOST_VALUES:
         return {"combinations": known, "values": {}, "left_out": True}
@@ -131,7 +134,7 @@ def values_of(digest: Digest) -> dict[str, Any]:
         own = found.setdefault(f"{measure}\t{condition}", {})
         if index not in own:
             own[index] = [None] * len(places[index])
-        own[index][places[index][run]] = float(f"{value:.7g}")
+        own[index][places[index][run]] = float(f"{value:.7g}") if isfinite(value) else "never"
     return {"combinations": known, "values": found, "left_out": False}
 
 

@@ -29,12 +29,13 @@ def escaped(text: str) -> str:
     return PATTERN.sub(lambda found: SPECIAL[found.group()], text).replace("\n", " ")
 
 
-def latex(table: Table, *, label: str) -> str:
+def latex(table: Table, *, label: str, is_long: bool = False) -> str:
     r"""Return a table as LaTeX that needs the package booktabs.
 
     Args:
         table: What to show.
         label: For `\ref`, after `tab:`.
+        is_long: Whether it goes over pages, which needs the package longtable.
 
     Example:
         >>> print(latex(Table(title="Top 1", columns=("a", "b"), lines=(("x_1", "-1.5"),)), label="t"))
@@ -60,6 +61,19 @@ def latex(table: Table, *, label: str) -> str:
         cells += [] if line is None else [_number(each) for each in line[table.num_labels :]]
         body.append(r"\midrule" if line is None else _line(cells))
     caption = " ".join(escaped(each).rstrip(".") + "." for each in (table.title, *table.notes) if each)
+    head = [r"\toprule", _line(map(escaped, table.columns)), r"\midrule"]
+    if is_long:
+        lines = [
+            r"% Needs \usepackage{booktabs, longtable}.",
+            rf"\begin{{longtable}}{{{kinds}}}",
+            rf"  \caption{{{caption}}} \label{{tab:{label}}} \\",
+            *(
+                f"  {each}"
+                for each in (*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot", *body)
+            ),
+            r"\end{longtable}",
+        ]
+        return "\n".join(lines) + "\n"
     lines = [
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
@@ -67,11 +81,7 @@ def latex(table: Table, *, label: str) -> str:
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{label}}}",
         rf"  \begin{{tabular}}{{{kinds}}}",
-        r"    \toprule",
-        "    " + _line(map(escaped, table.columns)),
-        r"    \midrule",
-        *(f"    {each}" for each in body),
-        r"    \bottomrule",
+        *(f"    {each}" for each in (*head, *body, r"\bottomrule")),
         r"  \end{tabular}",
         r"\end{table}",
     ]

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from withstand.reports.measures import Measure
+from withstand.reports.numbers import number, with_unit
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:
@@ -58,8 +60,8 @@ class Mark:
 
 
 def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, x: float = 0.0) -> Mark:
-    """Return the mark of a line of a summary; one without a value is kept as a mark without a place."""
-    there = line["q50"] is not None
+    """Return the mark of a line of a summary; one without a finite value is kept as a mark without a place."""
+    there = line["q50"] is not None and all(isfinite(line[each]) for each in ("q10", "q50", "q90"))
     return Mark(
         gid=gid,
         label=label,
@@ -67,7 +69,7 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
         low=line["q10"] if there else None,
         middle=line["q50"] if there else None,
         high=line["q90"] if there else None,
-        done=line["done"] if there else 0,
+        done=line["done"] if line["q50"] is not None else 0,
         planned=line["planned"],
         text=f"{label}: {told(line, measure)}",
     )
@@ -78,7 +80,7 @@ def told(line: Mapping[str, Any], measure: Measure) -> str:
 
     Example:
         >>> line = {"q10": 0.738, "q50": 0.742, "q90": 0.749, "done": 3, "planned": 5, "missing": "1, 4"}
-        >>> told(line, Measure("top1"))
+        >>> told(line, Measure(name="top1", column="correct", percent=True))
         '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, without 1, 4)'
     """
     if line["q50"] is None:
@@ -87,8 +89,11 @@ def told(line: Mapping[str, Any], measure: Measure) -> str:
     lost = f", without {seeds_of(line)}" if line["missing"] else ""
     spread = ""
     if line["done"] > 1:
-        spread = f"10-90 %: {measure.number(line['q10'])}-{measure.number(line['q90'])}, "
-    return f"{measure.written(line['q50'])} ({spread}{seeds}{lost})"
+        spread = f"10-90 %: {number(measure, line['q10'])}-{number(measure, line['q90'])}, "
+    elif line.get("sample_low") is not None:
+        low, high = (number(measure, line[each]) for each in ("sample_low", "sample_high"))
+        spread = f"95 % interval over the samples: {low}-{high}, "
+    return f"{with_unit(measure, line['q50'])} ({spread}{seeds}{lost})"
 
 
 def seeds_of(line: Mapping[str, Any]) -> str:
@@ -167,7 +172,8 @@ def counted(lines: Sequence[Mapping[str, Any]], *, samples: bool = True) -> str:
     numbers = sorted({each["samples"] for each in lines if each["samples"] is not None})
     seeds = sorted({each["planned"] for each in lines})
     runs = f"{_span(seeds)} seeds" if seeds[-1] > 1 else "one run each"
-    return f"n = {_span(numbers)} samples, {runs}" if samples and numbers else runs
+    # What is said of a model as a whole counts as one.
+    return f"n = {_span(numbers)} samples, {runs}" if samples and numbers and numbers[-1] > 1 else runs
 
 
 def _ended(study: Study) -> tuple[dict[tuple[Any, ...], int], dict[tuple[Any, ...], str]]:

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ MOST_BYTES = 3_000_000  # of all thumbnails in a page
 STEPS = ((4, 64), (3, 64), (2, 64), (4, 32), (3, 32), (2, 32), (1, 32))
 ABOUT = (
     "Under each condition the error, the classes that are recognised worst, and the mistakes that the model was "
-    "surest of: samples that are wrong with the highest probability (softmax) of a wrong class, and their numbers."
+    "surest of: wrong samples with the highest probability (softmax) of what they are taken for, and their numbers."
 )
 
 
@@ -30,7 +29,7 @@ class ShownSample(NamedTuple):
 
     Attributes:
         label: Name of its class.
-        predicted: Name of the class it was taken for.
+        predicted: What it was taken for, in words: a class, mostly.
         probability: Of that class, in words: `99 %`.
         index: Number of the sample in its split.
         address: Of the thumbnail (`data:`); None where there is none.
@@ -141,8 +140,8 @@ def mistakes_of(study: Study, combination: Combination) -> tuple[Trial, Mistakes
     Raises:
         InputError: If the file is damaged.
     """
-    for trial in combination.trials:
-        path = find_mistakes_file(Path(study.folder) / trial.run)
+    for trial in combination.trials if study.folder is not None else ():
+        path = find_mistakes_file(study.folder / trial.run)
         if path is not None:
             return trial, read_mistakes(path)
     return None
@@ -245,4 +244,6 @@ def _sample(mistakes: Mistakes, mistake: Mistake, side: int | None) -> ShownSamp
         address, size = png_address(mistake.thumbnail, side=side)
     classes = mistakes.classes
     probability = f"{100 * mistake.confidence:.0f} %"
-    return ShownSample(classes[mistake.label], classes[mistake.predicted], probability, mistake.index, address, size)
+    taken = "nothing (output not finite)" if mistake.predicted < 0 else classes[mistake.predicted]
+    taken = "itself and another class alike" if mistake.predicted == mistake.label else taken
+    return ShownSample(classes[mistake.label], taken, probability, mistake.index, address, size)

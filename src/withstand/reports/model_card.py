@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from withstand.reports.all_sheet import all_sheet
 from withstand.reports.findings import warnings
 from withstand.reports.markdown import escaped, markdown
-from withstand.reports.sheets import all_sheet
 from withstand.study.combination import Combination
 from withstand.study.condition import JPEG, parse_cell
 from withstand.study.digest import Digest
@@ -21,7 +21,7 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
     parts += _fields(settings.get("training"), "Settings")
     if settings.get("weights"):
         parts.append(f"- Started from the weights `{settings['weights']}`.")
-    parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination)]
+    parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination, origin)]
     parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
     parts += ["", "## How to make it again", "", "```", *origin.commands]
     parts += [origin.again] if origin.again else []
@@ -31,8 +31,9 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
 
 def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
     """Return what is not known of a model, in sentences."""
-    own = {(measure, condition) for index, measure, condition in digest.lines if index == combination.index}
-    measures, conditions = {each for each, _ in own}, {each for _, each in own}
+    lines = [key for key in digest.lines if key[0] == combination.index]
+    conditions = {condition for _, _, condition in lines}
+    kinds = {digest.study.measures[measure].kind for _, measure, _ in lines}
     found = []
     if combination.missing:
         found.append(f"Seeds without a result: {', '.join(map(str, combination.missing))}.")
@@ -44,14 +45,14 @@ def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str
         found.append(
             "Corrupted images were not saved as JPEG, so errors cannot be compared with those on the published files."
         )
-    if measures & {"worst_case_top1", "adversarial_top1"}:
+    if "attacked" in kinds:
         found.append(
-            "Worst-case and adversarial accuracies come from a search: a stronger one can only find lower values. "
-            "They are no guarantee."
+            "Accuracies under attack come from a search: a stronger one can only find lower values. They are no "
+            "guarantee."
         )
     else:
         found.append("Not measured against an adversary.")
-    if not any(each.startswith("certified") for each in measures):
+    if "certified" not in kinds:
         found.append("Nothing is certified.")
     found.append("Measured on the test part of the data named above; nothing is said about other data.")
     found += [each for each in warnings(digest) if each.startswith(f"{combination.name}: ")]
@@ -78,15 +79,16 @@ def _results(digest: Digest, combination: Combination) -> str:
     """Return all numbers of a combination."""
     table = all_sheet(digest, index=combination.index).table()
     lines = [line[1:] for line in table.lines if line]
-    title = "Over the seeds; accuracies and errors in percent; low and high are the 95 % interval of the mean"
+    title = "Over the seeds; low and high are the 95 % interval of the mean"
     return markdown(Table(title=title, columns=table.columns[1:], lines=tuple(lines), num_labels=2))
 
 
-def _protocol(digest: Digest, combination: Combination) -> list[str]:
+def _protocol(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
     """Return what a reader has to know of how it was measured."""
     names = [(measure, condition) for index, measure, condition in digest.lines if index == combination.index]
-    balls = [condition for measure, condition in names if measure in ("worst_case_top1", "adversarial_top1")]
-    found = [f"- Searched with: {escaped(each)}." for each in dict.fromkeys(balls)]
+    balls = [condition for measure, condition in names if digest.study.measures[measure].kind == "attacked"]
+    found = [f"- {escaped(each)}" for each in origin.notes]
+    found += [f"- Searched with: {escaped(each)}." for each in dict.fromkeys(balls)]
     saved = {JPEG in condition for _, condition in names if parse_cell(condition)}
     if saved:
         how = "with and without" if len(saved) > 1 else "with" if True in saved else "without"

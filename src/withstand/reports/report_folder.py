@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.reports.all_sheet import all_sheet
 from withstand.reports.drawing import Drawing, Drawn
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.html import Section, ShownPicture, page
@@ -17,6 +18,7 @@ from withstand.reports.mistakes import shown_mistakes
 from withstand.reports.model_card import model_card
 from withstand.reports.picture import Picture
 from withstand.reports.report_markdown import report_markdown
+from withstand.reports.samples import samples_sheets
 from withstand.reports.sheet import Sheet
 from withstand.reports.sheets import Spread, sheets
 from withstand.study.digest import Digest
@@ -29,7 +31,7 @@ FILES = (
     ("rows.csv", "every row of every run"),
     ("rows.parquet", "the same with types"),
     ("summary.csv", "every measure and condition over the seeds"),
-    ("tables/", "the tables as Markdown and LaTeX (booktabs)"),
+    ("tables/", "the tables as Markdown and LaTeX (booktabs); all.tex has every number (longtable)"),
     ("figures/", "the figures as PNG and SVG"),
     ("cards/", "a model card per combination"),
 )
@@ -77,28 +79,39 @@ def write_report(
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"report: output: expected a folder, found a file at {folder}.")
+    command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
     mistakes, about = shown_mistakes(study, digest.combinations)
+    samples, about_samples = samples_sheets(digest)
     chosen = pictures(study)
     with Drawing(chosen, folder / "figures", processes=processes) as drawing:
-        origins = [Origin.of(study.folder, each) for each in digest.combinations]
+        origins = [Origin.of(study, each) for each in digest.combinations]
         found = sheets(digest, spread=spread)
         known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
         files: dict[str, bytes] = {
             f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode()
             for each in digest.combinations
         }
-        for sheet in found[:-1]:
+        every = (
+            found[-1] if len(found[-1].lines) == len(digest.summary) else all_sheet(digest, most=len(digest.summary))
+        )
+        for sheet in (*found[:-1], every, *samples):
             files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
-            files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name).encode()
+            files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name, is_long=sheet is every).encode()
         files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
         drawn = _shown(chosen, drawing.finish())
-    text = report_markdown(digest, found, drawn, origins, mistakes=mistakes, command=command, **known)
+    shown = [*found[:-1], *samples]
+    text = report_markdown(digest, shown, every, drawn, origins, mistakes=mistakes, command=command, **known)
     files["report.md"] = text.encode()
     text = page(
         digest,
-        sections=_sections(found, drawn, Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes)),
+        sections=_sections(
+            found,
+            drawn,
+            Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
+            Section(key="samples", title="Samples", text=about_samples, folded=tuple(samples)),
+        ),
         origins=origins,
         files=FILES,
         output=folder,
@@ -115,20 +128,20 @@ def write_report(
     return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
 
 
-def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section) -> list[Section]:
+def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section, samples: Section) -> list[Section]:
     """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
-    by_name = {each.name: each for each in found}
-    errors = tuple(each for each in found if each.name.startswith("corruption-errors"))
-    parts = [Section(key="results", title="Results", sheets=(by_name["main"],))]
-    if errors:
-        parts.append(Section(key="corruptions", title="Corruption errors", sheets=errors))
+    main, *topics, every = (each for each in found if each.name != "differences")
+    parts = [Section(key="results", title="Results", sheets=(main,))]
+    if topics:
+        title = topics[0].title if len(topics) == 1 else "By topic"
+        parts.append(Section(key="topics", title=title, sheets=tuple(topics)))
     parts += [mistakes] if mistakes.mistakes else []
-    if "differences" in by_name:
-        sheet = by_name["differences"]
+    parts += [samples] if samples.folded else []
+    for sheet in (each for each in found if each.name == "differences"):
         parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
     if drawn:
         parts.append(Section(key="figures", title="Figures", figures=tuple(drawn)))
-    return [*parts, Section(key="numbers", title="All numbers", folded=(by_name["all"],))]
+    return [*parts, Section(key="numbers", title="All numbers", folded=(every,))]
 
 
 def _shown(pictures: Sequence[Picture], drawn: Sequence[Drawn]) -> list[ShownPicture]:

@@ -9,10 +9,13 @@ from withstand.reports.sheet import Sheet
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 
+MOST_LINES = 500  # of the table of all numbers
+
 
 def report_markdown(
     digest: Digest,
     found: Sequence[Sheet],
+    every: Sheet,
     drawn: Sequence[ShownPicture],
     origins: Sequence[Origin],
     *,
@@ -22,11 +25,12 @@ def report_markdown(
     warnings: Sequence[str],
     command: str,
 ) -> str:
-    """Return the report as Markdown: what the page has, but for the table of all numbers.
+    """Return the report as Markdown: what the page has.
 
     Args:
         digest: The numbers.
-        found: The tables; the last one is left out.
+        found: The tables but for the next one.
+        every: The table of all numbers; where it is long, a link stands for it.
         drawn: The figures.
         origins: By combination.
         mistakes: Of combinations; their thumbnails are left out.
@@ -35,12 +39,12 @@ def report_markdown(
         warnings: Sentences about runs that may not belong together.
         command: That makes the report again.
     """
-    parts = [f"# {escaped(digest.study.folder.resolve().name)}", "", escaped(tally), ""]
+    parts = [f"# {escaped(digest.study.name)}", "", escaped(tally), ""]
     if digest.holes or warnings:
         parts += ["## Not everything is there" if digest.holes else "## To be read with care", ""]
         parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]
     parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
-    for sheet in found[:-1]:
+    for sheet in found:
         parts += [f"## {escaped(sheet.title)}", "", markdown(sheet.table(), title=False)]
     parts += ["## Mistakes", ""] if mistakes else []
     for each in mistakes:
@@ -50,6 +54,11 @@ def report_markdown(
         picture = each.picture
         parts += [f"### {escaped(picture.title)}", "", f"![{escaped(picture.alt)}]({each.files['png']})", ""]
         parts += [escaped(picture.caption), ""]
+    parts += ["## All numbers", ""]
+    if len(every.lines) <= MOST_LINES:
+        parts.append(markdown(every.table(), title=False))
+    else:
+        parts += [f"[{len(every.lines):,} lines](tables/{every.name}.md).", ""]
     parts += ["## How to make it again", ""]
     commands = dict.fromkeys(text for origin in origins for text in origin.commands)
     parts += ["```", *commands, command, "```", ""]

@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from withstand.reports.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
-from withstand.reports.measures import Measure, sentence, slug
+from withstand.reports.numbers import sentence, slug, with_unit
 from withstand.reports.picture import Picture
+from withstand.study.cells import cells_of
 from withstand.study.condition import JPEG, SEVERITIES, Cell, Saved
-from withstand.study.corruption_means import accuracy_of, corruption_cells
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
 Labels = tuple[Any, ...]
@@ -28,16 +29,19 @@ COLUMNS, MARKER = 5, 3.0
 
 
 def severities_pictures(study: Study) -> list[Picture]:
-    """Return a picture per way of saving the corrupted images, and per eight combinations."""
+    """Return pictures of every primary measure, per way of saving the corrupted images and per eight combinations."""
     found: list[Picture] = []
-    measure = accuracy_of(study.frame)
     for saved in ("", JPEG):
-        cells = corruption_cells(study.frame, measure=measure, saved=saved)
-        labels = list(combinations(study))
-        size = ceil(len(labels) / ceil(len(labels) / MOST_SERIES))
-        for k in range(0, len(labels) if cells else 0, size):
-            part = (k // size + 1, ceil(len(labels) / size))
-            found.append(_picture(study, measure, cells, labels[k : k + size], saved, part))
+        there = {name: own for name in study.measures if (own := cells_of(study.frame, measure=name, saved=saved))}
+        primary = {name: own for name, own in there.items() if study.measures[name].primary}
+        for number, (name, cells) in enumerate((primary or dict(list(there.items())[:1])).items()):
+            labels = list(combinations(study))
+            size = ceil(len(labels) / ceil(len(labels) / MOST_SERIES))
+            stem = slug(f"severities{saved}") + (f"-{slug(name)}" if number else "")
+            for k in range(0, len(labels), size):
+                part = (k // size + 1, ceil(len(labels) / size))
+                own = labels[k : k + size]
+                found.append(_picture(study, study.measures[name], cells, own, saved, part, stem=stem))
     return found
 
 
@@ -60,13 +64,14 @@ def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
     spans = [each for mark in marks for each in mark.span]
     low, high = min(spans, default=0.0), max(spans, default=1.0)
     margin = 0.05 * (high - low) or 0.01
+    top = min(high + margin, 1.02) if measure.percent else high + margin
     for number, (corruption, own) in enumerate(panels.items()):
         line, column = divmod(number, COLUMNS)
         bottom = height - legend - (line + 1) * (HEAD + PLOT)
         place = ((LEFT + column * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, PLOT / height)
         axes = figure.add_axes(place)
         axes.set_title(corruption.replace("_", " "), size=7, pad=3)
-        axes.set(xlim=(0.6, 5.4), ylim=(measure.scaled(low - margin), measure.scaled(min(high + margin, 1.02))))
+        axes.set(xlim=(0.6, 5.4), ylim=(measure.scaled(low - margin), measure.scaled(top)))
         is_lowest = number + COLUMNS >= len(panels)
         axes.set_xticks(SEVERITIES)
         axes.tick_params(labelbottom=is_lowest, labelleft=column == 0)
@@ -107,13 +112,20 @@ def _handle(number: int, title: str, marks: Sequence[Mark]) -> Line2D:
 
 
 def _picture(
-    study: Study, measure: str, cells: Cells, combos: Sequence[Labels], saved: Saved, part: tuple[int, int]
+    study: Study,
+    measure: Measure,
+    cells: Cells,
+    combos: Sequence[Labels],
+    saved: Saved,
+    part: tuple[int, int],
+    *,
+    stem: str,
 ) -> Picture:
-    name = slug(f"severities{saved}") + (f"-{part[0]}" if part[1] > 1 else "")
+    name = stem + (f"-{part[0]}" if part[1] > 1 else "")
     which = f", part {part[0]} of {part[1]}" if part[1] > 1 else ""
     panels: dict[str, dict[str, list[Mark]]] = {}
     lines: list[dict[str, Any]] = []
-    there = study.summary.filter(study.summary["measure"] == measure)
+    there = study.summary.filter(study.summary["measure"] == measure.name)
     for k, (corruption, own) in enumerate(cells.items()):
         panel = panels.setdefault(corruption, {})
         for cell in own:
@@ -124,7 +136,7 @@ def _picture(
                     f"{name}-{k}-{j}-{cell.severity}",
                     f"{title}, {corruption.replace('_', ' ')} {cell.severity}",
                 )
-                mark = mark_of(found[labels], Measure(measure), gid=gid, label=where, x=float(cell.severity))
+                mark = mark_of(found[labels], measure, gid=gid, label=where, x=float(cell.severity))
                 panel.setdefault(title, []).append(mark)
                 lines.append(found[labels])
     # Nothing at all of a model is told by the legend, a hole in its lines by a cross.
@@ -135,14 +147,14 @@ def _picture(
     saving = ", saved as JPEG in between" if saved else ""
     hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
     crosses = " Crosses stand for no result." if any(not each.done for each in marks) else ""
-    words = Measure(measure).words
+    words = measure.words
     return Picture(
         name=name,
         title=f"{sentence(words)} by severity of the corruption{saving}{which}",
         caption=f"{sentence(words)} under {len(panels)} corruptions{saving} against their severity{spread}; "
         f"{counted(lines)}.{hollow}{crosses}{missing_sentence(study, lines)}",
-        alt=_alt(panels, Measure(measure)),
-        draw=partial(severities_figure, panels, measure=Measure(measure)),
+        alt=_alt(panels, measure),
+        draw=partial(severities_figure, panels, measure=measure),
         values={mark.gid: mark.text for mark in marks},
     )
 
@@ -153,6 +165,6 @@ def _alt(panels: Panels, measure: Measure) -> str:
         last = {name: own[model][-1].middle for name, own in panels.items()}
         there = {name: value for name, value in last.items() if value is not None}
         if there:
-            worst = min(there, key=lambda name: there[name])
-            parts.append(f"{model} is lowest under {worst.replace('_', ' ')}: {measure.written(there[worst])}")
+            worst = (max if measure.better == "lower" else min)(there, key=lambda name: there[name])
+            parts.append(f"{model} is worst under {worst.replace('_', ' ')}: {with_unit(measure, there[worst])}")
     return f"Small line charts, one per corruption. At the highest severity: {'; '.join(parts) or 'no result'}."

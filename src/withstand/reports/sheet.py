@@ -91,12 +91,16 @@ class Line:
         cells: One per head.
         tag: A word beside the first cell, e.g. `baseline`.
         against: Index of the combination that it is compared with, if it is.
+        measure: Of all rows behind it, where it is about one measure.
+        condition: Of these rows.
     """
 
     index: int
     cells: tuple[Cell, ...]
     tag: str = ""
     against: int | None = None
+    measure: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

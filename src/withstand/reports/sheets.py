@@ -1,92 +1,94 @@
-"""The tables of a report: the main one, corruption errors, differences to a baseline, and all numbers."""
+"""The tables of a report: the main one, one per topic, differences to a baseline, and all numbers."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from withstand.reports.measures import Measure, sentence
+from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
+from withstand.reports.numbers import number, sentence, slug
 from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
-from withstand.study.condition import IMAGENET_C, JPEG
-from withstand.study.corruption_rows import CE, ERROR, MCE, MEAN_ERROR
+from withstand.study.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.headline import Column, direction
+from withstand.study.headline import Column, headlines
+from withstand.study.measure import Measure
 
 Spread = Literal["quantiles", "interval"]
 SPREADS = {
     "quantiles": "Median over the seeds, and the range from the 10 % to the 90 % quantile",
     "interval": "Mean over the seeds, and its 95 % interval (Student's t)",
 }
-MANY_SAMPLES = 5000  # from here on a second decimal of a percentage says something
-MOST_LINES = 5000
-IN_PERCENT = {ERROR, MEAN_ERROR, CE, MCE, "error"}
-NOT_MEASURED = "\N{EN DASH}"
+MOST_OF_A_TOPIC = 40  # columns
+TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
 
 def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
     """Return every table of a report; the table of all numbers comes last."""
-    found = [main_sheet(digest, spread=spread)]
-    found += [each for saved in ("", JPEG) if (each := errors_sheet(digest, saved=saved, spread=spread))]
+    found = [main_sheet(digest, spread=spread), *topic_sheets(digest, spread=spread)]
     found += [differences_sheet(digest)] if digest.is_compared else []
     return [*found, all_sheet(digest)]
 
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
     """Return the table with a line per combination and the most wanted measures across."""
-    heads = tuple(Head(text=_words(each), more=_condition(each)) for each in digest.columns)
-    fraction = any(Measure(each.measure).is_fraction for each in digest.columns)
-    caption = f"{_spread(digest, spread)}{'; accuracies in percent' if fraction else ''}. {_samples(digest)}"
+    heads = tuple(_head(digest, each) for each in digest.columns)
+    shares = any(digest.measure(each).percent for each in digest.columns)
+    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}. {_samples(digest)}"
     own = any(each.condition is None for each in digest.columns)
     notes = ["Own ball: each combination under its own condition, named in the table of all numbers."] if own else []
-    left = len({(line["measure"], line["condition"]) for line in digest.lines.values()}) - len(digest.columns)
+    left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
     if left > 0:
         notes.append(f"In the table of all numbers: {left} more, such as single corruptions, classes or budgets.")
     return _combinations_down(
-        digest, "main", "Results", caption, digest.columns, heads, spread, notes=(*notes, *digest.holes)
+        digest, "main", "Results", caption, digest.columns, heads, spread, notes=(*notes, *digest.notes, *digest.holes)
     )
 
 
-def errors_sheet(digest: Digest, *, saved: str, spread: Spread = "quantiles") -> Sheet | None:
-    """Return the table of errors per corruption, images kept as they are or saved as JPEG; None without corruptions."""
-    found = {
-        (measure, condition): None for _, measure, condition in digest.lines if condition.endswith(JPEG) == bool(saved)
-    }
-    kinds = [condition for measure, condition in found if measure == ERROR]
-    if not kinds:
-        return None
-    order = {name + saved: place for place, name in enumerate(IMAGENET_C)}
-    names = [(measure, condition) for measure, condition in found if measure in (MCE, MEAN_ERROR)]
-    names += [(ERROR, kind) for kind in sorted(kinds, key=lambda each: order.get(each, len(order)))]
-    names += [(measure, condition) for measure, condition in found if measure == CE]
-    words = {ERROR: "", MEAN_ERROR: "mean error", CE: "CE", MCE: "mCE"}
-    heads = []
-    for measure, condition in names:
-        text = condition.removesuffix(saved).replace("_", " ")
-        heads.append(Head(text=words[measure], more=text) if words[measure] else Head(text=text))
-    title = "Corruption errors" + (", images saved as JPEG" if saved else "")
-    caption = (
-        f"Error in percent per corruption, mean over its five severities; lower is better. {_spread(digest, spread)}."
-    )
-    lost = [name for name in IMAGENET_C if name + saved not in kinds]
-    notes = [f"No mean over the published 15 corruptions: {', '.join(lost)} not measured at all severities."] * bool(
-        lost
-    )
-    if any(measure == MCE for measure, _ in names):
-        notes.append("CE and mCE: errors divided by AlexNet's, in percent.")
-    else:
-        notes.append(
-            "Errors are divided by nothing: AlexNet's are known for ImageNet at 224 pixels, saved as JPEG, only."
-        )
-    columns = [Column(measure=measure, condition=condition) for measure, condition in names]
-    name = "corruption-errors" + ("-jpeg" if saved else "")
+def topic_sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
+    """Return a table per topic of which the main table does not show everything; saved as JPEG they are others."""
+    measures, found = digest.study.measures, list[Sheet]()
+    for topic in dict.fromkeys(each.topic for each in measures.values()):
+        for saved in ("", JPEG):
+            own = [
+                key for key in digest.lines if measures[key[1]].topic == topic and key[2].endswith(JPEG) == bool(saved)
+            ]
+            columns = headlines(own, measures, every=True)
+            if set(columns) <= set(digest.columns):
+                continue
+            name = (slug(topic) or "topic") + ("-jpeg" if saved else "")
+            while name in (*TAKEN, *(each.name for each in found)):
+                name += "-more"
+            title = topic + (", images saved as JPEG" if saved else "")
+            found.append(_topic_sheet(digest, name, title, columns, spread))
+    return found
+
+
+def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], spread: Spread) -> Sheet:
+    shown = columns[:MOST_OF_A_TOPIC]
+    order = {each: place for place, each in enumerate(digest.study.measures)}
+
+    def place(column: Column) -> tuple[int, int, int]:
+        kind = parse_corruption(column.condition or "")
+        return (0, 0, 0) if kind is None else (1, order[column.measure], CORRUPTIONS.index(kind[0]))
+
+    shown.sort(key=place)
+    kinds = {kind[0] for each in columns if (kind := parse_corruption(each.condition or "")) is not None}
+    lost = [each for each in IMAGENET_C if each not in kinds] if kinds else []
+    notes = [f"Not measured at all severities: {', '.join(lost)}."] if lost else []
+    left = len(columns) - len(shown)
+    notes += [f"In the table of all numbers: {left} more."] if left else []
+    shares = any(digest.measure(each).percent for each in shown)
+    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
+    directions = {digest.measure(each).better for each in shown}
+    caption += f" {sentence(directions.pop())} is better." if len(directions) == 1 and directions != {""} else ""
+    heads = tuple(_head(digest, each) for each in shown)
     holes = tuple(digest.study.holes)
-    return _combinations_down(digest, name, title, caption, columns, tuple(heads), spread, notes=(*notes, *holes))
+    return _combinations_down(digest, name, title, caption, shown, heads, spread, notes=(*notes, *holes))
 
 
 def differences_sheet(digest: Digest) -> Sheet:
     """Return the table of paired differences to the baseline."""
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
-    heads = [Head(text=_words(each), more=_condition(each)) for each in columns]
+    heads = [_head(digest, each) for each in columns]
     lines = []
     for each in digest.combinations:
         if each.index not in digest.baseline_indices:
@@ -96,59 +98,16 @@ def differences_sheet(digest: Digest) -> Sheet:
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
     caption = (
         f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        f"(Student's t), accuracies in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
+        f"(Student's t), shares in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
         "an interval that excludes 0; every interval stands for itself, and with many of them some exclude 0 by chance."
     )
-    neither = [head.text for head, each in zip(heads, columns, strict=True) if not direction(each.measure)]
+    neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
         caption += f" Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}."
     heads = (*_label_heads(digest), *heads)
     title = f"Differences to {digest.baseline_name}"
     notes = tuple(digest.study.holes)
     return Sheet(name="differences", title=title, caption=caption, heads=heads, lines=tuple(lines), notes=notes)
-
-
-def all_sheet(digest: Digest, *, index: int | None = None) -> Sheet:
-    """Return every line of the summary, or those of one combination."""
-    chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)
-    texts, numbers = ("combination", "measure", "condition"), ("median", "10 %", "90 %", "mean", "low", "high", "std")
-    heads = [*(Head(text=each, is_number=False) for each in texts), *(Head(text=each) for each in numbers)]
-    heads += [Head(text="runs"), Head(text="n"), Head(text="missing seeds", is_number=False)]
-    lines = []
-    for line in chosen.head(MOST_LINES).iter_rows(named=True):
-        lines.append(_summary_line(digest, line))
-    notes = list(digest.study.holes)
-    if len(chosen) > MOST_LINES:
-        notes.append(f"Only the first {MOST_LINES:,} of {len(chosen):,} lines are here; all are in summary.csv.")
-    caption = (
-        "Every measure and condition over the seeds: quantiles, mean, the 95 % interval of the mean, standard "
-        "deviation. Accuracies and errors in percent."
-    )
-    return Sheet(
-        name="all", title="All numbers", caption=caption, heads=tuple(heads), lines=tuple(lines), notes=tuple(notes)
-    )
-
-
-def number(measure: str, value: float, samples: int | None = None, *, sign: bool = False) -> str:
-    """Return a value as a text, with as many decimals as the samples support.
-
-    Example:
-        >>> number("top1", 0.98765, 2087), number("top1", 0.98765, 10000), number("noise_distance", 12.3456)
-        ('98.8', '98.77', '12.35')
-        >>> number("top1", 0.012, sign=True), number("top1", -0.0001, sign=True)
-        ('+1.2', '0.0')
-    """
-    if _in_percent(measure):
-        text = f"{100 * value:{'+' if sign else ''}.{2 if samples is not None and samples >= MANY_SAMPLES else 1}f}"
-    elif abs(value) >= 1e4:
-        text = f"{value:{'+' if sign else ''},.0f}"
-    else:
-        text = f"{value:{'+' if sign else ''}#.4g}".removesuffix(".")
-    return text.lstrip("+-") if not any(each in text for each in "123456789") else text
-
-
-def _in_percent(measure: str) -> bool:
-    return Measure(measure).is_fraction or measure in IN_PERCENT
 
 
 def _combinations_down(
@@ -206,12 +165,15 @@ def _value(digest: Digest, combination: Combination, column: Column, spread: Spr
     if line is None:
         return Cell(text=NOT_MEASURED, flag="no result" if combination.num_done == 0 else "not measured")
     names = ("q50", "q10", "q90") if spread == "quantiles" else ("mean", "low", "high")
-    middle, low, high = (number(column.measure, line[name], line["samples"]) for name in names)
+    if line["done"] == 1:
+        names = (names[0], "sample_low", "sample_high")
+    measure = digest.measure(column)
+    middle, low, high = ("" if line[name] is None else number(measure, line[name], line["samples"]) for name in names)
     lost = line["done"] < combination.num_done
     return Cell(
         text=middle,
-        low=low if line["done"] > 1 else "",
-        high=high if line["done"] > 1 else "",
+        low=low if high else "",
+        high=high if low else "",
         value=line[names[0]],
         flag=f"{line['done']}/{line['planned']}" if lost else "",
         measure=line["measure"],
@@ -225,13 +187,16 @@ def _difference(digest: Digest, combination: Combination, column: Column) -> Cel
     if line is None or own is None:
         return Cell(text=NOT_MEASURED, flag="no pair")
     names = ("difference", "low", "high")
-    middle, low, high = (number(column.measure, line[name], own["samples"], sign=True) for name in names)
+    measure = digest.measure(column)
+    middle, low, high = (
+        "" if line[name] is None else number(measure, line[name], own["samples"], sign=True) for name in names
+    )
     sure = line["pairs"] >= LEAST_PAIRS and (line["low"] > 0 or line["high"] < 0) and middle.strip("0.") != ""
-    better = direction(column.measure) * line["difference"]
+    better = measure.direction * line["difference"]
     return Cell(
         text=middle,
-        low=low if line["pairs"] > 1 else "",
-        high=high if line["pairs"] > 1 else "",
+        low=low,
+        high=high,
         value=line["difference"],
         flag=f"{line['pairs']}/{own['planned']} pairs" if line["pairs"] < own["planned"] else "",
         tone="" if not sure or not better else "better" if better > 0 else "worse",
@@ -240,52 +205,28 @@ def _difference(digest: Digest, combination: Combination, column: Column) -> Cel
     )
 
 
-def _summary_line(digest: Digest, line: Mapping[str, Any]) -> Line:
-    """Return a line of the summary as texts."""
-    combination = digest.combinations[line["combination"]]
-    name = Cell(text=combination.name, value=float(combination.index))
-    flag = "missing" if line["done"] < line["planned"] else ""
-    end = (Cell(text=f"{line['done']}/{line['planned']}", value=float(line["done"]), flag=flag),)
-    if line["measure"] is None:
-        empty = (Cell(text=NOT_MEASURED),) * 7
-        cells = (
-            name,
-            Cell(text="nothing"),
-            Cell(text=""),
-            *empty,
-            *end,
-            Cell(text=NOT_MEASURED),
-            Cell(text=line["missing"]),
-        )
-        return Line(index=combination.index, cells=cells)
-    columns = ("q50", "q10", "q90", "mean", "low", "high", "std")
-    several = line["done"] > 1
-    scale = 100 if _in_percent(line["measure"]) else 1
-    values = [
-        Cell(text=number(line["measure"], line[each], line["samples"]), value=scale * line[each])
-        if several or each in ("q50", "mean")
-        else Cell(text=NOT_MEASURED)
-        for each in columns
-    ]
-    texts = (Cell(text=line["measure"]), Cell(text=line["condition"]))
-    count = Cell(text=f"{line['samples']:,}", value=float(line["samples"]))
-    return Line(index=combination.index, cells=(name, *texts, *values, *end, count, Cell(text=line["missing"])))
-
-
-def _words(column: Column) -> str:
-    return sentence(Measure(column.measure).words)
-
-
-def _condition(column: Column) -> str:
-    return "own ball" if column.condition is None else column.condition.partition(", ")[0].replace("_", " ")
+def _head(digest: Digest, column: Column) -> Head:
+    """Return the head of a column; a corruption stands above the measure, since many of them are side by side."""
+    measure: Measure = digest.measure(column)
+    words = sentence(measure.words if measure.percent else measure.label)
+    kind = None if column.condition is None else parse_corruption(column.condition)
+    if kind is not None:
+        return Head(text=kind[0].replace("_", " "), more=words)
+    condition = "own ball" if column.condition is None else column.condition.partition(", ")[0].replace("_", " ")
+    return Head(text=words, more=condition)
 
 
 def _spread(digest: Digest, spread: Spread) -> str:
-    """Return what the numbers are: of one run each, or over the seeds."""
-    return SPREADS[spread] if any(line["done"] > 1 for line in digest.lines.values()) else "Values of one run each"
+    """Return what the numbers are: of one run each, or over the seeds; and what stands beside them."""
+    several = any(line["done"] > 1 for line in digest.lines.values())
+    alone = any(line["done"] == 1 and line["sample_low"] is not None for line in digest.lines.values())
+    interval = "95 % interval over the test samples"
+    if several:
+        return SPREADS[spread] + (f"; of a single run its value, and the {interval}" if alone else "")
+    return "Values of one run each" + (f", and their {interval}" if alone else "")
 
 
 def _samples(digest: Digest) -> str:
     shown = [digest.line(each.index, column) for each in digest.combinations for column in digest.columns]
-    counts = sorted({line["samples"] for line in shown if line is not None and Measure(line["measure"]).is_fraction})
+    counts = sorted({line["samples"] for line in shown if line and digest.study.measures[line["measure"]].percent})
     return f"n = {counts[0]:,}{'' if counts[0] == counts[-1] else f' to {counts[-1]:,}'} samples." if counts else ""

@@ -15,12 +15,17 @@ from withstand.reports.chart import MOST_SERIES, cross_at, look, lost, point, va
 from withstand.reports.figure import WIDTH, new_figure
 from withstand.reports.labels import End, label_ends, room_for
 from withstand.reports.marks import Mark, combinations, counted, mark_of, missing_sentence
-from withstand.reports.measures import Measure, sentence
+from withstand.reports.numbers import sentence
 from withstand.reports.picture import Picture
+from withstand.study.measure import Measure
 from withstand.study.runs import read_histories
 from withstand.study.study import Study, name_of
 
-MEASURES = {"loss": Measure("training_loss"), "validation": Measure("validation_top1")}
+# By entry of a history.
+MEASURES = {
+    "loss": Measure(name="loss", column="loss", words="training loss", unit="nats"),
+    "validation": Measure(name="validation", column="correct", words="validation accuracy", percent=True),
+}
 History = Sequence[Mapping[str, float]]
 # Inches.
 LEFT, TOP, FOOT, PLOT, BETWEEN = 0.62, 0.12, 0.46, 1.75, 0.22
@@ -44,7 +49,7 @@ def training_pictures(study: Study) -> list[Picture]:
     everyone = combinations(study)
     found: dict[tuple[Any, ...], dict[int, History]] = {labels: {} for labels in everyone}
     own = study.frame.select(*study.axes, "seed", "run").unique(maintain_order=True)
-    histories = dict(read_histories(study.folder, own["run"]))
+    histories = {} if study.folder is None else dict(read_histories(study.folder, own["run"]))
     for *labels, seed, run in own.iter_rows():
         if histories.get(run):
             found[tuple(labels)][seed] = histories[run]

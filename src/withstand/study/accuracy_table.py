@@ -1,19 +1,20 @@
 """Accuracies under corruptions: severities across for one model, models across for several."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from withstand.study.cell_text import IN_BRACKETS, Style, cell, fitting, title_of, widths
+from withstand.study.cell_text import Style, cell, fitting, title_of, widths
 from withstand.study.condition import EXTRAS, JPEG
 from withstand.study.measure import Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.row import Row
-from withstand.study.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN, MEAN_ERROR, RELATIVE_MCE, Suite
+from withstand.study.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN, MEAN_ERROR, RELATIVE_MCE, TOP1, Suite
 from withstand.study.table import Table
 
 SUMMARY = {
     (MEAN_ERROR, ALL): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE): "the same without noise",
-    (MEAN_ERROR, ALL + JPEG): "mean corruption error+jpeg",
+    (MEAN_ERROR, ALL + JPEG): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE + JPEG): "the same without noise",
     (MCE, ALL + JPEG): "mCE (AlexNet = 100)",
     (MCE, ALL_BUT_NOISE + JPEG): "mCE without noise",
@@ -58,10 +59,11 @@ class AccuracyTable:
         self.severities = sorted({name.rsplit("/", 1)[1] for name in cells})
         whole = all(len(own) == len(self.severities) for own in self.kinds.values())
         self.one = len(self.models) == 1 and bool(self.kinds) and whole
-        is_main = measure.name == "top1"
+        is_main = measure.name == TOP1
         self.further = {name: {(row.measure, row.condition): row for row in results[name]} for name in self.models}
+        ways = {name.partition("/")[0].endswith(JPEG) for name in cells}
         self.summary = {
-            key: words
+            key: words + JPEG * (len(ways) > 1 and key[0] == MEAN_ERROR and key[1].endswith(JPEG))
             for key, words in SUMMARY.items()
             if is_main and any(key in rows for rows in self.further.values())
         }
@@ -74,18 +76,20 @@ class AccuracyTable:
         """Return the table."""
         rows = [row for suite in self.suites.values() for name, row in suite.rows.items() if not is_mean(name)]
         title = title_of(self.measure.words, [self.measure], rows)
-        shown = {"": [row for row in rows if row.condition in self.plain] if self.kinds and not self.in_full else rows}
-        shown[""] += [row for row in self._means() if row is not None]
+        in_cells = self.in_full and not self.one
+        shown = [row for row in rows if in_cells or row.condition in self.plain]
+        shown += [row for row in self._means() if row is not None]
+        further = {}
+        for name, words in ((MCE, "mCE"), (RELATIVE_MCE, "relative mCE")):
+            own = [row for rows in self.further.values() for key, row in rows.items() if key[0] == name]
+            further |= {words: own} if own and self.summary else {}
         if not self.one:
+            shown = {"means" if further else "": shown, **further}
             return fitting(lambda style: self._side_by_side(title, style), shown, self.measures)
-        table = fitting(lambda style: self._one_model(title, style), {"means": shown[""]}, self.measures)
+        shown = {"means": shown, **further}
+        table = fitting(lambda style: self._one_model(title, style), shown, self.measures, spread=True)
         cells = [row for row in rows if row.condition not in self.plain]
-        notes = [
-            each.replace("intervals:", "intervals of single cells:") for each in widths({"": cells}, self.measures)
-        ]
-        is_bracketed = IN_BRACKETS in table.notes
-        notes = [*table.notes[:is_bracketed], *notes, *table.notes[is_bracketed:]]
-        return Table(title=table.title, columns=table.columns, lines=table.lines, notes=tuple(notes))
+        return replace(table, notes=(*table.notes, *widths({"single cells": cells}, self.measures)))
 
     @property
     def in_full(self) -> bool:

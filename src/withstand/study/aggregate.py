@@ -23,11 +23,12 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
 
     Returns:
         A line per combination, measure and condition: the axes, `measure`, `condition`, a column `qNN` per quantile in
-        percent, `mean`, `low` and `high` (a 95 % interval of the mean over seeds by Student's t, equal to the mean
-        where there is one seed only), `std`, `done` and `planned` (numbers of seeds), `missing` (the seeds without a
-        result, as text) and `samples` (the least count of a row). Several runs of one seed count as one, with the mean
-        of their values. A combination without any result has a line with nothing but its counts. The order is that of
-        the frame.
+        percent, `mean`, `low` and `high` (a 95 % interval of the mean over seeds by Student's t), `std` (these three
+        are null where there is one seed only, or a value is infinite), `done` and `planned` (numbers of seeds),
+        `missing` (the seeds without a result, as text), `samples` (the least count of a row), `sample_low` and
+        `sample_high` (where there is one run only, the interval of its row over the test samples, if it has one).
+        Several runs of one seed count as one, with the mean of their values. A combination without any result has a
+        line with nothing but its counts. The order is that of the frame.
     """
     import polars
 
@@ -36,22 +37,23 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         planned=polars.col("seed").n_unique(), seeds=polars.col("seed").unique().sort()
     )
     value = polars.col("value")
-    numbers = {f"q{100 * each:g}": value.quantile(each, interpolation="linear") for each in quantiles}
+    numbers = {f"q{100 * each:g}": _quantile(value, each) for each in quantiles}
     found = (
         _by_seed(frame, axes)
         .group_by([*axes, "measure", "condition"], maintain_order=True)
         .agg(
             **numbers,
             mean=value.mean(),
-            std=value.std(),
+            std=value.std().fill_nan(None),
             done=polars.col("seed").n_unique(),
             there=polars.col("seed").unique(),
             samples=polars.col("count").min(),
+            sample_low=polars.when(polars.len() == 1).then(polars.col("low").first()),
+            sample_high=polars.when(polars.len() == 1).then(polars.col("high").first()),
         )
     )
     found = planned.join(found, on=axes, how="left", nulls_equal=True, maintain_order="left_right")
-    factor = {number: _student(number) / math.sqrt(number) for number in found["done"].drop_nulls().unique()}
-    half = polars.col("std").fill_null(0.0) * polars.col("done").replace_strict(factor, default=None)
+    half = _half_interval("std", "done", found["done"])
     lost = polars.col("seeds").list.set_difference(polars.col("there")).list.sort()
     everyone = polars.when(polars.col("there").is_null()).then(polars.col("seeds")).otherwise(lost)
     return found.with_columns(
@@ -60,7 +62,8 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         done=polars.col("done").fill_null(0),
         missing=everyone.cast(polars.List(polars.String)).list.join(", "),
     ).select(
-        *axes, "measure", "condition", *numbers, "mean", "low", "high", "std", "done", "planned", "missing", "samples"
+        *(*axes, "measure", "condition", *numbers, "mean", "low", "high", "std"),
+        *("done", "planned", "missing", "samples", "sample_low", "sample_high"),
     )
 
 
@@ -74,8 +77,9 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
 
     Returns:
         A line per combination, measure and condition: the axes, `measure`, `condition`, `difference` (the mean over
-        seeds), `low` and `high` (its 95 % interval by Student's t), `better` (the share of seeds in which the value is
-        larger than the baseline's) and `pairs`, their number: several runs of one seed make one pair, of their means.
+        seeds), `low` and `high` (its 95 % interval by Student's t; null for one pair), `better` (the share of seeds in
+        which the value is larger than the baseline's) and `pairs`, their number: several runs of one seed make one
+        pair, of their means. Values that are infinite make no pair.
 
     Raises:
         InputError: If no run has the baseline's values.
@@ -97,29 +101,50 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
     both = rows.filter(~is_baseline).join(
         own.select(*keys, base=polars.col("value")), on=keys, how="inner", nulls_equal=True, maintain_order="left"
     )
+    both = both.filter(polars.col("value").is_finite() & polars.col("base").is_finite())
     difference = polars.col("value") - polars.col("base")
     found = both.group_by([*axes, "measure", "condition"], maintain_order=True).agg(
         difference=difference.mean(), std=difference.std(), better=(difference > 0).mean(), pairs=polars.len()
     )
-    factor = {number: _student(number) / math.sqrt(number) for number in found["pairs"].unique()}
-    half = polars.col("std").fill_null(0.0) * polars.col("pairs").replace_strict(factor, default=None)
+    half = _half_interval("std", "pairs", found["pairs"])
     return found.with_columns(low=polars.col("difference") - half, high=polars.col("difference") + half).select(
         *axes, "measure", "condition", "difference", "low", "high", "better", "pairs"
     )
 
 
 def _by_seed(frame: "polars.DataFrame", axes: Sequence[str]) -> "polars.DataFrame":
-    """Return one row per combination, seed, measure and condition: the mean over the runs that share the seed."""
+    """Return one row per combination, seed, measure and condition: the mean over the runs that share the seed.
+
+    It keeps the interval of a row that shares its seed with no other.
+    """
     import polars
 
     rows = frame.filter(polars.col("measure").is_not_null())
     keys = [*axes, "seed", "measure", "condition"]
-    return rows.group_by(keys, maintain_order=True).agg(polars.col("value").mean(), polars.col("count").min())
+    if not rows.select(keys).is_duplicated().any():
+        return rows.select(*keys, "value", "count", "low", "high")
+    alone = {name: polars.when(polars.len() == 1).then(polars.col(name).first()) for name in ("low", "high")}
+    return rows.group_by(keys, maintain_order=True).agg(polars.col("value").mean(), polars.col("count").min(), **alone)
+
+
+def _quantile(value: "polars.Expr", share: float) -> "polars.Expr":
+    """Return a quantile, interpolated between finite values; next to an infinite one it is the higher of the two."""
+    linear = value.quantile(share, interpolation="linear")
+    return linear.fill_nan(value.quantile(share, interpolation="higher"))
+
+
+def _half_interval(std: str, number: str, numbers: "polars.Series") -> "polars.Expr":
+    """Return half the width of the interval of a mean by Student's t; null for one value, or for an infinite one."""
+    import polars
+
+    factor = {each: _student(each) / math.sqrt(each) for each in numbers.drop_nulls().unique() if each > 1}
+    wide = polars.col(number).replace_strict(factor, default=None, return_dtype=polars.Float64)
+    return polars.col(std).fill_nan(None) * wide
 
 
 def _student(number: int) -> float:
-    """Return the quantile of Student's t that a two-sided interval takes for so many values; 0 for one."""
+    """Return the quantile of Student's t that a two-sided interval takes for so many values, at least 2."""
     # What `scipy.stats.t.ppf` calls; its own module takes much longer to import.
     from scipy.special import stdtrit
 
-    return 0.0 if number < 2 else float(stdtrit(number - 1, (1 + CONFIDENCE) / 2))
+    return float(stdtrit(number - 1, (1 + CONFIDENCE) / 2))

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable
 
 # Columns of a frame of rows, after those of the axes.
-OWN = ("seed", "run", "status", "problem", "measure", "condition", "total", "count", "value")
+OWN = ("seed", "run", "status", "problem", "measure", "condition", "value", "count", "low", "high")
 # What frames that are made of it have besides.
 DERIVED = (
-    *("combination", "mean", "low", "high", "std", "done", "planned", "missing", "samples", "seeds", "there"),
-    *("difference", "better", "pairs", "base", "cells"),
+    *("combination", "mean", "std", "done", "planned", "missing", "samples", "sample_low", "sample_high"),
+    *("seeds", "there", "difference", "better", "pairs", "base"),
 )
 QUANTILE = re.compile(r"q\d[\d.e+-]*")
 

@@ -11,13 +11,14 @@ from withstand.study.table import Table
 from withstand.study.terminal import room
 
 WIDTH = 80  # columns that a table with intervals may take
-Style = Literal["brackets", "plain"]
+Style = Literal["brackets", "spread", "plain"]
 IN_BRACKETS = "In brackets: 95 % confidence intervals."
+SPREAD = "±: the farther end of the 95 % confidence interval."
 NOTHING = "-"
 
 
 def cell(measure: Measure, row: Row | None, style: Style = "plain") -> str:
-    """Return a value, in brackets with its interval.
+    """Return a value, with its interval in brackets, or with the farthest that an end of it is from the value.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", percent=True)
@@ -29,12 +30,19 @@ def cell(measure: Measure, row: Row | None, style: Style = "plain") -> str:
     value = measure.written(row.value)
     if style == "plain" or row.low is None or row.high is None:
         return value
+    if style == "spread":
+        most = max(row.value - row.low, row.high - row.value)
+        return f"{value} ± {replace(measure, kind='').written(most)}"
     between = " to " if row.low < 0 else "-"
     return f"{value} ({measure.written(row.low)}{between}{measure.written(row.high)})"
 
 
 def fitting(
-    make: Callable[[Style], Table], shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]
+    make: Callable[[Style], Table],
+    shown: Mapping[str, Iterable[Row]],
+    measures: Mapping[str, Measure],
+    *,
+    spread: bool = False,
 ) -> Table:
     """Return a table with intervals, or without them and with a note on their width where they do not fit.
 
@@ -42,18 +50,21 @@ def fitting(
         make: Makes the table in a style.
         shown: The rows that it shows, by what the note calls them.
         measures: Of these rows.
+        spread: Whether intervals may be shown by their farthest end alone, where both do not fit.
     """
     if not any(row.low is not None for rows in shown.values() for row in rows):
         return make("plain")
-    table = make("brackets")
-    if room(table) <= WIDTH:
-        return replace(table, notes=(IN_BRACKETS, *table.notes))
+    styles: list[tuple[Style, str]] = [("brackets", IN_BRACKETS), ("spread", SPREAD)]
+    for style, note in styles[: 1 + spread]:
+        table = make(style)
+        if room(table) <= WIDTH:
+            return replace(table, notes=(note, *table.notes))
     table = make("plain")
     return replace(table, notes=(*widths(shown, measures), *table.notes))
 
 
 def widths(shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]) -> list[str]:
-    """Return a note on the intervals of rows: the farthest that an end is from its value, by what the rows are called."""
+    """Return a note on how far the ends of the intervals are from their values at most, by name of the rows."""
     found = {}
     for name, rows in shown.items():
         ends = [

@@ -1,12 +1,16 @@
 """Names of conditions: which corruptions are published, and how one of them at one severity is written."""
 
+import re
 from typing import Literal, NamedTuple
 
 Saved = Literal["", "+jpeg"]
 
 CLEAN = "clean"
+MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions apart
 JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
+NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
+HOLE = "[]"
 
 # In the published order; the first three are the group noise.
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
@@ -70,3 +74,46 @@ def parse_cell(condition: str) -> Cell | None:
     if corruption not in CORRUPTIONS or severity not in ("1", "2", "3", "4", "5"):
         return None
     return Cell(corruption, int(severity), JPEG if kind.endswith(JPEG) else "")
+
+
+def parse_corruption(condition: str) -> tuple[str, Saved] | None:
+    """Return the corruption that a condition without a severity is, and how it was saved; None for any other condition.
+
+    Example:
+        >>> parse_corruption("fog+jpeg"), parse_corruption("fog/3"), parse_corruption("clean")
+        (('fog', '+jpeg'), None, None)
+    """
+    kind = condition.removesuffix(JPEG)
+    return (kind, JPEG if condition.endswith(JPEG) else "") if kind in CORRUPTIONS else None
+
+
+class Along(NamedTuple):
+    """A condition with a number in it, such as the radius of a ball.
+
+    Attributes:
+        text: The condition with `[]` in the place of its first number.
+        value: This number.
+    """
+
+    text: str
+    value: float
+
+    @property
+    def family(self) -> str:
+        """The condition without its number."""
+        return self.text.replace(f" {HOLE}", "").replace(HOLE, "").strip(" =")
+
+
+def along(condition: str) -> Along | None:
+    """Return a condition apart from the first number in it; None if there is none, or it is a cell of corruptions.
+
+    Example:
+        >>> along("linf 0.1, PGD-40 x 3"), along("clean")
+        (Along(text='linf [], PGD-40 x 3', value=0.1), None)
+        >>> along("linf 0.1, PGD-40 x 3").family, along("Gaussian std=0.5").family
+        ('linf, PGD-40 x 3', 'Gaussian std')
+    """
+    found = NUMBER.search(condition)
+    if found is None or parse_cell(condition) is not None:
+        return None
+    return Along(f"{condition[: found.start()]}{HOLE}{condition[found.end() :]}", float(found.group()))

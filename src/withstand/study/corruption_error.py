@@ -134,7 +134,7 @@ def corruption_errors(
         InputError: If a condition has two rows.
 
     Example:
-        >>> rows = [Row(measure="top1", condition=f"fog/{s}", total=90.0 - 10 * s, count=100) for s in range(1, 6)]
+        >>> rows = [Row(measure="top1", condition=f"fog/{s}", value=0.9 - 0.1 * s, count=100) for s in range(1, 6)]
         >>> errors = corruption_errors(rows)
         >>> {name: round(error, 6) for name, error in errors.errors.items()}, errors.mce_alexnet, len(errors.missing)
         ({'fog': 0.4}, None, 70)

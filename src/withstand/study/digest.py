@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from withstand.study.aggregate import aggregate, paired
+from withstand.study.aggregate import paired
 from withstand.study.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
-from withstand.study.corruption_rows import references, with_corruption_rows
 from withstand.study.headline import Column, headlines
+from withstand.study.measure import Measure
 from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Digest:
     Attributes:
         study: The runs.
         combinations: What was varied, with the runs of each.
-        frame: A line per run and row with the index of the combination, and means over corruptions besides.
+        frame: A line per run and row with the index of the combination.
         summary: A line per combination, measure and condition of it.
         baseline: Values of the combinations that others are compared with.
         differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
@@ -52,16 +52,19 @@ class Digest:
         """
         combinations = combinations_of(study)
         values = parse_baseline(baseline or [], combinations)
-        frame = with_corruption_rows(study.frame, references=references(study.folder, study.frame["run"].unique()))
-        summary = study.summary if len(frame) == len(study.frame) else aggregate(frame)
+        frame = with_index(study.frame, combinations)
         return cls(
             study=study,
             combinations=combinations,
-            frame=with_index(frame, combinations),
-            summary=with_index(summary, combinations),
+            frame=frame,
+            summary=with_index(study.summary, combinations),
             baseline=values,
-            differences=_differences(frame, combinations, values),
+            differences=_differences(study.frame, frame, combinations, values),
         )
+
+    def measure(self, column: Column) -> Measure:
+        """Return the measure of a column."""
+        return self.study.measures[column.measure]
 
     @property
     def is_compared(self) -> bool:
@@ -88,8 +91,7 @@ class Digest:
     @cached_property
     def columns(self) -> list[Column]:
         """What the main table shows."""
-        names = self.summary.select(INDEX, "measure", "condition").drop_nulls()
-        return headlines(names.iter_rows())[:MOST_COLUMNS]
+        return headlines(self.lines, self.study.measures)[:MOST_COLUMNS]
 
     @cached_property
     def lines(self) -> dict[tuple[int, str, str], Line]:
@@ -131,13 +133,29 @@ class Digest:
                     continue
                 lost = [seed for seed in line["missing"].split(", ") if seed not in map(str, each.missing)]
                 plural = "s" if len(lost) > 1 else ""
-                where = f"{column.measure}, {line['condition']}"
+                where = f"{self.measure(column).words}, {line['condition']}"
                 found.append(f"{each.name}: {where} is not there for seed{plural} {', '.join(lost)}")
         return found
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """Sentences about how runs were measured; those that are not about all combinations name theirs."""
+        found: dict[str, list[str]] = {}
+        for each in self.combinations:
+            own = (self.study.notes.get(trial.run, ()) for trial in each.trials)
+            for sentence in dict.fromkeys(sentence for sentences in own for sentence in sentences):
+                found.setdefault(sentence, []).append(each.name)
+        return [
+            sentence if len(names) == len(self.combinations) else f"{', '.join(names)}: {sentence}"
+            for sentence, names in found.items()
+        ]
+
 
 def _differences(
-    frame: "polars.DataFrame", combinations: tuple[Combination, ...], baseline: dict[str, Any]
+    frame: "polars.DataFrame",
+    indexed: "polars.DataFrame",
+    combinations: tuple[Combination, ...],
+    baseline: dict[str, Any],
 ) -> "polars.DataFrame":
     """Return paired differences with the index of the combination.
 
@@ -145,7 +163,6 @@ def _differences(
     other one with that which agrees in all further axes.
     """
     own = [each.index for each in combinations if matches(each, baseline)]
-    indexed = with_index(frame, combinations)
     if len(own) > 1:
         return with_index(paired(frame, baseline), combinations) if len(own) < len(combinations) else indexed.clear()
     if len(combinations) == 1 or indexed.filter(indexed[INDEX] == own[0])["measure"].is_null().all():

@@ -11,7 +11,7 @@ from withstand.study.row import Row
 from withstand.study.table import Table
 
 CHANGES = "with changes"
-KINDS = {"attacked": "an upper bound", "estimated": "an estimate", "certified": "a certified lower bound"}
+KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
 
 
 class Place(NamedTuple):
@@ -45,7 +45,7 @@ def measure_table(
         >>> row = Row(measure="mean", condition="linf 0.1, mean of 256", value=0.9, count=100)
         >>> table = measure_table({"model": [row]}, {"mean": mean}, name="Balls")
         >>> table.lines, table.notes
-        ((('linf 0.1', '90.0'),), ('Mean over the ball, an estimate: mean of 256.',))
+        ((('linf 0.1', '90.0'),), ('Estimates: mean over the ball.', 'Budget: mean of 256.'))
     """
     values = {model: _places(rows, measures, each_severity=each_severity) for model, rows in results.items()}
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
@@ -57,6 +57,7 @@ def measure_table(
         budgets[place.condition, place.measure].append(place.budget)
     several = any(len(each) > 1 for each in budgets.values())
     every = [row for rows in results.values() for row in rows]
+    averaged = not each_severity and bool(kinds_of([row.condition for row in every]))
     if len(used) == 1:
         name = f"{name}: {next(iter(words.values()))}" if name.lower() != used[0].words.lower() else name
 
@@ -82,7 +83,7 @@ def measure_table(
             columns=columns,
             lines=tuple(lines),
             num_labels=num_labels,
-            notes=_notes(places, measures, averaged=not each_severity and bool(kinds_of([r.condition for r in every]))),
+            notes=_notes(places, used, averaged=averaged),
         )
 
     shown = {}
@@ -157,16 +158,20 @@ def _apart(condition: str) -> tuple[str, str]:
     return ball, budget
 
 
-def _notes(places: Sequence[Place], measures: Mapping[str, Measure], *, averaged: bool) -> tuple[str, ...]:
+def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bool) -> tuple[str, ...]:
     """Return how the numbers were obtained: bounds and estimates with their budgets, and means over severities."""
-    notes: dict[str, None] = {}
-    for measure in measures.values():
-        if measure.kind not in KINDS:
-            continue
-        for place in places:
-            if place.measure == measure.name:
-                words = f"{measure.words[:1].upper()}{measure.words[1:]}, {KINDS[measure.kind]}"
-                notes[f"{words}: {place.budget}." if place.budget else f"{words}."] = None
+    words = {each.name: each.words for each in measures if each.kind in KINDS}
+    budgets: dict[tuple[str, ...], list[str]] = {}
+    for name in words:
+        own = dict.fromkeys(place.budget for place in places if place.measure == name and place.budget)
+        budgets.setdefault(tuple(own), []).append(words[name])
+    notes = []
+    for kind, meaning in KINDS.items():
+        if own := [each.words for each in measures if each.kind == kind]:
+            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(own)}.")
+    for own, names in budgets.items():
+        of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
+        notes += [f"Budget{'s' * (len(own) > 1)}{of}: {'; '.join(own)}."] if own else []
     if averaged:
-        notes["Corruptions: means over the severities."] = None
+        notes.append("Corruptions: means over the severities.")
     return tuple(notes)

@@ -16,7 +16,7 @@ from withstand.files import write_whole
 
 MISTAKES = "mistakes.npz"
 # What reading a file that is cut short, of another kind or of other content may raise.
-BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RecursionError)
+BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RecursionError, StopIteration)
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 
 
@@ -26,7 +26,8 @@ class Mistake(NamedTuple):
     Attributes:
         index: Number of the sample in its split.
         label: Its class, from 0.
-        predicted: The wrong class with the highest logit, from 0.
+        predicted: The class with the highest logit, from 0; the label itself where it shares the highest logit with
+            another class; -1 where the output is not finite.
         confidence: Probability (softmax) of that class, a fraction rounded to four digits.
         thumbnail: The perturbed image, uint8 (height, width, 1 or 3), at most 64 pixels on the longer side; None for
             samples that are no images.
@@ -63,7 +64,7 @@ class ConditionMistakes:
         sizes: Number of samples, by class: int64 (class,).
         worst: The mistakes with the highest confidence, that one first.
         example: One image under the condition, the same one for every condition: uint8 (height, width, 1 or 3), at
-            most 64 pixels on the longer side; None for samples that are no images.
+            most 64 pixels on the longer side; None where the condition has no pictures.
     """
 
     condition: str
@@ -118,14 +119,16 @@ def write_mistakes(path: Path, mistakes: Mistakes) -> None:
         "classes": mistakes.classes,
         "conditions": [each.condition for each in conditions],
         "worst": [[each[:4] for each in own.worst] for own in conditions],
+        "pictured": [each.example is not None for each in conditions],
     }
     arrays = {
         "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
         "hits": np.stack([each.hits for each in conditions]).astype(np.int64),
         "sizes": np.stack([each.sizes for each in conditions]).astype(np.int64),
     }
-    thumbnails = [each.thumbnail for own in conditions for each in own.worst if each.thumbnail is not None]
-    examples = [each.example for each in conditions if each.example is not None]
+    pictured = [each for each in conditions if each.example is not None]
+    examples = [each.example for each in pictured]
+    thumbnails = [each.thumbnail for own in pictured for each in own.worst]
     if examples:
         arrays["examples"] = np.stack(examples)
         arrays["thumbnails"] = np.stack(thumbnails) if thumbnails else arrays["examples"][:0]
@@ -151,8 +154,8 @@ def read_mistakes(path: Path) -> Mistakes:
 
 
 def find_mistakes_file(run: Path) -> Path | None:
-    """Return the file of mistakes in the folder of a run; of several the newest, None without one."""
-    found = run.glob(f"evaluations/*/{MISTAKES}")
+    """Return the file of mistakes in the folder of a run or an evaluation; of several the newest, None without one."""
+    found = [each for each in (run / MISTAKES, *run.glob(f"evaluations/*/{MISTAKES}")) if each.is_file()]
     return max(found, key=lambda each: (each.stat().st_mtime_ns, each), default=None)
 
 
@@ -163,15 +166,19 @@ def _parsed(arrays: dict[str, np.ndarray]) -> Mistakes:
     hits, sizes = (_checked(arrays[name], (len(names), len(classes))) for name in ("hits", "sizes"))
     if not names or (hits < 0).any() or (hits > sizes).any() or (sizes.sum(1) < 1).any():
         raise ValueError("hits and sizes do not fit")
-    examples, thumbnails = arrays.get("examples"), _images(arrays.get("thumbnails"))
-    worst = [tuple(_mistake(each, len(classes), thumbnails) for each in own) for own in about["worst"]]
-    if next(thumbnails, None) is not None or len(worst) != len(names):
-        raise ValueError("thumbnails and mistakes do not fit")
-    shown = [None] * len(names) if examples is None else list(_images(examples))
+    examples, thumbnails = _images(arrays.get("examples")), _images(arrays.get("thumbnails"))
     conditions = tuple(
-        ConditionMistakes(condition=name, hits=hits[k], sizes=sizes[k], worst=worst[k], example=example)
-        for k, (name, example) in enumerate(zip(names, shown, strict=True))
+        ConditionMistakes(
+            condition=name,
+            hits=hits[k],
+            sizes=sizes[k],
+            worst=tuple(_mistake(each, len(classes), next(thumbnails) if pictured else None) for each in worst),
+            example=next(examples) if pictured else None,
+        )
+        for k, (name, worst, pictured) in enumerate(zip(names, about["worst"], about["pictured"], strict=True))
     )
+    if next(thumbnails, None) is not None or next(examples, None) is not None:
+        raise ValueError("thumbnails and mistakes do not fit")
     return Mistakes(data=str(about["data"]), seed=int(about["seed"]), classes=classes, conditions=conditions)
 
 
@@ -196,9 +203,9 @@ def _images(array: np.ndarray | None) -> Iterator[np.ndarray]:
     yield from array
 
 
-def _mistake(values: Sequence[Any], num_classes: int, thumbnails: Iterator[np.ndarray]) -> Mistake:
+def _mistake(values: Sequence[Any], num_classes: int, thumbnail: np.ndarray | None) -> Mistake:
     index, label, predicted = (int(each) for each in values[:3])
     confidence = float(values[3])
-    if not (0 <= label < num_classes and 0 <= predicted < num_classes and 0 <= confidence <= 1 and index >= 0):
+    if not (0 <= label < num_classes and -1 <= predicted < num_classes and 0 <= confidence <= 1 and index >= 0):
         raise ValueError("a mistake has values that cannot be")
-    return Mistake(index, label, predicted, confidence, next(thumbnails, None))
+    return Mistake(index, label, predicted, confidence, thumbnail)

@@ -12,10 +12,12 @@ import yaml
 
 from withstand.study.combination import Combination
 from withstand.study.provenance import PROVENANCE, read_known
-from withstand.study.runs import CONFIG
+from withstand.study.runs import CONFIG, EVALUATIONS
+from withstand.study.study import Study
 from withstand.study.sweep import PLAN
 
 OWN_LINES = re.compile(r"^(seed|name): .*\n", re.MULTILINE)
+EVALUATED = re.compile(r"^experiment:", re.MULTILINE)  # in the configuration of an evaluation
 MOST_LINES = 40
 
 
@@ -28,6 +30,7 @@ class Origin:
         again: Command that makes its first run again from its configuration; None without one.
         config: Configuration of its first run; None if there is none.
         evaluations: Configurations of what was measured of that run later.
+        notes: Sentences about how its runs were measured.
         differing: Lines in which the other runs' configurations differ from it, besides seed and name.
         started: First and last day, or one.
         identities: By run.
@@ -40,6 +43,7 @@ class Origin:
     again: str | None = None
     config: str | None = None
     evaluations: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
     started: str = ""
     identities: dict[str, str]
@@ -51,12 +55,16 @@ class Origin:
     def settings(self) -> dict[str, Any]:
         """The configuration as data; empty if there is none."""
         found = yaml.safe_load(self.config) if self.config else {}
-        return found if isinstance(found, dict) else {}
+        found = found if isinstance(found, dict) else {}
+        return found | found["experiment"] | {"data": found.get("data")} if "experiment" in found else found
 
     @classmethod
-    def of(cls, folder: Path, combination: Combination) -> "Origin":
+    def of(cls, study: Study, combination: Combination) -> "Origin":
         """Read it from the folders of the runs."""
-        places = [folder / each.run for each in combination.trials]
+        notes = tuple(dict.fromkeys(each for trial in combination.trials for each in study.notes.get(trial.run, ())))
+        if study.folder is None:
+            return cls(identities={}, notes=notes)
+        places = [study.folder / each.run for each in combination.trials]
         known = {each: read_known(each / PROVENANCE) for each in places}
         configs = {each: (each / CONFIG).read_text() for each in places if (each / CONFIG).exists()}
         plans = [read_known(parent / PLAN) for parent in dict.fromkeys(place.parent for place in places)]
@@ -67,11 +75,12 @@ class Origin:
         some = next((each for each in known.values() if each), {})
         return cls(
             commands=tuple(dict.fromkeys(text for each in words if (text := spoken_command(each)))),
-            again=None if first is None else _again(first),
+            again=None if first is None or EVALUATED.search(configs[first]) else _again(first),
             config=None if first is None else configs[first],
             evaluations=()
             if first is None
-            else tuple(each.read_text() for each in sorted(first.glob(f"evaluations/*/{CONFIG}"))),
+            else tuple(each.read_text() for each in sorted(first.glob(f"{EVALUATIONS}/*/{CONFIG}"))),
+            notes=notes,
             differing=_differing(list(configs.values())),
             started=" to ".join(dict.fromkeys((days[0], days[-1]))) if days else "",
             identities={

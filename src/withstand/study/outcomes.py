@@ -71,12 +71,12 @@ class OutcomeTable:
     Example:
         >>> import polars
         >>> numbers, labels = polars.Series([0, 1], dtype=polars.UInt32), polars.Series([0, 1], dtype=polars.Int32)
-        >>> samples = polars.DataFrame({"source": "", "number": numbers, "label": labels, "identifier": ["a.png", "b.png"]})
+        >>> samples = {"source": "", "number": numbers, "label": labels, "identifier": ["a.png", "b.png"]}
         >>> found = polars.DataFrame({"number": numbers, "correct": [True, False]})
         >>> clean = ConditionOutcomes(
         ...     condition="clean", measures=(Measure(name="top1", column="correct"),), columns=found
         ... )
-        >>> table = OutcomeTable(samples=samples, classes=("no", "yes"), conditions=(clean,))
+        >>> table = OutcomeTable(samples=polars.DataFrame(samples), classes=("no", "yes"), conditions=(clean,))
         >>> table.reduce().rows[0].value, table.frame("clean").columns
         (0.5, ['number', 'identifier', 'label', 'correct'])
     """
@@ -103,7 +103,7 @@ class OutcomeTable:
             about = json.loads(path.read_bytes())
             if about["format"] != FORMAT:
                 raise InputError(
-                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate with this version."
+                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate again."
                 )
             conditions = tuple(
                 ConditionOutcomes(

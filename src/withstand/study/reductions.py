@@ -54,9 +54,8 @@ def reduce_measure(
     """
     if measure.reduction not in (*REDUCTIONS, BY_CLASS, NUMBER):
         known = (*REDUCTIONS, BY_CLASS, NUMBER)
-        raise InputError(
-            f"Measure: {measure.name} has the unknown reduction {measure.reduction}; {nearest(measure.reduction, known)}"
-        )
+        known = nearest(measure.reduction, known)
+        raise InputError(f"Measure: {measure.name} has the unknown reduction {measure.reduction}; {known}")
     if measure.reduction == NUMBER:
         if measure.column not in (numbers or {}):
             return []
@@ -68,15 +67,13 @@ def reduce_measure(
     if measure.reduction != BY_CLASS:
         found = apply(measure, frame, condition=condition)
         return [] if found is None else [_row(measure, condition, found)]
-    if "class" in measure.parameters:
-        frame, chosen = frame, [str(measure.parameters["class"])]
-    else:
-        chosen = list(classes)
+    chosen = measure.parameters.get("class")
     parts = frame.partition_by("label", as_dict=True)
     rows = []
     for label, name in enumerate(classes):
-        own = parts.get((label,))
-        found = None if own is None or name not in chosen else _mean(own, measure.column)
+        if (label,) not in parts or chosen not in (None, name):
+            continue
+        found = apply(replace(measure, reduction="mean", parameters={}), parts[label,], condition=condition)
         if found is not None:
             rows.append(_row(class_measure(measure, name), condition, found))
     return rows
@@ -193,8 +190,9 @@ def _calibration_error(
 ) -> Reduced | None:
     """Return the expected calibration error of a column of confidences, over bins of equal width.
 
-    The interval is the pivotal one of a bootstrap over the samples: a finite sample makes the error too large, and
-    resampling it once more.
+    The interval is from a bootstrap over the samples. Few samples make the error too large, and resampling them does so
+    once more: the lower end is the pivotal one, and 0 where so large an error is no surprise under perfect calibration;
+    the upper end is the larger of the pivotal and the percentile one.
 
     Source:
         Naeini et al. 2015, AAAI; Guo et al. 2017, arXiv 1706.04599, equation 3.
@@ -209,9 +207,13 @@ def _calibration_error(
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     gaps = np.zeros((len(kept), bins))
     gaps[np.arange(len(kept)), place] = right - confidence
-    value = float(np.abs(gaps.mean(0)).sum())
-    low, high = percentiles(np.abs(resampled_means(gaps)).sum(1))
-    return Reduced(value, len(kept), max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low))
+    mean = gaps.mean(0)
+    value = float(np.abs(mean).sum())
+    drawn = resampled_means(gaps)
+    low, high = percentiles(np.abs(drawn).sum(1))
+    _, by_chance = percentiles(np.abs(drawn - mean).sum(1))
+    start = 0.0 if value <= by_chance else max(0.0, min(value, 2 * value - high))
+    return Reduced(value, len(kept), start, max(high, 2 * value - low))
 
 
 def _share_at_least(frame: "polars.DataFrame", column: str, threshold: float) -> Reduced | None:

@@ -110,6 +110,6 @@ def _checked(values: dict[str, Any], measures: Mapping[str, Measure]) -> dict[st
         value = values[name]
         if value is None and name != "value":
             continue
-        if type(value) not in (int, float) or math.isnan(value):
+        if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
             raise ValueError("not a number")
     return values

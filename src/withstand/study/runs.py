@@ -2,95 +2,122 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from withstand.errors import InputError
 from withstand.study.axes import OWN, columns_of
-from withstand.study.condition import parse_cell
-from withstand.study.row import read_values
+from withstand.study.condition import JPEG, MEAN, parse_cell, parse_corruption
+from withstand.study.measure import Measure
+from withstand.study.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
 
 if TYPE_CHECKING:
     import polars
 
-ROWS, CONFIG, HISTORY = "rows.jsonl", "config.yaml", "history.json"
+ROWS, CONFIG, HISTORY, NOTES = "rows.jsonl", "config.yaml", "history.json", "notes.json"
+EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
+EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """Everything that the files of some runs hold.
+
+    Attributes:
+        frame: A line per run and row, as `read` returns it.
+        measures: What was measured, by name, in the order of declaration.
+        notes: Sentences about how a run was measured, by run; runs without any are left out.
+        conflicts: Names of measures that files declare differently; the newest file counts.
+    """
+
+    frame: "polars.DataFrame"
+    measures: dict[str, Measure]
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    conflicts: tuple[str, ...] = ()
+
+
+class _File(NamedTuple):
+    """What one file of rows declares, and when it was written."""
+
+    written: int
+    measures: dict[str, Measure]
 
 
 def read(folder: str | Path) -> "polars.DataFrame":
     """Return every row of every run under a folder, with what was varied.
 
     Args:
-        folder: Of a sweep, of several sweeps or runs, or of a run.
+        folder: Of a sweep, of several sweeps or runs, of a run, or of evaluations of models by name.
 
     Returns:
         A line per row, with a column per axis, then `seed`, `run` (its folder, within the given one), `status` (`done`,
-        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `total`, `count` and `value`. An axis
-        that is called as one of these, or as a column of what `aggregate` and `paired` return, has a `_` behind its
-        name: `std_`. A run that a sweep planned and that has no rows has one line without measure, so that no run is
-        missing unseen.
-        Runs that belong to no sweep have the axis `name`. What `withstand evaluate` measured of a run later is among
-        its rows; other data than those it was trained on are named in the condition (`clean on Cifar10C`), unless
-        these say for themselves how they were corrupted (`fog/3`).
+        `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `value`, `count`, `low` and `high`
+        (the 95 % interval over the test samples, where the row has one). An axis that is called as one of these, or as
+        a column of what `aggregate` and `paired` return, has a `_` behind its name: `std_`. A run that a sweep planned
+        and that has no rows has one line without measure, so that no run is missing unseen.
+        Runs that belong to no sweep, and models that were evaluated by name, have the axis `name`. What `withstand
+        evaluate` measured of a run later is among its rows; other data than those it was trained on are named in the
+        condition (`clean on Cifar10C`), unless the condition is a cell of corruptions (`fog/3`).
 
     Raises:
         InputError: If there is no run, or a file cannot be read.
     """
-    import polars
-
-    root = Path(folder)
-    columns: dict[str, list[Any]] = {name: [] for name in OWN}
-    labels: list[dict[str, Any]] = []
-    for entry in entries_under(root):
-        rows = rows_of(root / entry.run)
-        problem = None if rows else read_failure(root / entry.run)
-        status = "done" if rows else "missing" if problem is None else "failed"
-        rows = rows or [{"measure": None, "condition": None, "total": None, "count": None}]
-        for name in ("measure", "condition", "total", "count"):
-            columns[name] += [row[name] for row in rows]
-        columns["value"] += [None if row["count"] is None else row["total"] / row["count"] for row in rows]
-        for name, value in (("seed", entry.seed), ("run", entry.run), ("status", status), ("problem", problem)):
-            columns[name] += [value] * len(rows)
-        labels += [entry.labels] * len(rows)
-    if not labels:
-        raise InputError(f"results: no run lies under {folder}.")
-    # Where nothing is varied there is one combination all the same.
-    axes = list(dict.fromkeys(name for each in labels for name in each)) or ["name"]
-    if axes == ["name"] and not labels[0]:
-        labels = [{"name": root.resolve().name}] * len(labels)
-    found = {column: _uniform([each.get(name) for each in labels]) for name, column in columns_of(axes).items()}
-    kinds = {"seed": polars.Int64, "total": polars.Float64, "count": polars.Int64, "value": polars.Float64}
-    schema = {name: kinds.get(name, polars.String) for name in OWN}
-    frame = polars.DataFrame(found, strict=False).hstack(polars.DataFrame(columns, schema=schema))
-    # A plan that names the same run under the same values twice would make each of its rows count twice.
-    return frame.unique(maintain_order=True)
+    return gather(folder).frame
 
 
-def rows_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a run, and of what was evaluated later; of the same measure and condition the newest counts.
+def gather(folder: str | Path) -> Gathered:
+    """Return every row of every run under a folder, and what its files say about them.
 
     Raises:
-        InputError: If a file holds something else.
+        InputError: If there is no run, or a file cannot be read.
     """
-    rows = _rows(folder / ROWS)
-    later = sorted(folder.glob(f"evaluations/*/{ROWS}"), key=lambda each: (each.stat().st_mtime_ns, each))
-    if not rows or not later:
-        return rows
-    own = _data_of(folder / CONFIG)
-    found = {(row["measure"], row["condition"]): row for row in rows}
-    for path in later:
-        data = _data_of(path.with_name(CONFIG))
-        kind = DATA_CLASS.search(data)
-        for row in _rows(path):
-            condition = row["condition"]
-            if data != own and kind is not None and parse_cell(condition) is None:
-                condition = f"{condition} on {kind.group(1)}"
-            found[row["measure"], condition] = row | {"condition": condition}
-    return list(found.values())
+    root = Path(folder)
+    entries = entries_under(root)
+    if not entries:
+        raise InputError(f"results: no run lies under {folder}.")
+    files: list[_File] = []
+    notes: dict[str, tuple[str, ...]] = {}
+    found: list[tuple[Entry, list[dict[str, Any]], str | None]] = []
+    for entry in entries:
+        rows, own, said = _content(root / entry.run)
+        found.append((entry, rows, None if rows else read_failure(root / entry.run)))
+        files += own
+        notes |= {entry.run: said} if said else {}
+    measures: dict[str, Measure] = {}
+    times: dict[str, int] = {}
+    conflicts: dict[str, None] = {}
+    for file in files:
+        for name, measure in file.measures.items():
+            conflicts |= {name: None} if measures.get(name, measure) != measure else {}
+            if file.written >= times.get(name, 0):
+                measures[name], times[name] = measure, file.written
+    return Gathered(frame=_frame(found, root), measures=measures, notes=notes, conflicts=tuple(conflicts))
+
+
+def gather_rows(
+    rows: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], notes: Sequence[str] = ()
+) -> Gathered:
+    """Return rows of models as they would be read from a folder.
+
+    Args:
+        rows: By model.
+        measures: By name.
+        notes: Sentences about how all of them were measured.
+    """
+    entries = [Entry(labels={"name": model}, seed=0, run=model) for model in rows]
+    found = [(entry, [asdict(row) for row in rows[entry.run]], None) for entry in entries]
+    return Gathered(
+        frame=_frame(found, Path("evaluation")),
+        measures=dict(measures),
+        notes=dict.fromkeys(rows, tuple(notes)) if notes else {},
+    )
 
 
 def axes_of(frame: "polars.DataFrame") -> list[str]:
@@ -99,7 +126,7 @@ def axes_of(frame: "polars.DataFrame") -> list[str]:
 
 
 def entries_under(root: Path) -> list[Entry]:
-    """Return the runs under a folder, planned and found; `run` is a path within the folder.
+    """Return the runs under a folder, planned and found, and models evaluated by name; `run` is a path within it.
 
     Raises:
         InputError: If there is no such folder.
@@ -111,13 +138,17 @@ def entries_under(root: Path) -> list[Entry]:
     if (root / PLAN).exists():
         return list(read_entries(root))
     found: list[Entry] = []
+    single: list[Entry] = []
     for each in sorted(root.iterdir()):
         if (each / PLAN).exists():
             planned = read_entries(each)
             found += [Entry(labels=own.labels, seed=own.seed, run=f"{each.name}/{own.run}") for own in planned]
         elif (each / CONFIG).exists():
-            found.append(_single(each, each.name))
-    return found
+            single.append(_single(each, each.name))
+    if root.name == EVALUATIONS:
+        return found + _told_apart(root, single)
+    named = [path.parent for path in sorted((root / EVALUATIONS).glob(f"*/{CONFIG}"))]
+    return [*found, *single, *_told_apart(root, [_single(each, f"{EVALUATIONS}/{each.name}") for each in named])]
 
 
 def unplanned_under(root: Path) -> list[str]:
@@ -135,12 +166,93 @@ def unplanned_under(root: Path) -> list[str]:
     return [each.relative_to(root).as_posix() for each in found]
 
 
+def evaluations_of(run: Path) -> list[Path]:
+    """Return the folders of what was evaluated of a run, its own first, then by age."""
+    later = [path.parent for path in run.glob(f"{EVALUATIONS}/*/{ROWS}")]
+    return [run, *sorted(later, key=lambda each: ((each / ROWS).stat().st_mtime_ns, each))]
+
+
 def read_histories(folder: str | Path, runs: Iterable[str]) -> Iterator[tuple[str, list[dict[str, float]]]]:
     """Yield the epochs of each run that has finished its training."""
     for run in runs:
         path = Path(folder) / run / HISTORY
         if path.exists():
             yield run, json.loads(path.read_text())
+
+
+def _frame(found: Sequence[tuple[Entry, list[dict[str, Any]], str | None]], root: Path) -> "polars.DataFrame":
+    """Return a line per row of entries with their rows and why there are none."""
+    import polars
+
+    columns: dict[str, list[Any]] = {name: [] for name in OWN}
+    labels: list[dict[str, Any]] = []
+    for entry, own, problem in found:
+        status = "done" if own else "missing" if problem is None else "failed"
+        rows = own or [EMPTY]
+        for name in EMPTY:
+            columns[name] += [row[name] for row in rows]
+        for name, value in (("seed", entry.seed), ("run", entry.run), ("status", status), ("problem", problem)):
+            columns[name] += [value] * len(rows)
+        labels += [entry.labels] * len(rows)
+    # Where nothing is varied there is one combination all the same.
+    axes = list(dict.fromkeys(name for each in labels for name in each)) or ["name"]
+    if axes == ["name"] and not labels[0]:
+        labels = [{"name": root.resolve().name}] * len(labels)
+    varied = {column: _uniform([each.get(name) for each in labels]) for name, column in columns_of(axes).items()}
+    kinds = {"seed": polars.Int64, "count": polars.Int64} | dict.fromkeys(("value", "low", "high"), polars.Float64)
+    schema = {name: kinds.get(name, polars.String) for name in OWN}
+    frame = polars.DataFrame(varied, strict=False).hstack(polars.DataFrame(columns, schema=schema))
+    # A plan that names the same run under the same values twice would make each of its rows count twice.
+    return frame.unique(maintain_order=True)
+
+
+def _content(folder: Path) -> tuple[list[dict[str, Any]], list[_File], tuple[str, ...]]:
+    """Return the rows of a run and of what was evaluated later, what each file declares, and what is to be noted.
+
+    Of the same measure and condition the newest row counts.
+    """
+    own, *later = evaluations_of(folder)
+    rows, files, notes = [], [], dict.fromkeys(_notes(own))
+    try:
+        rows, measures = read_values(own / ROWS)
+        files.append(_File((own / ROWS).stat().st_mtime_ns, measures))
+    except FileNotFoundError:
+        return [], [], ()
+    if not later:
+        return rows, files, tuple(notes)
+    data = _data_of(own / CONFIG)
+    found = {(row["measure"], row["condition"]): row for row in rows}
+    for place in later:
+        other = _data_of(place / CONFIG)
+        kind = DATA_CLASS.search(other)
+        values, measures = read_values(place / ROWS)
+        files.append(_File((place / ROWS).stat().st_mtime_ns, measures))
+        notes |= dict.fromkeys(_notes(place))
+        for row in values:
+            condition = row["condition"]
+            if other != data and kind is not None and not _says_the_data(condition):
+                condition = f"{condition} on {kind.group(1)}"
+            found[row["measure"], condition] = row | {"condition": condition}
+    return list(found.values()), files, tuple(notes)
+
+
+def _says_the_data(condition: str) -> bool:
+    """Return whether a condition says how the samples were corrupted: then it does not matter who did it."""
+    whole = condition.removesuffix(JPEG)
+    return whole.endswith(MEAN) or parse_cell(condition) is not None or parse_corruption(condition) is not None
+
+
+def _notes(folder: Path) -> list[str]:
+    """Return the sentences that a reader of an evaluation must know."""
+    try:
+        found = json.loads((folder / NOTES).read_bytes())
+    except FileNotFoundError:
+        return []
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        raise InputError(f"results: {folder / NOTES} is not a list of sentences; remove it and evaluate again.")
+    return found
 
 
 def _single(folder: Path, run: str) -> Entry:
@@ -150,12 +262,21 @@ def _single(folder: Path, run: str) -> Entry:
     return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the fields of rows, and nothing where the run is not finished."""
-    try:
-        return read_values(path)
-    except FileNotFoundError:
-        return []
+def _told_apart(root: Path, entries: list[Entry]) -> list[Entry]:
+    """Return evaluations of models by name, with the data in the name of a model that was evaluated on several."""
+    names = Counter((each.labels["name"], each.seed) for each in entries)
+    found = []
+    for each in entries:
+        name = each.labels["name"]
+        kind = DATA_CLASS.search(_data_of(root / each.run / CONFIG)) if names[name, each.seed] > 1 else None
+        found.append(replace(each, labels={"name": f"{name} on {kind.group(1)}"}) if kind else each)
+    again = Counter((each.labels["name"], each.seed) for each in found)
+    return [
+        each
+        if again[each.labels["name"], each.seed] == 1
+        else replace(each, labels={"name": f"{each.labels['name']} ({each.run.rpartition('-')[2]})"})
+        for each in found
+    ]
 
 
 def _data_of(path: Path) -> str:

@@ -1,13 +1,18 @@
 """Study: everything that is known of the runs under a folder, ready to be shown."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
-from withstand.study.runs import axes_of, read, unplanned_under
+from withstand.study.cells import with_comparable_means
+from withstand.study.condition import CLEAN
+from withstand.study.measure import ACCURACY, Measure
+from withstand.study.outcomes import ABOUT, OutcomeTable
+from withstand.study.row import Row
+from withstand.study.runs import OUTCOMES, Gathered, axes_of, evaluations_of, gather, gather_rows, unplanned_under
 
 if TYPE_CHECKING:
     import polars
@@ -15,19 +20,36 @@ if TYPE_CHECKING:
 MOST_RUNS = 5  # that a sentence names
 
 
+class ResultRows(Protocol):
+    """What an evaluation from Python returns, as far as a study needs it."""
+
+    tables_of_outcomes: Mapping[str, OutcomeTable]
+    rows: Mapping[str, Sequence[Row]]
+    measures: Mapping[str, Measure]
+    notes: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """The runs under a folder.
+    """The runs under a folder, or the results of an evaluation from Python.
 
     Attributes:
-        folder: Where they lie.
-        frame: A line per run and row, as `read` returns it.
+        folder: Where they lie; None where they are in memory only.
+        frame: A line per run and row, as `read` returns it, without means over corruptions that cannot be compared.
         summary: A line per combination of values, measure and condition, as `aggregate` returns it.
+        measures: What was measured, by name, in the order of declaration.
+        notes: Sentences about how a run was measured, by run.
+        conflicts: Names of measures that files declare differently.
+        tables: Outcomes in memory, by run; those of a folder are read when they are needed.
     """
 
-    folder: Path
+    folder: Path | None
     frame: "polars.DataFrame"
     summary: "polars.DataFrame"
+    measures: dict[str, Measure]
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    conflicts: tuple[str, ...] = ()
+    tables: Mapping[str, OutcomeTable] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, folder: str | Path) -> "Study":
@@ -36,8 +58,49 @@ class Study:
         Raises:
             InputError: If there is no run, or a file cannot be read.
         """
-        frame = read(folder)
-        return cls(folder=Path(folder), frame=frame, summary=aggregate(frame))
+        return cls._of(gather(folder), folder=Path(folder))
+
+    @classmethod
+    def of_results(cls, results: ResultRows) -> "Study":
+        """Return the results of an evaluation as a study: a run per model, in memory."""
+        found = gather_rows(results.rows, results.measures, results.notes)
+        return cls._of(found, folder=None, tables=results.tables_of_outcomes)
+
+    @classmethod
+    def _of(cls, found: Gathered, **fields: Any) -> "Study":
+        frame = with_comparable_means(found.frame)
+        return cls(
+            frame=frame,
+            summary=aggregate(frame),
+            measures=found.measures,
+            notes=found.notes,
+            conflicts=found.conflicts,
+            **fields,
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return "evaluation" if self.folder is None else self.folder.resolve().name
+
+    def table_of(self, run: str) -> OutcomeTable | None:
+        """Return the outcomes of a run: of several evaluations the one with the most conditions; None without any.
+
+        Raises:
+            InputError: If they are damaged.
+        """
+        if self.folder is None:
+            return self.tables.get(run)
+        folders = [each / OUTCOMES for each in evaluations_of(self.folder / run)]
+        found = [OutcomeTable.read(each) for each in folders if (each / ABOUT).is_file()]
+        return max(reversed(found), key=lambda each: len(each.conditions), default=None)
+
+    @property
+    def accuracy(self) -> Measure | None:
+        """What stands for accuracy: of the measures of this topic the first one, if possible primary and clean."""
+        clean = set(self.summary.filter(self.summary["condition"] == CLEAN)["measure"])
+        known = [each for each in self.measures.values() if each.topic == ACCURACY]
+        return min(known, key=lambda each: (not each.primary, each.name not in clean), default=None)
 
     @property
     def axes(self) -> list[str]:
@@ -70,7 +133,7 @@ class Study:
     @property
     def unplanned(self) -> list[str]:
         """A sentence about the runs that lie in the folder of a sweep and are not in its plan, if there are any."""
-        runs = unplanned_under(self.folder)
+        runs = [] if self.folder is None else unplanned_under(self.folder)
         if not runs:
             return []
         more = f" and {len(runs) - MOST_RUNS} more" if len(runs) > MOST_RUNS else ""

@@ -45,8 +45,8 @@ MEASURES = {
 class Suite:
     """The accuracies of one model under its conditions, and sums of them, above all over the cells of corruptions.
 
-    A sum over cells has the interval of its value per sample: a sample that is hard under one cell is hard under others,
-    so samples count as independent, and the cells of a sample do not.
+    A sum over cells has the interval of its value per sample: samples count as independent, the cells of one sample do
+    not, since a sample that is hard under one cell is hard under others.
     """
 
     def __init__(

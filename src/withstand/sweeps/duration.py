@@ -7,10 +7,11 @@ from itertools import islice
 
 import torch
 
-from withstand.configuration import identity
+from withstand.configuration import canonical
 from withstand.engine import Engine
 from withstand.experiment import Experiment, build_model
 from withstand.sweeps.plan import Plan
+from withstand.training.rehearsal import rehearse
 from withstand.training.trainer import Trainer
 
 STEPS, SECONDS = 20, 2.0
@@ -38,7 +39,7 @@ def _of_kinds(plan: Plan, runs: Iterable[str], engine: Engine) -> dict[str, floa
     kinds: dict[str, float] = {}
     for run in runs:
         experiment = plan.experiments[run]
-        kind = identity(replace(experiment, seed=0, name="run"))
+        kind = canonical(replace(experiment, seed=0, name="run"))
         if kind not in kinds:
             kinds[kind] = measured(experiment, engine)
         seconds[run] = kinds[kind]
@@ -56,6 +57,7 @@ def measured(experiment: Experiment, engine: Engine) -> float:
         seed=experiment.seed,
         engine=engine,
     )
+    rehearse(trainer)
     steps = trainer.steps()
     next(steps)  # the first one is slower
     count, begun = 0, time.perf_counter()

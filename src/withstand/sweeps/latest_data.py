@@ -1,6 +1,6 @@
 """The data that a process has loaded last, for the next run that wants the same."""
 
-from withstand.configuration import identity
+from withstand.configuration import canonical
 from withstand.data.base import Dataset
 from withstand.experiment import Parts, load_parts
 
@@ -12,7 +12,7 @@ def latest_data(data: Dataset) -> Parts:
 
     Only for processes that do the runs of one sweep: a file that changes in between is not read again.
     """
-    key = identity(data)
+    key = canonical(data)
     if key not in _latest:
         _latest.clear()
         _latest[key] = load_parts(data)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from withstand.configuration import canonical
 from withstand.errors import InputError, nearest
 from withstand.experiment import Experiment
 from withstand.study.sweep import Entry
@@ -63,8 +64,13 @@ def read_plan(
         for number in range(count):
             seeded = replace(experiment, seed=experiment.seed + number)
             title = "-".join([*(shown(each) for each in labels.values()), f"seed{seeded.seed}"])
-            folder = folders.setdefault(seeded.identity, replace(seeded, name=title).folder(Path()).name)
-            experiments.setdefault(folder, replace(seeded, name=title))
+            same = canonical(replace(seeded, name="run"))
+            folder = folders.setdefault(same, replace(seeded, name=title).folder(Path()).name)
+            known = experiments.setdefault(folder, replace(seeded, name=title))
+            if canonical(replace(known, name="run")) != same:
+                raise InputError(
+                    f"sweep: two different runs would share the folder {folder}; change one of their values."
+                )
             entries.append(Entry(labels=labels, seed=seeded.seed, run=folder))
     return Plan(name=content["name"], entries=tuple(entries), experiments=experiments)
 

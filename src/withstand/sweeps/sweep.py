@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from withstand.errors import BusyError
-from withstand.experiment import ROWS
+from withstand.experiment import is_finished
 from withstand.files import hold
 from withstand.study.sweep import write_entries, write_failure
 from withstand.sweeps.attempt import Outcome, State
@@ -68,6 +68,15 @@ def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> Union:
             time.sleep(1.0)
 
 
+def unfinished(plan: Plan, folder: Path) -> list[str]:
+    """Return the runs of a plan that have no rows yet in the sweep's folder.
+
+    Raises:
+        InputError: If the folder of a run holds the configuration of another one.
+    """
+    return [run for run, experiment in plan.experiments.items() if not is_finished(experiment, folder / run)]
+
+
 def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
     """Do the runs that are not finished, each once, and return how they ended.
 
@@ -80,14 +89,9 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
         pool: Where.
         watch: Is told how it goes.
     """
-    tally = Tally()
-    waiting: deque[str] = deque()
-    for run in plan.experiments:
-        if (folder / run / ROWS).exists():
-            tally.found.append(run)
-        else:
-            waiting.append(run)
+    waiting = deque(unfinished(plan, folder))
     losses = dict.fromkeys(waiting, 0)
+    tally = Tally(found=[run for run in plan.experiments if run not in losses])
     at_work: set[str] = set()
     elsewhere: dict[str, float] = {}
     while waiting or at_work or elsewhere:

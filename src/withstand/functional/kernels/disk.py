@@ -95,7 +95,7 @@ def _transform(
     sums = torch.empty_like(x)
     # On the CPU one by one: the rounding of a transform depends on how many are made at once.
     per_chunk = 1 if x.device.type == "cpu" else max(1, len(x))
-    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True):
+    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True) if len(x) else ():
         mirrored = _mirror(chunk, margin, sides[0] - height - margin, sides[1] - width - margin)
         product = torch.fft.rfft2(mirrored).mul_(spectrum)
         result.copy_(torch.fft.irfft2(product, s=sides)[..., :height, :width])

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.borders import Border, fold
+from withstand.functional.precision import in_double
 
 # On the CPU, values that are filtered at once (more do not fit its cache), and rows or columns that are made at once
 # (few read little beyond what the filter needs, many are fast).
@@ -92,7 +93,7 @@ def blur(x: Float[Tensor, "batch channel height width"], std: float) -> Float[Te
 
 def in_float64(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return values as multiples of 1/1024 of a level in float64, so that k/255 is what it is in float64."""
-    return x.double().mul_(255 * 1024).round_().div_(1024).div_(255)
+    return (in_double(x) * (255 * 1024)).round_().div_(1024).div_(255)
 
 
 def gaussian_weights(std: float, radius: int) -> list[float]:

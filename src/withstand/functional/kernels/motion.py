@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.functional.precision import in_double
+
 # A weight below this is lost beside the others in float32.
 _NEGLIGIBLE = 2.0**-25
 _LEVELS = 2**16 - 1
@@ -43,8 +45,9 @@ def motion_blur(
     weights = torch.exp(-0.5 * (step / std) ** 2)
     weights = weights / weights.sum() * _LEVELS
     weights = weights[weights > _NEGLIGIBLE * _LEVELS]
-    step, radians = step[: len(weights)].to(angle.device), angle.double().deg2rad()[:, None]
-    down, right = ((step * part - 0.5).ceil().long() for part in (radians.sin(), radians.cos()))
+    radians = in_double(angle).deg2rad()[:, None]
+    step = step[: len(weights)].to(radians.device)
+    down, right = ((step * part - 0.5).ceil().long().to(x.device) for part in (radians.sin(), radians.cos()))
     if x.device.type != "cpu":
         return _gathered(x, down, right, weights.tolist()).round_().div_(_LEVELS)
     blurred = x.new_empty(x.shape)

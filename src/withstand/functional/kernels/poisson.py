@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.functional.precision import in_double
+
 _OFF_GRID = 1e-3  # in levels of 8 bits
 _LOWEST = 2.0**-25
 # Of float32: the exponent of the lowest number as it is stored, and the bits behind the exponent.
@@ -39,13 +41,14 @@ def poisson_counts(x: Float[Tensor, "*shape"], u: Float[Tensor, "*shape"], *, sc
     level = scaled.round()
     distance = scaled.sub_(level).abs_()
     if u.dtype != torch.float32:
-        rate = torch.where(distance > _OFF_GRID, values.double(), level.double() / 255) * scale
-        return _summed_counts(rate, numbers.double(), scale).reshape(x.shape).to(x.dtype)
+        wide = in_double(values)
+        rate = torch.where((distance > _OFF_GRID).to(wide.device), wide, in_double(level) / 255) * scale
+        return _summed_counts(rate, in_double(numbers), scale).reshape(x.shape).to(x)
     counts = _looked_up_counts(level.float(), numbers, scale).to(x.dtype)
     if len(distance) and distance.amax() > _OFF_GRID:
         between = (distance > _OFF_GRID).nonzero()[:, 0]
-        rate = values[between].double() * scale
-        counts[between] = _summed_counts(rate, numbers[between].double(), scale).to(x.dtype)
+        rate = in_double(values[between]) * scale
+        counts[between] = _summed_counts(rate, in_double(numbers[between]), scale).to(x)
     return counts.reshape(x.shape)
 
 

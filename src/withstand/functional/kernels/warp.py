@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from withstand.functional.precision import in_double
+
 
 def warp_affine(
     x: Float[Tensor, "batch channel height width"], inverse: Float[Tensor, "batch 2 3"]
@@ -23,12 +25,12 @@ def warp_affine(
         tensor([[[[2., 1., 2., 3.]]]])
     """
     height, width = x.shape[-2:]
-    inverse = inverse.double()
+    inverse = in_double(inverse)
     # In float64 as long as it is a few numbers: per column and per row what each adds to the place.
-    per_column = inverse[:, :, :1] * torch.arange(width, device=x.device)
-    per_row = inverse[:, :, 1:2] * torch.arange(height, device=x.device) + inverse[:, :, 2:]
-    scale = _largest(height, width, x.device)
-    per_column, per_row = (per_column / scale).to(x.dtype), (per_row / scale - 1).to(x.dtype)
+    per_column = inverse[:, :, :1] * torch.arange(width, device=inverse.device)
+    per_row = inverse[:, :, 1:2] * torch.arange(height, device=inverse.device) + inverse[:, :, 2:]
+    scale = _largest(height, width, inverse.device)
+    per_column, per_row = (per_column / scale).to(x), (per_row / scale - 1).to(x)
     places = per_column[:, :, None, :] + per_row[:, :, :, None]
     return nn.functional.grid_sample(x, places.movedim(1, -1), padding_mode="reflection", align_corners=True)
 
@@ -65,7 +67,7 @@ def displace(
 
 @lru_cache(maxsize=8)
 def _largest(height: int, width: int, device: torch.device) -> Float[Tensor, "2 1"]:
-    return torch.tensor([[max(width - 1, 1)], [max(height - 1, 1)]], dtype=torch.float64, device=device) / 2
+    return torch.tensor([[max(width - 1, 1)], [max(height - 1, 1)]], dtype=torch.float64).to(device) / 2
 
 
 @lru_cache(maxsize=8)

@@ -50,10 +50,11 @@ def enlarge(
         >>> enlarge(torch.tensor([[0.0, 1.0]]), 2.0, height=1, width=4)
         tensor([[0.0000, 0.3333, 0.6667, 1.0000]])
     """
-    low, high, share = (each.to(x.device) for each in _between(width, factor))
-    wide = x.index_select(-1, low).lerp(x.index_select(-1, high), share.to(x.dtype))
-    low, high, share = (each.to(x.device) for each in _between(height, factor))
-    return wide.index_select(-2, low).lerp(wide.index_select(-2, high), share.to(x.dtype)[:, None])
+    for axis, size in ((-1, width), (-2, height)):
+        low, high, share = _between(size, factor)
+        share = share.to(x) if axis == -1 else share.to(x)[:, None]
+        x = x.index_select(axis, low.to(x.device)).lerp(x.index_select(axis, high.to(x.device)), share)
+    return x
 
 
 def mean_of_zooms(

@@ -35,6 +35,6 @@ class Contrast(Corruption):
     ) -> Float[Tensor, "batch channel height width"]:
         """Draw towards the mean."""
         # Whole numbers have the same sum in any order: neither the batch nor the device changes the mean.
-        total = (x * 2.0**24).round_().flatten(2).sum(2, dtype=torch.float64)[..., None, None]
+        total = (x * 2.0**24).round_().flatten(2).sum(2, dtype=torch.int64)[..., None, None]
         mean = (total.float() / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)
         return (x - mean).mul_(self.published(*x.shape[-2:])).add_(mean).clamp_(0, 1)

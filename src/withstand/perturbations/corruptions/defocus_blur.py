@@ -44,4 +44,4 @@ class DefocusBlur(Corruption):
         kernel = disk(radius, std)
         if len(kernel) > _EXACT:
             return correlate(x, kernel).clamp_(0, 1)
-        return correlate(in_float64(x), kernel).mul_(255).floor_().div_(255).to(x.dtype).clamp_(0, 1)
+        return correlate(in_float64(x), kernel).mul_(255).floor_().div_(255).to(x).clamp_(0, 1)

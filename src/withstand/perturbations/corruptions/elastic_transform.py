@@ -10,6 +10,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace, warp_affine
+from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, uniform
 from withstand.perturbations.base import Corruption
 
@@ -65,7 +66,7 @@ class ElasticTransform(Corruption):
         height, width = x.shape[-2:]
         amplitude, std, jitter = self.published(height, width)
         points, numbers = parameters
-        inverse = _inverse(points.double() * jitter, height, width)
+        inverse = _inverse(in_double(points) * jitter, height, width)
         moved = torch.empty_like(x)
         rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
         for part, matrix, each, out in zip(

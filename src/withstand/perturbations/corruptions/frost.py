@@ -13,6 +13,7 @@ from withstand.data.frost_textures import TEXTURES, read_frost_textures
 from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.kernels.ice import ice
+from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, stream, uniform
 from withstand.perturbations.base import Corruption, Perturbation
 
@@ -68,14 +69,16 @@ class Frost(Corruption):
         """Return the number of the texture, and the row and column in it where the piece begins."""
         height, width = shape[-2:]
         # In float64, where a product with a number below 1 stays below the other factor.
-        chosen, *start = uniform((shape[0], 3), rng=rng, device=device).double().unbind(1)
+        numbers = uniform((shape[0], 3), rng=rng, device=device)
+        chosen, *start = in_double(numbers).unbind(1)
         index = (chosen * len(TEXTURES)).long()
         sides = [
             (round(each.height * factor), round(each.width * factor))
             for each, factor in zip(TEXTURES, self._factors(height, width), strict=True)
         ]
         places = torch.tensor([(max(1, rows - height), max(1, columns - width)) for rows, columns in sides])
-        return torch.stack([index, *(places.to(index.device)[index] * torch.stack(start, 1)).long().unbind(1)], 1)
+        begin = (places.to(index.device)[index] * torch.stack(start, 1)).long()
+        return torch.cat([index[:, None], begin], dim=1).to(numbers.device)
 
     def corrupt(
         self,

@@ -88,10 +88,7 @@
   function trace(table, cell) {
     const row = cell.parentElement;
     let { m: measure, q: condition } = cell.dataset;
-    if (table.hasAttribute("data-all") && cell.classList.contains("n")) {
-      measure = row.cells[1].textContent;
-      condition = row.cells[2].textContent;
-    }
+    if (table.hasAttribute("data-all") && cell.classList.contains("n")) ({ m: measure, q: condition } = row.dataset);
     if (!measure) return;
     known ??= JSON.parse(source.textContent);
     const own = known.combinations[row.dataset.c];
@@ -116,12 +113,12 @@
           const partner = base.seeds.indexOf(own.seeds[k]);
           element("td", (other && other[partner]) ?? "missing", line);
         }
-        const link = element("a", run, element("td", "", line));
-        link.href = `${source.dataset.runs}/${encodeURI(run)}`;
+        const link = element(source.dataset.runs ? "a" : "span", run, element("td", "", line));
+        if (source.dataset.runs) link.href = `${source.dataset.runs}/${encodeURI(run)}`;
       });
     }
     dialog.querySelector("p").textContent = values
-      ? "Fractions, not percent. The same values are in rows.csv; means over corruptions are made of the rows of single corruptions."
+      ? "Fractions, not percent. The same values are in rows.csv."
       : known.left_out ? "There are too many values for this page: rows.csv has them." : "No run has a value.";
     dialog.showModal();
   }

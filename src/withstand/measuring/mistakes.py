@@ -1,0 +1,169 @@
+"""Mistakes of a model: picked from its outcomes, and drawn again as small pictures."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.frozen import evaluating
+from withstand.perturbations.base import Perturbation
+from withstand.study.condition import parse_cell
+from withstand.study.mistakes import MISTAKES, ConditionMistakes, Mistake, Mistakes, read_mistakes, write_mistakes
+from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+
+NUM_WORST = 4  # mistakes that are shown per condition
+LONGEST_SIDE = 64  # pixels of a thumbnail
+DIGITS = 4  # of a confidence: what lies below differs with the size of the batches
+COLUMNS = {"prediction", "confidence", "correct"}
+
+
+class Drawn(NamedTuple):
+    """How the inputs of a condition are made.
+
+    Attributes:
+        split: Where the samples are from: the condition's own, where it is corrupted already.
+        perturbation: What is done to them.
+    """
+
+    split: Split
+    perturbation: Perturbation
+
+
+def keep_mistakes(
+    folder: Path, table: OutcomeTable, inputs: Mapping[str, Drawn], load: Callable[[], nn.Module], *, engine: Engine
+) -> None:
+    """Write the mistakes of a model, with pictures of those that are images, unless all conditions have them already.
+
+    Args:
+        folder: Of what is kept of the model.
+        table: Its outcomes.
+        inputs: How the inputs of each condition are made; one that is missing has no pictures.
+        load: Returns the model, on the engine's device.
+        engine: Device.
+    """
+    picked, path = pick_mistakes(table), folder / MISTAKES
+    if picked is None:
+        return
+    if path.is_file():
+        known = {each.condition for each in read_mistakes(path).conditions}
+        if known >= {each.condition for each in picked.conditions}:
+            return
+    pictured = any(has_thumbnails(each.split.shape) for each in inputs.values())
+    write_mistakes(path, draw_mistakes(picked, inputs, load(), engine=engine) if pictured else picked)
+
+
+def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistakes | None:
+    """Return the accuracy of every class, and the mistakes with the highest confidence, from the outcomes of a model.
+
+    Args:
+        table: The outcomes.
+        num_worst: How many mistakes are kept per condition.
+
+    Returns:
+        Mistakes without pictures, of every condition whose outcomes have a prediction, a confidence and whether it is
+        correct; of a corruption at its highest severity only. None without any.
+    """
+    chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
+    conditions = tuple(_picked(table, each, num_worst) for each in chosen)
+    return Mistakes(data=table.data, seed=table.seed, classes=table.classes, conditions=conditions) if chosen else None
+
+
+def draw_mistakes(picked: Mistakes, inputs: Mapping[str, Drawn], model: nn.Module, *, engine: Engine) -> Mistakes:
+    """Return mistakes with pictures: of these samples only, which meet the noise that they met in the measurement.
+
+    Args:
+        picked: As `pick_mistakes` returns them.
+        inputs: By condition; those of a condition that is missing, and samples that are no images, have no picture.
+        model: Is given to the perturbations; on the engine's device.
+        engine: Device.
+    """
+    conditions = []
+    for own in picked.conditions:
+        drawn = inputs.get(own.condition)
+        if drawn is None or not has_thumbnails(drawn.split.shape):
+            conditions.append(own)
+            continue
+        # The example is the first sample of the split, under every condition.
+        known = numbers_of(drawn.split)
+        example = 0 if known is None else int(known[0])
+        pictures = _pictures(drawn, [*(each.index for each in own.worst), example], model, picked.seed, engine)
+        worst = tuple(each._replace(thumbnail=pictures[each.index]) for each in own.worst)
+        conditions.append(replace(own, worst=worst, example=pictures[example]))
+    return replace(picked, conditions=tuple(conditions))
+
+
+def has_thumbnails(shape: tuple[int, ...]) -> bool:
+    """Return whether inputs of a shape are images of 1 or 3 channels."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def thumbnails(x: Float[Tensor, "batch channel height width"]) -> UInt8[Tensor, "batch rows columns channel"]:
+    """Return copies of images in [0, 1] of at most 64 pixels on the longer side, 0 to 255, with the channels last."""
+    scale = min(1.0, LONGEST_SIDE / max(x.shape[2:]))
+    rows, columns = (max(1, round(scale * side)) for side in x.shape[2:])
+    if (rows, columns) != tuple(x.shape[2:]):
+        x = nn.functional.interpolate(x, (rows, columns), mode="bilinear", antialias=True, align_corners=False)
+    return (255 * x.clamp(0, 1)).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def numbers_of(split: Split) -> Int[Tensor, " sample"] | None:
+    """Return the number of each sample in the order of the split; None where it is its place."""
+    return getattr(split, "numbers", None)
+
+
+@torch.no_grad()
+def _pictures(
+    drawn: Drawn, numbers: Sequence[int], model: nn.Module, seed: int, engine: Engine
+) -> dict[int, np.ndarray]:
+    """Return thumbnails of some samples as the model met them, by number."""
+    split, perturbation = drawn
+    known, wanted = numbers_of(split), torch.tensor(sorted(set(numbers)))
+    places = wanted if known is None else torch.isin(known, wanted).nonzero()[:, 0]
+    x, y, index, _ = next(iter(split.batches([places], device=engine.device)))
+    rng = RowStreams(derive_seed(seed, perturbation.noise), index, device=engine.device)
+    with evaluating(model):
+        moved = perturbation.draw(x, y, model, num_draws=1, rng=rng, space=split.space).inputs[0]
+    return dict(zip(index.tolist(), thumbnails(moved).cpu().numpy(), strict=True))
+
+
+def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
+    """Return the conditions worth a look: of each name the first, and each corruption at its highest severity only."""
+    found: dict[str, ConditionOutcomes] = {}
+    for each in conditions:
+        cell = parse_cell(each.condition)
+        name = each.condition if cell is None else cell.corruption + cell.saved
+        known = parse_cell(found[name].condition) if name in found else None
+        if name not in found or (cell and known and cell.severity > known.severity):
+            found[name] = each
+    return list(found.values())
+
+
+def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> ConditionMistakes:
+    """Return the mistakes under one condition."""
+    frame = table.frame(own).drop_nulls("label")
+    labels, right = frame["label"].to_numpy(), frame["correct"].cast(float).to_numpy()
+    sizes, hits = (np.bincount(labels, weights, len(table.classes)) for weights in (None, right))
+    confidence = frame["confidence"].fill_null(0.0).to_numpy().round(DIGITS)
+    predicted = frame["prediction"].fill_null(-1).cast(int).to_numpy()
+    numbers = frame["number"].to_numpy()
+    wrong = np.flatnonzero(right < 0.5)
+    order = wrong[np.lexsort((numbers[wrong], -confidence[wrong]))][:num_worst]
+    worst = (
+        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS), None)
+        for k in order
+    )
+    return ConditionMistakes(
+        condition=own.condition,
+        hits=hits.round().astype(np.int64),
+        sizes=sizes.astype(np.int64),
+        worst=tuple(worst),
+        example=None,
+    )

@@ -1,0 +1,63 @@
+"""A rehearsal: one loss in training mode, so that what does not fit together is found before anything is written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from withstand.errors import InputError, TrainingError
+from withstand.functional.random import stream
+from withstand.training.trainer import Trainer, batches_of
+
+
+def rehearse(trainer: Trainer) -> None:
+    """Compute the loss of a made-up batch as a step of the training would, in its smallest size up to 2 samples.
+
+    The model, its gradients, its batch statistics and the global generators stay unchanged.
+
+    Args:
+        trainer: Of which no step has been done.
+
+    Raises:
+        InputError: If the training step cannot take such a batch; one sentence.
+    """
+    split, engine, objective, model = trainer.split, trainer.engine, trainer.objective, trainer.model
+    batches = batches_of(torch.arange(len(split)), trainer.training.batch_size)
+    number = min(2, *(max(1, len(rows) // engine.world_size) for rows in batches))
+    x = torch.zeros(number, *split.shape, device=engine.device)
+    y = torch.zeros(number, dtype=torch.int64, device=engine.device)
+    rng = stream(0, "rehearsal", device=engine.device)
+    devices = [engine.device] if engine.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
+            objective.step(model.train(), x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
+    except (InputError, TrainingError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as problem:
+        told = (str(problem).strip() or type(problem).__name__).splitlines()[0].removesuffix(".")
+        taken = f"a batch of {number} in training mode, inputs of shape {split.shape}"
+        is_too_small = number == 1 and any(isinstance(each, _BatchNorm) for each in model.modules())
+        hint = "; batch normalisation needs two samples or more, so raise batch_size" if is_too_small else ""
+        raise InputError(f"training: the model must take {taken}, got an error ({told}){hint}.") from problem
+
+
+@contextmanager
+def kept(model: nn.Module) -> Iterator[None]:
+    """Put the mode and the buffers of every part of a model back at the end of the block."""
+    modes = [(each, each.training) for each in model.modules()]
+    buffers = [
+        (each, name, buffer, buffer.detach().clone())
+        for each in model.modules()
+        for name, buffer in each._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for each, training in modes:
+            each.training = training
+        with torch.no_grad():
+            for each, name, buffer, values in buffers:
+                each._buffers[name] = buffer.copy_(values)

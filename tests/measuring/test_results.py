@@ -1,0 +1,189 @@
+"""Results of several models: forms, tables, samples, comparisons, groups."""
+
+import csv
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import polars
+import pytest
+
+from withstand.errors import InputError
+from withstand.measuring.results import Results
+from withstand.study.intervals import wilson
+from withstand.study.measure import ACCURACY, Measure
+from withstand.study.row import Row
+
+TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
+RECALL = Measure(name="recall", column="correct", reduction="by_class", percent=True, topic="By class")
+WORST = Measure(name="worst", column="worst_case", percent=True, better="higher", kind="attacked", topic="Balls")
+MEDIAN = Measure(name="far", column="distance", reduction="median", words="median distance", topic="Noise")
+IDENTIFIERS = [f"{number}.png" for number in range(8)]
+LABEL = [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def columns(skill):
+    """Outcomes that are right for the first samples, fewer the harder the condition."""
+
+    def right(lost):
+        return np.arange(8) < skill - lost
+
+    prediction = [label if good else 1 - label for label, good in zip(LABEL, right(0), strict=True)]
+    clean = {"prediction": prediction, "confidence": np.linspace(0.5, 1, 8), "correct": right(0)}
+    fog = {f"fog/{severity}": {"correct": right(severity)} for severity in range(1, 6)}
+    balls = {f"linf {radius}, PGD-2 x 1": {"worst_case": right(lost)} for radius, lost in ((0.05, 2), (0.1, 5))}
+    return {"clean": clean, **fog, **balls, "noise": {"distance": [1.0, 2, 3, 4, 5, 6, 7, math.inf]}}
+
+
+ASKED = {"noise": [MEDIAN], "linf 0.05, PGD-2 x 1": [WORST], "linf 0.1, PGD-2 x 1": [WORST]}
+
+
+@pytest.fixture
+def table(made_up_outcomes):
+    def make(skill, **others):
+        about = {"label": LABEL, "identifier": IDENTIFIERS} | others
+        own = columns(skill)
+        return made_up_outcomes(own, {name: ASKED.get(name, [TOP1, RECALL]) for name in own}, **about)
+
+    return make
+
+
+@pytest.fixture
+def results(table):
+    return Results({"good": table(7), "bad": table(4)}, notes=("Noted.",))
+
+
+def test_rows_are_reduced_and_those_of_suites_are_added(results):
+    values = {(model, row.measure, row.condition): row.value for model, own in results.rows.items() for row in own}
+    assert values["good", "top1", "clean"] == 7 / 8
+    assert values["bad", "recall yes", "clean"] == 0
+    assert values["good", "top1", "corruptions"] == pytest.approx(np.mean([6, 5, 4, 3, 2]) / 8)
+    assert values["good", "corruption_error", "fog"] == pytest.approx(1 - 4 / 8)
+    assert values["bad", "worst", "linf 0.1, PGD-2 x 1"] == 0
+    assert {row.measure for own in results.rows.values() for row in own} == set(results.measures)
+
+
+def test_rows_that_are_known_are_not_made_again(table):
+    rows = [Row(measure="top1", condition="clean", value=0.125, count=8)]
+    results = Results({"one": table(7)}, rows={"one": rows}, measures={"top1": TOP1})
+    assert results.rows == {"one": rows}
+    with pytest.raises(InputError, match="at least one model"):
+        Results({})
+
+
+def test_frames_and_files_have_a_line_per_row(results, tmp_path):
+    records = results.records()
+    assert list(records[0]) == ["model", "measure", "condition", "value", "count", "low", "high"]
+    assert results.to_polars().rows(named=True) == records
+    assert results.to_pandas().to_dict("records")[0] == records[0]
+    results.to_csv(tmp_path / "new" / "rows.csv")
+    with (tmp_path / "new" / "rows.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert [float(each["value"]) for each in found] == [each["value"] for each in records]
+    assert [each.name for each in (tmp_path / "new").iterdir()] == ["rows.csv"]
+
+
+def test_every_measure_is_in_the_markdown_and_every_table_has_the_notes(results):
+    text = results.to_markdown()
+    for words in ("Top-1 accuracy", "Balls", "median distance", "By class", "Differences to good on the same samples"):
+        assert words in text
+    assert all(each.notes[-1] == "Noted." for each in results.tables())
+    with pytest.raises(InputError, match="measure must be one of top1, got top5"):
+        results.tables("top5")
+
+
+def test_outputs_that_are_not_finite_are_noted(table):
+    own = table(7)
+    frame = own.of("clean").frame.with_columns(prediction=polars.Series([None, None, *[0] * 6], dtype=polars.Int32))
+    clean = replace(own.of("clean"), columns=frame)
+    results = Results({"a": replace(own, conditions=(clean,))})
+    assert results.notes == ("a under clean: 2 of 8 outputs are not finite (NaN or infinity) and count as wrong.",)
+
+
+def test_outcomes_are_one_long_frame(results):
+    frame = results.outcomes()
+    assert frame.columns[:5] == ["model", "condition", "number", "identifier", "label"]
+    assert len(frame) == 2 * 9 * 8
+    own = frame.filter(model="bad", condition="fog/2")
+    assert own["identifier"].to_list() == IDENTIFIERS
+    assert own["correct"].sum() == 2
+    assert own["distance"].null_count() == 8
+
+
+def test_samples_say_what_breaks_them_first(results):
+    frame = results.samples()
+    good = frame.filter(model="good")
+    # The later a sample, the earlier it breaks; the last is wrong without any fog, and of two that never break the one
+    # that less noise makes wrong comes first.
+    assert good["number"].to_list() == [7, 6, 5, 4, 3, 2, 0, 1]
+    assert good["breaks: fog"].to_list() == [1, 1, 2, 3, 4, 5, None, None]
+    assert good["breaks: linf, PGD-2 x 1"].to_list() == [0.05, 0.05, 0.05, 0.1, 0.1, 0.1, None, None]
+    assert good["label"].to_list() == ["yes"] * 4 + ["no"] * 4
+    assert good["clean: prediction"].to_list() == ["no", *["yes"] * 3, *["no"] * 4]
+    assert good["noise: distance"][0] == math.inf
+    assert "noise: correct" not in frame.columns
+    assert frame["model"].to_list() == ["good"] * 8 + ["bad"] * 8
+
+
+def test_samples_are_written_to_a_file(results, tmp_path):
+    results.to_samples(tmp_path / "samples.csv")
+    frame = polars.read_csv(tmp_path / "samples.csv")
+    assert frame["breaks: fog"].to_list() == results.samples()["breaks: fog"].to_list()
+
+
+def test_models_are_compared_pairwise(results):
+    frame = results.compare()
+    lines = {line["condition"]: line for line in frame.iter_rows(named=True)}
+    assert set(frame["model"]) == {"bad"}
+    assert lines["clean"]["difference"] == -3 / 8
+    assert lines["clean"]["p"] == 0.25  # three samples of three
+    assert (lines["clean"]["only_model"], lines["clean"]["only_baseline"]) == (0, 3)
+    assert lines["linf 0.05, PGD-2 x 1"]["difference"] == -3 / 8
+    assert lines["corruptions"]["difference"] == pytest.approx(
+        np.mean([lines[f"fog/{severity}"]["difference"] for severity in range(1, 6)])
+    )
+    back = {line["condition"]: line for line in results.compare("bad").iter_rows(named=True)}
+    assert {name: -line["difference"] for name, line in back.items()} == {n: e["difference"] for n, e in lines.items()}
+    with pytest.raises(InputError, match="one of good, bad, got worse"):
+        results.compare("worse")
+
+
+def test_other_samples_are_not_compared(table):
+    results = Results({"a": table(7), "b": table(4, identifier=IDENTIFIERS[::-1])})
+    with pytest.raises(InputError, match="expected the same samples"):
+        results.compare()
+    assert not any("Differences" in each.title for each in results.tables())
+
+
+def test_the_table_of_differences_has_no_single_cells(results):
+    table = results.tables()[-1]
+    assert [line[0] for line in table.lines if line] == [
+        "clean",
+        "linf 0.05, worst",
+        "linf 0.1, worst",
+        "mean of corruptions",
+    ]
+    assert table.lines[0][2] == "-37.5"
+
+
+def test_groups_by_class_and_by_any_column(results):
+    frame = results.by(condition="clean")
+    assert frame.columns == ["model", "condition", "label", "value", "count", "low", "high"]
+    assert frame.row(1) == ("good", "clean", "yes", 0.75, 4, *wilson(0.75, 4))
+    sites = polars.DataFrame({"identifier": IDENTIFIERS, "site": ["b", "a"] * 4})
+    frame = results.by("site", "top1", frame=sites)
+    assert set(frame["condition"]) == {"clean", *(f"fog/{severity}" for severity in range(1, 6))}
+    assert frame.filter(model="good", condition="clean")["value"].to_list() == [0.75, 1.0]
+    assert results.by(measure="far")["value"].to_list() == [2.0, 6.0] * 2
+    for arguments in ({"measure": "recall"}, {"measure": "mine"}, {"condition": "rain"}, {"column": "site"}):
+        with pytest.raises(InputError):
+            results.by(**arguments)
+
+
+def test_results_do_not_need_torch():
+    code = (
+        "import sys, withstand.measuring.results; assert 'torch' not in sys.modules; assert 'polars' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
