@@ -77,7 +77,6 @@ def test_identities_are_the_same_in_every_version():
     # Folders of finished runs are named by them: a change here orphans every run there is.
     assert identity(Gaussian(std=0.5)) == "9c70ff808a7accd5"
     assert identity(Uniform()) == "f28485e9ee7e3eae"
-    assert set(identity(Table(path="t.csv", target="y"))) <= set("0123456789abcdef")
 
 
 def test_identities_tell_classes_with_equal_fields_apart():
