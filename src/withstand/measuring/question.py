@@ -21,7 +21,6 @@ from withstand.measuring.words import (
     meant,
     notes_on,
 )
-from withstand.parser import build
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.corruptions.suites import Pixels
@@ -183,6 +182,8 @@ def resolve(
     if isinstance(given, type):
         given = given.__name__
     if isinstance(given, str | Mapping):
+        from withstand.parser import build
+
         names = {each.__name__ for family in (Evaluation, Perturbation) for each in discover(family)}
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             raise InputError(f"on: {given} is not a known condition; {nearest(given, [*known_words(), *names])}")
