@@ -99,10 +99,10 @@ def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path
     noises = {name: FakeNoise(condition=name, noise=f"noise of {name}") for name in ("clean", "noisy")}
     model = torch.nn.Linear(1, 1).train()
     found = draw_mistakes(
-        picked, {name: Drawn(split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
+        picked, {name: Drawn(lambda: split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
     )
     assert model.training
-    x, y, index = next(iter(split.batches([torch.arange(6)])))
+    x, y, index = next(iter(split.batches([torch.arange(6)])))[:3]
     for own in found.conditions:
         rng = RowStreams(derive_seed(5, noises[own.condition].noise), index)
         moved = noises[own.condition].draw(x, y, model.eval(), num_draws=1, rng=rng, space=split.space).inputs[0]
@@ -118,7 +118,7 @@ def test_a_condition_that_cannot_be_drawn_has_no_pictures_and_the_others_have(sp
     picked = pick_mistakes(table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6)))
     noise = FakeNoise(condition="clean", noise="n")
     found = draw_mistakes(
-        picked, {"clean": Drawn(split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
+        picked, {"clean": Drawn(lambda: split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
     )
     write_mistakes(tmp_path / "m.npz", found)
     clean, attack = read_mistakes(tmp_path / "m.npz").conditions
@@ -132,7 +132,7 @@ def test_tables_have_mistakes_without_pictures():
     picked = pick_mistakes(table(outcomes("clean", [1] * 6)))
     rows = TensorSplit(torch.randn(6, 2), torch.tensor(LABELS), classes=("a", "b", "c"), box=None)
     noise = FakeNoise(condition="clean", noise="n")
-    found = draw_mistakes(picked, {"clean": Drawn(rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu"))
+    found = draw_mistakes(picked, {"clean": Drawn(lambda: rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu"))
     assert all(each.thumbnail is None for each in found.conditions[0].worst)
 
 
