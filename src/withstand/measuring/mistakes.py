@@ -135,7 +135,7 @@ def _pictures(
 
 
 def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
-    """Return the conditions worth a look: of each name the first, and each corruption at its highest severity only."""
+    """Return the conditions worth a look: of equal ones the first, and each corruption at its highest severity only."""
     found: dict[str, ConditionOutcomes] = {}
     for each in conditions:
         cell = parse_cell(each.condition)
@@ -143,7 +143,12 @@ def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
         known = parse_cell(found[name].condition) if name in found else None
         if name not in found or (cell and known and cell.severity > known.severity):
             found[name] = each
-    return list(found.values())
+    chosen: list[ConditionOutcomes] = []
+    for each in found.values():
+        columns = ["number", *sorted(COLUMNS)]
+        if not any(each.frame.select(columns).equals(other.frame.select(columns)) for other in chosen):
+            chosen.append(each)
+    return chosen
 
 
 def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> ConditionMistakes:
