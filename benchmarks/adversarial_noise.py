@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import withstand as ws
+from withstand.data.space import Space
 from withstand.evaluation.noise_distance import draw_directions, find_distances
 from withstand.functional.random import row_streams, stream
 from withstand.functional.sphere import move_to_distance
@@ -78,13 +79,15 @@ def steps(device: str) -> tuple[Callable[[], object], Callable[[], object]]:
     def one(objective: ws.PerturbedRisk | AdversarialNoise) -> Callable[[], object]:
         own = engine.place(deepcopy(model)).train()
         optimizer = torch.optim.SGD(own.parameters(), lr=1e-3, momentum=0.9)
-        state = objective.init(x[:1], rng=stream(0, "init"))
+        state, space = objective.init(x[:1], rng=stream(0, "init")), Space.like(x, box=BOX)
         count = 0
 
         def step() -> Tensor:
             nonlocal count
             count += 1
-            loss = objective.step(own, x, y, state=state, count=count, rng=stream(0, "s", count, device=device)).loss
+            loss = objective.step(
+                own, x, y, space=space, state=state, count=count, rng=stream(0, "s", count, device=device)
+            ).loss
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -92,7 +95,7 @@ def steps(device: str) -> tuple[Callable[[], object], Callable[[], object]]:
 
         return step
 
-    return one(AdversarialNoise(box=BOX)), one(PerturbedRisk())
+    return one(AdversarialNoise()), one(PerturbedRisk())
 
 
 def moves(device: str) -> tuple[Callable[[], object], Callable[[], object]]:

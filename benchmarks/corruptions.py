@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from training import git
 from withstand.data.image_file import read_image
 from withstand.data.places import data_root
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
 from withstand.perturbations.base import Corruption, Perturbation
@@ -115,7 +116,8 @@ def draw(perturbation: Perturbation, x: Tensor, *, seed: int) -> Tensor:
     """Return one corrupted copy of a batch, each image with a random source of its own, as evaluations do."""
     labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
     rng = row_streams(seed, perturbation.noise, index=torch.arange(len(x)), device=x.device)
-    return perturbation.draw(x, labels, nn.Identity(), num_draws=1, rng=rng).inputs[0]
+    space = Space.like(x, box=(0.0, 1.0))
+    return perturbation.draw(x, labels, nn.Identity(), space=space, num_draws=1, rng=rng).inputs[0]
 
 
 def find_what_runs(names: list[str]) -> tuple[list[str], Reasons]:

@@ -25,6 +25,7 @@ from torch.nn.functional import cross_entropy
 import withstand as ws
 from withstand.data.avila import Avila
 from withstand.data.base import Section, TensorSplit
+from withstand.data.space import Space
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import ROWS, Experiment
 from withstand.functional.lipschitz import lipsdp_neuron_bound
@@ -157,7 +158,7 @@ def steps(
 
     def step() -> None:
         state = ours.init(x, rng=stream(0, "init"))
-        ours.step(other, x, y, state=state, count=0, rng=stream(0, "step")).loss.backward()
+        ours.step(other, x, y, space=Space.like(x), state=state, count=0, rng=stream(0, "step")).loss.backward()
 
     return paired(recipe, step, repeats=repeats)
 
@@ -192,9 +193,9 @@ def _one_large_step(pipe, model: nn.Module, x: Tensor, y: Tensor) -> None:
     )
     model.train()
     small = PerturbedRisk(perturbation=objective.perturbation, num_draws=64, temperature=1e-2, mode="resampled")
-    small.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "first")).loss.backward()
+    small.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "first")).loss.backward()
     before = peak()
-    objective.step(model, x, y, state=nn.Module(), count=0, rng=stream(0, "step")).loss.backward()
+    objective.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "step")).loss.backward()
     pipe.send((before, peak()))
 
 
@@ -213,7 +214,7 @@ def biases(
     tilted = Tilted(ball=ball, temperature=temperature)
 
     def smoothed(perturbation: Tilted | Uniform, count: int, name: str, turn: int) -> Tensor:
-        draws = perturbation.draw(x, y, model, num_draws=count, rng=stream(0, name, turn))
+        draws = perturbation.draw(x, y, model, space=test.space, num_draws=count, rng=stream(0, name, turn))
         losses = loss_per_sample(model(draws.inputs.flatten(0, 1)), y.repeat(count)).view(count, -1)
         return soft_maximum(losses.double(), temperature=temperature, log_weights=draws.log_weights)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from withstand.perturbations.settle import within
 
 from withstand.data.cifar10 import Cifar10
 from withstand.data.fashion_mnist import FashionMnist
 from withstand.data.imagenet import Imagenet
 from withstand.data.mnist import Mnist
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import stream
 from withstand.models.small_cnn import SmallCNN
@@ -86,12 +86,13 @@ def test_the_small_ones_are_what_their_names_say(data, kind):
 
 
 def test_of_70_images_35_are_noisy_20_clean_and_15_stylized():
-    objective = within(recipe("imagenet-ant-sin").objective, (0.0, 1.0))
+    objective = recipe("imagenet-ant-sin").objective
     x = torch.rand((55, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     state = replace(objective, stylized=None).init(x[:1], rng=stream(0, "init"))
     vector = torch.cat([each.detach().flatten() for each in state.generator.parameters()])
     state.past = [vector, vector]
-    moved = (objective.mix(x, state=state, rng=stream(0, "a")) != x).flatten(1).any(1)
+    mixed = objective.mix(x, space=Space.like(x, box=(0.0, 1.0)), state=state, rng=stream(0, "a"))
+    moved = (mixed != x).flatten(1).any(1)
     assert (int(moved.sum()), int((~moved).sum()), round(objective.stylized_ratio * 55)) == (35, 20, 15)
 
 
@@ -103,7 +104,7 @@ def test_it_trains(name, tiny_split, tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         Image.fromarray(np.zeros((9, 9, 3), dtype=np.uint8)).save(folder / "black.png")
     found = recipe(name)
-    objective = within(found.objective, tiny_split.box)
+    objective = found.objective
     if isinstance(objective, AdversarialNoise):
         objective = replace(objective, restart_steps=1)
     trainer = Trainer(

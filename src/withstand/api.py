@@ -20,6 +20,7 @@ from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.subjects import num_outputs, of_modules, of_names
+from withstand.training.rehearsal import rehearse
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
@@ -86,6 +87,7 @@ def fit(
         engine=engine,
         validate=validate if held_out is not None and len(held_out) else None,
     )
+    rehearse(trainer)
     result = trainer.fit()
     if result is not model:
         model.load_state_dict(result.state_dict())

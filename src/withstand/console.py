@@ -42,7 +42,7 @@ class Console:
         if self.silent or not epochs or not sys.stderr.isatty():
             yield EpochLines(self, epochs)
             return
-        from withstand.commands.progress import ProgressBar
+        from withstand.progress import ProgressBar
 
         with ProgressBar(epochs) as bar:
             yield bar
@@ -53,7 +53,7 @@ class Console:
         if self.silent or not sys.stderr.isatty():
             yield lambda _: None
             return
-        from withstand.commands.progress import counting
+        from withstand.progress import counting
 
         with counting(total, what) as tell:
             yield tell

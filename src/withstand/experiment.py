@@ -23,26 +23,16 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-<<<<<<< HEAD
 from withstand.files import hold, write_whole
-from withstand.functional.random import derive_seed, stream
+from withstand.functional.random import derive_seed
 from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
 from withstand.measuring.question import Question
-=======
-from withstand.files import write_whole
-from withstand.functional.random import derive_seed
->>>>>>> faults
 from withstand.models.base import Model
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-<<<<<<< HEAD
-=======
-from withstand.perturbations.settle import settled
-from withstand.study.row import Row, write_rows
 from withstand.training.rehearsal import rehearse
->>>>>>> faults
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 from withstand.training.watch import Watch
@@ -226,37 +216,6 @@ def finish(
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
-
-
-<<<<<<< HEAD
-def rehearse(trainer: Trainer, engine: Engine) -> None:
-    """Compute one loss of made-up samples, so that what does not fit together is found before anything is written."""
-    split, objective = trainer.split, trainer.objective
-    x, y = torch.zeros(2, *split.shape, device=engine.device), torch.zeros(2, dtype=torch.int64, device=engine.device)
-    rng = stream(0, "rehearsal", device=engine.device)
-    with evaluating(trainer.model):
-        objective.step(trainer.model, x, y, space=split.space, state=objective.init(x, rng=rng), count=0, rng=rng)
-=======
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Hold a lock on a run's folder; it ends with the process, however that ends.
-
-    Raises:
-        BusyError: If another process works on the run.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as problem:
-                raise BusyError(f"{folder} is being worked on by another process.") from problem
-            except OSError:  # a file system without locks
-                pass
-        yield
->>>>>>> faults
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:

@@ -168,7 +168,7 @@ def test_yaml_there_and_back_gives_an_equal_object(example, tmp_path):
 @every_example
 def test_identity_is_the_same_for_equal_fields_and_another_for_any_other_field(example):
     found = {"": identity(example)}
-    assert re.fullmatch("[0-9a-f]{8}", found[""])
+    assert re.fullmatch("[0-9a-f]{16}", found[""])
     assert identity(replace(example)) == found[""]
     for name, changed in variants(example):
         assert identity(changed) not in found.values(), f"{name} does not count"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from withstand.data.base import Section, TensorSplit, check_part, check_shares, cut, to_unit
+from withstand.data.base import TensorSplit, check_part, check_shares, cut, to_unit
 from withstand.data.features import fit_features
 from withstand.data.places import find
 from withstand.errors import InputError
@@ -57,12 +57,10 @@ def test_augmentation_needs_a_seed_and_sees_the_numbers_in_the_file():
     assert marked.number.tolist() == [14, 11]
 
 
-def test_a_selection_and_a_section_keep_what_is_known_of_the_features():
+def test_a_selection_keeps_what_is_known_of_the_features():
     features = fit_features(["a"], torch.arange(3.0)[:, None])
     split = TensorSplit(torch.zeros(3, 1), torch.zeros(3), classes=("a",), box=None, features=features)
     assert split.select(torch.tensor([2])).features == features
-    assert Section(split, 1, 3).features == features
-    assert Section(TensorSplit(split.x, split.y, classes=("a",), box=None), 1, 3).features is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -77,7 +75,7 @@ def test_inputs_in_memory_must_be_finite(value):
 def test_weights_and_targets_of_a_regression_go_with_their_rows():
     y, weight = torch.tensor([0.5, -1.0, 2.25]), torch.tensor([1.0, 0.0, 3.0])
     split = TensorSplit(torch.arange(3.0)[:, None], y, classes=("",), box=None, weight=weight)
-    for whole, rows in ((split, [2, 0]), (split.select(torch.tensor([0, 2])), [1, 0]), (Section(split, 0, 3), [2, 0])):
+    for whole, rows in ((split, [2, 0]), (split.select(torch.tensor([0, 2])), [1, 0])):
         (sample,) = whole.batches([torch.tensor(rows)])
         assert sample.x[:, 0].tolist() == sample.number.tolist() == [2, 0]
         assert sample.y.tolist() == [2.25, 0.5]

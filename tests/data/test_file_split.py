@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from withstand.data.base import Section
 from withstand.data.file_split import FileSplit, check_images
 from withstand.errors import InputError
 
@@ -180,7 +179,7 @@ def test_settings_that_fit_no_image_are_refused(fields, message):
 def test_identifiers_are_paths_by_the_number_that_batches_yield(folder):
     whole = make(folder)
     part = whole.select(torch.tensor([7, 2, 9]))
-    for split in (whole, part, part.select(torch.tensor([2])), Section(part, 1, 3)):
+    for split in (whole, part, part.select(torch.tensor([2]))):
         identifiers = split.identifiers()
         for batch in split.batches(torch.arange(len(split)).split(2)):
             x, _, numbers = tuple(batch)[:3]

@@ -100,7 +100,7 @@ def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path
     noises = {name: FakeNoise(condition=name, noise=f"noise of {name}") for name in ("clean", "noisy")}
     model = torch.nn.Linear(1, 1).train()
     found = draw_mistakes(
-        picked, {name: Drawn(split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
+        picked, {name: Drawn(lambda: split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
     )
     assert model.training
     x, y, index, *_ = next(iter(split.batches([torch.arange(6)])))
@@ -119,7 +119,7 @@ def test_a_condition_that_cannot_be_drawn_has_no_pictures_and_the_others_have(sp
     picked = pick_mistakes(table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6, (0.8,) * 6)))
     noise = FakeNoise(condition="clean", noise="n")
     found = draw_mistakes(
-        picked, {"clean": Drawn(split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
+        picked, {"clean": Drawn(lambda: split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
     )
     write_mistakes(tmp_path / "m.npz", found)
     clean, attack = read_mistakes(tmp_path / "m.npz").conditions
@@ -133,7 +133,9 @@ def test_tables_have_mistakes_without_pictures():
     picked = pick_mistakes(table(outcomes("clean", [1] * 6)))
     rows = TensorSplit(torch.randn(6, 2), torch.tensor(LABELS), classes=("a", "b", "c"), box=None)
     noise = FakeNoise(condition="clean", noise="n")
-    found = draw_mistakes(picked, {"clean": Drawn(rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu"))
+    found = draw_mistakes(
+        picked, {"clean": Drawn(lambda: rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu")
+    )
     assert all(each.thumbnail is None for each in found.conditions[0].worst)
 
 

@@ -186,6 +186,14 @@ def test_groups_by_class_and_by_any_column(results):
             results.by(**arguments)
 
 
+def test_the_report_has_every_model(results, tmp_path):
+    page = results.report(tmp_path / "report")
+    assert page.is_relative_to(tmp_path / "report")
+    text = page.read_text()
+    assert "good" in text
+    assert "bad" in text
+
+
 def test_results_do_not_need_torch():
     code = (
         "import sys, withstand.measuring.results; assert 'torch' not in sys.modules; assert 'polars' not in sys.modules"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
-from withstand.data.base import Sample
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream

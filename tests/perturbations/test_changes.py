@@ -5,9 +5,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from withstand.data.base import TensorSplit
 from withstand.data.features import Features
 from withstand.data.space import Space
+from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.attacks.langevin import Langevin
@@ -202,6 +205,24 @@ def test_the_chain_visits_options_by_the_exponential_of_their_loss():
     wanted = (nn.functional.softplus(every @ LINEAR[0]) / temperature).softmax(0)
     shares = torch.stack([(states - each).abs().amax(1).lt(1e-5).float().mean() for each in every])
     assert_close(shares, wanted, rtol=0, atol=0.02)
+
+
+def test_worst_case_accuracy_of_a_linear_model_is_that_of_its_worst_point():
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(300, 6, generator=generator)
+    x[:, 2:5] = torch.eye(3)[torch.arange(300) % 3]
+    y = (x @ LINEAR[0] > 0).long()
+    split = TensorSplit(x, y, classes=("a", "b"), box=None, features=SPACE.features)
+    direction = LINEAR * (1 - 2 * y[:, None])
+    margin = (x @ LINEAR[0]).abs() - (ball().uphill(x, direction, space=SPACE) * direction).sum(1)
+    wanted = (margin > 0).sum().item()
+    assert 20 < wanted < 250
+    for evaluation in (
+        WorstCase(ball=ball(), steps=5, num_tilted=0, vertices=False, num_mean=0),
+        WorstCase(ball=ball(), steps=0, num_tilted=0, num_mean=0),
+    ):
+        (columns,) = evaluation.measure(linear(), split, seed=0, engine=Engine()).columns.values()
+        assert columns["correct"].sum() == wanted
 
 
 @pytest.mark.parametrize("kind", [Uniform, Sobol, Vertices, Tilted, PGD, Langevin])

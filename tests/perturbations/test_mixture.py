@@ -13,10 +13,13 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.langevin import Langevin
+from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Mixture
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
 
 def numbers(*shape):
@@ -96,6 +99,13 @@ def test_mixtures_nest():
     inner = Mixture(parts=(Gaussian(std=1.0), Gaussian(std=2.0)))
     drawn = draw(Mixture(parts=(Identity(), inner)), torch.zeros(20, 4)).inputs[0]
     assert (drawn == 0).all(1).sum().item() == 10
+
+
+def test_an_open_temperature_is_filled_in_however_deep_it_lies_and_a_given_one_stays():
+    deep = Mixture(parts=(Identity(), SavedAsJpeg(perturbation=Mixture(parts=(Tilted(), Langevin(temperature=2.0))))))
+    inner = deep.tempered(0.25).parts[1].perturbation
+    assert [each.temperature for each in inner.parts] == [0.25, 2.0]
+    assert Mixture().tempered(0.25) == Mixture()
 
 
 def test_wrong_parts_and_shares_are_refused():

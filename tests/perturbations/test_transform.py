@@ -5,8 +5,10 @@ import torch
 
 from withstand.errors import InputError
 from withstand.functional.random import stream
+from withstand.perturbations.base import transform
 from withstand.perturbations.corruptions.contrast import Contrast
 from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.imagenet_c import ImageNetC
 
 
@@ -23,6 +25,11 @@ def test_whole_levels_stay_whole_levels():
     assert in_levels.dtype == torch.uint8
     in_fractions = GaussianNoise(pixels=32)(x.float() / 255, rng=stream(0, "a"))
     assert torch.equal((in_fractions * 255).round().to(torch.uint8), in_levels)
+
+
+def test_images_are_cut_to_their_box():
+    made = transform(Gaussian(std=5.0), torch.full((2, 3, 8, 8), 0.5), rng=stream(0, "a"))
+    assert (made.min().item(), made.max().item()) == (0.0, 1.0)
 
 
 def test_without_a_source_the_global_seed_decides():

@@ -13,7 +13,9 @@ from withstand.study.intervals import normal, order_statistics, percentiles, res
 def test_wilson_agrees_with_scipy(hits):
     ours, count = hits
     expected = stats.binomtest(ours, count).proportion_ci(0.95, method="wilson")
-    assert wilson(ours / count, count) == pytest.approx(tuple(expected), abs=1e-12)
+    found = wilson(ours / count, count)
+    assert found == pytest.approx(tuple(expected), abs=1e-12)
+    assert found[0] <= ours / count <= found[1]
 
 
 def test_a_share_of_zeros_and_ones_has_wilsons_interval():

@@ -117,6 +117,14 @@ def test_a_model_that_is_always_right_has_an_interval_of_its_mean(made_up_outcom
     assert (own.value, own.low, own.high) == pytest.approx((1.0, *wilson(1.0, 50)))
 
 
+def test_samples_without_an_outcome_do_not_count(made_up_outcomes):
+    columns = right(["fog"], saved="")
+    part = {name: {"correct": own["correct"][:-1]} for name, own in columns.items()}
+    holed = {name: {"correct": [*own["correct"][:-1], None]} for name, own in columns.items()}
+    ours, theirs = (found(made_up_outcomes(each, [TOP1]))[0][ERROR, "fog"] for each in (holed, part))
+    assert ours == replace(theirs, low=pytest.approx(theirs.low), high=pytest.approx(theirs.high))
+
+
 def test_files_in_another_order_are_joined_by_identifier(imagenet):
     rng = np.random.default_rng(3)
     identifiers = np.array([f"{number}.png" for number in range(NUM)])

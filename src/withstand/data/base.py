@@ -3,41 +3,21 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float, Int, Real, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
 from withstand.data.cells import Gap
 from withstand.data.features import Features
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
 
 Part = Literal["train", "validation", "test"]
-
-
-class Sample(NamedTuple):
-    """Some rows of a split, on the device that works on them.
-
-    Attributes:
-        x: Inputs: images in [0, 1], or features.
-        y: Labels, 0 to num_classes - 1, as int64; or the targets of a regression.
-        number: Of each row in its split: its noise in an evaluation derives from it.
-        weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
-    """
-
-    x: Float[Tensor, "batch *feature"]
-    y: Real[Tensor, " batch"]
-    number: Int[Tensor, " batch"]
-    weight: Float[Tensor, " batch"] | None = None
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "Sample":
-        """Return the sample with a function applied to each of its tensors."""
-        weight = None if self.weight is None else function(self.weight)
-        return Sample(function(self.x), function(self.y), function(self.number), weight)
 
 
 class Split(ABC):
@@ -95,34 +75,6 @@ class Split(ABC):
             augmentation_seed: Seed of the random augmentation that belongs to the data (a sample's
                 augmentation depends on it and on the sample's number only); None means none is done.
         """
-
-
-class Section(Split):
-    """The samples of a split from one number up to another."""
-
-    def __init__(self, split: Split, start: int, stop: int) -> None:
-        """Keep the split and the first sample's number and the one behind the last."""
-        self.split, self.start, self.stop = split, start, stop
-        self.classes, self.shape, self.box, self.features = split.classes, split.shape, split.box, split.features
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def identifiers(self) -> Mapping[int, str] | None:
-        """Return those of the split, whose numbers the samples keep."""
-        return self.split.identifiers()
-
-    def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
-    ) -> Iterator[Sample]:
-        """Ask the split for the batches; samples keep their numbers there."""
-        moved = (rows + self.start for rows in plan)
-        return self.split.batches(moved, device=device, num_workers=num_workers, augmentation_seed=augmentation_seed)
 
 
 class TensorSplit(Split):

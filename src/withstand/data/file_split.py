@@ -14,8 +14,9 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Sample, Split, to_unit
+from withstand.data.base import Split, to_unit
 from withstand.data.image_file import explain, read_image
+from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
 

@@ -51,6 +51,7 @@ class Space:
         """Return the space of a batch of inputs of which nothing else is known.
 
         Example:
+            >>> import torch
             >>> Space.like(torch.zeros(4, 3, 8, 8), box=(0.0, 1.0)).shape
             (3, 8, 8)
         """

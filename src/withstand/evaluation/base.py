@@ -91,7 +91,7 @@ class Evaluation(ABC):
 
         Args:
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
-            fit_on: Samples that something may be trained on: those of the training part, or else the samples themselves.
+            fit_on: Samples that something may be trained on: those of the training part, or the samples themselves.
             space: What the inputs are.
             seed: Decides every draw.
             engine: Device and processes; does not affect results.
@@ -174,6 +174,7 @@ def answers(logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"]) -> C
     where a logit is not finite. Correct is a label whose logit is higher than all others: a tie is a mistake.
 
     Example:
+        >>> import torch
         >>> found = answers(torch.tensor([[2.0, 0.0], [torch.nan, 0.0]]), torch.tensor([0, 1]))
         >>> found["prediction"].tolist(), found["correct"].tolist()
         ([0, -1], [True, False])
@@ -196,6 +197,7 @@ def rank(logits: Float[Tensor, "draw batch class"], y: Int[Tensor, " batch"]) ->
         0 where the label wins. Where its logit is not a number, the number of classes.
 
     Example:
+        >>> import torch
         >>> rank(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]))
         tensor([[1]])
     """

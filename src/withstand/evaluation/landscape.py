@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from withstand.data.base import Sample, Split
+from withstand.data.base import Split
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.evaluation.base import rank

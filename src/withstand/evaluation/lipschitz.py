@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ USUAL_STEPS, USUAL_CLIMB, USUAL_STARTS = 200, 200, 64
 # Numbers in the intermediate results of the Jacobians that are computed at once: on a CPU about what its caches hold.
 NUMBERS_AT_ONCE = 2**20
 TOPIC = "Lipschitz constant: change of the logits (l2) per change of the input (l2)"
+UNIT = "l2 of logits / l2 of input"
 # By bound: the name of its measure, what a reader calls it, and which bound it is.
 NAMES: dict[Bound, tuple[str, str, Kind]] = {
     "product": ("lipschitz_upper_product", "upper bound, product of norms", "upper bound"),
@@ -91,9 +92,8 @@ class Lipschitz(Evaluation):
         for bound in self.bounds:
             name, words, kind = NAMES[bound]
             reduction = "median" if bound == "local" else "number"
+            look: dict[str, Any] = {"words": words, "kind": kind, "unit": UNIT, "topic": TOPIC}
             better = "" if bound == "lower" else "lower"
-            unit = "l2 of logits / l2 of input"
-            look = {"words": words, "kind": kind, "unit": unit, "topic": TOPIC}
             found.append(Measure(name=name, column=bound, reduction=reduction, better=better, **look))
         return tuple(found)
 

@@ -49,8 +49,8 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield the outcomes of all evaluations block by block, in order, the same in every process.
 
-    Each batch is fetched once and is a block of its own: which samples share a batch depends on the batch size alone, so
-    that one process and several, or a measurement that was killed and resumed, give the same values.
+    Each batch is fetched once and is a block of its own. Which samples share a batch depends on the batch size alone,
+    so one process and several, and a measurement that was killed and resumed, give the same values.
 
     Args:
         evaluations: What is asked, adapted to the split.

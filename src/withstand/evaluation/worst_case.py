@@ -94,22 +94,29 @@ class WorstCase(Evaluation):
     @property
     def conditions(self) -> tuple[str, ...]:
         """The ball, and what is spent on it."""
+        return (f"{self.where}, {' + '.join(self._tried())}",)
+
+    def _tried(self) -> list[str]:
         ascent, vertices, tilted = self._attacks()
         tried = [f"PGD-{self.steps} x {self.restarts}"] * ascent + ["vertices"] * vertices
-        return (f"{self.where}, {' + '.join(tried + [f'{self.num_tilted} tilted'] * tilted)}",)
+        return tried + [f"{self.num_tilted} tilted"] * tilted
 
     @property
     def measures(self) -> tuple[Measure, ...]:
         """The worst case, what the ascent alone finds, and the mean over the ball."""
         look: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC}
-        found = [Measure(name="worst_case_top1", column="correct", words="worst case", kind="attacked", **look)]
+        attacked: dict[str, Any] = look | {"kind": "attacked"}
+        tried = self._tried()
+        budget = " + ".join(tried)
+        found = [Measure(name="worst_case_top1", column="correct", words="worst case", budget=budget, **attacked)]
         if self.steps:
-            found.append(
-                Measure(name="adversarial_top1", column="adversarial", words="adversarial", kind="attacked", **look)
+            ascent = Measure(
+                name="adversarial_top1", column="adversarial", words="adversarial", budget=tried[0], **attacked
             )
+            found.append(ascent)
         if self.num_mean:
-            words = f"mean over the ball, {self.num_mean} points"
-            found.append(Measure(name="mean_top1", column="mean", words=words, kind="estimated", **look))
+            words, budget = "mean over the ball", f"{self.num_mean} points"
+            found.append(Measure(name="mean_top1", column="mean", words=words, kind="estimated", budget=budget, **look))
         return tuple(found)
 
     def adapted(self, split: Split) -> "WorstCase":

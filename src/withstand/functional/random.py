@@ -109,7 +109,7 @@ class RowStreams:
         return [Generator(self.device).manual_seed(seed) for seed in seeds]
 
     def named(self, *names: str | int) -> "RowStreams":
-        """Return fresh streams of the same rows for one purpose: what `row_streams` makes of this seed and the names."""
+        """Return fresh streams of the same rows for one purpose: those of `row_streams` for this seed and the names."""
         return RowStreams(derive_seed(self.base, *names), self.index, device=self.device)
 
     def subset(self, rows: Tensor) -> "RowStreams":

@@ -21,7 +21,7 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
 from withstand.files import hold, write_whole
 from withstand.measuring.generators import prepared
-from withstand.measuring.mistakes import Drawn, keep_mistakes
+from withstand.measuring.mistakes import Drawn, has_thumbnails, keep_mistakes
 from withstand.measuring.outcomes import Kept, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
@@ -238,9 +238,11 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
 
 
 def _inputs(question: Question) -> dict[str, Drawn]:
-    """Return how the inputs of every condition that can be drawn again are made."""
+    """Return how the inputs of every condition that can be drawn again are made; nothing where they are no images."""
+    if not has_thumbnails(question.split.shape):
+        return {}
     return {
-        task.name_of(perturbation.condition): Drawn(task.load(), perturbation)
+        task.name_of(perturbation.condition): Drawn(task.load, perturbation)
         for task in question.tasks
         for evaluation in task.evaluations
         if isinstance(evaluation, Accuracy) and evaluation.num_draws == 1

@@ -29,11 +29,11 @@ class Drawn(NamedTuple):
     """How the inputs of a condition are made.
 
     Attributes:
-        split: Where the samples are from: the condition's own, where it is corrupted already.
+        load: Returns the samples: the condition's own, where they are corrupted already.
         perturbation: What is done to them.
     """
 
-    split: Split
+    load: Callable[[], Split]
     perturbation: Perturbation
 
 
@@ -58,7 +58,7 @@ def keep_mistakes(
     if not missing:
         return
     picked = replace(picked, conditions=missing)
-    if any(has_thumbnails(each.split.shape) for each in inputs.values()):
+    if inputs:
         picked = draw_mistakes(picked, inputs, load(), engine=engine)
     kept |= {each.condition: each for each in picked.conditions}
     write_mistakes(path, replace(picked, conditions=tuple(kept[each] for each in shown)))
@@ -92,13 +92,16 @@ def draw_mistakes(picked: Mistakes, inputs: Mapping[str, Drawn], model: nn.Modul
     conditions = []
     for own in picked.conditions:
         drawn = inputs.get(own.condition)
-        if drawn is None or not has_thumbnails(drawn.split.shape):
+        split = None if drawn is None else drawn.load()
+        if drawn is None or split is None or not has_thumbnails(split.shape):
             conditions.append(own)
             continue
         # The example is the first sample of the split, under every condition.
-        known = numbers_of(drawn.split)
+        known = numbers_of(split)
         example = 0 if known is None else int(known[0])
-        pictures = _pictures(drawn, [*(each.index for each in own.worst), example], model, picked.seed, engine)
+        pictures = _pictures(
+            split, drawn.perturbation, [*(each.index for each in own.worst), example], model, picked.seed, engine
+        )
         worst = tuple(each._replace(thumbnail=pictures[each.index]) for each in own.worst)
         conditions.append(replace(own, worst=worst, example=pictures[example]))
     return replace(picked, conditions=tuple(conditions))
@@ -125,10 +128,9 @@ def numbers_of(split: Split) -> Int[Tensor, " sample"] | None:
 
 @torch.no_grad()
 def _pictures(
-    drawn: Drawn, numbers: Sequence[int], model: nn.Module, seed: int, engine: Engine
+    split: Split, perturbation: Perturbation, numbers: Sequence[int], model: nn.Module, seed: int, engine: Engine
 ) -> dict[int, np.ndarray]:
     """Return thumbnails of some samples as the model met them, by number."""
-    split, perturbation = drawn
     known, wanted = numbers_of(split), torch.tensor(sorted(set(numbers)))
     places = wanted if known is None else torch.isin(known, wanted).nonzero()[:, 0]
     x, y, index, _ = next(iter(split.batches([places], device=engine.device)))

@@ -180,7 +180,7 @@ class Kept:
         self.table = replace(self.table, samples=samples, conditions=others + added)
         if self.folder is not None:
             write_whole(self.folder / ABOUT, (json.dumps(self._about(), indent=1) + "\n").encode())
-            kept = {each.columns for each in self.table.conditions}
+            kept = {each.columns for each in self.table.conditions if isinstance(each.columns, Path)}
             for path in self.folder.glob("*.parquet"):
                 if path.name != SAMPLES and path not in kept:
                     path.unlink()  # of an older measurement under the same name

@@ -11,6 +11,7 @@ from withstand.data.frost_textures import has_frost_textures
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
     Textures,
@@ -98,8 +99,8 @@ class Question:
 
         Args:
             data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean, or
-                every cell of data that are corrupted already, of which only names can choose some.
+            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean,
+                or every cell of data that are corrupted already, of which only names can choose some.
             num_classes: Of pairs that do not say how many classes there are.
             frost: Whose textures: `auto` takes the published ones where they are, else procedural ones.
             pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
@@ -147,7 +148,7 @@ class Question:
             tasks=(task,),
             split=split,
             data=data,
-            notes=notes_on(drawn, split.shape),
+            notes=(*notes_on(drawn, split.shape), *_notes_on_changes(split, adapted)),
         )
 
     @classmethod
@@ -197,3 +198,12 @@ def resolve(
 
 def _loader(data: Dataset) -> Callable[[], Split]:
     return lambda: data.load("test")
+
+
+def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Return a note where points of balls may differ from their centre in more than displacements."""
+    features = split.features
+    if not split.space.changes or features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+        return ()
+    columns = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
+    return (f"Within balls, columns may also change as `changes` allows: {', '.join(columns)}.",)

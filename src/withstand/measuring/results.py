@@ -14,7 +14,7 @@ from withstand.study.groups import by_group
 from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.reductions import REDUCTIONS
-from withstand.study.row import Row
+from withstand.study.row import Row, Rows
 from withstand.study.samples import sample_table
 from withstand.study.suites import MEASURES, suite_rows
 from withstand.study.table import Table
@@ -69,19 +69,17 @@ class Results:
         """
         if not tables:
             raise InputError("Results: expected at least one model, got none.")
-        self.tables_of_outcomes = dict(tables)
-        self.rows: dict[str, list[Row]] = {}
-        self.measures: dict[str, Measure] = dict(measures or {})
+        found: dict[str, list[Row]] = {}
+        known: dict[str, Measure] = dict(measures or {})
         for model, table in tables.items():
-            if rows is None:
-                found = table.reduce()
-                own, known = found.rows, found.measures
-            else:
-                own, known = list(rows[model]), dict(measures or {})
-            further = suite_rows(own, known, table)
-            self.rows[model] = [*own, *further.rows]
-            self.measures = known | further.measures | self.measures
-        self.notes = (*notes, *_unfinished(self.tables_of_outcomes))
+            own = table.reduce() if rows is None else Rows(list(rows[model]), dict(measures or {}))
+            further = suite_rows(own.rows, own.measures, table)
+            found[model] = [*own.rows, *further.rows]
+            known = {**own.measures, **further.measures, **known}
+        self.tables_of_outcomes: Mapping[str, OutcomeTable] = dict(tables)
+        self.rows: Mapping[str, Sequence[Row]] = found
+        self.measures: Mapping[str, Measure] = known
+        self.notes: Sequence[str] = (*notes, *_unfinished(self.tables_of_outcomes))
 
     def records(self) -> list[dict[str, Any]]:
         """Return a dictionary per row: model, measure, condition, value (a share for accuracies), count, low, high."""
@@ -122,9 +120,9 @@ class Results:
             outcomes=self.tables_of_outcomes,
             measure=measure,
             each_severity=each_severity,
-            notes=self.notes,
+            notes=tuple(self.notes),
         )
-        differences = differences_table(self.tables_of_outcomes, notes=self.notes)
+        differences = differences_table(self.tables_of_outcomes, notes=tuple(self.notes))
         return found if differences is None else [*found, differences]
 
     def to_markdown(self, measure: str | None = None, *, each_severity: bool = False) -> str:

@@ -63,9 +63,9 @@ def meant(
     """Return the perturbations and evaluations that a word stands for; nothing if the word is not known.
 
     Args:
-        word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a corruption
-            (`contrast`), or a cell (`contrast/3`); corruptions and cells with `+jpeg` (`contrast+jpeg/3`) are saved as
-            JPEG files in between.
+        word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
+            corruption (`contrast`), or a cell (`contrast/3`); with `+jpeg` (`contrast+jpeg/3`) images are saved as JPEG
+            files in between.
         shape: Of one input.
         balls: For `worst-case`.
         pixels: Size of images whose published parameters the corruptions take; None takes the nearest to the images.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from withstand.data.base import Sample
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError

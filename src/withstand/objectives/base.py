@@ -8,7 +8,7 @@ from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.configuration import check_final
-from withstand.data.base import Sample
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.functional.random import BatchStream, Rng
 

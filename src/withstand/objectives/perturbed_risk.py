@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from withstand.data.base import Sample
+from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss, loss_per_sample

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.data.base import Sample
 from withstand.data.image_folder import ImageFolder
 from withstand.data.places import data_root
+from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, derive_seed, integers, stream
 

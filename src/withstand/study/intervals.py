@@ -41,7 +41,7 @@ def wilson(share: float, count: float) -> Interval:
     square = QUANTILE**2 / count
     centre = (share + square / 2) / (1 + square)
     half = QUANTILE / (1 + square) * sqrt(max(0.0, share * (1 - share)) / count + square / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def share(value: float, error: float, count: float) -> Interval:

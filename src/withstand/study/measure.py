@@ -32,6 +32,7 @@ class Measure:
         percent: Whether values are shares that are shown in percent.
         kind: How a number about robustness was obtained: `attacked` (an upper bound of the accuracy, by attacks),
             `certified`, `estimated` (from draws); or which bound it is. Bounds are rounded to their safe side.
+        budget: What was spent on it, e.g. `PGD-40 x 3 + vertices`, or `256 points`; shown in the notes of tables.
         topic: Title of the table that shows it, beside others of the same topic.
         primary: Whether it is shown wherever there is room for few; the others stand in full tables only.
 
@@ -52,6 +53,7 @@ class Measure:
     better: Better = ""
     percent: bool = False
     kind: Kind = ""
+    budget: str = ""
     topic: str = FURTHER
     primary: bool = True
 

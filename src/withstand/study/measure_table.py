@@ -10,7 +10,6 @@ from withstand.study.reductions import BY_CLASS
 from withstand.study.row import Row
 from withstand.study.table import Table
 
-CHANGES = "with changes"
 KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
 
 
@@ -140,7 +139,9 @@ def _places(rows: Sequence[Row], measures: Mapping[str, Measure], *, each_severi
     found: dict[Place, list[Row]] = {}
     for row in rows:
         condition = kinds.get(row.condition, row.condition)
-        condition, budget = _apart(condition) if measures[row.measure].kind in KINDS else (condition, "")
+        measure = measures[row.measure]
+        condition, budget = _apart(condition) if measure.kind in KINDS else (condition, "")
+        budget = measure.budget or budget
         found.setdefault(Place(condition, budget, row.measure), []).append(row)
     return {place: own[0] if len(own) == 1 else mean_of(own) for place, own in found.items()}
 
@@ -149,12 +150,10 @@ def _apart(condition: str) -> tuple[str, str]:
     """Return the set of points, and what was spent on it.
 
     Example:
-        >>> _apart("linf 0.1, with changes, PGD-40 x 3")
-        ('linf 0.1, with changes', 'PGD-40 x 3')
+        >>> _apart("linf 0.1, PGD-40 x 3")
+        ('linf 0.1', 'PGD-40 x 3')
     """
     ball, _, budget = condition.partition(", ")
-    if budget == CHANGES or budget.startswith(f"{CHANGES}, "):
-        return f"{ball}, {CHANGES}", budget.removeprefix(CHANGES).removeprefix(", ")
     return ball, budget
 
 

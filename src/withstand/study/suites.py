@@ -123,9 +123,10 @@ class Suite:
         for own in self.table.conditions:
             if own.condition not in self.rows or own.condition in found or self.measure.column not in own.frame.columns:
                 continue
-            values = own.frame[self.measure.column].cast(polars.Float64).to_numpy()
+            values, mean = own.frame[self.measure.column].cast(polars.Float64), self.rows[own.condition].value
             influence = self.table.empty()
-            influence[self.table.places(own)] = (values - self.rows[own.condition].value) / len(values)
+            count = len(values) - values.null_count()
+            influence[self.table.places(own)] = (values.fill_null(mean).to_numpy() - mean) / max(1, count)
             found[own.condition] = influence
         return found
 

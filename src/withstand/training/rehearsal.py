@@ -32,7 +32,7 @@ def rehearse(trainer: Trainer) -> None:
     devices = [engine.device] if engine.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
-            objective.step(model.train(), x, y, state=objective.init(x, rng=rng), count=0, rng=rng)
+            objective.step(model.train(), x, y, space=trainer.space, state=objective.init(x, rng=rng), count=0, rng=rng)
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from withstand.data.base import Sample, Split
+from withstand.data.base import Split
+from withstand.data.sample import Sample
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, TrialStreams, derive_seed, stream

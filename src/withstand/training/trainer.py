@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from withstand.data.base import Sample, Split
+from withstand.data.base import Split
+from withstand.data.sample import Sample
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, derive_seed, stream

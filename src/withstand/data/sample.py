@@ -1,0 +1,28 @@
+"""Sample: rows of a split, fetched together."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from jaxtyping import Float, Int, Real
+from torch import Tensor
+
+
+class Sample(NamedTuple):
+    """Some rows of a split, on the device that works on them.
+
+    Attributes:
+        x: Inputs: images in [0, 1], or features.
+        y: Labels, 0 to num_classes - 1, as int64; or the targets of a regression.
+        number: Of each row in its split: its noise in an evaluation derives from it.
+        weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+    """
+
+    x: Float[Tensor, "batch *feature"]
+    y: Real[Tensor, " batch"]
+    number: Int[Tensor, " batch"]
+    weight: Float[Tensor, " batch"] | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Sample":
+        """Return the sample with a function applied to each of its tensors."""
+        weight = None if self.weight is None else function(self.weight)
+        return Sample(function(self.x), function(self.y), function(self.number), weight)
