@@ -75,8 +75,8 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 
     shown.sort(key=place)
     kinds = {kind[0] for each in columns if (kind := parse_corruption(each.condition or "")) is not None}
-    lost = [each for each in IMAGENET_C if each not in kinds] if kinds else []
-    notes = [f"Not measured at all severities: {', '.join(lost)}."] if lost else []
+    lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
+    notes = [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
     left = len(columns) - len(shown)
     notes += [f"In the table of all numbers: {left} more."] if left else []
     notes += _obtained(digest.measure(each) for each in shown)
