@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
 
+from withstand.commands.list import entries
 from withstand.data.base import TensorSplit
 from withstand.data.corrupted_folder import CorruptedFolder
 from withstand.data.features import fit_features
@@ -110,6 +111,12 @@ def test_every_known_word_can_be_asked_of_images():
     question = Question.of(split, known_words(), balls=(BALL,), frost="procedural")
     assert len(question.conditions) == len(set(question.conditions))
     assert {type(each) for each in question.evaluations} == {Accuracy, WorstCase, Recall, Lipschitz, NoiseDistance}
+
+
+@pytest.mark.parametrize("kind", ["conditions", "corruptions", "perturbations", "evaluations"])
+def test_what_is_listed_can_be_asked(kind):
+    for name in entries(kind):
+        assert asked(name, balls=(BALL,)), name
 
 
 def test_nothing_asked_is_clean(tiny_split):
