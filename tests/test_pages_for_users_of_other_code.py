@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from withstand.cli import main
-from withstand.commands import evaluate
-from withstand.commands.measuring import Measured
-from withstand.evaluation.conditions import WORDS
+from withstand.commands import drawing, evaluate
+from withstand.measuring.question import Question
+from withstand.measuring.words import WORDS
 from withstand.objectives.perturbed_risk import PerturbedRisk
 
 FOLDER = Path(__file__).parents[1] / "docs"
@@ -40,16 +40,16 @@ def test_trainings_are_understood(words, capsys):
 @pytest.mark.parametrize("words", commands("evaluate"))
 def test_evaluations_are_understood(words, monkeypatch):
     asked = []
-
-    def fake(models, **options):
-        asked.append(options)
-        return Measured({}, (), False, {})
-
-    monkeypatch.setattr(evaluate, "evaluate", fake)
-    monkeypatch.setattr(evaluate, "show", lambda *_, **options: None)
+    monkeypatch.setattr(evaluate, "of_names", lambda names, ask, **_: asked.append((names, ask)) or [])
+    monkeypatch.setattr(evaluate, "ask", lambda *_, **options: None)
+    for module, name in ((evaluate, "show"), (drawing, "check_figures"), (drawing, "draw")):
+        monkeypatch.setattr(module, name, lambda *_, **options: None)
+    monkeypatch.setattr(Question, "of", lambda data, on, **options: (on or [], options))
     assert main(words) == 0
-    assert set(asked[0]["on"]) <= set(WORDS)
-    assert all(ball.radius > 0 for ball in asked[0]["balls"])
+    ((_, ask),) = asked
+    conditions, options = ask(None)
+    assert set(conditions) <= set(WORDS)
+    assert all(ball.radius > 0 for ball in options["balls"])
 
 
 @pytest.mark.parametrize("page", PAGES)
