@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from withstand.engine import Engine
 from withstand.measuring.ask import Subject
 from withstand.measuring.question import Question
 
@@ -52,9 +51,3 @@ def bench(tiny_split) -> Bench:
 def counting() -> Counting:
     """A model for the tiny split that keeps what it is given."""
     return Counting()
-
-
-@pytest.fixture
-def small_batches() -> Engine:
-    """Batches of 4, each of which is written at once."""
-    return Engine(batch_size=4, checkpoint_seconds=0.0)
