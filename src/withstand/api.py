@@ -140,10 +140,11 @@ def evaluate(
         names = [model] if isinstance(model, str) else list(model)
         subjects = of_names(names, asked, data=data, root=Path(keep or "runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
-    modules = dict(model) if isinstance(model, Mapping) else {"model": model}
-    for name, each in modules.items():
+    modules: dict[str, nn.Module] = {}
+    for name, each in (model if isinstance(model, Mapping) else {"model": model}).items():
         if not isinstance(each, nn.Module):
             raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
+        modules[name] = each
     if not modules:
         raise InputError("evaluate: expected at least one model, got none.")
     question = Question.of(
@@ -156,7 +157,7 @@ def evaluate(
     return ask(subjects, seed=seed, engine=engine)
 
 
-def _num_outputs(model: nn.Module, data: Any) -> int | None:
+def _num_outputs(model: Any, data: Any) -> int | None:
     """Return how many classes a model knows, for pairs that do not say how many there are."""
     if isinstance(data, Split | Dataset) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return None

@@ -112,7 +112,7 @@ def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[d
     return [group for group in groups if len(group) > 1]
 
 
-def accuracies(rows: list[Row], landscape: Landscape) -> dict[str, float]:
+def accuracies(rows: Sequence[Row], landscape: Landscape) -> dict[str, float]:
     """Return what was measured of a model on all test points: `clean`, and `worst case` in the landscape's ball."""
     found: dict[str, float] = {}
     ball = landscape.ball
