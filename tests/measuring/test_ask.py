@@ -192,7 +192,7 @@ def test_an_input_that_cannot_be_read_leaves_a_folder_only_if_something_was_meas
             yield sample
 
     bench.split.batches = broken
-    with pytest.raises(InputError, match="7.png"):
+    with pytest.raises(InputError, match=r"7\.png"):
         ask([bench.subject(counting, folder=tmp_path / "mine")], seed=0, engine=ENGINE)
     assert (tmp_path / "mine").exists() == stays
     bench.split.batches = batches
@@ -227,7 +227,7 @@ def test_models_are_measured_one_after_the_other_in_folders_of_their_own(bench, 
 def test_the_configuration_is_kept_and_another_one_is_refused(bench, counting, tmp_path):
     ask([bench.subject(counting, folder=tmp_path, config={"seed": 0, "of": (1, 2)})], seed=0, engine=ENGINE)
     ask([bench.subject(counting, NOISE, folder=tmp_path, config={"seed": 0, "of": [1, 2]})], seed=0, engine=ENGINE)
-    with pytest.raises(InputError, match="found the config.yaml of something else; move the folder away"):
+    with pytest.raises(InputError, match=r"found the config\.yaml of something else; move the folder away"):
         ask([bench.subject(counting, folder=tmp_path, config={"seed": 1})], seed=0, engine=ENGINE)
 
 

@@ -129,7 +129,12 @@ def test_all_perturbations_are_one_evaluation_in_the_order_asked(tiny_split):
     first, second = question.evaluations
     assert isinstance(first, Accuracy)
     assert isinstance(second, Recall)
-    assert first.conditions == ("contrast/2", "Gaussian std=0.1", "clean", *(f"contrast/{each}" for each in (1, 3, 4, 5)))
+    assert first.conditions == (
+        "contrast/2",
+        "Gaussian std=0.1",
+        "clean",
+        *(f"contrast/{each}" for each in (1, 3, 4, 5)),
+    )
     assert question.conditions == (*first.conditions, *second.conditions)
     assert first.perturbations[0] == Contrast(severity=2, pixels=32)
 
@@ -145,7 +150,9 @@ def test_what_both_generators_share_is_measured_once(tiny_split):
 
 
 def test_two_evaluations_with_a_condition_in_common_are_refused(tiny_split):
-    with pytest.raises(InputError, match="^on: conditions must differ from each other, got clean from two evaluations"):
+    with pytest.raises(
+        InputError, match=r"^on: conditions must differ from each other, got clean from two evaluations"
+    ):
         Question.of(tiny_split, ["clean", Accuracy(top=(1,))])
 
 

@@ -153,8 +153,8 @@ class Kept:
         for name, value in wanted.items():
             if getattr(self.table, name) != value:
                 raise InputError(
-                    f"outcomes: expected {name} {value}, found {getattr(self.table, name)} in {self.folder}; remove the "
-                    "folder and evaluate again."
+                    f"outcomes: expected {name} {value}, found {getattr(self.table, name)} in {self.folder}; remove "
+                    "the folder and evaluate again."
                 )
 
     def has(self, condition: str, evaluation: Any) -> bool:
