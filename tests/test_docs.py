@@ -21,15 +21,13 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
-import torch
 import yaml
 from PIL import Image
 
 from withstand.cli import COMMANDS, main
 from withstand.configuration import discover
 from withstand.measuring.question import resolve
-from withstand.options import make_parser
-from withstand.parser import FAMILIES, SHORT, family_of, training_fields
+from withstand.parser import SHORT, family_of, training_fields
 from withstand.perturbations.ball import Ball
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +69,9 @@ def files(folder: Path) -> None:
     x = generator.normal(size=(300, 3))
     y = np.digitize(x[:, 0] + x[:, 1] * x[:, 2], (-0.6, 0.6))
     columns = dict(zip(("pressure", "temperature", "vibration"), (x * (3, 10, 0.1) + (20, 60, 1)).T, strict=True))
-    pl.DataFrame(columns | {"state": [("loose", "good", "worn")[each] for each in y]}).write_csv(folder / "readings.csv")
+    pl.DataFrame(columns | {"state": [("loose", "good", "worn")[each] for each in y]}).write_csv(
+        folder / "readings.csv"
+    )
     for part, number in (("train", 10), ("val", 2)):
         photos(folder / "photos" / part, side=32, name="{}.png", number=number)
     photos(folder / "photos-c" / "fog" / "3", side=224, name="{}.JPEG", number=2)
@@ -235,7 +235,9 @@ def known_options() -> set[str]:
     return found | {f"--objective.perturbation.ball.{each.name}" for each in fields(Ball)}
 
 
-@pytest.mark.parametrize("page", [of_page(each) for each in PAGES if each.name not in OF_OTHERS and "decisions" not in each.parts])
+@pytest.mark.parametrize(
+    "page", [of_page(each) for each in PAGES if each.name not in OF_OTHERS and "decisions" not in each.parts]
+)
 def test_options_that_are_named_exist(page, known_options):
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     for span in re.findall(r"`([^`\n]+)`", text):
