@@ -23,11 +23,12 @@ import polars as pl
 import pytest
 import yaml
 from PIL import Image
+from withstand.families import family_of, training_fields
 
 from withstand.cli import COMMANDS, main
 from withstand.configuration import discover
 from withstand.measuring.question import resolve
-from withstand.parser import SHORT, family_of, training_fields
+from withstand.parser import SHORT
 from withstand.perturbations.ball import Ball
 
 ROOT = Path(__file__).parents[1]
@@ -93,7 +94,7 @@ def study(folder: Path) -> None:
 
 def alike(text: str) -> str:
     """Return a text without what differs between machines and widths: digits, signs, rules, spaces."""
-    return " ".join(re.sub(r"[-+:]", "", re.sub(r"\d+", "0", text)).split())
+    return " ".join(re.sub(r"[-+:]", "", re.sub(r"\d[\d.,]*(e-?\d+)?", "0", text)).split())
 
 
 def run_python(page: Path, folder: Path, *, slow: bool) -> None:

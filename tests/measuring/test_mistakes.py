@@ -78,7 +78,8 @@ def test_ties_and_outputs_that_are_not_finite_are_mistakes():
 def test_of_a_corruption_the_highest_severity_is_shown_and_what_has_no_prediction_is_not():
     names = ("clean", "fog/1", "fog/4", "fog/2", "fog+jpeg/1", "Gaussian std=0.1", "Gaussian std=0.5")
     without = ConditionOutcomes(condition="distance", measures=(), columns=CLEAN.frame.select("number", "correct"))
-    found = pick_mistakes(table(*(replace(CLEAN, condition=each) for each in names), without))
+    every = [outcomes(each, LABELS, (0.1 * (k + 1),) * 6) for k, each in enumerate(names)]
+    found = pick_mistakes(table(*every, replace(CLEAN, condition="clean by class", columns=every[0].frame), without))
     shown = ["clean", "fog/4", "fog+jpeg/1", "Gaussian std=0.1", "Gaussian std=0.5"]
     assert [each.condition for each in found.conditions] == shown
     assert pick_mistakes(table(without)) is None
@@ -99,10 +100,10 @@ def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path
     noises = {name: FakeNoise(condition=name, noise=f"noise of {name}") for name in ("clean", "noisy")}
     model = torch.nn.Linear(1, 1).train()
     found = draw_mistakes(
-        picked, {name: Drawn(split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
+        picked, {name: Drawn(lambda: split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
     )
     assert model.training
-    x, y, index = next(iter(split.batches([torch.arange(6)])))
+    x, y, index, *_ = next(iter(split.batches([torch.arange(6)])))
     for own in found.conditions:
         rng = RowStreams(derive_seed(5, noises[own.condition].noise), index)
         moved = noises[own.condition].draw(x, y, model.eval(), num_draws=1, rng=rng, space=split.space).inputs[0]
@@ -115,16 +116,16 @@ def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path
 
 
 def test_a_condition_that_cannot_be_drawn_has_no_pictures_and_the_others_have(split, tmp_path):
-    picked = pick_mistakes(table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6)))
+    picked = pick_mistakes(table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6, (0.8,) * 6)))
     noise = FakeNoise(condition="clean", noise="n")
     found = draw_mistakes(
-        picked, {"clean": Drawn(split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
+        picked, {"clean": Drawn(lambda: split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
     )
     write_mistakes(tmp_path / "m.npz", found)
     clean, attack = read_mistakes(tmp_path / "m.npz").conditions
     assert all(each.thumbnail is not None for each in clean.worst)
     assert attack.example is None
-    assert [each[:4] for each in attack.worst] == [each[:4] for each in clean.worst]
+    assert [each[:3] for each in attack.worst] == [each[:3] for each in clean.worst]
     assert all(each.thumbnail is None for each in attack.worst)
 
 
@@ -132,7 +133,9 @@ def test_tables_have_mistakes_without_pictures():
     picked = pick_mistakes(table(outcomes("clean", [1] * 6)))
     rows = TensorSplit(torch.randn(6, 2), torch.tensor(LABELS), classes=("a", "b", "c"), box=None)
     noise = FakeNoise(condition="clean", noise="n")
-    found = draw_mistakes(picked, {"clean": Drawn(rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu"))
+    found = draw_mistakes(
+        picked, {"clean": Drawn(lambda: rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu")
+    )
     assert all(each.thumbnail is None for each in found.conditions[0].worst)
 
 

@@ -67,6 +67,9 @@ addEventListener("load", () => {
   found.open = dialog.open; found.values = all("tbody tr", dialog).map((row) => [...row.cells].map((cell) => cell.textContent));
   found.title = dialog.querySelector("h3").textContent;
   dialog.close();
+  document.querySelector("#table-all tbody td.n").click();
+  found.everyTitle = dialog.querySelector("h3").textContent; found.everyValues = all("tbody tr", dialog).length;
+  dialog.close();
   const ink = () => getComputedStyle(document.body).color;
   const paint = () => getComputedStyle(document.querySelector("svg.drawing text, svg.drawing use") || document.body).fill;
   document.querySelector("#theme").click(); found.theme = document.documentElement.dataset.theme; found.darkInk = ink();
@@ -189,6 +192,10 @@ def test_a_number_shows_the_runs_behind_it_by_keyboard(found):
     assert [line[0] for line in found["values"]] == ["0", "1"]
     assert float(found["values"][0][1]) == pytest.approx(0.5005)
     assert found["values"][1][1] == "missing"
+
+
+def test_a_number_of_the_table_of_all_shows_the_runs_behind_it_too(found):
+    assert (found["everyTitle"], found["everyValues"]) == ("alpha, radius 0.05: top1, clean", 2)
 
 
 def test_light_and_dark_differ_and_every_figure_is_there(found):

@@ -170,7 +170,7 @@ def test_a_topic_has_a_table_of_what_the_main_one_leaves_out_and_images_saved_as
     assert [head.plain for head in saved.heads[2:4]] == ["Mean error, 13 corruptions+jpeg", "impulse noise, Error"]
     assert [cell.text for cell in saved.lines[0].cells[2:5]] == ["50.00", "13.0", "12.0"]
     assert {cell.plain for cell in saved.lines[1].cells[2:]} == {"\N{EN DASH} [not measured]"}
-    assert "Not measured at all severities: gaussian_noise, shot_noise." in plain.notes
+    assert "Not measured at all severities: gaussian noise, shot noise." in plain.notes
     assert plain.caption == "Values of one run each; shares in percent. Lower is better."
 
 

@@ -100,7 +100,7 @@ def test_the_first_run_that_has_some_speaks_for_its_combination_and_others_are_n
     shown, about = shown_mistakes(known, combinations_of(known))
     assert [each.name for each in shown] == ["plain", "noisy"]
     assert [each.about.partition(",")[0] for each in shown] == ["Of the run with seed 1", "Of the run with seed 0"]
-    assert about.endswith(" Not kept (withstand evaluate --mistakes) for other.")
+    assert about.endswith(" Not kept for other; withstand evaluate keeps them.")
 
 
 def test_markdown_has_the_worst_classes_without_pictures(tmp_path):

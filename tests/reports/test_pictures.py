@@ -74,8 +74,8 @@ def rows_at(method, radius, random):
     yield row("top5", "clean", 0.5 + clean / 2)
     yield row("balanced_top1", "clean by class", clean - 0.06)
     yield row("recall A", "clean by class", clean - 0.03)
-    yield row("adversarial_top1", f"{where}, PGD-40 x 3", worst + 0.01)
     yield row("worst_case_top1", f"{where}, PGD-40 x 3 + vertices + 64 tilted", worst)
+    yield row("adversarial_top1", f"{where}, PGD-40 x 3", worst + 0.01)
     yield row("mean_top1", f"{where}, mean of 256", clean - 0.1 * radius)
     yield row("lipschitz_upper_lipsdp", "l2 to l2", 6 * steep, 1)
     yield row("lipschitz_lower", "l2 to l2", steep)
@@ -376,6 +376,40 @@ def test_models_with_a_common_attack_have_a_frontier_without_lines(tmp_path):
     picture = by_name(Study.of(tmp_path))["frontier-worst-case-top1"]
     assert picture.title.endswith("linf 0.1")
     assert len(picture.values) == len(FALLS)
+
+
+def test_infinite_values_are_said_and_stand_at_no_place(tmp_path):
+    def rows(method, radius, random):
+        yield row("lipschitz_lower", "noise", math.inf if radius > 0.1 else 5.0 + radius)
+
+    study = write_sweep(tmp_path, methods=("plain",), radii=(0.05, 0.1, 0.2), seeds=2, rows=rows, lost={})
+    picture = by_name(study)["lipschitz-lower-against-radius"]
+    assert "plain, radius 0.2: never (10-90 %: never-never, 2/2 seeds)" in picture.values.values()
+    assert "A cross with seeds stands for infinity." in picture.caption
+    with house_style():
+        (axes,) = picture.draw().axes
+    marks = [line for line in axes.lines if line.get_gid() in picture.values]
+    assert len(marks) == 3
+    assert all(math.isfinite(float(value)) for line in marks for value in line.get_xydata().flat)
+    assert axes.get_ylim()[1] < 6
+
+
+def test_any_number_in_a_condition_makes_a_curve(tmp_path):
+    def rows(method, radius, random):
+        yield row("top1", "clean", 0.9)
+        for std in (0.1, 0.5, 1):
+            yield row("top1", f"Gaussian std={std:g}", 0.9 - std / 2)
+            yield row("worst_case_top1", f"l2 {std:g} iqr, PGD-40 x 3", 0.9 - std / 2)
+
+    found = by_name(write_sweep(tmp_path, methods=("a", "b"), radii=(0.1,), seeds=1, rows=rows, lost={}))
+    noise, ball = found["top1-curves-gaussian-std"], found["worst-case-top1-curves-l2-iqr"]
+    assert noise.title == "Top-1 accuracy against the Gaussian std"
+    assert ball.title == "Worst-case accuracy against the radius of the ball, l2"
+    for picture in (noise, ball):
+        assert sum(text.endswith("at 0: 90.0 % (1 run)") for text in picture.values.values()) == 2
+        assert sum(text.endswith("at 0.5: 65.0 % (1 run)") for text in picture.values.values()) == 2
+    with house_style():
+        assert ball.draw().axes[0].get_xlabel() == "radius of the ball, l2 in interquartile ranges"
 
 
 class FixedRandom:

@@ -52,17 +52,6 @@ def test_measures_of_one_budget_share_a_note():
     )
 
 
-def test_a_ball_with_changes_is_another_one():
-    rows = {
-        "one": [row("linf 0.1, PGD-2 x 1", 0.8), row("linf 0.1, with changes, PGD-2 x 1", 0.6)],
-        "two": [row("linf 0.1, with changes, PGD-2 x 1", 0.7)],
-    }
-    assert measure_table(rows, MEASURES, name="Balls").lines == (
-        ("linf 0.1", "80.0", "-"),
-        ("linf 0.1, with changes", "60.0", "70.0"),
-    )
-
-
 def test_conditions_of_other_measures_keep_their_commas():
     plain = {"top1": Measure(name="top1", column="correct", percent=True)}
     table = measure_table({"a": [row("Gaussian std=[0.1, 0.2]", 0.5, "top1")]}, plain, name="Further")

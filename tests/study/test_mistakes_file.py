@@ -105,9 +105,7 @@ def test_a_broken_file_is_one_sentence_that_names_it(tmp_path, kind):
     path.write_bytes(BROKEN[kind](path))
     with pytest.raises(InputError) as error:
         read_mistakes(path)
-    assert str(error.value).startswith(
-        "results: expected mistakes as `withstand evaluate --mistakes` writes them, got "
-    )
+    assert str(error.value).startswith("results: expected mistakes as `withstand evaluate` writes them, got ")
     assert str(path) in str(error.value)
     assert str(error.value).endswith("evaluate again.")
 

@@ -319,6 +319,8 @@ def test_models_evaluated_by_name_are_found_beside_runs_and_alone(tmp_path):
     digest = Digest.of(Study.of(tmp_path / "runs"))
     assert [each.name for each in digest.combinations] == ["net", "resnet50", "timm_vit"]
     assert [Origin.of(digest.study, each).again is None for each in digest.combinations] == [False, True, True]
+    settings = Origin.of(digest.study, digest.combinations[1]).settings
+    assert settings == {"model": None, "data": {"class_path": "withstand.data.x.ImageNet"}}
 
 
 def test_a_model_evaluated_on_several_data_is_told_apart_by_them(tmp_path):

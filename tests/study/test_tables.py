@@ -45,7 +45,7 @@ def lines(table):
 
 
 def test_every_topic_has_its_table_and_what_is_left_comes_last():
-    found = tables({"one": ROWS, "other": ROWS[:1]}, MEASURES, notes=("Noted.",))
+    found = tables({"one": ROWS, "other": ROWS[:1]}, MEASURES, notes=("Noted.",), everywhere=("Always.",))
     assert [each.title for each in found] == [
         "Top-1 accuracy in percent, n = 100",
         "Top-5 accuracy in percent, n = 100",
@@ -57,7 +57,8 @@ def test_every_topic_has_its_table_and_what_is_left_comes_last():
     assert lines(found[0])[0] == ("clean", "50.0", "50.0")
     assert lines(found[1]) == [("clean", "50.0", "-"), ("mean of corruptions", "50.0", "-")]
     assert lines(found[-1]) == [("somewhere", "mine", "0.25", "-"), ("somewhere", "undeclared", "0.75", "-")]
-    assert all(each.notes[-1] == "Noted." for each in found)
+    assert ["Noted." in each.notes for each in found] == [True, True, False, False, False, False]
+    assert all(each.notes[-1] == "Always." for each in found)
 
 
 def test_another_accuracy_may_be_shown_in_full():

@@ -40,11 +40,11 @@ class Drawn(NamedTuple):
 def keep_mistakes(
     folder: Path, table: OutcomeTable, inputs: Mapping[str, Drawn], load: Callable[[], nn.Module], *, engine: Engine
 ) -> None:
-    """Write the mistakes of a model, with pictures of those that are images, unless all conditions have them already.
+    """Write the mistakes of a model, with pictures of those that are images, beside those that are kept already.
 
     Args:
         folder: Of what is kept of the model.
-        table: Its outcomes.
+        table: Its outcomes, perhaps under some of the conditions that are kept.
         inputs: How the inputs of each condition are made; one that is missing has no pictures.
         load: Returns the model, on the engine's device.
         engine: Device.
@@ -52,11 +52,16 @@ def keep_mistakes(
     picked, path = pick_mistakes(table), folder / MISTAKES
     if picked is None:
         return
-    if path.is_file():
-        known = {each.condition for each in read_mistakes(path).conditions}
-        if known >= {each.condition for each in picked.conditions}:
-            return
-    write_mistakes(path, draw_mistakes(picked, inputs, load(), engine=engine) if inputs else picked)
+    kept = {each.condition: each for each in read_mistakes(path).conditions} if path.is_file() else {}
+    shown = _highest([*kept, *(each.condition for each in picked.conditions)])
+    missing = tuple(each for each in picked.conditions if each.condition in shown and each.condition not in kept)
+    if not missing:
+        return
+    picked = replace(picked, conditions=missing)
+    if inputs:
+        picked = draw_mistakes(picked, inputs, load(), engine=engine)
+    kept |= {each.condition: each for each in picked.conditions}
+    write_mistakes(path, replace(picked, conditions=tuple(kept[each] for each in shown)))
 
 
 def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistakes | None:
@@ -136,12 +141,23 @@ def _pictures(
 
 
 def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
-    """Return the conditions worth a look: of each name the first, and each corruption at its highest severity only."""
-    found: dict[str, ConditionOutcomes] = {}
+    """Return the conditions worth a look, of those with equal outcomes the first."""
+    known = {each.condition: each for each in reversed(conditions)}
+    chosen: list[ConditionOutcomes] = []
+    for each in (known[name] for name in _highest([each.condition for each in conditions])):
+        columns = ["number", *sorted(COLUMNS)]
+        if not any(each.frame.select(columns).equals(other.frame.select(columns)) for other in chosen):
+            chosen.append(each)
+    return chosen
+
+
+def _highest(conditions: Sequence[str]) -> list[str]:
+    """Return conditions without repetition, of each corruption only the highest severity."""
+    found: dict[str, str] = {}
     for each in conditions:
-        cell = parse_cell(each.condition)
-        name = each.condition if cell is None else cell.corruption + cell.saved
-        known = parse_cell(found[name].condition) if name in found else None
+        cell = parse_cell(each)
+        name = each if cell is None else cell.corruption + cell.saved
+        known = parse_cell(found[name]) if name in found else None
         if name not in found or (cell and known and cell.severity > known.severity):
             found[name] = each
     return list(found.values())

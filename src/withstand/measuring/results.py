@@ -32,7 +32,7 @@ class Results:
         tables_of_outcomes: The outcomes of every model.
         rows: The numbers of every model, with those that corruptions make together.
         measures: What the numbers are, by name.
-        notes: Sentences that a reader of any table must know.
+        notes: Sentences that a reader of the tables must know.
 
     Example:
         >>> import polars
@@ -79,7 +79,8 @@ class Results:
         self.tables_of_outcomes: Mapping[str, OutcomeTable] = dict(tables)
         self.rows: Mapping[str, Sequence[Row]] = found
         self.measures: Mapping[str, Measure] = known
-        self.notes: Sequence[str] = (*notes, *_unfinished(self.tables_of_outcomes))
+        self._own, self._unfinished = tuple(notes), tuple(_unfinished(self.tables_of_outcomes))
+        self.notes: Sequence[str] = (*self._own, *self._unfinished)
 
     def records(self) -> list[dict[str, Any]]:
         """Return a dictionary per row: model, measure, condition, value (a share for accuracies), count, low, high."""
@@ -120,9 +121,10 @@ class Results:
             outcomes=self.tables_of_outcomes,
             measure=measure,
             each_severity=each_severity,
-            notes=tuple(self.notes),
+            notes=self._own,
+            everywhere=self._unfinished,
         )
-        differences = differences_table(self.tables_of_outcomes, notes=tuple(self.notes))
+        differences = differences_table(self.tables_of_outcomes, notes=self._unfinished)
         return found if differences is None else [*found, differences]
 
     def to_markdown(self, measure: str | None = None, *, each_severity: bool = False) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from withstand.reports.numbers import number
+from withstand.reports.numbers import number, titled
 from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.study.digest import Digest
 
@@ -58,7 +58,7 @@ def _line(digest: Digest, line: Mapping[str, Any], columns: tuple[str, ...]) -> 
         else nothing
         for each in columns
     ]
-    texts = (Cell(text=measure.label), Cell(text=line["condition"]))
+    texts = (Cell(text=titled(measure).label), Cell(text=line["condition"]))
     count = Cell(text=f"{line['samples']:,}", value=float(line["samples"]))
     return Line(
         index=combination.index,

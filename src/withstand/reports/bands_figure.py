@@ -151,6 +151,7 @@ def bands_picture(
     count = counted(lines)
     hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
     crosses = " Crosses on the axis stand for no result." if any(not each.done for each in marks) else ""
+    crosses += " A cross with seeds stands for infinity." if any(each.done and not each.span for each in marks) else ""
     return Picture(
         name=name,
         title=title,

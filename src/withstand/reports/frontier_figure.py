@@ -51,8 +51,7 @@ def frontier_pictures(study: Study) -> list[Picture]:
         return []
     clean = _lines(study, accuracy, CLEAN)
     kinds: list[tuple[Measure, str, dict[tuple[Any, ...], dict[str, Any]]]] = []
-    # Of several attacked measures the last is the worst of all attacks.
-    known = [each for each in reversed(study.measures.values()) if each.primary]
+    known = [each for each in study.measures.values() if each.primary]
     for attacked in (each for kind in ROBUST for each in known if each.kind == kind):
         own = list(families(study, attacked.name, axis).items()) if not kinds else []
         # Of many radii the first, the last and those between, evenly; all are in the figure of curves.

@@ -130,7 +130,7 @@ def shown_mistakes(study: Study, combinations: Sequence[Combination]) -> tuple[t
     )
     known = {each.index for each, _, _ in there}
     others = [each.name for each in combinations if each.index not in known]
-    lacking = f" Not kept (withstand evaluate --mistakes) for {'; '.join(others)}." if others else ""
+    lacking = f" Not kept for {'; '.join(others)}; withstand evaluate keeps them." if others else ""
     return shown, ABOUT + sentence + lacking
 
 

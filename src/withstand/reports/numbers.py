@@ -5,9 +5,10 @@ import re
 from dataclasses import replace
 
 from withstand.study.condition import CLEAN, JPEG, MEAN
-from withstand.study.measure import Measure
+from withstand.study.measure import ACCURACY, FURTHER, Measure
 
 MANY_SAMPLES = 5000  # from here on a second decimal of a percentage says something
+SHORT_WORD, LONGEST_TOPIC = 3, 24  # letters of words that say nothing, and of topics that a name has room for
 FIGURES = 4  # significant ones of what is no percentage
 
 
@@ -48,6 +49,22 @@ def with_unit(measure: Measure, value: float, samples: int | None = None) -> str
     return f"{number(measure, value, samples)} {unit}" if unit and math.isfinite(value) else number(measure, value)
 
 
+def titled(measure: Measure) -> Measure:
+    """Return a measure whose words name its topic too, where they would not be understood without it.
+
+    Example:
+        >>> titled(Measure(name="w", column="c", words="worst case", topic="Accuracy over balls")).words
+        'Accuracy over balls: worst case'
+        >>> titled(Measure(name="b", column="c", words="balanced accuracy", topic="Accuracy by class")).words
+        'balanced accuracy'
+    """
+    topic = measure.topic.partition(":")[0]
+    said = {each.lower() for each in topic.split() if len(each) > SHORT_WORD} & set(measure.words.lower().split())
+    if said or measure.topic in (ACCURACY, FURTHER) or len(topic) > LONGEST_TOPIC:
+        return measure
+    return replace(measure, words=f"{topic}: {measure.words}")
+
+
 def named(measure: Measure, condition: str) -> str:
     """Return what a measure is called under a condition that a word can say: clean inputs, and the mean of corruptions.
 
@@ -57,10 +74,11 @@ def named(measure: Measure, condition: str) -> str:
         ['clean top-1 accuracy', 'mean top-1 accuracy under corruptions (saved as JPEG)', 'top-1 accuracy']
     """
     if condition == CLEAN:
-        return f"clean {measure.words}"
+        return titled(replace(measure, words=f"clean {measure.words}")).words
+    words = titled(measure).words
     if condition.removesuffix(JPEG) == MEAN:
-        return f"mean {measure.words} under corruptions" + (" (saved as JPEG)" if condition.endswith(JPEG) else "")
-    return measure.words
+        return f"mean {words} under corruptions" + (" (saved as JPEG)" if condition.endswith(JPEG) else "")
+    return words
 
 
 def under(measure: Measure, condition: str) -> Measure:

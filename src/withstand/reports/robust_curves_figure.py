@@ -5,7 +5,7 @@ from typing import Any
 from withstand.reports.bands_figure import bands_picture
 from withstand.reports.families import Axis, axis_along
 from withstand.reports.marks import Mark, combinations, lines_of, mark_of
-from withstand.reports.numbers import sentence, slug
+from withstand.reports.numbers import sentence, slug, titled
 from withstand.reports.picture import Picture
 from withstand.study.condition import CLEAN, along
 from withstand.study.measure import Measure
@@ -33,6 +33,7 @@ def _picture(
     study: Study, measure: Measure, text: str, conditions: dict[float, str], names: list[str]
 ) -> Picture | None:
     where, _, budget = text.partition(", ")
+    measure = titled(measure)
     name = slug(f"{measure.name} curves {where}")
     name += f"-{len(names) + 1}" if name in names else ""
     summary = study.summary

@@ -1,9 +1,10 @@
 """The tables of a report: the main one, one per topic, differences to a baseline, and all numbers."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
-from withstand.reports.numbers import number, sentence, slug
+from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
@@ -17,6 +18,7 @@ SPREADS = {
     "quantiles": "Median over the seeds, and the range from the 10 % to the 90 % quantile",
     "interval": "Mean over the seeds, and its 95 % interval (Student's t)",
 }
+KINDS = {"attacked": "an upper bound, by attacks", "certified": "certified", "estimated": "an estimate"}
 MOST_OF_A_TOPIC = 40  # columns
 TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
@@ -30,7 +32,7 @@ def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
     """Return the table with a line per combination and the most wanted measures across."""
-    heads = tuple(_head(digest, each) for each in digest.columns)
+    heads = tuple(_head(each, titled(digest.measure(each))) for each in digest.columns)
     shares = any(digest.measure(each).percent for each in digest.columns)
     caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}. {_samples(digest)}"
     own = any(each.condition is None for each in digest.columns)
@@ -38,6 +40,7 @@ def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
     left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
     if left > 0:
         notes.append(f"In the table of all numbers: {left} more, such as single corruptions, classes or budgets.")
+    notes += _obtained(digest.measure(each) for each in digest.columns)
     return _combinations_down(
         digest, "main", "Results", caption, digest.columns, heads, spread, notes=(*notes, *digest.notes, *digest.holes)
     )
@@ -72,15 +75,16 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 
     shown.sort(key=place)
     kinds = {kind[0] for each in columns if (kind := parse_corruption(each.condition or "")) is not None}
-    lost = [each for each in IMAGENET_C if each not in kinds] if kinds else []
-    notes = [f"Not measured at all severities: {', '.join(lost)}."] if lost else []
+    lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
+    notes = [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
     left = len(columns) - len(shown)
     notes += [f"In the table of all numbers: {left} more."] if left else []
+    notes += _obtained(digest.measure(each) for each in shown)
     shares = any(digest.measure(each).percent for each in shown)
     caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
     directions = {digest.measure(each).better for each in shown}
     caption += f" {sentence(directions.pop())} is better." if len(directions) == 1 and directions != {""} else ""
-    heads = tuple(_head(digest, each) for each in shown)
+    heads = tuple(_head(each, digest.measure(each)) for each in shown)
     holes = tuple(digest.study.holes)
     return _combinations_down(digest, name, title, caption, shown, heads, spread, notes=(*notes, *holes))
 
@@ -88,7 +92,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 def differences_sheet(digest: Digest) -> Sheet:
     """Return the table of paired differences to the baseline."""
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
-    heads = [_head(digest, each) for each in columns]
+    heads = [_head(each, titled(digest.measure(each))) for each in columns]
     lines = []
     for each in digest.combinations:
         if each.index not in digest.baseline_indices:
@@ -205,9 +209,17 @@ def _difference(digest: Digest, combination: Combination, column: Column) -> Cel
     )
 
 
-def _head(digest: Digest, column: Column) -> Head:
+def _obtained(measures: Iterable[Measure]) -> list[str]:
+    """Return how numbers about robustness were obtained, and what was spent on them, in sentences."""
+    found = {}
+    for each in measures:
+        parts = [part for part in (KINDS.get(each.kind, ""), each.budget) if part]
+        found |= {f"{sentence(each.words)}: {', '.join(parts)}.": None} if parts else {}
+    return list(found)
+
+
+def _head(column: Column, measure: Measure) -> Head:
     """Return the head of a column; a corruption stands above the measure, since many of them are side by side."""
-    measure: Measure = digest.measure(column)
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:

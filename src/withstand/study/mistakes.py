@@ -147,7 +147,7 @@ def read_mistakes(path: Path) -> Mistakes:
             return _parsed({name: file[name] for name in file.files})
     except (*BROKEN, *BROKEN_ZIP) as problem:
         raise InputError(
-            f"results: expected mistakes as `withstand evaluate --mistakes` writes them, got {path}, which is missing, "
+            f"results: expected mistakes as `withstand evaluate` writes them, got {path}, which is missing, "
             "damaged or of another kind; remove it and evaluate again."
         ) from problem
 

@@ -53,10 +53,12 @@ class Origin:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The configuration as data; empty if there is none."""
+        """The configuration as data; empty if there is none. Of an evaluation by name: model and data, nothing more."""
         found = yaml.safe_load(self.config) if self.config else {}
         found = found if isinstance(found, dict) else {}
-        return found | found["experiment"] | {"data": found.get("data")} if "experiment" in found else found
+        if "experiment" in found:
+            return {"model": found["experiment"].get("model"), "data": found.get("data")}
+        return found
 
     @classmethod
     def of(cls, study: Study, combination: Combination) -> "Origin":

@@ -8,6 +8,7 @@ from withstand.study.measure import ACCURACY, FURTHER, Measure
 from withstand.study.measure_table import class_table, is_by_class, measure_table
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.row import Row
+from withstand.study.suites import ERRORS
 from withstand.study.table import Table
 
 Results = Mapping[str, Sequence[Row]]
@@ -21,6 +22,7 @@ def tables(
     measure: str | None = None,
     each_severity: bool = False,
     notes: tuple[str, ...] = (),
+    everywhere: tuple[str, ...] = (),
 ) -> list[Table]:
     """Return tables that show every measure, one or more per topic.
 
@@ -31,7 +33,8 @@ def tables(
             intervals.
         measure: The accuracy that is shown in full; None takes the first primary one.
         each_severity: Whether every severity has a line where models stand side by side.
-        notes: Sentences below every table.
+        notes: Sentences about how inputs were changed: below the tables of accuracies, or, without any, below all.
+        everywhere: Sentences below every table.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, percent=True)
@@ -41,7 +44,7 @@ def tables(
     """
     used = dict.fromkeys(row.measure for rows in results.values() for row in rows)
     measures = {name: measures.get(name) or Measure(name=name, column=name) for name in used}
-    found: list[Table] = []
+    found: list[tuple[str, Table]] = []
     claimed: set[str] = set()
     topics = list(dict.fromkeys(each.topic for each in measures.values()))
     for topic in sorted(topics, key=lambda each: (each == FURTHER, topics.index(each))):
@@ -50,14 +53,17 @@ def tables(
             shown = measures.get(measure or "") or next((each for each in own if each.primary), own[0])
             main = AccuracyTable(results, measures, shown, outcomes=outcomes or {}, each_severity=each_severity)
             claimed |= main.claimed
-            found.append(main.table())
+            found.append((topic, main.table()))
         chosen = {each.name for each in measures.values() if each.topic == topic} - claimed
         rows = _of(results, lambda row, chosen=chosen: row.measure in chosen)
         if topic == ACCURACY:
             rows = _summarised(rows)
         claimed |= chosen
-        found += _topic(rows, measures, topic, each_severity=each_severity)
-    return [replace(each, notes=(*each.notes, *notes)) for each in found]
+        found += [(topic, each) for each in _topic(rows, measures, topic, each_severity=each_severity)]
+    changed = {ACCURACY, ERRORS} & set(topics) or set(topics)
+    return [
+        replace(each, notes=(*each.notes, *(notes if topic in changed else ()), *everywhere)) for topic, each in found
+    ]
 
 
 def _topic(results: Results, measures: Mapping[str, Measure], topic: str, *, each_severity: bool) -> list[Table]:
