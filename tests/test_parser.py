@@ -14,12 +14,13 @@ from withstand.data.imagenet_c_files import ImagenetCFiles
 from withstand.data.table import Table
 from withstand.errors import InputError
 from withstand.experiment import Experiment
+from withstand.families import command_name, friendly
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.options import read_experiment
-from withstand.parser import command_name, friendly, spell
+from withstand.parser import spell
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity

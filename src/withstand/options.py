@@ -10,7 +10,8 @@ from jsonargparse import ArgumentParser
 
 from withstand.console import Console
 from withstand.errors import InputError
-from withstand.parser import friendly, parse
+from withstand.families import friendly
+from withstand.parser import parse
 
 if TYPE_CHECKING:
     from withstand.engine import Engine

@@ -9,13 +9,14 @@ from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
+from withstand.families import command_name
 from withstand.measuring.words import WORDS
 from withstand.models.base import Model
 from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
 from withstand.options import make_parser
-from withstand.parser import command_name, parse
+from withstand.parser import parse
 from withstand.perturbations.base import Corruption, Perturbation
 
 KINDS = (

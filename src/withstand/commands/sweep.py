@@ -15,8 +15,9 @@ from withstand.console import Console
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
+from withstand.families import friendly
 from withstand.options import add_options, make_parser, read_experiment
-from withstand.parser import SHORT, friendly, parse
+from withstand.parser import SHORT, parse
 from withstand.study.table import Table
 from withstand.study.terminal import short_names
 from withstand.sweeps.batch_pool import BatchPool

@@ -27,11 +27,11 @@ TOPIC = "Lipschitz constant: change of the logits (l2) per change of the input (
 UNIT = "l2 of logits / l2 of input"
 # By bound: the name of its measure, what a reader calls it, and which bound it is.
 NAMES: dict[Bound, tuple[str, str, Kind]] = {
-    "product": ("lipschitz_upper_product", "upper bound, product of norms", "upper bound"),
-    "eclipse": ("lipschitz_upper_eclipse", "upper bound, ECLipsE-Fast", "upper bound"),
-    "lipsdp": ("lipschitz_upper_lipsdp", "upper bound, LipSDP", "upper bound"),
-    "lower": ("lipschitz_lower", "lower bound, search", "lower bound"),
-    "local": ("lipschitz_local_median", "median over the samples, no bound", ""),
+    "product": ("lipschitz_upper_product", "Lipschitz upper bound (product of norms)", "upper bound"),
+    "eclipse": ("lipschitz_upper_eclipse", "Lipschitz upper bound (ECLipsE-Fast)", "upper bound"),
+    "lipsdp": ("lipschitz_upper_lipsdp", "Lipschitz upper bound (LipSDP)", "upper bound"),
+    "lower": ("lipschitz_lower", "Lipschitz lower bound (search)", "lower bound"),
+    "local": ("lipschitz_local_median", "local Lipschitz constant (median over the samples)", ""),
 }
 
 

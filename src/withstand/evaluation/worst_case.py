@@ -108,14 +108,16 @@ class WorstCase(Evaluation):
         attacked: dict[str, Any] = look | {"kind": "attacked"}
         tried = self._tried()
         budget = " + ".join(tried)
-        found = [Measure(name="worst_case_top1", column="correct", words="worst case", budget=budget, **attacked)]
+        found = [
+            Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", budget=budget, **attacked)
+        ]
         if self.steps:
             ascent = Measure(
-                name="adversarial_top1", column="adversarial", words="adversarial", budget=tried[0], **attacked
+                name="adversarial_top1", column="adversarial", words="adversarial accuracy", budget=tried[0], **attacked
             )
             found.append(ascent)
         if self.num_mean:
-            words, budget = "mean over the ball", f"{self.num_mean} points"
+            words, budget = "mean accuracy over the ball", f"{self.num_mean} points"
             found.append(Measure(name="mean_top1", column="mean", words=words, kind="estimated", budget=budget, **look))
         return tuple(found)
 

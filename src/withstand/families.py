@@ -1,0 +1,77 @@
+"""Families: the classes that an option may name, and how names are spelled."""
+
+import importlib
+import re
+from dataclasses import fields
+from functools import cache
+
+from withstand.configuration import discover
+
+# Where the classes are that an option may name; they are imported for commands that have such options only.
+FAMILIES = {
+    "data": "data.base.Dataset",
+    "model": "models.base.Model",
+    "objective": "objectives.base.Objective",
+    "perturbation": "perturbations.base.Perturbation",
+    "parts": "perturbations.base.Perturbation",
+    "perturbations": "perturbations.base.Perturbation",
+    "evaluations": "evaluation.base.Evaluation",
+    "optimizer": "training.optimizers.Optimizer",
+    "schedule": "training.schedules.Schedule",
+}
+
+
+@cache
+def family_of(name: str) -> type:
+    """Return the abstract class of what an option of this name may be."""
+    module, _, own = FAMILIES[name].rpartition(".")
+    return getattr(importlib.import_module(f"withstand.{module}"), own)
+
+
+@cache
+def every_family() -> tuple[type, ...]:
+    """Return all of them; their classes are known from then on."""
+    found = tuple(dict.fromkeys(family_of(name) for name in FAMILIES))
+    for family in found:
+        discover(family)
+    return found
+
+
+@cache
+def training_fields() -> tuple[str, ...]:
+    """Return the names of the options of a training."""
+    settings = importlib.import_module("withstand.training.settings")
+    return tuple(each.name for each in fields(settings.Training))
+
+
+def command_name(cls: type) -> str:
+    """Return how a data set or model is spelled on the command line: its name in small letters, or its own `command`.
+
+    Example:
+        >>> from withstand.data.digits import Digits
+        >>> command_name(Digits)
+        'digits'
+    """
+    return getattr(cls, "command", None) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+
+
+def spellings(family: type) -> dict[str, str]:
+    """Return the class names of a family by what may be typed for them, without dashes and capitals."""
+    return {
+        loose(spelled): each.__name__ for each in discover(family) for spelled in (command_name(each), each.__name__)
+    }
+
+
+def loose(name: str) -> str:
+    """Return a name without what may be typed differently."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def friendly(option: str) -> str:
+    """Return an option as the help spells it: dashes, and no `training` in front."""
+    return option.replace("training.", "").replace("_", "-")
+
+
+def is_number(token: str) -> bool:
+    """Return whether a word is a negative number rather than an option."""
+    return re.fullmatch(r"-\d*\.?\d+([eE][+-]?\d+)?", token) is not None
