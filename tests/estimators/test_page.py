@@ -1,28 +1,13 @@
-"""docs/estimators.md: its examples run, and what it says of checks and parameters is so."""
+"""docs/estimators.md: what it says of checks and parameters is so; tests/test_docs.py runs its blocks."""
 
 import re
 from pathlib import Path
 
-import matplotlib as mpl
 import pytest
 
 from withstand.estimators.objectives import Name
 
 PAGE = (Path(__file__).parents[2] / "docs" / "estimators.md").read_text(encoding="utf-8")
-# Runs of lines with four spaces in front, and empty ones between them.
-BLOCKS = re.findall(r"(?m)^(?:(?: {4}.*)\n|\n(?= {4}|\n+ {4}))+", PAGE)
-
-
-def test_the_examples_run(tmp_path, monkeypatch, capsys):
-    mpl.use("agg")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    assert len(BLOCKS) == 4
-    for block in BLOCKS:
-        exec(re.sub(r"(?m)^ {4}", "", block), names)
-    assert (tmp_path / "frontier.png").stat().st_size > 10_000
-    assert names["chosen"].radius_ in (0.0, 0.5, 1.0)
-    assert len(capsys.readouterr().out.splitlines()) == 8
 
 
 def test_every_objective_with_a_name_is_explained():

@@ -1,6 +1,7 @@
 """Samples that break first are those of the outcomes, and a CSV has a line for each."""
 
 import json
+from dataclasses import replace
 
 import polars
 
@@ -104,3 +105,11 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
         text = (tmp_path / "report" / "report.md").read_text()
         assert r"| 3\<.png | b | 1: a | 5: output not finite |  |" in text
         assert 'href="/' not in page
+
+
+def test_a_condition_of_which_samples_show_nothing_is_left_out():
+    jacobian = polars.DataFrame({"number": number(range(5)), "jacobian": [1.0] * 5})
+    measure = Measure(name="jacobian", column="jacobian", reduction="median")
+    further = ConditionOutcomes(condition="l2 to l2", measures=(measure,), columns=jacobian)
+    whole = replace(table(), conditions=(*table().conditions, further))
+    assert samples_frame({"a": whole}).equals(samples_frame({"a": table()}))

@@ -131,6 +131,8 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
         columns = [each for each in own.frame.columns if each != "number"]
         right = _right(own)
         chosen = [polars.Series(each, own.frame[each]) for each in dict.fromkeys((*SHOWN, right)) if each in columns]
+        if not chosen:  # nothing that tables of samples show
+            continue
         found = polars.DataFrame([each.alias(f"{own.condition}: {each.name}") for each in chosen])
         place = polars.Series("place", table.places(own))
         frame = frame.join(found.with_columns(place), on="place", how="left", maintain_order="left")
