@@ -27,7 +27,7 @@ def test_an_own_module_and_an_own_data_set_train_and_are_measured():
     assert ws.fit(model, pairs(), epochs=30, batch_size=16, optimizer=ws.Adam(lr=0.03), device="cpu") is model
     results = ws.evaluate(model, pairs(), on=["clean", "gaussian_noise/1", ws.Gaussian(std=0.1)], device="cpu")
     values = {row["condition"]: row["value"] for row in results.records() if row["measure"] == "top1"}
-    assert list(values) == ["clean", "gaussian_noise/1", "Gaussian std=0.1"]
+    assert list(values) == ["clean", "gaussian_noise/1", "Gaussian std=0.1", "corruptions (1 cell)"]
     assert values["clean"] > 0.9
     assert "Parameters for 32 pixels (the images have 8 x 8)." in results.notes
 
@@ -42,11 +42,13 @@ def test_a_running_mean_of_the_weights_ends_in_the_model_itself():
 
 def test_results_come_in_the_forms_people_want(tmp_path):
     results = ws.evaluate(own_model(), pairs(), on=["clean"], device="cpu")
-    assert results.to_polars().columns == ["model", "measure", "condition", "total", "count", "value"]
+    assert results.to_polars().columns == ["model", "measure", "condition", "value", "count", "low", "high"]
     results.to_csv(tmp_path / "rows.csv")
-    assert (
-        (tmp_path / "rows.csv").read_text().startswith("model,measure,condition,total,count,value\nmodel,top1,clean,")
-    )
+    (header, first, *_) = (tmp_path / "rows.csv").read_text().splitlines()
+    assert header == "model,measure,condition,value,count,low,high"
+    row = results.rows["model"][0]
+    assert first == f"model,top1,clean,{row.value},60,{row.low},{row.high}"
+    assert 0 <= row.low < row.value < row.high <= 1
     assert "| clean | " in results.to_markdown()
 
 
@@ -54,7 +56,9 @@ def test_results_come_in_the_forms_people_want(tmp_path):
     ("model", "data", "sentence"),
     [
         (own_model(), pairs(high=255.0), r"images must lie in \[0, 1\], got values from .* normalisation belongs"),
-        (own_model(2), pairs(), r"for 3 classes two inputs must give logits of shape \(2, 3\), got \(2, 2\)"),
+        (own_model(2), pairs(), r"data: labels must be 0 to 1, got 2 in sample"),
+        (own_model(2), ws.Digits(), "cannot take inputs of shape"),
+        (nn.Flatten(), ws.Digits(), r"for 10 classes two inputs must give logits of shape \(2, 10\), got \(2, 3072\)"),
         (nn.Linear(5, 3), pairs(), r"cannot take inputs of shape \(1, 8, 8\)"),
         (own_model(), [1, 2], r"data: the data set must give \(input, label\) pairs, got int"),
         (own_model(), 7, r"expected a data set of withstand or a PyTorch data set of \(input, label\) pairs, got int"),
@@ -93,11 +97,15 @@ def test_data_that_are_corrupted_already_are_measured_cell_by_cell(tmp_path):
 
     data = ws.CorruptedFolder(root=str(tmp_path), pixels=8)
     results = ws.evaluate(Bright(), data, device="cpu")
-    assert {row["condition"]: row["value"] for row in results.records()} == {"snow/2": 1.0, "fog/1": 1.0}
+    assert {row["condition"]: row["value"] for row in results.records()} == {
+        "snow/2": 1.0,
+        "fog/1": 1.0,
+        "corruptions (2 cells)": 1.0,
+    }
     assert results.notes[0] == "Images read from files that were corrupted before."
     assert "fog/2,3,4,5" in results.notes[1]
     only = ws.evaluate(Bright(), data, on="fog", device="cpu")
-    assert [row["condition"] for row in only.records()] == ["fog/1"]
+    assert {row["condition"] for row in only.records()} == {"fog/1", "corruptions (1 cell)"}
     with pytest.raises(ws.InputError, match="chosen by names"):
         ws.evaluate(Bright(), data, on=ws.Gaussian(std=0.1), device="cpu")
     with pytest.raises(ws.InputError, match=r"^on: rain is not among the cells of the data"):

@@ -19,7 +19,7 @@ def run(words, capsys):
 
 def counts(out):
     return {
-        (row["measure"], row["condition"]): (row["total"], row["count"])
+        (row["measure"], row["condition"]): (row["value"], row["count"])
         for row in json.loads(out)["rows"]
         if row["condition"] != "clean"
     }
@@ -28,7 +28,7 @@ def counts(out):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    code = main(["train", "--epochs=2", "--model.width=4", "--quiet", f"--output={folder}", "--name=digits"])
+    code = main(["train", "--epochs=10", "--model.width=4", "--quiet", f"--output={folder}", "--name=digits"])
     assert code == 0
     return next(each for each in folder.iterdir())
 
@@ -58,14 +58,20 @@ def test_a_copy_gives_the_numbers_of_the_streaming_evaluation_cell_by_cell(
     code, streamed, _ = run(["evaluate", trained, "--on", *words, "--format=json"], capsys)
     assert code == 0
     assert counts(from_copy) == counts(streamed)
-    assert len(counts(from_copy)) == 30
+    # Of two measures 15 cells and their mean, and of every corruption its error.
+    assert len(counts(from_copy)) == 2 * 16 + 3
+    assert len({value for value, _ in counts(from_copy).values()}) > 10
     notes = json.loads(from_copy)["notes"]
     assert "Images read from files that were corrupted before" in notes[0]
     assert any(note.startswith("Missing: shot_noise") for note in notes)
     code, fog, err = run([*copied, "--on", f"contrast{suffix}/3"], capsys)
     assert code == 0
     assert "measured already" in err
-    assert {row["condition"] for row in json.loads(fog)["rows"]} == {f"contrast{suffix}/3"}
+    assert set(counts(fog)) == {
+        (measure, condition)
+        for measure in ("top1", "top5")
+        for condition in (f"contrast{suffix}/3", f"corruptions{suffix} (1 cell)")
+    }
 
 
 def test_conditions_measured_before_are_not_measured_again(trained, capsys):
@@ -73,17 +79,22 @@ def test_conditions_measured_before_are_not_measured_again(trained, capsys):
     code, out, err = run(["evaluate", trained, "--on", "clean", "pixelate", "--seed=5", "--format=json"], capsys)
     assert code == 0
     assert ": 1 condition," in err
-    assert len(counts(out)) == 10
+    assert {condition for _, condition in counts(out)} == {
+        *(f"pixelate/{severity}" for severity in range(1, 6)),
+        "corruptions",
+        "pixelate",
+    }
     assert "measured already" in run(["evaluate", trained, "--on", "pixelate/2", "--seed=5"], capsys)[2]
 
 
-def test_corruption_errors_are_in_the_json_and_mce_is_not_where_it_means_nothing(trained, capsys):
+def test_corruption_errors_are_rows_and_mce_is_not_there_where_it_means_nothing(trained, capsys):
     code, out, _ = run(["evaluate", trained, "--on", "clean", "contrast", "pixelate+jpeg", "--format=json"], capsys)
     assert code == 0
-    found = json.loads(out)["corruption_errors"]
-    assert [(each["jpeg"], sorted(each["errors"])) for each in found] == [(False, ["contrast"]), (True, ["pixelate"])]
-    assert found[0]["mean_corruption_error"] is None
-    assert not any("alexnet" in name for each in found for name in each)
+    found = {key: value for key, (value, _) in counts(out).items()}
+    assert {condition for measure, condition in found if measure == "corruption_error"} == {"contrast", "pixelate+jpeg"}
+    accuracies = [found["top1", f"contrast/{severity}"] for severity in range(1, 6)]
+    assert found["corruption_error", "contrast"] == pytest.approx(1 - sum(accuracies) / 5)
+    assert {measure for measure, _ in found} == {"top1", "top5", "corruption_error"}
 
 
 @pytest.fixture

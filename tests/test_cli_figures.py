@@ -1,13 +1,15 @@
 """Figures of learned noise on the command line, and the generators that are kept for them."""
 
 import json
+import shutil
 from functools import partial
 
 import pytest
 
 from withstand.cli import main
-from withstand.evaluation import conditions
 from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.measuring import words as known
+from withstand.study.outcomes import OutcomeTable
 
 
 def run(words, capsys):
@@ -22,7 +24,7 @@ def names(folder):
 
 @pytest.fixture(autouse=True)
 def _short_training(monkeypatch):
-    monkeypatch.setattr(conditions, "NoiseDistance", partial(NoiseDistance, steps=2, batch_size=8, precision=0.5))
+    monkeypatch.setattr(known, "NoiseDistance", partial(NoiseDistance, steps=2, batch_size=8, precision=0.5))
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,7 @@ def test_every_generator_gets_a_figure_and_the_rows_are_those_without_figures(fo
     code, plain, _ = run(evaluated(folder, "noise-distance", "noise-distance-3x3"), capsys)
     assert code == 0
     plain_rows = (kept(folder) / "rows.jsonl").read_text()
-    for each in kept(folder).iterdir():
-        each.unlink()
+    shutil.rmtree(folder / "evaluations")
     words = [*evaluated(folder, "noise-distance", "noise-distance-3x3"), "--figures", tmp_path / "figures"]
     code, out, err = run(words, capsys)
     assert (code, out) == (0, plain)
@@ -76,11 +77,9 @@ def test_what_was_measured_before_is_drawn_without_training_and_alike(folder, tm
         patch.delattr(NoiseDistance, "train_generator")
         code, _, err = run([*words, "--figures", tmp_path / "second"], capsys)
         assert (code, "measured already" in err) == (0, True)
-    # Rows from before generators were kept: it is trained again, as it was.
+    # Without the file it is trained again, as it was.
     next(kept(folder).glob("generator-*")).unlink()
-    code, _, err = run([*words, "--figures", tmp_path / "third"], capsys)
-    assert code == 0
-    assert "adversarial noise 1x1 2 steps was not kept; its generator is trained again" in err
+    assert run([*words, "--figures", tmp_path / "third"], capsys)[0] == 0
     first, *others = (
         {each.name: each.read_bytes() for each in (tmp_path / name).iterdir()} for name in ("first", "second", "third")
     )
@@ -90,36 +89,32 @@ def test_what_was_measured_before_is_drawn_without_training_and_alike(folder, tm
 def test_a_measurement_killed_after_the_training_does_not_train_again(folder, capsys, monkeypatch):
     words = evaluated(folder, "noise-distance")
     _, out, _ = run(words, capsys)
-    rows = kept(folder) / "rows.jsonl"
-    rows.unlink()
+    shutil.rmtree(kept(folder) / "outcomes")
+    (kept(folder) / "rows.jsonl").unlink()
     monkeypatch.delattr(NoiseDistance, "train_generator")
     assert run(words, capsys)[:2] == (0, out)
 
 
-def test_another_kind_of_noise_later_adds_its_rows_only(folder, capsys):
+def test_another_kind_of_noise_later_adds_its_condition_only(folder, capsys):
     run(evaluated(folder, "noise-distance"), capsys)
-    before = (kept(folder) / "rows.jsonl").read_text()
+    before = {each.name: each.stat().st_mtime_ns for each in (kept(folder) / "outcomes").glob("*noise*")}
     code, _, err = run(evaluated(folder, "noise-distance-3x3"), capsys)
     assert (code, "1 condition," in err) == (0, True)
-    lines = (kept(folder) / "rows.jsonl").read_text().removeprefix(before).splitlines()
-    assert {json.loads(line)["condition"] for line in lines} == {"adversarial noise 3x3 2 steps"}
-
-
-def test_rows_that_are_there_are_not_written_twice(folder, capsys, monkeypatch):
-    # An evaluation of several conditions, one of which was measured before.
-    run(evaluated(folder, "noise-distance/gaussian"), capsys)
-    several = NoiseDistance(noises=("gaussian", "uniform"), precision=0.5)
-    monkeypatch.setattr("withstand.commands.source.split_words", lambda names, shape, balls: ([], [several]))
-    run(evaluated(folder, "anything"), capsys)
-    found = [json.loads(line) for line in (kept(folder) / "rows.jsonl").read_text().splitlines()]
-    pairs = [(row["measure"], row["condition"]) for row in found]
+    after = {each.name: each.stat().st_mtime_ns for each in (kept(folder) / "outcomes").glob("*noise*")}
+    assert before.items() < after.items()
+    conditions = [each.condition for each in OutcomeTable.read(kept(folder) / "outcomes").conditions]
+    assert conditions[-1] == "adversarial noise 3x3 2 steps"
+    assert len(set(conditions)) == len(conditions) == 4
+    rows = [json.loads(line) for line in (kept(folder) / "rows.jsonl").read_text().splitlines()]
+    pairs = [(row["measure"], row["condition"]) for row in rows if "condition" in row]
     assert len(set(pairs)) == len(pairs)
+    assert {condition for _, condition in pairs} == set(conditions)
 
 
 def test_a_damaged_generator_is_named(folder, capsys):
     words = evaluated(folder, "noise-distance/adversarial")
     run(words, capsys)
-    (kept(folder) / "rows.jsonl").unlink()
+    shutil.rmtree(kept(folder) / "outcomes")
     path = next(kept(folder).glob("generator-*"))
     path.write_bytes(path.read_bytes()[:50])
     code, out, err = run(words, capsys)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from withstand.cli import main
-from withstand.commands import measuring
+from withstand.commands import drawing
 from withstand.evaluation.landscape import draw_landscape
 
 BALL = ["--on", "clean", "worst-case", "--radius", "0.1"]
@@ -21,7 +21,7 @@ def train(root, name, *options):
 @pytest.fixture(autouse=True)
 def _small_figures(monkeypatch):
     monkeypatch.setattr("withstand.reports.figure.DOTS_PER_INCH", 60)
-    monkeypatch.setattr(measuring, "draw_landscape", partial(draw_landscape, num_ticks=41))
+    monkeypatch.setattr(drawing, "draw_landscape", partial(draw_landscape, num_ticks=41))
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from withstand.cli import main
-from withstand.commands import evaluate
-from withstand.commands.measuring import Measured
-from withstand.evaluation.conditions import WORDS
+from withstand.commands import drawing, evaluate
+from withstand.measuring.question import Question
+from withstand.measuring.words import WORDS
 from withstand.models.released import RELEASES
 
 PAGE = Path(__file__).parents[1] / "docs" / "from-game-of-noise.md"
@@ -37,15 +37,14 @@ def test_trainings_are_understood(words, capsys):
 @of("evaluate")
 def test_evaluations_are_understood(words, monkeypatch):
     asked = []
-
-    def fake(models, **options):
-        asked.append((models, options["on"] or []))
-        return Measured({}, (), False, {})
-
-    monkeypatch.setattr(evaluate, "evaluate", fake)
-    monkeypatch.setattr(evaluate, "show", lambda *_, **options: None)
+    monkeypatch.setattr(evaluate, "of_names", lambda names, ask, **_: asked.append((names, ask)) or [])
+    monkeypatch.setattr(evaluate, "ask", lambda *_, **options: None)
+    for module, name in ((evaluate, "show"), (drawing, "check_figures"), (drawing, "draw")):
+        monkeypatch.setattr(module, name, lambda *_, **options: None)
+    monkeypatch.setattr(Question, "of", lambda data, on, **options: (on or [], options))
     assert main(words) == 0
-    ((models, conditions),) = asked
+    ((models, ask),) = asked
+    conditions, _ = ask(None)
     assert all(each in RELEASES or re.fullmatch(r"runs/[\w-]+\*", each) for each in models)
     assert set(conditions) <= set(WORDS)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import withstand
+from withstand.configuration import discover
 
 SOURCE = Path(withstand.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -46,7 +47,7 @@ def test_global_generators_are_neither_seeded_nor_read():
     # The trainer seeds the global one for dropout, inside fork_rng; Model.build likewise for initial weights.
     assert not places(r"torch\.manual_seed\(|torch\.seed\(")
     assert not places(r"torch\.default_generator", besides=("models/base.py", "engine.py", "functional/random.py"))
-    assert not places(r"\bnp\.random\.|\bnumpy\.random\.|^import random$|^from random import")
+    assert not places(r"\b(np|numpy)\.random\.(?!default_rng\(\d)|^import random$|^from random import")
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
 
 
@@ -140,7 +141,7 @@ def test_training_and_measuring_need_neither_tables_nor_figures_nor_vision():
 def test_heavy_packages_are_imported_where_they_are_used(package):
     inside_functions_only = places(rf"^(import|from) {package}\b", besides=("cluster.py",))
     # An estimator is a subclass of scikit-learn's; nothing that is not one imports it.
-    allowed = ("results/", "reports/", *(("estimators/",) if package == "sklearn" else ()))
+    allowed = ("study/", "reports/", *(("estimators/",) if package == "sklearn" else ()))
     assert not [each for each in inside_functions_only if not each.startswith(allowed)]
 
 
@@ -149,3 +150,15 @@ def test_every_module_can_be_imported_alone_by_its_name():
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(("withstand", *(part for part in parts if part != "__init__")))
         assert importlib.util.find_spec(name) is not None
+
+
+def test_the_public_names_are_those_of_the_list_and_hold_every_family_and_every_corruption():
+    assert "__getattr__" in vars(withstand)
+    for name in withstand.__all__:
+        assert getattr(withstand, name).__name__ == name
+    families = {"Perturbation", "Corruption", "Objective", "Evaluation", "Dataset", "Model"}
+    results = {"Results", "OutcomeTable", "Measure", "Question", "Draws", "Split", "Space", "Sample"}
+    assert families | results <= set(withstand.__all__)
+    for base in (withstand.Corruption, withstand.Evaluation, withstand.Perturbation, withstand.Dataset):
+        for cls in discover(base):
+            assert getattr(withstand, cls.__name__) is cls

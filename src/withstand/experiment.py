@@ -230,7 +230,7 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
 def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) -> float:
     """Return the share of a split's samples that a model classifies correctly, the same in every process."""
     found = Accuracy(top=(1,)).measure(model, split, seed=seed, engine=engine)
-    return found.columns["clean"]["correct"].double().mean().item()
+    return found.columns["clean"]["correct"].sum().item() / max(1, len(found.number))
 
 
 def plain(experiment: Experiment) -> dict:

@@ -6,7 +6,7 @@ from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.noise_distance import MAX_LOOKS, NoiseDistance, draw_directions, find_distances
-from withstand.functional.random import RowStreams, derive_seed
+from withstand.functional.random import RowStreams
 
 BOX = (0.0, 1.0)
 
@@ -77,19 +77,23 @@ def split_of(x, y):
     return TensorSplit(x, y, classes=("a", "b"), box=None)
 
 
-def measured(model, split, **fields):
-    evaluation = NoiseDistance(radius=4.0, steps=200, lr=0.05, **fields)
-    rows = evaluation.measure(model, split, seed=0, engine=Engine())
-    return {(row.condition, row.measure): row.value for row in rows}
+@pytest.fixture
+def values_of(measured):
+    """A function that returns the values of the distances of a model by condition and measure."""
+
+    def found(model, split, **fields):
+        rows = measured(NoiseDistance(radius=4.0, steps=200, lr=0.05, **fields), model, split, engine=Engine())
+        return {(condition, measure): row.value for (measure, condition), row in rows.items()}
+
+    return found
 
 
-def test_the_rows_are_the_median_the_share_never_fooled_and_the_accuracy_at_the_radius():
+def test_the_rows_are_the_median_the_share_never_fooled_and_the_accuracy_at_the_radius(values_of):
     plane, x, _ = example(num_rows=501)
     y = plane(x).argmax(1)
     y[:60] = 1 - y[:60]  # wrong without noise: below the median
-    values = measured(plane, split_of(x, y), noises=("gaussian",))
-    rng = RowStreams(derive_seed(0, "noise distance", "gaussian"), torch.arange(501))
-    direction = draw_directions(x, "gaussian", None, rng)
+    values = values_of(plane, split_of(x, y), noises=("gaussian",))
+    direction = draw_directions(x, "gaussian", None, RowStreams(0, torch.arange(501)))
     exact = find_distances(plane, x, y, direction, radius=4.0, box=None, precision=1e-3)
     assert values["gaussian noise", "never_fooled"] == pytest.approx(exact.isinf().double().mean().item())
     assert values["gaussian noise", "noise_distance"] == pytest.approx(exact.sort().values[250].item(), rel=1e-6)
@@ -98,22 +102,26 @@ def test_the_rows_are_the_median_the_share_never_fooled_and_the_accuracy_at_the_
     assert values["gaussian noise", "top1_at_radius"] == pytest.approx(right)
 
 
-def test_no_median_is_given_where_most_samples_are_never_fooled():
+def test_the_median_has_no_end_where_most_samples_are_never_fooled(values_of):
     plane, x, _ = example(num_rows=100)
     y = plane(x).argmax(1)
     far = Plane(plane.weights * 0, 1.0)
-    values = measured(far, split_of(x, y * 0), noises=("gaussian",))
-    assert values == {("gaussian noise", "never_fooled"): 1.0, ("gaussian noise", "top1_at_radius"): 1.0}
+    values = values_of(far, split_of(x, y * 0), noises=("gaussian",))
+    assert values == {
+        ("gaussian noise", "noise_distance"): float("inf"),
+        ("gaussian noise", "never_fooled"): 1.0,
+        ("gaussian noise", "top1_at_radius"): 1.0,
+    }
 
 
-def test_a_trained_generator_fools_from_nearer_than_gaussian_noise():
+def test_a_trained_generator_fools_from_nearer_than_gaussian_noise(values_of):
     generator = torch.Generator().manual_seed(0)
     # Class 1 is all bright, class 0 all dark: noise that shifts everything alike is the worst.
     y = torch.arange(200) % 2
     x = (0.3 + 0.4 * y[:, None, None, None] + 0.05 * torch.randn((200, 1, 8, 8), generator=generator)).clamp(0, 1)
     plane = Plane(-torch.ones(64), 32.0)
     split = TensorSplit(x, y, classes=("a", "b"), box=BOX)
-    values = measured(plane, split, noises=("gaussian", "adversarial"), box=BOX)
+    values = values_of(plane, split, noises=("gaussian", "adversarial"))
     never = {name: values[name, "never_fooled"] for name in ("gaussian noise", "adversarial noise 1x1 200 steps")}
     at_radius = {name: values[name, "top1_at_radius"] for name in never}
     assert at_radius["adversarial noise 1x1 200 steps"] < at_radius["gaussian noise"]
@@ -135,9 +143,25 @@ def test_what_cannot_be_is_refused(fields, sentence):
         NoiseDistance(**fields)
 
 
-def test_a_generator_that_is_given_is_not_trained_and_the_rows_are_the_same(tiny_split, tiny_model, monkeypatch):
-    evaluation = NoiseDistance(noises=("adversarial",), radius=2.0, steps=3, batch_size=8, box=BOX)
-    rows = list(evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine()))
-    generator = evaluation.train_generator(tiny_model, tiny_split, seed=0, engine=Engine())
-    monkeypatch.delattr(NoiseDistance, "train_generator")
-    assert list(evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine(), generator=generator)) == rows
+def test_the_outcomes_follow_from_the_generator_that_is_given(tiny_split, tiny_model):
+    evaluation = NoiseDistance(noises=("adversarial",), radius=2.0, steps=3, batch_size=8)
+    whole = evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine())
+    options = {"space": tiny_split.space, "seed": 0, "engine": Engine()}
+    generator = evaluation.train_generator(tiny_model, tiny_split, **options)
+    x, y, number = next(iter(tiny_split.batches([torch.arange(20)])))[:3]
+    rng = RowStreams(0, number)
+    found = evaluation.outcomes(tiny_model, x, y, space=tiny_split.space, state=generator, rng=rng)
+    (condition,) = evaluation.conditions
+    assert torch.equal(found[condition]["distance"], whole.columns[condition]["distance"])
+    assert whole.columns[condition]["distance"].unique().numel() > 3
+
+
+def test_a_generator_is_trained_on_the_samples_that_are_given_for_it(tiny_split, tiny_model):
+    evaluation = NoiseDistance(noises=("adversarial",), radius=2.0, steps=3, batch_size=8, lr=0.05)
+    bright = TensorSplit(255 - tiny_split.x, tiny_split.y, classes=tiny_split.classes, box=BOX)
+    (condition,) = evaluation.conditions
+    one, other = (
+        evaluation.measure(tiny_model, tiny_split, seed=0, engine=Engine(), fit_on=each).columns[condition]
+        for each in (None, bright)
+    )
+    assert not torch.equal(one["distance"], other["distance"])

@@ -6,14 +6,14 @@ from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation import noise_examples
-from withstand.evaluation.noise_distance import NoiseDistance, draw_directions, streams
+from withstand.evaluation.noise_distance import NoiseDistance, draw_directions
 from withstand.evaluation.noise_examples import draw_examples
-from withstand.functional.random import stream
+from withstand.functional.random import RowStreams, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.noise_generator import NoiseGenerator
 
 BOX = (0.0, 1.0)
-EVALUATION = NoiseDistance(noises=("adversarial",), radius=3.0, kernel="3x3", box=BOX)
+EVALUATION = NoiseDistance(noises=("adversarial",), radius=3.0, kernel="3x3")
 
 
 @pytest.fixture(autouse=True)
@@ -48,10 +48,10 @@ def test_the_same_seed_gives_the_same_picture_and_another_one_another(tiny_split
 def test_images_are_at_the_radius_under_the_noise_that_the_measurement_met(tiny_split):
     found = drawn(tiny_split, num_images=4)
     assert found.condition == "adversarial noise 3x3"
-    x, _, index = next(iter(tiny_split.batches([torch.tensor([0, 6, 13, 19])])))
+    x, _, number = next(iter(tiny_split.batches([torch.tensor([0, 6, 13, 19])])))[:3]
     assert np.array_equal(found.images, x.permute(0, 2, 3, 1).numpy())
     for noise, own in (("gaussian", found.gaussian), ("adversarial", found.learned)):
-        direction = draw_directions(x, noise, generator(30.0), streams(0, noise, index, Engine()))
+        direction = draw_directions(x, noise, generator(30.0), RowStreams(0, number))
         moved = move_to_distance(x, direction, 3.0, box=BOX).permute(0, 2, 3, 1).numpy()
         assert np.array_equal(own.moved, moved)
         assert np.linalg.norm((own.moved - found.images).reshape(4, -1), axis=1) == pytest.approx([3.0] * 4, rel=1e-5)

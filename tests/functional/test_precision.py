@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_a
 from torch.utils._pytree import tree_flatten, tree_map
 
 from withstand.configuration import discover
+from withstand.data.space import Space
 from withstand.functional import precision
 from withstand.functional.calibration import best_temperature
 from withstand.functional.kernels.gaussian import blur
@@ -120,7 +121,8 @@ def network(shape, device="cpu"):
 
 def draws(perturbation, x, y, model, number=2):
     index = torch.arange(len(x))
-    return perturbation.draw(x, y, model, num_draws=number, rng=row_streams(3, "x", index=index))
+    space = Space(shape=tuple(x.shape[1:]), box=(0.0, 1.0))
+    return perturbation.draw(x, y, model, space=space, num_draws=number, rng=row_streams(3, "x", index=index))
 
 
 @pytest.mark.parametrize("perturbation", EXAMPLES, ids=repr)

@@ -1,97 +1,141 @@
 import pytest
-from withstand.evaluation.conditions import conditions, split_words
 
+from withstand.data.cells import Gap
 from withstand.errors import InputError
+from withstand.measuring.words import SETS, WORDS, cell_notes, choose_cells, known_words, meant, notes_on
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
 PHOTO, DIGIT = (3, 224, 224), (3, 32, 32)
+CELLS = ["clean", "fog+jpeg/1", "fog+jpeg/2", "fog/1", "snow+jpeg/1", "speckle_noise/3"]
 
 
-def names(words, shape, **options):
-    return [each.condition for each in conditions(words, shape, **options)[0]]
+def names(word, shape=PHOTO, **options):
+    return [each.condition for each in meant(word, shape, **options)]
+
+
+def conditions(word, shape=PHOTO):
+    return [name for each in meant(word, shape) for name in each.conditions]
 
 
 def test_imagenet_c_is_saved_as_jpeg_where_the_published_one_was():
-    assert names(["imagenet-c"], PHOTO)[0] == "gaussian_noise+jpeg/1"
-    assert names(["imagenet-c"], DIGIT)[0] == "gaussian_noise/1"
-    assert names(["imagenet-c"], DIGIT, pixels=64)[0] == "gaussian_noise+jpeg/1"
-    assert names(["imagenet-c-in-memory"], PHOTO)[0] == "gaussian_noise/1"
+    assert names("imagenet-c")[0] == "gaussian_noise+jpeg/1"
+    assert names("imagenet-c", DIGIT)[0] == "gaussian_noise/1"
+    assert names("imagenet-c", DIGIT, pixels=64)[0] == "gaussian_noise+jpeg/1"
+    assert names("imagenet-c-in-memory")[0] == "gaussian_noise/1"
+
+
+def test_sets_have_as_many_cells_as_their_corruptions_have_severities():
+    found = {word: len(set(names(word))) for word in SETS if word not in ("clean", "noise")}
+    assert found == {"imagenet-c": 75, "imagenet-c-in-memory": 75, "corruptions": 95}
+    assert len(set(names("noise"))) == 9
 
 
 def test_the_extras_are_in_corruptions_only():
-    assert "speckle_noise/1" in names(["corruptions"], PHOTO)
-    assert "speckle_noise+jpeg/1" in names(["corruptions+jpeg"], PHOTO)
-    assert not {"speckle_noise/1", "speckle_noise+jpeg/1"} & set(names(["imagenet-c", "imagenet-c-in-memory"], PHOTO))
+    assert "speckle_noise/1" in names("corruptions")
+    assert "speckle_noise+jpeg/1" in names("corruptions+jpeg")
+    assert not {"speckle_noise/1", "speckle_noise+jpeg/1"} & {*names("imagenet-c"), *names("imagenet-c-in-memory")}
 
 
-def test_kinds_and_cells_can_be_named_with_and_without_the_file():
-    assert names(["contrast/3", "contrast+jpeg/3", "clean+jpeg"], PHOTO) == [
-        "contrast/3",
-        "contrast+jpeg/3",
-        "clean+jpeg",
-    ]
-    assert names(["contrast+jpeg"], PHOTO) == [f"contrast+jpeg/{severity}" for severity in range(1, 6)]
+@pytest.mark.parametrize("cell", ["contrast/3", "contrast+jpeg/3", "clean+jpeg", "speckle_noise/1"])
+def test_a_cell_can_be_named(cell):
+    assert names(cell) == [cell]
 
 
-def test_what_is_named_twice_is_measured_once():
-    assert names(["clean", "contrast", "contrast/3", "clean"], PHOTO) == [
-        "clean",
-        *(f"contrast/{severity}" for severity in range(1, 6)),
-    ]
+def test_a_corruption_stands_for_its_severities():
+    assert names("contrast+jpeg") == [f"contrast+jpeg/{severity}" for severity in range(1, 6)]
+
+
+@pytest.mark.parametrize(("shape", "pixels"), [(PHOTO, 224), (DIGIT, 32), ((3, 64, 64), 64), ((3, 300, 300), 299)])
+def test_corruptions_have_the_parameters_for_the_nearest_size(shape, pixels):
+    assert {each.pixels for each in meant("corruptions", shape)} == {pixels}
+
+
+@pytest.mark.parametrize(
+    "word", ["contrasst", "contrast/6", "imagenet", "contrast/3+jpeg+jpeg", "noise+jpeg", "noise-distance/speckle"]
+)
+def test_a_word_that_is_not_known_stands_for_nothing(word):
+    assert meant(word, PHOTO) == []
+
+
+@pytest.mark.parametrize("word", ["imagenet-c", "noise-distance", "contrast/3", "clean+jpeg"])
+def test_what_needs_images_says_so(word):
+    with pytest.raises(InputError, match=rf"^on: {word.replace('+', '.')} needs images, got inputs of shape \(8,\)"):
+        meant(word, (8,))
+
+
+def test_clean_noise_and_evaluations_need_no_images():
+    for word in ("clean", "noise", "by-class", "lipschitz"):
+        assert meant(word, (8,))
+
+
+def test_the_worst_case_is_asked_once_per_ball():
+    balls = (Ball("linf", 0.1), Ball("l2", 0.5))
+    assert [each.ball for each in meant("worst-case", (8,), balls=balls)] == list(balls)
+    with pytest.raises(InputError, match=r"^on: worst-case needs the radius of a ball; give --radius"):
+        meant("worst-case", (8,))
+
+
+def test_what_both_generators_share_is_the_same_evaluation():
+    one, other = conditions("noise-distance"), conditions("noise-distance-3x3")
+    assert one == ["gaussian noise", "uniform noise", "adversarial noise 1x1"]
+    assert other == ["gaussian noise", "uniform noise", "adversarial noise 3x3"]
+    assert meant("noise-distance", PHOTO)[:2] == meant("noise-distance-3x3", PHOTO)[:2]
+    assert conditions("noise-distance-3x3/adversarial") == ["adversarial noise 3x3"]
+
+
+def test_every_word_that_is_known_stands_for_something():
+    assert set(WORDS) < set(known_words())
+    for word in known_words():
+        assert meant(word, PHOTO, balls=(Ball("linf", 0.1),)), word
 
 
 def test_notes_say_protocol_parameters_and_textures():
-    assert conditions(["clean"], PHOTO)[1] == ()
-    assert conditions(["contrast+jpeg"], PHOTO)[1] == (
+    def notes(*words, shape=PHOTO):
+        return notes_on([each for word in words for each in meant(word, shape)], shape)
+
+    assert notes("clean") == ()
+    assert notes("contrast+jpeg") == (
         "+jpeg: saved as JPEG of quality 85 and read again, as ImageNet-C was.",
         "Parameters for 224 pixels.",
     )
-    assert conditions(["contrast"], (1, 28, 28))[1] == (
+    assert notes("contrast", shape=(1, 28, 28)) == (
         "Corruptions in memory, without JPEG files.",
         "Parameters for 32 pixels (the images have 28 x 28).",
     )
-    both = conditions(["contrast", "contrast+jpeg"], PHOTO)[1]
-    assert both[1] == "Corruptions without +jpeg: in memory, without JPEG files."
+    assert notes("contrast", "contrast+jpeg")[1] == "Corruptions without +jpeg: in memory, without JPEG files."
+    suite = ImageNetC(pixels=32, frost="procedural").cells(32, 32)
+    frost = [each for each in suite if "frost" in each.condition]
+    assert "no mCE" in notes_on(frost, DIGIT)[-1]
+    assert "no mCE" in notes_on([SavedAsJpeg(perturbation=frost[0])], DIGIT)[-1]
 
 
-@pytest.mark.parametrize("word", ["contrasst", "contrast/6", "imagenet", "contrast/3+jpeg+jpeg", "noise+jpeg"])
-def test_an_unknown_word_is_one_sentence(word):
-    with pytest.raises(InputError, match=rf"^on: {word.replace('+', '.')} is not a known condition"):
-        conditions([word], PHOTO)
+@pytest.mark.parametrize(
+    ("words", "cells"),
+    [
+        (None, CELLS),
+        (["clean"], ["clean"]),
+        (["fog"], ["fog+jpeg/1", "fog+jpeg/2", "fog/1"]),
+        (["fog+jpeg"], ["fog+jpeg/1", "fog+jpeg/2"]),
+        (["fog/1"], ["fog+jpeg/1", "fog/1"]),
+        (["imagenet-c"], CELLS[1:5]),
+        (["corruptions"], CELLS[1:]),
+        (["snow", "clean", "clean"], ["clean", "snow+jpeg/1"]),
+    ],
+    ids=str,
+)
+def test_cells_are_chosen_by_name_in_the_order_of_the_data(words, cells):
+    assert choose_cells(words, CELLS) == cells
 
 
-def test_corruptions_need_images():
-    with pytest.raises(InputError, match=r"^on: imagenet-c needs images"):
-        conditions(["imagenet-c"], (8,))
+@pytest.mark.parametrize("word", ["rain", "fog/3", "noise", "snow+jpeg/2"])
+def test_a_cell_that_the_data_do_not_have_is_refused(word):
+    with pytest.raises(InputError, match=rf"^on: {word.replace('+', '.')} is not among the cells of the data"):
+        choose_cells([word], CELLS)
 
 
-def noise_distances(*words, shape=PHOTO):
-    return [name for each in split_words(words, shape)[1] for name in each.conditions]
-
-
-def test_both_generators_are_asked_for_by_word_and_what_they_share_is_measured_once():
-    assert noise_distances("noise-distance-3x3") == ["gaussian noise", "uniform noise", "adversarial noise 3x3"]
-    assert noise_distances("noise-distance-3x3", "noise-distance", "clean") == [
-        "gaussian noise",
-        "uniform noise",
-        "adversarial noise 3x3",
-        "adversarial noise 1x1",
-    ]
-
-
-def test_one_kind_of_noise_is_named_as_a_cell_is():
-    assert noise_distances("noise-distance/adversarial", "noise-distance-3x3/uniform") == [
-        "adversarial noise 1x1",
-        "uniform noise",
-    ]
-    assert split_words(["noise-distance/speckle", "clean"], PHOTO) == (["noise-distance/speckle", "clean"], [])
-
-
-@pytest.mark.parametrize("word", ["noise-distance-5x5", "noise-distance-3x3/speckle", "noise-distance3x3"])
-def test_an_unknown_generator_is_refused_and_the_known_ones_are_named(word):
-    with pytest.raises(InputError, match=rf"^on: {word} is not a known condition; did you mean .*noise-distance-3x3"):
-        conditions([word], PHOTO)
-
-
-def test_noise_distances_need_images():
-    with pytest.raises(InputError, match=r"^on: noise-distance needs images, got inputs of shape \(8,\)"):
-        split_words(["noise-distance"], (8,))
+def test_notes_on_cells_say_what_is_missing_and_partial():
+    gaps = [Gap(f"fog/{each}", 0, 50) for each in range(1, 6)] + [Gap("snow/2", 0, 50), Gap("frost/1", 49, 50)]
+    assert cell_notes(["snow/1"], gaps)[1:] == ("Missing: fog/1-5, snow/2.", "Partial: frost/1 (49 of 50).")
+    assert "saved as JPEG" in cell_notes(["snow+jpeg/1"], [])[0]

@@ -208,7 +208,7 @@ def test_a_released_model_is_measured_by_its_name_alone(server, places, source, 
     words = ["evaluate", "game-of-noise/Speckle", "--weights", weights, *words[2:]]
     assert main([str(each) for each in words]) == 0
     again = json.loads(capsys.readouterr().out)["rows"]
-    assert [row["total"] for row in again] == [row["total"] for row in rows]
+    assert [row["value"] for row in again] == [row["value"] for row in rows]
 
 
 def test_the_list_of_models_shows_them(capsys):

@@ -1,5 +1,6 @@
 """`withstand list`: what there is to choose from."""
 
+import textwrap
 from importlib.resources import files
 from typing import Literal
 
@@ -30,6 +31,7 @@ KINDS = (
     "recipes",
     "sweeps",
 )
+WIDTH = 130  # of a line
 
 
 def main(words: list[str]) -> None:
@@ -49,7 +51,7 @@ def main(words: list[str]) -> None:
     blocks = []
     for kind, each in content.items():
         width = max(map(len, each))
-        lines = [f"  {name:<{width}}  {summary}" for name, summary in each.items()]
+        lines = [_entry(f"  {name:<{width}}  ", summary) for name, summary in each.items()]
         blocks.append("\n".join([kind, *lines]))
     console.print("\n\n".join(blocks))
 
@@ -86,6 +88,11 @@ def entries(kind: str) -> dict[str, str]:
         for each in discover(families[kind])
         if not issubclass(each, Corruption)
     }
+
+
+def _entry(name: str, summary: str) -> str:
+    """Return a name and what it means, which goes on beside it where it is long."""
+    return textwrap.fill(summary, WIDTH, initial_indent=name, subsequent_indent=" " * len(name))
 
 
 def _summary(cls: type) -> str:

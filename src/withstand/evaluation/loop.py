@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from withstand.data.base import Split
 from withstand.engine import Engine
+from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
 from withstand.models.frozen import evaluating
@@ -77,7 +78,8 @@ def blocks(
                     with torch.no_grad(), evaluating(model):
                         found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
                     for condition, columns in found.items():
-                        mine.columns[condition] = {name: _small(each) for name, each in columns.items()}
+                        own = {name: _column(evaluation, name, each, len(x)) for name, each in columns.items()}
+                        mine.columns[condition] = own
         yield from (block for block in engine.gather(mine) if block is not None)
 
 
@@ -116,6 +118,12 @@ def joined(found: Sequence[Block]) -> Outcomes:
     return Outcomes(number[order], label[order], columns, {})
 
 
-def _small(column: Tensor) -> Tensor:
+def _column(evaluation: Evaluation, name: str, column: Tensor, count: int) -> Tensor:
+    """Return a column on the CPU, in a small type."""
+    if column.shape != (count,):
+        raise InputError(
+            f"{type(evaluation).__name__}: column {name} must hold one value per sample ({count}), got shape "
+            f"{tuple(column.shape)}."
+        )
     column = column.detach().cpu()
     return column.int() if column.dtype == torch.int64 else column

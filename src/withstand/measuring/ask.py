@@ -15,7 +15,7 @@ from torch import nn
 from withstand.configuration import canonical, to_plain
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import BusyError, InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
@@ -313,6 +313,8 @@ def _folder(subject: Subject, engine: Engine) -> Iterator[None]:
     try:
         with hold(folder):
             yield
+    except BusyError:
+        raise
     except BaseException:
         nothing = not (folder / FOLDER).exists() and not any(folder.glob("generator-*"))
         if folder in made and nothing:

@@ -19,7 +19,7 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Outcomes
 from withstand.evaluation.loop import Block, joined
 from withstand.files import write_whole
-from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable
+from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable, read_parquet
 
 if TYPE_CHECKING:
     import polars
@@ -67,7 +67,7 @@ class Parts:
         import polars
 
         self.flush()
-        parts = [polars.read_parquet(path) for _, path in self._files()]
+        parts = [read_parquet(path) for _, path in self._files()]
         parts += [self._frame(joined(self.waiting))] if self.waiting or not parts else []
         whole = polars.concat(parts, how="diagonal_relaxed").sort("condition", "number", maintain_order=True)
         found = whole.partition_by("condition", as_dict=True, include_key=False)
@@ -137,6 +137,7 @@ class Kept:
         self.folder = folder
         if folder is not None and (folder / ABOUT).is_file():
             self.table = OutcomeTable.read(folder)
+            self._check(data=data, seed=seed, classes=tuple(classes), shape=tuple(shape))
             return
         kinds = {"source": polars.String, "number": polars.UInt32, "label": polars.Int32, "identifier": polars.String}
         self.table = OutcomeTable(
@@ -147,6 +148,14 @@ class Kept:
             data=data,
             seed=seed,
         )
+
+    def _check(self, **wanted: Any) -> None:
+        for name, value in wanted.items():
+            if getattr(self.table, name) != value:
+                raise InputError(
+                    f"outcomes: expected {name} {value}, found {getattr(self.table, name)} in {self.folder}; remove "
+                    "the folder and evaluate again."
+                )
 
     def has(self, condition: str, evaluation: Any) -> bool:
         """Return whether a condition was measured by the same evaluation, given in its plain form."""
@@ -242,10 +251,6 @@ def _frame(number: Tensor, columns: Columns, condition: int) -> "polars.DataFram
         if values.dtype == torch.bfloat16 or values.dtype == torch.float16:
             values = values.float()
         found[name] = values.numpy()
-        if len(values) != len(number):
-            raise InputError(
-                f"evaluation: column {name} must hold one value per sample ({len(number)}), got {len(values)}."
-            )
     return polars.DataFrame(found)
 
 

@@ -21,7 +21,6 @@ from withstand.measuring.words import (
     meant,
     notes_on,
 )
-from withstand.parser import build
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.corruptions.suites import Pixels
@@ -183,12 +182,17 @@ def resolve(
     if isinstance(given, type):
         given = given.__name__
     if isinstance(given, str | Mapping):
+        from withstand.parser import build
+
         names = {each.__name__ for family in (Evaluation, Perturbation) for each in discover(family)}
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
-            raise InputError(f"on: {given} is not a known condition; {nearest(given, [*known_words(), *names])}")
+            words = known_words()
+            spelled = [*words, *(each for each in names if each.lower() not in words)]
+            raise InputError(f"on: {given} is not a known condition; {nearest(given, spelled)}")
         given = build("on", given, "evaluations", "perturbation")
     if isinstance(given, ImageNetC) and len(shape) == 3:
-        suite = replace(given, pixels=given.pixels or pixels, frost=given.frost or frost)
+        textures = frost if given.frost == "published" else given.frost
+        suite = replace(given, pixels=given.pixels or pixels, frost=textures)
         yield from suite.cells(*shape[1:])
     elif isinstance(given, Perturbation | Evaluation):
         yield given

@@ -122,11 +122,17 @@ def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
         return [SavedAsJpeg()]
     plain, saved = word.replace(JPEG, "", 1), JPEG in word
     published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
-    chosen = [each for each in every if plain in (each.condition, each.condition.rsplit("/", 1)[0])]
+    chosen = [each for each in every if plain in _names(each.condition)]
     if not chosen and (word in SETS or plain == "corruptions"):
         chosen = list(every if plain == "corruptions" else published)
         saved = saved or (word == "imagenet-c" and suite.pixels != 32)
     return [SavedAsJpeg(perturbation=each) if saved else each for each in chosen]
+
+
+def _names(condition: str) -> set[str]:
+    """Return what a cell and its corruption are called; `frost` is that of whichever textures are taken."""
+    cells = {condition, condition.replace("-procedural", "")}
+    return cells | {each.rsplit("/", 1)[0] for each in cells}
 
 
 def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:

@@ -148,6 +148,11 @@ class Corruption(Perturbation):
         """The corruption's published name and the severity, e.g. `gaussian_noise/3`."""
         return f"{self.published_name()}/{self.severity}"
 
+    def check(self, space: Space) -> None:
+        """Refuse what is no image, and images of a size that there are no parameters for."""
+        super().check(space)
+        self.published(*space.shape[1:])
+
     @classmethod
     def published_name(cls) -> str:
         """Return the name in ImageNet-C, e.g. `gaussian_noise`."""

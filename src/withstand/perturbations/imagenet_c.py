@@ -58,6 +58,12 @@ class ImageNetC(Perturbation):
         saved = pixels != 32 if self.jpeg is None else self.jpeg
         return tuple(SavedAsJpeg(perturbation=each) for each in cells) if saved else cells
 
+    def check(self, space: Space) -> None:
+        """Refuse what is no image, and what a cell needs that is not there."""
+        super().check(space)
+        for each in self.cells(*space.shape[1:]):
+            each.check(space)
+
     def draw(
         self,
         x: Float[Tensor, "batch *feature"],

@@ -50,7 +50,7 @@ class ConditionOutcomes:
         """
         if not isinstance(self.columns, Path):
             return self.columns
-        frame = _read_parquet(self.columns)
+        frame = read_parquet(self.columns)
         if "number" not in frame.columns:
             raise InputError(f"outcomes: {self.columns} has no column number; evaluate again.")
         return frame
@@ -122,9 +122,10 @@ class OutcomeTable:
             raise
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
             raise InputError(
-                f"outcomes: expected a table of outcomes, got {path}, which is missing or damaged; evaluate again."
+                f"outcomes: expected a table of outcomes, got {path}, which is missing or damaged; remove {folder} "
+                "and evaluate again."
             ) from problem
-        samples = _read_parquet(folder / SAMPLES)
+        samples = read_parquet(folder / SAMPLES)
         missing = {"source", "number", "label", "identifier"} - set(samples.columns)
         if missing:
             raise InputError(f"outcomes: {folder / SAMPLES} has no column {sorted(missing)[0]}; evaluate again.")
@@ -219,10 +220,17 @@ class OutcomeTable:
         return found
 
 
-def _read_parquet(path: Path) -> "polars.DataFrame":
+def read_parquet(path: Path) -> "polars.DataFrame":
+    """Return the content of a Parquet file.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
     import polars
 
     try:
         return polars.read_parquet(path)
     except (OSError, polars.exceptions.PolarsError) as problem:
-        raise InputError(f"outcomes: {path} is missing or damaged; evaluate again.") from problem
+        raise InputError(
+            f"outcomes: {path} is missing or damaged; remove {path.parent} and evaluate again."
+        ) from problem

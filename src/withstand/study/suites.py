@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from withstand.study.condition import CLEAN, EXTRAS, IMAGENET_C, JPEG, NOISE, SEVERITIES, VARIANTS, Saved, parse_cell
 from withstand.study.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS, WHOLE
@@ -180,8 +180,17 @@ def mean_condition(suite: Suite) -> str:
 
 
 def has_reference(table: OutcomeTable) -> bool:
-    """Return whether errors may be divided by AlexNet's: ImageNet's 1,000 classes at 224 pixels."""
-    return table.shape == (3, 224, 224) and len(table.classes) == len(set(table.classes)) == 1000
+    """Return whether errors may be divided by AlexNet's: ImageNet's 1,000 classes, parameters for 224 pixels."""
+    is_imagenet = table.shape == (3, 224, 224) and len(table.classes) == len(set(table.classes)) == 1000
+    return is_imagenet and all(_pixels(each.evaluation) <= {None, 224} for each in table.conditions)
+
+
+def _pixels(plain: Any) -> set[Any]:
+    """Return the sizes that a plain configuration takes its parameters for."""
+    if isinstance(plain, Mapping):
+        own = {plain["pixels"]} if "pixels" in plain else set()
+        return own.union(*map(_pixels, plain.values()))
+    return set().union(*map(_pixels, plain)) if isinstance(plain, list | tuple) else set()
 
 
 def _errors(suite: Suite, *, reference: bool) -> list[Row]:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.data.frost_textures import TEXTURES, read_frost_textures
+from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.kernels.ice import ice
@@ -62,6 +63,11 @@ class Frost(Corruption):
     def condition(self) -> str:
         """`frost` or `frost-procedural`, and the severity."""
         return f"frost-procedural/{self.severity}" if self.textures == "procedural" else f"frost/{self.severity}"
+
+    def check(self, space: Space) -> None:
+        """Refuse what is no image, and textures that cannot be had."""
+        super().check(space)
+        _read_or_make(self.textures)
 
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None

@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import TensorDataset
+
+from withstand.commands.list import entries
+from withstand.data.base import TensorSplit
+from withstand.data.corrupted_folder import CorruptedFolder
+from withstand.data.features import fit_features
+from withstand.data.toy import Toy
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.lipschitz import Lipschitz
+from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.recall import Recall
+from withstand.evaluation.worst_case import WorstCase
+from withstand.functional.changes import Change
+from withstand.measuring.question import Question, resolve
+from withstand.measuring.words import known_words
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.imagenet_c import ImageNetC
+
+BALL = Ball("linf", 0.1)
+
+
+def asked(given, shape=(3, 32, 32), **options):
+    return list(resolve(given, shape, **{"balls": (), "pixels": None, "frost": "procedural", **options}))
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """A tree of images in two cells, which hold two images each."""
+    for name in ("fog/1/a/1.png", "fog/1/b/2.png", "snow/2/a/1.png", "snow/2/b/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 7, dtype=np.uint8)).save(tmp_path / name)
+    return CorruptedFolder(root=str(tmp_path), pixels=8)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("clean", Identity()),
+        ("Gaussian", Gaussian()),
+        ("withstand.Gaussian", Gaussian()),
+        (Gaussian, Gaussian()),
+        (Gaussian(std=0.1), Gaussian(std=0.1)),
+        ("{class_path: Gaussian, init_args: {std: 0.1}}", Gaussian(std=0.1)),
+        ({"class_path": "Gaussian", "init_args": {"std": 0.1}}, Gaussian(std=0.1)),
+        ("by-class", Recall()),
+        ("Recall", Recall()),
+        ({"class_path": "NoiseDistance"}, NoiseDistance()),
+        (Lipschitz(steps=3), Lipschitz(steps=3)),
+        ("{class_path: WorstCase, init_args: {ball: {norm: l2, radius: 0.3}}}", WorstCase(ball=Ball("l2", 0.3))),
+    ],
+    ids=str,
+)
+def test_words_classes_yaml_and_objects_stand_for_objects(given, wanted):
+    assert asked(given) == [wanted]
+
+
+def test_the_benchmark_as_an_object_stands_for_its_cells_with_the_options_of_the_question():
+    found = asked(ImageNetC(severities=(2,), jpeg=False), pixels=64)
+    assert len(found) == 15
+    assert {each.pixels for each in found} == {64}
+    assert "frost-procedural/2" in [each.condition for each in found]
+    assert asked("ImageNetC")[0].condition == "gaussian_noise/1"
+    # What the object says itself comes first.
+    own = asked(ImageNetC(severities=(2,), pixels=32, frost="procedural"), pixels=64, frost="published")
+    assert {each.pixels for each in own} == {32}
+    assert "frost-procedural/2" in [each.condition for each in own]
+
+
+def test_frost_is_a_word_whichever_textures_are_taken():
+    for word in ("frost", "frost/2", "frost+jpeg/2"):
+        for textures in ("published", "procedural"):
+            found = [getattr(each, "perturbation", each) for each in asked(word, frost=textures)]
+            assert {each.textures for each in found} == {textures}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("contrasst", r"on: contrasst is not a known condition; did you mean contrast\?"),
+        ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
+        ("contrast/9", r"on: contrast/9 is not a known condition; did you mean contrast"),
+        ("", r"on:  is not a known condition"),
+        ({"class_path": "Gausian"}, r"on: Gausian is not known; did you mean Gaussian"),
+        ({"init_args": {}}, "on: expected the name of a class, or class_path and init_args"),
+        ("{class_path: [}", "on: .* is not valid YAML"),
+        ("{class_path: Gaussian, init_args: {std: -1}}", "Gaussian: std must be"),
+        ("{class_path: Gaussian, init_args: {sd: 1}}", "Gaussian: sd is not one of its fields"),
+        (7, "on: expected names, perturbations or evaluations, got 7"),
+        (Ball, "on: Ball is not a known condition"),
+        (int, "on: int is not a known condition"),
+    ],
+    ids=str,
+)
+def test_what_stands_for_nothing_is_one_sentence(given, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        asked(given)
+
+
+def test_every_known_word_can_be_asked_of_images():
+    split = TensorSplit(
+        torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4) % 2, classes=("a", "b"), box=(0.0, 1.0)
+    )
+    question = Question.of(split, known_words(), balls=(BALL,), frost="procedural")
+    assert len(question.conditions) == len(set(question.conditions))
+    assert {type(each) for each in question.evaluations} == {Accuracy, WorstCase, Recall, Lipschitz, NoiseDistance}
+
+
+@pytest.mark.parametrize("kind", ["conditions", "corruptions", "perturbations", "evaluations"])
+def test_what_is_listed_can_be_asked(kind):
+    for name in entries(kind):
+        assert asked(name, balls=(BALL,)), name
+
+
+def test_nothing_asked_is_clean(tiny_split):
+    for nothing in (None, [], ()):
+        assert Question.of(tiny_split, nothing).conditions == ("clean",)
+
+
+def test_all_perturbations_are_one_evaluation_in_the_order_asked(tiny_split):
+    question = Question.of(tiny_split, ["contrast/2", "by-class", Gaussian(std=0.1), "clean", "contrast"])
+    first, second = question.evaluations
+    assert isinstance(first, Accuracy)
+    assert isinstance(second, Recall)
+    assert first.conditions == (
+        "contrast/2",
+        "Gaussian std=0.1",
+        "clean",
+        *(f"contrast/{each}" for each in (1, 3, 4, 5)),
+    )
+    assert question.conditions == (*first.conditions, *second.conditions)
+    assert first.perturbations[0] == Contrast(severity=2, pixels=32)
+
+
+def test_what_both_generators_share_is_measured_once(tiny_split):
+    question = Question.of(tiny_split, ["noise-distance-3x3", "noise-distance", "noise-distance/uniform"])
+    assert question.conditions == (
+        "gaussian noise",
+        "uniform noise",
+        "adversarial noise 3x3",
+        "adversarial noise 1x1",
+    )
+
+
+def test_two_evaluations_with_a_condition_in_common_are_refused(tiny_split):
+    with pytest.raises(
+        InputError, match=r"^on: conditions must differ from each other, got clean from two evaluations"
+    ):
+        Question.of(tiny_split, ["clean", Accuracy(top=(1,))])
+
+
+def test_questions_are_checked_before_the_first_sample_is_fetched(tiny_split, monkeypatch):
+    monkeypatch.delattr(TensorSplit, "batches")
+    table = TensorSplit(torch.zeros(4, 13), torch.arange(4) % 2, classes=("a", "b"), box=None)
+    for split, on, sentence in (
+        (tiny_split, "worst-case", "needs the radius of a ball"),
+        (table, ["clean", "fog"], "fog needs images, got inputs of shape"),
+        (table, "NoiseDistance", "radius"),
+        (table, ["clean", Contrast(severity=1, pixels=32)], "images"),
+        (tiny_split, ["clean", Contrast(severity=1)], "images of 8 x 8 need pixels"),
+        (table, WorstCase(ball=BALL, steps=0, num_tilted=0), "too many to try"),
+        (tiny_split, Accuracy(top=(9,)), "top must hold a number up to 3 classes"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            Question.of(split, on)
+
+
+@pytest.mark.parametrize("on", ["frost", "corruptions", ImageNetC()], ids=str)
+def test_published_textures_that_are_not_there_are_replaced_unless_they_are_asked_for(on, tiny_split, monkeypatch):
+    monkeypatch.setenv("WITHSTAND_DATA", "/nowhere")
+    monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
+    found = Question.of(tiny_split, on)
+    assert "frost-procedural/1" in str(found.conditions).replace("+jpeg", "")
+    assert any("frost: procedural" in note and "no mCE" in note for note in found.notes)
+    with pytest.raises(InputError, match="frost"):
+        Question.of(tiny_split, on, frost="published")
+
+
+def test_samples_come_from_the_test_part_from_a_split_and_from_pairs(tiny_split):
+    assert len(Question.of(Toy(num_test=5)).split) == 5
+    assert Question.of(Toy(num_test=5)).data == "Toy"
+    assert Question.of(tiny_split).split is tiny_split
+    pairs = TensorDataset(torch.rand(4, 1, 8, 8), torch.arange(4) % 2)
+    assert Question.of(pairs, num_classes=5).split.classes == ("0", "1", "2", "3", "4")
+    with pytest.raises(InputError, match="has no samples"):
+        Question.of(tiny_split.select(torch.arange(0)))
+
+
+def test_every_cell_of_data_that_are_corrupted_already_is_a_task_of_its_own(cells):
+    question = Question.of(cells)
+    assert question.conditions == tuple(each.source for each in question.tasks)
+    assert set(question.conditions) == {"fog/1", "snow/2"}
+    assert [len(each.load()) for each in question.tasks] == [2, 2]
+    assert question.split is question.tasks[0].load()
+    assert question.notes[0] == "Images read from files that were corrupted before."
+    assert "fog/2,3,4,5" in question.notes[1]
+    assert Question.of(cells, "fog").conditions == ("fog/1",)
+    for on, sentence in ((Gaussian(std=0.1), "chosen by names"), ("rain", "rain is not among the cells of the data")):
+        with pytest.raises(InputError, match=f"^on: .*{sentence}"):
+            Question.of(cells, on)
+
+
+def test_a_note_names_the_columns_that_change_within_balls():
+    x = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    known = fit_features(("width", "height", "age"), x)
+    split = TensorSplit(x, torch.arange(20) % 2, classes=("a", "b"), box=None, features=known)
+    assert Question.of(split, "worst-case", balls=(BALL,)).notes == ()
+    step = Change((2,), ((0.0,), (1.0,)), added=True)
+    split.features = known._replace(changes=(step,), movable=(True, True, False))
+    (note,) = Question.of(split, "worst-case", balls=(BALL,)).notes
+    assert note.endswith(": age.")
+    assert Question.of(split, "clean").notes == ()
