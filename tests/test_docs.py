@@ -293,7 +293,8 @@ def test_the_story_of_a_folder_of_images(reader):
     header = next(line for line in done.stdout.splitlines() if "plain-" in line and "noisy-" in line)
     assert header.index("plain-") < header.index("noisy-")
     for condition in ("clean", "gaussian_noise", "glass_blur", "fog", "jpeg_compression", "mean of corruptions"):
-        assert re.search(rf"(?m)^ {condition}\S* +\d+\.\d +\d+\.\d$", done.stdout), condition
+        assert re.search(rf"(?m)^ {condition}\S*(?: +\d+\.\d(?: \([\d.]+-[\d.]+\))?){{2}}$", done.stdout), condition
+    assert "on the same samples" in done.stdout
     page = (reader / "runs" / "report" / "index.html").read_text(encoding="utf-8")
     assert "plain" in page
     assert "noisy" in page
