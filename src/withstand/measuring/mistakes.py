@@ -11,6 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from withstand.data.base import Split
+from withstand.data.sample import Sample
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.models.frozen import evaluating
@@ -89,21 +91,22 @@ def draw_mistakes(picked: Mistakes, inputs: Mapping[str, Drawn], model: nn.Modul
         model: Is given to the perturbations; on the engine's device.
         engine: Device.
     """
+    # Conditions that read the same samples share them: each image is decoded once.
+    wanted: dict[Callable[[], Split], set[int]] = {}
+    for own in picked.conditions:
+        if own.condition in inputs:
+            wanted.setdefault(inputs[own.condition].load, set()).update(each.index for each in own.worst)
+    fetched = {load: _fetch(load(), numbers, engine) for load, numbers in wanted.items()}
     conditions = []
     for own in picked.conditions:
         drawn = inputs.get(own.condition)
-        split = None if drawn is None else drawn.load()
-        if drawn is None or split is None or not has_thumbnails(split.shape):
+        images = None if drawn is None else fetched[drawn.load]
+        if drawn is None or images is None:
             conditions.append(own)
             continue
-        # The example is the first sample of the split, under every condition.
-        known = numbers_of(split)
-        example = 0 if known is None else int(known[0])
-        pictures = _pictures(
-            split, drawn.perturbation, [*(each.index for each in own.worst), example], model, picked.seed, engine
-        )
+        pictures = _pictures(images, drawn.perturbation, own, model, picked.seed)
         worst = tuple(each._replace(thumbnail=pictures[each.index]) for each in own.worst)
-        conditions.append(replace(own, worst=worst, example=pictures[example]))
+        conditions.append(replace(own, worst=worst, example=pictures[images.example]))
     return replace(picked, conditions=tuple(conditions))
 
 
@@ -126,18 +129,37 @@ def numbers_of(split: Split) -> Int[Tensor, " sample"] | None:
     return getattr(split, "numbers", None)
 
 
+class _Images(NamedTuple):
+    """Some samples of a split, and the number of the one that is shown under every condition."""
+
+    samples: Sample
+    space: Space
+    example: int
+
+
+def _fetch(split: Split, numbers: set[int], engine: Engine) -> _Images | None:
+    """Return some samples of a split, and its first one; None where they are no images."""
+    if not has_thumbnails(split.shape):
+        return None
+    known = numbers_of(split)
+    example = 0 if known is None else int(known[0])
+    wanted = torch.tensor(sorted({*numbers, example}))
+    places = wanted if known is None else torch.isin(known, wanted).nonzero()[:, 0]
+    return _Images(next(iter(split.batches([places], device=engine.device))), split.space, example)
+
+
 @torch.no_grad()
 def _pictures(
-    split: Split, perturbation: Perturbation, numbers: Sequence[int], model: nn.Module, seed: int, engine: Engine
+    images: _Images, perturbation: Perturbation, own: ConditionMistakes, model: nn.Module, seed: int
 ) -> dict[int, np.ndarray]:
-    """Return thumbnails of some samples as the model met them, by number."""
-    known, wanted = numbers_of(split), torch.tensor(sorted(set(numbers)))
-    places = wanted if known is None else torch.isin(known, wanted).nonzero()[:, 0]
-    x, y, index, _ = next(iter(split.batches([places], device=engine.device)))
-    rng = RowStreams(derive_seed(seed, perturbation.noise), index, device=engine.device)
+    """Return thumbnails of the mistakes under a condition, and of the example, as the model met them, by number."""
+    shown = torch.tensor(sorted({images.example, *(each.index for each in own.worst)}))
+    rows = torch.isin(images.samples.number.cpu(), shown).nonzero()[:, 0]
+    x, y, number = (each[rows.to(each.device)] for each in images.samples[:3])
+    rng = RowStreams(derive_seed(seed, perturbation.noise), number, device=x.device)
     with evaluating(model):
-        moved = perturbation.draw(x, y, model, num_draws=1, rng=rng, space=split.space).inputs[0]
-    return dict(zip(index.tolist(), thumbnails(moved).cpu().numpy(), strict=True))
+        moved = perturbation.draw(x, y, model, num_draws=1, rng=rng, space=images.space).inputs[0]
+    return dict(zip(number.tolist(), thumbnails(moved).cpu().numpy(), strict=True))
 
 
 def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
