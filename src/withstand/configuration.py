@@ -113,6 +113,37 @@ def canonical(value: object) -> str:
     return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"))
 
 
+def foreign_source(value: object) -> str:
+    """Return a hash of the source of all classes within a configuration that are not the package's; nothing for none.
+
+    Their names and fields alone do not say what they do.
+    """
+    found: dict[type, str] = {}
+
+    def visit(own: object) -> None:
+        if isinstance(own, list | tuple):
+            for each in own:
+                visit(each)
+        if not is_dataclass(own) or isinstance(own, type):
+            return
+        if not type(own).__module__.startswith("withstand."):
+            found[type(own)] = source_of(type(own))
+        for each in fields(own):
+            visit(getattr(own, each.name))
+
+    visit(value)
+    return hashlib.blake2b("".join(found.values()).encode(), digest_size=8).hexdigest() if found else ""
+
+
+def source_of(cls: type) -> str:
+    """Return the source of a class, or what it is compiled to where there is no source."""
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):
+        functions = [each for each in vars(cls).values() if inspect.isfunction(each)]
+        return "".join(f"{each.__name__}{each.__code__.co_code.hex()}" for each in functions)
+
+
 def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:
     """Return a configuration in which a rule, from a field's name and value to its value, was applied to every field.
 

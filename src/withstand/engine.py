@@ -3,15 +3,17 @@
 import atexit
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,8 @@ class Engine:
             InputError: If there is no such device.
         """
         check_device(device)
+        if batch_size is not None and batch_size < 1:
+            raise InputError(f"batch_size: expected a number of samples >= 1, got {batch_size}.")
         if num_workers < 0:
             raise InputError(f"workers: expected a number of processes >= 0, got {num_workers}.")
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -122,6 +126,21 @@ class Engine:
         found = [value]
         dist.broadcast_object_list(found, 0)
         return found[0]
+
+    def first(self, work: Callable[[], Result]) -> Result:
+        """Return what some work gives that only the first process does; a problem there is raised in every process."""
+        if self.world_size == 1:
+            return work()
+        found: tuple[Any, Exception | None] = (None, None)
+        if self.is_first:
+            try:
+                found = (work(), None)
+            except Exception as problem:  # whatever it is, the others must not wait for it
+                found = (None, problem)
+        value, problem = self.of_first(found)
+        if problem is not None:
+            raise problem
+        return value
 
     def seed_global_generators(self, seed: int) -> None:
         """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""

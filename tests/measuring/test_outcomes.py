@@ -160,13 +160,59 @@ def test_a_column_of_another_shape_is_one_sentence(shape, tiny_split):
         Wrong(shape=shape).measure(torch.nn.Identity(), tiny_split, seed=0, engine=Engine(batch_size=4))
 
 
-def test_numbers_in_half_precision_are_kept_and_other_types_stay(tmp_path):
-    own = Parts(tmp_path, ("clean",), seconds=0.0, writes=True)
-    number = torch.arange(2)
-    columns = {"half": torch.tensor([0.5, 2.0], dtype=torch.bfloat16), "count": torch.tensor([3, 2**30]).int()}
-    own.add(Block(0, 2, number, number, {"clean": columns}))
-    frame = own.frames()[1]["clean"]
-    assert frame.select("half", "count").rows() == [(0.5, 3), (2.0, 2**30)]
+@dataclass(frozen=True, kw_only=True)
+class Given(Evaluation):
+    """Finds what it was given, under two conditions."""
+
+    first: Any
+    second: Any
+    column: str = "correct"
+
+    @property
+    def conditions(self):
+        return ("first", "second")
+
+    @property
+    def measures(self):
+        return (Measure(name="mine", column=self.column),)
+
+    def outcomes(self, model, x, y, *, space, state, rng):
+        return {
+            name: {"correct": each}
+            for name, each in (("first", self.first), ("second", self.second))
+            if each is not None
+        }
+
+    @classmethod
+    def examples(cls):
+        return []
+
+
+def test_columns_of_one_name_keep_the_type_that_each_condition_gave_them(tiny_split, tmp_path):
+    types = [torch.bool, torch.float32, torch.bfloat16, torch.int64]
+    wanted = [polars.Boolean, polars.Float32, polars.Float32, polars.Int32]
+    for first, second in ((0, 1), (1, 0), (0, 2), (3, 0), (2, 3)):
+        columns = [torch.ones(20, dtype=types[each]) for each in (first, second)]
+        own = Given(first=columns[0], second=columns[1])
+        found = own.measure(torch.nn.Identity(), tiny_split, seed=0, engine=Engine(batch_size=20))
+        kept = parts(tmp_path / f"{first}{second}", ("first", "second"))
+        kept.add(Block(0, 20, found.number, found.label, found.columns))
+        frames = kept.frames()[1]
+        assert [frames[name]["correct"].dtype for name in ("first", "second")] == [wanted[first], wanted[second]]
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        (Given(first=torch.ones(20), second=None), r"for the conditions \['first', 'second'\], got \['first'\]"),
+        (Given(first=torch.ones(20), second=torch.ones(20), column="corect"), "mine needs the column corect"),
+        (Given(first=torch.full((20,), torch.nan), second=torch.ones(20)), "must hold numbers, got NaN"),
+    ],
+    ids=["a condition", "a column", "NaN"],
+)
+def test_what_an_evaluation_declares_and_does_not_give_is_one_sentence(own, sentence, tiny_split):
+    with pytest.raises(InputError, match=f"^Given: .*{sentence}"):
+        own.measure(torch.nn.Identity(), tiny_split, seed=0, engine=Engine(batch_size=20))
 
 
 def test_conditions_of_different_columns_keep_their_own():

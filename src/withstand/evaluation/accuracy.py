@@ -81,7 +81,7 @@ class Accuracy(Evaluation):
         for each in self.perturbations:
             each.check(split.space)
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
-        return replace(self, perturbations=tuple(found))
+        return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 
     def outcomes(
         self,

@@ -71,6 +71,13 @@ class Evaluation(ABC):
         """
         return self
 
+    def check(self, model: nn.Module, space: Space) -> None:  # noqa: B027
+        """Refuse a model that the question cannot be asked of; called before anything is measured.
+
+        Raises:
+            InputError: If it cannot; the message says why.
+        """
+
     @property
     def needs_training_samples(self) -> bool:
         """Whether `prepare` is to be given samples of the training part."""
@@ -180,7 +187,8 @@ def answers(logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"]) -> C
         ([0, -1], [True, False])
     """
     logits = logits.float()
-    finite = logits.isfinite().all(1)
+    # Minus infinity is a class that is ruled out.
+    finite = ~(logits.isnan() | logits.isposinf()).any(1)
     safe = logits.nan_to_num()
     confidence, prediction = safe.softmax(1).max(1)
     return {

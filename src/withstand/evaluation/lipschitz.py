@@ -97,6 +97,10 @@ class Lipschitz(Evaluation):
             found.append(Measure(name=name, column=bound, reduction=reduction, better=better, **look))
         return tuple(found)
 
+    def check(self, model: nn.Module, space: Space) -> None:
+        """Refuse a network that is not fully connected."""
+        affine_layers(model, space.shape, who="Lipschitz")
+
     def prepare(
         self,
         model: nn.Module,

@@ -12,6 +12,7 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
 from withstand.models.frozen import evaluating
+from withstand.study.reductions import NUMBER
 
 
 class Block(NamedTuple):
@@ -63,24 +64,35 @@ def blocks(
         start: Samples to leave out at the beginning: those that are done.
     """
     plan = list(torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape)))
-    own = plan[engine.rank :: engine.world_size]
-    batches = iter(split.batches(own, device=engine.device, num_workers=engine.num_workers))
+    share = plan[engine.rank :: engine.world_size]
+    batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))
+
+    def work(places: Tensor) -> Block:
+        x, y, number = next(batches)[:3]
+        block = Block(int(places[0]), int(places[-1]) + 1, number.cpu(), y.cpu(), {})
+        if len(x):  # else none of the files could be read
+            rng = RowStreams(seed, number, device=engine.device)
+            for evaluation, state in zip(evaluations, states, strict=True):
+                # Per batch, so that the model's mode is restored before a block is yielded.
+                with torch.no_grad(), evaluating(model):
+                    found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
+                block.columns.update(_checked(evaluation, found, len(x)))
+        return block
+
     for first in range(0, len(plan), engine.world_size):
-        mine = None
+        mine: Block | Exception | None = None
         if first + engine.rank < len(plan):
-            x, y, number = next(batches)[:3]
-            places = plan[first + engine.rank]
-            mine = Block(int(places[0]), int(places[-1]) + 1, number.cpu(), y.cpu(), {})
-            if len(x):  # else none of the files could be read
-                rng = RowStreams(seed, number, device=engine.device)
-                for evaluation, state in zip(evaluations, states, strict=True):
-                    # Not around the loop: whoever takes a block must not be left in another mode.
-                    with torch.no_grad(), evaluating(model):
-                        found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
-                    for condition, columns in found.items():
-                        own = {name: _column(evaluation, name, each, len(x)) for name, each in columns.items()}
-                        mine.columns[condition] = own
-        yield from (block for block in engine.gather(mine) if block is not None)
+            try:
+                mine = work(plan[first + engine.rank])
+            except (InputError, RuntimeError) as problem:
+                if engine.world_size == 1:
+                    raise
+                mine = problem
+        found = engine.gather(mine)
+        for each in found:  # a problem of one process ends all of them
+            if isinstance(each, Exception):
+                raise each
+        yield from (block for block in found if block is not None)
 
 
 def measure_all(
@@ -118,12 +130,37 @@ def joined(found: Sequence[Block]) -> Outcomes:
     return Outcomes(number[order], label[order], columns, {})
 
 
-def _column(evaluation: Evaluation, name: str, column: Tensor, count: int) -> Tensor:
-    """Return a column on the CPU, in a small type."""
-    if column.shape != (count,):
+def _checked(evaluation: Evaluation, found: dict[str, dict[str, Tensor]], count: int) -> dict[str, Columns]:
+    """Return the outcomes of a batch on the CPU, in small types.
+
+    Raises:
+        InputError: If they are not those that the evaluation declares.
+    """
+    who = type(evaluation).__name__
+    if set(found) != set(evaluation.conditions):
         raise InputError(
-            f"{type(evaluation).__name__}: column {name} must hold one value per sample ({count}), got shape "
-            f"{tuple(column.shape)}."
+            f"{who}: outcomes must be given for the conditions {list(evaluation.conditions)}, got {list(found)}."
         )
+    there = {name for columns in found.values() for name in columns}
+    for measure in evaluation.measures:
+        if measure.reduction != NUMBER and measure.column not in there:
+            raise InputError(
+                f"{who}: the measure {measure.name} needs the column {measure.column}, got {sorted(there)}."
+            )
+    return {
+        condition: {name: _column(f"{who}: column {name}", each, count) for name, each in columns.items()}
+        for condition, columns in found.items()
+    }
+
+
+def _column(who: str, column: Tensor, count: int) -> Tensor:
+    if column.shape != (count,):
+        raise InputError(f"{who} must hold one value per sample ({count}), got shape {tuple(column.shape)}.")
     column = column.detach().cpu()
-    return column.int() if column.dtype == torch.int64 else column
+    if column.is_floating_point():
+        if column.isnan().any():
+            raise InputError(f"{who} must hold numbers, got NaN.")
+        return column.float() if column.dtype in (torch.float16, torch.bfloat16) else column
+    if column.dtype == torch.int64 and (len(column) == 0 or column.abs().max() < 2**31):
+        return column.int()
+    return column

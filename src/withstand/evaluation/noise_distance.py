@@ -105,8 +105,11 @@ class NoiseDistance(Evaluation):
         )
 
     def only(self, conditions: Sequence[str]) -> "NoiseDistance":
-        """Leave out the other kinds of noise."""
-        return replace(self, noises=tuple(each for each in self.noises if self.condition_of(each) in conditions))
+        """Leave out the other kinds of noise, and without adversarial noise what only its generator needs."""
+        only = replace(self, noises=tuple(each for each in self.noises if self.condition_of(each) in conditions))
+        if only.needs_training_samples:
+            return only
+        return replace(only, kernel="1x1", steps=USUAL_STEPS, lr=NoiseDistance.lr, batch_size=NoiseDistance.batch_size)
 
     def adapted(self, split: Split) -> "NoiseDistance":
         """Settle the radius."""

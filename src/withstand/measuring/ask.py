@@ -1,10 +1,11 @@
-"""Ask: the only evaluate. Models meet a question; what was measured before is read, the rest is measured and kept."""
+"""Evaluate models: reuse kept outcomes, measure the rest."""
 
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,10 +13,10 @@ import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import canonical, to_plain
+from withstand.configuration import canonical, foreign_source, to_plain
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.errors import BusyError, InputError
+from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
@@ -26,21 +27,21 @@ from withstand.measuring.outcomes import Kept, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.models.frozen import evaluating
-from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.outcomes import ABOUT, ConditionOutcomes, OutcomeTable
 from withstand.study.row import write_rows
 
 CONFIG, ROWS, NOTES, FOLDER = "config.yaml", "rows.jsonl", "notes.json", "outcomes"
 
 
 class Teller(Protocol):
-    """Whoever speaks to the user while models are measured."""
+    """Receives messages and progress."""
 
     def say(self, sentence: str) -> None:
-        """Say what is going on."""
+        """Show a message."""
         ...
 
     def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
-        """Return a context with a function that takes how many samples are done."""
+        """Return a context manager that yields a progress callback."""
         ...
 
 
@@ -92,13 +93,21 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
         BusyError: If another process works in a model's folder.
     """
     tell = tell or Silent()
+    if seed < 0:
+        raise InputError(f"evaluate: seed must be at least 0, got {seed}.")
+    if len(subjects) > 1:  # a model that does not fit is found before the first one is measured
+        for each in subjects:
+            if _is_asked(each, seed=seed, engine=engine):
+                check_model(each.load(), each.question, engine)
     tables: dict[str, OutcomeTable] = {}
     notes: dict[str, None] = {}
     for each in subjects:
+        load = cache(each.load)  # released when the next model comes
         with _folder(each, engine):
-            tables[each.name] = answer(each, seed=seed, engine=engine, tell=tell)
-            if each.folder is not None and engine.is_first:
-                keep_mistakes(each.folder, tables[each.name], _inputs(each.question), each.load, engine=engine)
+            tables[each.name] = answer(replace(each, load=load), seed=seed, engine=engine, tell=tell)
+            if (folder := each.folder) is not None:
+                table, inputs = tables[each.name], _inputs(each.question)
+                engine.first(partial(keep_mistakes, folder, table, inputs, load, engine=engine))
         notes |= dict.fromkeys([*each.notes, *each.question.notes])
     return Results(tables, notes=tuple(notes))
 
@@ -109,36 +118,27 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
     Its folder, if it has one, then holds them, with the numbers that all outcomes in it are reduced to.
     """
     question, folder = subject.question, subject.folder
-    split = question.split
-    _check_config(subject)
-    kept = Kept(
-        folder and folder / FOLDER,
-        data=question.data,
-        seed=seed,
-        classes=split.classes,
-        shape=split.shape,
-    )
-    loaded: list[nn.Module] = []
-    measured = False
-    for task in question.tasks:
-        missing = engine.of_first(_missing(task, kept))
-        if not missing:
-            continue
-        if not loaded:
-            conditions = engine.of_first(sum(len(_missing(each, kept)) for each in question.tasks))
-            plural = "s" if conditions > 1 else ""
-            tell.say(f"{subject.name}: {conditions} condition{plural}, {len(split):,} samples, {engine.device}.")
-            loaded.append(subject.load())
-            check_outputs(loaded[0], split, engine)
-        measure(task, missing, loaded[0], kept, subject=subject, seed=seed, engine=engine, tell=tell)
-        measured = True
-    if not measured:
+    kept = _kept(subject, seed=seed, engine=engine)
+    missing = engine.of_first([_missing(task, kept) for task in question.tasks])
+    if count := sum(map(len, missing)):
+        plural = "s" if count > 1 else ""
+        tell.say(f"{subject.name}: {count} condition{plural}, {len(question.split):,} samples, {engine.device}.")
+        model = subject.load()
+        check_model(model, question, engine)
+        for task, wanted in zip(question.tasks, missing, strict=True):
+            if wanted:
+                measure(task, wanted, model, kept, subject=subject, seed=seed, engine=engine, tell=tell)
+    else:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
-    if folder is not None and engine.is_first and (measured or not (folder / ROWS).exists()):
-        write_summary(subject, kept.table)
-    engine.wait()
-    table = engine.of_first(kept.table)
-    return table.only(question.conditions)
+    if folder is not None and engine.first(lambda: is_stale(folder)):
+        engine.first(lambda: write_summary(subject, kept.table))
+    return engine.of_first(kept.table).only(question.conditions)
+
+
+def is_stale(folder: Path) -> bool:
+    """Return whether the numbers in a model's folder are missing, or older than the outcomes that they come from."""
+    rows, outcomes = folder / ROWS, folder / FOLDER / ABOUT
+    return not rows.exists() or rows.stat().st_mtime_ns < outcomes.stat().st_mtime_ns
 
 
 def measure(
@@ -172,7 +172,7 @@ def measure(
         for block in blocks(evaluations, states, model, split, seed=seed, engine=engine, start=start):
             parts.add(block)
             count(block.stop)
-    samples, frames = engine.of_first(parts.frames() if engine.is_first else None)
+    samples, frames = engine.first(parts.frames)
     found = []
     for each, state in zip(evaluations, states, strict=True):
         own = {name: _columns(frames[name]) for name in each.conditions}
@@ -188,9 +188,12 @@ def measure(
                     evaluation=_plain(each.only([name])),
                 )
             )
-    if engine.is_first:
+
+    def keep() -> None:
         kept.add(found, sample_frame(samples, split), source=task.source)
         parts.remove()
+
+    engine.first(keep)
 
 
 def write_summary(subject: Subject, table: OutcomeTable) -> None:
@@ -200,7 +203,8 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
     results = Results({subject.name: table})
     if subject.config:
         write_whole(folder / CONFIG, yaml.safe_dump(dict(subject.config), sort_keys=False).encode(), settle=False)
-    notes = list(dict.fromkeys([*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes]))
+    known = [*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes, *results.notes]
+    notes = list(dict.fromkeys(known))
     write_whole(folder / NOTES, (json.dumps(notes, indent=1) + "\n").encode(), settle=False)
     write_rows(folder / ROWS, results.rows[subject.name], results.measures)
 
@@ -213,6 +217,17 @@ def read_results(folder: Path) -> Results:
     """
     table = OutcomeTable.read(folder / FOLDER)
     return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)))
+
+
+def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
+    """Refuse a model that the question cannot be asked of.
+
+    Raises:
+        InputError: If it does not fit the samples, or an evaluation.
+    """
+    check_outputs(model, question.split, engine)
+    for each in question.evaluations:
+        each.check(model, question.split.space)
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
@@ -270,6 +285,24 @@ def _check_config(subject: Subject) -> None:
         )
 
 
+def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
+    """Return what is kept of a model."""
+    split = subject.question.split
+
+    def read() -> Kept:
+        _check_config(subject)
+        folder = None if subject.folder is None else subject.folder / FOLDER
+        return Kept(folder, data=subject.question.data, seed=seed, classes=split.classes, shape=split.shape)
+
+    return engine.first(read)
+
+
+def _is_asked(subject: Subject, *, seed: int, engine: Engine) -> bool:
+    """Return whether something must be measured of a model."""
+    kept = _kept(subject, seed=seed, engine=engine)
+    return engine.first(lambda: any(_missing(task, kept) for task in subject.question.tasks))
+
+
 def _missing(task: Task, kept: Kept) -> list[str]:
     """Return the names of the conditions that are not kept."""
     return [
@@ -281,16 +314,17 @@ def _missing(task: Task, kept: Kept) -> list[str]:
 
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the plain form of an evaluation; classes from outside the package add a hash of their source."""
     plain = to_plain(evaluation)
     assert isinstance(plain, dict)
-    return plain
+    source = foreign_source(evaluation)
+    return plain | {"source": source} if source else plain
 
 
 def _columns(frame: Any) -> Columns:
+    answered = frame.with_columns(frame["prediction"].fill_null(-1)) if "prediction" in frame.columns else frame
     return {
-        name: torch.from_numpy(frame[name].fill_null(-1).to_numpy(writable=True))
-        for name in frame.columns
-        if name != "number"
+        name: torch.from_numpy(answered[name].to_numpy(writable=True)) for name in frame.columns if name != "number"
     }
 
 
@@ -306,21 +340,20 @@ def _read_notes(path: Path) -> list[str]:
 def _folder(subject: Subject, engine: Engine) -> Iterator[None]:
     """Hold a model's folder; if nothing came of it, it does not stay behind."""
     folder = subject.folder
-    if folder is None or not engine.is_first:
+    if folder is None:
         yield
         return
     made = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        with hold(folder):
+    with ExitStack() as held:
+        engine.first(lambda: held.enter_context(hold(folder)))
+        try:
             yield
-    except BusyError:
-        raise
-    except BaseException:
-        nothing = not (folder / FOLDER).exists() and not any(folder.glob("generator-*"))
-        if folder in made and nothing:
-            shutil.rmtree(folder, ignore_errors=True)
-            for each in made[1:]:
-                if not each.is_dir() or any(each.iterdir()):
-                    break
-                each.rmdir()
-        raise
+        except BaseException:
+            nothing = not (folder / FOLDER).exists() and not any(folder.glob("generator-*"))
+            if engine.is_first and folder in made and nothing:
+                shutil.rmtree(folder, ignore_errors=True)
+                for each in made[1:]:
+                    if not each.is_dir() or any(each.iterdir()):
+                        break
+                    each.rmdir()
+            raise

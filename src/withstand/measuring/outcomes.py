@@ -10,13 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.errors import InputError
-from withstand.evaluation.base import Columns, Outcomes
+from withstand.evaluation.base import Outcomes
 from withstand.evaluation.loop import Block, joined
 from withstand.files import write_whole
 from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable, read_parquet
@@ -24,7 +21,6 @@ from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, 
 if TYPE_CHECKING:
     import polars
 
-SAMPLE = 65535  # stands for a condition in the lines of a part that hold the labels
 NOT_FINITE = -1
 
 
@@ -69,21 +65,17 @@ class Parts:
         self.flush()
         parts = [read_parquet(path) for _, path in self._files()]
         parts += [self._frame(joined(self.waiting))] if self.waiting or not parts else []
-        whole = polars.concat(parts, how="diagonal_relaxed").sort("condition", "number", maintain_order=True)
-        found = whole.partition_by("condition", as_dict=True, include_key=False)
-        samples = found.pop((SAMPLE,), whole.clear()).select("number", "label")
-        by_condition = {}
+        # A part of which nothing could be read has no columns of conditions.
+        whole = polars.concat([each for each in parts if len(each)] or parts[:1]).sort("number")
+        found = {}
         for place, condition in enumerate(self.conditions):
-            own = found.get((place,))
-            if own is None:
-                own = samples.select("number")
-            # Columns of other conditions; none of a condition's own holds nulls yet.
-            own = own.select(name for name in own.columns if not own[name].is_null().any())
+            names = {name: name.partition(":")[2] for name in whole.columns if name.startswith(f"{place}:")}
+            own = whole.select("number", *names).rename(names)
             if "prediction" in own.columns:
                 answer = polars.col("prediction")
                 own = own.with_columns(polars.when(answer != NOT_FINITE).then(answer).alias("prediction"))
-            by_condition[condition] = own
-        return samples, by_condition
+            found[condition] = own
+        return whole.select("number", "label"), found
 
     def remove(self) -> None:
         """Remove the files, once what they hold is safe elsewhere."""
@@ -104,14 +96,16 @@ class Parts:
         return found
 
     def _frame(self, outcomes: Outcomes) -> "polars.DataFrame":
-        """Return outcomes as lines, one per condition and sample, and one per sample."""
+        """Return outcomes as a line per sample, with the columns of every condition behind its place: `0:correct`."""
         import polars
 
-        frames = [_frame(outcomes.number, {"label": outcomes.label.int()}, SAMPLE)]
-        for place, condition in enumerate(self.conditions):
-            if columns := outcomes.columns.get(condition):
-                frames.append(_frame(outcomes.number, columns, place))
-        return polars.concat(frames, how="diagonal_relaxed")
+        columns = {
+            f"{place}:{name}": values
+            for place, condition in enumerate(self.conditions)
+            for name, values in outcomes.columns.get(condition, {}).items()
+        }
+        found = {"number": outcomes.number.numpy().astype("uint32"), "label": outcomes.label.int().numpy()}
+        return polars.DataFrame(found | {name: values.numpy() for name, values in columns.items()})
 
 
 class Kept:
@@ -240,18 +234,6 @@ def sample_frame(samples: "polars.DataFrame", split: Split) -> "polars.DataFrame
     names = None if known is None else [known[number] for number in samples["number"].to_list()]
     identifier = polars.Series("identifier", names or [None] * len(samples), dtype=polars.String)
     return samples.select(polars.col("number"), polars.col("label").cast(polars.Int32), identifier)
-
-
-def _frame(number: Tensor, columns: Columns, condition: int) -> "polars.DataFrame":
-    import numpy as np
-    import polars
-
-    found = {"condition": np.full(len(number), condition, dtype=np.uint16), "number": number.numpy().astype(np.uint32)}
-    for name, values in columns.items():
-        if values.dtype == torch.bfloat16 or values.dtype == torch.float16:
-            values = values.float()
-        found[name] = values.numpy()
-    return polars.DataFrame(found)
 
 
 def _bytes(frame: "polars.DataFrame") -> bytes:
