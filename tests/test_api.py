@@ -106,8 +106,8 @@ def test_data_that_are_corrupted_already_are_measured_cell_by_cell(tmp_path):
     assert "fog/2,3,4,5" in results.notes[1]
     only = ws.evaluate(Bright(), data, on="fog", device="cpu")
     assert {row["condition"] for row in only.records()} == {"fog/1", "corruptions (1 cell)"}
-    with pytest.raises(ws.InputError, match="chosen by names"):
-        ws.evaluate(Bright(), data, on=ws.Gaussian(std=0.1), device="cpu")
+    noisy = ws.evaluate(Bright(), data, on=["fog", ws.Gaussian(std=0.1)], device="cpu")
+    assert "Gaussian std=0.1 on fog/1" in {row["condition"] for row in noisy.records()}
     with pytest.raises(ws.InputError, match=r"^on: rain is not among the cells of the data"):
         ws.evaluate(Bright(), data, on="rain", device="cpu")
 

@@ -14,7 +14,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
 from withstand.measuring.ask import ask, check_outputs
-from withstand.measuring.question import Frost, On, Question
+from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -99,7 +99,7 @@ def evaluate(
     data: Any = None,
     *,
     on: On | Sequence[On] | None = None,
-    frost: Frost = "auto",
+    frost: WhoseFrost = "auto",
     pixels: Pixels | None = None,
     keep: str | Path | None = None,
     seed: int = 0,

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -25,7 +26,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
-from withstand.measuring.ask import CONFIG, ROWS, Silent, Subject, answer
+from withstand.measuring.ask import CONFIG, FOLDER, ROWS, Silent, Subject, answer
 from withstand.measuring.question import Question
 from withstand.models.base import Model
 from withstand.models.small_cnn import SmallCNN
@@ -212,7 +213,10 @@ def finish(
 ) -> None:
     """Write a trained model and its history into a run's folder and evaluate it; the rows come last."""
     if engine.is_first:
+        before = (folder / MODEL).read_bytes() if (folder / MODEL).exists() else None
         write_weights(folder / MODEL, model, settle=False)
+        if before != (folder / MODEL).read_bytes():
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())

@@ -141,14 +141,16 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     name = content.get("class_path") if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping) or not isinstance(name, str):
         raise InputError(f"{who}: expected the name of a class, or class_path and init_args, got {value!r}.")
-    known = {each.__name__: key for key in keys for each in discover(family_of(key))}
+    known = {each.__name__: (key, each) for key in keys for each in discover(family_of(key))}
     name = name.rsplit(".", 1)[-1]
     if name not in known:
         raise InputError(f"{who}: {name} is not known; {nearest(name, known)}")
+    key, cls = known[name]
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument(f"--{known[name]}", type=family_of(known[name]))
-    given = {known[name]: {**content, "class_path": name}}
-    return getattr(_instantiated(parser, lambda: parser.parse_object(given)), known[name])
+    parser.add_argument(f"--{key}", type=family_of(key))
+    # Its full path: a class of the user's own may have the same name.
+    given = {key: {**content, "class_path": f"{cls.__module__}.{cls.__qualname__}"}}
+    return getattr(_instantiated(parser, lambda: parser.parse_object(given)), key)
 
 
 def _option(name: str, own: set[str], *, training: bool) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from withstand.configuration import identity, to_plain
+from withstand.configuration import identity, source_of, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.table import Table
 from withstand.engine import Engine
@@ -26,6 +25,7 @@ from withstand.models.frozen import evaluating
 from withstand.options import read_experiment
 
 EVALUATIONS = "evaluations"
+NUM_HASHED = 64  # samples that tell data of the user's own from others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +100,8 @@ def of_names(
             Subject(
                 name=short,
                 question=question,
-                load=cache(_loader(name, experiment, question.split, engine)),
-                fit_on=cache(_training_part(experiment.data)),
+                load=_loader(name, experiment, question.split, engine),
+                fit_on=_training_part(experiment.data),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
                 config=config,
                 notes=_differences(short, name, question.split) if is_run(name) else (),
@@ -141,16 +141,22 @@ def of_modules(
             "seed": seed,
         }
         folder = None if keep is None else keep / f"{name.replace('/', '_')}-{identity(config)}"
-        fit_on = cache(_training_part(data)) if isinstance(data, Dataset) and not data.cells() else None
-        load = cache(_placer(module, engine))
+        fit_on = _training_part(data) if isinstance(data, Dataset) and not data.cells() else None
+        load = _placer(module, engine)
         own = Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config)
         found.append(own)
     return found
 
 
 def hash_of(module: nn.Module) -> str:
-    """Return a hash of a module's structure, parameters and buffers."""
+    """Return a hash of a module's structure, source, plain attributes, parameters and buffers."""
     found = hashlib.sha256(str(module).encode())
+    for name, part in module.named_modules():
+        if not type(part).__module__.startswith(("torch.", "torchvision.", "timm.", "withstand.")):
+            found.update(source_of(type(part)).encode())
+        plain = {key: each for key, each in vars(part).items() if isinstance(each, bool | int | float | str | tuple)}
+        plain.pop("training", None)
+        found.update(f"{name} {sorted(plain.items())}".encode())
     for name, each in module.state_dict().items():
         found.update(f"{name} {each.dtype if isinstance(each, torch.Tensor) else type(each)}".encode())
         if isinstance(each, torch.Tensor):
@@ -232,10 +238,10 @@ def _about(data: Any, split: Split) -> Any:
     """Return what tells data from others: their configuration, or else what they look like."""
     if isinstance(data, Dataset):
         return to_plain(data)
-    places = torch.tensor([0, len(split) - 1])
+    places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
     x, y = next(iter(split.batches([places])))[:2]
-    ends = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
-    return {"kind": type(data).__name__, "classes": list(split.classes), "shape": list(split.shape), "ends": ends}
+    some = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
+    return {"kind": type(data).__name__, "classes": list(split.classes), "shape": list(split.shape), "samples": some}
 
 
 def _short(names: Sequence[str]) -> list[str]:

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from withstand.functional.changes import Change
 from withstand.measuring.question import Question, resolve
 from withstand.measuring.words import known_words
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.corruptions.contrast import Contrast
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -94,8 +97,8 @@ def test_frost_is_a_word_whichever_textures_are_taken():
         ("{class_path: Gaussian, init_args: {std: -1}}", "Gaussian: std must be"),
         ("{class_path: Gaussian, init_args: {sd: 1}}", "Gaussian: sd is not one of its fields"),
         (7, "on: expected names, perturbations or evaluations, got 7"),
-        (Ball, "on: Ball is not a known condition"),
-        (int, "on: int is not a known condition"),
+        (Ball, "on: expected names, perturbations or evaluations, got .*Ball"),
+        (int, "on: expected names, perturbations or evaluations, got .*int"),
     ],
     ids=str,
 )
@@ -202,9 +205,30 @@ def test_every_cell_of_data_that_are_corrupted_already_is_a_task_of_its_own(cell
     assert question.notes[0] == "Images read from files that were corrupted before."
     assert "fog/2,3,4,5" in question.notes[1]
     assert Question.of(cells, "fog").conditions == ("fog/1",)
-    for on, sentence in ((Gaussian(std=0.1), "chosen by names"), ("rain", "rain is not among the cells of the data")):
-        with pytest.raises(InputError, match=f"^on: .*{sentence}"):
-            Question.of(cells, on)
+    with pytest.raises(InputError, match="^on: rain is not among the cells of the data"):
+        Question.of(cells, "rain")
+
+
+def test_cells_of_data_that_are_corrupted_already_are_asked_everything_else_too(cells):
+    noise = Gaussian(std=0.1)
+    found = Question.of(cells, ["fog", noise, "by-class", "WorstCase"]).conditions
+    assert found[:3] == ("fog/1", f"{noise.condition} on fog/1", "clean by class on fog/1")
+    assert found[3].startswith("linf 0.0313725, PGD-40 x 3")
+    assert found[3].endswith(" on fog/1")
+    assert len(Question.of(cells, "by-class").conditions) == 4
+
+
+def test_a_class_that_is_not_the_packages_is_asked_as_it_is():
+    @dataclass(frozen=True, kw_only=True)
+    class Own(Perturbation):
+        def draw(self, x, y, model, *, space, num_draws, rng):
+            return Draws(x.expand(num_draws, *x.shape).clone())
+
+        @classmethod
+        def examples(cls):
+            return []
+
+    assert asked(Own) == [Own()]
 
 
 def test_a_note_names_the_columns_that_change_within_balls():

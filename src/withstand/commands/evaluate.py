@@ -11,7 +11,7 @@ from withstand.data.base import Dataset
 from withstand.errors import InputError
 from withstand.functional.balls import Norm
 from withstand.measuring.ask import ask
-from withstand.measuring.question import Frost, Question
+from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
@@ -47,7 +47,7 @@ def main(words: list[str]) -> None:
     )
     parser.add_argument(
         "--frost",
-        type=Frost,
+        type=WhoseFrost,
         default="auto",
         help="textures of frost: the published ones, procedural ones made here (then there is no mCE), or auto: the "
         "published ones where they are on this machine",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from withstand.configuration import discover
 from withstand.data.as_split import as_split
@@ -17,17 +17,19 @@ from withstand.measuring.words import (
     Textures,
     cell_notes,
     choose_cells,
+    is_evaluation,
     known_words,
     meant,
     notes_on,
 )
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Perturbation
+from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.corruptions.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.study.condition import CLEAN
 
-Frost = Literal["auto", "published", "procedural"]
+WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation
 
 
@@ -90,7 +92,7 @@ class Question:
         on: On | Sequence[On] | None = None,
         *,
         num_classes: int | None = None,
-        frost: Frost = "auto",
+        frost: WhoseFrost = "auto",
         pixels: Pixels | None = None,
         balls: Sequence[Ball] = (),
     ) -> "Question":
@@ -99,7 +101,8 @@ class Question:
         Args:
             data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
             on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean,
-                or every cell of data that are corrupted already, of which only names can choose some.
+                or every cell of data that are corrupted already. Of these, names choose cells, and all else is asked
+                of every one.
             num_classes: Of pairs that do not say how many classes there are.
             frost: Whose textures: `auto` takes the published ones where they are, else procedural ones.
             pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
@@ -109,26 +112,26 @@ class Question:
             InputError: If something is not known or cannot be asked of the samples.
         """
         given: list[On] = [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
-        cells = data.cells() if isinstance(data, Dataset) else {}
-        if cells:
-            return cls._of_cells(data, given, cells)
-        split = as_split(data, "test", num_classes=num_classes)
-        if len(split) == 0:
-            raise InputError("evaluate: the test part has no samples.")
         textures: Textures = "procedural" if frost == "procedural" else "published"
         if frost == "auto" and not has_frost_textures():
             textures = "procedural"
-        found: list[Asked] = []
-        for each in given or ["clean"]:
-            for one in resolve(each, split.shape, balls=balls, pixels=pixels, frost=textures):
-                found += [one] if one not in found else []
-        perturbations = tuple(each for each in found if isinstance(each, Perturbation))
-        evaluations = [Accuracy(perturbations=perturbations)] if perturbations else []
-        return cls.of_evaluations(
-            split,
-            [*evaluations, *(each for each in found if isinstance(each, Evaluation))],
-            data=type(data).__name__,
-        )
+
+        def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
+            found: list[Asked] = []
+            for each in asked:
+                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures):
+                    found += [one] if one not in found else []
+            drawn = tuple(each for each in found if isinstance(each, Perturbation))
+            asked_of_all = [Accuracy(perturbations=drawn)] if drawn else []
+            return [*asked_of_all, *(each for each in found if isinstance(each, Evaluation))]
+
+        cells = data.cells() if isinstance(data, Dataset) else {}
+        if cells:
+            return cls._of_cells(data, given, cells, evaluations)
+        split = as_split(data, "test", num_classes=num_classes)
+        if len(split) == 0:
+            raise InputError("evaluate: the test part has no samples.")
+        return cls.of_evaluations(split, evaluations(given or ["clean"], split.shape), data=type(data).__name__)
 
     @classmethod
     def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
@@ -137,35 +140,45 @@ class Question:
         Raises:
             InputError: If one cannot be asked of the samples, or two have a condition in common.
         """
-        adapted = tuple(each.adapted(split) for each in evaluations)
-        task = Task(load=lambda: split, evaluations=adapted)
-        twice = [each for each in task.conditions if task.conditions.count(each) > 1]
-        if twice:
-            raise InputError(f"on: conditions must differ from each other, got {twice[0]} from two evaluations.")
-        drawn = [each for own in adapted if isinstance(own, Accuracy) for each in own.perturbations]
-        return cls(
-            tasks=(task,),
-            split=split,
-            data=data,
-            notes=(*notes_on(drawn, split.shape), *_notes_on_changes(split, adapted)),
-        )
+        task = Task(load=lambda: split, evaluations=_adapted(evaluations, split))
+        drawn = [each for own in task.evaluations if isinstance(own, Accuracy) for each in own.perturbations]
+        notes = (*notes_on(drawn, split.shape), *_notes_on_changes(split, task.evaluations))
+        return cls(tasks=(task,), split=split, data=data, notes=notes)
 
     @classmethod
-    def _of_cells(cls, data: Dataset, given: Sequence[On], cells: Mapping[str, Dataset]) -> "Question":
-        if not all(isinstance(each, str) for each in given):
-            raise InputError("on: data that are corrupted already are chosen by names, got something else.")
-        chosen = choose_cells([str(each) for each in given] or None, cells)
+    def _of_cells(
+        cls,
+        data: Dataset,
+        given: Sequence[On],
+        cells: Mapping[str, Dataset],
+        evaluations: Callable[[Sequence[On], tuple[int, ...]], list[Evaluation]],
+    ) -> "Question":
+        """Return a question of samples that are corrupted already: names choose cells, all else is asked of each."""
+        others = [each for each in given if not isinstance(each, str) or is_evaluation(each)]
+        names = [each for each in given if isinstance(each, str) and each not in others]
+        chosen = choose_cells(names or None, cells)
         first = cells[chosen[0]].load("test")
+        asked = _adapted([Accuracy(), *evaluations(others, first.shape)], first)
         tasks = []
         for name in chosen:
             load = (lambda: first) if name == chosen[0] else _loader(cells[name])
-            tasks.append(Task(load=load, evaluations=(Accuracy().adapted(first),), source=name))
-        return cls(
-            tasks=tuple(tasks),
-            split=first,
-            data=type(data).__name__,
-            notes=cell_notes(chosen, data.missing()),
-        )
+            tasks.append(Task(load=load, evaluations=asked, source=name))
+        notes = cell_notes(chosen, data.missing())
+        return cls(tasks=tuple(tasks), split=first, data=type(data).__name__, notes=notes)
+
+
+def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluation, ...]:
+    """Return evaluations as they are asked of a split.
+
+    Raises:
+        InputError: If one cannot be asked of the samples, or two have a condition in common.
+    """
+    adapted = tuple(each.adapted(split) for each in evaluations)
+    names = [condition for each in adapted for condition in each.conditions]
+    twice = [each for each in names if names.count(each) > 1]
+    if twice:
+        raise InputError(f"on: conditions must differ from each other, got {twice[0]} from two evaluations.")
+    return adapted
 
 
 def resolve(
@@ -179,8 +192,12 @@ def resolve(
     if isinstance(given, str) and (found := meant(given, shape, balls=balls, pixels=pixels, frost=frost)):
         yield from found
         return
-    if isinstance(given, type):
-        given = given.__name__
+    if isinstance(given, type) and issubclass(given, Perturbation | Evaluation):
+        try:
+            given = given()
+        except TypeError as problem:
+            raise InputError(f"on: {given.__name__} needs fields, got the class alone ({problem}).") from problem
+    named = isinstance(given, str)
     if isinstance(given, str | Mapping):
         from withstand.parser import build
 
@@ -190,10 +207,12 @@ def resolve(
             spelled = [*words, *(each for each in names if each.lower() not in words)]
             raise InputError(f"on: {given} is not a known condition; {nearest(given, spelled)}")
         given = build("on", given, "evaluations", "perturbation")
+    if named and isinstance(given, Corruption) and pixels is not None:
+        given = cast(Any, replace)(given, pixels=pixels)
+    if named and isinstance(given, Frost) and frost == "procedural":
+        given = replace(given, textures=frost)
     if isinstance(given, ImageNetC) and len(shape) == 3:
-        textures = frost if given.frost == "published" else given.frost
-        suite = replace(given, pixels=given.pixels or pixels, frost=textures)
-        yield from suite.cells(*shape[1:])
+        yield from replace(given, pixels=given.pixels or pixels, frost=given.frost or frost).cells(*shape[1:])
     elif isinstance(given, Perturbation | Evaluation):
         yield given
     else:

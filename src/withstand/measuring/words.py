@@ -97,6 +97,16 @@ def meant(
     return found
 
 
+def is_evaluation(word: str) -> bool:
+    """Return whether a word, a class name or YAML asks something of samples that are corrupted already.
+
+    Example:
+        >>> is_evaluation("by-class"), is_evaluation("Recall"), is_evaluation("fog/3")
+        (True, True, False)
+    """
+    return word in OTHERS or word.partition("/")[0] in NOISE_DISTANCES or not word[:1].islower()
+
+
 def known_words() -> list[str]:
     """Return all words, and the names of the corruptions."""
     every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)

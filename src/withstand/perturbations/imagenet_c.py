@@ -29,14 +29,15 @@ class ImageNetC(Perturbation):
         jpeg: Whether images are saved as JPEG files of quality 85 in between. None does as was published: with the
             parameters for 224, 299 and 64 pixels, not with those for 32 (CIFAR-10-C).
         validation: Whether the 4 extra corruptions take part, which the benchmark keeps for validation.
-        frost: Whose textures: published ones, or procedural ones made here.
+        frost: Whose textures: `published` or `procedural`. None takes the published ones, in an evaluation those that it
+            asks for.
     """
 
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
     pixels: Literal[224, 299, 64, 32] | None = None
     jpeg: bool | None = None
     validation: bool = False
-    frost: Literal["published", "procedural"] = "published"
+    frost: Literal["published", "procedural"] | None = None
 
     images_only: ClassVar[bool] = True
 
@@ -54,7 +55,9 @@ class ImageNetC(Perturbation):
         pixels: Pixels = self.pixels or nearest_pixels(height, width)
         cells = imagenet_c(severities=self.severities, pixels=pixels)
         cells += extras(severities=self.severities, pixels=pixels) if self.validation else ()
-        cells = tuple(replace(each, textures=self.frost) if isinstance(each, Frost) else each for each in cells)
+        cells = tuple(
+            replace(each, textures=self.frost or "published") if isinstance(each, Frost) else each for each in cells
+        )
         saved = pixels != 32 if self.jpeg is None else self.jpeg
         return tuple(SavedAsJpeg(perturbation=each) for each in cells) if saved else cells
 
