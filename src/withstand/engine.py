@@ -1,4 +1,4 @@
-"""Where and how fast the work is done: devices, processes, workers. Nothing here decides a number."""
+"""Devices, processes and workers; does not affect results."""
 
 import atexit
 import math
@@ -16,7 +16,7 @@ from withstand.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The devices and processes that share the work.
+    """Devices and processes that share the work.
 
     Attributes:
         device: The device of this process.
@@ -24,7 +24,8 @@ class Engine:
         rank: Number of this process.
         world_size: Number of processes.
         batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
-        checkpoint_seconds: Least time between two checkpoints of a training.
+        checkpoint_seconds: Minimum seconds between two checkpoints of a training, and between two parts of an
+            evaluation.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -70,7 +71,7 @@ class Engine:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the files and speaks to the user."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def place(self, model: nn.Module) -> nn.Module:

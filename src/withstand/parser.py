@@ -1,4 +1,4 @@
-"""The one door for flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
+"""Parse flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
 
 import re
 from argparse import ArgumentError
@@ -15,7 +15,7 @@ from withstand.errors import InputError, nearest
 from withstand.families import FAMILIES, every_family, family_of, friendly, is_number, loose, spellings, training_fields
 from withstand.parser_errors import sentence
 
-# A configuration may name our classes and nothing else: what it names is imported before it is checked.
+# A configuration may name classes of the package only, since jsonargparse imports a name before it checks it.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
 
 SHORT = {

@@ -95,15 +95,17 @@ def main(words: list[str]) -> None:
         "--frost", type=Literal["published", "procedural"], default="published", help="whose textures frost takes"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw")
-    parser.add_argument("--on_bad_image", type=Literal["error", "skip"], default="error", help="what a bad file does")
+    parser.add_argument(
+        "--on_bad_image", type=Literal["error", "skip"], default="error", help="stop at a bad file, or skip it"
+    )
     parser.add_argument("--preview", type=str | None, default=None, help="PNG file for one image under everything")
     parser.add_argument("--sample", type=int, default=0, help="number of the image for the preview")
-    group = parser.add_argument_group("where, how fast and how loud (nothing here changes a pixel)")
+    group = parser.add_argument_group("execution (does not affect results)")
     group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     group.add_argument(
         "--workers", type=int | None, default=None, help="processes (-j); on a CPU one per core by default"
     )
-    group.add_argument("--quiet", action="store_true", help="say nothing")
+    group.add_argument("--quiet", action="store_true", help="print errors only")
     found = parse(parser, words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
@@ -131,7 +133,7 @@ def main(words: list[str]) -> None:
 
 
 def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
-    """Write the copy and say what it is."""
+    """Write the copy and print its size."""
     whole = (folder / MANIFEST).is_file()
     total = len(copy.data.load("test"))
     if workers is None:
@@ -141,7 +143,7 @@ def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Eng
     with console.counting(total) as tell:
         manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
     left_out = f", {len(manifest['left_out'])} left out" if manifest["left_out"] else ""
-    state = "is whole already" if whole else "is whole"
+    state = "is complete already" if whole else "is complete"
     console.say(f"{folder} {state}: {manifest['num_samples']:,} images x {len(copy.corruptions)} cells{left_out}.")
 
 

@@ -27,7 +27,7 @@ class Split(ABC):
         classes: Names of the classes, in the order of the labels.
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
-        features: What is known of each input of a table, from its training part; None for images.
+        features: Statistics and kinds of the columns of a table, from its training part; None for images.
     """
 
     classes: tuple[str, ...]
@@ -41,11 +41,11 @@ class Split(ABC):
 
     @property
     def space(self) -> Space:
-        """What the inputs are, for whoever draws around them."""
+        """The input space, passed to perturbations and evaluations."""
         return Space(shape=self.shape, box=self.box, features=self.features)
 
     def identifiers(self) -> Mapping[int, str] | None:
-        """Return what a reader calls each sample (the path of its file, say), by the number that batches yield for it.
+        """Return a name per sample (for example the path of its file), by its number in batches.
 
         Returns:
             An entry for every sample, at least; None where a sample has only its number. The numbers of a part that was
@@ -101,11 +101,11 @@ class TensorSplit(Split):
             box: Lowest and highest value an input can have, after the division; None for no bounds.
             numbers: Number of each sample in the file it came from, if these are only some of them.
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
-            features: What is known of each input of a table.
+            features: Statistics and kinds of the columns of a table.
             weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
 
         Raises:
-            InputError: If a label stands for no class, or an input is not finite.
+            InputError: If a label has no class, or an input is not finite.
         """
         if not y.is_floating_point():
             check_labels(y, len(classes))
@@ -269,7 +269,7 @@ def check_part(who: str, part: str) -> None:
 
 
 def check_labels(y: Tensor, num_classes: int) -> None:
-    """Refuse labels that no class stands for.
+    """Reject labels without a class.
 
     Raises:
         InputError: If a label is outside 0, ..., num_classes - 1.

@@ -52,7 +52,7 @@ def learn_columns(
 
 
 def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row feature"]:
-    """Return the inputs, in float64: numbers as they are, and 1 for the level that a row has of a category, else 0.
+    """Return the inputs, in float64: numbers unchanged, and 1 for the level that a row has of a category, else 0.
 
     A row with a level that training does not have is 0 in all inputs of the category.
 

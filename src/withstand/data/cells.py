@@ -70,8 +70,8 @@ def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severit
 
     Args:
         images: Number of images of each cell that there is; at least one cell.
-        corruption: The one that counts; None counts all.
-        severity: The one that counts; None counts all.
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
 
     Example:
         >>> found = {Cell("fog", severity): 10 for severity in (1, 2, 3, 4)} | {Cell("fog", 5): 7}

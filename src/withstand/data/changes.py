@@ -19,7 +19,7 @@ def find_changes(
     Args:
         file: The file.
         columns: The columns of the inputs, in their order.
-        known: What is known of the inputs.
+        known: The features of the table.
         allowed: Per category the levels that may be taken for one another, per column of numbers what may be added.
 
     Raises:

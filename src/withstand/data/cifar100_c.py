@@ -9,7 +9,7 @@ from withstand.data.corrupted_stack import LABELS, CorruptedStack
 from withstand.data.places import find
 
 FOLDERS = ("CIFAR-100-C", "cifar100-c", ".")
-# The 100 fine classes in the order of their numbers, which is that of the alphabet.
+# The 100 fine classes in the order of their numbers, which is alphabetical.
 CLASSES = tuple(
     """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -45,7 +45,7 @@ class Cifar100C(Dataset):
         check_cell("Cifar100C", self.corruption, self.severity)
 
     def load(self, part: Part) -> ArraySplit:
-        """Open the array of the one cell that is named."""
+        """Open the array of the selected cell."""
         return self._stack().load(part)
 
     def cells(self) -> dict[str, Dataset]:

@@ -34,7 +34,7 @@ class CorruptedArrays(Dataset):
         check_num_classes("CorruptedArrays", self.num_classes)
 
     def load(self, part: Part) -> ArraySplit:
-        """Open the array of the one cell that is named."""
+        """Open the array of the selected cell."""
         return self._stack().load(part)
 
     def cells(self) -> dict[str, Dataset]:

@@ -29,7 +29,7 @@ class CorruptedFolder(Dataset):
         on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
         clean: Folder of the same images as they were, `<class>/<file>`, which become the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre is cut out, at least
-            `pixels`; None leaves the image as it is.
+            `pixels`; None leaves the image unchanged.
     """
 
     root: str
@@ -49,7 +49,7 @@ class CorruptedFolder(Dataset):
         check_images("CorruptedFolder", pixels=self.pixels, resize=resize, on_bad_image=self.on_bad_image)
 
     def load(self, part: Part) -> FileSplit:
-        """List the files of the one cell that is named; they are decoded when they are fetched."""
+        """List the files of the selected cell; they are decoded when they are fetched."""
         return self._tree().load(part)
 
     def cells(self) -> dict[str, Dataset]:

@@ -22,14 +22,14 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedStack:
-    """Arrays `<folder>/<corruption>.npy` that hold all severities one after the other, and what is wanted of them.
+    """Arrays `<folder>/<corruption>.npy` that hold all severities one after the other, and the selected cells.
 
     Attributes:
         who: Name of the data set, for messages.
         folder: What holds the arrays, uint8 (5 n, height, width, channels), and `labels.npy`, 5 n or n whole numbers.
-        corruption: The one that is wanted; None is all.
-        severity: The one that is wanted; None is all.
-        classes: Names of the classes; None takes those in `classes.json` beside the arrays, a list, and without that
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
+        classes: Names of the classes; None takes those in `classes.json` next to the arrays, a list, and without that
             file the numbers.
         num_classes: How many there must be; None takes the names, and without them the largest label + 1.
     """
@@ -42,7 +42,7 @@ class CorruptedStack:
     num_classes: int | None = None
 
     def load(self, part: Part) -> ArraySplit:
-        """Return the one cell that is wanted.
+        """Return the selected cell.
 
         Raises:
             InputError: If more are wanted, or files are missing or do not fit each other.

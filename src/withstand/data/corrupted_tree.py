@@ -29,13 +29,13 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedTree:
-    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, and what is wanted of them.
+    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, and the selected cells.
 
     Attributes:
         who: Name of the data set, for messages.
         root: The folder; corruptions may also lie within folders named like the published archives.
-        corruption: The one that is wanted; None is all.
-        severity: The one that is wanted; None is all.
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
         pixels: Width and height of the inputs.
         class_map: Class numbers by folder name instead of ranks.
         num_classes: Number of classes; None goes by the map, the manifest or the number of class folders.
@@ -56,7 +56,7 @@ class CorruptedTree:
     clean_resize: int | None
 
     def load(self, part: Part) -> FileSplit:
-        """Return the one cell that is wanted.
+        """Return the selected cell.
 
         Raises:
             InputError: If more are wanted, or files are missing or of two kinds, or a class has no number.
@@ -126,7 +126,7 @@ class CorruptedTree:
         """Return corruption and severity of each cell that is wanted, by its condition; warn of other folders.
 
         Raises:
-            InputError: If no image is found, or none of those that are wanted.
+            InputError: If no image, or none of the selected ones, is found.
         """
         found: dict[str, tuple[str, int | None]] = {}
         if self.clean is not None and self.corruption in (None, CLEAN):
@@ -175,7 +175,7 @@ class CorruptedTree:
         return found
 
     def _ignored(self) -> Iterator[str]:
-        """Yield the folders that stand where a corruption or a severity is expected and are none."""
+        """Yield folders at the place of a corruption or a severity that are neither."""
         known = [str(each) for each in SEVERITIES]
         clean = None if self.clean is None else self.clean.resolve()
         for upper in (self.root, *(self.root / each for each in ARCHIVES)):

@@ -1,4 +1,4 @@
-"""Files from the network: all of it or nothing, and only what was expected."""
+"""Atomic, checksum-verified downloads."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 def fetch(url: str, path: Path, *, sha256: str | None) -> None:
     """Download a file over https; it appears under its name when it is complete and checked.
 
-    What may pass by itself (time-outs, broken connections, a busy server) is tried three times. With
+    Transient errors (time-outs, broken connections, a busy server) are retried three times. With
     `WITHSTAND_OFFLINE=1` in the environment nothing is tried.
 
     Args:

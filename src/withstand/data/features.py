@@ -1,4 +1,4 @@
-"""Features: what is known of each input of a table."""
+"""Features: statistics and kinds of the columns of a table."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -46,7 +46,7 @@ class Features(NamedTuple):
 
 
 def fit_features(names: Sequence[str], x: Float[Tensor, "row feature"]) -> Features:
-    """Return what is known of continuous features that are not scaled, from the rows of the training part."""
+    """Return the features of continuous columns that are not scaled, from the rows of the training part."""
     num = len(names)
     with np.errstate(over="ignore", invalid="ignore"):  # numbers too large for 32 bits are refused later, by column
         low, high = np.quantile(x.numpy(), (0.25, 0.75), axis=0)

@@ -140,7 +140,7 @@ class FileSplit(Split):
 
 
 def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str) -> None:
-    """Refuse settings that no image could be read with.
+    """Reject settings with which no image can be read.
 
     Raises:
         InputError: If a size is not positive, `resize` is below `pixels`, or `on_bad_image` is unknown.

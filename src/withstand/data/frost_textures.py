@@ -111,5 +111,5 @@ def _in_package(texture: Texture) -> Path | None:
 
 def _read(path: Path) -> UInt8[Tensor, "3 height width"]:
     with Image.open(path) as image:
-        # The alpha channel of the first three is dropped, as it is when OpenCV reads them.
+        # Drop the alpha channel of the first three, as OpenCV does.
         return torch.from_numpy(np.array(image.convert("RGB")).transpose(2, 0, 1).copy())

@@ -29,7 +29,7 @@ class ImageFolder(Dataset):
         test: Name of the folder of the test part.
         pixels: Width and height of the inputs.
         resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`; None
-            leaves the image as it is.
+            leaves the image unchanged.
         class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each
             line; or `imagenet`, the usual order of the 1,000 classes whose folders are n01440764 and so on.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for

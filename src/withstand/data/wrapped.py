@@ -181,7 +181,7 @@ def _paths(pairs: Any) -> list[str] | None:
 
 
 class _Fetched(LoaderDataset[Pairs | str]):
-    """What a worker holds: given the numbers of a batch it reads the pairs, or says in a sentence what is wrong."""
+    """Reads the pairs of a batch in a worker, or returns an error message."""
 
     def __init__(self, split: WrappedSplit) -> None:
         self.split = split

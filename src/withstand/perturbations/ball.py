@@ -108,7 +108,7 @@ class Ball:
         Args:
             x: Centres.
             point: Where the step begins.
-            gradient: Of what is to grow, there.
+            gradient: Of the loss, at that point.
             space: Where inputs live.
             share: Length of the step, in radii. There is no part of the way to another option: it is taken whole.
         """

@@ -149,7 +149,7 @@ class Corruption(Perturbation):
         return f"{self.published_name()}/{self.severity}"
 
     def check(self, space: Space) -> None:
-        """Refuse what is no image, and images of a size that there are no parameters for."""
+        """Reject inputs that are not images, and sizes without parameters."""
         super().check(space)
         self.published(*space.shape[1:])
 
@@ -248,7 +248,7 @@ def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"
 def transform(
     perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
 ) -> Tensor:
-    """Return changed images, so that a perturbation can stand in a `torchvision.transforms.v2.Compose`.
+    """Return changed images, so that a perturbation can be part of a `torchvision.transforms.v2.Compose`.
 
     Args:
         perturbation: One that does not look at model or labels.

@@ -74,5 +74,5 @@ class SavedAsJpeg(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """A file of the image as it is, and one of poor quality after noise."""
+        """The unchanged image, and one of poor quality after noise."""
         return [cls(), cls(perturbation=GaussianNoise(severity=3, pixels=32), quality=30)]

@@ -103,7 +103,7 @@ class RayPool(Pool):
         return [(key := self.at_work.pop(each), self._outcome(key, each)) for each in ended]
 
     def close(self) -> None:
-        """Stop what is under way, and leave the cluster; one that was started here ends."""
+        """Stop the running tasks and disconnect; shut down a cluster that was started here."""
         for each in self.at_work:
             with suppress(Exception):  # the cluster may be gone
                 self.ray.cancel(each, force=True)
@@ -188,10 +188,10 @@ def import_ray() -> ModuleType:
 
 
 def check_answer(address: str) -> None:
-    """Refuse an address with a port at which nobody listens; Ray itself would try for minutes.
+    """Reject an address whose port does not answer; Ray itself would retry for minutes.
 
     Raises:
-        InputError: If nobody listens.
+        InputError: If the port does not answer.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():

@@ -18,7 +18,7 @@ class Union:
     Attributes:
         entries: Of both; those of the plan come first.
         earlier: Finished runs that only the earlier plan has.
-        is_written: Whether all this, and no more, stands in the folder already.
+        is_written: Whether the folder holds exactly this already.
     """
 
     entries: tuple[Entry, ...]
@@ -27,13 +27,13 @@ class Union:
 
 
 def unite(plan: Plan, folder: Path) -> Union:
-    """Return a plan and what stays of the one that lies in the sweep's folder.
+    """Return a plan united with the one in the sweep's folder.
 
     If finished runs there belong to no entry of the plan, the earlier entries of all finished runs stay, but not those
     whose values and seed the plan gives to another run while it uses their own run elsewhere.
 
     Raises:
-        InputError: If what lies there is not the plan of a sweep, or such runs have other axes, or the values and the
+        InputError: If the file there is not the plan of a sweep, or such runs have other axes, or the values and the
             seed of a run of the plan though they differ from it in something else; one sentence.
     """
     found = read_entries(folder) if (folder / PLAN).exists() else ()

@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""The training loop."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from withstand.training.watch import Watch
 
 
 class Trainer:
-    """Minimises an objective; everything it would lose when killed is in `state_dict`.
+    """Minimises an objective; `state_dict` holds everything needed to resume.
 
     Every random number derives from (seed, purpose, epoch, step), so a run that is stopped anywhere and continued
     equals one that was not, bit for bit on a CPU, and processes that share a batch draw what one process would.
@@ -45,10 +45,10 @@ class Trainer:
         Args:
             model: Maps inputs to logits; on the engine's device. It is changed in place.
             split: Training samples.
-            objective: What is minimised.
+            objective: The objective to minimise.
             training: How.
             seed: Decides the order of the samples and every draw.
-            engine: Device and processes; decides no number.
+            engine: Device and processes; does not affect results.
             validate: Returns what epochs are compared by (more is better), the same in every process.
         """
         if len(split) == 0:
@@ -84,12 +84,12 @@ class Trainer:
         return epoch >= self.training.epochs or bored
 
     def fit(self, *, folder: Path | None = None, identity: str = "", watch: Watch | None = None) -> nn.Module:
-        """Train to the end, or on from the newest checkpoint, and return the resulting model in evaluation mode.
+        """Train to the end, resuming from the newest checkpoint, and return the resulting model in evaluation mode.
 
         Args:
             folder: Where checkpoints are kept; None keeps none.
-            identity: Of the configuration; a checkpoint of another is refused.
-            watch: Is told of every step and epoch.
+            identity: Of the configuration; a checkpoint of another one is rejected.
+            watch: Receives a callback per step and epoch.
 
         Raises:
             TrainingError: If a loss or gradient is not finite. No step is taken then, the last checkpoint stays.
@@ -98,7 +98,7 @@ class Trainer:
         content = keeper.load()
         if content is not None:
             self.load_state_dict(content)
-        # Layers that draw for themselves (dropout, say) use the global generators, which are put back afterwards.
+        # Dropout and similar layers use the global generators, whose state is restored afterwards.
         devices = [self.engine.device] if self.engine.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             while not self.is_finished:
@@ -199,7 +199,7 @@ class Trainer:
         return parts | {"progress": self.progress, "best": self.best}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Resume from a `state_dict`."""
         self.update.load_state_dict(content["update"])
         self.state.load_state_dict(content["objective"])
         self.progress, self.best = content["progress"], content["best"]

@@ -30,7 +30,7 @@ class Langevin(Perturbation):
 
     Attributes:
         ball: The norm, radius and box.
-        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
         step: Step size in squared radii, > 0. From a gradient on by which a row would go farther than a tenth of the
             radius, its steps are so much smaller.
         burn_in: Steps before the first state that is taken, at least 0.

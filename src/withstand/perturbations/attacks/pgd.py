@@ -28,7 +28,7 @@ class PGD(Perturbation):
         reach: Sum of the lengths of all steps, in radii, > 0.
         until_wrong: Stop a row at the first point where another class wins: enough for accuracies, and faster. The
             point that is kept is then that one.
-        loss: What is raised.
+        loss: The loss to maximise.
 
     Source:
         Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083, section 2.1; steps of 2.5 radii in total as in

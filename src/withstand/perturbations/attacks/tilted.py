@@ -30,7 +30,7 @@ class Tilted(Perturbation):
 
     Attributes:
         ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
-        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of the draws that are uniform, > 0 and below 1, rounded to whole draws (at least one): no
             weight is above the inverse of what this gives.

@@ -96,5 +96,5 @@ class Vertices(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """The one norm that has few vertices in many dimensions."""
+        """l1, the only norm with few vertices in many dimensions."""
         return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5))]
