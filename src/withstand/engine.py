@@ -23,7 +23,7 @@ class Engine:
         num_workers: Processes that decode files, per process of the engine.
         rank: Number of this process.
         world_size: Number of processes.
-        batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
+        batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
         checkpoint_seconds: Minimum seconds between two checkpoints of a training, and between two parts of an
             evaluation.
     """
@@ -44,7 +44,7 @@ class Engine:
         Args:
             device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
             num_workers: Processes that decode files.
-            batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
+            batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
 
         Raises:
             InputError: If there is no such device.
@@ -96,7 +96,7 @@ class Engine:
         return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
 
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
-        """Return how many samples an evaluation batch has: as given, else what the device is fast with.
+        """Return the number of samples in an evaluation batch: as given, else by the size of the inputs.
 
         At most 32 MB of inputs and 4096 rows of a table, or 1024 images; on a CPU 128 images, whose activations then
         fit its caches.
@@ -161,7 +161,7 @@ def mps_available() -> bool:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that does not exist.
+    """Reject a device that does not exist.
 
     Raises:
         InputError: If the name is unknown or the machine lacks the device.

@@ -48,7 +48,7 @@ def spell(
         arguments: As typed.
         training: Whether the command trains.
         flags: Options that take no value.
-        lists: Options that take several values; None lets all of them. Others take one, and what follows is no value.
+        lists: Options that take several values; None lets all of them. Others take one value.
         classes: Whether options may name classes.
 
     Example:

@@ -56,8 +56,8 @@ class TrialsError(TrainingError):
     def __init__(self, failures: dict[Path, str], *, total: int) -> None:
         """List the failures."""
         self.failures = failures
-        told = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
-        super().__init__(f"{len(failures)} of {total} trials failed: {told}")
+        reasons = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
+        super().__init__(f"{len(failures)} of {total} trials failed: {reasons}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""`withstand corrupt`: a corrupted copy of images on disk, or a picture of what the corruptions do."""
+"""`withstand corrupt`: a corrupted copy of images on disk, or a preview."""
 
 import os
 import re
@@ -30,8 +30,8 @@ from withstand.reports.contact_sheet import contact_sheet, write_png
 DESCRIPTION = (
     "Write every image of SRC under every corruption and severity to DST, in the layout of ImageNet-C "
     "(DST/<corruption>/<severity>/<class>/<file>) or as arrays like those of CIFAR-10-C. SRC is a folder of images, "
-    "sorted into class folders or not, or a data set by name, whose test part is taken. The same command again goes on "
-    "where it stopped."
+    "sorted into class folders or not, or a data set by name, whose test part is taken. Run the same command again to "
+    "resume."
 )
 WIDTH_OF_TILE = 144
 
@@ -66,7 +66,9 @@ def main(words: list[str]) -> None:
     """Corrupt."""
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     parser.add_argument("source", type=str, help="folder of images, one image, or name of a data set")
-    parser.add_argument("target", type=str | None, nargs="?", default=None, help="folder to write; new or begun before")
+    parser.add_argument(
+        "target", type=str | None, nargs="?", default=None, help="folder to write; new, or of a copy to resume"
+    )
     parser.add_argument(
         "--corruptions",
         type=str,
@@ -81,18 +83,18 @@ def main(words: list[str]) -> None:
         default="jpeg",
         help="jpeg: files of quality 85 (default); png: files without loss; npy: one array per corruption",
     )
-    parser.add_argument("--size", type=int, default=224, help="width and height the centre of an image is cut to")
+    parser.add_argument("--size", type=int, default=224, help="width and height of the central crop")
     parser.add_argument(
-        "--resize", type=int | None, default=None, help="shorter side before the cut; 8/7 of the size by default"
+        "--resize", type=int | None, default=None, help="shorter side before the crop; 8/7 of the size by default"
     )
     parser.add_argument(
         "--pixels",
         type=Literal[224, 299, 64, 32] | None,
         default=None,
-        help="size of images whose published parameters are taken; the nearest by default",
+        help="image size whose published parameters are used; the nearest by default",
     )
     parser.add_argument(
-        "--frost", type=Literal["published", "procedural"], default="published", help="whose textures frost takes"
+        "--frost", type=Literal["published", "procedural"], default="published", help="textures of frost"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw")
     parser.add_argument(

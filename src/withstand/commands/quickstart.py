@@ -34,10 +34,10 @@ def main(words: list[str]) -> None:
     """Train four ways, measure all and print the tables."""
     parser = make_parser(
         "quickstart",
-        "Train a small network on the bundled handwritten digits four ways: plain, with Gaussian noise on half of every "
-        "batch, with adversarial noise (ANT), and trained to resist any change of up to 0.05 per pixel. Measure all on "
-        "clean test images, under the corruptions of ImageNet-C, the distance that noise must go to fool them, and "
-        "under the worst perturbation in the ball. Write a report.",
+        "Train a small network on the bundled handwritten digits four ways: plain, with Gaussian noise on half of "
+        "every batch, with adversarial noise (ANT), and trained to resist any change of up to 0.05 per pixel. Measure "
+        "all on clean test images, under the corruptions of ImageNet-C, the distance that noise must go to fool them, "
+        "and under the worst perturbation in the ball. Write a report.",
     )
     add_options(parser)
     found = parse(parser, words)

@@ -38,8 +38,8 @@ def main(words: list[str]) -> None:
         "--spread",
         type=Literal["quantiles", "interval"],
         default="quantiles",
-        help="quantiles: median over the seeds and the range from the 10 to the 90 percent quantile; interval: mean and "
-        "its 95 percent interval",
+        help="quantiles: median over the seeds and the range from the 10 to the 90 percent quantile; interval: "
+        "mean and its 95 percent interval",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--quiet", action="store_true", help="print the main table only")

@@ -20,7 +20,7 @@ class SweepWatch:
     """Receives a callback when a run begins or ends, and shows the progress."""
 
     def __init__(self, plan: Plan, console: Console, *, missing: Collection[str]) -> None:
-        """Count what there is to do.
+        """Count the missing runs.
 
         Args:
             plan: Of the sweep.

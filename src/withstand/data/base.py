@@ -102,7 +102,7 @@ class TensorSplit(Split):
             numbers: Number of each sample in the file it came from, if these are only some of them.
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
             features: Statistics and kinds of the columns of a table.
-            weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+            weight: Factor of each row's loss in training, at least 0; None means 1.
 
         Raises:
             InputError: If a label has no class, or an input is not finite.
@@ -247,7 +247,7 @@ def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor
 
 
 def check_shares(who: str, validation: float, test: float = 0.0) -> None:
-    """Refuse shares of a data set that leave nothing for training.
+    """Reject shares of a data set that leave nothing for training.
 
     Raises:
         InputError: If a share is negative or the two are not below 1 together.
@@ -259,7 +259,7 @@ def check_shares(who: str, validation: float, test: float = 0.0) -> None:
 
 
 def check_part(who: str, part: str) -> None:
-    """Refuse a part that no data set has.
+    """Reject an unknown part.
 
     Raises:
         InputError: If it is not `train`, `validation` or `test`.
@@ -280,7 +280,7 @@ def check_labels(y: Tensor, num_classes: int) -> None:
 
 
 def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
-    """Refuse inputs that are NaN or infinite; the message names the sample.
+    """Reject inputs that are NaN or infinite; the message names the sample.
 
     Args:
         x: One input per row.

@@ -1,4 +1,4 @@
-"""Cells: what data that are corrupted already have in common, whatever their files."""
+"""Cells: selection of corruption and severity, common to all data that are corrupted already."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class Gap(NamedTuple):
 
 
 def check_cell(who: str, corruption: str | None, severity: int | None, *, has_clean: bool = False) -> None:
-    """Refuse what cannot be a cell.
+    """Reject an invalid cell.
 
     Args:
         who: Name of the data set, for messages.
@@ -44,7 +44,7 @@ def check_cell(who: str, corruption: str | None, severity: int | None, *, has_cl
 
 
 def check_test_only(who: str, part: str) -> None:
-    """Refuse parts that corrupted data do not have.
+    """Reject parts that corrupted data do not have.
 
     Raises:
         InputError: If the part is not `test`.

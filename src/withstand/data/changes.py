@@ -14,7 +14,7 @@ Values = Sequence[str | bool | int | float]
 def find_changes(
     file: TableFile, columns: Sequence[Column], known: Features, allowed: Mapping[str, Values]
 ) -> tuple[Change, ...]:
-    """Return what inputs of a table may become, in their units.
+    """Return the allowed changes of the inputs of a table, in their units.
 
     Args:
         file: The file.

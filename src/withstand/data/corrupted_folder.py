@@ -26,7 +26,7 @@ class CorruptedFolder(Dataset):
         class_map: Class numbers by folder name, see ImageFolder.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
         clean: Folder of the same images as they were, `<class>/<file>`, which become the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre is cut out, at least
             `pixels`; None leaves the image unchanged.

@@ -26,7 +26,7 @@ class CorruptedStack:
 
     Attributes:
         who: Name of the data set, for messages.
-        folder: What holds the arrays, uint8 (5 n, height, width, channels), and `labels.npy`, 5 n or n whole numbers.
+        folder: Of the arrays, uint8 (5 n, height, width, channels), and `labels.npy`, 5 n or n whole numbers.
         corruption: Select this corruption; None selects all.
         severity: Select this severity; None selects all.
         classes: Names of the classes; None takes those in `classes.json` next to the arrays, a list, and without that

@@ -38,8 +38,8 @@ class CorruptedTree:
         severity: Select this severity; None selects all.
         pixels: Width and height of the inputs.
         class_map: Class numbers by folder name instead of ranks.
-        num_classes: Number of classes; None goes by the map, the manifest or the number of class folders.
-        on_bad_image: What a file that is not a whole image does.
+        num_classes: Number of classes; None takes it from the map, the manifest or the number of class folders.
+        on_bad_image: Handling of files that are damaged or not an image.
         clean: Folder of the class folders of clean images.
         clean_resize: Length of the shorter side of clean images before the centre is cut out.
     """
@@ -211,7 +211,9 @@ def how_saved(who: str, folder: Path, files: Iterable[str]) -> Saved:
         elif file.lower().endswith(LOSSLESS_SUFFIXES):
             lossless = lossless or file
         else:
-            raise InputError(f"{who}: {folder / file} must be a JPEG or a PNG file, since it matters what was lost.")
+            raise InputError(
+                f"{who}: {folder / file} must be a JPEG or a PNG file, since its compression is part of the condition."
+            )
     if jpeg and lossless:
         raise InputError(f"{who}: {folder} must hold files of one kind, got {jpeg} and {lossless}.")
     return JPEG if jpeg else ""

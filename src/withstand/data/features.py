@@ -21,13 +21,13 @@ class Features(NamedTuple):
         names: The column, or `column=level` for a level of a category, which is 1 in the rows that have it, else 0.
         columns: The column; the levels of a category share it.
         kinds: `continuous`, `integer` (only whole numbers in the training part), or `category` (one level of it).
-        movable: Whether a perturbation may displace it: continuous features, and what the data set says otherwise.
-        offset: What was subtracted, in the units of the file: the mean over the training part, or 0.
-        scale: What the rest was divided by, > 0, in the units of the file: the standard deviation over the training
+        movable: Whether a perturbation may displace it: continuous features, unless the data set says otherwise.
+        offset: Subtracted from the values, in the units of the file: the mean over the training part, or 0.
+        scale: Divisor of the difference, > 0, in the units of the file: the standard deviation over the training
             part (divided by the number of rows, not one less), or 1.
         iqr: Distance of the quartiles (interpolated linearly) over the training part, in the units of the file;
             0 if the middle half of the rows has one value.
-        changes: What others may become, in the units of the inputs.
+        changes: Allowed changes of the other features, in the units of the inputs.
 
     Example:
         >>> import torch

@@ -27,7 +27,7 @@ log = logging.getLogger("withstand")
 
 
 class Decoded(NamedTuple):
-    """What a worker makes of one batch.
+    """A batch decoded by a worker.
 
     Attributes:
         x: The images that could be read.
@@ -64,7 +64,7 @@ class FileSplit(Split):
 
         Args:
             who: Name of the data set, for messages.
-            folder: What the files are relative to.
+            folder: Base of the relative paths.
             files: One path per sample.
             y: One label per sample.
             classes: Names of the classes.
@@ -154,7 +154,7 @@ def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str
 
 
 class _Images(LoaderDataset[Decoded]):
-    """What a worker holds: given the numbers of a batch it reads the files."""
+    """Reads the files of a batch in a worker."""
 
     def __init__(self, split: FileSplit, augmentation_seed: int | None) -> None:
         self.split, self.augmentation_seed = split, augmentation_seed

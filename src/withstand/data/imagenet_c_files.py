@@ -26,7 +26,7 @@ class ImagenetCFiles(Dataset):
             that the archives have; None takes `$WITHSTAND_DATA`.
         corruption: A published name such as `fog`, or `clean`; None is all.
         severity: 1 to 5; None is all.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
         clean: Folder of the clean images, e.g. ImageNet's `val/`, which become the cell `clean`; their shorter side is
             resized to 256.
 

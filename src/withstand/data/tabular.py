@@ -88,7 +88,7 @@ def _describe(
     movable: Sequence[str] | None,
     changes: Mapping[str, Values],
 ) -> Features:
-    """Return what the training rows say of the features.
+    """Return the statistics of the features in the training rows.
 
     Means and standard deviations divide by the number of rows, not one less.
     """

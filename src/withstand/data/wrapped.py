@@ -137,7 +137,7 @@ class WrappedSplit(Split):
         return to_unit(x) if x.dtype == torch.uint8 else x.float(), int(label)
 
     def _check_values(self, rows: list[int], x: Tensor) -> None:
-        """Refuse numbers that are not finite, and images outside [0, 1]."""
+        """Reject numbers that are not finite, and images outside [0, 1]."""
         check_finite(x, rows)
         if self.box is None or (x.min() >= 0 and x.max() <= 1):
             return

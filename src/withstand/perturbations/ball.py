@@ -132,7 +132,7 @@ class Ball:
         return balls.distance(displaced - x, self.norm, self.radii(x, space=space))
 
     def options(self, x: Points, *, space: Space) -> list[Options]:
-        """Return what inputs may become around each row, change by change."""
+        """Return the allowed values of inputs around each row, change by change."""
         return [changes.options(x, each, space.box) for each in space.changes]
 
     def radii(self, x: Points, *, space: Space) -> float | Tensor:
@@ -154,7 +154,7 @@ class Ball:
         return radii * displaced
 
     def _factors(self, space: Space) -> PerFeature | None:
-        """Return what the radius is multiplied by, per feature, to get to the units of the inputs; 0 fixes one."""
+        """Return the factor per feature from the radius to the units of the inputs; 0 keeps a feature fixed."""
         features = space.features
         if features is None:
             if self.unit != "std":

@@ -84,7 +84,7 @@ class Perturbation(ABC):
         """
 
     def check(self, space: Space) -> None:
-        """Refuse a space that this does not fit; called before training or measuring starts.
+        """Reject a space that this does not fit; called before training or measuring starts.
 
         By default, images are required where `images_only` is set, and every ball and perturbation among the fields is
         asked.
@@ -174,7 +174,7 @@ class Corruption(Perturbation):
 
         Args:
             x: Images in [0, 1].
-            parameters: What `sample` returned, or the same made from another generator's numbers.
+            parameters: From `sample`, or the same made from another generator's numbers.
         """
 
     @final
@@ -280,7 +280,7 @@ def transform(
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:
-    """Refuse inputs that are not images.
+    """Reject inputs that are not images.
 
     Raises:
         InputError: If the shape is not (batch, 1 or 3 channels, height, width).

@@ -23,7 +23,7 @@ class SavedAsJpeg(Perturbation):
     With quality 85 this is how the images of ImageNet-C came about.
 
     Attributes:
-        perturbation: What happens before.
+        perturbation: Applied before saving.
         quality: Of the file, from 1 to 95.
 
     Source:
@@ -42,7 +42,7 @@ class SavedAsJpeg(Perturbation):
 
     @property
     def condition(self) -> str:
-        """The condition of what happens before, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
+        """The condition of the inner perturbation, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
         kind, slash, severity = self.perturbation.condition.rpartition("/")
         suffix = "+jpeg" if self.quality == 85 else f"+jpeg{self.quality}"
         return f"{kind}{suffix}/{severity}" if slash else f"{severity}{suffix}"

@@ -1,4 +1,4 @@
-"""What earlier plans leave in the folder of a sweep: their finished runs stay known."""
+"""Earlier plans in the folder of a sweep, whose finished runs are kept."""
 
 import json
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from withstand.sweeps.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Union:
-    """A plan, and what stays of an earlier one.
+    """A plan united with an earlier one.
 
     Attributes:
         entries: Of both; those of the plan come first.
@@ -74,7 +74,7 @@ def unite(plan: Plan, folder: Path) -> Union:
 
 
 def spoken_of(union: Union, folder: Path) -> str:
-    """Return in one sentence what stays of an earlier plan; nothing if nothing does.
+    """Return a sentence about the runs kept from an earlier plan; empty if there are none.
 
     Example:
         >>> spoken_of(Union(entries=(), earlier=("a", "b")), Path("runs/mine"))

@@ -1,4 +1,4 @@
-"""Plan: what a sweep varies, and the experiments this makes."""
+"""Plan: the varied values of a sweep and its experiments."""
 
 import itertools
 import re
@@ -27,7 +27,7 @@ class Plan:
     Attributes:
         name: Of the sweep, and of its folder.
         entries: Which run belongs to which values; several entries may share a run.
-        experiments: What to do, by the name of the run's folder.
+        experiments: By the name of the run's folder.
     """
 
     name: str
@@ -43,7 +43,7 @@ def read_plan(
     The file has `name`, `set` (options of every run), `vary` (axes), `seeds` (how many) and `small` (what replaces
     parts of these in the small variant). An axis is an option of `withstand train` with a list of values; or a name
     with a list of values, which `set` and other axes use as `$name`; or a name with groups of options, each under a
-    name of its own. Every value of an axis meets every value of the others, and every seed.
+    name of its own. Every value of an axis is combined with every value of the others, and with every seed.
 
     Args:
         source: Path of the file, or name of a recipe in `recipes/sweeps`.
@@ -102,7 +102,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 
 
 def _check_axis(name: str, values: Any) -> None:
-    """Refuse an axis without values, with one twice, or whose name means something else.
+    """Reject an axis without values, with one twice, or whose name means something else.
 
     Raises:
         InputError: In one sentence.

@@ -139,7 +139,7 @@ class SlurmPool(Pool):
 
 
 def outcome_of(folder: Path) -> Outcome | None:
-    """Return how a run ended, by what its folder holds; None if it has not."""
+    """Return how a run ended, from the files in its folder; None if it has not."""
     if (folder / ROWS).exists():
         return Outcome(State.DONE)
     problem = read_failure(folder)
@@ -158,7 +158,7 @@ def is_held(folder: Path) -> bool:
 
 
 def make_executor(folder: Path, options: dict[str, Any]) -> Any:
-    """Return what hands in jobs.
+    """Return the executor that submits jobs.
 
     Raises:
         InputError: If submitit or Slurm is missing, or an option is not known.

@@ -41,11 +41,11 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+012345678
 
 
 def load(source: str, *, small: bool = False) -> dict[str, Any]:
-    """Return what the file of a sweep says.
+    """Return the content of the file of a sweep.
 
     Args:
         source: Path of the file, or name of a recipe in `recipes/sweeps`.
-        small: Whether to put into place what the small variant replaces.
+        small: Whether to apply the small variant.
 
     Raises:
         InputError: If there is no such file or recipe, or it is not the file of a sweep.
@@ -72,7 +72,7 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
 
 
 def check_name(name: Any) -> None:
-    """Refuse what cannot be the name of a sweep.
+    """Reject an invalid name of a sweep.
 
     Raises:
         InputError: If it is not usable as a folder's name.
@@ -82,7 +82,7 @@ def check_name(name: Any) -> None:
 
 
 def check_seeds(count: Any) -> None:
-    """Refuse what cannot be a number of seeds.
+    """Reject an invalid number of seeds.
 
     Raises:
         InputError: If it is not a whole number above 0.

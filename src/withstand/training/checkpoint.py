@@ -58,7 +58,9 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
             )
         return whole["content"]
     if problems:
-        raise InputError(f"checkpoint: none can be read: {', '.join(problems)}; remove them to start anew.")
+        raise InputError(
+            f"checkpoint: none can be read: {', '.join(problems)}; remove them to start from the beginning."
+        )
     return None
 
 

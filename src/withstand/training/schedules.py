@@ -84,7 +84,7 @@ class StepDecay(Schedule):
     Attributes:
         warmup: Epochs in which the factor rises linearly from 0.
         every: Epochs between two changes, at least 1.
-        decay: What the factor is multiplied by, in (0, 1].
+        decay: Multiplier of the factor, in (0, 1].
     """
 
     warmup: float = 0.0

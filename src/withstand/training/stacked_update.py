@@ -78,7 +78,7 @@ class StackedUpdate:
         return {"model": model, "optimizer": content}
 
     def load_optimizers(self, states: Sequence[dict[str, Any]]) -> None:
-        """Go on from what the trials' optimisers remembered; the model has their weights already."""
+        """Resume from the states of the trials' optimisers; the model has their weights already."""
         optimizers = [each["optimizer"] for each in states]
         numbers = optimizers[0]["state"]
         merged = {number: stack_of([each["state"][number] for each in optimizers]) for number in numbers}
@@ -97,7 +97,7 @@ class StackedUpdate:
 
 
 def slice_of(state: dict[str, Any], trial: int) -> dict[str, Any]:
-    """Return one trial's part of what the optimiser remembers of a stacked weight; single numbers are common to all."""
+    """Return one trial's part of the optimiser state of a stacked weight; scalars are common to all."""
     return {
         name: each[trial].clone() if isinstance(each, Tensor) and each.ndim > 0 else each
         for name, each in state.items()
@@ -105,7 +105,7 @@ def slice_of(state: dict[str, Any], trial: int) -> dict[str, Any]:
 
 
 def stack_of(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the optimiser remembers of a stacked weight, from what it does for each trial."""
+    """Return the optimiser state of a stacked weight from the states of the trials."""
     return {
         name: torch.stack([state[name] for state in states]) if isinstance(each, Tensor) and each.ndim > 0 else each
         for name, each in states[0].items()

@@ -49,7 +49,7 @@ class Trainer:
             training: How.
             seed: Decides the order of the samples and every draw.
             engine: Device and processes; does not affect results.
-            validate: Returns what epochs are compared by (more is better), the same in every process.
+            validate: Returns the score that selects the best epoch (higher is better), the same in every process.
         """
         if len(split) == 0:
             raise InputError("training: the training part has no samples.")
@@ -141,7 +141,7 @@ class Trainer:
             yield loss, len(rows)
 
     def more_batches(self, epoch: int) -> Iterator[tuple[Sample, BatchStream]]:
-        """Yield batches without end, in orders of their own, for what an objective does between the epochs."""
+        """Yield an endless sequence of shuffled batches for work of an objective between epochs."""
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
             whole = batches_of(order, self.training.batch_size)

@@ -86,7 +86,7 @@ class Update:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Resume from a `state_dict`."""
         for name, part in self._parts().items():
             part.load_state_dict(state_dict[name])
 

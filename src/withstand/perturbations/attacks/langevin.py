@@ -23,8 +23,8 @@ class Langevin(Perturbation):
     r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
-    the root of twice the step size. What leaves an linf ball is reflected at its walls, others are projected onto.
-    Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
+    the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
+    other balls are projected. Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
     Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
     each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
 
@@ -35,7 +35,7 @@ class Langevin(Perturbation):
             radius, its steps are so much smaller.
         burn_in: Steps before the first state that is taken, at least 0.
         thinning: Steps from one state that is taken to the next, at least 1.
-        loss: What the chain follows.
+        loss: The loss whose gradient the chain follows.
 
     Source:
         Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",

@@ -17,7 +17,7 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class PGD(Perturbation):
-    """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw starts anew.
+    """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw is a restart.
 
     The point with the highest loss of all that were visited is kept. With several draws this is the attack with as many
     restarts.

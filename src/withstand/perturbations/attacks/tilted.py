@@ -34,7 +34,7 @@ class Tilted(Perturbation):
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of the draws that are uniform, > 0 and below 1, rounded to whole draws (at least one): no
             weight is above the inverse of what this gives.
-        loss: What the draws are tilted towards.
+        loss: The loss towards which draws are tilted.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
