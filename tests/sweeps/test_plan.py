@@ -107,7 +107,7 @@ def test_options_of_the_command_line_hold_for_every_run(plan_of):
         ({"set": TOY, "vary": {"lr": [0.1, 0.2, 0.1]}}, r"vary\.lr has 0\.1 twice; values must be unique"),
         ({"set": TOY, "vary": {"epochs": [1, "1"]}}, r"vary\.epochs has 1 twice"),
         ({"set": TOY, "vary": {"method": {1: {}, "1": {}}}}, r"vary\.method has 1 twice"),
-        ({"set": TOY, "vary": {"seed": [1, 2]}}, r"vary\.seed is not an axis; `seeds: 5` beside vary makes"),
+        ({"set": TOY, "vary": {"seed": [1, 2]}}, r"vary\.seed is not an axis; `seeds: 5` next to vary makes"),
         ({"set": TOY, "vary": {"seeds": [1, 2]}}, r"vary\.seeds is not an axis; `seeds: 5`"),
         ({"set": TOY, "vary": {1: [1, 2]}}, "names in vary must be texts, got 1; put it into quotes"),
         ({"set": {**TOY, 2: 3}}, "names in set must be texts, got 2"),

@@ -24,7 +24,8 @@ class Langevin(Perturbation):
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
     the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
-    other balls are projected. Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
+    other balls are projected.
+    Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
     Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
     each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
 
