@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     code = _run(words[0], words[1:])
     if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Threads that communicate with other processes sometimes outlive the interpreter, and abort it at its end.
+        # Communication threads sometimes outlive the interpreter and abort it on exit.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

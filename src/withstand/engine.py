@@ -59,7 +59,7 @@ class Engine:
         from accelerate import PartialState
 
         state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
-        # Without this the threads that communicate outlive the interpreter, and the process ends in an abort.
+        # Otherwise communication threads outlive the interpreter and abort the process on exit.
         atexit.register(leave_group)
         return cls(
             device=torch.device(state.device or "cpu"),
@@ -84,7 +84,7 @@ class Engine:
         return model.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def share(self, total: int) -> tuple[int, int, float]:
-        """Return the first row of this process's share of a batch, the one behind the last, and the share's weight.
+        """Return start and stop of this process's share of a batch, and the share's weight.
 
         Where there are fewer rows than processes, a process without any borrows the first one with weight 0.
 
@@ -125,13 +125,13 @@ class Engine:
         return found[0]
 
     def seed_global_generators(self, seed: int) -> None:
-        """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""
+        """Seed the global generators of the CPU and this device, for dropout and similar layers."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
-        """Overwrite tensors by those of the first process."""
+        """Overwrite tensors by the first process's."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
@@ -143,14 +143,14 @@ class Engine:
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
-    """Return the sum of a tensor over the processes that work together; the tensor itself may be changed."""
+    """Return the sum of a tensor over the processes; the tensor itself may be changed."""
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def leave_group() -> None:
-    """Leave the processes that this one works with."""
+    """Leave the process group."""
     if dist.is_initialized():
         dist.destroy_process_group()
 

@@ -21,7 +21,7 @@ class SweepError(RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that names the known spellings nearest to an unknown one.
+    """Return a suggestion of the known names nearest to an unknown one.
 
     Example:
         >>> nearest("Gausian", ["Gaussian", "Speckle"])

@@ -45,7 +45,7 @@ def training_fields() -> tuple[str, ...]:
 
 
 def command_name(cls: type) -> str:
-    """Return how a data set or model is spelled on the command line: its name in small letters, or its own `command`.
+    """Return the name of a data set or model on the command line: in lower case, or its own `command`.
 
     Example:
         >>> from withstand.data.digits import Digits

@@ -79,7 +79,7 @@ def run_together(
     watch: Watch | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Train and evaluate experiments as `run` does, those whose trainings differ in seed or radius only in one batch.
+    """Train and evaluate experiments as `run` does, in one batch if they differ only in seed or radius.
 
     Results equal those of `run` up to rounding, and the folders are the same: finished runs are not repeated, and
     each resumes the other's checkpoints.
@@ -138,7 +138,7 @@ def run_together(
 
 
 def most_at_once(engine: Engine, number: int) -> int:
-    """Return how many of a number of trials are best trained in one batch on a device."""
+    """Return the best number of trials in one batch on a device."""
     return max(1, min(number, TRIALS_ON_CPU) if engine.device.type == "cpu" else number)
 
 
@@ -188,7 +188,7 @@ def perturbations_in(value: object) -> Iterator[Perturbation]:
 
 
 def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
-    """Return the experiments in lists of those that can share batches, each experiment once.
+    """Group the experiments that can share batches, each experiment once.
 
     They differ in seed, name, evaluations, and radii of balls that are one number.
     """
@@ -200,7 +200,7 @@ def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
 
 
 def with_radii(objective: Objective, radius: Callable[[int], float | tuple[tuple[float], ...]]) -> Objective:
-    """Return an objective whose balls have other radii: those of which the radius is a number.
+    """Return an objective with other radii of those balls whose radius is a number.
 
     Args:
         objective: May hold several balls.
@@ -229,7 +229,7 @@ def radii_of(objective: Objective) -> list[float]:
 
 
 def in_turn(objectives: Sequence[Objective]) -> Objective:
-    """Return one objective for rows that belong to several in turn, which differ in radii of balls only."""
+    """Return one objective for interleaved rows of several objectives that differ only in radii of balls."""
     radii = [radii_of(each) for each in objectives]
 
     def radius(number: int) -> float | tuple[tuple[float], ...]:

@@ -101,7 +101,7 @@ def main(words: list[str]) -> None:
 
 
 def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
-    """Return how long the missing runs take at least, as the end of a sentence; nothing if none is missing."""
+    """Return the minimum time of the missing runs as the end of a sentence; empty if none is missing."""
     if not missing:
         return ""
     device = devices_of("auto" if found.slurm else found.device)[0]
@@ -124,7 +124,7 @@ def record_again(plan: Plan, folder: Path, console: Console, *, command: list[st
 
 
 def check_options(words: Sequence[str], options: set[str]) -> None:
-    """Refuse options that neither this command nor a run has.
+    """Reject options that neither this command nor a run has.
 
     Args:
         words: Those that belong to the runs.
@@ -143,7 +143,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
 
 def check_place(found: Any) -> None:
-    """Refuse options that contradict each other, and devices that this machine lacks where it does the work.
+    """Reject options that contradict each other, and devices that this machine lacks if it does the work.
 
     Raises:
         InputError: In one sentence.

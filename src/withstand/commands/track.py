@@ -37,7 +37,7 @@ class Curves:
         """Write the epoch."""
         self.other.on_epoch(entry)
         if self.writer is None:
-            # Epochs that a killed process wrote and this one does again replace the old ones.
+            # Repeated epochs replace those written by a killed process.
             self.writer = self.open(self.folder, purge_step=int(entry["epoch"]))
         for name, value in entry.items():
             if name != "epoch":

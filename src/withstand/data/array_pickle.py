@@ -75,7 +75,7 @@ class _Bytes:
         pass
 
 
-# All have a __setstate__ of their own, because without one a pickle may set any attribute of what it names.
+# All define __setstate__, since otherwise a pickle may set any attribute.
 STAND_INS: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,  # before numpy 2
     ("numpy._core.multiarray", "_reconstruct"): _Array,

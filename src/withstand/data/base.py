@@ -1,4 +1,4 @@
-"""Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
+"""Dataset: a source of samples. Split: the samples of one part, fetched in batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -162,7 +162,7 @@ class TensorSplit(Split):
 
 
 class Dataset(ABC):
-    """Where samples come from: a frozen keyword-only dataclass whose fields say which files and which parts.
+    """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
 
     Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it
     is cut from the training part, the same for every seed of an experiment.
@@ -181,7 +181,7 @@ class Dataset(ABC):
         """
 
     def cells(self) -> dict[str, "Dataset"]:
-        """Return one data set per condition, where the data are corrupted already; nothing by default.
+        """Return one data set per condition, for data that are corrupted already; empty by default.
 
         Returns:
             By condition as in rows, in the published order: `clean`, where there are clean images, then corruption and
@@ -193,7 +193,7 @@ class Dataset(ABC):
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the cells of the benchmark that are absent or partial, where the data are corrupted already.
+        """Return the cells of the benchmark that are absent or partial, for data that are corrupted already.
 
         Returns:
             Of the 15 corruptions, and of the others of which there is a cell. A partial cell is among `cells`, too.

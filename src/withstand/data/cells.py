@@ -59,14 +59,14 @@ def is_wanted(cell: Cell, corruption: str | None, severity: int | None) -> bool:
 
 
 def nothing_wanted(who: str, root: Path, corruption: str | None, severity: int | None) -> str:
-    """Return the sentence that says that there are cells, but none of this corruption and this severity."""
+    """Return the error message for a corruption and severity without a cell."""
     return (
         f"{who}: {root} holds corrupted images, but none of {corruption or 'severity'} {severity or ''}".rstrip() + "."
     )
 
 
 def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severity: int | None = None) -> list[Gap]:
-    """Return which cells are absent or partial: of the 15 corruptions, and of others that have any.
+    """Return the absent or partial cells of the 15 corruptions, and of others with any cell.
 
     Args:
         images: Number of images of each cell that there is; at least one cell.

@@ -1,4 +1,4 @@
-"""From the changes that a user allows in a table's columns to those of the inputs."""
+"""Convert the changes allowed in a table's columns to changes of the inputs."""
 
 from collections.abc import Mapping, Sequence
 

@@ -25,7 +25,7 @@ CLASSES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100C(Dataset):
-    """Corrupted test images of CIFAR-100, a data set per corruption and severity; nothing was lost in saving them.
+    """Corrupted test images of CIFAR-100, a data set per corruption and severity; saved without loss.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-100-C/` or `cifar100-c/`; None
@@ -54,7 +54,7 @@ class Cifar100C(Dataset):
         return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
 
     def missing(self) -> list[Gap]:
-        """Look which arrays there are."""
+        """Return the missing cells."""
         return self._stack().missing()
 
     def _stack(self) -> CorruptedStack:

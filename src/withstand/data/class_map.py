@@ -1,4 +1,4 @@
-"""Which class a folder of images belongs to, where the rank of its name does not say it."""
+"""Class maps: the class number of each folder of images."""
 
 import json
 import re

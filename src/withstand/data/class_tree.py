@@ -11,7 +11,7 @@ from torch import Tensor
 from withstand.data.class_map import ClassMap
 from withstand.errors import InputError
 
-# The formats that Pillow reads and that torchvision's ImageFolder takes for images.
+# Image formats of torchvision's ImageFolder that Pillow reads.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 

@@ -1,4 +1,4 @@
-"""CorruptedArrays: one's own images, corrupted already, in the layout of CIFAR-10-C."""
+"""CorruptedArrays: your own images, corrupted already, in the layout of CIFAR-10-C."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +43,7 @@ class CorruptedArrays(Dataset):
         return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
 
     def missing(self) -> list[Gap]:
-        """Look which arrays there are."""
+        """Return the missing cells."""
         return self._stack().missing()
 
     def _stack(self) -> CorruptedStack:

@@ -1,4 +1,4 @@
-"""CorruptedFolder: one's own images, corrupted already, in the layout of ImageNet-C."""
+"""CorruptedFolder: your own images, corrupted already, in the layout of ImageNet-C."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

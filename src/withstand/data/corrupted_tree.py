@@ -123,7 +123,7 @@ class CorruptedTree:
         )
 
     def cells(self) -> dict[str, tuple[str, int | None]]:
-        """Return corruption and severity of each cell that is wanted, by its condition; warn of other folders.
+        """Return corruption and severity of each selected cell, by its condition; warn of other folders.
 
         Raises:
             InputError: If no image, or none of the selected ones, is found.
@@ -143,7 +143,7 @@ class CorruptedTree:
         return found | {cell.condition: (cell.corruption, cell.severity) for cell in cells}
 
     def missing(self) -> list[Gap]:
-        """Return which wanted cells are absent, or have fewer images than the largest cell of the tree."""
+        """Return the selected cells that are absent, or have fewer images than the largest cell of the tree."""
         images = {cell: sum(1 for _ in _images(folder)) for cell, folder in self._cells().items()}
         return find_gaps(images, self.corruption, self.severity)
 
@@ -199,7 +199,7 @@ def _read_manifest(who: str, path: Path) -> tuple[dict[str, int], tuple[str, ...
 
 
 def how_saved(who: str, folder: Path, files: Iterable[str]) -> Saved:
-    """Return how the images of a cell were saved, which their suffixes say.
+    """Return the format of a cell's images, from their suffixes.
 
     Raises:
         InputError: If some are JPEG files and some are not, or one is neither JPEG nor of a lossless format.

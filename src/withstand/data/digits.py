@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: no file is needed."""
+"""Handwritten digits bundled with scikit-learn; needs no file."""
 
 from dataclasses import dataclass
 

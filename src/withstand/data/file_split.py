@@ -60,7 +60,7 @@ class FileSplit(Split):
         on_bad_image: OnBadImage = "error",
         numbers: Tensor | None = None,
     ) -> None:
-        """Keep where the files are.
+        """Keep the locations of the files.
 
         Args:
             who: Name of the data set, for messages.
@@ -90,7 +90,7 @@ class FileSplit(Split):
 
     @property
     def num_bad(self) -> int:
-        """Number of files met so far that could not be read."""
+        """Number of files so far that could not be read."""
         return len(self.bad)
 
     def select(self, rows: Tensor) -> "FileSplit":
@@ -115,7 +115,7 @@ class FileSplit(Split):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Decode the files; a batch of which nothing could be read is empty.
+        """Decode the files; a batch without any readable file is empty.
 
         Raises:
             InputError: If a file cannot be read and `on_bad_image` is `error`.
@@ -186,7 +186,7 @@ def _as_it_is(decoded: Any) -> Any:
 
 
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
-    """Yield the batches of a plan in its order; the work of a worker that was killed is done again."""
+    """Yield the batches of a plan in order; work of a killed worker is repeated."""
     remaining, under_way = iter(plan), deque[Tensor]()
 
     def hand_out() -> Iterator[list[int]]:

@@ -1,4 +1,4 @@
-"""ImageFolder: one's own images, sorted into one folder per class."""
+"""ImageFolder: your own images, sorted into one folder per class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ USUAL = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(Dataset):
-    """Images in `root/<part>/<class>/<file>`; a root that holds the class folders itself is a test part.
+    """Images in `root/<part>/<class>/<file>`; a root with class folders directly in it is a test part.
 
     A class's number is the rank of its folder's name among those of the training part (without one, of the
     part itself), unless a class map gives it.

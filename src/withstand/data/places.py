@@ -1,4 +1,4 @@
-"""Where the files of data sets and downloads lie."""
+"""Locations of data sets and downloads."""
 
 import os
 from pathlib import Path

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """Some rows of a split, on the device that works on them.
+    """Some rows of a split, on a device.
 
     Attributes:
         x: Inputs: images in [0, 1], or features.

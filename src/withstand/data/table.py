@@ -1,4 +1,4 @@
-"""A table of one's own: CSV or Parquet, one row per sample."""
+"""Your own table: CSV or Parquet, one row per sample."""
 
 from dataclasses import dataclass
 from pathlib import Path

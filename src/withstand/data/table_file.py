@@ -127,7 +127,7 @@ class TableFile:
         return text.cast(pl.Float64, strict=False).is_null().all() and bool((text.fill_null("") != "").any())
 
     def place(self, row: int) -> str:
-        """Return the words that say where a row is: its line in a text file, its number in a Parquet file."""
+        """Return the location of a row: its line in a text file, its number in a Parquet file."""
         if self.is_parquet:
             return f"row {row + 1}"
         wanted = self.records[row] + self.has_header

@@ -90,7 +90,7 @@ def _describe(
 ) -> Features:
     """Return the statistics of the features in the training rows.
 
-    Means and standard deviations divide by the number of rows, not one less.
+    Standard deviations divide by the number of rows, not one less.
     """
     owners = [column for column in columns for _ in column.inputs]
     for owner in owners:

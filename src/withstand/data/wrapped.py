@@ -22,7 +22,7 @@ Pairs = tuple[Tensor, Tensor]
 class WrappedSplit(Split):
     """The pairs of a map-style data set, fetched through PyTorch's loader.
 
-    Inputs with three axes are images and must lie in [0, 1]; normalisation belongs inside the model.
+    Inputs with three axes are images and must be in [0, 1]; normalisation belongs inside the model.
     """
 
     def __init__(self, pairs: Any, *, num_classes: int | None = None) -> None:
@@ -202,7 +202,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _plain(label: Any) -> Any:
-    """Return a label without the tensor or array of one number that it may come in."""
+    """Return a label as a plain number, unwrapped from a tensor or array of one element."""
     is_one = isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1
     return label.item() if is_one else label
 

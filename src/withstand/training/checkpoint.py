@@ -87,7 +87,7 @@ class Keeper:
     """Saves the checkpoints of a run at intervals that bound both lost work and overhead."""
 
     def __init__(self, folder: Path | None, *, identity: str, writes: bool = True, seconds: float = 10.0) -> None:
-        """Say where.
+        """Configure the folder and the interval.
 
         Args:
             folder: None keeps nothing.

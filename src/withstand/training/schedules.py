@@ -79,7 +79,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDecay(Schedule):
-    """Multiply by a constant every so many epochs.
+    """Multiply by a constant at a fixed interval of epochs.
 
     Attributes:
         warmup: Epochs in which the factor rises linearly from 0.

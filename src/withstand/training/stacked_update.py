@@ -15,7 +15,7 @@ from withstand.training.settings import Training
 class StackedUpdate:
     """The optimiser of stacked networks with its schedule and clipping: `Update` for every trial at once.
 
-    All optimisers there are treat each number by itself, so one of the stacked weights serves all trials.
+    All optimisers work elementwise, so one optimiser of the stacked weights serves all trials.
     """
 
     def __init__(self, model: Stacked, *, training: Training, steps_per_epoch: int) -> None:
@@ -71,7 +71,7 @@ class StackedUpdate:
         return values
 
     def state_of(self, trial: int) -> dict[str, Any]:
-        """Return everything that changes for a trial, the model included, as `Update.state_dict` would."""
+        """Return the state of a trial, including the model, as `Update.state_dict`."""
         content = self.optimizer.state_dict()
         content["state"] = {number: slice_of(each, trial) for number, each in content["state"].items()}
         model = {name: each.clone() for name, each in self.model.state_of(trial).items()}

@@ -1,4 +1,4 @@
-"""The training loop for several trials in one batch: each equals the run it would have been alone, up to rounding."""
+"""The training loop for several trials in one batch; each equals its single run up to rounding."""
 
 import math
 import time
@@ -181,7 +181,7 @@ class Together:
         return losses.view(-1, len(self.seeds)).mean(0)
 
     def end_epoch(self) -> None:
-        """Record the epoch of every trial, compare it with its best one, and go to the next."""
+        """Record the epoch of every trial, compare it with the best one, and advance."""
         accuracies = repeat(None, len(self.seeds)) if self.validate is None else self.validate(self.model)
         for trial, accuracy in enumerate(accuracies):
             progress, best = self.progress[trial], self.best[trial]
@@ -208,7 +208,7 @@ class Together:
         return time.monotonic() - begun
 
     def state_dict(self, trial: int) -> dict[str, Any]:
-        """Return everything that changes in a trial's training, as `Trainer.state_dict` would."""
+        """Return the state of a trial's training, as `Trainer.state_dict`."""
         progress = {"epoch": self.epoch, "step": self.step} | self.progress[trial]
         state = self.state.state_dict()
         return {

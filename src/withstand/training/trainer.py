@@ -68,7 +68,7 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The model whose weights count: the running mean if there is one."""
+        """The resulting model: the running mean if there is one."""
         return self.update.ema.module if self.update.ema else self.model
 
     @property
@@ -155,7 +155,7 @@ class Trainer:
                 yield self.with_source(sample, share, len(rows), "objective", epoch, turn, step)
 
     def do_step(self, sample: Sample, *, share: tuple[int, int, float], total: int) -> float:
-        """Follow the gradient of one batch and return its loss, over all processes."""
+        """Take one optimiser step and return the loss, over all processes."""
         epoch, step = self.progress["epoch"], self.progress["step"]
         self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
         (x, y, _, weight), rng = self.with_source(sample, share, total, "train", epoch, step)
@@ -179,7 +179,7 @@ class Trainer:
         return sample, BatchStream(make, start=start, stop=stop, total=total, weight=counts_for)
 
     def end_epoch(self) -> None:
-        """Record the epoch, compare it with the best one, and go to the next."""
+        """Record the epoch, compare it with the best one, and advance."""
         self.engine.copy_first(self.model.buffers())
         progress = self.progress
         entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / max(1, progress["rows"])}
@@ -194,7 +194,7 @@ class Trainer:
         progress.update(epoch=progress["epoch"] + 1, step=0, rows=0, loss_sum=0.0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes in training."""
+        """Return the state of the training."""
         parts = {"update": self.update.state_dict(), "objective": self.state.state_dict()}
         return parts | {"progress": self.progress, "best": self.best}
 
@@ -208,7 +208,7 @@ class Trainer:
 def batches_of(order: Tensor, size: int) -> list[Tensor]:
     """Return an order of samples cut into batches; a last one of a single sample joins the one before.
 
-    Batch normalisation can do nothing with a single sample.
+    Batch normalisation fails on a single sample.
 
     Example:
         >>> [len(rows) for rows in batches_of(torch.arange(9), 4)]

@@ -48,6 +48,6 @@ def loss_and_gradient(
 
 
 def _excess(outputs: Tensor, y: Tensor) -> Tensor:
-    """Return, per row, the label's lead over all others in units of the most that is allowed; at least 1."""
+    """Return, per row, the label's lead over all others in units of the largest allowed lead; at least 1."""
     others = outputs.scatter(1, y[:, None], -torch.inf).amax(1, keepdim=True)
     return ((outputs.gather(1, y[:, None]) - others) / MOST_LEAD).clamp(1, torch.finfo(outputs.dtype).max)

@@ -25,7 +25,7 @@ class Langevin(Perturbation):
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
     the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
     other balls are projected.
-    Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
+    Inputs with options jump to other ones between two steps, and are accepted by the Metropolis rule.
     Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
     each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
 
@@ -91,7 +91,7 @@ class Langevin(Perturbation):
                 break
             # In radii, so that features of different radii mix alike.
             drift = gradient * radii / temperature
-            # The first gradient alone says little: a confident network is flat there, and steep further on.
+            # The first gradient is not representative: a confident network is flat there and steep further away.
             longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
             step = torch.minimum(step, 0.1 / longest.clamp_min(1e-30))
             noise = normal(x.shape, rng=rng, device=x.device).to(x.dtype)
@@ -100,7 +100,7 @@ class Langevin(Perturbation):
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
 
     def tempered(self, temperature: float) -> Perturbation:
-        """Fill an open one."""
+        """Set the temperature if it is None."""
         return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _jump(
@@ -114,7 +114,7 @@ class Langevin(Perturbation):
         temperature: float,
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, losses and gradients after one change of each row was drawn anew, where that was accepted."""
+        """Return points, losses and gradients after redrawing one change of each row, where that was accepted."""
         which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
         proposed = points.clone()
         for number, each in enumerate(changing):

@@ -59,7 +59,7 @@ class PGD(Perturbation):
         num_draws: int,
         rng: Rng,
     ) -> Draws:
-        """Climb from one start per draw, all of them together."""
+        """Ascend from one start per draw, batched."""
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
         best = torch.stack([self._climb(x, y, each, model, space) for each in start])

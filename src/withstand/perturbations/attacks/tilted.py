@@ -1,4 +1,4 @@
-"""Draws from a box, more of them where the loss is high, with the weights that make up for it."""
+"""Draws from a box, more of them where the loss is high, with importance weights."""
 
 import math
 from dataclasses import dataclass, replace
@@ -98,7 +98,7 @@ class Tilted(Perturbation):
         return Draws(inputs, -mixture.T.contiguous())
 
     def tempered(self, temperature: float) -> Perturbation:
-        """Fill an open one."""
+        """Set the temperature if it is None."""
         return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
