@@ -27,7 +27,7 @@ def loss_and_gradient(
         y: Labels, or targets of `squared_error`.
         loss: Which loss.
         steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
-            is 0 in 32 bits, and so is its gradient. With this it is that of the logits divided, row by row, so that the
+            is 0 in 32 bits, and so is its gradient. With this the logits are divided, row by row, so that the
             label's does not lead by more than 8; nothing else is changed.
 
     Source:
