@@ -43,7 +43,7 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.uniform import Uniform
 from withstand.study.outcomes import ConditionOutcomes
 
-# Source of the goals: the issue of the measuring wing.
+# Limits: overhead of keeping outcomes, time to reduce them, file size, start-up time.
 GOALS = {
     "squeezenet": ("keeping outcomes, SqueezeNet", 1.03),
     "avila": ("keeping outcomes, Avila", 1.05),

@@ -358,10 +358,10 @@ def interrupted(tmp_path, number):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_training_says_how_to_go_on(tmp_path, number, code):
+def test_a_stopped_training_says_how_to_resume(tmp_path, number, code):
     found, err = interrupted(tmp_path, number)
     assert found == code
-    assert "the same command goes on" in err.splitlines()[-1]
+    assert "run the same command again to resume" in err.splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -118,7 +118,7 @@ def test_folders_with_and_without_classes_and_single_images(photos, tmp_path, ca
     with Image.open(tmp_path / "one" / "brightness" / "5" / "2.JPEG") as image:
         assert image.size == (64, 64)
     code, _, err = run(["corrupt", photos, tmp_path / "classes", *few], capsys)
-    assert (code, err.count("is whole already")) == (0, 1)
+    assert (code, err.count("is complete already")) == (0, 1)
 
 
 def test_a_preview_shows_one_image_under_everything(photos, tmp_path, capsys):

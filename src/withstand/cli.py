@@ -1,4 +1,4 @@
-"""The command line's entry: help and version at once, everything else from `commands`, errors as sentences."""
+"""Command-line entry point: help, version, dispatch to `commands`, exit codes."""
 
 import importlib
 import os
@@ -7,20 +7,20 @@ import sys
 from types import FrameType
 
 COMMANDS = {
-    "quickstart": "Train a small network with and without noise, measure both, see the table.",
-    "train": "Train a model and evaluate it; the same command again continues where it stopped.",
+    "quickstart": "Train a small network four ways, measure all, write a report.",
+    "train": "Train a model and evaluate it; resumes.",
     "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
-    "corrupt": "Write a corrupted copy of any images, like ImageNet-C or CIFAR-10-C; or a preview.",
-    "sweep": "Train under many settings and seeds, on this machine or a cluster; started again, what is missing.",
-    "report": "Show runs or a sweep: one page, tables, figures, CSV, LaTeX, a model card each.",
+    "corrupt": "Write a corrupted copy of images, like ImageNet-C or CIFAR-10-C, or a preview.",
+    "sweep": "Train under many settings and seeds, locally or on a cluster; resumes.",
+    "report": "Write a report of runs or a sweep: HTML page, tables, figures, CSV, LaTeX, model cards.",
     "list": "List data sets, models, objectives, perturbations, corruptions, evaluations, recipes or sweeps.",
 }
 
-GO_ON = "what the last checkpoint holds is kept, and the same command goes on from there."
+GO_ON = "run the same command again to resume from the last checkpoint."
 
 
 class Terminated(BaseException):
-    """SIGTERM has come."""
+    """SIGTERM was received."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     code = _run(words[0], words[1:])
     if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Threads that communicate with other processes sometimes outlive the interpreter, and abort it at its end.
+        # Communication threads sometimes outlive the interpreter and abort it on exit.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -75,7 +75,7 @@ def _run(command: str, words: list[str]) -> int:
         if problem.errno is None:
             raise
         where = f" ({problem.filename})" if problem.filename else ""
-        return _fail(f"cannot read or write: {problem.strerror}{where}; nothing finished is lost.", 1)
+        return _fail(f"cannot read or write: {problem.strerror}{where}; finished work is kept.", 1)
     except KeyboardInterrupt:
         return _fail(f"stopped; {GO_ON}", 130)
     except Terminated:

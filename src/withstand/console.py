@@ -1,4 +1,4 @@
-"""Console: what is said on stderr while work goes on, and the result on stdout."""
+"""Console: progress on stderr, the result on stdout."""
 
 import json
 import logging
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Console:
-    """Speaks on stderr while work goes on, and prints the result on stdout; silent in all but one process."""
+    """Prints progress on stderr and the result on stdout, in the first process only."""
 
     def __init__(self, *, engine: "Engine | None" = None, quiet: bool) -> None:
-        """Say whether there is anybody to speak to; without an engine there is one process."""
+        """Configure output; without an engine there is one process."""
         self.is_first = engine is None or engine.is_first
         self.silent = quiet or not self.is_first
         logger = logging.getLogger("withstand")
         logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
 
     def say(self, sentence: str) -> None:
-        """Say what is going on."""
+        """Print a sentence on stderr, unless quiet."""
         if not self.silent:
             sys.stderr.write(sentence + "\n")
 
@@ -33,12 +33,12 @@ class Console:
             sys.stdout.flush()
 
     def print_json(self, content: Any) -> None:
-        """Print the result for a program."""
+        """Print the result as JSON."""
         self.print(json.dumps(content))
 
     @contextmanager
     def progress(self, epochs: int) -> Iterator[Any]:
-        """Yield a watch that shows a progress bar with speed and time left, on a terminal only."""
+        """Yield a watch: a progress bar on a terminal, else a line per epoch."""
         if self.silent or not epochs or not sys.stderr.isatty():
             yield EpochLines(self, epochs)
             return
@@ -49,7 +49,7 @@ class Console:
 
     @contextmanager
     def counting(self, total: int, what: str = "samples") -> Iterator[Callable[[int], None]]:
-        """Yield a function that is told how many samples are done: a bar with speed and time left, on a terminal."""
+        """Yield a callback for the number of samples done; it draws a progress bar on a terminal."""
         if self.silent or not sys.stderr.isatty():
             yield lambda _: None
             return
@@ -60,17 +60,17 @@ class Console:
 
 
 class EpochLines:
-    """Says one line per epoch, at most about ten in all."""
+    """Prints a line for about ten epochs of a training."""
 
     def __init__(self, console: Console, epochs: int) -> None:
-        """Keep who speaks."""
+        """Choose the epochs to print."""
         self.console, self.epochs, self.every = console, epochs, max(1, epochs // 10)
 
     def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def on_epoch(self, entry: dict[str, float]) -> None:
-        """Say the epoch's loss and validation accuracy."""
+        """Print the epoch's loss and validation accuracy."""
         epoch = int(entry["epoch"])
         if epoch % self.every == 0 or epoch == self.epochs:
             validation = f", validation {100 * entry['validation']:.2f} %" if "validation" in entry else ""

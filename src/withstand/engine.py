@@ -1,4 +1,4 @@
-"""Where and how fast the work is done: devices, processes, workers. Nothing here decides a number."""
+"""Devices, processes and workers; does not affect results."""
 
 import atexit
 import math
@@ -18,15 +18,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The devices and processes that share the work.
+    """Devices and processes that share the work.
 
     Attributes:
         device: The device of this process.
         num_workers: Processes that decode files, per process of the engine.
         rank: Number of this process.
         world_size: Number of processes.
-        batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
-        checkpoint_seconds: Least time between two checkpoints of a training.
+        batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
+        checkpoint_seconds: Minimum seconds between two checkpoints of a training, and between two parts of an
+            evaluation.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -45,7 +46,7 @@ class Engine:
         Args:
             device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
             num_workers: Processes that decode files.
-            batch_size: Samples per batch and process in evaluation; None goes by the size of the inputs.
+            batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
 
         Raises:
             InputError: If there is no such device.
@@ -62,7 +63,7 @@ class Engine:
         from accelerate import PartialState
 
         state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
-        # Without this the threads that communicate outlive the interpreter, and the process ends in an abort.
+        # Otherwise communication threads outlive the interpreter and abort the process on exit.
         atexit.register(leave_group)
         return cls(
             device=torch.device(state.device or "cpu"),
@@ -74,7 +75,7 @@ class Engine:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the files and speaks to the user."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def place(self, model: nn.Module) -> nn.Module:
@@ -87,7 +88,7 @@ class Engine:
         return model.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def share(self, total: int) -> tuple[int, int, float]:
-        """Return the first row of this process's share of a batch, the one behind the last, and the share's weight.
+        """Return start and stop of this process's share of a batch, and the share's weight.
 
         Where there are fewer rows than processes, a process without any borrows the first one with weight 0.
 
@@ -99,7 +100,7 @@ class Engine:
         return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
 
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
-        """Return how many samples an evaluation batch has: as given, else what the device is fast with.
+        """Return the number of samples in an evaluation batch: as given, else by the size of the inputs.
 
         At most 32 MB of inputs and 4096 rows of a table, or 1024 images; on a CPU 128 images, whose activations then
         fit its caches.
@@ -143,13 +144,13 @@ class Engine:
         return value
 
     def seed_global_generators(self, seed: int) -> None:
-        """Seed the generators that layers which draw for themselves use: the CPU's and this device's."""
+        """Seed the global generators of the CPU and this device, for dropout and similar layers."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
-        """Overwrite tensors by those of the first process."""
+        """Overwrite tensors by the first process's."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
@@ -161,14 +162,14 @@ class Engine:
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
-    """Return the sum of a tensor over the processes that work together; the tensor itself may be changed."""
+    """Return the sum of a tensor over the processes; the tensor itself may be changed."""
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def leave_group() -> None:
-    """Leave the processes that this one works with."""
+    """Leave the process group."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -179,7 +180,7 @@ def mps_available() -> bool:
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that does not exist.
+    """Reject a device that does not exist.
 
     Raises:
         InputError: If the name is unknown or the machine lacks the device.

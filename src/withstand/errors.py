@@ -1,19 +1,19 @@
-"""The ways in which a command ends badly."""
+"""Exceptions that commands turn into exit codes."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used. The message is one sentence: who, what was expected, what came."""
+    """Invalid input. The message is one sentence: who, what was expected, what came."""
 
 
 class BusyError(InputError):
-    """Another process works on what this one was asked to work on."""
+    """Another process holds the lock of a folder."""
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on, though nothing the user typed was wrong (a non-finite loss, say)."""
+    """Training failed on valid input, for example with a non-finite loss."""
 
 
 class SweepError(RuntimeError):
@@ -21,7 +21,7 @@ class SweepError(RuntimeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that names the known spellings nearest to an unknown one.
+    """Return a suggestion of the known names nearest to an unknown one.
 
     Example:
         >>> nearest("Gausian", ["Gaussian", "Speckle"])

@@ -7,7 +7,7 @@ from functools import cache
 
 from withstand.configuration import discover
 
-# Where the classes are that an option may name; they are imported for commands that have such options only.
+# Modules of the families, imported only for commands that have such options.
 FAMILIES = {
     "data": "data.base.Dataset",
     "model": "models.base.Model",
@@ -23,14 +23,14 @@ FAMILIES = {
 
 @cache
 def family_of(name: str) -> type:
-    """Return the abstract class of what an option of this name may be."""
+    """Return the abstract class of an option's values."""
     module, _, own = FAMILIES[name].rpartition(".")
     return getattr(importlib.import_module(f"withstand.{module}"), own)
 
 
 @cache
 def every_family() -> tuple[type, ...]:
-    """Return all of them; their classes are known from then on."""
+    """Import and return all families."""
     found = tuple(dict.fromkeys(family_of(name) for name in FAMILIES))
     for family in found:
         discover(family)
@@ -45,7 +45,7 @@ def training_fields() -> tuple[str, ...]:
 
 
 def command_name(cls: type) -> str:
-    """Return how a data set or model is spelled on the command line: its name in small letters, or its own `command`.
+    """Return the name of a data set or model on the command line: in lower case, or its own `command`.
 
     Example:
         >>> from withstand.data.digits import Digits
@@ -56,19 +56,19 @@ def command_name(cls: type) -> str:
 
 
 def spellings(family: type) -> dict[str, str]:
-    """Return the class names of a family by what may be typed for them, without dashes and capitals."""
+    """Return the class names of a family by their accepted spellings, without dashes and capitals."""
     return {
         loose(spelled): each.__name__ for each in discover(family) for spelled in (command_name(each), each.__name__)
     }
 
 
 def loose(name: str) -> str:
-    """Return a name without what may be typed differently."""
+    """Return a name in lower case, without dashes and underscores."""
     return name.lower().replace("-", "").replace("_", "")
 
 
 def friendly(option: str) -> str:
-    """Return an option as the help spells it: dashes, and no `training` in front."""
+    """Return an option as the help shows it: with dashes, without the prefix `training`."""
     return option.replace("training.", "").replace("_", "-")
 
 

@@ -1,4 +1,4 @@
-"""What the commands' options have in common: their parser, and what does not affect results."""
+"""Parser and execution options that commands share."""
 
 import re
 import textwrap
@@ -23,10 +23,10 @@ CHOICE = re.compile(
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's parser, whose help spells options as people type them."""
+    """A jsonargparse parser whose help shows options with dashes and short class names."""
 
     def format_help(self, *arguments: Any, **options: Any) -> str:
-        """Write dashes, leave `training` out, and name classes shortly."""
+        """Show dashes, omit `training`, and shorten class names."""
         text = super().format_help(*arguments, **options)
         text = re.sub(r"(?m)^  --training CONFIG.*\n", "", text)
         text = re.sub(CHOICE, _shorten, text)
@@ -41,7 +41,7 @@ def _shorten(found: re.Match[str]) -> str:
 
 
 def make_parser(command: str, description: str, *, positional: str = "") -> ArgumentParser:
-    """Return a parser that refuses abbreviations and raises instead of leaving."""
+    """Return a parser that rejects abbreviations and raises instead of exiting."""
     return Parser(
         prog=f"withstand {command}",
         usage=f"withstand {command} [OPTIONS]" if not positional else f"withstand {command} {positional} [OPTIONS]",
@@ -54,7 +54,7 @@ def make_parser(command: str, description: str, *, positional: str = "") -> Argu
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of every command that works on data."""
-    group = parser.add_argument_group("where, how fast and how loud (nothing here changes a number)")
+    group = parser.add_argument_group("execution (does not affect results)")
     group.add_argument("--output", type=str, default="runs", help="folder of all runs")
     group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     group.add_argument("--workers", type=int, default=0, help="processes that decode image files (-j)")

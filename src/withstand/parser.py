@@ -1,4 +1,4 @@
-"""The one door for flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
+"""Parse flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
 
 import re
 from argparse import ArgumentError
@@ -15,7 +15,7 @@ from withstand.errors import InputError, nearest
 from withstand.families import FAMILIES, every_family, family_of, friendly, is_number, loose, spellings, training_fields
 from withstand.parser_errors import sentence
 
-# A configuration may name our classes and nothing else: what it names is imported before it is checked.
+# A configuration may name classes of the package only, since jsonargparse imports a name before it checks it.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
 
 SHORT = {
@@ -48,7 +48,7 @@ def spell(
         arguments: As typed.
         training: Whether the command trains.
         flags: Options that take no value.
-        lists: Options that take several values; None lets all of them. Others take one, and what follows is no value.
+        lists: Options that take several values; None lets all of them. Others take one value.
         classes: Whether options may name classes.
 
     Example:

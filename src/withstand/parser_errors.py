@@ -1,4 +1,4 @@
-"""What jsonargparse says of a mistake, as one sentence."""
+"""Rewrite jsonargparse errors as one-line messages."""
 
 import re
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from withstand.families import (
 
 
 def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
-    """Return what is wrong with the words of a command line, from what jsonargparse says."""
+    """Return a one-line message for an error of jsonargparse."""
     _, found, unknown = message.rpartition("unrecognized arguments: ")
     if found:
-        # They are joined by spaces, which a path may have, too: the first of them is the longest word that fits.
+        # jsonargparse joins them by spaces, which a path may contain: take the longest word that matches.
         return _explain_unknown(
             max((word for word in words if unknown.startswith(word)), key=len, default=unknown), parser
         )

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function that is told how many samples of a measurement are done; the bar goes when it is over."""
+    """Yield a callback for the number of samples done; the bar is removed at the end."""
     bar = _bar(transient=True)
     task, begun, first = bar.add_task(what, total=total, speed=""), time.monotonic(), None
 
@@ -25,7 +25,7 @@ def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
 
 
 class ProgressBar:
-    """Shows epochs, samples per second, loss and time left; refreshed a few times a second at most."""
+    """Shows epochs, samples per second, loss and time left."""
 
     def __init__(self, epochs: int) -> None:
         """Prepare the bar."""
@@ -41,11 +41,11 @@ class ProgressBar:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        """Leave the bar as it stands."""
+        """Leave the last state of the bar on the terminal."""
         self.bar.stop()
 
     def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
-        """Move on."""
+        """Update the bar, five times a second at most."""
         self.rows += rows
         now = time.monotonic()
         if now - self.shown < 0.2:

@@ -38,7 +38,7 @@ from withstand.training.checkpoint import clear, load
 from withstand.training.together import Together
 from withstand.training.watch import Watch
 
-# They treat rows alone, and show the model all rows of a batch in their order: it goes by their places.
+# They treat rows independently and keep their order, from which the stacked model finds the trial of a row.
 PERTURBATIONS = (
     Identity, Gaussian, Speckle, UniformNoise, Uniform, Sobol, Vertices, PGD, Langevin, Tilted, Mixture
 )  # fmt: skip
@@ -54,10 +54,10 @@ class TrialsError(TrainingError):
     """
 
     def __init__(self, failures: dict[Path, str], *, total: int) -> None:
-        """Say how many there are, and why."""
+        """List the failures."""
         self.failures = failures
-        told = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
-        super().__init__(f"{len(failures)} of {total} trials failed: {told}")
+        reasons = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
+        super().__init__(f"{len(failures)} of {total} trials failed: {reasons}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +79,18 @@ def run_together(
     watch: Watch | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Train and evaluate experiments as `run` does, those whose trainings differ in seed or radius only in one batch.
+    """Train and evaluate experiments as `run` does, in one batch if they differ only in seed or radius.
 
-    Results equal those of `run` up to rounding, and the folders are the same: what is finished is not done again, and
-    checkpoints of the one are continued by the other.
+    Results equal those of `run` up to rounding, and the folders are the same: finished runs are not repeated, and
+    each resumes the other's checkpoints.
 
     Args:
-        experiments: What to do, in any order and mixture.
+        experiments: The runs, in any order and mixture.
         root: Folder of all runs.
         engine: The device.
-        at_once: Most trials in a batch, at least 1; None goes by the device: 16 on a CPU, all on a GPU.
-        watch: Is told of every step and epoch.
-        say: Is told in a sentence what is going on.
+        at_once: Maximum number of trials in a batch, at least 1; None is 16 on a CPU, all on a GPU.
+        watch: Receives a callback per step and epoch.
+        say: Callback for progress messages.
 
     Returns:
         The folder of each experiment.
@@ -108,7 +108,7 @@ def run_together(
         say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
     for each in waiting:
         check(each, engine)
-    # Everything that can be wrong with the input is found before anything is written.
+    # All input is checked before anything is written.
     kinds = [prepared(each, engine) for each in kinds_of(waiting)]
     most = at_once or most_at_once(engine, len(waiting))
     failures: dict[Path, str] = {}
@@ -138,15 +138,15 @@ def run_together(
 
 
 def most_at_once(engine: Engine, number: int) -> int:
-    """Return how many of a number of trials are best trained in one batch on a device."""
+    """Return the best number of trials in one batch on a device."""
     return max(1, min(number, TRIALS_ON_CPU) if engine.device.type == "cpu" else number)
 
 
 def check(experiment: Experiment, engine: Engine) -> None:
-    """Refuse what cannot be trained in one batch with other trials.
+    """Reject experiments that cannot be trained in one batch with other trials.
 
     Raises:
-        InputError: With what is in the way.
+        InputError: With the setting that prevents it.
     """
     objective, training = experiment.objective, experiment.training
     problem = None
@@ -188,9 +188,9 @@ def perturbations_in(value: object) -> Iterator[Perturbation]:
 
 
 def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
-    """Return the experiments in lists of those that can share batches, each experiment once.
+    """Group the experiments that can share batches, each experiment once.
 
-    They differ in seed, name, what is measured afterwards, and radii of balls that are one number.
+    They differ in seed, name, evaluations, and radii of balls that are one number.
     """
     kinds: dict[str, dict[str, Experiment]] = {}
     for each in experiments:
@@ -200,7 +200,7 @@ def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
 
 
 def with_radii(objective: Objective, radius: Callable[[int], float | tuple[tuple[float], ...]]) -> Objective:
-    """Return an objective whose balls have other radii: those of which the radius is a number.
+    """Return an objective with other radii of those balls whose radius is a number.
 
     Args:
         objective: May hold several balls.
@@ -229,7 +229,7 @@ def radii_of(objective: Objective) -> list[float]:
 
 
 def in_turn(objectives: Sequence[Objective]) -> Objective:
-    """Return one objective for rows that belong to several in turn, which differ in radii of balls only."""
+    """Return one objective for interleaved rows of several objectives that differ only in radii of balls."""
     radii = [radii_of(each) for each in objectives]
 
     def radius(number: int) -> float | tuple[tuple[float], ...]:
@@ -254,7 +254,7 @@ def prepared(experiments: list[Experiment], engine: Engine) -> Kind:
 def batches_of_trials(
     experiments: Sequence[Experiment], root: Path, most: int
 ) -> Iterator[tuple[list[Experiment], list[dict]]]:
-    """Yield trials that can be trained together, with their checkpoints, if they have some: all at the same step."""
+    """Yield trials that can be trained together, with their checkpoints, if any: all at the same step."""
     positions: dict[tuple[int, int], tuple[list[Experiment], list[dict]]] = {}
     for each in experiments:
         folder = each.folder(root) / "checkpoints"

@@ -1,4 +1,4 @@
-"""`withstand corrupt`: a corrupted copy of images on disk, or a picture of what the corruptions do."""
+"""`withstand corrupt`: a corrupted copy of images on disk, or a preview."""
 
 import os
 import re
@@ -30,8 +30,8 @@ from withstand.reports.contact_sheet import contact_sheet, write_png
 DESCRIPTION = (
     "Write every image of SRC under every corruption and severity to DST, in the layout of ImageNet-C "
     "(DST/<corruption>/<severity>/<class>/<file>) or as arrays like those of CIFAR-10-C. SRC is a folder of images, "
-    "sorted into class folders or not, or a data set by name, whose test part is taken. The same command again goes on "
-    "where it stopped."
+    "sorted into class folders or not, or a data set by name, whose test part is taken. Run the same command again to "
+    "resume."
 )
 WIDTH_OF_TILE = 144
 
@@ -66,7 +66,9 @@ def main(words: list[str]) -> None:
     """Corrupt."""
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     parser.add_argument("source", type=str, help="folder of images, one image, or name of a data set")
-    parser.add_argument("target", type=str | None, nargs="?", default=None, help="folder to write; new or begun before")
+    parser.add_argument(
+        "target", type=str | None, nargs="?", default=None, help="folder to write; new, or of a copy to resume"
+    )
     parser.add_argument(
         "--corruptions",
         type=str,
@@ -81,29 +83,31 @@ def main(words: list[str]) -> None:
         default="jpeg",
         help="jpeg: files of quality 85 (default); png: files without loss; npy: one array per corruption",
     )
-    parser.add_argument("--size", type=int, default=224, help="width and height the centre of an image is cut to")
+    parser.add_argument("--size", type=int, default=224, help="width and height of the central crop")
     parser.add_argument(
-        "--resize", type=int | None, default=None, help="shorter side before the cut; 8/7 of the size by default"
+        "--resize", type=int | None, default=None, help="shorter side before the crop; 8/7 of the size by default"
     )
     parser.add_argument(
         "--pixels",
         type=Literal[224, 299, 64, 32] | None,
         default=None,
-        help="size of images whose published parameters are taken; the nearest by default",
+        help="image size whose published parameters are used; the nearest by default",
     )
     parser.add_argument(
-        "--frost", type=Literal["published", "procedural"], default="published", help="whose textures frost takes"
+        "--frost", type=Literal["published", "procedural"], default="published", help="textures of frost"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides every draw")
-    parser.add_argument("--on_bad_image", type=Literal["error", "skip"], default="error", help="what a bad file does")
+    parser.add_argument(
+        "--on_bad_image", type=Literal["error", "skip"], default="error", help="stop at a bad file, or skip it"
+    )
     parser.add_argument("--preview", type=str | None, default=None, help="PNG file for one image under everything")
     parser.add_argument("--sample", type=int, default=0, help="number of the image for the preview")
-    group = parser.add_argument_group("where, how fast and how loud (nothing here changes a pixel)")
+    group = parser.add_argument_group("execution (does not affect results)")
     group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     group.add_argument(
         "--workers", type=int | None, default=None, help="processes (-j); on a CPU one per core by default"
     )
-    group.add_argument("--quiet", action="store_true", help="say nothing")
+    group.add_argument("--quiet", action="store_true", help="print errors only")
     found = parse(parser, words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
@@ -131,7 +135,7 @@ def main(words: list[str]) -> None:
 
 
 def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
-    """Write the copy and say what it is."""
+    """Write the copy and print its size."""
     whole = (folder / MANIFEST).is_file()
     total = len(copy.data.load("test"))
     if workers is None:
@@ -141,7 +145,7 @@ def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Eng
     with console.counting(total) as tell:
         manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
     left_out = f", {len(manifest['left_out'])} left out" if manifest["left_out"] else ""
-    state = "is whole already" if whole else "is whole"
+    state = "is complete already" if whole else "is complete"
     console.say(f"{folder} {state}: {manifest['num_samples']:,} images x {len(copy.corruptions)} cells{left_out}.")
 
 

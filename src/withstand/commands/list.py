@@ -1,4 +1,4 @@
-"""`withstand list`: what there is to choose from."""
+"""`withstand list`: names that options accept."""
 
 import textwrap
 from importlib.resources import files
@@ -36,7 +36,7 @@ WIDTH = 130  # of a line
 
 def main(words: list[str]) -> None:
     """List."""
-    parser = make_parser("list", f"List what there is to choose from: {', '.join(KINDS)}.", positional="[KIND ...]")
+    parser = make_parser("list", f"List the names that options accept: {', '.join(KINDS)}.", positional="[KIND ...]")
     parser.add_argument("kinds", type=str, nargs="*", help="what to list; everything by default")
     parser.add_argument("--format", type=Literal["table", "json"], default="table", help="table or json")
     found = parse(parser, words)
@@ -91,7 +91,7 @@ def entries(kind: str) -> dict[str, str]:
 
 
 def _entry(name: str, summary: str) -> str:
-    """Return a name and what it means, which goes on beside it where it is long."""
+    """Return a name and its meaning, with long meanings wrapped in their own column."""
     return textwrap.fill(summary, WIDTH, initial_indent=name, subsequent_indent=" " * len(name))
 
 

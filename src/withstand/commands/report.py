@@ -1,4 +1,4 @@
-"""`withstand report`: tables, figures and one page about everything that lies under a folder."""
+"""`withstand report`: an HTML page, tables and figures of all runs in a folder."""
 
 import shlex
 import webbrowser
@@ -15,8 +15,8 @@ from withstand.reports.terminal import render
 from withstand.study.study import Study
 
 DESCRIPTION = (
-    "Show finished runs, or a sweep: one page that needs no other file and no network, and beside it Markdown, CSV, "
-    "Parquet, LaTeX tables, figures and a model card per combination. Missing runs are named."
+    "Write a report of finished runs or a sweep: a self-contained HTML page, Markdown, CSV, Parquet, LaTeX tables, "
+    "figures and a model card per combination. Missing runs are listed."
 )
 WIDTH = 80
 
@@ -32,19 +32,19 @@ def main(words: list[str]) -> None:
         nargs="+",
         default=None,
         help="values that others are compared with, such as method=regular; by default a value called regular, "
-        "plain, standard or baseline, else the first value of what was varied first",
+        "plain, standard or baseline, else the first value of the first axis",
     )
     parser.add_argument(
         "--spread",
         type=Literal["quantiles", "interval"],
         default="quantiles",
-        help="what tables show: quantiles, the median over the seeds and the range between the quantiles 0.1 and 0.9; "
-        "interval, the mean and its interval at 95 percent",
+        help="quantiles: median over the seeds and the range from the 10 to the 90 percent quantile; interval: "
+        "mean and its 95 percent interval",
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--quiet", action="store_true", help="print the main table only")
     parser.add_argument(
-        "--format", type=Literal["table", "json"], default="table", help="what is printed: the main table, or JSON"
+        "--format", type=Literal["table", "json"], default="table", help="print the main table, or JSON"
     )
     found = parse(parser, words)
     console = Console(quiet=found.quiet)

@@ -1,4 +1,4 @@
-"""`withstand sweep`: many runs, on this machine or on others."""
+"""`withstand sweep`: many runs, locally or on a cluster."""
 
 import re
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
     "Train and evaluate under every combination of the values in a YAML file, or of a recipe, with several seeds. All "
-    "other options are those of `withstand train`, and hold for every run. Runs lie in OUTPUT/NAME; started again, "
-    "only what is missing is done."
+    "other options are those of `withstand train`, and hold for every run. Runs are in OUTPUT/NAME. Run the "
+    "same command again to resume."
 )
 
 
@@ -40,25 +40,32 @@ def main(words: list[str]) -> None:
     """Sweep."""
     parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
     parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
-    parser.add_argument("--name", type=str, default=None, help="of the sweep and its folder, instead of the file's")
+    parser.add_argument(
+        "--name", type=str, default=None, help="name of the sweep and its folder; the file's by default"
+    )
     parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
-    parser.add_argument("--seeds", type=int, default=None, help="how many seeds, instead of the file's number")
+    parser.add_argument("--seeds", type=int, default=None, help="number of seeds; the file's by default")
     parser.add_argument(
         "--vectorize",
         action="store_true",
-        help="in one process, train runs that differ in seed or radius only in one batch: for an MLP, much faster on "
+        help="train runs that differ only in seed or radius in one batch (MLP only), in one process; much faster on "
         "a GPU; the same results up to rounding",
     )
-    parser.add_argument("--dry_run", action="store_true", help="say how many runs, and about how long; do nothing")
+    parser.add_argument(
+        "--dry_run", action="store_true", help="print the number of runs and an estimate of the time, and exit"
+    )
     group = parser.add_argument_group("on a cluster (without these: -j processes on this machine)")
     group.add_argument(
         "--address", type=str, default=None, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT"
     )
     group.add_argument("--gpus_per_run", type=float, default=0.0, help="with --address: share of a GPU for each run")
-    group.add_argument("--slurm", action="store_true", help="hand in jobs to Slurm, -j at a time")
+    group.add_argument("--slurm", action="store_true", help="submit jobs to Slurm, -j at a time")
     group.add_argument("--chunk", type=int, default=10, help="with --slurm: runs per job")
     group.add_argument(
-        "--slurm_options", type=str, default="", help="with --slurm: as partition=gpu,timeout_min=120,gpus_per_node=1"
+        "--slurm_options",
+        type=str,
+        default="",
+        help="with --slurm: such as partition=gpu,timeout_min=120,gpus_per_node=1",
     )
     add_options(parser)
     options = {o for action in parser._actions for o in action.option_strings}
@@ -94,7 +101,7 @@ def main(words: list[str]) -> None:
 
 
 def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
-    """Return how long the missing runs take at least, as the end of a sentence; nothing if none is missing."""
+    """Return the minimum time of the missing runs as the end of a sentence; empty if none is missing."""
     if not missing:
         return ""
     device = devices_of("auto" if found.slurm else found.device)[0]
@@ -103,7 +110,7 @@ def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
 
 
 def say_earlier(union: Union, folder: Path, console: Console) -> None:
-    """Say what stays of an earlier plan, if anything does."""
+    """Print which runs of an earlier plan stay, if any."""
     if sentence := spoken_of(union, folder):
         console.say(sentence)
 
@@ -117,7 +124,7 @@ def record_again(plan: Plan, folder: Path, console: Console, *, command: list[st
 
 
 def check_options(words: Sequence[str], options: set[str]) -> None:
-    """Refuse options that neither this command nor a run has.
+    """Reject options that neither this command nor a run has.
 
     Args:
         words: Those that belong to the runs.
@@ -136,7 +143,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
 
 def check_place(found: Any) -> None:
-    """Refuse options that contradict each other, and devices that this machine lacks where it does the work.
+    """Reject options that contradict each other, and devices that this machine lacks if it does the work.
 
     Raises:
         InputError: In one sentence.
@@ -224,6 +231,6 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""
         raise SweepError(
             f"{len(tally.failed)} of {len(plan.experiments)} runs failed: {run} ({problem.removesuffix('.')}){others}; "
-            "the others are finished, and the same command tries these again."
+            "the others are finished, run the same command again to retry these."
         )
     console.say(f"{len(plan.experiments)} runs finished; next: withstand report {folder}")

@@ -1,4 +1,4 @@
-"""How a sweep goes on: a live table on a terminal, a line per run elsewhere."""
+"""Progress of a sweep: a live table on a terminal, a line per run elsewhere."""
 
 import sys
 import time
@@ -17,14 +17,14 @@ LINES_AROUND = 5  # heads, the lines for the rest and for all, the caption, the 
 
 
 class SweepWatch:
-    """Is told of every run that begins or ends, and tells the user."""
+    """Receives a callback when a run begins or ends, and shows the progress."""
 
     def __init__(self, plan: Plan, console: Console, *, missing: Collection[str]) -> None:
-        """Count what there is to do.
+        """Count the missing runs.
 
         Args:
             plan: Of the sweep.
-            console: Who speaks.
+            console: Prints the lines.
             missing: Runs that are not finished.
         """
         self.plan, self.console, self.total = plan, console, len(missing)
@@ -49,16 +49,16 @@ class SweepWatch:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        """Leave the table as it stands."""
+        """Leave the last table on the terminal."""
         if self.live is not None:
             self.live.stop()
 
     def on_begin(self, run: str) -> None:
-        """A run was begun."""
+        """Mark the run as running."""
         self.running.add(run)
 
     def on_end(self, run: str, outcome: Outcome) -> None:
-        """A run has ended."""
+        """Count the run as finished or failed."""
         self.running.discard(run)
         (self.failed if outcome.state == State.FAILED else self.finished).add(run)
         self.ended += 1
@@ -68,28 +68,28 @@ class SweepWatch:
             self.console.say(f"{run}: done, {self.ended} of {self.total}; {self.left()}")
 
     def say(self, sentence: str) -> None:
-        """Say a sentence above the table."""
+        """Print a sentence above the table."""
         if self.live is not None:
             self.live.console.print(sentence, highlight=False, markup=False)
         else:
             self.console.say(sentence)
 
     def left(self) -> str:
-        """Return how long it will take from here on."""
+        """Return the estimated time left."""
         taken = time.monotonic() - self.begun
         if not self.ended or self.ended == self.total:
             return f"{spoken(taken)} so far"
         return f"about {spoken(taken / self.ended * (self.total - self.ended))} left"
 
     def fitting_table(self, height: int) -> RichTable:
-        """Return the table as it stands, with no more lines than a terminal of this height has room for."""
+        """Return the current table, limited to the height of the terminal."""
         return self.table(most=max(1, height - LINES_AROUND))
 
     def table(self, *, most: int | None = None) -> RichTable:
-        """Return the table as it stands.
+        """Return the current table.
 
         Args:
-            most: Combinations that are shown at most: those under way, then those to come, then the finished ones.
+            most: Maximum number of combinations: running ones first, then waiting, then finished.
         """
         shown = RichTable(box=None, pad_edge=False, caption=f"{self.plan.name}: {self.left()}", caption_justify="left")
         for axis in self.plan.entries[0].labels:
@@ -108,12 +108,12 @@ class SweepWatch:
         return shown
 
     def order(self, labels: tuple[str, ...]) -> int:
-        """Return a number that is low where something goes on."""
+        """Return the sort key: 0 for running combinations, 1 for waiting, 2 for finished."""
         runs = set(self.combinations[labels])
         return 0 if runs & self.running else 2 if runs <= self.finished | self.failed else 1
 
     def counts(self, runs: Collection[str]) -> list[str]:
-        """Return how many of some runs are done, running and failed, and how many they are."""
+        """Return how many of the runs are done, running and failed, and their total."""
         groups = (self.finished, self.running, self.failed, self.plan.experiments)
         return [str(sum(run in group for run in set(runs))) for group in groups]
 
@@ -127,12 +127,12 @@ def runs_of(plan: Plan) -> dict[tuple[str, ...], list[str]]:
 
 
 def text(value: Any) -> str:
-    """Return a value of an axis as it is shown."""
+    """Return the text of an axis value."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def spoken(seconds: float) -> str:
-    """Return a duration as people say it.
+    """Return a duration in a readable unit.
 
     Example:
         >>> spoken(45), spoken(60 * 50), spoken(3600 * 7.3)

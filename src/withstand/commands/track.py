@@ -8,14 +8,14 @@ from withstand.training.watch import Watch
 
 
 class Curves:
-    """Tells another watch, and writes every epoch's loss, learning rate and validation accuracy for TensorBoard."""
+    """Writes loss, learning rate and validation accuracy of every epoch for TensorBoard, and forwards all callbacks."""
 
     def __init__(self, folder: Path, other: Watch) -> None:
-        """Open the event file when the first epoch is done.
+        """Prepare; the event file is opened after the first epoch.
 
         Args:
             folder: Of the event files.
-            other: Is told first.
+            other: Receives each callback first.
 
         Raises:
             InputError: If TensorBoard is not installed.
@@ -30,14 +30,14 @@ class Curves:
         self.writer: Any = None
 
     def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
-        """Tell the other watch; a step writes nothing."""
+        """Forward the step; nothing is written."""
         self.other.on_step(epoch, step, steps_per_epoch, loss, rows)
 
     def on_epoch(self, entry: dict[str, float]) -> None:
         """Write the epoch."""
         self.other.on_epoch(entry)
         if self.writer is None:
-            # Epochs that a killed process wrote and this one does again replace the old ones.
+            # Repeated epochs replace those written by a killed process.
             self.writer = self.open(self.folder, purge_step=int(entry["epoch"]))
         for name, value in entry.items():
             if name != "epoch":

@@ -23,28 +23,31 @@ from withstand.study.seeds_table import seeds_table
 from withstand.trials import run_together
 
 DESCRIPTION = (
-    "Train a model and evaluate it on the test part. The run's folder is OUTPUT/NAME-ID, where ID depends on "
-    "everything that decides a number; the same command again continues where it stopped."
+    "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "
+    "Run the same command again to resume."
 )
 
 
 def main(words: list[str]) -> None:
     """Train."""
     parser = experiment_parser(description=DESCRIPTION)
-    parser.add_argument("--print_config", action="store_true", help="print the YAML that reruns this, and leave")
+    parser.add_argument("--print_config", action="store_true", help="print the YAML that reproduces the run, and exit")
     parser.add_argument(
         "--resume",
         type=str,
         default=None,
-        help="folder of an unfinished run to go on with; without other options its own configuration is used",
+        help="folder of an unfinished run to resume; uses its configuration unless other options are given",
     )
     parser.add_argument(
-        "--checkpoint_seconds", type=float, default=10.0, help="least time between two checkpoints; decides no number"
+        "--checkpoint_seconds",
+        type=float,
+        default=10.0,
+        help="minimum seconds between checkpoints; does not affect results",
     )
     parser.add_argument("--track", action="store_true", help="write curves for TensorBoard into the run's folder")
-    parser.add_argument("--seeds", type=int, default=1, help="train with so many seeds, from --seed on: a run each")
+    parser.add_argument("--seeds", type=int, default=1, help="number of runs, with seeds from --seed on")
     parser.add_argument(
-        "--vectorize", action="store_true", help="train the seeds in one batch: for an MLP, much faster on a GPU"
+        "--vectorize", action="store_true", help="train all seeds in one batch (MLP only); much faster on a GPU"
     )
     add_options(parser)
     words = _with_config_of_resumed(words)
@@ -80,7 +83,7 @@ def main(words: list[str]) -> None:
         console.print(shown(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "corruptions" if is_for_images else "worst-case --radius 0.1"
-        console.say(f"Kept in {folder}; next: withstand evaluate {folder} --on clean {on}")
+        console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 
 def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, console: Console, root: Path) -> None:
@@ -102,7 +105,7 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
         console.print(shown([seeds_table(rows)]))
-        console.say(f"Kept in {len(folders)} folders: {folders[0]} and so on.")
+        console.say(f"Saved to {len(folders)} folders: {folders[0]}, ...")
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:

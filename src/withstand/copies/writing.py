@@ -64,8 +64,8 @@ def write_copy(
         folder: Where; empty, not there yet, or begun by the same copy.
         device: Where images are corrupted.
         num_workers: Processes with one thread each that share the work; 0 works in this one.
-        tell: Is told the number of samples done.
-        warn: Is told of a process that died, whose work is done again.
+        tell: Callback for the number of samples done.
+        warn: Callback for warnings, such as a worker that died and whose work is repeated.
 
     Raises:
         InputError: If the folder holds something else, or the data cannot be written this way.

@@ -1,4 +1,4 @@
-"""Reading the one kind of pickle that data sets come in, without giving the file any say over what is run."""
+"""Read pickles of arrays without running code from the file."""
 
 import math
 import pickle
@@ -36,7 +36,7 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
 
 
 class _Array:
-    """Stands for a numpy array: keeps what the file says about it."""
+    """Placeholder for a numpy array: keeps its description."""
 
     def __init__(self, *_: object) -> None:
         self.state: tuple = ()
@@ -53,7 +53,7 @@ class _Array:
 
 
 class _Type:
-    """Stands for a numpy type: only bytes are known."""
+    """Placeholder for a numpy type; only bytes are supported."""
 
     def __init__(self, name: str, *_: object) -> None:
         if name not in ("u1", "|u1"):
@@ -64,7 +64,7 @@ class _Type:
 
 
 class _Bytes:
-    """Stands for the way in which Python 3 writes bytes for Python 2: as text to be encoded."""
+    """Placeholder for `_codecs.encode`, by which Python 3 writes bytes for Python 2."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:
         if encoding != "latin1":
@@ -75,7 +75,7 @@ class _Bytes:
         pass
 
 
-# All have a __setstate__ of their own, because without one a pickle may set any attribute of what it names.
+# All define __setstate__, since otherwise a pickle may set any attribute.
 STAND_INS: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,  # before numpy 2
     ("numpy._core.multiarray", "_reconstruct"): _Array,
@@ -89,7 +89,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """An unpickler that imports nothing."""
 
     def find_class(self, module: str, name: str, /) -> type:
-        """Return what stands for a name in the file."""
+        """Return the placeholder of a name in the file."""
         if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of bytes needs")
         return STAND_INS[module, name]

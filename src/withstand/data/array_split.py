@@ -1,4 +1,4 @@
-"""ArraySplit: images in an array that may lie on a disk, read batch by batch."""
+"""ArraySplit: images in an array that may be memory-mapped, read batch by batch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from withstand.data.sample import Sample
 
 
 class ArraySplit(Split):
-    """Images in an array that may lie on a disk, of which no more than a batch is held in memory."""
+    """Images in an array that may be memory-mapped; at most one batch is held in memory."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ def crop_and_flip(
 
     Args:
         x: Images.
-        numbers: Number of each image in its data set: it and the seed decide what happens to the image.
+        numbers: Number of each image in its data set: with the seed it determines the augmentation.
         seed: Seed of the augmentation.
 
     Returns:

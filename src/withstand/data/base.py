@@ -1,4 +1,4 @@
-"""Dataset: where samples come from. Split: the samples of one part of it, fetched in batches."""
+"""Dataset: a source of samples. Split: the samples of one part, fetched in batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ class Split(ABC):
         classes: Names of the classes, in the order of the labels.
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
-        features: What is known of each input of a table, from its training part; None for images.
+        features: Statistics and kinds of the columns of a table, from its training part; None for images.
     """
 
     classes: tuple[str, ...]
@@ -41,11 +41,11 @@ class Split(ABC):
 
     @property
     def space(self) -> Space:
-        """What the inputs are, for whoever draws around them."""
+        """The input space, passed to perturbations and evaluations."""
         return Space(shape=self.shape, box=self.box, features=self.features)
 
     def identifiers(self) -> Mapping[int, str] | None:
-        """Return what a reader calls each sample (the path of its file, say), by the number that batches yield for it.
+        """Return a name per sample (for example the path of its file), by its number in batches.
 
         Returns:
             An entry for every sample, at least; None where a sample has only its number. The numbers of a part that was
@@ -101,11 +101,11 @@ class TensorSplit(Split):
             box: Lowest and highest value an input can have, after the division; None for no bounds.
             numbers: Number of each sample in the file it came from, if these are only some of them.
             augment: The random augmentation: from inputs, their numbers and the augmentation seed.
-            features: What is known of each input of a table.
-            weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+            features: Statistics and kinds of the columns of a table.
+            weight: Factor of each row's loss in training, at least 0; None means 1.
 
         Raises:
-            InputError: If a label stands for no class, or an input is not finite.
+            InputError: If a label has no class, or an input is not finite.
         """
         if not y.is_floating_point():
             check_labels(y, len(classes))
@@ -162,7 +162,7 @@ class TensorSplit(Split):
 
 
 class Dataset(ABC):
-    """Where samples come from: a frozen keyword-only dataclass whose fields say which files and which parts.
+    """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
 
     Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it
     is cut from the training part, the same for every seed of an experiment.
@@ -181,7 +181,7 @@ class Dataset(ABC):
         """
 
     def cells(self) -> dict[str, "Dataset"]:
-        """Return one data set per condition, where the data are corrupted already; nothing by default.
+        """Return one data set per condition, for data that are corrupted already; empty by default.
 
         Returns:
             By condition as in rows, in the published order: `clean`, where there are clean images, then corruption and
@@ -193,7 +193,7 @@ class Dataset(ABC):
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the cells of the benchmark that are absent or partial, where the data are corrupted already.
+        """Return the cells of the benchmark that are absent or partial, for data that are corrupted already.
 
         Returns:
             Of the 15 corruptions, and of the others of which there is a cell. A partial cell is among `cells`, too.
@@ -247,7 +247,7 @@ def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor
 
 
 def check_shares(who: str, validation: float, test: float = 0.0) -> None:
-    """Refuse shares of a data set that leave nothing for training.
+    """Reject shares of a data set that leave nothing for training.
 
     Raises:
         InputError: If a share is negative or the two are not below 1 together.
@@ -259,7 +259,7 @@ def check_shares(who: str, validation: float, test: float = 0.0) -> None:
 
 
 def check_part(who: str, part: str) -> None:
-    """Refuse a part that no data set has.
+    """Reject an unknown part.
 
     Raises:
         InputError: If it is not `train`, `validation` or `test`.
@@ -269,7 +269,7 @@ def check_part(who: str, part: str) -> None:
 
 
 def check_labels(y: Tensor, num_classes: int) -> None:
-    """Refuse labels that no class stands for.
+    """Reject labels without a class.
 
     Raises:
         InputError: If a label is outside 0, ..., num_classes - 1.
@@ -280,7 +280,7 @@ def check_labels(y: Tensor, num_classes: int) -> None:
 
 
 def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
-    """Refuse inputs that are NaN or infinite; the message names the sample.
+    """Reject inputs that are NaN or infinite; the message names the sample.
 
     Args:
         x: One input per row.

@@ -1,4 +1,4 @@
-"""Categories: columns of words as inputs, each level an input of its own."""
+"""Categories: columns of words as inputs, one input per level."""
 
 import logging
 from collections import Counter
@@ -30,7 +30,7 @@ class Column(NamedTuple):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the inputs that the column becomes."""
+        """Names of the inputs of the column."""
         return (self.name,) if self.levels is None else tuple(f"{self.name}={level}" for level in self.levels)
 
 
@@ -52,7 +52,7 @@ def learn_columns(
 
 
 def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row feature"]:
-    """Return the inputs, in float64: numbers as they are, and 1 for the level that a row has of a category, else 0.
+    """Return the inputs, in float64: numbers unchanged, and 1 for the level that a row has of a category, else 0.
 
     A row with a level that training does not have is 0 in all inputs of the category.
 
@@ -63,7 +63,7 @@ def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row fea
 
 
 def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int[Tensor, " row"]) -> None:
-    """Say in the log which levels of these rows do not occur in training."""
+    """Log the levels of these rows that do not occur in training."""
     for column in columns:
         if column.levels is None:
             continue
@@ -84,7 +84,7 @@ def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int
 
 
 def sort_names(names: set[str]) -> tuple[str, ...]:
-    """Return names in the order of the whole numbers that they are, or else of text.
+    """Return names sorted as whole numbers if they all are, else as text.
 
     Example:
         >>> sort_names({"10", "9"}), sort_names({"10", "9", "x"})

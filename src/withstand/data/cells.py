@@ -1,4 +1,4 @@
-"""Cells: what data that are corrupted already have in common, whatever their files."""
+"""Cells: selection of corruption and severity, common to all data that are corrupted already."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class Gap(NamedTuple):
 
 
 def check_cell(who: str, corruption: str | None, severity: int | None, *, has_clean: bool = False) -> None:
-    """Refuse what cannot be a cell.
+    """Reject an invalid cell.
 
     Args:
         who: Name of the data set, for messages.
@@ -44,7 +44,7 @@ def check_cell(who: str, corruption: str | None, severity: int | None, *, has_cl
 
 
 def check_test_only(who: str, part: str) -> None:
-    """Refuse parts that corrupted data do not have.
+    """Reject parts that corrupted data do not have.
 
     Raises:
         InputError: If the part is not `test`.
@@ -59,19 +59,19 @@ def is_wanted(cell: Cell, corruption: str | None, severity: int | None) -> bool:
 
 
 def nothing_wanted(who: str, root: Path, corruption: str | None, severity: int | None) -> str:
-    """Return the sentence that says that there are cells, but none of this corruption and this severity."""
+    """Return the error message for a corruption and severity without a cell."""
     return (
         f"{who}: {root} holds corrupted images, but none of {corruption or 'severity'} {severity or ''}".rstrip() + "."
     )
 
 
 def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severity: int | None = None) -> list[Gap]:
-    """Return which cells are absent or partial: of the 15 corruptions, and of others that have any.
+    """Return the absent or partial cells of the 15 corruptions, and of others with any cell.
 
     Args:
         images: Number of images of each cell that there is; at least one cell.
-        corruption: The one that counts; None counts all.
-        severity: The one that counts; None counts all.
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
 
     Example:
         >>> found = {Cell("fog", severity): 10 for severity in (1, 2, 3, 4)} | {Cell("fog", 5): 7}

@@ -1,4 +1,4 @@
-"""From the changes that a user allows in a table's columns to those of the inputs."""
+"""Convert the changes allowed in a table's columns to changes of the inputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +14,12 @@ Values = Sequence[str | bool | int | float]
 def find_changes(
     file: TableFile, columns: Sequence[Column], known: Features, allowed: Mapping[str, Values]
 ) -> tuple[Change, ...]:
-    """Return what inputs of a table may become, in their units.
+    """Return the allowed changes of the inputs of a table, in their units.
 
     Args:
         file: The file.
         columns: The columns of the inputs, in their order.
-        known: What is known of the inputs.
+        known: The features of the table.
         allowed: Per category the levels that may be taken for one another, per column of numbers what may be added.
 
     Raises:

@@ -9,7 +9,7 @@ from withstand.data.corrupted_stack import LABELS, CorruptedStack
 from withstand.data.places import find
 
 FOLDERS = ("CIFAR-100-C", "cifar100-c", ".")
-# The 100 fine classes in the order of their numbers, which is that of the alphabet.
+# The 100 fine classes in the order of their numbers, which is alphabetical.
 CLASSES = tuple(
     """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -25,7 +25,7 @@ CLASSES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100C(Dataset):
-    """Corrupted test images of CIFAR-100, a data set per corruption and severity; nothing was lost in saving them.
+    """Corrupted test images of CIFAR-100, a data set per corruption and severity; saved without loss.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-100-C/` or `cifar100-c/`; None
@@ -45,7 +45,7 @@ class Cifar100C(Dataset):
         check_cell("Cifar100C", self.corruption, self.severity)
 
     def load(self, part: Part) -> ArraySplit:
-        """Open the array of the one cell that is named."""
+        """Open the array of the selected cell."""
         return self._stack().load(part)
 
     def cells(self) -> dict[str, Dataset]:
@@ -54,7 +54,7 @@ class Cifar100C(Dataset):
         return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
 
     def missing(self) -> list[Gap]:
-        """Look which arrays there are."""
+        """Return the missing cells."""
         return self._stack().missing()
 
     def _stack(self) -> CorruptedStack:

@@ -14,7 +14,7 @@ FOLDERS = ("CIFAR-10-C", "cifar10-c", ".")
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar10C(Dataset):
-    """Corrupted test images of CIFAR-10, a data set per corruption and severity; nothing was lost in saving them.
+    """Corrupted test images of CIFAR-10, a data set per corruption and severity; saved without loss.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-10-C/` or `cifar10-c/`; None
@@ -34,7 +34,7 @@ class Cifar10C(Dataset):
         check_cell("Cifar10C", self.corruption, self.severity)
 
     def load(self, part: Part) -> ArraySplit:
-        """Open the array of the one cell that is named."""
+        """Open the array of the selected cell."""
         return self._stack().load(part)
 
     def cells(self) -> dict[str, Dataset]:
@@ -43,7 +43,7 @@ class Cifar10C(Dataset):
         return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
 
     def missing(self) -> list[Gap]:
-        """Look which arrays there are."""
+        """Return the missing cells."""
         return self._stack().missing()
 
     def _stack(self) -> CorruptedStack:

@@ -1,4 +1,4 @@
-"""Which class a folder of images belongs to, where the rank of its name does not say it."""
+"""Class maps: the class number of each folder of images."""
 
 import json
 import re
@@ -74,10 +74,10 @@ class ClassMap:
 
 
 def check_num_classes(who: str, num_classes: int | None) -> None:
-    """Refuse a number of classes that nothing can be told apart with.
+    """Reject a number of classes that is out of range.
 
     Raises:
-        InputError: If it is below 2 or above the most there may be.
+        InputError: If it is below 2 or above `MAX_CLASSES`.
     """
     if num_classes is not None and not 2 <= num_classes <= MAX_CLASSES:
         raise InputError(f"{who}: num_classes must be from 2 to {MAX_CLASSES:,}, got {num_classes:,}.")

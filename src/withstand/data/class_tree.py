@@ -11,7 +11,7 @@ from torch import Tensor
 from withstand.data.class_map import ClassMap
 from withstand.errors import InputError
 
-# The formats that Pillow reads and that torchvision's ImageFolder takes for images.
+# Image formats of torchvision's ImageFolder that Pillow reads.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
@@ -20,7 +20,7 @@ def list_classes(who: str, folder: Path) -> tuple[str, ...]:
 
     Args:
         who: Name of the data set, for messages.
-        folder: What holds the class folders.
+        folder: Parent of the class folders.
 
     Raises:
         InputError: If the folder is missing, empty, or holds files only.
@@ -43,7 +43,7 @@ def list_images(
 
     Args:
         who: Name of the data set, for messages.
-        folder: What holds the class folders.
+        folder: Parent of the class folders.
         classes: Names of the class folders.
         partial: Whether class folders may be empty.
 
@@ -78,11 +78,11 @@ def number_classes(
 
     Args:
         who: Name of the data set, for messages.
-        folder: What holds the class folders.
+        folder: Parent of the class folders.
         found: Names of the class folders in it.
         reference: Names of the class folders whose ranks are the numbers without a map.
         class_map: A map from folder names to numbers instead; a file or the word `imagenet`.
-        num_classes: Number of classes; None goes by the map, or by the number of folders.
+        num_classes: Number of classes; None takes it from the map or the number of folders.
         origin: Where these folders are, for the message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""CorruptedArrays: one's own images, corrupted already, in the layout of CIFAR-10-C."""
+"""CorruptedArrays: your own images, corrupted already, in the layout of CIFAR-10-C."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ class CorruptedArrays(Dataset):
         check_num_classes("CorruptedArrays", self.num_classes)
 
     def load(self, part: Part) -> ArraySplit:
-        """Open the array of the one cell that is named."""
+        """Open the array of the selected cell."""
         return self._stack().load(part)
 
     def cells(self) -> dict[str, Dataset]:
@@ -43,7 +43,7 @@ class CorruptedArrays(Dataset):
         return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
 
     def missing(self) -> list[Gap]:
-        """Look which arrays there are."""
+        """Return the missing cells."""
         return self._stack().missing()
 
     def _stack(self) -> CorruptedStack:

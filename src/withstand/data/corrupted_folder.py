@@ -1,4 +1,4 @@
-"""CorruptedFolder: one's own images, corrupted already, in the layout of ImageNet-C."""
+"""CorruptedFolder: your own images, corrupted already, in the layout of ImageNet-C."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +26,10 @@ class CorruptedFolder(Dataset):
         class_map: Class numbers by folder name, see ImageFolder.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
         clean: Folder of the same images as they were, `<class>/<file>`, which become the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre is cut out, at least
-            `pixels`; None leaves the image as it is.
+            `pixels`; None leaves the image unchanged.
     """
 
     root: str
@@ -49,7 +49,7 @@ class CorruptedFolder(Dataset):
         check_images("CorruptedFolder", pixels=self.pixels, resize=resize, on_bad_image=self.on_bad_image)
 
     def load(self, part: Part) -> FileSplit:
-        """List the files of the one cell that is named; they are decoded when they are fetched."""
+        """List the files of the selected cell; they are decoded when they are fetched."""
         return self._tree().load(part)
 
     def cells(self) -> dict[str, Dataset]:

@@ -22,14 +22,14 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedStack:
-    """Arrays `<folder>/<corruption>.npy` that hold all severities one after the other, and what is wanted of them.
+    """Arrays `<folder>/<corruption>.npy` that hold all severities one after the other, and the selected cells.
 
     Attributes:
         who: Name of the data set, for messages.
-        folder: What holds the arrays, uint8 (5 n, height, width, channels), and `labels.npy`, 5 n or n whole numbers.
-        corruption: The one that is wanted; None is all.
-        severity: The one that is wanted; None is all.
-        classes: Names of the classes; None takes those in `classes.json` beside the arrays, a list, and without that
+        folder: Of the arrays, uint8 (5 n, height, width, channels), and `labels.npy`, 5 n or n whole numbers.
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
+        classes: Names of the classes; None takes those in `classes.json` next to the arrays, a list, and without that
             file the numbers.
         num_classes: How many there must be; None takes the names, and without them the largest label + 1.
     """
@@ -42,7 +42,7 @@ class CorruptedStack:
     num_classes: int | None = None
 
     def load(self, part: Part) -> ArraySplit:
-        """Return the one cell that is wanted.
+        """Return the selected cell.
 
         Raises:
             InputError: If more are wanted, or files are missing or do not fit each other.
@@ -65,7 +65,7 @@ class CorruptedStack:
         return ArraySplit(images[start : start + count], y, classes=classes)
 
     def cells(self) -> dict[str, Cell]:
-        """Return the cells that are wanted, by their condition; warn of other arrays.
+        """Return the selected cells, by their condition; warn of other arrays.
 
         Raises:
             InputError: If there is no array, or none that is wanted, or one that does not fit the labels or the others.
@@ -90,7 +90,7 @@ class CorruptedStack:
         return {cell.condition: cell for cell in found}
 
     def missing(self) -> list[Gap]:
-        """Return which wanted cells are absent."""
+        """Return the selected cells that are absent."""
         count = len(self._images(self._paths()[0])) // len(SEVERITIES)
         return find_gaps(dict.fromkeys(self._cells(), count), self.corruption, self.severity)
 
@@ -121,7 +121,7 @@ class CorruptedStack:
         return array
 
     def _classes(self, labels: np.ndarray) -> tuple[str, ...]:
-        """Return the names of the classes, which every label must have and of which there must be two."""
+        """Return the names of the classes: at least two, one for every label."""
         path, least, largest = self.folder / CLASSES, int(labels.min()), int(labels.max())
         classes = self.classes
         if classes is None and path.is_file():
@@ -138,7 +138,7 @@ class CorruptedStack:
         return classes
 
     def _check_count(self, path: Path, images: np.ndarray, num_labels: int) -> None:
-        """Refuse an array that is not as many images per severity as there are labels."""
+        """Reject an array that is not as many images per severity as there are labels."""
         if len(images) % len(SEVERITIES) or num_labels not in (len(images), len(images) // len(SEVERITIES)):
             raise InputError(
                 f"{self.who}: {path} must hold five times n images, where {LABELS} holds n or five times n labels; "
@@ -147,7 +147,7 @@ class CorruptedStack:
 
 
 def read_array(who: str, path: Path) -> np.ndarray:
-    """Return an array from a `.npy` file, which stays on the disk until its values are asked for.
+    """Return a memory-mapped array from a `.npy` file.
 
     Raises:
         InputError: If there is no such file, it is cut short or of another kind, or it holds anything but numbers.

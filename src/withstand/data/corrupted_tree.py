@@ -29,17 +29,17 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedTree:
-    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, and what is wanted of them.
+    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, and the selected cells.
 
     Attributes:
         who: Name of the data set, for messages.
         root: The folder; corruptions may also lie within folders named like the published archives.
-        corruption: The one that is wanted; None is all.
-        severity: The one that is wanted; None is all.
+        corruption: Select this corruption; None selects all.
+        severity: Select this severity; None selects all.
         pixels: Width and height of the inputs.
         class_map: Class numbers by folder name instead of ranks.
-        num_classes: Number of classes; None goes by the map, the manifest or the number of class folders.
-        on_bad_image: What a file that is not a whole image does.
+        num_classes: Number of classes; None takes it from the map, the manifest or the number of class folders.
+        on_bad_image: Handling of files that are damaged or not an image.
         clean: Folder of the class folders of clean images.
         clean_resize: Length of the shorter side of clean images before the centre is cut out.
     """
@@ -56,7 +56,7 @@ class CorruptedTree:
     clean_resize: int | None
 
     def load(self, part: Part) -> FileSplit:
-        """Return the one cell that is wanted.
+        """Return the selected cell.
 
         Raises:
             InputError: If more are wanted, or files are missing or of two kinds, or a class has no number.
@@ -123,10 +123,10 @@ class CorruptedTree:
         )
 
     def cells(self) -> dict[str, tuple[str, int | None]]:
-        """Return corruption and severity of each cell that is wanted, by its condition; warn of other folders.
+        """Return corruption and severity of each selected cell, by its condition; warn of other folders.
 
         Raises:
-            InputError: If no image is found, or none of those that are wanted.
+            InputError: If no image, or none of the selected ones, is found.
         """
         found: dict[str, tuple[str, int | None]] = {}
         if self.clean is not None and self.corruption in (None, CLEAN):
@@ -143,7 +143,7 @@ class CorruptedTree:
         return found | {cell.condition: (cell.corruption, cell.severity) for cell in cells}
 
     def missing(self) -> list[Gap]:
-        """Return which wanted cells are absent, or have fewer images than the largest cell of the tree."""
+        """Return the selected cells that are absent, or have fewer images than the largest cell of the tree."""
         images = {cell: sum(1 for _ in _images(folder)) for cell, folder in self._cells().items()}
         return find_gaps(images, self.corruption, self.severity)
 
@@ -175,7 +175,7 @@ class CorruptedTree:
         return found
 
     def _ignored(self) -> Iterator[str]:
-        """Yield the folders that stand where a corruption or a severity is expected and are none."""
+        """Yield folders at the place of a corruption or a severity that are neither."""
         known = [str(each) for each in SEVERITIES]
         clean = None if self.clean is None else self.clean.resolve()
         for upper in (self.root, *(self.root / each for each in ARCHIVES)):
@@ -199,7 +199,7 @@ def _read_manifest(who: str, path: Path) -> tuple[dict[str, int], tuple[str, ...
 
 
 def how_saved(who: str, folder: Path, files: Iterable[str]) -> Saved:
-    """Return how the images of a cell were saved, which their suffixes say.
+    """Return the format of a cell's images, from their suffixes.
 
     Raises:
         InputError: If some are JPEG files and some are not, or one is neither JPEG nor of a lossless format.
@@ -211,7 +211,9 @@ def how_saved(who: str, folder: Path, files: Iterable[str]) -> Saved:
         elif file.lower().endswith(LOSSLESS_SUFFIXES):
             lossless = lossless or file
         else:
-            raise InputError(f"{who}: {folder / file} must be a JPEG or a PNG file, since it matters what was lost.")
+            raise InputError(
+                f"{who}: {folder / file} must be a JPEG or a PNG file, since its compression is part of the condition."
+            )
     if jpeg and lossless:
         raise InputError(f"{who}: {folder} must hold files of one kind, got {jpeg} and {lossless}.")
     return JPEG if jpeg else ""

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: no file is needed."""
+"""Handwritten digits bundled with scikit-learn; needs no file."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
 
-SIDE = 32  # pixels: what small colour-image networks and corruptions are made for
+SIDE = 32  # pixels, as for small colour-image networks and corruptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Files from the network: all of it or nothing, and only what was expected."""
+"""Atomic, checksum-verified downloads."""
 
 import hashlib
 import os
@@ -25,13 +25,13 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 def fetch(url: str, path: Path, *, sha256: str | None) -> None:
     """Download a file over https; it appears under its name when it is complete and checked.
 
-    What may pass by itself (time-outs, broken connections, a busy server) is tried three times. With
+    Transient errors (time-outs, broken connections, a busy server) are retried three times. With
     `WITHSTAND_OFFLINE=1` in the environment nothing is tried.
 
     Args:
         url: Where the file is. Nothing but https is followed, and http to this machine.
         path: Where it goes; missing folders are made, an older file is replaced.
-        sha256: Checksum in hexadecimal digits; None takes what comes.
+        sha256: Checksum in hexadecimal digits; None skips the check.
 
     Raises:
         InputError: If the file cannot be had, is another one, or cannot be written; nothing is left behind.
@@ -58,7 +58,7 @@ def fetch(url: str, path: Path, *, sha256: str | None) -> None:
 
 
 def check_sha256(who: str, path: Path, sha256: str) -> None:
-    """Refuse a file with another content than expected.
+    """Reject a file whose content differs from the expected one.
 
     Raises:
         InputError: If the checksum differs, or the file cannot be read.
@@ -130,7 +130,7 @@ def _unwritable(url: str, path: Path, error: OSError) -> InputError:
 
 
 def _explain(error: Exception) -> tuple[str, bool]:
-    """Return what went wrong, and whether another try may go better."""
+    """Return the reason of a failure, and whether a retry may succeed."""
     if isinstance(error, HTTPError):
         return f"the server answered {error.code} {error.reason}".rstrip(), error.code in PASSING
     reason = error.reason if isinstance(error, URLError) else error

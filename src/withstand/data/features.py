@@ -1,4 +1,4 @@
-"""Features: what is known of each input of a table."""
+"""Features: statistics and kinds of the columns of a table."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -21,13 +21,13 @@ class Features(NamedTuple):
         names: The column, or `column=level` for a level of a category, which is 1 in the rows that have it, else 0.
         columns: The column; the levels of a category share it.
         kinds: `continuous`, `integer` (only whole numbers in the training part), or `category` (one level of it).
-        movable: Whether a perturbation may displace it: continuous features, and what the data set says otherwise.
-        offset: What was subtracted, in the units of the file: the mean over the training part, or 0.
-        scale: What the rest was divided by, > 0, in the units of the file: the standard deviation over the training
+        movable: Whether a perturbation may displace it: continuous features, unless the data set says otherwise.
+        offset: Subtracted from the values, in the units of the file: the mean over the training part, or 0.
+        scale: Divisor of the difference, > 0, in the units of the file: the standard deviation over the training
             part (divided by the number of rows, not one less), or 1.
         iqr: Distance of the quartiles (interpolated linearly) over the training part, in the units of the file;
             0 if the middle half of the rows has one value.
-        changes: What others may become, in the units of the inputs.
+        changes: Allowed changes of the other features, in the units of the inputs.
 
     Example:
         >>> import torch
@@ -46,7 +46,7 @@ class Features(NamedTuple):
 
 
 def fit_features(names: Sequence[str], x: Float[Tensor, "row feature"]) -> Features:
-    """Return what is known of continuous features that are not scaled, from the rows of the training part."""
+    """Return the features of continuous columns that are not scaled, from the rows of the training part."""
     num = len(names)
     with np.errstate(over="ignore", invalid="ignore"):  # numbers too large for 32 bits are refused later, by column
         low, high = np.quantile(x.numpy(), (0.25, 0.75), axis=0)

@@ -27,7 +27,7 @@ log = logging.getLogger("withstand")
 
 
 class Decoded(NamedTuple):
-    """What a worker makes of one batch.
+    """A batch decoded by a worker.
 
     Attributes:
         x: The images that could be read.
@@ -60,11 +60,11 @@ class FileSplit(Split):
         on_bad_image: OnBadImage = "error",
         numbers: Tensor | None = None,
     ) -> None:
-        """Keep where the files are.
+        """Keep the locations of the files.
 
         Args:
             who: Name of the data set, for messages.
-            folder: What the files are relative to.
+            folder: Base of the relative paths.
             files: One path per sample.
             y: One label per sample.
             classes: Names of the classes.
@@ -90,7 +90,7 @@ class FileSplit(Split):
 
     @property
     def num_bad(self) -> int:
-        """Number of files met so far that could not be read."""
+        """Number of files so far that could not be read."""
         return len(self.bad)
 
     def select(self, rows: Tensor) -> "FileSplit":
@@ -115,7 +115,7 @@ class FileSplit(Split):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Decode the files; a batch of which nothing could be read is empty.
+        """Decode the files; a batch without any readable file is empty.
 
         Raises:
             InputError: If a file cannot be read and `on_bad_image` is `error`.
@@ -140,7 +140,7 @@ class FileSplit(Split):
 
 
 def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str) -> None:
-    """Refuse settings that no image could be read with.
+    """Reject settings with which no image can be read.
 
     Raises:
         InputError: If a size is not positive, `resize` is below `pixels`, or `on_bad_image` is unknown.
@@ -154,7 +154,7 @@ def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str
 
 
 class _Images(LoaderDataset[Decoded]):
-    """What a worker holds: given the numbers of a batch it reads the files."""
+    """Reads the files of a batch in a worker."""
 
     def __init__(self, split: FileSplit, augmentation_seed: int | None) -> None:
         self.split, self.augmentation_seed = split, augmentation_seed
@@ -186,7 +186,7 @@ def _as_it_is(decoded: Any) -> Any:
 
 
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
-    """Yield the batches of a plan in its order; the work of a worker that was killed is done again."""
+    """Yield the batches of a plan in order; work of a killed worker is repeated."""
     remaining, under_way = iter(plan), deque[Tensor]()
 
     def hand_out() -> Iterator[list[int]]:

@@ -34,7 +34,7 @@ class Texture(NamedTuple):
     sha256: str
 
 
-# In the order of their numbers in the original, which never takes its sixth.
+# In the order of their numbers in the original, which never uses its sixth.
 TEXTURES = (
     Texture("frost1.png", 600, 900, "ff9f907860bd7a835d459e32f9d588062b7f61ee267343cc7222b56753a14755"),
     Texture("frost2.png", 315, 560, "fe211a89b336999c207a852ce05818d4545d0b57c5beadd824b4cc9d9a9b6137"),
@@ -101,7 +101,7 @@ def _download(texture: Texture) -> tuple[Path | None, str | None]:
 
 
 def _in_package(texture: Texture) -> Path | None:
-    # Found without importing it, which would run its code.
+    # Located without importing the package, which would run its code.
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         return None
@@ -111,5 +111,5 @@ def _in_package(texture: Texture) -> Path | None:
 
 def _read(path: Path) -> UInt8[Tensor, "3 height width"]:
     with Image.open(path) as image:
-        # The alpha channel of the first three is dropped, as it is when OpenCV reads them.
+        # Drop the alpha channel of the first three, as OpenCV does.
         return torch.from_numpy(np.array(image.convert("RGB")).transpose(2, 0, 1).copy())

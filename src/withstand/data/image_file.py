@@ -29,7 +29,7 @@ def read_image(
         generator: Source of a random crop and flip; None takes the centre.
 
     Raises:
-        OSError: If there is no image in the file, or only a part of one; decoders raise others, too.
+        OSError: If the file is not an image, or is cut short; decoders raise others, too.
 
     Source:
         Szegedy et al. 2015, arXiv 1409.4842, section 6 (crops of 8 to 100 % of the area, ratio 3/4 to 4/3).

@@ -1,4 +1,4 @@
-"""ImageFolder: one's own images, sorted into one folder per class."""
+"""ImageFolder: your own images, sorted into one folder per class."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ USUAL = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(Dataset):
-    """Images in `root/<part>/<class>/<file>`; a root that holds the class folders itself is a test part.
+    """Images in `root/<part>/<class>/<file>`; a root with class folders directly in it is a test part.
 
     A class's number is the rank of its folder's name among those of the training part (without one, of the
     part itself), unless a class map gives it.
@@ -29,12 +29,12 @@ class ImageFolder(Dataset):
         test: Name of the folder of the test part.
         pixels: Width and height of the inputs.
         resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`; None
-            leaves the image as it is.
+            leaves the image unchanged.
         class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each
             line; or `imagenet`, the usual order of the 1,000 classes whose folders are n01440764 and so on.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
     """
 
     root: str
@@ -107,14 +107,14 @@ def load_tree(
     Args:
         who: Name of the data set, for messages.
         part: The part.
-        folder: What holds its class folders.
+        folder: Parent of its class folders.
         train: Folder of the training part, whose class folders give the numbers if it is there.
         validation: Share of the training part for validation; None if validation has a folder of its own.
         pixels: Width and height of the inputs.
         resize: Length of the shorter side before the centre is cut out; None does not resize.
         class_map: Class numbers by folder name instead of ranks.
-        num_classes: Number of classes; None goes by the map, or by the number of folders.
-        on_bad_image: What a file that is not a whole image does.
+        num_classes: Number of classes; None takes it from the map or the number of folders.
+        on_bad_image: Handling of files that are damaged or not an image.
 
     Raises:
         InputError: If folders are missing or empty, or a class has no number.

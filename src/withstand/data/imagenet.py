@@ -27,7 +27,7 @@ class Imagenet(Dataset):
         resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`.
         class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there
             may be fewer, and each keeps its number among the 1,000.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
 
     Source:
         Russakovsky et al. 2015, arXiv 1409.0575.

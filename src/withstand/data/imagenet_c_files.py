@@ -19,14 +19,14 @@ PIXELS, CLEAN_RESIZE = 224, 256
 class ImagenetCFiles(Dataset):
     """The published JPEG files of ImageNet-C, 224 x 224, a data set per corruption and severity.
 
-    They are read as they are. Classes keep their numbers among the 1,000, also where some are absent; this needs timm.
+    They are read unchanged. Classes keep their numbers among the 1,000, also where some are absent; this needs timm.
 
     Attributes:
         root: Folder that holds the corruptions, also within `imagenet-c/` or `ImageNet-C/`, and there in the folders
             that the archives have; None takes `$WITHSTAND_DATA`.
         corruption: A published name such as `fog`, or `clean`; None is all.
         severity: 1 to 5; None is all.
-        on_bad_image: What happens at a file that is not a whole image: `error` stops, `skip` leaves it out.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
         clean: Folder of the clean images, e.g. ImageNet's `val/`, which become the cell `clean`; their shorter side is
             resized to 256.
 
@@ -48,7 +48,7 @@ class ImagenetCFiles(Dataset):
         check_images("ImagenetCFiles", pixels=PIXELS, resize=CLEAN_RESIZE, on_bad_image=self.on_bad_image)
 
     def load(self, part: Part) -> FileSplit:
-        """List the files of the one cell that is named; they are decoded when they are fetched."""
+        """List the files of the selected cell; they are decoded when they are fetched."""
         return self._tree().load(part)
 
     def cells(self) -> dict[str, Dataset]:

@@ -1,4 +1,4 @@
-"""Where the files of data sets and downloads lie."""
+"""Locations of data sets and downloads."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ def data_root(root: str | None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for what was downloaded: `$XDG_CACHE_HOME/withstand`, else `~/.cache/withstand`."""
+    """Return the download cache: `$XDG_CACHE_HOME/withstand`, else `~/.cache/withstand`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "withstand"
 
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """Some rows of a split, on the device that works on them.
+    """Some rows of a split, on a device.
 
     Attributes:
         x: Inputs: images in [0, 1], or features.
         y: Labels, 0 to num_classes - 1, as int64; or the targets of a regression.
         number: Of each row in its split: its noise in an evaluation derives from it.
-        weight: What the loss of each row is multiplied by in training, at least 0; None means 1.
+        weight: Factor of each row's loss in training, at least 0; None means 1.
     """
 
     x: Float[Tensor, "batch *feature"]

@@ -1,4 +1,4 @@
-"""Space: what inputs are: their shape, their box, and what is known of the columns of a table."""
+"""Space: shape and box of the inputs, and the features of a table."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ Box = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """Where inputs live. A split has one, and whoever draws around its inputs is given it.
+    """The input space, passed to perturbations and evaluations.
 
     Attributes:
         shape: Of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
-        features: What is known of each input of a table, from its training part; None for anything else.
+        features: Statistics and kinds of the columns of a table, from its training part; None for anything else.
     """
 
     shape: tuple[int, ...]
@@ -26,7 +26,7 @@ class Space:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What inputs may become that are not displaced: levels of a category, steps of whole numbers."""
+        """Changes of inputs that are not displaced: levels of a category, steps of whole numbers."""
         return () if self.features is None else self.features.changes
 
     @property
@@ -48,7 +48,7 @@ class Space:
 
     @classmethod
     def like(cls, x: Tensor, *, box: Box | None = None) -> "Space":
-        """Return the space of a batch of inputs of which nothing else is known.
+        """Return a space with the shape of a batch of inputs.
 
         Example:
             >>> import torch

@@ -1,4 +1,4 @@
-"""A table of one's own: CSV or Parquet, one row per sample."""
+"""Your own table: CSV or Parquet, one row per sample."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,12 @@ class Table(Dataset):
             without any number are categories anyway.
         movable: Columns of numbers that perturbations may change; None takes those that are not whole numbers
             throughout the training part (whole numbers are counts or codes, as a rule).
-        changes: What perturbations may change beside that: per category the levels that may be taken for one another,
+        changes: Further changes that perturbations may make: per category the levels that may be taken for one another,
             per column of numbers what may be added. With `{"colour": ["red", "orange"], "rooms": [-1, 1]}` red may be
             orange and orange red, other colours stay; rooms may be one more or less, and nothing in between. None
             keeps both kinds fixed.
         scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
-            leaves the numbers as they are.
+            leaves the numbers unchanged.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Reading a table file strictly: a cell that is not what it should be is named by file, line and column."""
+"""Read table files strictly: errors name file, line and column of an invalid cell."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class TableFile:
         return len(self.frame)
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Refuse names of columns that the file does not have.
+        """Reject names of columns that the file does not have.
 
         Raises:
             InputError: If one is unknown.
@@ -87,7 +87,7 @@ class TableFile:
 
         Args:
             name: The column.
-            what: What a cell should hold, for messages.
+            what: Expected content of a cell, for messages.
 
         Raises:
             InputError: If the column is missing, a cell is empty, or numbers are not whole.
@@ -112,7 +112,7 @@ class TableFile:
     def is_text(self, name: str) -> bool:
         """Return whether a column holds words: no cell is a number and not all are empty, or it is of a type of words.
 
-        Truth values are words, too, so that those in a Parquet file are what they are in CSV.
+        Truth values are words, so that Parquet and CSV files give the same categories.
         """
         import polars as pl
 
@@ -127,7 +127,7 @@ class TableFile:
         return text.cast(pl.Float64, strict=False).is_null().all() and bool((text.fill_null("") != "").any())
 
     def place(self, row: int) -> str:
-        """Return the words that say where a row is: its line in a text file, its number in a Parquet file."""
+        """Return the location of a row: its line in a text file, its number in a Parquet file."""
         if self.is_parquet:
             return f"row {row + 1}"
         wanted = self.records[row] + self.has_header

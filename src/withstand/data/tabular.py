@@ -45,7 +45,7 @@ def load_tabular(
         test: Share of the file for testing, 0 if there is a test file.
         categorical: Which of the features are categories; the others must be numbers.
         movable: Columns that perturbations may displace; None takes numbers that are not all whole in training.
-        changes: What they may change beside that; see `find_changes`.
+        changes: Further changes that they may make; see `find_changes`.
 
     Raises:
         InputError: If a cell cannot be used, a class has no training row, or a feature has one value in all of them.
@@ -88,9 +88,9 @@ def _describe(
     movable: Sequence[str] | None,
     changes: Mapping[str, Values],
 ) -> Features:
-    """Return what the training rows say of the features.
+    """Return the statistics of the features in the training rows.
 
-    Means and standard deviations divide by the number of rows, not one less.
+    Standard deviations divide by the number of rows, not one less.
     """
     owners = [column for column in columns for _ in column.inputs]
     for owner in owners:

@@ -1,4 +1,4 @@
-"""Toy: five problems in the plane, drawn at random, whose decisions can be looked at."""
+"""Toy: five problems in the plane, drawn at random, whose decisions can be plotted."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ TEETH = 3.0  # the saw goes up from 0 to 1, down, and up again, one per unit of 
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Dataset):
-    """Points in the plane in two classes, which overlap a little or lie close together.
+    """Points in the plane in two classes, which overlap a little or are close together.
 
     | shape | class 0 | class 1 | noise | points for training, for testing |
     | --- | --- | --- | --- | --- |
@@ -73,7 +73,7 @@ class Toy(Dataset):
         check_shares("Toy", self.validation)
 
     def load(self, part: Part) -> TensorSplit:
-        """Draw the points; those for testing do not depend on how many there are for training."""
+        """Draw the points; the test points do not depend on the number of training points."""
         check_part("Toy", part)
         x, y = self._draw("train")
         rows = cut(y, validation=self.validation)

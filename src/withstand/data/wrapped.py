@@ -22,7 +22,7 @@ Pairs = tuple[Tensor, Tensor]
 class WrappedSplit(Split):
     """The pairs of a map-style data set, fetched through PyTorch's loader.
 
-    Inputs with three axes are images and must lie in [0, 1]; normalisation belongs inside the model.
+    Inputs with three axes are images and must be in [0, 1]; normalisation belongs inside the model.
     """
 
     def __init__(self, pairs: Any, *, num_classes: int | None = None) -> None:
@@ -137,7 +137,7 @@ class WrappedSplit(Split):
         return to_unit(x) if x.dtype == torch.uint8 else x.float(), int(label)
 
     def _check_values(self, rows: list[int], x: Tensor) -> None:
-        """Refuse numbers that are not finite, and images outside [0, 1]."""
+        """Reject numbers that are not finite, and images outside [0, 1]."""
         check_finite(x, rows)
         if self.box is None or (x.min() >= 0 and x.max() <= 1):
             return
@@ -181,7 +181,7 @@ def _paths(pairs: Any) -> list[str] | None:
 
 
 class _Fetched(LoaderDataset[Pairs | str]):
-    """What a worker holds: given the numbers of a batch it reads the pairs, or says in a sentence what is wrong."""
+    """Reads the pairs of a batch in a worker, or returns an error message."""
 
     def __init__(self, split: WrappedSplit) -> None:
         self.split = split
@@ -202,7 +202,7 @@ def _is_path(value: Any) -> bool:
 
 
 def _plain(label: Any) -> Any:
-    """Return a label without the tensor or array of one number that it may come in."""
+    """Return a label as a plain number, unwrapped from a tensor or array of one element."""
     is_one = isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1
     return label.item() if is_one else label
 

@@ -1,4 +1,4 @@
-"""Ball: the displacements that are allowed."""
+"""Ball: the allowed displacements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ class Ball:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
 
     def check(self, space: Space) -> None:
-        """Refuse a space that the radius or its unit does not fit, and radii per row, which fit one batch only.
+        """Reject a space that the radius or its unit does not fit, and radii per row, which fit one batch only.
 
         Raises:
             InputError: If it does not fit; see `radii`.
@@ -103,12 +103,12 @@ class Ball:
         return step
 
     def ascend(self, x: Points, point: Points, gradient: Points, *, space: Space, share: float = 1.0) -> Points:
-        """Return the point of the ball around x that a step uphill from a given point leads to.
+        """Return the point of the ball around x after a step along the gradient from a given point.
 
         Args:
             x: Centres.
             point: Where the step begins.
-            gradient: Of what is to grow, there.
+            gradient: Of the loss, at that point.
             space: Where inputs live.
             share: Length of the step, in radii. There is no part of the way to another option: it is taken whole.
         """
@@ -132,7 +132,7 @@ class Ball:
         return balls.distance(displaced - x, self.norm, self.radii(x, space=space))
 
     def options(self, x: Points, *, space: Space) -> list[Options]:
-        """Return what inputs may become around each row, change by change."""
+        """Return the allowed values of inputs around each row, change by change."""
         return [changes.options(x, each, space.box) for each in space.changes]
 
     def radii(self, x: Points, *, space: Space) -> float | Tensor:
@@ -154,7 +154,7 @@ class Ball:
         return radii * displaced
 
     def _factors(self, space: Space) -> PerFeature | None:
-        """Return what the radius is multiplied by, per feature, to get to the units of the inputs; 0 fixes one."""
+        """Return the factor per feature from the radius to the units of the inputs; 0 keeps a feature fixed."""
         features = space.features
         if features is None:
             if self.unit != "std":
@@ -186,7 +186,7 @@ class Ball:
         )
 
     def of_rows(self, rows: Int[Tensor, " row"]) -> "Ball":
-        """Return the ball of some rows of the batch: the same, unless every row has radii of its own."""
+        """Return the ball of some rows of the batch: the same, unless every row has its own radii."""
         radius = self.radius
         if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
             return self

@@ -1,4 +1,4 @@
-"""Perturbation: a way to draw changed copies of an input. Corruption: one that is random parameters, then a rule."""
+"""Perturbation: a way to draw changed copies of an input. Corruption: random parameters, then a deterministic rule."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -84,10 +84,10 @@ class Perturbation(ABC):
         """
 
     def check(self, space: Space) -> None:
-        """Refuse a space that this does not fit; called before training or measuring starts.
+        """Reject a space that this does not fit; called before training or measuring starts.
 
-        By default, images are required where `images_only` is set, and every ball and perturbation among the fields is
-        asked.
+        By default, images are required if `images_only` is set, and every ball and perturbation among the fields is
+        checked.
 
         Raises:
             InputError: If copies of inputs in the space, taken in batches, cannot be drawn.
@@ -101,7 +101,7 @@ class Perturbation(ABC):
                     part.check(space)
 
     def tempered(self, temperature: float) -> "Perturbation":  # noqa: ARG002
-        """Return the perturbation with this temperature (in nats) wherever one was left open; itself by default.
+        """Return the perturbation with this temperature (in nats) wherever it is None; itself by default.
 
         Perturbations that hold others pass it on.
         """
@@ -114,9 +114,9 @@ class Perturbation(ABC):
 
 
 class Corruption(Perturbation):
-    """A corruption of ImageNet-C: everything random is sampled first, then applied deterministically.
+    """A corruption of ImageNet-C: random parameters are sampled first, then applied deterministically.
 
-    Images have 1 or 3 channels. The result lies on the grid of 8 bits, since the published images do.
+    Images have 1 or 3 channels. The result is on the grid of 8 bits, like the published images.
 
     Attributes:
         severity: 1, 2, 3, 4 or 5; not every corruption grows worse with it.
@@ -149,7 +149,7 @@ class Corruption(Perturbation):
         return f"{self.published_name()}/{self.severity}"
 
     def check(self, space: Space) -> None:
-        """Refuse what is no image, and images of a size that there are no parameters for."""
+        """Reject inputs that are not images, and sizes without parameters."""
         super().check(space)
         self.published(*space.shape[1:])
 
@@ -159,7 +159,7 @@ class Corruption(Perturbation):
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:  # noqa: ARG002
-        """Return everything random for a batch of the given shape (batch, channel, height, width).
+        """Return the random parameters for a batch of the given shape (batch, channel, height, width).
 
         Returns:
             A tensor with the batch in front, a tuple of such tensors, or None where nothing is random, as by default.
@@ -174,7 +174,7 @@ class Corruption(Perturbation):
 
         Args:
             x: Images in [0, 1].
-            parameters: What `sample` returned, or the same made from another generator's numbers.
+            parameters: From `sample`, or the same made from another generator's numbers.
         """
 
     @final
@@ -248,7 +248,7 @@ def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"
 def transform(
     perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
 ) -> Tensor:
-    """Return changed images, so that a perturbation can stand in a `torchvision.transforms.v2.Compose`.
+    """Return changed images, so that a perturbation can be part of a `torchvision.transforms.v2.Compose`.
 
     Args:
         perturbation: One that does not look at model or labels.
@@ -280,7 +280,7 @@ def transform(
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:
-    """Refuse inputs that are not images.
+    """Reject inputs that are not images.
 
     Raises:
         InputError: If the shape is not (batch, 1 or 3 channels, height, width).

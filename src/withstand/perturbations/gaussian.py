@@ -56,7 +56,7 @@ def choose(
 
     Args:
         shape: (batch, draw).
-        values: What to choose from; of one value nothing random is needed.
+        values: Values to choose from; a single value needs no randomness.
         rng: Source of randomness.
         like: The draws that will be multiplied.
     """

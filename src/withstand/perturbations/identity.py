@@ -1,4 +1,4 @@
-"""The input as it is."""
+"""The unchanged input."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class Identity(Perturbation):
-    """The input as it is: plain training and clean accuracy."""
+    """The unchanged input: plain training and clean accuracy."""
 
     @property
     def condition(self) -> str:

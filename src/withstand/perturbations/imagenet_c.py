@@ -62,7 +62,7 @@ class ImageNetC(Perturbation):
         return tuple(SavedAsJpeg(perturbation=each) for each in cells) if saved else cells
 
     def check(self, space: Space) -> None:
-        """Refuse what is no image, and what a cell needs that is not there."""
+        """Reject inputs that are not images, and report missing textures."""
         super().check(space)
         for each in self.cells(*space.shape[1:]):
             each.check(space)

@@ -23,7 +23,7 @@ class SavedAsJpeg(Perturbation):
     With quality 85 this is how the images of ImageNet-C came about.
 
     Attributes:
-        perturbation: What happens before.
+        perturbation: Applied before saving.
         quality: Of the file, from 1 to 95.
 
     Source:
@@ -42,7 +42,7 @@ class SavedAsJpeg(Perturbation):
 
     @property
     def condition(self) -> str:
-        """The condition of what happens before, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
+        """The condition of the inner perturbation, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
         kind, slash, severity = self.perturbation.condition.rpartition("/")
         suffix = "+jpeg" if self.quality == 85 else f"+jpeg{self.quality}"
         return f"{kind}{suffix}/{severity}" if slash else f"{severity}{suffix}"
@@ -74,5 +74,5 @@ class SavedAsJpeg(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """A file of the image as it is, and one of poor quality after noise."""
+        """The unchanged image, and one of poor quality after noise."""
         return [cls(), cls(perturbation=GaussianNoise(severity=3, pixels=32), quality=30)]

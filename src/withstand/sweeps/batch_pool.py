@@ -29,7 +29,7 @@ class BatchPool(Pool):
 
     @property
     def free(self) -> int:
-        """How many more runs may wait: kinds are told apart among all that do."""
+        """How many more runs may wait; they are grouped by kind."""
         return MOST - len(self.waiting)
 
     def begin(self, key: str, experiment: Experiment) -> None:
@@ -37,7 +37,7 @@ class BatchPool(Pool):
         self.waiting[key] = experiment
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:  # noqa: ARG002
-        """Do the runs that fit together with the one that has waited longest, however long that takes."""
+        """Do all runs of the kind that has waited longest; blocks until they are done."""
         if not self.waiting:
             return []
         keys = {experiment.folder(self.root): key for key, experiment in self.waiting.items()}

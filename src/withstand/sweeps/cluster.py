@@ -29,7 +29,7 @@ OBJECT_STORE_BYTES = 100 * 2**20  # of a cluster on this machine; nothing large 
 
 
 class Place(NamedTuple):
-    """What a task must know: the folder of the runs, a file in it that every node must see, where the user is."""
+    """Arguments of a task: the folder of the runs, a file in it that every node must see, the working directory."""
 
     root: Path
     marker: Path
@@ -52,7 +52,7 @@ class RayPool(Pool):
             address: `auto` (the one this machine belongs to), `local` (a new one on this machine), `HOST:PORT`, or
                 `ray://HOST:PORT`.
             gpus_per_run: Share of a GPU for each run, from 0 (runs on CPUs) to 1.
-            most: Runs at a time; None goes by the cluster.
+            most: Maximum number of runs at a time; None chooses by the cluster.
 
         Raises:
             InputError: If Ray is missing, no cluster answers, it has no place for a run, or a node cannot do one.
@@ -90,7 +90,7 @@ class RayPool(Pool):
         self.at_work[self.task.remote(experiment, self.place, self.gpus)] = key
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Return what has ended; a run whose process or node is gone is lost."""
+        """Return the runs that ended; a run whose process or node is gone is lost."""
         if not self.at_work:
             time.sleep(seconds)
             return []
@@ -98,12 +98,12 @@ class RayPool(Pool):
             ended, _ = self.ray.wait(list(self.at_work), num_returns=1, timeout=seconds)
             if ended:
                 ended, _ = self.ray.wait(list(self.at_work), num_returns=len(self.at_work), timeout=0)
-        except SystemError as problem:  # what Ray makes of an exception that a signal's handler raised
+        except SystemError as problem:  # how Ray wraps an exception of a signal handler
             raise problem.__cause__ or problem from None
         return [(key := self.at_work.pop(each), self._outcome(key, each)) for each in ended]
 
     def close(self) -> None:
-        """Stop what is under way, and leave the cluster; one that was started here ends."""
+        """Stop the running tasks and disconnect; shut down a cluster that was started here."""
         for each in self.at_work:
             with suppress(Exception):  # the cluster may be gone
                 self.ray.cancel(each, force=True)
@@ -140,7 +140,7 @@ class RayPool(Pool):
         return int(cpus) if not self.gpus else min(int(cpus), int(gpus / self.gpus + 1e-9))
 
     def _check(self) -> None:
-        """Refuse a cluster on which no run could be done, or a node that does not see the folder of the runs."""
+        """Reject a cluster that cannot do any run, or a node that does not see the folder of the runs."""
         nodes = self._nodes()
         if not any(self._places(node) for node in nodes):
             gpus = f" and {self.gpus:g} of a GPU" if self.gpus else ""
@@ -188,10 +188,10 @@ def import_ray() -> ModuleType:
 
 
 def check_answer(address: str) -> None:
-    """Refuse an address with a port at which nobody listens; Ray itself would try for minutes.
+    """Reject an address whose port does not answer; Ray itself would retry for minutes.
 
     Raises:
-        InputError: If nobody listens.
+        InputError: If the port does not answer.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
@@ -212,7 +212,7 @@ def work(experiment: Experiment, place: Place, gpus: float) -> Outcome:
     if not place.marker.exists():  # a node that joined after the check
         return Outcome(State.FAILED, f"a node of the Ray cluster does not see {place.root}.")
     if place.directory.is_dir():
-        os.chdir(place.directory)  # what paths in the configuration are relative to
+        os.chdir(place.directory)  # paths in the configuration are relative to it
     device = f"cuda:{number_of_gpu()}" if gpus else "cpu"
     return attempt_on(device, experiment, place.root)
 

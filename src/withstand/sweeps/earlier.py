@@ -1,4 +1,4 @@
-"""What earlier plans leave in the folder of a sweep: their finished runs stay known."""
+"""Earlier plans in the folder of a sweep, whose finished runs are kept."""
 
 import json
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from withstand.sweeps.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Union:
-    """A plan, and what stays of an earlier one.
+    """A plan united with an earlier one.
 
     Attributes:
         entries: Of both; those of the plan come first.
         earlier: Finished runs that only the earlier plan has.
-        is_written: Whether all this, and no more, stands in the folder already.
+        is_written: Whether the folder holds exactly this already.
     """
 
     entries: tuple[Entry, ...]
@@ -27,13 +27,13 @@ class Union:
 
 
 def unite(plan: Plan, folder: Path) -> Union:
-    """Return a plan and what stays of the one that lies in the sweep's folder.
+    """Return a plan united with the one in the sweep's folder.
 
     If finished runs there belong to no entry of the plan, the earlier entries of all finished runs stay, but not those
     whose values and seed the plan gives to another run while it uses their own run elsewhere.
 
     Raises:
-        InputError: If what lies there is not the plan of a sweep, or such runs have other axes, or the values and the
+        InputError: If the file there is not the plan of a sweep, or such runs have other axes, or the values and the
             seed of a run of the plan though they differ from it in something else; one sentence.
     """
     found = read_entries(folder) if (folder / PLAN).exists() else ()
@@ -74,7 +74,7 @@ def unite(plan: Plan, folder: Path) -> Union:
 
 
 def spoken_of(union: Union, folder: Path) -> str:
-    """Return in one sentence what stays of an earlier plan; nothing if nothing does.
+    """Return a sentence about the runs kept from an earlier plan; empty if there are none.
 
     Example:
         >>> spoken_of(Union(entries=(), earlier=("a", "b")), Path("runs/mine"))

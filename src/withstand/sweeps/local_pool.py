@@ -58,7 +58,7 @@ class LocalPool(Pool):
             pass  # found dead by the next wait
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Return what has ended; a run whose process is gone is lost."""
+        """Return the runs that ended; a run whose process is gone is lost."""
         at_work = {each.connection: number for number, each in enumerate(self.workers) if each.key is not None}
         ended = []
         for connection in wait(list(at_work), timeout=seconds):

@@ -1,4 +1,4 @@
-"""Plan: what a sweep varies, and the experiments this makes."""
+"""Plan: the varied values of a sweep and its experiments."""
 
 import itertools
 import re
@@ -27,7 +27,7 @@ class Plan:
     Attributes:
         name: Of the sweep, and of its folder.
         entries: Which run belongs to which values; several entries may share a run.
-        experiments: What to do, by the name of the run's folder.
+        experiments: By the name of the run's folder.
     """
 
     name: str
@@ -43,7 +43,7 @@ def read_plan(
     The file has `name`, `set` (options of every run), `vary` (axes), `seeds` (how many) and `small` (what replaces
     parts of these in the small variant). An axis is an option of `withstand train` with a list of values; or a name
     with a list of values, which `set` and other axes use as `$name`; or a name with groups of options, each under a
-    name of its own. Every value of an axis meets every value of the others, and every seed.
+    name of its own. Every value of an axis is combined with every value of the others, and with every seed.
 
     Args:
         source: Path of the file, or name of a recipe in `recipes/sweeps`.
@@ -102,13 +102,13 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 
 
 def _check_axis(name: str, values: Any) -> None:
-    """Refuse an axis without values, with one twice, or whose name means something else.
+    """Reject an axis without values, with one twice, or whose name means something else.
 
     Raises:
         InputError: In one sentence.
     """
     if name in ("seed", "seeds"):
-        raise InputError(f"sweep: vary.{name} is not an axis; `seeds: 5` beside vary makes five seeds of every run.")
+        raise InputError(f"sweep: vary.{name} is not an axis; `seeds: 5` next to vary makes five seeds of every run.")
     if not isinstance(values, dict | list) or not values:
         raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
@@ -117,7 +117,7 @@ def _check_axis(name: str, values: Any) -> None:
     seen: set[str] = set()
     for each in values:
         if spelling(each) in seen:
-            raise InputError(f"sweep: vary.{name} has {each} twice; every value may stand once.")
+            raise InputError(f"sweep: vary.{name} has {each} twice; values must be unique.")
         seen.add(spelling(each))
 
 
@@ -166,7 +166,7 @@ def filled(value: Any, labels: Settings) -> Any:
     if not isinstance(value, str) or not value.startswith("$"):
         return value
     if value[1:] not in labels:
-        raise InputError(f"sweep: {value} stands for no axis; {nearest(value[1:], labels)}")
+        raise InputError(f"sweep: {value} is not an axis; {nearest(value[1:], labels)}")
     return labels[value[1:]]
 
 
@@ -181,7 +181,7 @@ def words_of(options: Settings) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it stands in the name of a folder."""
+    """Return the text of a value in the name of a folder."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return re.sub(r"[^\w.]+", "_", text).strip("_.") or "none"
 

@@ -26,7 +26,7 @@ class Pool(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Stop what is under way; its checkpoints stay."""
+        """Stop the running runs; their checkpoints stay."""
 
     def __enter__(self) -> Self:
         """Return the pool."""

@@ -30,7 +30,7 @@ class Job:
 
 
 class Chunk:
-    """What a job does: some runs. One whose time is over goes on with them in another job."""
+    """The runs of a job. A job whose time is over resumes them in another job."""
 
     def __call__(self, experiments: Sequence[Experiment], root: Path, device: str) -> None:
         """Do the runs one after the other; how each ends is seen in its folder."""
@@ -38,7 +38,7 @@ class Chunk:
             attempt_on(device, each, root)
 
     def checkpoint(self, experiments: Sequence[Experiment], root: Path, device: str) -> Any:
-        """Return what is to be done after the time is over: the same, since finished runs are not done again."""
+        """Return the follow-up job: the same, since finished runs are not repeated."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, experiments, root, device)
@@ -89,7 +89,7 @@ class SlurmPool(Pool):
             self.gathered.append((key, experiment))
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Hand in what was gathered, and return what has ended."""
+        """Submit the gathered runs, and return those that ended."""
         self._submit()
         ended = [(key, Outcome(State.BUSY)) for key in self.held]
         self.held.clear()
@@ -102,7 +102,7 @@ class SlurmPool(Pool):
     def close(self) -> None:
         """Cancel the jobs."""
         for job in self.jobs:
-            with suppress(Exception):  # what cannot be cancelled goes on, and is found finished next time
+            with suppress(Exception):  # a job that cannot be cancelled continues, and is found finished next time
                 job.handle.cancel(check=False)
 
     def _submit(self) -> None:
@@ -121,7 +121,7 @@ class SlurmPool(Pool):
 
     def _ended(self, job: Job) -> list[tuple[str, Outcome]]:
         """Return the runs of a job that have ended, and take them out of it."""
-        over = job.handle.done()  # asked first: what is not recorded afterwards will not be
+        over = job.handle.done()  # asked first: results missing after the end stay missing
         ended = []
         for key in job.runs:
             outcome = outcome_of(self.root / key)
@@ -139,7 +139,7 @@ class SlurmPool(Pool):
 
 
 def outcome_of(folder: Path) -> Outcome | None:
-    """Return how a run ended, by what its folder holds; None if it has not."""
+    """Return how a run ended, from the files in its folder; None if it has not."""
     if (folder / ROWS).exists():
         return Outcome(State.DONE)
     problem = read_failure(folder)
@@ -158,7 +158,7 @@ def is_held(folder: Path) -> bool:
 
 
 def make_executor(folder: Path, options: dict[str, Any]) -> Any:
-    """Return what hands in jobs.
+    """Return the executor that submits jobs.
 
     Raises:
         InputError: If submitit or Slurm is missing, or an option is not known.

@@ -1,4 +1,4 @@
-"""Do what is missing of a sweep."""
+"""Do the missing runs of a sweep."""
 
 import time
 from collections import deque
@@ -22,13 +22,13 @@ SECONDS_OF_PATIENCE = 10
 
 
 class Watch(Protocol):
-    """Is told how a sweep goes on."""
+    """Receives a callback when a run begins or ends. Does not affect results."""
 
     def on_begin(self, run: str) -> None:
-        """A run was begun."""
+        """Receive a run that begins."""
 
     def on_end(self, run: str, outcome: Outcome) -> None:
-        """A run has ended, or was finished by somebody else."""
+        """Receive a run that ended here or in another process."""
 
 
 @dataclass(kw_only=True)
@@ -47,11 +47,11 @@ class Tally:
 
 
 def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> Union:
-    """Write the plan into the sweep's folder, with what stays of an earlier one, unless it stands there; return both.
+    """Write the plan into the sweep's folder, united with an earlier one, unless it is there already; return both.
 
     Raises:
-        InputError: If what lies there is not the plan of a sweep, or has finished runs of other axes, or somebody else
-            writes it now.
+        InputError: If the folder holds something else than the plan of a sweep, or finished runs of other axes, or
+            another process writes it now.
     """
     patience = SECONDS_OF_PATIENCE
     while True:
@@ -81,13 +81,13 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
     """Do the runs that are not finished, each once, and return how they ended.
 
     A run that another process works on is waited for. One whose process or machine is lost begins again from its
-    checkpoint, three times at most. One that fails is left; the others go on.
+    checkpoint, three times at most. A failed one is not repeated; the others continue.
 
     Args:
-        plan: What to do.
-        folder: Of the sweep: that of each run is within.
+        plan: The runs.
+        folder: Of the sweep; holds a folder per run.
         pool: Where.
-        watch: Is told how it goes.
+        watch: Receives a callback when a run begins or ends.
     """
     waiting = deque(unfinished(plan, folder))
     losses = dict.fromkeys(waiting, 0)

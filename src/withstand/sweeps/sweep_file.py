@@ -1,4 +1,4 @@
-"""What stands in the file of a sweep."""
+"""The file of a sweep."""
 
 import re
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 class Loader(yaml.SafeLoader):
-    """Reads YAML in which every key stands once, and 1e-3 is a number."""
+    """Reads YAML with unique keys, in which 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice, of which PyYAML would keep the last.
+        """Reject duplicate keys, of which PyYAML keeps the last.
 
         Raises:
             InputError: In one sentence.
@@ -32,7 +32,7 @@ class Loader(yaml.SafeLoader):
             line, spelled = key.start_mark.line + 1, (key.tag, key.value)
             if spelled in lines:
                 places = f"at line {line}" if lines[spelled] == line else f"at lines {lines[spelled]} and {line}"
-                raise InputError(f"sweep: {self.name} has the key {key.value} twice, {places}; a key may stand once.")
+                raise InputError(f"sweep: {self.name} has the key {key.value} twice, {places}; keys must be unique.")
             lines[spelled] = line
         return super().construct_mapping(node, deep=deep)
 
@@ -41,11 +41,11 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+012345678
 
 
 def load(source: str, *, small: bool = False) -> dict[str, Any]:
-    """Return what the file of a sweep says.
+    """Return the content of the file of a sweep.
 
     Args:
         source: Path of the file, or name of a recipe in `recipes/sweeps`.
-        small: Whether to put into place what the small variant replaces.
+        small: Whether to apply the small variant.
 
     Raises:
         InputError: If there is no such file or recipe, or it is not the file of a sweep.
@@ -72,7 +72,7 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
 
 
 def check_name(name: Any) -> None:
-    """Refuse what cannot be the name of a sweep.
+    """Reject an invalid name of a sweep.
 
     Raises:
         InputError: If it is not usable as a folder's name.
@@ -82,7 +82,7 @@ def check_name(name: Any) -> None:
 
 
 def check_seeds(count: Any) -> None:
-    """Refuse what cannot be a number of seeds.
+    """Reject an invalid number of seeds.
 
     Raises:
         InputError: If it is not a whole number above 0.
@@ -103,7 +103,7 @@ def _read(text: bytes, source: str) -> Any:
 
 
 def _check(content: Mapping[Any, Any], inside: str = "") -> None:
-    """Refuse keys that a sweep has not, or that hold something else; `inside` stands in front of their names."""
+    """Reject unknown keys and values of the wrong type; `inside` is the prefix of their names."""
     known = KEYS if not inside else tuple(each for each in KEYS if each != "small")
     for key in content:
         if key not in known:
@@ -122,7 +122,7 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
 
 
 def _smaller(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what a file says with that of the small variant in its place."""
+    """Return the content of a file with the small variant's settings applied."""
     merged = {**content, "name": f"{content['name']}-small"}
     for key, part in content["small"].items():
         merged[key] = {**content.get(key, {}), **part} if isinstance(part, dict) else part

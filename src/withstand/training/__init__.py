@@ -1,1 +1,1 @@
-"""One training loop for every objective."""
+"""The training loop, for every objective."""

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, the last one and the one before it, read without running code."""
+"""Checkpoints: written atomically, the last two are kept, read without running code."""
 
 import io
 import pickle
@@ -18,7 +18,7 @@ DIGEST = 32
 
 
 def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
-    """Write a checkpoint; at every moment at least one whole checkpoint is in the folder.
+    """Write a checkpoint atomically; the folder holds a complete checkpoint at every moment.
 
     Args:
         folder: Holds the two checkpoints and at most one temporary file.
@@ -32,7 +32,7 @@ def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
         sync_folder(folder)
-    # The hash in front tells a damaged file from a whole one, whatever the damage.
+    # The leading hash detects any damage.
     write_whole(folder / LAST, sha256(body).digest() + body)
 
 
@@ -40,7 +40,7 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
     """Return the newest checkpoint that can be read, or None if there is none.
 
     Raises:
-        InputError: If the checkpoint belongs to another configuration, or there are some but none can be read.
+        InputError: If the checkpoint belongs to another configuration, or checkpoints exist but none can be read.
     """
     problems = []
     for name in (LAST, PREVIOUS):
@@ -58,12 +58,14 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
             )
         return whole["content"]
     if problems:
-        raise InputError(f"checkpoint: none can be read: {', '.join(problems)}; remove them to start anew.")
+        raise InputError(
+            f"checkpoint: none can be read: {', '.join(problems)}; remove them to start from the beginning."
+        )
     return None
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return what a checkpoint file holds, or None if it is damaged; code in it is never run."""
+    """Return the content of a checkpoint file, or None if it is damaged; never runs code in it."""
     try:
         content = path.read_bytes()
         digest, body = content[:DIGEST], content[DIGEST:]
@@ -76,16 +78,16 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def clear(folder: Path) -> None:
-    """Remove what a killed process left behind: temporary files."""
+    """Remove temporary files of a killed process."""
     for path in folder.glob("*.tmp"):
         path.unlink()
 
 
 class Keeper:
-    """Keeps one run's checkpoints, often enough to lose little and seldom enough to cost little."""
+    """Saves the checkpoints of a run at intervals that bound both lost work and overhead."""
 
     def __init__(self, folder: Path | None, *, identity: str, writes: bool = True, seconds: float = 10.0) -> None:
-        """Say where.
+        """Configure the folder and the interval.
 
         Args:
             folder: None keeps nothing.
@@ -105,7 +107,7 @@ class Keeper:
         return load(self.folder, identity=self.identity)
 
     def save_now_and_then(self, content: Callable[[], dict[str, Any]]) -> None:
-        """Save if it is time."""
+        """Save if enough time has passed."""
         if self.folder and self.writes and time.monotonic() - self.saved > max(self.seconds, 20 * self.cost):
             self.save(content)
 

@@ -12,7 +12,7 @@ from withstand.errors import InputError
 
 
 class Optimizer(ABC):
-    """How parameters follow their gradients: a frozen keyword-only dataclass that makes PyTorch's optimiser.
+    """An optimiser: a frozen keyword-only dataclass that builds PyTorch's.
 
     Attributes:
         lr: Learning rate before the schedule, above 0.
@@ -131,6 +131,6 @@ class AdamW(Optimizer):
 
 
 def check_betas(who: str, betas: tuple[float, float]) -> None:
-    """Refuse decays of running means outside [0, 1)."""
+    """Reject decays of running means outside [0, 1)."""
     if any(not 0 <= each < 1 for each in betas):
         raise InputError(f"{who}: betas must be two numbers in [0, 1), got {betas}.")

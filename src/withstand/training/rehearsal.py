@@ -1,4 +1,4 @@
-"""A rehearsal: one loss in training mode, so that what does not fit together is found before anything is written."""
+"""A rehearsal: one loss in training mode, to report mismatches before anything is written."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,11 +36,11 @@ def rehearse(trainer: Trainer) -> None:
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:
-        told = (str(problem).strip() or type(problem).__name__).splitlines()[0].removesuffix(".")
+        found = (str(problem).strip() or type(problem).__name__).splitlines()[0].removesuffix(".")
         taken = f"a batch of {number} in training mode, inputs of shape {split.shape}"
         is_too_small = number == 1 and any(isinstance(each, _BatchNorm) for each in model.modules())
         hint = "; batch normalisation needs two samples or more, so raise batch_size" if is_too_small else ""
-        raise InputError(f"training: the model must take {taken}, got an error ({told}){hint}.") from problem
+        raise InputError(f"training: the model must take {taken}, got an error ({found}){hint}.") from problem
 
 
 @contextmanager

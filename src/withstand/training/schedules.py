@@ -79,12 +79,12 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDecay(Schedule):
-    """Multiply by a constant every so many epochs.
+    """Multiply by a constant at a fixed interval of epochs.
 
     Attributes:
         warmup: Epochs in which the factor rises linearly from 0.
         every: Epochs between two changes, at least 1.
-        decay: What the factor is multiplied by, in (0, 1].
+        decay: Multiplier of the factor, in (0, 1].
     """
 
     warmup: float = 0.0

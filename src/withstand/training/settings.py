@@ -15,7 +15,7 @@ class Training:
     Attributes:
         epochs: Passes over the training part.
         batch_size: Samples per step, over all processes together.
-        optimizer: How parameters follow their gradients.
+        optimizer: Update rule of the parameters.
         schedule: How the learning rate changes.
         clip_norm: Largest l2 norm of the gradient, above 0; None does not clip.
         amp: Mixed precision: `no`, `bf16`, or `fp16` (with loss scaling, CUDA only). Losses are float32 all the same.

@@ -15,7 +15,7 @@ from withstand.training.settings import Training
 class StackedUpdate:
     """The optimiser of stacked networks with its schedule and clipping: `Update` for every trial at once.
 
-    All optimisers there are treat each number by itself, so one of the stacked weights serves all trials.
+    All optimisers work elementwise, so one optimiser of the stacked weights serves all trials.
     """
 
     def __init__(self, model: Stacked, *, training: Training, steps_per_epoch: int) -> None:
@@ -71,14 +71,14 @@ class StackedUpdate:
         return values
 
     def state_of(self, trial: int) -> dict[str, Any]:
-        """Return everything that changes for a trial, the model included, as `Update.state_dict` would."""
+        """Return the state of a trial, including the model, as `Update.state_dict`."""
         content = self.optimizer.state_dict()
         content["state"] = {number: slice_of(each, trial) for number, each in content["state"].items()}
         model = {name: each.clone() for name, each in self.model.state_of(trial).items()}
         return {"model": model, "optimizer": content}
 
     def load_optimizers(self, states: Sequence[dict[str, Any]]) -> None:
-        """Go on from what the trials' optimisers remembered; the model has their weights already."""
+        """Resume from the states of the trials' optimisers; the model has their weights already."""
         optimizers = [each["optimizer"] for each in states]
         numbers = optimizers[0]["state"]
         merged = {number: stack_of([each["state"][number] for each in optimizers]) for number in numbers}
@@ -97,7 +97,7 @@ class StackedUpdate:
 
 
 def slice_of(state: dict[str, Any], trial: int) -> dict[str, Any]:
-    """Return one trial's part of what the optimiser remembers of a stacked weight; single numbers are common to all."""
+    """Return one trial's part of the optimiser state of a stacked weight; scalars are common to all."""
     return {
         name: each[trial].clone() if isinstance(each, Tensor) and each.ndim > 0 else each
         for name, each in state.items()
@@ -105,7 +105,7 @@ def slice_of(state: dict[str, Any], trial: int) -> dict[str, Any]:
 
 
 def stack_of(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the optimiser remembers of a stacked weight, from what it does for each trial."""
+    """Return the optimiser state of a stacked weight from the states of the trials."""
     return {
         name: torch.stack([state[name] for state in states]) if isinstance(each, Tensor) and each.ndim > 0 else each
         for name, each in states[0].items()

@@ -1,4 +1,4 @@
-"""The training loop for several trials in one batch: each equals the run it would have been alone, up to rounding."""
+"""The training loop for several trials in one batch; each equals its single run up to rounding."""
 
 import math
 import time
@@ -50,12 +50,12 @@ class Together:
         Args:
             models: One per trial, on the engine's device; they are not changed.
             split: Training samples.
-            objective: What is minimised; a ball's radii per row are those of the trials.
+            objective: The objective to minimise; a ball has a radius per row, from the trial of the row.
             training: How.
             seeds: One per trial.
-            engine: The device; decides no number.
+            engine: The device; does not affect results.
             validate: Returns the validation accuracies of the trials after an epoch.
-            states: Checkpoints to go on from, one per trial, all of the same epoch and step; none to start anew.
+            states: Checkpoints to resume from, one per trial, all of the same epoch and step; empty for a new start.
 
         Raises:
             InputError: If there is nothing to train on.
@@ -100,7 +100,7 @@ class Together:
         return self.model.state_of(trial) if self.training.keep == "last" or best is None else best
 
     def rehearse(self) -> None:
-        """Compute one loss of made-up samples, so that what does not fit together is found beforehand."""
+        """Compute one loss of random samples, to find mismatches before training."""
         rows = 2 * len(self.seeds)
         x = torch.zeros(rows, *self.split.shape, device=self.engine.device)
         y = torch.zeros(rows, dtype=torch.int64, device=self.engine.device)
@@ -113,7 +113,7 @@ class Together:
         Args:
             folders: Where the checkpoints of each trial are kept; empty keeps none.
             identities: Of each trial's configuration.
-            watch: Is told of every step and epoch: the means over the trials.
+            watch: Receives a callback per step and epoch, with means over the trials.
         """
         saved, cost = time.monotonic(), 0.0
         self.model.train()
@@ -181,7 +181,7 @@ class Together:
         return losses.view(-1, len(self.seeds)).mean(0)
 
     def end_epoch(self) -> None:
-        """Record the epoch of every trial, compare it with its best one, and go to the next."""
+        """Record the epoch of every trial, compare it with the best one, and advance."""
         accuracies = repeat(None, len(self.seeds)) if self.validate is None else self.validate(self.model)
         for trial, accuracy in enumerate(accuracies):
             progress, best = self.progress[trial], self.best[trial]
@@ -208,7 +208,7 @@ class Together:
         return time.monotonic() - begun
 
     def state_dict(self, trial: int) -> dict[str, Any]:
-        """Return everything that changes in a trial's training, as `Trainer.state_dict` would."""
+        """Return the state of a trial's training, as `Trainer.state_dict`."""
         progress = {"epoch": self.epoch, "step": self.step} | self.progress[trial]
         state = self.state.state_dict()
         return {

@@ -1,4 +1,4 @@
-"""The one training loop."""
+"""The training loop."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ from withstand.training.watch import Watch
 
 
 class Trainer:
-    """Minimises an objective; everything it would lose when killed is in `state_dict`.
+    """Minimises an objective; `state_dict` holds everything needed to resume.
 
     Every random number derives from (seed, purpose, epoch, step), so a run that is stopped anywhere and continued
     equals one that was not, bit for bit on a CPU, and processes that share a batch draw what one process would.
@@ -45,11 +45,11 @@ class Trainer:
         Args:
             model: Maps inputs to logits; on the engine's device. It is changed in place.
             split: Training samples.
-            objective: What is minimised.
+            objective: The objective to minimise.
             training: How.
             seed: Decides the order of the samples and every draw.
-            engine: Device and processes; decides no number.
-            validate: Returns what epochs are compared by (more is better), the same in every process.
+            engine: Device and processes; does not affect results.
+            validate: Returns the score that selects the best epoch (higher is better), the same in every process.
         """
         if len(split) == 0:
             raise InputError("training: the training part has no samples.")
@@ -68,7 +68,7 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The model whose weights count: the running mean if there is one."""
+        """The resulting model: the running mean if there is one."""
         return self.update.ema.module if self.update.ema else self.model
 
     @property
@@ -84,12 +84,12 @@ class Trainer:
         return epoch >= self.training.epochs or bored
 
     def fit(self, *, folder: Path | None = None, identity: str = "", watch: Watch | None = None) -> nn.Module:
-        """Train to the end, or on from the newest checkpoint, and return the resulting model in evaluation mode.
+        """Train to the end, resuming from the newest checkpoint, and return the resulting model in evaluation mode.
 
         Args:
             folder: Where checkpoints are kept; None keeps none.
-            identity: Of the configuration; a checkpoint of another is refused.
-            watch: Is told of every step and epoch.
+            identity: Of the configuration; a checkpoint of another one is rejected.
+            watch: Receives a callback per step and epoch.
 
         Raises:
             TrainingError: If a loss or gradient is not finite. No step is taken then, the last checkpoint stays.
@@ -98,7 +98,7 @@ class Trainer:
         content = keeper.load()
         if content is not None:
             self.load_state_dict(content)
-        # Layers that draw for themselves (dropout, say) use the global generators, which are put back afterwards.
+        # Dropout and similar layers use the global generators, whose state is restored afterwards.
         devices = [self.engine.device] if self.engine.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             while not self.is_finished:
@@ -141,7 +141,7 @@ class Trainer:
             yield loss, len(rows)
 
     def more_batches(self, epoch: int) -> Iterator[tuple[Sample, BatchStream]]:
-        """Yield batches without end, in orders of their own, for what an objective does between the epochs."""
+        """Yield an endless sequence of shuffled batches for work of an objective between epochs."""
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
             whole = batches_of(order, self.training.batch_size)
@@ -155,7 +155,7 @@ class Trainer:
                 yield self.with_source(sample, share, len(rows), "objective", epoch, turn, step)
 
     def do_step(self, sample: Sample, *, share: tuple[int, int, float], total: int) -> float:
-        """Follow the gradient of one batch and return its loss, over all processes."""
+        """Take one optimiser step and return the loss, over all processes."""
         epoch, step = self.progress["epoch"], self.progress["step"]
         self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
         (x, y, _, weight), rng = self.with_source(sample, share, total, "train", epoch, step)
@@ -179,7 +179,7 @@ class Trainer:
         return sample, BatchStream(make, start=start, stop=stop, total=total, weight=counts_for)
 
     def end_epoch(self) -> None:
-        """Record the epoch, compare it with the best one, and go to the next."""
+        """Record the epoch, compare it with the best one, and advance."""
         self.engine.copy_first(self.model.buffers())
         progress = self.progress
         entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / max(1, progress["rows"])}
@@ -194,12 +194,12 @@ class Trainer:
         progress.update(epoch=progress["epoch"] + 1, step=0, rows=0, loss_sum=0.0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes in training."""
+        """Return the state of the training."""
         parts = {"update": self.update.state_dict(), "objective": self.state.state_dict()}
         return parts | {"progress": self.progress, "best": self.best}
 
     def load_state_dict(self, content: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Resume from a `state_dict`."""
         self.update.load_state_dict(content["update"])
         self.state.load_state_dict(content["objective"])
         self.progress, self.best = content["progress"], content["best"]
@@ -208,7 +208,7 @@ class Trainer:
 def batches_of(order: Tensor, size: int) -> list[Tensor]:
     """Return an order of samples cut into batches; a last one of a single sample joins the one before.
 
-    Batch normalisation can do nothing with a single sample.
+    Batch normalisation fails on a single sample.
 
     Example:
         >>> [len(rows) for rows in batches_of(torch.arange(9), 4)]

@@ -40,12 +40,12 @@ class Update:
             self.ema = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
 
     def autocast(self) -> AbstractContextManager[object, bool | None]:
-        """Return the context in which losses are computed."""
+        """Return the autocast context for losses."""
         dtype = AMP[self.training.amp]
         return nullcontext() if dtype is None else torch.autocast(self.engine.device.type, dtype=dtype)
 
     def apply(self, loss: Tensor, *, weight: float, count: int) -> float:
-        """Follow the gradient of a loss, and return the loss over all processes.
+        """Take one optimiser step, and return the loss over all processes.
 
         Args:
             loss: Mean over this process's rows.
@@ -82,11 +82,11 @@ class Update:
         return value
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that changes, the model included."""
+        """Return the state, including the model."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Resume from a `state_dict`."""
         for name, part in self._parts().items():
             part.load_state_dict(state_dict[name])
 

@@ -1,1 +1,1 @@
-"""Perturbations that look at the model: for the worst point of a ball, or for points by how bad they are."""
+"""Perturbations that use the model: the worst point of a ball, or points weighted by their loss."""

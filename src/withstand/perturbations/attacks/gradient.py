@@ -27,7 +27,7 @@ def loss_and_gradient(
         y: Labels, or targets of `squared_error`.
         loss: Which loss.
         steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
-            is 0 in 32 bits, and so is its gradient. With this it is that of the logits divided, row by row, so that the
+            is 0 in 32 bits, and so is its gradient. With this the logits are divided, row by row, so that the
             label's does not lead by more than 8; nothing else is changed.
 
     Source:
@@ -48,6 +48,6 @@ def loss_and_gradient(
 
 
 def _excess(outputs: Tensor, y: Tensor) -> Tensor:
-    """Return, per row, the label's lead over all others in units of the most that is allowed; at least 1."""
+    """Return, per row, the label's lead over all others in units of the largest allowed lead; at least 1."""
     others = outputs.scatter(1, y[:, None], -torch.inf).amax(1, keepdim=True)
     return ((outputs.gather(1, y[:, None]) - others) / MOST_LEAD).clamp(1, torch.finfo(outputs.dtype).max)

@@ -23,19 +23,20 @@ class Langevin(Perturbation):
     r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
-    the root of twice the step size. What leaves an linf ball is reflected at its walls, others are projected onto.
-    Inputs with options jump to other ones between two steps, and stay there as the rule of Metropolis says.
+    the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
+    other balls are projected.
+    Inputs with options jump to other ones between two steps, and are accepted by the Metropolis rule.
     Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
     each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
 
     Attributes:
         ball: The norm, radius and box.
-        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
         step: Step size in squared radii, > 0. From a gradient on by which a row would go farther than a tenth of the
             radius, its steps are so much smaller.
         burn_in: Steps before the first state that is taken, at least 0.
         thinning: Steps from one state that is taken to the next, at least 1.
-        loss: What the chain follows.
+        loss: The loss whose gradient the chain follows.
 
     Source:
         Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",
@@ -90,7 +91,7 @@ class Langevin(Perturbation):
                 break
             # In radii, so that features of different radii mix alike.
             drift = gradient * radii / temperature
-            # The first gradient alone says little: a confident network is flat there, and steep further on.
+            # The first gradient is not representative: a confident network is flat there and steep further away.
             longest = drift.flatten(1).abs().amax(1).view(-1, *[1] * (x.ndim - 1))
             step = torch.minimum(step, 0.1 / longest.clamp_min(1e-30))
             noise = normal(x.shape, rng=rng, device=x.device).to(x.dtype)
@@ -99,7 +100,7 @@ class Langevin(Perturbation):
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
 
     def tempered(self, temperature: float) -> Perturbation:
-        """Fill an open one."""
+        """Set the temperature if it is None."""
         return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _jump(
@@ -113,7 +114,7 @@ class Langevin(Perturbation):
         temperature: float,
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, losses and gradients after one change of each row was drawn anew, where that was accepted."""
+        """Return points, losses and gradients after redrawing one change of each row, where that was accepted."""
         which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
         proposed = points.clone()
         for number, each in enumerate(changing):

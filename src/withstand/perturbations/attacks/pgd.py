@@ -17,7 +17,7 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class PGD(Perturbation):
-    """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw starts anew.
+    """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw is a restart.
 
     The point with the highest loss of all that were visited is kept. With several draws this is the attack with as many
     restarts.
@@ -28,7 +28,7 @@ class PGD(Perturbation):
         reach: Sum of the lengths of all steps, in radii, > 0.
         until_wrong: Stop a row at the first point where another class wins: enough for accuracies, and faster. The
             point that is kept is then that one.
-        loss: What is raised.
+        loss: The loss to maximise.
 
     Source:
         Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083, section 2.1; steps of 2.5 radii in total as in
@@ -59,7 +59,7 @@ class PGD(Perturbation):
         num_draws: int,
         rng: Rng,
     ) -> Draws:
-        """Climb from one start per draw, all of them together."""
+        """Ascend from one start per draw, batched."""
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
         best = torch.stack([self._climb(x, y, each, model, space) for each in start])

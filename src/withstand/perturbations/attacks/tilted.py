@@ -1,4 +1,4 @@
-"""Draws from a box, more of them where the loss is high, with the weights that make up for it."""
+"""Draws from a box, more of them where the loss is high, with importance weights."""
 
 import math
 from dataclasses import dataclass, replace
@@ -30,11 +30,11 @@ class Tilted(Perturbation):
 
     Attributes:
         ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
-        temperature: tau > 0 in nats; None takes that of the objective, or 1 / 100 elsewhere.
+        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of the draws that are uniform, > 0 and below 1, rounded to whole draws (at least one): no
             weight is above the inverse of what this gives.
-        loss: What the draws are tilted towards.
+        loss: The loss towards which draws are tilted.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
@@ -98,7 +98,7 @@ class Tilted(Perturbation):
         return Draws(inputs, -mixture.T.contiguous())
 
     def tempered(self, temperature: float) -> Perturbation:
-        """Fill an open one."""
+        """Set the temperature if it is None."""
         return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:

@@ -59,7 +59,7 @@ class Vertices(Perturbation):
         num_draws: int,
         rng: Rng,
     ) -> Draws:
-        """Take the first vertices of a random order of each row's own."""
+        """Take the first vertices of a random order per row."""
         x, moving, length = x.detach(), self._moving(x, space), x.shape[1:].numel()
         count, corners = self.count(x, space=space), self._count_corners(x, space)
         if count == 1 or len(x) == 0:
@@ -96,5 +96,5 @@ class Vertices(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """The one norm that has few vertices in many dimensions."""
+        """l1, the only norm with few vertices in many dimensions."""
         return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5))]

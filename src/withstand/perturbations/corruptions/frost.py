@@ -65,7 +65,7 @@ class Frost(Corruption):
         return f"frost-procedural/{self.severity}" if self.textures == "procedural" else f"frost/{self.severity}"
 
     def check(self, space: Space) -> None:
-        """Refuse what is no image, and textures that cannot be had."""
+        """Reject inputs that are not images, and report missing textures."""
         super().check(space)
         _read_or_make(self.textures)
 
@@ -120,7 +120,7 @@ class Frost(Corruption):
 def _stack(
     textures: Textures, factors: tuple[float, ...], grey: bool, device: str
 ) -> UInt8[Tensor, "texture channel height width"]:
-    # All in one tensor, as large as the largest; what lies beyond the others is never reached.
+    # All in one tensor of the largest size; the padding of the others is never used.
     resized = [resize(each, factor) for each, factor in zip(_read_or_make(textures), factors, strict=True)]
     if grey:
         weights = torch.tensor(_GREY)[:, None, None]

@@ -34,7 +34,7 @@ class ImpulseNoise(Corruption):
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
     ) -> tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]]:
-        """Return what is replaced, and what of that becomes 1: 1 where it is so, else 0."""
+        """Return masks of the replaced values, and of those that become 1."""
         amount = self.published(*shape[-2:])
         # One number decides both, and is as fine as 2^-24.
         numbers = uniform(shape, rng=rng, device=device)
@@ -45,6 +45,6 @@ class ImpulseNoise(Corruption):
         x: Float[Tensor, "batch channel height width"],
         parameters: tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]],
     ) -> Float[Tensor, "batch channel height width"]:
-        """Replace what is flipped."""
+        """Replace the masked values."""
         flipped, salted = parameters
         return torch.lerp(x, salted.to(x.dtype), flipped.to(x.dtype))

@@ -17,7 +17,7 @@ class Saturate(Corruption):
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `saturate`; (a, b) are `tables`.
         Differs: in closed form, without the way through the hue; an image of one channel has no saturation and
-        stays as it is.
+        stays unchanged.
     """
 
     severity: int = 3

@@ -48,7 +48,7 @@ class ShotNoise(Corruption):
         x: Float[Tensor, "batch channel height width"],
         parameters: Float[Tensor, "batch channel height width"],
     ) -> Float[Tensor, "batch channel height width"]:
-        """Replace each value by the count that its uniform number stands for."""
+        """Replace each value by the Poisson count of its uniform number."""
         scale = self.published(*x.shape[-2:])
         noisy = torch.empty_like(x)
         rows = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))

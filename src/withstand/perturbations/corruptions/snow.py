@@ -19,7 +19,7 @@ from withstand.perturbations.base import Corruption
 class Snow(Corruption):
     """Falling snow: a layer of smeared flakes and the same turned by 180 degrees, on an image that is made paler.
 
-    Flakes are what lies above a threshold in an enlarged field of normal noise; they fall in a random direction
+    Flakes are the values above a threshold in an enlarged field of normal noise; they fall in a random direction
     within 45 degrees of straight down. The image x becomes m x + (1 - m) max(x, 1.5 g + 0.5), where g is its grey.
 
     Source:

@@ -79,7 +79,7 @@ class Spatter(Corruption):
         """Spatter."""
         mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
         spattered = torch.empty_like(x)
-        # One at a time: a sum that is rounded otherwise beside others could fall on the other side of a threshold.
+        # One at a time: batching changes the rounding of sums, which may then cross a threshold.
         rows = 1 if x.device.type == "cpu" else max(1, len(x))
         for part, numbers, out in zip(x.split(rows), parameters.split(rows), spattered.split(rows), strict=True):
             liquid = gaussian_filter(mean + std * numbers, smooth, border="nearest")

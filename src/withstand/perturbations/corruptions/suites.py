@@ -28,7 +28,7 @@ from withstand.perturbations.corruptions.zoom_blur import ZoomBlur
 Group = Literal["noise", "blur", "weather", "digital"]
 Pixels = Literal[224, 299, 64, 32]
 
-# The published order is that of the groups one after the other.
+# The published order: the groups one after the other.
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
 IMAGENET_C: dict[Group, tuple[type[Corruption], ...]] = {
     "noise": (GaussianNoise, ShotNoise, ImpulseNoise),
