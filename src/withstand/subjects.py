@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -245,5 +246,8 @@ def _about(data: Any, split: Split) -> Any:
 
 
 def _short(names: Sequence[str]) -> list[str]:
+    plain = [re.sub(r"-[0-9a-f]{16}$", "", Path(each).name) for each in names]
+    if len(set(plain)) == len(plain):  # the identities of runs are not needed to tell them apart
+        return plain
     short = [Path(each).name for each in names]
     return short if len(set(short)) == len(short) else [each.strip("/").replace("/", "_") for each in names]

@@ -97,6 +97,8 @@ def main(words: list[str]) -> None:
     if found.samples is not None and Path(found.samples).is_dir():
         raise InputError(f"evaluate: samples: expected a file, found a folder at {found.samples}.")
     engine, console, root = start(found, batch_size=found.batch_size)
+    if found.radius is not None and "worst-case" not in (found.on or ()):
+        raise InputError("evaluate: radius is that of the balls of worst-case; add worst-case to --on.")
     balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
 
     def asked(data: Dataset) -> Question:
@@ -147,7 +149,10 @@ def show(
         return
     measures = {name: each.plain() for name, each in results.measures.items()}
     rows = [{name: _finite(value) for name, value in each.items()} for each in results.records()]
-    console.print(json.dumps({"notes": results.notes, "measures": measures, "rows": rows}))
+    content = {"notes": list(results.notes), "measures": measures, "rows": rows}
+    if len(results.rows) > 1:
+        content["differences"] = results.compare().to_dicts()
+    console.print(json.dumps(content))
 
 
 def _finite(value: Any) -> Any:

@@ -65,7 +65,13 @@ def entries(kind: str) -> dict[str, str]:
             name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes
         }
     if kind == "conditions":
-        return dict(WORDS)
+        more = {
+            "contrast, contrast/3": "a corruption, or one severity of it (`withstand list corruptions`)",
+            "contrast+jpeg/3": "the same, saved as JPEG",
+            "Gaussian, WorstCase": "a perturbation or evaluation with its default fields",
+            "'{class_path: Gaussian, init_args: {std: 0.1}}'": "the same with other fields, as YAML",
+        }
+        return dict(WORDS) | more
     if kind == "corruptions":
         return {
             each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)

@@ -224,9 +224,14 @@ def _loader(data: Dataset) -> Callable[[], Split]:
 
 
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Return a note where points of balls may differ from their centre in more than displacements."""
+    """Return notes on what moves within balls, where that is not every column by the radius."""
     features = split.features
-    if not split.space.changes or features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+    if features is None or not any(isinstance(each, WorstCase) for each in evaluations):
         return ()
-    columns = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
-    return (f"Within balls, columns may also change as `changes` allows: {', '.join(columns)}.",)
+    changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
+    fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)
+    fixed = [name for name in fixed if name not in changing]
+    notes = (f"Within balls, these columns do not move: {', '.join(fixed)}.",) if fixed else ()
+    return notes + (
+        (f"Within balls, these columns change as `changes` allows: {', '.join(changing)}.",) if changing else ()
+    )

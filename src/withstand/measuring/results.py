@@ -82,6 +82,10 @@ class Results:
         self._own, self._unfinished = tuple(notes), tuple(_unfinished(self.tables_of_outcomes))
         self.notes: Sequence[str] = (*self._own, *self._unfinished)
 
+    def __str__(self) -> str:
+        """All tables, in Markdown."""
+        return self.to_markdown()
+
     def records(self) -> list[dict[str, Any]]:
         """Return a dictionary per row: model, measure, condition, value (a share for accuracies), count, low, high."""
         return [{"model": model, **asdict(row)} for model, rows in self.rows.items() for row in rows]
