@@ -205,7 +205,7 @@ def test_every_cell_of_data_that_are_corrupted_already_is_a_task_of_its_own(cell
     assert question.notes[0] == "Images read from files that were corrupted before."
     assert "fog/2,3,4,5" in question.notes[1]
     assert Question.of(cells, "fog").conditions == ("fog/1",)
-    with pytest.raises(InputError, match="^on: rain is not among the cells of the data"):
+    with pytest.raises(InputError, match=r"^on: rain is not among the cells of the data"):
         Question.of(cells, "rain")
 
 

@@ -29,8 +29,8 @@ class ImageNetC(Perturbation):
         jpeg: Whether images are saved as JPEG files of quality 85 in between. None does as was published: with the
             parameters for 224, 299 and 64 pixels, not with those for 32 (CIFAR-10-C).
         validation: Whether the 4 extra corruptions take part, which the benchmark keeps for validation.
-        frost: Whose textures: `published` or `procedural`. None takes the published ones, in an evaluation those that it
-            asks for.
+        frost: Whose textures: `published` or `procedural`. None takes the published ones; in an evaluation, those
+            that it asks for.
     """
 
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
