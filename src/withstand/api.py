@@ -129,6 +129,10 @@ def evaluate(
     Raises:
         InputError: If something does not fit; one sentence.
     """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
+    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
+        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
 
@@ -142,6 +146,8 @@ def evaluate(
         return ask(subjects, seed=seed, engine=engine)
     modules: dict[str, nn.Module] = {}
     for name, each in (model if isinstance(model, Mapping) else {"model": model}).items():
+        if not isinstance(name, str) or not name:
+            raise InputError(f"evaluate: models must have names, got {name!r}.")
         if not isinstance(each, nn.Module):
             raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
         modules[name] = each

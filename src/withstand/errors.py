@@ -33,4 +33,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
     lowered = {each.lower(): each for each in reversed(names)}
     close = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
     shown = [*names[:12], "..."] if len(names) > 12 else names
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(shown)}."
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(shown).removesuffix('.')}."

@@ -146,10 +146,13 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     if name not in known:
         raise InputError(f"{who}: {name} is not known; {nearest(name, known)}")
     key, cls = known[name]
+    path = f"{cls.__module__}.{cls.__qualname__}"
+    if content["class_path"] not in (name, f"withstand.{name}", path):
+        raise InputError(f"{who}: {content['class_path']} is not known; did you mean {name}?")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument(f"--{key}", type=family_of(key))
     # Its full path: a class of the user's own may have the same name.
-    given = {key: {**content, "class_path": f"{cls.__module__}.{cls.__qualname__}"}}
+    given = {key: {**content, "class_path": path}}
     return getattr(_instantiated(parser, lambda: parser.parse_object(given)), key)
 
 

@@ -209,7 +209,11 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
 
 def _differences(name: str, run: str, split: Split) -> tuple[str, ...]:
     """Return what a reader must know if a run is measured on other classes than it was trained on."""
-    before, now = tuple(json.loads((Path(run) / PROVENANCE).read_text())["classes"]), split.classes
+    path = Path(run) / PROVENANCE
+    try:
+        before, now = tuple(json.loads(path.read_text())["classes"]), split.classes
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise InputError(f"evaluate: {path} is missing or damaged; train the run again.") from problem
     if before == now:
         return ()
     if len(before) != len(now):
@@ -239,6 +243,9 @@ def _about(data: Any, split: Split) -> Any:
     """Return what tells data from others: their configuration, or else what they look like."""
     if isinstance(data, Dataset):
         return to_plain(data)
+    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # all of them are at hand
+        whole = sha256(b"".join(each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)).hexdigest()
+        return {"kind": type(data).__name__, "classes": list(split.classes), "tensors": whole}
     places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
     x, y = next(iter(split.batches([places])))[:2]
     some = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
@@ -249,5 +256,8 @@ def _short(names: Sequence[str]) -> list[str]:
     plain = [re.sub(r"-[0-9a-f]{16}$", "", Path(each).name) for each in names]
     if len(set(plain)) == len(plain):  # the identities of runs are not needed to tell them apart
         return plain
-    short = [Path(each).name for each in names]
-    return short if len(set(short)) == len(short) else [each.strip("/").replace("/", "_") for each in names]
+    for shorten in (lambda each: Path(each).name, lambda each: each.strip("/").replace("/", "_")):
+        short = [shorten(each) for each in names]
+        if len(set(short)) == len(short):
+            return short
+    return list(names)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,8 +95,8 @@ def main(words: list[str]) -> None:
         raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
     if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
-    if found.samples is not None and Path(found.samples).is_dir():
-        raise InputError(f"evaluate: samples: expected a file, found a folder at {found.samples}.")
+    if found.samples is not None:
+        check_writable(Path(found.samples))
     engine, console, root = start(found, batch_size=found.batch_size)
     if found.radius is not None and "worst-case" not in (found.on or ()):
         raise InputError("evaluate: radius is that of the balls of worst-case; add worst-case to --on.")
@@ -114,6 +115,9 @@ def main(words: list[str]) -> None:
         seed=found.seed,
         engine=engine,
     )
+    measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
+    if found.measure is not None and found.measure not in measures:
+        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {found.measure}.")
     if found.figures is not None:
         from withstand.commands.drawing import check_figures
 
@@ -133,6 +137,19 @@ def main(words: list[str]) -> None:
         measure=found.measure,
         each_severity=found.each_severity,
     )
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before anything is measured.
+
+    Raises:
+        InputError: If it is a folder, or its folder is none or cannot be written.
+    """
+    if path.is_dir():
+        raise InputError(f"evaluate: samples: expected a file, found a folder at {path}.")
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"evaluate: samples: {path} cannot be written, since {folder} is no folder to write into.")
 
 
 def show(

@@ -113,6 +113,8 @@ class TensorSplit(Split):
         check_finite(x, range(len(x)) if numbers is None else numbers)
         self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
         self.numbers = torch.arange(len(x)) if numbers is None else numbers
+        if numbers is not None and (len(numbers.unique()) < len(numbers) or (len(numbers) and numbers.min() < 0)):
+            raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
         self.shape = tuple(x.shape[1:])
         self.augment, self.features = augment, features
 

@@ -39,6 +39,8 @@ class Accuracy(Evaluation):
     top: tuple[int, ...] = (1, 5)
 
     def __post_init__(self) -> None:
+        if not self.perturbations:
+            raise InputError("Accuracy: perturbations must name at least one, got none.")
         if self.num_draws < 1:
             raise InputError(f"Accuracy: num_draws must be at least 1, got {self.num_draws}.")
         if not self.top or min(self.top) < 1:

@@ -14,6 +14,8 @@ from withstand.functional.random import RowStreams
 from withstand.models.frozen import evaluating
 from withstand.study.reductions import NUMBER
 
+RESERVED = ("number", "label", "identifier", "source", "model", "condition")
+
 
 class Block(NamedTuple):
     """The outcomes of a range of samples, on the CPU.
@@ -63,9 +65,12 @@ def blocks(
         engine: Device, processes and batch size.
         start: Samples to leave out at the beginning: those that are done.
     """
-    plan = list(torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape)))
+    batches_of = torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape))
+    plan = [places for places in batches_of if len(places)]  # of nothing there is one empty batch
     share = plan[engine.rank :: engine.world_size]
     batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))
+
+    first_names: dict[str, set[str]] = {}
 
     def work(places: Tensor) -> Block:
         x, y, number = next(batches)[:3]
@@ -76,7 +81,11 @@ def blocks(
                 # Per batch, so that the model's mode is restored before a block is yielded.
                 with torch.no_grad(), evaluating(model):
                     found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
-                block.columns.update(_checked(evaluation, found, len(x)))
+                block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
+            names = {condition: set(columns) for condition, columns in block.columns.items()}
+            if (before := first_names or names) != names:
+                raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
+            first_names.update(names)
         return block
 
     for first in range(0, len(plan), engine.world_size):
@@ -130,16 +139,19 @@ def joined(found: Sequence[Block]) -> Outcomes:
     return Outcomes(number[order], label[order], columns, {})
 
 
-def _checked(evaluation: Evaluation, found: dict[str, dict[str, Tensor]], count: int) -> dict[str, Columns]:
+def _checked(
+    evaluation: Evaluation, found: dict[str, dict[str, Tensor]], count: int, num_classes: int
+) -> dict[str, Columns]:
     """Return the outcomes of a batch on the CPU, in small types.
 
     Raises:
         InputError: If they are not those that the evaluation declares.
     """
     who = type(evaluation).__name__
-    if set(found) != set(evaluation.conditions):
+    if not isinstance(found, dict) or set(found) != set(evaluation.conditions):
+        given = list(found) if isinstance(found, dict) else type(found).__name__
         raise InputError(
-            f"{who}: outcomes must be given for the conditions {list(evaluation.conditions)}, got {list(found)}."
+            f"{who}: outcomes must be given for the conditions {list(evaluation.conditions)}, got {given}."
         )
     there = {name for columns in found.values() for name in columns}
     for measure in evaluation.measures:
@@ -148,19 +160,34 @@ def _checked(evaluation: Evaluation, found: dict[str, dict[str, Tensor]], count:
                 f"{who}: the measure {measure.name} needs the column {measure.column}, got {sorted(there)}."
             )
     return {
-        condition: {name: _column(f"{who}: column {name}", each, count) for name, each in columns.items()}
+        condition: {name: _column(who, name, each, count, num_classes) for name, each in columns.items()}
         for condition, columns in found.items()
     }
 
 
-def _column(who: str, column: Tensor, count: int) -> Tensor:
-    if column.shape != (count,):
-        raise InputError(f"{who} must hold one value per sample ({count}), got shape {tuple(column.shape)}.")
+def _column(who: str, name: str, column: Tensor, count: int, num_classes: int) -> Tensor:
+    """Return a column on the CPU, in a small type."""
+    who = f"{who}: column {name}"
+    if name in RESERVED or not name:
+        raise InputError(f"{who} is called as what tables of samples have already; give it another name.")
+    if not isinstance(column, Tensor):
+        raise InputError(f"{who} must be a tensor, got {type(column).__name__}.")
+    if column.shape != (count,) or column.is_complex():
+        raise InputError(
+            f"{who} must hold one value per sample ({count}), got shape {tuple(column.shape)} of {column.dtype}."
+        )
     column = column.detach().cpu()
     if column.is_floating_point():
         if column.isnan().any():
             raise InputError(f"{who} must hold numbers, got NaN.")
-        return column.float() if column.dtype in (torch.float16, torch.bfloat16) else column
-    if column.dtype == torch.int64 and (len(column) == 0 or column.abs().max() < 2**31):
-        return column.int()
+        column = column.float() if column.dtype in (torch.float16, torch.bfloat16) else column
+    elif column.dtype == torch.int64 and column.abs().max() < 2**31:
+        column = column.int()
+    if name in ("prediction", "confidence"):
+        least, most = (-1, num_classes - 1) if name == "prediction" else (0, 1)
+        if column.is_floating_point() == (name == "prediction") or column.min() < least or column.max() > most:
+            raise InputError(
+                f"{who} must hold {'classes' if name == 'prediction' else 'probabilities'} from {least} to {most}, got "
+                f"{column.min().item():g} to {column.max().item():g} of {column.dtype}."
+            )
     return column

@@ -23,7 +23,7 @@ from withstand.evaluation.loop import blocks
 from withstand.files import hold, write_whole
 from withstand.measuring.generators import prepared
 from withstand.measuring.mistakes import Drawn, has_thumbnails, keep_mistakes
-from withstand.measuring.outcomes import Kept, sample_frame
+from withstand.measuring.outcomes import PARTS, Kept, Parts, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.models.frozen import evaluating
@@ -108,7 +108,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
                 engine.first(partial(keep_mistakes, folder, table, inputs, load, engine=engine))
-        notes |= dict.fromkeys([*each.notes, *each.question.notes])
+        notes |= dict.fromkeys([*each.notes, *each.question.notes, *_unread(each.question, tables[each.name])])
     return Results(tables, notes=tuple(notes))
 
 
@@ -130,6 +130,9 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
                 measure(task, wanted, model, kept, subject=subject, seed=seed, engine=engine, tell=tell)
     else:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
+        if folder is not None and (folder / FOLDER / PARTS).is_dir():  # a kill came between merging and removing them
+            for task in question.tasks:
+                _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
     if folder is not None and engine.first(lambda: is_stale(folder)):
         engine.first(lambda: write_summary(subject, kept.table))
     return engine.of_first(kept.table).only(question.conditions)
@@ -163,9 +166,7 @@ def measure(
     states = [
         prepared(each, model, split, fit_on=fit_on, folder=folder, seed=seed, engine=engine) for each in evaluations
     ]
-    names = [own for each in evaluations for own in each.conditions]
-    what = {"source": task.source, "evaluations": to_plain(evaluations), "seed": seed, "samples": len(split)}
-    parts = kept.parts(what, names, seconds=engine.checkpoint_seconds, writes=engine.is_first)
+    parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
     start = engine.of_first(parts.done)
     with tell.counting(len(split), task.source or "samples") as count:
         count(start)
@@ -173,6 +174,8 @@ def measure(
             parts.add(block)
             count(block.stop)
     samples, frames = engine.first(parts.frames)
+    if len(samples) == 0:
+        raise InputError("evaluate: none of the samples could be read.")
     found = []
     for each, state in zip(evaluations, states, strict=True):
         own = {name: _columns(frames[name]) for name in each.conditions}
@@ -203,7 +206,8 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
     results = Results({subject.name: table})
     if subject.config:
         write_whole(folder / CONFIG, yaml.safe_dump(dict(subject.config), sort_keys=False).encode(), settle=False)
-    known = [*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes, *results.notes]
+    unread = _unread(subject.question, table)
+    known = [*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes, *unread, *results.notes]
     notes = list(dict.fromkeys(known))
     write_whole(folder / NOTES, (json.dumps(notes, indent=1) + "\n").encode(), settle=False)
     write_rows(folder / ROWS, results.rows[subject.name], results.measures)
@@ -240,16 +244,22 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
     with torch.no_grad(), evaluating(model):
         try:
             logits = model(x)
-        except (RuntimeError, ValueError, TypeError, IndexError) as problem:
-            raise InputError(
-                f"model: cannot take inputs of shape {split.shape} ({str(problem).splitlines()[0]})."
-            ) from problem
+        except Exception as problem:  # a module of the user's own may raise anything
+            told = (str(problem) or type(problem).__name__).splitlines()[0]
+            raise InputError(f"model: cannot take inputs of shape {split.shape} ({told}).") from problem
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if shape != (2, len(split.classes)):
         raise InputError(
             f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
         )
+
+
+def _unread(question: Question, table: OutcomeTable) -> list[str]:
+    """Return a note on samples that could not be read."""
+    known = dict(table.samples.group_by("source").len().iter_rows())
+    lost = len(question.split) - known.get("", 0)
+    return [f"{lost:,} of {len(question.split):,} samples could not be read and are left out."] if lost > 0 else []
 
 
 def _inputs(question: Question) -> dict[str, Drawn]:
@@ -303,6 +313,14 @@ def _is_asked(subject: Subject, *, seed: int, engine: Engine) -> bool:
     return engine.first(lambda: any(_missing(task, kept) for task in subject.question.tasks))
 
 
+def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: int, engine: Engine) -> Parts:
+    """Return the parts of some evaluations of a task."""
+    plain = [_plain(each) for each in evaluations]
+    what = {"source": task.source, "evaluations": plain, "seed": seed, "samples": len(task.load())}
+    names = [own for each in evaluations for own in each.conditions]
+    return kept.parts(what, names, seconds=engine.checkpoint_seconds, writes=engine.is_first)
+
+
 def _missing(task: Task, kept: Kept) -> list[str]:
     """Return the names of the conditions that are not kept."""
     return [
@@ -331,9 +349,13 @@ def _columns(frame: Any) -> Columns:
 def _read_notes(path: Path) -> list[str]:
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise ValueError("not a list of sentences")
+    except FileNotFoundError:
         return []
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+    except (OSError, ValueError) as problem:
+        raise InputError(f"evaluate: {path} is damaged; remove it and evaluate again.") from problem
+    return found
 
 
 @contextmanager

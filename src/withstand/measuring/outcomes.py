@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars
 
 NOT_FINITE = -1
+PARTS = "parts"
 
 
 class Parts:
@@ -158,7 +159,7 @@ class Kept:
 
     def parts(self, what: Any, conditions: Sequence[str], *, seconds: float, writes: bool) -> Parts:
         """Return the parts of a measurement, which is told from others by its plain form."""
-        folder = None if self.folder is None else self.folder / "parts" / identity(_as_read(what))
+        folder = None if self.folder is None else self.folder / PARTS / identity(_as_read(what))
         return Parts(folder, conditions, seconds=seconds, writes=writes)
 
     def add(self, found: Sequence[ConditionOutcomes], samples: "polars.DataFrame", *, source: str) -> None:

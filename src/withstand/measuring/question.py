@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from withstand.configuration import discover
 from withstand.data.as_split import as_split
@@ -111,6 +111,12 @@ class Question:
         Raises:
             InputError: If something is not known or cannot be asked of the samples.
         """
+        if frost not in get_args(WhoseFrost):
+            raise InputError(f"frost: expected {', '.join(get_args(WhoseFrost))}, got {frost!r}.")
+        if pixels not in (None, *get_args(Pixels)):
+            raise InputError(f"pixels: expected one of {get_args(Pixels)}, got {pixels!r}.")
+        if on is not None and not isinstance(on, str | Mapping | type | Perturbation | Evaluation | Sequence):
+            raise InputError(f"on: expected names, perturbations or evaluations, got {on!r}.")
         given: list[On] = [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
         textures: Textures = "procedural" if frost == "procedural" else "published"
         if frost == "auto" and not has_frost_textures():
@@ -174,6 +180,18 @@ def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluatio
         InputError: If one cannot be asked of the samples, or two have a condition in common.
     """
     adapted = tuple(each.adapted(split) for each in evaluations)
+    declared: dict[str, Any] = {}
+    for each in adapted:
+        who = type(each).__name__
+        if not isinstance(each.conditions, tuple) or not all(isinstance(name, str) for name in each.conditions):
+            raise InputError(f"{who}: conditions must be a tuple of names, got {each.conditions!r}.")
+        own = [measure.name for measure in each.measures]
+        if not own or len(set(own)) < len(own):
+            raise InputError(f"{who}: measures must have different names, at least one, got {own}.")
+        for measure in each.measures:
+            known = declared.setdefault(measure.name, (measure.words, measure.better, measure.percent))
+            if known != (measure.words, measure.better, measure.percent):
+                raise InputError(f"on: two evaluations declare a measure {measure.name}, each another one.")
     names = [condition for each in adapted for condition in each.conditions]
     twice = [each for each in names if names.count(each) > 1]
     if twice:
@@ -205,7 +223,9 @@ def resolve(
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             words = known_words()
             spelled = [*words, *(each for each in names if each.lower() not in words)]
-            raise InputError(f"on: {given} is not a known condition; {nearest(given, spelled)}")
+            hint = nearest(given, spelled)
+            hint = "`withstand list conditions` shows all." if hint.startswith("known:") else hint
+            raise InputError(f"on: {given} is not a known condition; {hint}")
         given = build("on", given, "evaluations", "perturbation")
     if named and isinstance(given, Corruption) and pixels is not None:
         given = cast(Any, replace)(given, pixels=pixels)

@@ -118,8 +118,8 @@ def _nearest(shape: tuple[int, ...]) -> Pixels:
 
 
 def _noise_distances(word: str) -> list[Asked]:
-    word, _, kind = word.partition("/")
-    if word not in NOISE_DISTANCES or kind not in ("", *get_args(Noise)):
+    word, slash, kind = word.partition("/")
+    if word not in NOISE_DISTANCES or (slash and kind not in get_args(Noise)):
         return []
     chosen: list[Noise] = [each for each in get_args(Noise) if kind in ("", each)]
     # Only adversarial noise has a kernel; the other kinds are the same measurement under both words.
@@ -128,9 +128,10 @@ def _noise_distances(word: str) -> list[Asked]:
 
 
 def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
-    if word.startswith("clean" + JPEG):
+    if word == "clean" + JPEG:
         return [SavedAsJpeg()]
-    plain, saved = word.replace(JPEG, "", 1), JPEG in word
+    kind, slash, severity = word.partition("/")
+    plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
     published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
     chosen = [each for each in every if plain in _names(each.condition)]
     if not chosen and (word in SETS or plain == "corruptions"):
