@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from withstand.errors import InputError
 from withstand.study.axes import OWN, columns_of
 from withstand.study.condition import JPEG, MEAN, parse_cell, parse_corruption
-from withstand.study.measure import Measure
+from withstand.study.measure import Measure, joined
 from withstand.study.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
 
@@ -95,9 +95,11 @@ def gather(folder: str | Path) -> Gathered:
     conflicts: dict[str, None] = {}
     for file in files:
         for name, measure in file.measures.items():
-            conflicts |= {name: None} if measures.get(name, measure) != measure else {}
-            if file.written >= times.get(name, 0):
-                measures[name], times[name] = measure, file.written
+            known = measures.get(name, measure)
+            newest, oldest = (measure, known) if file.written >= times.get(name, 0) else (known, measure)
+            measures[name] = joined({name: newest}, {name: oldest})[name]
+            times[name] = max(file.written, times.get(name, 0))
+            conflicts |= {name: None} if replace(known, budget=measure.budget) != measure else {}
     return Gathered(frame=_frame(found, root), measures=measures, notes=notes, conflicts=tuple(conflicts))
 
 
