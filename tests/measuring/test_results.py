@@ -193,6 +193,32 @@ def test_the_table_of_differences_has_no_single_cells(results):
     assert table.lines[0][2] == "-37.5"
 
 
+def test_the_mean_has_the_same_cells_and_name_in_all_tables(made_up_outcomes):
+    rng = np.random.default_rng(1)
+    kinds = {"frost": 0.5, "frost-procedural": 0.9, "rain": 0.1}
+    for saved in ("", "+jpeg"):
+        columns = {f"{kind}{saved}/1": {"correct": rng.random(200) < level} for kind, level in kinds.items()}
+        other = {name: {"correct": ~own["correct"]} for name, own in columns.items()}
+        results = Results({"a": made_up_outcomes(columns, [TOP1]), "b": made_up_outcomes(other, [TOP1])})
+        main, *_, differences = results.tables()
+        name = "mean of corruptions"
+        assert name in [line[0] for line in main.lines if line]
+        shares = [own[f"frost{saved}/1"]["correct"].mean() for own in (other, columns)]
+        (line,) = (line for line in differences.lines if line and line[0] == name)
+        assert float(line[2]) == pytest.approx(100 * (shares[0] - shares[1]), abs=0.06)
+
+
+def test_what_cannot_be_compared_is_noted_beside_what_can(table):
+    clean, *others = table(4).conditions
+    holed = clean.frame.with_columns(correct=polars.Series([None, *[True] * 7]))
+    bad = replace(table(4), conditions=(replace(clean, columns=holed), *others))
+    found = Results({"good": table(7), "bad": bad}).tables()[-1]
+    assert found.title.startswith("Differences to good")
+    assert "clean" not in [line[0] for line in found.lines if line]
+    assert "linf 0.1, worst" in [line[0] for line in found.lines if line]
+    assert any("bad (clean)" in each for each in found.notes)
+
+
 def test_groups_by_class_and_by_any_column(results):
     frame = results.by(condition="clean")
     assert frame.columns == ["model", "condition", "label", "value", "count", "low", "high"]
