@@ -28,12 +28,14 @@ class Split(ABC):
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
         features: What is known of each input of a table, from its training part; None for images.
+        numbers: The number that batches yield for each sample, in the order of the split; None where it is its place.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     box: tuple[float, float] | None
     features: Features | None = None
+    numbers: Int[Tensor, " sample"] | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

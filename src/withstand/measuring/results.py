@@ -219,6 +219,8 @@ class Results:
     def report(self, path: str | Path) -> Path:
         """Write the page of a report with all tables and figures, and return its path.
 
+        Mistakes are picked from the outcomes in memory. They have no pictures: `withstand report` on a folder has these.
+
         Args:
             path: Folder of the report.
         """
