@@ -219,7 +219,7 @@ class Results:
     def report(self, path: str | Path) -> Path:
         """Write the page of a report with all tables and figures, and return its path.
 
-        Mistakes are picked from the outcomes in memory. They have no pictures: `withstand report` on a folder has these.
+        Mistakes are picked from the outcomes in memory and have no pictures; a report of folders shows pictures.
 
         Args:
             path: Folder of the report.
