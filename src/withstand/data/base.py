@@ -35,7 +35,7 @@ class Split(ABC):
     shape: tuple[int, ...]
     box: tuple[float, float] | None
     features: Features | None = None
-    numbers: Int[Tensor, " sample"] | None = None
+    numbers: Tensor | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -81,6 +81,8 @@ class Split(ABC):
 
 class TensorSplit(Split):
     """Samples held in memory, uint8 images or float features, and indexed as tensors on the device."""
+
+    numbers: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(
         self,

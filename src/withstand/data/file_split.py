@@ -47,6 +47,8 @@ class FileSplit(Split):
         bad: Why files could not be read, by their number in the split: those met so far.
     """
 
+    numbers: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
+
     def __init__(
         self,
         who: str,

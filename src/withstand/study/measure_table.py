@@ -201,11 +201,11 @@ def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bo
         budgets.setdefault(tuple(texts), []).append(words[name])
     notes = []
     for kind, meaning in KINDS.items():
-        if own := [each.words for each in measures if each.kind == kind]:
-            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(own)}.")
-    for own, names in budgets.items():
+        if shown := [each.words for each in measures if each.kind == kind]:
+            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(shown)}.")
+    for texts, names in budgets.items():
         of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
-        notes += [f"Budget{'s' * (len(own) > 1)}{of}: {'; '.join(own)}."] if own else []
+        notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
     if averaged:
         notes.append("Corruptions: means over the severities.")
     return tuple(notes)
