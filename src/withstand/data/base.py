@@ -82,8 +82,6 @@ class Split(ABC):
 class TensorSplit(Split):
     """Samples held in memory, uint8 images or float features, and indexed as tensors on the device."""
 
-    numbers: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
-
     def __init__(
         self,
         x: Tensor,
@@ -116,7 +114,8 @@ class TensorSplit(Split):
             y = y.long()
         check_finite(x, range(len(x)) if numbers is None else numbers)
         self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
-        self.numbers = torch.arange(len(x)) if numbers is None else numbers
+        places = torch.arange(len(x))
+        self.numbers: Tensor = places if numbers is None else numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])
         self.augment, self.features = augment, features
 
