@@ -204,7 +204,7 @@ def test_of_several_evaluations_of_a_run_the_latest_counts(tmp_path):
     write_rows(later / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.9, count=10)], KNOWN)
     write_mistakes(later / "mistakes.npz", replace(mistakes(), data="Other"))
     for name, time in (("e", 1), ("a", 2)):
-        os.utime(tmp_path / "plain-0" / "evaluations" / name / "rows.jsonl", (time, time))
+        os.utime(tmp_path / "plain-0" / "evaluations" / name / "mistakes.npz", (time, time))
     known = Study.of(tmp_path)
     (_, found) = mistakes_of(known, combinations_of(known)[0])
     assert found.data == "Other"

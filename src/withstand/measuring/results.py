@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """What was found of one or several models, by name.
+    """Results of one or several models, by name.
 
     Attributes:
         tables_of_outcomes: The outcomes of every model.
         rows: The numbers of every model, with those that corruptions make together.
-        measures: What the numbers are, by name.
+        measures: Measures of the rows, by name.
         notes: Sentences that a reader of the tables must know.
 
     Example:

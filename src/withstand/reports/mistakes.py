@@ -48,7 +48,7 @@ class ShownSample(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What went wrong, e.g. `8 taken for 3, 99 %`."""
+        """The mistake in words, e.g. `8 taken for 3, 99 %`."""
         return f"{self.label} taken for {self.predicted}, {self.probability}"
 
 
@@ -140,8 +140,8 @@ def shown_mistakes(study: Study, combinations: Sequence[Combination]) -> tuple[t
 def mistakes_of(study: Study, combination: Combination) -> tuple[Trial, Mistakes] | None:
     """Return the first run of a combination whose mistakes are known, and these; None if there is none.
 
-    Of several evaluations of a run, the mistakes of the latest one are shown. Those of results in memory are picked
-    from the outcomes, and have no pictures.
+    Of several evaluations of a run, the mistakes of the latest one are shown. For results in memory
+    they are picked from the outcomes, without pictures.
 
     Raises:
         InputError: If the file is damaged.
@@ -159,9 +159,9 @@ def _of_memory(study: Study, trial: Trial) -> Mistakes | None:
 
 
 def _of_folder(run: Path) -> Mistakes | None:
-    paths = (each / MISTAKES for each in reversed(evaluations_of(run)))
-    path = next((each for each in paths if each.is_file()), None)
-    return None if path is None else read_mistakes(path)
+    paths = [path for each in evaluations_of(run) if (path := each / MISTAKES).is_file()]
+    newest = max(paths, key=lambda each: each.stat().st_mtime_ns, default=None)
+    return None if newest is None else read_mistakes(newest)
 
 
 def spoken(condition: str) -> tuple[str, str]:

@@ -51,7 +51,7 @@ def whole_cells(counts: Mapping[str, int], *, saved: Saved = "") -> dict[str, li
     """Return the cells that count in means, by corruption: those with nearly all samples of the largest in the mean.
 
     Args:
-        counts: Number of samples of every condition; what is no cell of a published corruption does not count.
+        counts: Number of samples of every condition; only cells of published corruptions count.
         saved: Which cells count.
 
     Example:

@@ -54,8 +54,8 @@ REDUCTION_PARAMETERS: dict[str, dict[str, Parameter]] = {
 class Measure:
     """A number per condition, made from one column of the table of outcomes.
 
-    Tables, headlines, figures and reports ask the measure what it is called and how it is written; none of them knows a
-    measure by its name.
+    Tables, headlines, figures and reports take names and formats from the measure. None of them depends on the name of
+    a measure.
 
     Attributes:
         name: In rows and files, e.g. `top1`.

@@ -1,4 +1,4 @@
-"""The table of outcomes: what was found of every sample under every condition, and the rows it is reduced to."""
+"""Table of outcomes: one line per sample and condition, and its reduction to rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class ConditionOutcomes:
         condition: As in rows, e.g. `fog/5`.
         measures: The numbers they are reduced to; one whose column is missing is left out.
         columns: A line per sample, its `number` ascending, or the Parquet file with them, read when it is needed.
-        numbers: What is said of the model as a whole, by column.
+        numbers: Numbers about the model as a whole, by column.
         source: Where the samples are from: nothing for the ordinary split, the condition where its files are others.
         evaluation: Its plain configuration.
     """

@@ -46,7 +46,7 @@ def highest_severities(conditions: Sequence[str]) -> list[str]:
 
 
 def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
-    """Return the conditions worth a look, of those with equal outcomes the first."""
+    """Return the conditions to show; of several with equal outcomes the first."""
     known = {each.condition: each for each in reversed(conditions)}
     chosen: list[ConditionOutcomes] = []
     for each in (known[name] for name in highest_severities([each.condition for each in conditions])):

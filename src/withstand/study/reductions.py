@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Reduced(NamedTuple):
-    """A number and what is known of it; the fields are those of a row."""
+    """A number with its interval; the fields are named as in a row."""
 
     value: float
     count: int  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -40,7 +40,7 @@ def reduce_measure(
         frame: A line per sample: the columns of the outcomes and, for measures by class, `label`.
         condition: Of the rows.
         classes: Names of the classes, by label.
-        numbers: What is said of the model as a whole, by column.
+        numbers: Numbers about the model as a whole, by column.
 
     Returns:
         Measures and rows; nothing where there is no such column, or no value in it.

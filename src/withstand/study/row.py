@@ -103,7 +103,7 @@ def read_values(path: Path) -> tuple[list[dict[str, Any]], dict[str, Measure]]:
 
 
 def _checked(values: dict[str, Any], measures: Mapping[str, Measure]) -> dict[str, Any]:
-    """Return the fields of a row; what is no row raises one of several errors."""
+    """Return the fields of a row; anything else raises one of several errors."""
     if values.keys() != Row.__dataclass_fields__.keys() or values["measure"] not in measures:
         raise ValueError("not the fields of a row")
     if not all(isinstance(values[name], str) for name in ("condition", "budget")):

@@ -44,7 +44,7 @@ class Gathered:
 
 
 class _File(NamedTuple):
-    """What one file of rows declares, and when it was written."""
+    """Measures that a file of rows declares, and when it was written."""
 
     written: int
     measures: dict[str, Measure]
@@ -258,7 +258,7 @@ def _notes(folder: Path) -> list[str]:
 
 
 def _single(folder: Path, run: str) -> Entry:
-    """Return a run that belongs to no sweep; its name is that of the folder without the identity."""
+    """Return a run that belongs to no sweep; its name is the folder's without the identity."""
     found = SEED.search((folder / CONFIG).read_bytes())
     name = folder.resolve().name.rpartition("-")[0] or folder.resolve().name
     return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)

@@ -1,4 +1,4 @@
-"""What the seeds of one experiment have in common: the mean of every measure, and how far they spread."""
+"""Seeds of one experiment: mean and spread of every measure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Suites: what the cells of ImageNet-C say together, as further rows with intervals."""
+"""Suites: means and errors over the cells of ImageNet-C, as further rows with intervals."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ class Suite:
             rows: Of one model.
             measure: An accuracy.
             table: The outcomes that they come from; None gives no intervals.
-            saved: Which cells are those of the suite.
+            saved: Which cells belong to the suite.
         """
         self.measure, self.table, self.saved = measure, table, saved
         own = {row.condition: row for row in rows if row.measure == measure.name}
@@ -107,7 +107,7 @@ class Suite:
 
     @cached_property
     def _influences(self) -> "dict[str, np.ndarray] | None":
-        """What every sample adds to the mean of each condition, less the mean; 0 where it is missing."""
+        """Influence of every sample on the mean of each condition; 0 where it is missing."""
         import polars
 
         if self.table is None:
