@@ -31,9 +31,10 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, prepare
 from withstand.evaluation.worst_case import WorstCase
-from withstand.measuring.ask import Subject, ask
+from withstand.measuring.ask import ask
 from withstand.measuring.outcomes import Kept
 from withstand.measuring.question import Question
+from withstand.measuring.subject import Subject
 from withstand.models.mlp import MLP
 from withstand.models.vision import Vision
 from withstand.models.weights import load_weights

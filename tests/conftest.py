@@ -154,8 +154,9 @@ def measured() -> Callable[..., dict]:
 
     def rows(evaluation: Any, model: Any, split: Any, *, seed: int = 0, engine: Any = None) -> dict:
         from withstand.engine import Engine
-        from withstand.measuring.ask import Subject, ask
+        from withstand.measuring.ask import ask
         from withstand.measuring.question import Question
+        from withstand.measuring.subject import Subject
 
         question = Question.of_evaluations(split, [evaluation], data="Test")
         subject = Subject(name="model", question=question, load=lambda: model)

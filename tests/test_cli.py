@@ -73,13 +73,13 @@ def test_training_and_evaluating_side_by_side(tmp_path, capsys):
     code, out, err = run(["evaluate", *folders, "--on", "clean", "contrast", "noise", "--format=json"], capsys)
     assert code == 0
     rows = json.loads(out)["rows"]
-    assert {row["model"] for row in rows} == {each.name for each in folders}
+    assert {row["model"] for row in rows} == {"noisy", "run"}
     assert {row["condition"] for row in rows} >= {"clean", "contrast/1", "contrast/5", "Gaussian std=0.25"}
     assert {row["count"] for row in rows} == {359}
     clean = {row["model"]: row["value"] for row in rows if (row["measure"], row["condition"]) == ("top1", "clean")}
     for folder in folders:
         trained = [json.loads(line) for line in (folder / "rows.jsonl").read_text().splitlines()]
-        assert clean[folder.name] == next(row["value"] for row in trained if row["measure"] == "top1")
+        assert clean[folder.name[:-17]] == next(row["value"] for row in trained if row["measure"] == "top1")
 
     before = files(tmp_path)
     code, again, err = run(["evaluate", *folders, "--on", "clean", "contrast", "noise", "--format=json"], capsys)

@@ -82,7 +82,7 @@ def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsy
     assert len(found) == 2 * 359
     assert found.select("model", "number").is_unique().all()
     table = kept(folders[0])
-    own = found.filter(polars.col("model") == Path(folders[0]).name).sort("number")
+    own = found.filter(polars.col("model") == "s0").sort("number")
     for severity in range(1, 6):
         frame = table.frame(f"contrast/{severity}")
         assert (own[f"contrast/{severity}: correct"] == frame["correct"]).all()
@@ -178,3 +178,40 @@ def test_killing_at_twenty_random_moments_ends_in_the_same_tables(runs, tmp_path
         assert rows[0] == rows[1]
         assert not list(Path(other).rglob("*.tmp"))
         assert not list(Path(other).rglob("parts"))
+
+
+def test_a_kill_at_any_file_is_resumed_to_the_same_tables(runs, tmp_path, capsys, monkeypatch):
+    words = ["--on", "clean", "contrast/3", "by-class", "--device=cpu", "--batch-size=128", "--quiet"]
+    (alone, _), replaced = copy_of(runs, tmp_path / "alone"), Path.replace
+    assert main(["evaluate", alone, *words]) == 0
+    rows = next(Path(alone).glob("evaluations/*/rows.jsonl")).read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    number, kills = 0, 0
+    while True:
+        folder, _ = copy_of(runs, tmp_path / str(number))
+        left = [number]
+
+        def replace(path, target, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return replaced(path, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        try:
+            assert main(["evaluate", folder, *words]) == 0
+            break
+        except Killed:
+            kills += 1
+        finally:
+            monkeypatch.setattr(Path, "replace", replaced)
+        assert main(["evaluate", folder, *words]) == 0
+        assert_equal(kept(alone), kept(folder))
+        assert next(Path(folder).glob("evaluations/*/rows.jsonl")).read_bytes() == rows
+        assert not list(Path(folder).rglob("parts"))
+        number += 1
+    assert kills >= 8
+    capsys.readouterr()

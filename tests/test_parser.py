@@ -105,7 +105,7 @@ EXTRA = ["extra_word", "extra-word", "runs/my_run-1/a=b", "my folder/a_b", "-3",
         ["report", "runs", "--format", "json"],
         ["sweep", "toy"],
         ["corrupt", "digits", "folder"],
-        ["evaluate", "--data", "digits", "--radius", "1", "--seed", "2"],
+        ["evaluate", "--data", "digits", "--pixels", "32", "--seed", "2"],
     ],
 )
 def test_a_word_that_no_command_expects_is_repeated_as_it_was_typed(words, word, capsys, monkeypatch, tmp_path):

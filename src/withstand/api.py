@@ -13,9 +13,10 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
-from withstand.measuring.ask import ask, check_outputs
+from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
+from withstand.measuring.subject import check_outputs
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels

@@ -26,13 +26,15 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
-from withstand.measuring.ask import CONFIG, FOLDER, ROWS, Silent, Subject, answer
+from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
+from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.study.runs import CONFIG, OUTCOMES, ROWS
 from withstand.training.rehearsal import rehearse
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
@@ -216,7 +218,7 @@ def finish(
         before = (folder / MODEL).read_bytes() if (folder / MODEL).exists() else None
         write_weights(folder / MODEL, model, settle=False)
         if before != (folder / MODEL).read_bytes():
-            shutil.rmtree(folder / FOLDER, ignore_errors=True)  # outcomes of other weights
+            shutil.rmtree(folder / OUTCOMES, ignore_errors=True)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
     answer(subject, seed=experiment.seed, engine=engine, tell=Silent())

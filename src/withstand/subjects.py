@@ -19,13 +19,13 @@ from withstand.data.base import Dataset, Split
 from withstand.data.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.experiment import CONFIG, MODEL, PROVENANCE, Experiment, build_model
-from withstand.measuring.ask import Subject
+from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.measuring.question import Question
+from withstand.measuring.subject import Subject
 from withstand.models.frozen import evaluating
 from withstand.options import read_experiment
+from withstand.study.runs import CONFIG, EVALUATIONS
 
-EVALUATIONS = "evaluations"
 NUM_HASHED = 64  # samples that tell data of the user's own from others
 
 

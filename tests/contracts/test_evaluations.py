@@ -1,6 +1,8 @@
 """What every evaluation promises."""
 
 import dataclasses
+import html
+import re
 
 import pytest
 import torch
@@ -10,9 +12,16 @@ from withstand.configuration import discover
 from withstand.engine import Engine
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, joined, prepare
-from withstand.measuring.ask import Subject, ask
+from withstand.measuring.ask import ask
 from withstand.measuring.question import Question
-from withstand.study.reductions import BY_CLASS, NUMBER, REDUCTIONS
+from withstand.measuring.results import Results
+from withstand.measuring.subject import Subject
+from withstand.reports.html import dashes
+from withstand.reports.latex import escaped
+from withstand.reports.numbers import number, titled
+from withstand.reports.report_folder import write_report
+from withstand.study.measure import REDUCTION_PARAMETERS
+from withstand.study.study import Study
 
 EXAMPLES = [
     pytest.param(example, id=f"{cls.__name__}-{number}")
@@ -83,7 +92,7 @@ def test_every_measure_is_reduced_from_a_column_and_described(evaluation, model,
     possible = {each.column for each in adapted.measures} - {f"top{k}" for k in range(4, 99)}
     assert possible <= there
     for each in adapted.measures:
-        assert each.reduction in (*REDUCTIONS, BY_CLASS, NUMBER)
+        assert each.reduction in REDUCTION_PARAMETERS
         assert each.words
         assert each.topic
 
@@ -199,3 +208,28 @@ def test_another_seed_is_the_same_measurement_of_the_same_samples(evaluation, mo
 def test_it_is_a_frozen_configuration(evaluation):
     assert dataclasses.is_dataclass(evaluation)
     assert hash(evaluation) == hash(dataclasses.replace(evaluation))
+
+
+def test_every_measure_is_in_the_page_of_a_report_and_in_its_latex(model, tiny_split, tmp_path):
+    tables = {}
+    for each in EXAMPLES:
+        question = Question.of_evaluations(tiny_split, [each.values[0]], data="Tiny")
+        found = ask([Subject(name=each.id, question=question, load=lambda: model)], seed=0, engine=Engine())
+        tables |= found.tables_of_outcomes
+    results = Results(tables)
+    page = write_report(Study.of_results(results), tmp_path, pictures=lambda _: []).page.read_text()
+    in_page = {}
+    for attributes, line in re.findall(r"<tr (data-c[^>]* data-m=[^>]*)>(.*?)</tr>", page, re.DOTALL):
+        key = [html.unescape(each) for each in re.findall(r'data-[mq]="([^"]*)"', attributes)]
+        cells = [html.unescape(re.sub("<[^>]*>", "", each)).strip() for each in re.findall(r"<t[hd].*?</t[hd]>", line)]
+        in_page[cells[0], *key] = cells[1:]
+    in_latex = [line.strip().split(" & ") for line in (tmp_path / "tables" / "all.tex").read_text().splitlines()]
+    in_latex = {tuple(cells[:3]): cells[3:] for cells in in_latex}
+    for name, rows in results.rows.items():
+        for row in rows:
+            measure = titled(results.measures[row.measure])
+            value = number(measure, row.value, row.count)
+            shown = in_page[name, row.measure, row.condition]
+            assert (shown[0], shown[2]) == (measure.label, dashes(value)), row
+            latex = in_latex[escaped(name), escaped(measure.label), escaped(row.condition)]
+            assert latex[0].strip("$") == value, row

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from withstand.measuring.ask import Subject
 from withstand.measuring.question import Question
+from withstand.measuring.subject import Subject
 
 
 class Counting(nn.Module):

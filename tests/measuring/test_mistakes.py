@@ -7,13 +7,15 @@ import polars
 import pytest
 import torch
 
-from withstand.data.base import TensorSplit
+from withstand.data.base import Split, TensorSplit
+from withstand.data.sample import Sample
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams, derive_seed, normal
-from withstand.measuring.mistakes import Drawn, draw_mistakes, pick_mistakes, thumbnails
+from withstand.measuring.mistakes import Drawn, draw_mistakes, keep_mistakes, thumbnails
 from withstand.perturbations.base import Draws
 from withstand.study.mistakes import read_mistakes, write_mistakes
 from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.picked_mistakes import pick_mistakes
 
 LABELS = [0, 0, 1, 1, 2, 2]
 NUMBERS = [3, 10, 17, 24, 31, 38]
@@ -96,19 +98,19 @@ def split():
 
 
 def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path):
-    picked = pick_mistakes(table(CLEAN, outcomes("noisy", [1, 0, 0, 1, 2, 1])))
+    known = table(CLEAN, outcomes("noisy", [1, 0, 0, 1, 2, 1]))
+    picked = pick_mistakes(known)
     noises = {name: FakeNoise(condition=name, noise=f"noise of {name}") for name in ("clean", "noisy")}
     model = torch.nn.Linear(1, 1).train()
-    found = draw_mistakes(
-        picked, {name: Drawn(lambda: split, each) for name, each in noises.items()}, model, engine=Engine(device="cpu")
-    )
+    inputs = {name: Drawn(lambda: split, each) for name, each in noises.items()}
+    found = draw_mistakes(picked, known, inputs, model, engine=Engine(device="cpu"))
     assert model.training
     x, y, index, *_ = next(iter(split.batches([torch.arange(6)])))
     for own in found.conditions:
         rng = RowStreams(derive_seed(5, noises[own.condition].noise), index)
         moved = noises[own.condition].draw(x, y, model.eval(), num_draws=1, rng=rng, space=split.space).inputs[0]
         pictures = dict(zip(index.tolist(), thumbnails(moved).numpy(), strict=True))
-        assert np.array_equal(own.example, pictures[17])
+        assert np.array_equal(own.example, pictures[3])
         assert all(np.array_equal(each.thumbnail, pictures[each.index]) for each in own.worst)
     assert [len(own.worst) for own in found.conditions] == [0, 3]
     write_mistakes(tmp_path / "m.npz", found)
@@ -116,10 +118,11 @@ def test_pictures_are_those_of_the_samples_as_the_model_met_them(split, tmp_path
 
 
 def test_a_condition_that_cannot_be_drawn_has_no_pictures_and_the_others_have(split, tmp_path):
-    picked = pick_mistakes(table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6, (0.8,) * 6)))
+    known = table(outcomes("clean", [1] * 6), outcomes("attack", [1] * 6, (0.8,) * 6))
+    picked = pick_mistakes(known)
     noise = FakeNoise(condition="clean", noise="n")
     found = draw_mistakes(
-        picked, {"clean": Drawn(lambda: split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
+        picked, known, {"clean": Drawn(lambda: split, noise)}, torch.nn.Identity().eval(), engine=Engine(device="cpu")
     )
     write_mistakes(tmp_path / "m.npz", found)
     clean, attack = read_mistakes(tmp_path / "m.npz").conditions
@@ -130,11 +133,12 @@ def test_a_condition_that_cannot_be_drawn_has_no_pictures_and_the_others_have(sp
 
 
 def test_tables_have_mistakes_without_pictures():
-    picked = pick_mistakes(table(outcomes("clean", [1] * 6)))
+    known = table(outcomes("clean", [1] * 6))
+    picked = pick_mistakes(known)
     rows = TensorSplit(torch.randn(6, 2), torch.tensor(LABELS), classes=("a", "b", "c"), box=None)
     noise = FakeNoise(condition="clean", noise="n")
     found = draw_mistakes(
-        picked, {"clean": Drawn(lambda: rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu")
+        picked, known, {"clean": Drawn(lambda: rows, noise)}, torch.nn.Identity(), engine=Engine(device="cpu")
     )
     assert all(each.thumbnail is None for each in found.conditions[0].worst)
 
@@ -145,3 +149,50 @@ def test_large_images_become_thumbnails_of_64_pixels():
     small = thumbnails(x).numpy()
     assert (small.shape, small.dtype) == ((2, 32, 64, 3), np.uint8)
     assert (small[:, :, :30].max(), small[:, :, 34:].min()) == (0, 255)
+
+
+class Unreadable(Split):
+    """A split of which the first file cannot be read, so that batches leave it out."""
+
+    def __init__(self, split):
+        self.split, self.classes, self.shape, self.box = split, split.classes, split.shape, split.box
+        self.numbers = split.numbers
+
+    def __len__(self):
+        return len(self.split)
+
+    def batches(self, plan, *, device="cpu", num_workers=0, augmentation_seed=None):
+        for found in self.split.batches(plan, device=device):
+            rows = (found.number != self.numbers[0]).nonzero()[:, 0]
+            yield Sample(*(each if each is None else each[rows] for each in found))
+
+
+def test_the_example_is_a_sample_that_could_be_read(split):
+    lost = int(split.numbers[0])
+    clean = outcomes("clean", [1] * 6)
+    known = table(replace(clean, columns=clean.frame.filter(polars.col("number") != lost)))
+    inputs = {"clean": Drawn(lambda: Unreadable(split), FakeNoise(condition="clean", noise="n"))}
+    picked = pick_mistakes(known)
+    (own,) = draw_mistakes(picked, known, inputs, torch.nn.Identity(), engine=Engine(device="cpu")).conditions
+    assert own.example is not None
+    # A split without numbers has its places for numbers.
+    assert Unreadable.numbers is None
+
+
+def test_a_condition_that_was_measured_again_has_its_mistakes_picked_again(tmp_path):
+    def kept(name, predictions, confidence=0.9):
+        own = outcomes("clean", predictions, (confidence,) * 6)
+        path = tmp_path / f"{name}.parquet"
+        own.frame.write_parquet(path)
+        keep_mistakes(tmp_path, table(replace(own, columns=path)), {}, torch.nn.Identity, engine=Engine(device="cpu"))
+        return read_mistakes(tmp_path / "mistakes.npz")
+
+    first = kept("clean-a", [1, *LABELS[1:]]).conditions[0]
+    assert (len(first.worst), first.outcomes) == (1, "clean-a.parquet")
+    again = kept("clean-b", [1, 1, *LABELS[2:]]).conditions[0]
+    assert (len(again.worst), again.outcomes) == (2, "clean-b.parquet")
+    # The same file: what is kept stays.
+    (tmp_path / "mistakes.npz").touch()
+    before = (tmp_path / "mistakes.npz").stat().st_mtime_ns
+    kept("clean-b", [1, 1, *LABELS[2:]])
+    assert (tmp_path / "mistakes.npz").stat().st_mtime_ns == before

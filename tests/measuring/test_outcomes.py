@@ -156,7 +156,7 @@ class Wrong(Evaluation):
 
 @pytest.mark.parametrize("shape", [(), (3,), (5,), (4, 1)])
 def test_a_column_of_another_shape_is_one_sentence(shape, tiny_split):
-    sentence = f"^Wrong: column correct must hold one value per sample \\(4\\), got shape {re.escape(str(shape))}\\.$"
+    sentence = f"^Wrong: column correct must hold one value per sample \\(4\\), got shape {re.escape(str(shape))} of torch.float32\\.$"
     with pytest.raises(InputError, match=sentence):
         Wrong(shape=shape).measure(torch.nn.Identity(), tiny_split, seed=0, engine=Engine(batch_size=4))
 

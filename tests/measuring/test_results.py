@@ -75,7 +75,7 @@ def test_rows_that_are_known_are_not_made_again(table):
 
 def test_frames_and_files_have_a_line_per_row(results, tmp_path):
     records = results.records()
-    assert list(records[0]) == ["model", "measure", "condition", "value", "count", "low", "high"]
+    assert list(records[0]) == ["model", "measure", "condition", "value", "count", "low", "high", "budget"]
     assert results.to_polars().rows(named=True) == records
     assert results.to_pandas().to_dict("records")[0] == records[0]
     results.to_csv(tmp_path / "new" / "rows.csv")
@@ -111,6 +111,26 @@ def test_outcomes_are_one_long_frame(results):
     assert own["identifier"].to_list() == IDENTIFIERS
     assert own["correct"].sum() == 2
     assert own["distance"].null_count() == 8
+
+
+def test_outcomes_of_truth_values_and_of_shares_are_one_frame(made_up_outcomes):
+    shares = made_up_outcomes({"clean": {"correct": [True, False]}, "noise": {"correct": [0.25, 1.0]}}, [TOP1])
+    whole = made_up_outcomes({"clean": {"correct": [0.5, 0.5]}}, [TOP1])
+    results = Results({"a": shares, "b": whole})
+    assert results.outcomes()["correct"].to_list() == [1.0, 0.0, 0.25, 1.0, 0.5, 0.5]
+    assert sorted(results.samples()["clean: correct"].to_list()) == [0.0, 0.5, 0.5, 1.0]
+
+
+def test_a_budget_that_models_do_not_share_is_not_that_of_the_measure(made_up_outcomes):
+    tables = {
+        f"PGD-{steps}": made_up_outcomes({"linf 0.1": {"worst_case": [True]}}, [replace(WORST, budget=f"PGD-{steps}")])
+        for steps in (2, 40)
+    }
+    results = Results(tables)
+    assert results.measures["worst"].budget == ""
+    assert [row.budget for own in results.rows.values() for row in own] == ["PGD-2", "PGD-40"]
+    (shown, *_) = results.tables()
+    assert len(shown.lines) == 2
 
 
 def test_samples_say_what_breaks_them_first(results):
@@ -171,6 +191,32 @@ def test_the_table_of_differences_has_no_single_cells(results):
         "mean of corruptions",
     ]
     assert table.lines[0][2] == "-37.5"
+
+
+def test_the_mean_has_the_same_cells_and_name_in_all_tables(made_up_outcomes):
+    rng = np.random.default_rng(1)
+    kinds = {"frost": 0.5, "frost-procedural": 0.9, "rain": 0.1}
+    for saved in ("", "+jpeg"):
+        columns = {f"{kind}{saved}/1": {"correct": rng.random(200) < level} for kind, level in kinds.items()}
+        other = {name: {"correct": ~own["correct"]} for name, own in columns.items()}
+        results = Results({"a": made_up_outcomes(columns, [TOP1]), "b": made_up_outcomes(other, [TOP1])})
+        main, *_, differences = results.tables()
+        name = "mean of corruptions"
+        assert name in [line[0] for line in main.lines if line]
+        shares = [own[f"frost{saved}/1"]["correct"].mean() for own in (other, columns)]
+        (line,) = (line for line in differences.lines if line and line[0] == name)
+        assert float(line[2]) == pytest.approx(100 * (shares[0] - shares[1]), abs=0.06)
+
+
+def test_what_cannot_be_compared_is_noted_beside_what_can(table):
+    clean, *others = table(4).conditions
+    holed = clean.frame.with_columns(correct=polars.Series([None, *[True] * 7]))
+    bad = replace(table(4), conditions=(replace(clean, columns=holed), *others))
+    found = Results({"good": table(7), "bad": bad}).tables()[-1]
+    assert found.title.startswith("Differences to good")
+    assert "clean" not in [line[0] for line in found.lines if line]
+    assert "linf 0.1, worst" in [line[0] for line in found.lines if line]
+    assert any("bad (clean)" in each for each in found.notes)
 
 
 def test_groups_by_class_and_by_any_column(results):

@@ -360,3 +360,38 @@ def test_what_has_no_better_direction_is_said_to_have_no_star(tmp_path):
     sheet = differences_sheet(Digest.of(sweep(tmp_path / "upper", values)))
     assert "direction" not in sheet.caption
     assert sheet.lines[0].cells[-1].tone == "better"
+
+
+def test_two_budgets_of_one_ball_have_columns_that_can_be_told_apart(tmp_path):
+    budgets = ("PGD-2 x 1", "PGD-40 x 3")
+    rows = [
+        Row(measure="worst_case_top1", condition=f"linf 0.1, {each}", value=k, count=9, budget=each)
+        for k, each in enumerate(budgets)
+    ]
+    single(tmp_path, "net-1", rows=rows, measures=KNOWN)
+    single(tmp_path, "other-1", rows=rows, measures=KNOWN)
+    heads = [head.more for head in main_sheet(Digest.of(Study.of(tmp_path))).heads]
+    assert heads[-2:] == [f"linf 0.1, {each}" for each in budgets]
+
+
+def test_runs_of_different_budgets_are_noted_with_none(tmp_path):
+    for name, budget in (("one-1", "PGD-2 x 1"), ("two-1", "PGD-40 x 3")):
+        worst = replace(KNOWN["worst_case_top1"], budget=budget)
+        rows = [Row(measure=worst.name, condition="linf 0.1", value=0.5, count=9, budget=budget)]
+        single(tmp_path, name, rows=rows, measures={worst.name: worst})
+    study = Study.of(tmp_path)
+    assert study.conflicts == ()
+    assert not any("PGD" in each for each in main_sheet(Digest.of(study)).notes)
+
+
+def test_the_notes_of_every_run_are_in_the_report_once(tmp_path):
+    for name, notes in (("one-1", ["Shared."]), ("two-1", ["Shared.", "Not finite."])):
+        single(tmp_path, name)
+        (tmp_path / name / "notes.json").write_text(json.dumps(notes))
+    write_report(Study.of(tmp_path), tmp_path / "report", pictures=lambda _: [])
+    notes = main_sheet(Digest.of(Study.of(tmp_path))).notes
+    assert [each for each in notes if "Shared." in each] == ["Shared."]
+    assert [each for each in notes if "Not finite." in each] == ["two: Not finite."]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<li>Shared.</li>" in page
+    assert "<li>two: Not finite.</li>" in page

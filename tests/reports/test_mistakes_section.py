@@ -3,17 +3,20 @@
 import base64
 import html
 import io
+import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from withstand.errors import InputError
+from withstand.measuring.results import Results
 from withstand.reports import mistakes as section
 from withstand.reports.examples_figure import examples_pictures
 from withstand.reports.figure import house_style
-from withstand.reports.mistakes import shown_mistakes
+from withstand.reports.mistakes import mistakes_of, shown_mistakes
 from withstand.reports.report_folder import write_report
 from withstand.study.combination import combinations_of
 from withstand.study.measure import ACCURACY, Measure
@@ -68,7 +71,9 @@ def study(folder, found, *, names=("plain", "noisy"), seeds=(0, 1), kept=None):
             )
             entries.append(Entry(labels={"method": name}, seed=seed, run=run))
             if found is not None and (kept is None or run in kept):
-                write_mistakes(folder / run / "evaluations" / "e" / "mistakes.npz", found)
+                later = folder / run / "evaluations" / "e"
+                write_rows(later / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.9, count=10)], KNOWN)
+                write_mistakes(later / "mistakes.npz", found)
     write_entries(folder, entries, command=["withstand", "sweep", "s.yaml"])
     return Study.of(folder)
 
@@ -191,3 +196,30 @@ def test_names_of_many_conditions_do_not_meet(tmp_path):
     renderer = figure.canvas.get_renderer()
     boxes = [each.get_window_extent(renderer) for each in figure.texts if each.get_text()]
     assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+
+
+def test_of_several_evaluations_of_a_run_the_latest_counts(tmp_path):
+    study(tmp_path, mistakes(), names=("plain",), seeds=(0,))
+    later = tmp_path / "plain-0" / "evaluations" / "a"
+    write_rows(later / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.9, count=10)], KNOWN)
+    write_mistakes(later / "mistakes.npz", replace(mistakes(), data="Other"))
+    for name, time in (("e", 1), ("a", 2)):
+        os.utime(tmp_path / "plain-0" / "evaluations" / name / "mistakes.npz", (time, time))
+    known = Study.of(tmp_path)
+    (_, found) = mistakes_of(known, combinations_of(known)[0])
+    assert found.data == "Other"
+
+
+def test_a_report_from_memory_picks_mistakes_from_the_outcomes(made_up_outcomes, tmp_path):
+    label, taken = [0, 0, 1, 1], [0, 1, 1, 1]
+    columns = {"prediction": taken, "confidence": [0.9, 0.75, 0.9, 0.9], "correct": [True, False, True, True]}
+    results = Results({"net": made_up_outcomes({"clean": columns}, list(KNOWN.values()), label=label)})
+    known = Study.of_results(results)
+    (shown,), about = shown_mistakes(known, combinations_of(known))
+    (own,) = shown.conditions
+    assert own.error == 0.25
+    assert own.classes == (("no", "50", "1 of 2"),)
+    assert [each.sentence for each in own.samples] == ["no taken for yes, 75 %"]
+    assert about
+    assert examples_pictures(known) == []
+    assert '<section id="mistakes"' in page_of(known, tmp_path)

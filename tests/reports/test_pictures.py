@@ -384,7 +384,7 @@ def test_infinite_values_are_said_and_stand_at_no_place(tmp_path):
 
     study = write_sweep(tmp_path, methods=("plain",), radii=(0.05, 0.1, 0.2), seeds=2, rows=rows, lost={})
     picture = by_name(study)["lipschitz-lower-against-radius"]
-    assert "plain, radius 0.2: never (10-90 %: never-never, 2/2 seeds)" in picture.values.values()
+    assert "plain, radius 0.2: inf (10-90 %: inf-inf, 2/2 seeds)" in picture.values.values()
     assert "A cross with seeds stands for infinity." in picture.caption
     with house_style():
         (axes,) = picture.draw().axes

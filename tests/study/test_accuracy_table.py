@@ -206,3 +206,62 @@ def test_ce_is_a_column_of_one_model_only(half):
     found = shown({"model": replace(half, conditions=half.conditions[:-1])})
     assert len(found) == 1  # CE is in it
     assert CE not in MEASURES
+
+
+def mean_line(table):
+    return cells(table)["mean of corruptions"][-1].split()[0]
+
+
+@pytest.mark.parametrize(
+    "kinds", [("frost", "frost-procedural"), ("fog", "rain"), ("fog", "spatter"), ("frost-procedural", "fog")]
+)
+def test_the_mean_of_corruptions_is_that_of_the_rows(made_up_outcomes, kinds):
+    rng = np.random.default_rng(0)
+    columns = {
+        f"{kind}/{severity}": {"correct": rng.random(400) < 0.9 - 0.2 * place - 0.02 * severity}
+        for place, kind in enumerate(kinds)
+        for severity in range(1, 6)
+    }
+    table = made_up_outcomes(columns, [TOP1])
+    (row,) = (row for row in suite_rows(*table.reduce(), table).rows if row.condition == "corruptions")
+    for models in ({"a": table}, {"a": table, "b": table}):
+        main = shown(models)[0]
+        assert mean_line(main) == TOP1.written(row.value)
+        assert mean_line(main) == TOP1.written(
+            np.mean([columns[f"{kinds[0]}/{k}"]["correct"] for k in range(1, 6)])
+        ) or (kinds == ("frost-procedural", "fog"))
+
+
+def test_a_cell_of_which_few_samples_could_be_read_is_in_no_mean():
+    few = [replace(row, count=100) if row.condition == "fog/3" else row for row in rows(PLAIN)]
+    (row,) = (row for row in suite_rows(few, MEASURES).rows if row.condition.startswith("corruptions"))
+    assert row.condition == "corruptions (9 cells)"
+    assert cells(accuracy_table({"a": few}))["mean of corruptions"][-1] == TOP1.written(row.value)
+    both = cells(accuracy_table({"a": few, "b": rows(PLAIN)}))["mean of corruptions"]
+    assert both == ("-", "45.0")
+
+
+def test_cells_with_parameters_of_different_sizes_have_no_mean(made_up_outcomes):
+    table = made_up_outcomes({name: {"correct": [True, False]} for name in PLAIN}, [TOP1], shape=(3, 64, 64))
+
+    def sized(fog, contrast):
+        sizes = {"fog": fog, "contrast": contrast}
+        return replace(
+            table,
+            conditions=tuple(
+                replace(each, evaluation={"init_args": {"pixels": sizes[each.condition.partition("/")[0]]}})
+                if each.condition != "clean"
+                else each
+                for each in table.conditions
+            ),
+        )
+
+    def conditions(own):
+        return {row.condition for row in suite_rows(*own.reduce(), own).rows}
+
+    assert "corruptions" in conditions(sized(32, 32))
+    assert "corruptions" in conditions(sized(64, None))  # None takes the size of the images
+    assert conditions(sized(32, 64)) == set()
+    assert "mean of corruptions" not in cells(shown({"a": sized(32, 64)})[0])
+    main = shown({"a": sized(32, 64), "b": sized(32, 32)})[0]
+    assert cells(main)["mean of corruptions"][0] == "-"

@@ -1,5 +1,7 @@
 """Tables of any measure: budgets, kinds, classes, severities, intervals."""
 
+from dataclasses import replace
+
 from withstand.study.measure import Measure
 from withstand.study.measure_table import class_table, measure_table
 from withstand.study.row import Row
@@ -42,6 +44,31 @@ def test_several_budgets_of_one_ball_have_a_line_each():
     assert table.notes == ("Upper bounds: worst-case accuracy.", f"Budgets: {strong}; {weak}.")
 
 
+def test_the_budget_of_a_row_counts_before_that_of_the_measure_of_its_name():
+    weak, strong = (replace(WORST, budget=f"PGD-{steps}") for steps in (2, 40))
+    rows = [row(f"linf 0.1, {own.budget}", value, budget=own.budget) for own, value in ((weak, 1.0), (strong, 0.0))]
+    table = measure_table({"one": rows}, {"worst": weak}, name="Balls")
+    assert table.lines == (
+        ("linf 0.1", "worst-case accuracy, PGD-2", "100.0"),
+        ("linf 0.1", "worst-case accuracy, PGD-40", "0.0"),
+    )
+    other = replace(rows[1], condition="l2 1, PGD-40")
+    notes = measure_table({"one": [rows[0], other]}, {"worst": weak}, name="Balls").notes
+    assert notes[-1] == "Budgets: PGD-2 (linf 0.1); PGD-40 (l2 1)."
+
+
+def test_rows_of_one_budget_at_one_place_are_not_averaged():
+    rows = [row(f"linf 0.1, PGD-{steps}", steps / 100, "mean", budget="256 points") for steps in (2, 40)]
+    assert measure_table({"one": rows, "two": rows[:1]}, MEASURES, name="Balls").lines == (
+        ("linf 0.1", "mean over the ball, 256 points, PGD-2", "2.0", "2.0"),
+        ("linf 0.1", "mean over the ball, 256 points, PGD-40", "40.0", "-"),
+    )
+    # One per model is no reason to tell them apart.
+    assert measure_table({"one": rows[:1], "two": rows[1:]}, MEASURES, name="Balls").lines == (
+        ("linf 0.1", "2.0", "40.0"),
+    )
+
+
 def test_measures_of_one_budget_share_a_note():
     rows = [row("linf 0.1, PGD-40 x 3", 0.4), row("linf 0.1, PGD-40 x 3", 0.9, "mean")]
     notes = measure_table({"one": rows}, MEASURES, name="Balls").notes
@@ -71,7 +98,7 @@ def test_bounds_are_rounded_to_the_side_on_which_they_hold():
 
 def test_units_stand_with_the_words_where_measures_differ():
     mixed = {
-        "far": Measure(name="far", column="d", words="median distance", unit="l2"),
+        "far": Measure(name="far", column="d", words="median distance", unit="l2", better="higher"),
         "never": Measure(name="never", column="d", words="never fooled", percent=True),
     }
     rows = [row("noise", float("inf"), "far"), row("noise", 0.6, "never")]

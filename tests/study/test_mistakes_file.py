@@ -11,7 +11,6 @@ from withstand.study.mistakes import (
     ConditionMistakes,
     Mistake,
     Mistakes,
-    find_mistakes_file,
     read_mistakes,
     write_mistakes,
 )
@@ -33,6 +32,7 @@ def mistakes(*, pictures=True, channels=3):
             sizes=sizes,
             worst=own,
             example=image(k, channels) if pictures else None,
+            outcomes=f"{k}.parquet",
         )
         for k, (name, hits, own) in enumerate(known)
     )
@@ -49,7 +49,7 @@ def test_reading_gives_what_was_written_and_the_same_is_the_same_file(tmp_path, 
     found, wanted = read_mistakes(one), mistakes(**options)
     assert (found.data, found.seed, found.classes) == (wanted.data, wanted.seed, wanted.classes)
     for own, other in zip(found.conditions, wanted.conditions, strict=True):
-        assert own.condition == other.condition
+        assert (own.condition, own.outcomes) == (other.condition, other.outcomes)
         assert np.array_equal(own.hits, other.hits)
         assert np.array_equal(own.sizes, other.sizes)
         assert [each[:4] for each in own.worst] == [each[:4] for each in other.worst]
@@ -113,14 +113,3 @@ def test_a_broken_file_is_one_sentence_that_names_it(tmp_path, kind):
 def test_a_missing_file_is_the_same_sentence(tmp_path):
     with pytest.raises(InputError, match="missing, damaged or of another kind"):
         read_mistakes(tmp_path / "mistakes.npz")
-
-
-def test_of_several_files_of_a_run_the_newest_counts(tmp_path):
-    import os
-
-    assert find_mistakes_file(tmp_path) is None
-    for name, time in (("b", 1), ("a", 2)):
-        path = tmp_path / "evaluations" / name / "mistakes.npz"
-        write_mistakes(path, mistakes())
-        os.utime(path, (time, time))
-    assert find_mistakes_file(tmp_path) == tmp_path / "evaluations" / "a" / "mistakes.npz"

@@ -8,7 +8,7 @@ import pytest
 
 from withstand.errors import InputError
 from withstand.study.measure import ACCURACY, Measure
-from withstand.study.outcomes import OutcomeTable
+from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.row import Row, read_rows, write_rows
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
@@ -120,3 +120,42 @@ def test_another_format_is_named(folder):
 def test_of_two_rows_of_one_name_the_first_counts(made_up_outcomes):
     table = made_up_outcomes({"clean": {"correct": [True, False]}}, [TOP1, TOP1])
     assert [type(row) for row in table.reduce().rows] == [Row]
+
+
+def test_rows_have_the_budget_of_their_own_condition(made_up_outcomes, tmp_path):
+    weak, strong = (Measure(name="worst", column="worst", kind="attacked", budget=f"PGD-{k}") for k in (2, 40))
+    columns = {"linf 0.1, PGD-2": {"worst": [True]}, "linf 0.1, PGD-40": {"worst": [False]}}
+    table = made_up_outcomes(columns, dict(zip(columns, ([weak], [strong]), strict=True)))
+    rows, measures = table.reduce()
+    assert [(row.budget, row.value) for row in rows] == [("PGD-2", 1.0), ("PGD-40", 0.0)]
+    assert measures["worst"].budget == ""
+    write_rows(tmp_path / "rows.jsonl", rows, measures)
+    assert read_rows(tmp_path / "rows.jsonl").rows == rows
+    assert table.only(["linf 0.1, PGD-40"]).reduce().measures["worst"].budget == "PGD-40"
+
+
+def sources(first, second):
+    """Return two conditions with files of their own, whose samples are called so."""
+    names = {"": first, "fog/1": second}
+    number = polars.Series("number", range(len(first)), dtype=polars.UInt32)
+    samples = [
+        polars.DataFrame([number]).with_columns(
+            source=polars.lit(source), label=polars.lit(0), identifier=polars.Series(own)
+        )
+        for source, own in names.items()
+    ]
+    conditions = tuple(
+        ConditionOutcomes(
+            condition=source or "clean", measures=(TOP1,), columns=polars.DataFrame([number]), source=source
+        )
+        for source in names
+    )
+    table = OutcomeTable(samples=polars.concat(samples), classes=("a",), conditions=conditions)
+    return [table.places(each).tolist() for each in conditions]
+
+
+def test_a_copy_in_another_format_is_the_same_sample():
+    assert sources(["n1/a.png", "n1/b.png"], ["n1/b.JPEG", "n1/a.JPEG"]) == [[0, 1], [1, 0]]
+    # Files that differ in their suffix alone are samples of their own.
+    assert sources(["a.png", "a.jpg"], ["a.jpg", "a.png"]) == [[0, 1], [1, 0]]
+    assert sources(["row.1", "row.2"], ["row.2", "row.1"]) == [[0, 1], [1, 0]]

@@ -188,11 +188,11 @@ def test_what_is_not_a_number_stops_everything(reduction):
         reduce_measure(measure(NUMBER), frame, condition="fog/3", numbers={"value": math.nan})
 
 
-def test_unknown_reductions_and_parameters_are_refused():
-    frame = polars.DataFrame({"value": [0.5]})
-    with pytest.raises(InputError, match="meen"):
-        reduce_measure(measure("meen"), frame, condition="clean")
-    with pytest.raises(InputError, match="other parameters than mean"):
-        reduce_measure(measure("mean", q=0.5), frame, condition="clean")
-    with pytest.raises(InputError, match="other parameters than quantile"):
-        reduce_measure(measure("quantile"), frame, condition="clean")
+def test_classes_of_one_name_have_a_row_each():
+    frame = polars.DataFrame({"label": [0, 0, 1, 2], "value": [True, False, True, True]})
+    rows = reduce_measure(measure(BY_CLASS), frame, condition="clean", classes=("crane", "fox", "crane"))
+    assert [(own.name, row.value, row.count) for own, row in rows] == [
+        ("m crane (0)", 0.5, 2),
+        ("m fox", 1.0, 1),
+        ("m crane (2)", 1.0, 1),
+    ]

@@ -11,10 +11,13 @@ from withstand.study.measure import Measure
 from withstand.study.row import Row, read_rows, write_rows
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True)
-MEASURES = {"top1": TOP1, "far": Measure(name="far", column="far", parameters={"q": 0.5}, unit="l2")}
+MEASURES = {
+    "top1": TOP1,
+    "far": Measure(name="far", column="far", reduction="quantile", parameters={"q": 0.5}, unit="l2"),
+}
 ROWS = [
     Row(measure="top1", condition="clean", value=0.905, count=100, low=0.83, high=0.95),
-    Row(measure="top1", condition="Gaussian std=[0.1, 0.2]", value=1 / 3, count=7),
+    Row(measure="top1", condition="Gaussian std=[0.1, 0.2]", value=1 / 3, count=7, budget="PGD-2 x 1"),
     Row(measure="far", condition="noise", value=float("inf"), count=7, low=2.0, high=float("inf")),
 ]
 
@@ -36,6 +39,7 @@ def test_measures_that_no_row_has_are_not_written(tmp_path):
         "count": 100,
         "low": 0.83,
         "high": 0.95,
+        "budget": "",
     }
     assert len(lines) == 2
 
@@ -55,8 +59,14 @@ def test_a_row_without_samples_writes_nothing(tmp_path):
 
 WRONG = [("count", 0), ("count", 1.5), ("count", True), ("value", "1"), ("value", float("nan")), ("value", None)]
 WRONG += [("value", 10**400), ("measure", 1), ("measure", "unknown"), ("condition", None), ("more", 1)]
-WRONG += [("low", float("nan")), ("high", "1"), ("measure", {}), ("measure", {"name": "a", "column": "b", "more": 1})]
-ROW = {"measure": "top1", "condition": "clean", "value": 0.5, "count": 2, "low": None, "high": None}
+WRONG += [
+    ("budget", None),
+    ("low", float("nan")),
+    ("high", "1"),
+    ("measure", {}),
+    ("measure", {"name": "a", "column": "b", "more": 1}),
+]
+ROW = {"measure": "top1", "condition": "clean", "value": 0.5, "count": 2, "low": None, "high": None, "budget": ""}
 OLD = {"measure": "top1", "condition": "clean", "total": 1.0, "count": 2}
 DAMAGED = [json.dumps(each) for each in (*(ROW | {name: value} for name, value in WRONG), OLD)]
 

@@ -9,7 +9,7 @@ from withstand.reports.report_folder import write_report
 from withstand.study.measure import Measure
 from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.row import Row, write_rows
-from withstand.study.samples import Break, first_to_break, samples_frame
+from withstand.study.samples import Break, first_to_break, sample_table
 from withstand.study.study import Study
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", percent=True)
@@ -65,11 +65,18 @@ def test_samples_that_break_at_the_first_step_and_under_the_most_conditions_come
     assert [each.number for each in first_to_break(table(), 1)] == [3]
 
 
-def test_a_frame_has_a_line_per_model_and_sample():
-    found = samples_frame({"one": table(), "two": table()})
-    assert found["model"].to_list() == ["one"] * 5 + ["two"] * 5
-    line = found.filter((polars.col("model") == "two") & (polars.col("number") == 3)).row(0, named=True)
+def test_a_table_has_a_line_per_sample():
+    found = sample_table(table(), model="two")
+    assert found["model"].to_list() == ["two"] * 5
+    line = found.filter(polars.col("number") == 3).row(0, named=True)
     assert (line["breaks: fog"], line["fog/1: prediction"], line["identifier"]) == (1, "a", "3<.png")
+
+
+def test_a_sample_without_a_clean_outcome_does_not_count_as_right():
+    clean, *others = table().conditions
+    without = replace(clean, columns=clean.frame.filter(polars.col("number") != 3))
+    found = first_to_break(replace(table(), conditions=(without, *others)), 20)
+    assert [each.number for each in found] == [2, 0]
 
 
 def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
@@ -112,4 +119,4 @@ def test_a_condition_of_which_samples_show_nothing_is_left_out():
     measure = Measure(name="jacobian", column="jacobian", reduction="median")
     further = ConditionOutcomes(condition="l2 to l2", measures=(measure,), columns=jacobian)
     whole = replace(table(), conditions=(*table().conditions, further))
-    assert samples_frame({"a": whole}).equals(samples_frame({"a": table()}))
+    assert sample_table(whole, model="a").equals(sample_table(table(), model="a"))

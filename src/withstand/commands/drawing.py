@@ -11,10 +11,10 @@ from withstand.evaluation.landscape import draw_landscape, has_landscape
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.noise_examples import check_picturable, draw_examples
 from withstand.evaluation.worst_case import WorstCase
-from withstand.measuring.ask import Subject
 from withstand.measuring.generators import prepared
 from withstand.measuring.question import Question
 from withstand.measuring.results import Results
+from withstand.measuring.subject import Subject
 from withstand.reports.figure import write_figure
 from withstand.reports.landscape_figure import landscape_figure
 from withstand.reports.noise_figure import noise_figure

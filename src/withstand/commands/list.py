@@ -66,10 +66,11 @@ def entries(kind: str) -> dict[str, str]:
         }
     if kind == "conditions":
         more = {
-            "contrast, contrast/3": "a corruption, or one severity of it (`withstand list corruptions`)",
+            "contrast": "a corruption at severities 1 to 5 (`withstand list corruptions` shows all)",
+            "contrast/3": "one severity of it",
             "contrast+jpeg/3": "the same, saved as JPEG",
-            "Gaussian, WorstCase": "a perturbation or evaluation with its default fields",
-            "'{class_path: Gaussian, init_args: {std: 0.1}}'": "the same with other fields, as YAML",
+            "Gaussian": "a perturbation or evaluation with its default fields",
+            "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as YAML (in quotes)",
         }
         return dict(WORDS) | more
     if kind == "corruptions":

@@ -99,12 +99,13 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         folders = [run(each, root, engine=engine, say=console.say) for each in experiments]
     if not engine.is_first:
         return
-    rows = {folder.name: read_rows(folder / ROWS).rows for folder in folders}
+    read = {folder.name: read_rows(folder / ROWS) for folder in folders}
+    rows = {name: own.rows for name, own in read.items()}
     if found.format == "json":
         values = {name: [vars(row) for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
-        console.print(shown([seeds_table(rows)]))
+        console.print(shown([seeds_table(rows, next(iter(read.values())).measures)]))
         console.say(f"Saved to {len(folders)} folders: {folders[0]}, ...")
 
 

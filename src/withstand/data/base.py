@@ -28,12 +28,14 @@ class Split(ABC):
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
         features: Statistics and kinds of the columns of a table, from its training part; None for images.
+        numbers: The number that batches yield for each sample, in the order of the split; None where it is its place.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     box: tuple[float, float] | None
     features: Features | None = None
+    numbers: Tensor | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -112,9 +114,10 @@ class TensorSplit(Split):
             y = y.long()
         check_finite(x, range(len(x)) if numbers is None else numbers)
         self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
-        self.numbers = torch.arange(len(x)) if numbers is None else numbers
-        if numbers is not None and (len(numbers.unique()) < len(numbers) or (len(numbers) and numbers.min() < 0)):
+        numbers = torch.arange(len(x)) if numbers is None else numbers
+        if len(numbers.unique()) < len(numbers) or (numbers < 0).any():
             raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
+        self.numbers: Tensor = numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])
         self.augment, self.features = augment, features
 

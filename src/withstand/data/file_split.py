@@ -77,7 +77,8 @@ class FileSplit(Split):
         self.who, self.folder, self.files, self.y, self.classes = who, folder, files, y, classes
         self.pixels, self.resize = pixels, resize
         self.on_bad_image: OnBadImage = on_bad_image
-        self.numbers = torch.arange(len(files)) if numbers is None else numbers
+        places = torch.arange(len(files))
+        self.numbers: Tensor = places if numbers is None else numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape, self.box = (3, pixels, pixels), (0.0, 1.0)
         self.bad: dict[int, str] = {}
 

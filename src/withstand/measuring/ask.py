@@ -1,82 +1,33 @@
 """Evaluate models: reuse kept outcomes, measure the rest."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import yaml
 from torch import nn
 
-from withstand.configuration import canonical, foreign_source, to_plain
-from withstand.data.base import Split
+from withstand.configuration import foreign_source, to_plain
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
-from withstand.files import hold, write_whole
+from withstand.files import write_whole
 from withstand.measuring.generators import prepared
 from withstand.measuring.mistakes import Drawn, has_thumbnails, keep_mistakes
 from withstand.measuring.outcomes import PARTS, Kept, Parts, sample_frame
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
+from withstand.measuring.subject import Silent, Subject, Teller, check_config, check_model, held
 from withstand.models.frozen import evaluating
 from withstand.study.outcomes import ABOUT, ConditionOutcomes, OutcomeTable
 from withstand.study.row import write_rows
-
-CONFIG, ROWS, NOTES, FOLDER = "config.yaml", "rows.jsonl", "notes.json", "outcomes"
-
-
-class Teller(Protocol):
-    """Receives messages and progress."""
-
-    def say(self, sentence: str) -> None:
-        """Show a message."""
-        ...
-
-    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
-        """Return a context manager that yields a progress callback."""
-        ...
-
-
-class Silent:
-    """Says nothing."""
-
-    def say(self, sentence: str) -> None:
-        """Say nothing."""
-
-    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002
-        """Count nothing."""
-        return nullcontext(lambda _: None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A model, and what is asked of it.
-
-    Attributes:
-        name: Of the model, in tables.
-        question: What is asked.
-        load: Returns the model on the engine's device; called only if something must be measured.
-        fit_on: Returns the samples of the training part, for attacks that are trained; None takes the samples.
-        folder: Where its answers are kept; None keeps nothing.
-        config: What decides the answers besides the question, in plain form.
-        notes: Sentences about this model that a reader must know.
-    """
-
-    name: str
-    question: Question
-    load: Callable[[], nn.Module]
-    fit_on: Callable[[], Split] | None = None
-    folder: Path | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+from withstand.study.runs import CONFIG, NOTES, OUTCOMES, ROWS
 
 
 def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller | None = None) -> Results:
@@ -103,7 +54,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
     notes: dict[str, None] = {}
     for each in subjects:
         load = cache(each.load)  # released when the next model comes
-        with _folder(each, engine):
+        with held(each, engine):
             tables[each.name] = answer(replace(each, load=load), seed=seed, engine=engine, tell=tell)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
@@ -130,7 +81,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
                 measure(task, wanted, model, kept, subject=subject, seed=seed, engine=engine, tell=tell)
     else:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
-        if folder is not None and (folder / FOLDER / PARTS).is_dir():  # a kill came between merging and removing them
+        if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # a kill came between merging and removing them
             for task in question.tasks:
                 _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
     if folder is not None and engine.first(lambda: is_stale(folder)):
@@ -140,7 +91,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
 
 def is_stale(folder: Path) -> bool:
     """Return whether the numbers in a model's folder are missing, or older than the outcomes that they come from."""
-    rows, outcomes = folder / ROWS, folder / FOLDER / ABOUT
+    rows, outcomes = folder / ROWS, folder / OUTCOMES / ABOUT
     return not rows.exists() or rows.stat().st_mtime_ns < outcomes.stat().st_mtime_ns
 
 
@@ -219,40 +170,8 @@ def read_results(folder: Path) -> Results:
     Raises:
         InputError: If nothing is.
     """
-    table = OutcomeTable.read(folder / FOLDER)
+    table = OutcomeTable.read(folder / OUTCOMES)
     return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)))
-
-
-def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
-    """Refuse a model that the question cannot be asked of.
-
-    Raises:
-        InputError: If it does not fit the samples, or an evaluation.
-    """
-    check_outputs(model, question.split, engine)
-    for each in question.evaluations:
-        each.check(model, question.split.space)
-
-
-def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
-    """Refuse a model that does not map the split's inputs to one logit per class.
-
-    Raises:
-        InputError: If it does not; the message says what came.
-    """
-    x = torch.zeros(2, *split.shape, device=engine.device)
-    with torch.no_grad(), evaluating(model):
-        try:
-            logits = model(x)
-        except Exception as problem:  # a module of the user's own may raise anything
-            told = (str(problem) or type(problem).__name__).splitlines()[0]
-            raise InputError(f"model: cannot take inputs of shape {split.shape} ({told}).") from problem
-    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if shape != (2, len(split.classes)):
-        raise InputError(
-            f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
-            f"got {shape}."
-        )
 
 
 def _unread(question: Question, table: OutcomeTable) -> list[str]:
@@ -275,33 +194,13 @@ def _inputs(question: Question) -> dict[str, Drawn]:
     }
 
 
-def _check_config(subject: Subject) -> None:
-    """Refuse a folder that is called as this model's and holds the answers of another one.
-
-    Raises:
-        InputError: If its configuration is another one.
-    """
-    path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
-    if path is None or not path.exists():
-        return
-    try:
-        known = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        known = None
-    if canonical(known) != canonical(subject.config):
-        raise InputError(
-            f"{path.parent}: expected what was measured of {subject.name}, found the {CONFIG} of something else; move "
-            "the folder away."
-        )
-
-
 def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
     """Return what is kept of a model."""
     split = subject.question.split
 
     def read() -> Kept:
-        _check_config(subject)
-        folder = None if subject.folder is None else subject.folder / FOLDER
+        check_config(subject)
+        folder = None if subject.folder is None else subject.folder / OUTCOMES
         return Kept(folder, data=subject.question.data, seed=seed, classes=split.classes, shape=split.shape)
 
     return engine.first(read)
@@ -356,26 +255,3 @@ def _read_notes(path: Path) -> list[str]:
     except (OSError, ValueError) as problem:
         raise InputError(f"evaluate: {path} is damaged; remove it and evaluate again.") from problem
     return found
-
-
-@contextmanager
-def _folder(subject: Subject, engine: Engine) -> Iterator[None]:
-    """Hold a model's folder; if nothing came of it, it does not stay behind."""
-    folder = subject.folder
-    if folder is None:
-        yield
-        return
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
-    with ExitStack() as held:
-        engine.first(lambda: held.enter_context(hold(folder)))
-        try:
-            yield
-        except BaseException:
-            nothing = not (folder / FOLDER).exists() and not any(folder.glob("generator-*"))
-            if engine.is_first and folder in made and nothing:
-                shutil.rmtree(folder, ignore_errors=True)
-                for each in made[1:]:
-                    if not each.is_dir() or any(each.iterdir()):
-                        break
-                    each.rmdir()
-            raise

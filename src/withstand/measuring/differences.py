@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from withstand.errors import InputError
+from withstand.study.accuracy_table import called, is_mean, saved_ways
 from withstand.study.comparison import Comparison, compare
-from withstand.study.condition import JPEG, parse_cell
+from withstand.study.condition import JPEG, Saved, parse_cell
 from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.row import Row
-from withstand.study.suites import MEAN, Suite
+from withstand.study.suites import Suite, mean_condition
 from withstand.study.table import Table
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Pair(NamedTuple):
-    """A measure under a condition, of two models."""
+    """A measure under a condition, of two models; `found` is the reason where they cannot be compared."""
 
     model: str
     measure: Measure
     condition: str
-    found: Comparison
+    found: Comparison | InputError
 
 
 def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None = None) -> "polars.DataFrame":
@@ -37,11 +38,12 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
     first = next(iter(outcomes)) if baseline is None else baseline
     if first not in outcomes:
         raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {first}.")
-    lines = [
-        {"model": pair.model, "baseline": first, "measure": pair.measure.name, "condition": pair.condition}
-        | asdict(pair.found)
-        for pair in _pairs(outcomes, first, cells=True)
-    ]
+    lines = []
+    for pair in _pairs(outcomes, first, cells=True):
+        if isinstance(pair.found, InputError):
+            raise pair.found
+        about = {"model": pair.model, "baseline": first, "measure": pair.measure.name, "condition": pair.condition}
+        lines.append(about | asdict(pair.found))
     columns = {
         polars.String: ("model", "baseline", "measure", "condition"),
         polars.Float64: ("difference", "low", "high", "p"),
@@ -51,35 +53,45 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
 
 
 def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Table | None:
-    """Return the differences to the first model, single cells of corruptions apart; None where none can be compared."""
+    """Return the differences to the first model, without single cells of corruptions.
+
+    Returns:
+        None where nothing can be compared; a note names single conditions that cannot.
+    """
     first = next(iter(outcomes))
-    try:
-        pairs = _pairs(outcomes, first, cells=False)
-    except InputError:
-        return None
+    every = _pairs(outcomes, first, cells=False)
+    pairs = [each for each in every if isinstance(each.found, Comparison)]
     if not pairs:
         return None
+    ways = saved_ways(own.condition for table in outcomes.values() for own in table.conditions)
+    lost: dict[str, dict[str, None]] = {}
+    for each in every:
+        if isinstance(each.found, InputError):
+            lost.setdefault(each.model, {})[_shown(each, ways)] = None
+    missing = [f"{model} ({'; '.join(names)})" for model, names in lost.items()]
+    apart = [f"Not compared, since samples or outcomes do not fit: {', '.join(missing)}."] if missing else []
     lines: list[tuple[str, ...] | None] = []
     for key in dict.fromkeys((pair.condition, pair.measure.words) for pair in pairs):
         own = [pair for pair in pairs if (pair.condition, pair.measure.words) == key]
         lines += [None] if lines and len(outcomes) > 2 else []
         for pair in own:
             each = pair.found
+            assert isinstance(each, Comparison)
             interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
             p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
-            lines.append((_shown(pair), pair.model, f"{100 * each.difference:+.1f}", interval, p))
+            lines.append((_shown(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
     return Table(
         title=f"Differences to {first} on the same samples, in percentage points",
         columns=("condition", "model", "points", "95 % interval", "p"),
         lines=tuple(lines),
         num_labels=2,
-        notes=("Intervals: bootstrap of the samples. p: exact McNemar test.", *notes),
+        notes=("Intervals: bootstrap of the samples. p: exact McNemar test.", *apart, *notes),
     )
 
 
-def _shown(pair: Pair) -> str:
-    if pair.condition.removesuffix(JPEG) == MEAN:
-        return f"mean of {pair.condition}"
+def _shown(pair: Pair, ways: set[Saved]) -> str:
+    if is_mean(pair.condition):
+        return called(pair.condition, ways)
     if pair.measure.topic == ACCURACY:
         return pair.condition
     ball, separator, _ = pair.condition.partition(", ")
@@ -96,11 +108,18 @@ def _pairs(outcomes: Mapping[str, OutcomeTable], first: str, *, cells: bool) -> 
     for condition, measure in asked:
         for model, table in outcomes.items():
             if model != first and (condition, measure.column) in _columns(table):
-                own = compare(table.frame(condition), base.frame(condition), column=measure.column)
+                own = _compared(table.frame(condition), base.frame(condition), measure.column)
                 found.append(Pair(model, measure, condition, own))
     for measure in dict.fromkeys(each.name for _, each in (_asked(base) if cells else _firsts(_asked(base)))):
         found += _mean_pairs(outcomes, first, measure)
     return found
+
+
+def _compared(own: "polars.DataFrame", base: "polars.DataFrame", column: str) -> Comparison | InputError:
+    try:
+        return compare(own, base, column=column)
+    except InputError as problem:
+        return problem
 
 
 def _mean_pairs(outcomes: Mapping[str, OutcomeTable], first: str, name: str) -> list[Pair]:
@@ -109,18 +128,24 @@ def _mean_pairs(outcomes: Mapping[str, OutcomeTable], first: str, name: str) -> 
     measure = next(each for _, each in _asked(base) if each.name == name)
     found = []
     for saved in ("", JPEG):
-        cells = {}
+        cells, called = {}, ""
         for model, table in outcomes.items():
-            there = [condition for condition, each in _asked(table) if each.name == name]
-            rows = [Row(measure=name, condition=each, value=0.0, count=1) for each in dict.fromkeys(there)]
-            suite = Suite(rows, measure, saved=saved)
+            there = dict.fromkeys(condition for condition, each in _asked(table) if each.name == name)
+            suite = Suite([_counted(table, each, measure) for each in there], measure, table, saved=saved)
             cells[model] = [cell for kind in suite.members for cell in suite.kinds[kind]]
+            called = mean_condition(suite) if model == first else called
         for model, table in outcomes.items():
             if model == first or not cells[first] or set(cells[model]) != set(cells[first]):
                 continue
             own, theirs = (_means(each, cells[first], measure.column) for each in (table, base))
-            found.append(Pair(model, measure, MEAN + saved, compare(own, theirs, column=measure.column)))
+            found.append(Pair(model, measure, called, _compared(own, theirs, measure.column)))
     return found
+
+
+def _counted(table: OutcomeTable, condition: str, measure: Measure) -> Row:
+    """Return a row that says under how many samples a condition was measured, and nothing else."""
+    values = table.of(condition).frame[measure.column]
+    return Row(measure=measure.name, condition=condition, value=0.0, count=len(values) - values.null_count())
 
 
 def _means(table: OutcomeTable, cells: list[str], column: str) -> "polars.DataFrame":

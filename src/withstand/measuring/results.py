@@ -11,9 +11,9 @@ from withstand.files import write_whole
 from withstand.measuring.differences import compare_tables, differences_table
 from withstand.reports.markdown import markdown
 from withstand.study.groups import by_group
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measure import ACCURACY, Measure, joined
 from withstand.study.outcomes import OutcomeTable
-from withstand.study.reductions import REDUCTIONS
+from withstand.study.reductions import REDUCTIONS, told_apart
 from withstand.study.row import Row, Rows
 from withstand.study.samples import sample_table
 from withstand.study.suites import MEASURES, suite_rows
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Results:
-    """What was found of one or several models, by name.
+    """Results of one or several models, by name.
 
     Attributes:
         tables_of_outcomes: The outcomes of every model.
         rows: The numbers of every model, with those that corruptions make together.
-        measures: What the numbers are, by name.
+        measures: Measures of the rows, by name.
         notes: Sentences that a reader of the tables must know.
 
     Example:
@@ -75,7 +75,7 @@ class Results:
             own = table.reduce() if rows is None else Rows(list(rows[model]), dict(measures or {}))
             further = suite_rows(own.rows, own.measures, table)
             found[model] = [*own.rows, *further.rows]
-            known = {**own.measures, **further.measures, **known}
+            known = joined(known, {**own.measures, **further.measures})
         self.tables_of_outcomes: Mapping[str, OutcomeTable] = dict(tables)
         self.rows: Mapping[str, Sequence[Row]] = found
         self.measures: Mapping[str, Measure] = known
@@ -87,7 +87,7 @@ class Results:
         return self.to_markdown()
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a dictionary per row: model, measure, condition, value (a share for accuracies), count, low, high."""
+        """Return a dictionary per row: the model, and the fields of `Row`."""
         return [{"model": model, **asdict(row)} for model, rows in self.rows.items() for row in rows]
 
     def to_polars(self) -> "polars.DataFrame":
@@ -145,7 +145,7 @@ class Results:
                 about = {"model": polars.lit(model), "condition": polars.lit(own.condition)}
                 frame = table.frame(own)
                 parts.append(frame.select(*(each.alias(name) for name, each in about.items()), *frame.columns))
-        return polars.concat(parts, how="diagonal")
+        return polars.concat(parts, how="diagonal_relaxed")
 
     def samples(self) -> "polars.DataFrame":
         """Return a line per model and sample: what it is taken for under every condition, and where it breaks.
@@ -156,7 +156,7 @@ class Results:
         import polars
 
         parts = [sample_table(table, model=model) for model, table in self.tables_of_outcomes.items()]
-        return polars.concat(parts, how="diagonal")
+        return polars.concat(parts, how="diagonal_relaxed")
 
     def to_samples(self, path: str | Path) -> None:
         """Write `samples()` to a CSV file, atomically."""
@@ -212,7 +212,7 @@ class Results:
                     continue
                 found = by_group(outcomes, chosen, column, about=frame)
                 if column == "label" and (frame is None or "label" not in frame.columns):
-                    names = polars.Series(table.classes, dtype=polars.String)
+                    names = polars.Series(told_apart(table.classes), dtype=polars.String)
                     found = found.with_columns(label=names.gather(found["label"]))
                 about = [polars.lit(model).alias("model"), polars.lit(own.condition).alias("condition")]
                 parts.append(found.select(*about, *found.columns))
@@ -222,6 +222,8 @@ class Results:
 
     def report(self, path: str | Path) -> Path:
         """Write the page of a report with all tables and figures, and return its path.
+
+        Mistakes are picked from the outcomes in memory and have no pictures; a report of folders shows pictures.
 
         Args:
             path: Folder of the report.

@@ -82,7 +82,7 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
     crosses: dict[float, int] = {}
     for number, (name, marks) in enumerate(series.items()):
         own = look(number)
-        # Seeds that are missing everywhere are told once, beside the name.
+        # Seeds that are missing everywhere are named once, beside the name.
         told = len(series) == 1 or len({mark.share for mark in marks}) > 1
         title = name if told or marks[0].is_whole else f"{name} ({marks[0].share})"
         there = [each for each in marks if each.middle is not None]

@@ -26,7 +26,7 @@ ROUND = [1, 2, 2.5, 5, 10]
 
 
 class Look(NamedTuple):
-    """How a series is told from others, with colours and without."""
+    """How a series differs from others, with colours and without."""
 
     color: str
     marker: str

@@ -57,7 +57,7 @@ def contact_sheet(
 
 
 def write_png(path: Path, picture: Image.Image) -> None:
-    """Write a picture as a PNG file, whole or not at all."""
+    """Write a picture as a PNG file, atomically."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     write_whole(path, buffer.getvalue())

@@ -94,7 +94,7 @@ def serve(connection: Connection) -> None:
             try:
                 picture, folder, prefix = connection.recv()
                 connection.send(draw(picture, folder, prefix=prefix))
-            except Exception:  # whoever asked draws it as well, and hears what is wrong
+            except Exception:  # the caller draws it again and raises the error
                 return
 
 

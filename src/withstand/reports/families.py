@@ -32,12 +32,12 @@ class Axis:
 
     @property
     def words(self) -> str:
-        """What it is called."""
+        """Its name."""
         return words_of(self.name)
 
     @property
     def label(self) -> str:
-        """What it is called, with its unit."""
+        """Its name with the unit."""
         return f"{self.words}, {self.unit}" if self.unit else self.words
 
     def series(self, line: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The look of all figures, and how they are written: as PNG and SVG, each whole or not at all."""
+"""The look of all figures, and how they are written: as PNG and SVG, each atomically."""
 
 import io
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a study found, in sentences that claim no more than the numbers do."""
+"""Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
 from withstand.study.digest import LEAST_PAIRS, Digest
@@ -71,7 +71,7 @@ def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
 
 
 def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
-    """Return the best median, and whether it is told apart from the baseline."""
+    """Return the best median, and whether it differs significantly from the baseline."""
     side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
     medians = {index: line["q50"] for index, line in lines.items() if line is not None}

@@ -1,4 +1,4 @@
-"""What robustness costs: accuracy on clean inputs against accuracy under attacks or corruptions."""
+"""Frontier: accuracy on clean inputs against accuracy under attacks or corruptions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Both:
     Attributes:
         clean: With the name of the mark and its text.
         robust: The other.
-        short: What is written beside it.
+        short: Text beside it.
     """
 
     clean: Mark
@@ -79,7 +79,7 @@ def frontier_figure(
         series: By name; each in the order in which its points are joined.
         clean: What is shown across.
         robust: What is shown upwards.
-        is_joined: Whether a series is a line, or every point stands for itself.
+        is_joined: Whether a series is a line, or single points.
         absent: Names of what has no point.
     """
     note = wrap(f"No result, not shown: {absent}", 120) if absent else []

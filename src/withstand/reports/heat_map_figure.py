@@ -83,7 +83,7 @@ def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
     axes = figure.add_axes(
         (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (head + MARGIN) / height)
     )
-    # Seeds that are missing all along a line are told beside its name.
+    # Seeds that are missing all along a line are named beside its name.
     starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
     # Places are in widths of a cell; the gaps between groups, in inches, become wider before overall numbers.
     groups = [each.place for each in columns]

@@ -117,8 +117,8 @@ def values_of(digest: Digest) -> dict[str, Any]:
 
     Returns:
         `combinations` with name, seeds and runs of each, and `values`: by measure and condition, by combination, one
-        number per run, null where there is none and `never` where it is infinite. Very many values are left out, as
-        `left_out` says.
+        number per run, null where there is none and a text (`never`, `inf`) where it is infinite. Very many values are
+        left out, as `left_out` says.
     """
     known = [
         {"name": each.name, "seeds": [one.seed for one in each.trials], "runs": [one.run for one in each.trials]}
@@ -129,12 +129,13 @@ def values_of(digest: Digest) -> dict[str, Any]:
     if len(rows) > MOST_VALUES:
         return {"combinations": known, "values": {}, "left_out": True}
     places = [{trial.run: place for place, trial in enumerate(each.trials)} for each in digest.combinations]
+    known_as = digest.study.measures
     columns = rows.select("combination", "run", "measure", "condition", "value")
     for index, run, measure, condition, value in columns.iter_rows():
         own = found.setdefault(f"{measure}\t{condition}", {})
         if index not in own:
             own[index] = [None] * len(places[index])
-        own[index][places[index][run]] = float(f"{value:.7g}") if isfinite(value) else "never"
+        own[index][places[index][run]] = float(f"{value:.7g}") if isfinite(value) else known_as[measure].written(value)
     return {"combinations": known, "values": found, "left_out": False}
 
 

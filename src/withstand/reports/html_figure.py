@@ -73,7 +73,7 @@ def inline(light: bytes, dark: bytes, *, prefix: str, alt: str, values: Mapping[
         light: As matplotlib writes it.
         dark: The same in the colours of dark pages; where it has other parts, the light colours stay.
         prefix: Put before every name in it.
-        alt: What somebody who does not see it has to know.
+        alt: Text for readers who do not see it.
         values: Text of a mark by its name.
     """
     ElementTree.register_namespace("", SVG)
@@ -118,7 +118,7 @@ def _follow(each: ElementTree.Element, night: ElementTree.Element) -> None:
         for part, dark in zip(own.split("; "), darker.split("; "), strict=True)
         if part != dark
     ]
-    # Browsers that do not know light-dark() keep the first.
+    # Browsers without light-dark() keep the first.
     each.set("style", "; ".join([own, *both]))
 
 

@@ -1,4 +1,4 @@
-"""Marks: the points of a figure, with what is told about each; and who is missing, in words."""
+"""Marks: the points of a figure, with a text about each; and missing runs, in words."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Mark:
         high: 90 % quantile.
         done: Number of seeds with a result.
         planned: Number of seeds there should be.
-        text: What is told about it.
+        text: Its description.
     """
 
     gid: str
@@ -141,8 +141,8 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
     """Return a sentence that names every combination whose lines lack seeds, with the reason where it is known.
 
     Args:
-        study: Knows which runs failed.
-        lines: Those of the figure, with the axes, `done`, `planned` and `missing`.
+        study: Says which runs failed.
+        lines: Of the figure, with the axes, `done`, `planned` and `missing`.
     """
     worst: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for line in lines:

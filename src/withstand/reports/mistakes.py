@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from PIL import Image
 
 from withstand.study.combination import Combination, Trial
 from withstand.study.condition import parse_cell
-from withstand.study.mistakes import Mistake, Mistakes, find_mistakes_file, read_mistakes
+from withstand.study.mistakes import MISTAKES, Mistake, Mistakes, read_mistakes
+from withstand.study.picked_mistakes import pick_mistakes
+from withstand.study.runs import evaluations_of
 from withstand.study.study import Study
 from withstand.study.table import Table
 
@@ -45,7 +48,7 @@ class ShownSample(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What went wrong, e.g. `8 taken for 3, 99 %`."""
+        """The mistake in words, e.g. `8 taken for 3, 99 %`."""
         return f"{self.label} taken for {self.predicted}, {self.probability}"
 
 
@@ -135,17 +138,30 @@ def shown_mistakes(study: Study, combinations: Sequence[Combination]) -> tuple[t
 
 
 def mistakes_of(study: Study, combination: Combination) -> tuple[Trial, Mistakes] | None:
-    """Return the first run of a combination whose mistakes were kept, and these; None if there is none.
+    """Return the first run of a combination whose mistakes are known, and these; None if there is none.
+
+    Of several evaluations of a run, the mistakes of the latest one are shown. For results in memory
+    they are picked from the outcomes, without pictures.
 
     Raises:
         InputError: If the file is damaged.
     """
-    folder = study.folder
     for trial in combination.trials:
-        path = None if folder is None else find_mistakes_file(folder / trial.run)
-        if path is not None:
-            return trial, read_mistakes(path)
+        found = _of_memory(study, trial) if study.folder is None else _of_folder(study.folder / trial.run)
+        if found is not None:
+            return trial, found
     return None
+
+
+def _of_memory(study: Study, trial: Trial) -> Mistakes | None:
+    table = study.table_of(trial.run)
+    return None if table is None else pick_mistakes(table)
+
+
+def _of_folder(run: Path) -> Mistakes | None:
+    paths = [path for each in evaluations_of(run) if (path := each / MISTAKES).is_file()]
+    newest = max(paths, key=lambda each: each.stat().st_mtime_ns, default=None)
+    return None if newest is None else read_mistakes(newest)
 
 
 def spoken(condition: str) -> tuple[str, str]:

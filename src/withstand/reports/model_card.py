@@ -84,7 +84,7 @@ def _results(digest: Digest, combination: Combination) -> str:
 
 
 def _protocol(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
-    """Return what a reader has to know of how it was measured."""
+    """Return the notes on how it was measured."""
     names = [(measure, condition) for index, measure, condition in digest.lines if index == combination.index]
     balls = [condition for measure, condition in names if digest.study.measures[measure].kind == "attacked"]
     found = [f"- {escaped(each)}" for each in origin.notes]

@@ -13,8 +13,8 @@ class Picture:
     Attributes:
         name: File name without ending: small letters, digits and dashes.
         title: One line.
-        caption: A sentence or two: what is shown, from how many runs, and which are missing.
-        alt: What somebody who does not see the figure has to know.
+        caption: A sentence or two: the content, the number of runs, and the missing ones.
+        alt: Text for readers who do not see the figure.
         draw: Returns the figure; called within `house_style`.
         values: Text to show at a mark of the figure, by the mark's `gid`.
     """

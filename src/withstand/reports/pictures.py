@@ -1,4 +1,4 @@
-"""Which figures a study deserves."""
+"""The figures of a study."""
 
 from withstand.reports.bands_figure import bands_pictures
 from withstand.reports.examples_figure import examples_pictures

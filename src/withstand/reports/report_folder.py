@@ -62,7 +62,7 @@ def write_report(
     command: str = "withstand report",
     processes: int = 1,
 ) -> Report:
-    """Write a report, each file whole or not at all, the page last; what an earlier one wrote besides is removed.
+    """Write a report, each file atomically, the page last; files of an earlier report are removed.
 
     Args:
         study: The runs.
@@ -145,7 +145,7 @@ def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section, 
 
 
 def _shown(pictures: Sequence[Picture], drawn: Sequence[Drawn]) -> list[ShownPicture]:
-    """Return the figures as they stand in the page."""
+    """Return the figures of the page."""
     return [
         ShownPicture(
             picture=picture, element=element, files={kind: f"figures/{path.name}" for kind, path in files.items()}

@@ -139,7 +139,7 @@ def _picture(
                 mark = mark_of(found[labels], measure, gid=gid, label=where, x=float(cell.severity))
                 panel.setdefault(title, []).append(mark)
                 lines.append(found[labels])
-    # Nothing at all of a model is told by the legend, a hole in its lines by a cross.
+    # The legend names models without any result; a cross marks a hole in a line.
     shown = [own for panel in panels.values() for own in panel.values() if any(mark.done for mark in own)]
     marks = [mark for own in shown for mark in own]
     several = any(mark.planned > 1 for mark in marks)

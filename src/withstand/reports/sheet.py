@@ -1,4 +1,4 @@
-"""Sheet: a table whose cells know the rows behind them; shown as a page, as Markdown, as LaTeX and on a terminal."""
+"""Sheet: a table whose cells refer to their rows; shown as a page, as Markdown, as LaTeX and on a terminal."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -105,7 +105,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """A table whose cells know the rows behind them.
+    """A table whose cells refer to their rows.
 
     Attributes:
         name: File name without ending.

@@ -1,6 +1,8 @@
 """The tables of a report: the main one, one per topic, differences to a baseline, and all numbers."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
@@ -32,7 +34,7 @@ def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
     """Return the table with a line per combination and the most wanted measures across."""
-    heads = tuple(_head(each, titled(digest.measure(each))) for each in digest.columns)
+    heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     shares = any(digest.measure(each).percent for each in digest.columns)
     caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}. {_samples(digest)}"
     own = any(each.condition is None for each in digest.columns)
@@ -84,7 +86,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
     caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
     directions = {digest.measure(each).better for each in shown}
     caption += f" {sentence(directions.pop())} is better." if len(directions) == 1 and directions != {""} else ""
-    heads = tuple(_head(each, digest.measure(each)) for each in shown)
+    heads = _heads(shown, [digest.measure(each) for each in shown])
     holes = tuple(digest.study.holes)
     return _combinations_down(digest, name, title, caption, shown, heads, spread, notes=(*notes, *holes))
 
@@ -92,7 +94,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 def differences_sheet(digest: Digest) -> Sheet:
     """Return the table of paired differences to the baseline."""
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
-    heads = [_head(each, titled(digest.measure(each))) for each in columns]
+    heads = _heads(columns, [titled(digest.measure(each)) for each in columns])
     lines = []
     for each in digest.combinations:
         if each.index not in digest.baseline_indices:
@@ -218,13 +220,24 @@ def _obtained(measures: Iterable[Measure]) -> list[str]:
     return list(found)
 
 
+def _heads(columns: Sequence[Column], measures: Sequence[Measure]) -> tuple[Head, ...]:
+    """Return the heads of columns; with budgets where heads would be the same without them."""
+    short = [_head(column, measure) for column, measure in zip(columns, measures, strict=True)]
+    times = Counter((head.text, head.more) for head in short)
+    return tuple(
+        head if times[head.text, head.more] == 1 or column.condition is None else replace(head, more=column.condition)
+        for head, column in zip(short, columns, strict=True)
+    )
+
+
 def _head(column: Column, measure: Measure) -> Head:
     """Return the head of a column; a corruption stands above the measure, since many of them are side by side."""
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:
         return Head(text=kind[0].replace("_", " "), more=words)
-    condition = "own ball" if column.condition is None else column.condition.partition(", ")[0].replace("_", " ")
+    condition = "own ball" if column.condition is None else column.condition.replace("_", " ")
+    condition = condition.partition(", ")[0] if measure.kind else condition
     return Head(text=words, more=condition)
 
 

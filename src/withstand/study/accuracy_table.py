@@ -1,14 +1,15 @@
 """Accuracies under corruptions: severities across for one model, models across for several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from withstand.study.cell_text import Style, cell, fitting, title_of, widths
-from withstand.study.condition import EXTRAS, JPEG
+from withstand.study.cells import members_of
+from withstand.study.condition import EXTRAS, JPEG, MEAN, NOISE, Saved, parse_cell
 from withstand.study.measure import Measure
 from withstand.study.outcomes import OutcomeTable
 from withstand.study.row import Row
-from withstand.study.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN, MEAN_ERROR, RELATIVE_MCE, TOP1, Suite
+from withstand.study.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN_ERROR, RELATIVE_MCE, TOP1, Suite
 from withstand.study.table import Table
 
 SUMMARY = {
@@ -54,6 +55,7 @@ class AccuracyTable:
         self.suites = {name: Suite(results[name], measure, outcomes.get(name)) for name in self.models}
         conditions = dict.fromkeys(name for suite in self.suites.values() for name in suite.rows)
         self.kinds = kinds_of(conditions)
+        self.groups, self.short = self._group(results, outcomes)
         cells = {each for own in self.kinds.values() for each in own}
         self.plain = [name for name in conditions if name not in cells and not is_mean(name)]
         self.severities = sorted({name.rsplit("/", 1)[1] for name in cells})
@@ -61,7 +63,7 @@ class AccuracyTable:
         self.one = len(self.models) == 1 and bool(self.kinds) and whole
         is_main = measure.name == TOP1
         self.further = {name: {(row.measure, row.condition): row for row in results[name]} for name in self.models}
-        ways = {name.partition("/")[0].endswith(JPEG) for name in cells}
+        ways = saved_ways(cells)
         self.summary = {
             key: words + JPEG * (len(ways) > 1 and key[0] == MEAN_ERROR and key[1].endswith(JPEG))
             for key, words in SUMMARY.items()
@@ -104,11 +106,29 @@ class AccuracyTable:
         return suite.sum(self.measure.name, "", dict.fromkeys(cells, 1 / len(cells)))
 
     def _means(self) -> list[Row | None]:
-        groups = [*self.kinds.values(), *(self._cells(members) for _, members in groups_of(list(self.kinds)))]
-        return [self._mean(model, cells) for model in self.models for cells in groups]
+        means = [self._mean(model, cells) for model in self.models for cells in self.kinds.values()]
+        return means + [self._group_mean(model, cells) for model in self.models for cells in self.groups.values()]
 
-    def _cells(self, kinds: Sequence[str]) -> list[str]:
-        return [each for kind in kinds for each in self.kinds[kind]]
+    def _group_mean(self, model: str, cells: Sequence[str]) -> Row | None:
+        """Return the mean over the cells of a group; None where one of them does not count."""
+        return None if self.short[model] & set(cells) else self._mean(model, cells)
+
+    def _group(
+        self, results: Mapping[str, Sequence[Row]], outcomes: Mapping[str, OutcomeTable]
+    ) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
+        """Return the cells of every mean over corruptions by its name, and by model the cells that do not count."""
+        groups: dict[str, list[str]] = {}
+        short = {name: {each for each in suite.rows if parse_cell(each)} for name, suite in self.suites.items()}
+        ways = saved_ways(cell for own in short.values() for cell in own)
+        for saved in sorted(ways):
+            cells: dict[str, dict[str, None]] = {}
+            for model in self.models:
+                for kind, own in Suite(results[model], self.measure, outcomes.get(model), saved=saved).kinds.items():
+                    cells.setdefault(kind, {}).update(dict.fromkeys(own))
+                    short[model] -= set(own)
+            for name, kinds in groups_of(list(cells)):
+                groups[mean_name(name, saved, ways)] = [cell for kind in kinds for cell in cells[kind]]
+        return groups, short
 
     def _one_model(self, title: str, style: Style) -> Table:
         """Return severities across, then the mean and, where there is a reference, CE."""
@@ -124,9 +144,10 @@ class AccuracyTable:
             values = (cell(self.measure, rows[each]) for each in cells)
             lines.append((kind, *values, cell(self.measure, self._mean(model, cells), style), *ce))
         lines.append(None)
-        for name, members in groups_of(list(self.kinds)):
-            means = [self._mean(model, [f"{kind}/{each}" for kind in members]) for each in self.severities]
-            every = cell(self.measure, self._mean(model, self._cells(members)), style)
+        for name, cells in self.groups.items():
+            across = [[each for each in cells if each.endswith(f"/{severity}")] for severity in self.severities]
+            means = [self._mean(model, own) for own in across]
+            every = cell(self.measure, self._mean(model, cells), style)
             lines.append((name, *(cell(self.measure, each) for each in means), every, *last))
         lines += [None] if self.summary else []
         for key, words in self.summary.items():
@@ -152,9 +173,8 @@ class AccuracyTable:
             lines += [line(kind, name.rsplit("/", 1)[1], rows=own(name)) for name in cells]
             lines.append(None)
         lines += [None] if self.kinds and not self.in_full else []
-        for name, members in groups_of(list(self.kinds)):
-            means = [self._mean(model, self._cells(members)) for model in self.models]
-            lines.append(line(name, "", rows=means))
+        for name, cells in self.groups.items():
+            lines.append(line(name, "", rows=[self._group_mean(model, cells) for model in self.models]))
         lines += [None] if self.summary else []
         for key, words in self.summary.items():
             values = [self.further[model].get(key) for model in self.models]
@@ -186,19 +206,40 @@ def is_mean(condition: str) -> bool:
     return condition.split(" (")[0] in (MEAN, MEAN + JPEG)
 
 
-def groups_of(kinds: list[str]) -> list[tuple[str, list[str]]]:
-    """Return the means worth a line: of corruptions, with and without noise, of each way of saving; extras apart."""
-    found = []
-    ways = [saved for saved in ("", JPEG) if any(kind.endswith(JPEG) == bool(saved) for kind in kinds)]
-    for saved in ways:
-        own = [kind for kind in kinds if kind.endswith(JPEG) == bool(saved)]
-        extras = [kind for kind in own if kind.removesuffix(JPEG) in EXTRAS]
-        members = [kind for kind in own if kind not in extras]
-        noise = [kind for kind in members if kind.removesuffix(JPEG).endswith("_noise")]
-        rest = [kind for kind in members if kind not in noise]
-        end = JPEG if len(ways) > 1 and saved else ""
-        found += [(f"mean of extras{end}", extras)] if extras and members else []
-        if noise and rest:
-            found += [(f"mean of noise{end}", noise), (f"mean without noise{end}", rest)]
-        found += [(f"mean of corruptions{end}", members or extras)]
-    return found
+def saved_ways(conditions: Iterable[str]) -> set[Saved]:
+    """Return the ways of saving the images of the cells of corruptions among some conditions."""
+    return {cell.saved for each in conditions if (cell := parse_cell(each)) is not None}
+
+
+def mean_name(name: str, saved: Saved, ways: Collection[Saved]) -> str:
+    """Return what a mean over corruptions is called: the way of saving is named where there are several.
+
+    Example:
+        >>> mean_name("mean of corruptions", "+jpeg", {"+jpeg"}), mean_name("mean of noise", "+jpeg", {"", "+jpeg"})
+        ('mean of corruptions', 'mean of noise+jpeg')
+    """
+    return f"{name}{saved}" if len(ways) > 1 else name
+
+
+def called(condition: str, ways: Collection[Saved]) -> str:
+    """Return what tables call a mean over corruptions.
+
+    Example:
+        >>> called("corruptions+jpeg (8 cells)", {"+jpeg"})
+        'mean of corruptions'
+    """
+    return mean_name(f"mean of {MEAN}", JPEG if JPEG in condition else "", ways)
+
+
+def groups_of(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Return the means worth a line, of corruptions that are saved in one way: with and without noise; extras apart."""
+    members = members_of(kinds)
+    if not members:
+        return []
+    extras = [kind for kind in kinds if kind in EXTRAS and kind not in members]
+    noise = [kind for kind in members if kind in NOISE]
+    rest = [kind for kind in members if kind not in noise]
+    found = [("mean of extras", extras)] if extras else []
+    if noise and rest:
+        found += [("mean of noise", noise), ("mean without noise", rest)]
+    return [*found, (f"mean of {MEAN}", members)]

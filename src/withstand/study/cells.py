@@ -1,12 +1,14 @@
-"""Cells of corruptions that runs were measured under, and which means over them may be compared."""
+"""Cells of corruptions that runs were measured under, and which of them a mean is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, get_args
 
 from withstand.study.condition import CORRUPTIONS, EXTRAS, MEAN, VARIANTS, Cell, Saved, parse_cell
 
 if TYPE_CHECKING:
     import polars
+
+WHOLE = 0.99  # of the samples of the largest cell; a few files that cannot be read spoil no mean
 
 
 def with_comparable_means(frame: "polars.DataFrame") -> "polars.DataFrame":
@@ -45,15 +47,48 @@ def cells_of(frame: "polars.DataFrame", *, measure: str, saved: Saved = "") -> d
     return found
 
 
-def averaged(cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells that a mean over corruptions is made of: no extras, and no variant beside its original.
+def whole_cells(counts: Mapping[str, int], *, saved: Saved = "") -> dict[str, list[str]]:
+    """Return the cells that count in means, by corruption: those with nearly all samples of the largest in the mean.
+
+    Args:
+        counts: Number of samples of every condition; only cells of published corruptions count.
+        saved: Which cells count.
+
+    Example:
+        >>> whole_cells({"clean": 100, "fog/1": 100, "fog/2": 80, "rain/1": 100})
+        {'fog': ['fog/1']}
+    """
+    cells = {name: cell for name in counts if (cell := parse_cell(name)) is not None and cell.saved == saved}
+    members = members_of(dict.fromkeys(cell.corruption for cell in cells.values()))
+    largest = max((counts[name] for name, cell in cells.items() if cell.corruption in members), default=0)
+    found: dict[str, list[str]] = {}
+    for name, cell in cells.items():
+        if counts[name] >= WHOLE * largest:
+            found.setdefault(cell.corruption, []).append(name)
+    return found
+
+
+def members_of(kinds: Iterable[str]) -> list[str]:
+    """Return the corruptions that a mean over all is made of: no extras, and no variant beside its original.
+
+    Where there are only extras, the mean is over these.
+
+    Example:
+        >>> members_of(["fog", "spatter", "frost-procedural"]), members_of(["frost", "frost-procedural"])
+        (['fog', 'frost-procedural'], ['frost'])
+    """
+    known = list(kinds)
+    members = [each for each in known if each not in EXTRAS] or known
+    return [each for each in members if each not in VARIANTS or each.partition("-")[0] not in known]
+
+
+def averaged(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells of the corruptions that a mean over all is made of.
 
     Example:
         >>> [each.corruption for each in averaged([Cell("fog", 1), Cell("spatter", 1), Cell("frost-procedural", 1)])]
         ['fog', 'frost-procedural']
     """
-    kinds = {each.corruption for each in cells}
-    members = [each for each in cells if each.corruption not in EXTRAS] or list(cells)
-    return [
-        each for each in members if each.corruption not in VARIANTS or each.corruption.partition("-")[0] not in kinds
-    ]
+    known = list(cells)
+    members = members_of(dict.fromkeys(each.corruption for each in known))
+    return [each for each in known if each.corruption in members]

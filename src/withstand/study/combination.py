@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars
 
 INDEX = "combination"
-PLAIN = ("regular", "plain", "standard", "baseline")  # names of what others are compared with, unless somebody says
+PLAIN = ("regular", "plain", "standard", "baseline")  # names of what others are compared with, by default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def matches(combination: Combination, values: Mapping[str, Any]) -> bool:
 
 
 def _is(value: Any, text: str) -> bool:
-    """Return whether a value is what somebody wrote; no value is written `null` as in a plan, or `None`."""
+    """Return whether a value is the text that a user wrote; no value is written `null` as in a plan, or `None`."""
     if value is None:
         return text in ("null", "None")
     if isinstance(value, int | float) and not isinstance(value, bool):

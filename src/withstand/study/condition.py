@@ -56,7 +56,7 @@ class Cell(NamedTuple):
 
     @property
     def condition(self) -> str:
-        """The cell as it is written in rows."""
+        """The condition of rows."""
         return f"{self.corruption}{self.saved}/{self.severity}"
 
 

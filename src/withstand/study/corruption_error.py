@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from withstand.errors import InputError
+from withstand.study.cells import whole_cells
 from withstand.study.condition import CLEAN, IMAGENET_C, NOISE, SEVERITIES, Cell, Saved, parse_cell
 from withstand.study.row import Row
 
@@ -30,8 +31,6 @@ ALEXNET_ERRORS: dict[str, tuple[float, float, float, float, float]] = {
 }
 ALEXNET_MEANS = {name: sum(errors) / len(errors) for name, errors in ALEXNET_ERRORS.items()}
 ALEXNET_CLEAN_ERROR = 1 - 0.56522  # Source: torchvision, its table of published weights.
-
-WHOLE = 0.99  # of the samples of the largest cell; a few files that cannot be read spoil no mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +139,7 @@ def corruption_errors(
         ({'fog': 0.4}, None, 70)
     """
     chosen: dict[str, Row] = {}
+    rows = list(rows)
     for row in rows:
         cell = parse_cell(row.condition)
         counts = cell is not None and cell.corruption in IMAGENET_C and cell.saved == saved
@@ -149,12 +149,13 @@ def corruption_errors(
             raise InputError(f"corruption_errors: expected one row of {measure} under {row.condition}, got two.")
         chosen[row.condition] = row
     clean = chosen.pop(CLEAN, None)
-    largest = max((row.count for row in chosen.values()), default=0)
+    counts = {row.condition: row.count for row in rows if row.measure == measure}
+    whole_by_kind = whole_cells(counts, saved=saved)
     errors: dict[str, float] = {}
     missing: list[str] = []
     for name in IMAGENET_C:
         cells = {each: chosen.get(each) for each in (Cell(name, severity, saved).condition for severity in SEVERITIES)}
-        whole = [row for row in cells.values() if row is not None and row.count >= WHOLE * largest]
+        whole = [row for name_of, row in cells.items() if row is not None and name_of in whole_by_kind.get(name, ())]
         missing += [condition for condition, row in cells.items() if row not in whole]
         if len(whole) == len(SEVERITIES):
             errors[name] = 1 - sum(row.value for row in whole) / len(whole)

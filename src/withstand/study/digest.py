@@ -90,7 +90,7 @@ class Digest:
 
     @cached_property
     def columns(self) -> list[Column]:
-        """What the main table shows."""
+        """The columns of the main table."""
         return headlines(self.lines, self.study.measures)[:MOST_COLUMNS]
 
     @cached_property

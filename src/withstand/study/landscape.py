@@ -1,4 +1,4 @@
-"""What a model decides over a plane of two features, and on the test points in it: as arrays."""
+"""Decisions of a model over a plane of two features, and on its test points, as arrays."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple

@@ -1,30 +1,66 @@
 """Measure: a number that a table of outcomes is reduced to, and how it is read."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
-from withstand.errors import InputError
+from withstand.errors import InputError, nearest
 
 Better = Literal["higher", "lower", ""]
 Kind = Literal["", "attacked", "certified", "estimated", "upper bound", "lower bound"]
 
 ACCURACY = "Accuracy"  # topic of what is shown with corruptions down and severities across
 FURTHER = "Further measures"
+BY_CLASS, NUMBER = "by_class", "number"  # reductions to several rows, and of the model as a whole
+
+
+class Parameter(NamedTuple):
+    """A parameter of a reduction.
+
+    Attributes:
+        expected: Which values it takes, in words.
+        accepts: Whether it takes a value.
+        is_required: Whether it has no default.
+    """
+
+    expected: str
+    accepts: Callable[[Any], bool]
+    is_required: bool = True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+
+
+# The parameters of every reduction, by its name.
+REDUCTION_PARAMETERS: dict[str, dict[str, Parameter]] = {
+    "mean": {},
+    "median": {},
+    "quantile": {"q": Parameter("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)},
+    "balanced": {},
+    "calibration_error": {
+        "bins": Parameter("a whole number >= 1", lambda value: type(value) is int and value >= 1, is_required=False),
+        "correct": Parameter("the name of a column", lambda value: isinstance(value, str), is_required=False),
+    },
+    "share_at_least": {"threshold": Parameter("a number", _is_number)},
+    "area": {"limit": Parameter("a finite number > 0", lambda value: _is_number(value) and 0 < value < math.inf)},
+    BY_CLASS: {"class": Parameter("the name of a class", lambda value: isinstance(value, str), is_required=False)},
+    NUMBER: {"samples": Parameter("true or false", lambda value: isinstance(value, bool), is_required=False)},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """A number per condition, made from one column of the table of outcomes.
 
-    Tables, headlines, figures and reports ask the measure what it is called and how it is written; none of them knows a
-    measure by its name.
+    Tables, headlines, figures and reports take names and formats from the measure. None of them depends on the name of
+    a measure.
 
     Attributes:
         name: In rows and files, e.g. `top1`.
         column: Of the table of outcomes.
-        reduction: Name of a function of `withstand.study.reductions`.
+        reduction: How the column becomes a number: a name of `REDUCTION_PARAMETERS`.
         parameters: Its further arguments, by name.
         words: What a reader calls it, e.g. `top-1 accuracy`; the name by default.
         unit: Of its values, e.g. `l2`; nothing for shares.
@@ -62,6 +98,7 @@ class Measure:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise InputError(f"Measure: {name} must be a text, got {value!r}.")
+        self._check_reduction()
         if not self.words:
             object.__setattr__(self, "words", self.name.replace("_", " "))
 
@@ -84,11 +121,11 @@ class Measure:
         """Return a value without its unit; a bound is rounded to the side on which it still holds.
 
         Args:
-            value: A share or a number; infinity is written `never`.
+            value: A share or a number; infinity is written `never` where more is better (a distance), else `inf`.
             decimals: None takes 1 for percentages, 2 for numbers below 1,000 and 0 for others.
         """
         if math.isinf(value):
-            return "never"
+            return "never" if value > 0 and self.better == "higher" else "inf" if value > 0 else "-inf"
         shown = self.scaled(value)
         digits = decimals if decimals is not None else 1 if self.percent else 2 if abs(shown) < 1000 else 0
         if self.kind in ("upper bound", "lower bound"):
@@ -99,3 +136,34 @@ class Measure:
     def plain(self) -> dict[str, Any]:
         """Return its fields, for files."""
         return asdict(self) | {"parameters": dict(self.parameters)}
+
+    def _check_reduction(self) -> None:
+        """Refuse an unknown reduction, and parameters that it does not take."""
+        if self.reduction not in REDUCTION_PARAMETERS:
+            known = nearest(str(self.reduction), REDUCTION_PARAMETERS)
+            raise InputError(f"Measure: {self.name} has the unknown reduction {self.reduction}; {known}")
+        known = REDUCTION_PARAMETERS[self.reduction]
+        for name, value in self.parameters.items():
+            if name not in known:
+                takes = ", ".join(known) or "none"
+                raise InputError(f"Measure: {self.name}: {self.reduction} takes the parameters {takes}, got {name}.")
+            if not known[name].accepts(value):
+                raise InputError(f"Measure: {self.name}: {name} must be {known[name].expected}, got {value!r}.")
+        for name, parameter in known.items():
+            if parameter.is_required and name not in self.parameters:
+                raise InputError(f"Measure: {self.name}: {self.reduction} needs the parameter {name}.")
+
+
+def joined(known: Mapping[str, Measure], further: Mapping[str, Measure]) -> dict[str, Measure]:
+    """Return the measures of both; of two declarations the first counts, without a budget where the two differ in it.
+
+    Example:
+        >>> weak, strong = (Measure(name="worst", column="worst", budget=f"PGD-{k}") for k in (2, 40))
+        >>> joined({"worst": weak}, {"worst": strong})["worst"].budget
+        ''
+    """
+    found = {**further, **known}
+    for name in known.keys() & further.keys():
+        if known[name].budget != further[name].budget:
+            found[name] = replace(known[name], budget="")
+    return {name: found[name] for name in (*known, *further)}

@@ -1,12 +1,12 @@
 """Tables of any measures: conditions and measures down, models across; classes down for measures by class."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from withstand.study.accuracy_table import kinds_of
 from withstand.study.cell_text import Style, cell, fitting, mean_of, title_of
-from withstand.study.measure import Measure
-from withstand.study.reductions import BY_CLASS
+from withstand.study.measure import BY_CLASS, Measure
 from withstand.study.row import Row
 from withstand.study.table import Table
 
@@ -14,11 +14,19 @@ KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "est
 
 
 class Place(NamedTuple):
-    """Where a row stands: what it is about, what was spent on it, and its measure."""
+    """Where a row is shown: what it is about, what was spent on it, and its measure.
+
+    Attributes:
+        condition: Without the budget.
+        budget: Of the row, or else behind the first comma of the condition.
+        measure: Its name.
+        apart: The rest of the condition, where rows of one model would be at the same place without it.
+    """
 
     condition: str
     budget: str
     measure: str
+    apart: str = ""
 
 
 def measure_table(
@@ -30,8 +38,8 @@ def measure_table(
 ) -> Table:
     """Return the rows of some measures, models across.
 
-    The part of a condition behind its first comma is the budget, where the measure says how it was obtained: it stands
-    in a note, and in a line only where one measure was taken with several. Severities of a corruption are averaged.
+    Where a measure says how it was obtained, the budget of a row (or the part of its condition behind the first comma)
+    is in a note; and in the lines of conditions that have several. Severities of a corruption are averaged.
 
     Args:
         results: Rows by model, at least one.
@@ -46,15 +54,13 @@ def measure_table(
         >>> table.lines, table.notes
         ((('linf 0.1', '90.0'),), ('Estimates: mean over the ball.', 'Budget: mean of 256.'))
     """
-    values = {model: _places(rows, measures, each_severity=each_severity) for model, rows in results.items()}
+    values = _by_place(results, measures, each_severity=each_severity)
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
     used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
     percent = all(each.percent for each in used)
     words = {each.name: each.words if percent else each.label for each in used}
-    budgets = {(place.condition, place.measure): [] for place in places}
-    for place in places:
-        budgets[place.condition, place.measure].append(place.budget)
-    several = any(len(each) > 1 for each in budgets.values())
+    times = Counter((place.condition, place.measure) for place in places)
+    several = max(times.values(), default=0) > 1
     every = [row for rows in results.values() for row in rows]
     averaged = not each_severity and bool(kinds_of([row.condition for row in every]))
     if len(used) == 1:
@@ -69,8 +75,9 @@ def measure_table(
             lines += [None] if lines and any(len(each) > 1 for each in groups) else []
             for measure in used:
                 for place in (each for each in group if each.measure == measure.name):
-                    shared = len(budgets[place.condition, place.measure]) > 1
-                    label = ", ".join((words[measure.name], *[place.budget] * shared))
+                    shared = times[place.condition, place.measure] > 1
+                    label = ", ".join((words[measure.name], *((place.budget, place.apart) if shared else ())))
+                    label = label.removesuffix(", ")
                     cells = (cell(measure, rows.get(place), style) for rows in values.values())
                     lines.append((place.condition, label, *cells))
         columns, num_labels = ("condition", "measure", *results), 2
@@ -132,18 +139,41 @@ def is_by_class(measure: Measure) -> bool:
     return measure.reduction == BY_CLASS and "class" in measure.parameters
 
 
-def _places(rows: Sequence[Row], measures: Mapping[str, Measure], *, each_severity: bool) -> dict[Place, Row | None]:
-    """Return the rows by their place; those of the severities of a corruption as their mean."""
+def _by_place(
+    results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, each_severity: bool
+) -> dict[str, dict[Place, Row | None]]:
+    """Return the rows of every model by their place; those of the severities of a corruption as their mean."""
+    rows_of = {model: _graded(rows, each_severity=each_severity) for model, rows in results.items()}
+    crowded: set[Place] = set()
+    for rows in rows_of.values():
+        times = Counter(_place(condition, row, measures[row.measure])._replace(apart="") for condition, row in rows)
+        crowded |= {place for place, number in times.items() if number > 1}
+    found: dict[str, dict[Place, Row | None]] = {}
+    for model, rows in rows_of.items():
+        found[model] = {}
+        for condition, row in rows:
+            place = _place(condition, row, measures[row.measure])
+            bare = place._replace(apart="")
+            found[model].setdefault(place if bare in crowded else bare, row)
+    return found
+
+
+def _graded(rows: Sequence[Row], *, each_severity: bool) -> list[tuple[str, Row]]:
+    """Return rows with their conditions; those of the severities of a corruption as one, their mean."""
     graded = {} if each_severity else kinds_of(dict.fromkeys(row.condition for row in rows))
     kinds = {name: kind for kind, own in graded.items() for name in own}
-    found: dict[Place, list[Row]] = {}
+    found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        condition = kinds.get(row.condition, row.condition)
-        measure = measures[row.measure]
-        condition, budget = _apart(condition) if measure.kind in KINDS else (condition, "")
-        budget = measure.budget or budget
-        found.setdefault(Place(condition, budget, row.measure), []).append(row)
-    return {place: own[0] if len(own) == 1 else mean_of(own) for place, own in found.items()}
+        found.setdefault((kinds.get(row.condition, row.condition), row.measure), []).append(row)
+    means = {key: mean_of(own) if key[0] in graded and len(own) > 1 else own[0] for key, own in found.items()}
+    return [(condition, row) for (condition, _), row in means.items() if row is not None]
+
+
+def _place(condition: str, row: Row, measure: Measure) -> Place:
+    if measure.kind not in KINDS:
+        return Place(condition, row.budget, row.measure)
+    ball, spent = _apart(condition)
+    return Place(ball, row.budget or spent, row.measure, spent if row.budget and row.budget != spent else "")
 
 
 def _apart(condition: str) -> tuple[str, str]:
@@ -162,15 +192,20 @@ def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bo
     words = {each.name: each.words for each in measures if each.kind in KINDS}
     budgets: dict[tuple[str, ...], list[str]] = {}
     for name in words:
-        own = dict.fromkeys(place.budget for place in places if place.measure == name and place.budget)
-        budgets.setdefault(tuple(own), []).append(words[name])
+        own: dict[str, dict[str, None]] = {}
+        for place in places:
+            if place.measure == name and place.budget:
+                own.setdefault(place.budget, {})[place.condition] = None
+        different = len({tuple(each) for each in own.values()}) > 1
+        texts = [f"{budget} ({', '.join(each)})" if different else budget for budget, each in own.items()]
+        budgets.setdefault(tuple(texts), []).append(words[name])
     notes = []
     for kind, meaning in KINDS.items():
-        if own := [each.words for each in measures if each.kind == kind]:
-            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(own)}.")
-    for own, names in budgets.items():
+        if shown := [each.words for each in measures if each.kind == kind]:
+            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(shown)}.")
+    for texts, names in budgets.items():
         of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
-        notes += [f"Budget{'s' * (len(own) > 1)}{of}: {'; '.join(own)}."] if own else []
+        notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
     if averaged:
         notes.append("Corruptions: means over the severities.")
     return tuple(notes)

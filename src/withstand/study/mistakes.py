@@ -65,6 +65,7 @@ class ConditionMistakes:
         worst: The mistakes with the highest confidence, that one first.
         example: One image under the condition, the same one for every condition: uint8 (height, width, 1 or 3), at
             most 64 pixels on the longer side; None where the condition has no pictures.
+        outcomes: Name of the file with the outcomes that they were picked from; nothing where there was none.
     """
 
     condition: str
@@ -72,6 +73,7 @@ class ConditionMistakes:
     sizes: np.ndarray
     worst: tuple[Mistake, ...]
     example: np.ndarray | None
+    outcomes: str = ""
 
     @property
     def error(self) -> float:
@@ -111,7 +113,7 @@ class Mistakes:
 
 
 def write_mistakes(path: Path, mistakes: Mistakes) -> None:
-    """Write mistakes to a file, whole or not at all; the same mistakes give the same bytes."""
+    """Write mistakes to a file, atomically; the same mistakes give the same bytes."""
     conditions = mistakes.conditions
     about = {
         "data": mistakes.data,
@@ -119,6 +121,7 @@ def write_mistakes(path: Path, mistakes: Mistakes) -> None:
         "classes": mistakes.classes,
         "conditions": [each.condition for each in conditions],
         "worst": [[each[:4] for each in own.worst] for own in conditions],
+        "outcomes": [each.outcomes for each in conditions],
         "pictured": [each.example is not None for each in conditions],
     }
     arrays = {
@@ -152,12 +155,6 @@ def read_mistakes(path: Path) -> Mistakes:
         ) from problem
 
 
-def find_mistakes_file(run: Path) -> Path | None:
-    """Return the file of mistakes in the folder of a run or an evaluation; of several the newest, None without one."""
-    found = [each for each in (run / MISTAKES, *run.glob(f"evaluations/*/{MISTAKES}")) if each.is_file()]
-    return max(found, key=lambda each: (each.stat().st_mtime_ns, each), default=None)
-
-
 def _parsed(arrays: dict[str, np.ndarray]) -> Mistakes:
     """Return what arrays mean; anything that is not as it was written is a ValueError, TypeError or KeyError."""
     about: dict[str, Any] = json.loads(arrays["about"].tobytes())
@@ -173,8 +170,11 @@ def _parsed(arrays: dict[str, np.ndarray]) -> Mistakes:
             sizes=sizes[k],
             worst=tuple(_mistake(each, len(classes), next(thumbnails) if pictured else None) for each in worst),
             example=next(examples) if pictured else None,
+            outcomes=outcomes,
         )
-        for k, (name, worst, pictured) in enumerate(zip(names, about["worst"], about["pictured"], strict=True))
+        for k, (name, worst, pictured, outcomes) in enumerate(
+            zip(names, about["worst"], about["pictured"], _texts(about["outcomes"]), strict=True)
+        )
     )
     if next(thumbnails, None) is not None or next(examples, None) is not None:
         raise ValueError("thumbnails and mistakes do not fit")

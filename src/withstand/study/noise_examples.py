@@ -1,4 +1,4 @@
-"""What learned noise looks like: example images and densities, as arrays."""
+"""Learned noise: example images and densities, as arrays."""
 
 from dataclasses import dataclass
 from math import sqrt

@@ -1,4 +1,4 @@
-"""The table of outcomes: what was found of every sample under every condition, and the rows it is reduced to."""
+"""Table of outcomes: one line per sample and condition, and its reduction to rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError
-from withstand.study.measure import Measure
-from withstand.study.reductions import BY_CLASS, reduce_measure
+from withstand.study.measure import BY_CLASS, Measure, joined
+from withstand.study.reductions import reduce_measure
 from withstand.study.row import Row, Rows
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
+IMAGE_SUFFIX = r"(?i)\.(?:bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)$"
 LABELLED = (BY_CLASS, "balanced")  # reductions that need the classes of the samples
 
 
@@ -29,7 +30,7 @@ class ConditionOutcomes:
         condition: As in rows, e.g. `fog/5`.
         measures: The numbers they are reduced to; one whose column is missing is left out.
         columns: A line per sample, its `number` ascending, or the Parquet file with them, read when it is needed.
-        numbers: What is said of the model as a whole, by column.
+        numbers: Numbers about the model as a whole, by column.
         source: Where the samples are from: nothing for the ordinary split, the condition where its files are others.
         evaluation: Its plain configuration.
     """
@@ -165,8 +166,9 @@ class OutcomeTable:
     def reduce(self) -> Rows:
         """Return the numbers that the measures of all conditions make of the outcomes, with their intervals.
 
+        Rows have the budget of their own condition; a measure has one only if all of its conditions agree.
+
         Raises:
-            InputError: If a measure has a reduction that there is not.
             TrainingError: If a value is not a number.
         """
         rows: dict[tuple[str, str], Row] = {}
@@ -179,14 +181,14 @@ class OutcomeTable:
                 )
                 for each, row in found:
                     rows.setdefault((row.measure, row.condition), row)
-                    measures.setdefault(each.name, each)
+                    measures = joined(measures, {each.name: each})
         return Rows(list(rows.values()), measures)
 
     def places(self, own: ConditionOutcomes) -> "np.ndarray":
         """Return where in an array like `empty()` the samples of a condition stand, in the order of its frame.
 
         A sample has one place under all conditions: by its number or, where conditions have files of their own, by its
-        identifier.
+        identifier without the suffix of image files.
         """
         import polars
 
@@ -207,6 +209,10 @@ class OutcomeTable:
         """A line per source and number: the sample that it is."""
         samples = self.samples.select("source", "number", "identifier")
         if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():
+            # A copy may be saved in another format; names that differ in nothing else stay apart.
+            bare = samples.with_columns(samples["identifier"].str.replace(IMAGE_SUFFIX, ""))
+            if not bare.select("source", "identifier").is_duplicated().any():
+                samples = bare
             first = samples.select("identifier").unique(maintain_order=True).with_row_index("key")
             return samples.join(first, on="identifier", how="left", maintain_order="left").drop("identifier")
         return samples.select("source", "number", key="number")

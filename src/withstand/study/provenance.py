@@ -1,4 +1,4 @@
-"""What a run, or a sweep, left about how it came to be."""
+"""Provenance that a run or a sweep recorded."""
 
 import json
 from pathlib import Path

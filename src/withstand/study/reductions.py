@@ -1,26 +1,23 @@
 """Reductions: functions from the outcomes under a condition to a number with its interval, by name."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from inspect import signature
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.errors import InputError, TrainingError, nearest
+from withstand.errors import TrainingError
 from withstand.study.intervals import normal, order_statistics, percentiles, resampled_means, share, wilson
-from withstand.study.measure import Measure
+from withstand.study.measure import BY_CLASS, NUMBER, Measure
 from withstand.study.row import Row
 
 if TYPE_CHECKING:
     import numpy as np
     import polars
 
-BY_CLASS = "by_class"
-NUMBER = "number"
-
 
 class Reduced(NamedTuple):
-    """A number and what is known of it; the fields are those of a row."""
+    """A number with its interval; the fields are named as in a row."""
 
     value: float
     count: int  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -43,19 +40,14 @@ def reduce_measure(
         frame: A line per sample: the columns of the outcomes and, for measures by class, `label`.
         condition: Of the rows.
         classes: Names of the classes, by label.
-        numbers: What is said of the model as a whole, by column.
+        numbers: Numbers about the model as a whole, by column.
 
     Returns:
         Measures and rows; nothing where there is no such column, or no value in it.
 
     Raises:
-        InputError: If there is no such reduction, or its parameters are others.
         TrainingError: If a value is not a number.
     """
-    if measure.reduction not in (*REDUCTIONS, BY_CLASS, NUMBER):
-        known = (*REDUCTIONS, BY_CLASS, NUMBER)
-        known = nearest(measure.reduction, known)
-        raise InputError(f"Measure: {measure.name} has the unknown reduction {measure.reduction}; {known}")
     if measure.reduction == NUMBER:
         if measure.column not in (numbers or {}):
             return []
@@ -70,13 +62,24 @@ def reduce_measure(
     chosen = measure.parameters.get("class")
     parts = frame.partition_by("label", as_dict=True)
     rows = []
-    for label, name in enumerate(classes):
+    for label, name in enumerate(told_apart(classes)):
         if (label,) not in parts or chosen not in (None, name):
             continue
         found = apply(replace(measure, reduction="mean", parameters={}), parts[label,], condition=condition)
         if found is not None:
             rows.append(_row(class_measure(measure, name), condition, found))
     return rows
+
+
+def told_apart(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes, with the label behind those that several classes have.
+
+    Example:
+        >>> told_apart(["crane", "fox", "crane"])
+        ('crane (0)', 'fox', 'crane (2)')
+    """
+    times = Counter(classes)
+    return tuple(f"{name} ({label})" if times[name] > 1 else name for label, name in enumerate(classes))
 
 
 def class_measure(measure: Measure, name: str) -> Measure:
@@ -99,14 +102,9 @@ def apply(measure: Measure, frame: "polars.DataFrame", *, condition: str = "") -
     """Return the number that a reduction makes of a frame that has the column; None without any value.
 
     Raises:
-        InputError: If the parameters are not those of the reduction.
         TrainingError: If a value is not a number.
     """
     function = REDUCTIONS[measure.reduction]
-    try:
-        signature(function).bind(frame, measure.column, **measure.parameters)
-    except TypeError as problem:
-        raise InputError(f"Measure: {measure.name} has other parameters than {measure.reduction}: {problem}.") from None
     columns = [measure.column, *(each for each in measure.parameters.values() if each in frame.columns)]
     for column in dict.fromkeys(columns):
         if frame[column].dtype.is_float() and (wrong := int(frame[column].is_nan().sum())):
@@ -117,7 +115,7 @@ def apply(measure: Measure, frame: "polars.DataFrame", *, condition: str = "") -
 def _row(measure: Measure, condition: str, found: Reduced) -> tuple[Measure, Row]:
     if math.isnan(found.value):
         raise TrainingError(f"outcomes: {measure.name} under {condition} is not a number.")
-    return measure, Row(measure=measure.name, condition=condition, **found._asdict())
+    return measure, Row(measure=measure.name, condition=condition, budget=measure.budget, **found._asdict())
 
 
 def _mean(frame: "polars.DataFrame", column: str) -> Reduced | None:
@@ -148,8 +146,6 @@ def _quantile(frame: "polars.DataFrame", column: str, q: float) -> Reduced | Non
     """Return the value below which a share of the values lies, itself one of them; infinity is allowed."""
     import numpy as np
 
-    if not 0 < q < 1:
-        raise InputError(f"quantile: q must be a number between 0 and 1, got {q}.")
     values = np.sort(frame[column].drop_nulls().to_numpy())
     if not len(values):
         return None
@@ -229,8 +225,6 @@ def _area(frame: "polars.DataFrame", column: str, limit: float) -> Reduced | Non
     """Return the area under the curve of the share of values above x, for x from 0 to a limit, over the limit."""
     import polars
 
-    if not 0 < limit < math.inf:
-        raise InputError(f"area: limit must be a number > 0, got {limit}.")
     values = frame[column].drop_nulls().cast(polars.Float64).to_numpy()
     return _mean_of(values.clip(0, limit) / limit) if len(values) else None
 

@@ -23,6 +23,7 @@ class Row:
         count: Number of samples.
         low: Lower end of the 95 % confidence interval; None without one.
         high: Upper end of it.
+        budget: What was spent on it, as the measure of this condition says; nothing otherwise.
 
     Example:
         >>> Row(measure="top1", condition="clean", value=0.9, count=100).value
@@ -35,6 +36,7 @@ class Row:
     count: int
     low: float | None = None
     high: float | None = None
+    budget: str = ""
 
 
 class Rows(NamedTuple):
@@ -101,11 +103,13 @@ def read_values(path: Path) -> tuple[list[dict[str, Any]], dict[str, Measure]]:
 
 
 def _checked(values: dict[str, Any], measures: Mapping[str, Measure]) -> dict[str, Any]:
-    """Return the fields of a row; what is no row raises one of several errors."""
+    """Return the fields of a row; anything else raises one of several errors."""
     if values.keys() != Row.__dataclass_fields__.keys() or values["measure"] not in measures:
         raise ValueError("not the fields of a row")
-    if not isinstance(values["condition"], str) or type(values["count"]) is not int or values["count"] < 1:
-        raise ValueError("not a condition of a positive number of samples")
+    if not all(isinstance(values[name], str) for name in ("condition", "budget")):
+        raise ValueError("not texts")
+    if type(values["count"]) is not int or values["count"] < 1:
+        raise ValueError("not a positive number of samples")
     for name in ("value", "low", "high"):
         value = values[name]
         if value is None and name != "value":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from withstand.errors import InputError
 from withstand.study.axes import OWN, columns_of
 from withstand.study.condition import JPEG, MEAN, parse_cell, parse_corruption
-from withstand.study.measure import Measure
+from withstand.study.measure import Measure, joined
 from withstand.study.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
 
@@ -44,7 +44,7 @@ class Gathered:
 
 
 class _File(NamedTuple):
-    """What one file of rows declares, and when it was written."""
+    """Measures that a file of rows declares, and when it was written."""
 
     written: int
     measures: dict[str, Measure]
@@ -95,9 +95,11 @@ def gather(folder: str | Path) -> Gathered:
     conflicts: dict[str, None] = {}
     for file in files:
         for name, measure in file.measures.items():
-            conflicts |= {name: None} if measures.get(name, measure) != measure else {}
-            if file.written >= times.get(name, 0):
-                measures[name], times[name] = measure, file.written
+            known = measures.get(name, measure)
+            newest, oldest = (measure, known) if file.written >= times.get(name, 0) else (known, measure)
+            measures[name] = joined({name: newest}, {name: oldest})[name]
+            times[name] = max(file.written, times.get(name, 0))
+            conflicts |= {name: None} if replace(known, budget=measure.budget) != measure else {}
     return Gathered(frame=_frame(found, root), measures=measures, notes=notes, conflicts=tuple(conflicts))
 
 
@@ -256,7 +258,7 @@ def _notes(folder: Path) -> list[str]:
 
 
 def _single(folder: Path, run: str) -> Entry:
-    """Return a run that belongs to no sweep; its name is that of the folder without the identity."""
+    """Return a run that belongs to no sweep; its name is the folder's without the identity."""
     found = SEED.search((folder / CONFIG).read_bytes())
     name = folder.resolve().name.rpartition("-")[0] or folder.resolve().name
     return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)

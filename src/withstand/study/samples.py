@@ -1,6 +1,6 @@
 """The samples of models: what each is taken for under every condition, and what breaks it first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from withstand.study.condition import CLEAN, along, parse_cell
@@ -19,12 +19,10 @@ class Step(NamedTuple):
     Attributes:
         family: Name of the series.
         size: Of the step.
-        column: Of the outcomes that says whether a sample is right.
     """
 
     family: str
     size: float
-    column: str
 
 
 class Break(NamedTuple):
@@ -60,7 +58,7 @@ class BrokenSample(NamedTuple):
 def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
     """Return the samples that break first: at the first step of a series, and of these under the most conditions.
 
-    Samples that are wrong on clean inputs are left out, where these were measured.
+    Where clean inputs were measured, only samples that are right on these count.
 
     Args:
         table: Outcomes of a model.
@@ -79,9 +77,10 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
         wrong = np.zeros(size, dtype=bool)
         wrong[table.places(own)] = own.frame[right].cast(float).fill_null(0.0).to_numpy() < 0.5
         if own.condition == CLEAN:
-            there = ~wrong
+            there = np.zeros(size, dtype=bool)
+            there[table.places(own)] = ~wrong[table.places(own)]
             continue
-        step = _step(own.condition, right)
+        step = _step(own.condition)
         series.setdefault(step.family if step else own.condition, []).append((step and step.size, own, wrong))
         counts += wrong
     for steps in series.values():
@@ -101,17 +100,6 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
         )
         for place in chosen.tolist()
     ]
-
-
-def samples_frame(tables: Mapping[str, OutcomeTable]) -> "polars.DataFrame":
-    """Return a line per model and sample: what it is taken for under every condition, and where it breaks.
-
-    Args:
-        tables: Outcomes by model, at least one.
-    """
-    import polars
-
-    return polars.concat([sample_table(table, model=model) for model, table in tables.items()], how="diagonal")
 
 
 def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
@@ -144,7 +132,7 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
         value = polars.col(f"{own.condition}: {right}")
         is_wrong = ~value if own.frame[right].dtype == polars.Boolean else value < 0.5
         wrong.append(is_wrong)
-        if step := _step(own.condition, right):
+        if step := _step(own.condition):
             series.setdefault(step.family, []).append((step.size, is_wrong))
     breaks = [
         polars.coalesce(polars.when(each).then(size) for size, each in sorted(own, key=lambda one: one[0])).alias(
@@ -203,17 +191,17 @@ def _right(own: ConditionOutcomes) -> str | None:
     return "correct" if "correct" in columns else next(iter([*attacked, *means]), None)
 
 
-def _step(condition: str, column: str) -> Step | None:
+def _step(condition: str) -> Step | None:
     """Return the series that a condition belongs to, and where in it.
 
     Example:
-        >>> _step("fog/3", "correct")
-        Step(family='fog', size=3, column='correct')
-        >>> _step("linf 0.1, PGD-40 x 3", "worst_case").family
+        >>> _step("fog/3")
+        Step(family='fog', size=3)
+        >>> _step("linf 0.1, PGD-40 x 3").family
         'linf, PGD-40 x 3'
     """
     if cell := parse_cell(condition):
-        return Step(cell.corruption + cell.saved, cell.severity, column)
+        return Step(cell.corruption + cell.saved, cell.severity)
     if place := along(condition):
-        return Step(place.family, place.value, column)
+        return Step(place.family, place.value)
     return None

@@ -21,7 +21,7 @@ MOST_RUNS = 5  # that a sentence names
 
 
 class ResultRows(Protocol):
-    """What an evaluation from Python returns, as far as a study needs it."""
+    """The result of an evaluation from Python, as far as a study needs it."""
 
     @property
     def tables_of_outcomes(self) -> Mapping[str, OutcomeTable]:
@@ -35,7 +35,7 @@ class ResultRows(Protocol):
 
     @property
     def measures(self) -> Mapping[str, Measure]:
-        """What the numbers are, by name."""
+        """Measures of the rows, by name."""
         ...
 
     @property
@@ -112,7 +112,7 @@ class Study:
 
     @property
     def accuracy(self) -> Measure | None:
-        """What stands for accuracy: of the measures of this topic the first one, if possible primary and clean."""
+        """The measure of accuracy: the first one of this topic, if possible primary and clean."""
         clean = set(self.summary.filter(self.summary["condition"] == CLEAN)["measure"])
         known = [each for each in self.measures.values() if each.topic == ACCURACY]
         return min(known, key=lambda each: (not each.primary, each.name not in clean), default=None)
@@ -124,7 +124,7 @@ class Study:
 
     @property
     def numeric_axes(self) -> list[str]:
-        """Those of the axes on which every run has a number, of two or more: what figures run along."""
+        """The axes on which every run has a number, with two or more values: figures run along these."""
         numeric = [name for name in self.axes if self.frame.schema[name].is_numeric()]
         return [name for name in numeric if not self.frame[name].has_nulls() and self.frame[name].n_unique() > 1]
 

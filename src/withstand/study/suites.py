@@ -1,4 +1,4 @@
-"""Suites: what the cells of ImageNet-C say together, as further rows with intervals."""
+"""Suites: means and errors over the cells of ImageNet-C, as further rows with intervals."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from withstand.study.condition import CLEAN, EXTRAS, IMAGENET_C, JPEG, NOISE, SEVERITIES, VARIANTS, Saved, parse_cell
-from withstand.study.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS, WHOLE
+from withstand.study.cells import members_of, whole_cells
+from withstand.study.condition import CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, Saved
+from withstand.study.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS
 from withstand.study.intervals import normal, share
 from withstand.study.measure import ACCURACY, Measure
 from withstand.study.outcomes import OutcomeTable
@@ -16,7 +17,6 @@ from withstand.study.row import Row, Rows
 if TYPE_CHECKING:
     import numpy as np
 
-MEAN = "corruptions"
 ALL, ALL_BUT_NOISE = "15 corruptions", "12 corruptions without noise"
 TOP1 = "top1"  # what AlexNet's errors are known for
 ERRORS = "Corruption errors relative to AlexNet's"
@@ -45,6 +45,8 @@ MEASURES = {
 class Suite:
     """The accuracies of one model under its conditions, and sums of them, above all over the cells of corruptions.
 
+    Cells with parameters of different sizes of images have no means: there are no cells then.
+
     A sum over cells has the interval of its value per sample: samples count as independent, the cells of one sample do
     not, since a sample that is hard under one cell is hard under others.
     """
@@ -58,27 +60,18 @@ class Suite:
             rows: Of one model.
             measure: An accuracy.
             table: The outcomes that they come from; None gives no intervals.
-            saved: Which cells are those of the suite.
+            saved: Which cells belong to the suite.
         """
         self.measure, self.table, self.saved = measure, table, saved
         own = {row.condition: row for row in rows if row.measure == measure.name}
-        cells = {name: cell for name in own if (cell := parse_cell(name)) is not None and cell.saved == saved}
-        largest = max((own[name].count for name in cells), default=0)
-        cells = {name: cell for name, cell in cells.items() if own[name].count >= WHOLE * largest}
-        self.kinds: dict[str, list[str]] = {}
-        for name, cell in cells.items():
-            self.kinds.setdefault(cell.corruption, []).append(name)
         self.rows = own
+        cells = whole_cells({name: row.count for name, row in own.items()}, saved=saved)
+        self.kinds = cells if _has_one_size(table, [name for names in cells.values() for name in names]) else {}
 
     @property
     def members(self) -> list[str]:
-        """The corruptions that the mean over all is made of: no extras, and no variant beside its original.
-
-        Where there are extras only, these.
-        """
-        kinds = list(self.kinds)
-        members = [each for each in kinds if each not in EXTRAS] or kinds
-        return [each for each in members if each not in VARIANTS or each.partition("-")[0] not in kinds]
+        """The corruptions that the mean over all is made of."""
+        return members_of(self.kinds)
 
     @property
     def complete(self) -> list[str]:
@@ -114,7 +107,7 @@ class Suite:
 
     @cached_property
     def _influences(self) -> "dict[str, np.ndarray] | None":
-        """What every sample adds to the mean of each condition, less the mean; 0 where it is missing."""
+        """Influence of every sample on the mean of each condition; 0 where it is missing."""
         import polars
 
         if self.table is None:
@@ -183,6 +176,15 @@ def has_reference(table: OutcomeTable) -> bool:
     """Return whether errors may be divided by AlexNet's: ImageNet's 1,000 classes, parameters for 224 pixels."""
     is_imagenet = table.shape == (3, 224, 224) and len(table.classes) == len(set(table.classes)) == 1000
     return is_imagenet and all(_pixels(each.evaluation) <= {None, 224} for each in table.conditions)
+
+
+def _has_one_size(table: OutcomeTable | None, names: Sequence[str]) -> bool:
+    """Return whether the parameters of all cells are for images of one size; None is the size of the images."""
+    if table is None:
+        return True
+    chosen = set(names)
+    sizes = set().union(*(_pixels(each.evaluation) for each in table.conditions if each.condition in chosen))
+    return len({table.shape[-1] if each is None and table.shape else each for each in sizes}) <= 1
 
 
 def _pixels(plain: Any) -> set[Any]:

@@ -1,4 +1,4 @@
-"""What a sweep planned, beside its runs: which run belongs to which values, so that none can be missing unseen."""
+"""Plan of a sweep, in its folder: which run has which values, so that missing runs are reported."""
 
 import json
 from collections.abc import Sequence

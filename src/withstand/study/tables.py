@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from withstand.study.accuracy_table import AccuracyTable, is_mean, kinds_of
+from withstand.study.accuracy_table import AccuracyTable, called, is_mean, kinds_of, saved_ways
 from withstand.study.measure import ACCURACY, FURTHER, Measure
 from withstand.study.measure_table import class_table, is_by_class, measure_table
 from withstand.study.outcomes import OutcomeTable
@@ -11,11 +11,11 @@ from withstand.study.row import Row
 from withstand.study.suites import ERRORS
 from withstand.study.table import Table
 
-Results = Mapping[str, Sequence[Row]]
+ByModel = Mapping[str, Sequence[Row]]
 
 
 def tables(
-    results: Results,
+    results: ByModel,
     measures: Mapping[str, Measure],
     *,
     outcomes: Mapping[str, OutcomeTable] | None = None,
@@ -66,7 +66,7 @@ def tables(
     ]
 
 
-def _topic(results: Results, measures: Mapping[str, Measure], topic: str, *, each_severity: bool) -> list[Table]:
+def _topic(results: ByModel, measures: Mapping[str, Measure], topic: str, *, each_severity: bool) -> list[Table]:
     """Return the tables of a topic: by class for each condition that has classes, and one of all other rows."""
     found = []
     by_class = dict.fromkeys(
@@ -90,25 +90,26 @@ def _topic(results: Results, measures: Mapping[str, Measure], topic: str, *, eac
     return found
 
 
-def _of(results: Results, chosen) -> Results:  # type: ignore[no-untyped-def]
+def _of(results: ByModel, chosen) -> ByModel:  # type: ignore[no-untyped-def]
     """Return the chosen rows, with all models; nothing if there are none."""
     found = {model: [row for row in rows if chosen(row)] for model, rows in results.items()}
     return found if any(found.values()) else {}
 
 
-def _known(results: Results, measures: Mapping[str, Measure]) -> dict[str, Measure]:
+def _known(results: ByModel, measures: Mapping[str, Measure]) -> dict[str, Measure]:
     used = {row.measure for rows in results.values() for row in rows}
     return {name: each for name, each in measures.items() if name in used}
 
 
-def _summarised(results: Results) -> Results:
+def _summarised(results: ByModel) -> ByModel:
     """Return rows without the cells of corruptions of which there is a mean; that is called as in the main table."""
     found = {}
+    ways = saved_ways(row.condition for rows in results.values() for row in rows)
     for model, rows in results.items():
         averaged = {row.measure for row in rows if is_mean(row.condition)}
         cells = {name for own in kinds_of([row.condition for row in rows]).values() for name in own}
         found[model] = [
-            replace(row, condition=f"mean of {row.condition}") if is_mean(row.condition) else row
+            replace(row, condition=called(row.condition, ways)) if is_mean(row.condition) else row
             for row in rows
             if row.measure not in averaged or row.condition not in cells
         ]

@@ -1,0 +1,142 @@
+"""Subject: a model that is measured, and what is asked of it."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import yaml
+from torch import nn
+
+from withstand.configuration import canonical
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.files import hold
+from withstand.measuring.question import Question
+from withstand.models.frozen import evaluating
+from withstand.study.runs import CONFIG, OUTCOMES
+
+
+class Teller(Protocol):
+    """Receives messages and progress."""
+
+    def say(self, sentence: str) -> None:
+        """Show a message."""
+        ...
+
+    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
+        """Return a context manager that yields a progress callback."""
+        ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Say nothing."""
+
+    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002
+        """Count nothing."""
+        return nullcontext(lambda _: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A model, and what is asked of it.
+
+    Attributes:
+        name: Of the model, in tables.
+        question: What is asked.
+        load: Returns the model on the engine's device; called only if something must be measured.
+        fit_on: Returns the samples of the training part, for attacks that are trained; None takes the samples.
+        folder: Where its answers are kept; None keeps nothing.
+        config: What decides the answers besides the question, in plain form.
+        notes: Sentences about this model that a reader must know.
+    """
+
+    name: str
+    question: Question
+    load: Callable[[], nn.Module]
+    fit_on: Callable[[], Split] | None = None
+    folder: Path | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
+    """Refuse a model that the question cannot be asked of.
+
+    Raises:
+        InputError: If it does not fit the samples, or an evaluation.
+    """
+    check_outputs(model, question.split, engine)
+    for each in question.evaluations:
+        each.check(model, question.split.space)
+
+
+def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
+    """Refuse a model that does not map the split's inputs to one logit per class.
+
+    Raises:
+        InputError: If it does not; the message says what came.
+    """
+    x = torch.zeros(2, *split.shape, device=engine.device)
+    with torch.no_grad(), evaluating(model):
+        try:
+            logits = model(x)
+        except Exception as problem:  # a module of the user's own may raise anything
+            told = (str(problem) or type(problem).__name__).splitlines()[0]
+            raise InputError(f"model: cannot take inputs of shape {split.shape} ({told}).") from problem
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if shape != (2, len(split.classes)):
+        raise InputError(
+            f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
+            f"got {shape}."
+        )
+
+
+def check_config(subject: Subject) -> None:
+    """Refuse a folder that is called as this model's and holds the answers of another one.
+
+    Raises:
+        InputError: If its configuration is another one.
+    """
+    path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
+    if path is None or not path.exists():
+        return
+    try:
+        known = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        known = None
+    if canonical(known) != canonical(subject.config):
+        raise InputError(
+            f"{path.parent}: expected what was measured of {subject.name}, found the {CONFIG} of something else; move "
+            "the folder away."
+        )
+
+
+@contextmanager
+def held(subject: Subject, engine: Engine) -> Iterator[None]:
+    """Hold a model's folder; if nothing came of it, it does not stay behind."""
+    folder = subject.folder
+    if folder is None:
+        yield
+        return
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    with ExitStack() as locks:
+        engine.first(lambda: locks.enter_context(hold(folder)))
+        try:
+            yield
+        except BaseException:
+            nothing = not (folder / OUTCOMES).exists() and not any(folder.glob("generator-*"))
+            if engine.is_first and folder in made and nothing:
+                shutil.rmtree(folder, ignore_errors=True)
+                for each in made[1:]:
+                    if not each.is_dir() or any(each.iterdir()):
+                        break
+                    each.rmdir()
+            raise

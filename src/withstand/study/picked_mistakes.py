@@ -1,0 +1,85 @@
+"""Mistakes picked from the outcomes of a model, without pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from withstand.study.condition import parse_cell
+from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
+from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.reductions import told_apart
+
+NUM_WORST = 4  # mistakes that are shown per condition
+DIGITS = 4  # of a confidence: what lies below differs with the size of the batches
+COLUMNS = {"prediction", "confidence", "correct"}
+
+
+def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistakes | None:
+    """Return the accuracy of every class, and the mistakes with the highest confidence, from the outcomes of a model.
+
+    Args:
+        table: The outcomes.
+        num_worst: How many mistakes are kept per condition.
+
+    Returns:
+        Mistakes without pictures, of every condition whose outcomes have a prediction, a confidence and whether it is
+        correct; of a corruption at its highest severity only. None without any.
+    """
+    chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
+    conditions = tuple(_picked(table, each, num_worst) for each in chosen)
+    if not chosen:
+        return None
+    return Mistakes(data=table.data, seed=table.seed, classes=told_apart(table.classes), conditions=conditions)
+
+
+def highest_severities(conditions: Sequence[str]) -> list[str]:
+    """Return conditions without repetition, of each corruption only the highest severity."""
+    found: dict[str, str] = {}
+    for each in conditions:
+        cell = parse_cell(each)
+        name = each if cell is None else cell.corruption + cell.saved
+        known = parse_cell(found[name]) if name in found else None
+        if name not in found or (cell and known and cell.severity > known.severity):
+            found[name] = each
+    return list(found.values())
+
+
+def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
+    """Return the conditions to show; of several with equal outcomes the first."""
+    known = {each.condition: each for each in reversed(conditions)}
+    chosen: list[ConditionOutcomes] = []
+    for each in (known[name] for name in highest_severities([each.condition for each in conditions])):
+        columns = ["number", *sorted(COLUMNS)]
+        if not any(each.frame.select(columns).equals(other.frame.select(columns)) for other in chosen):
+            chosen.append(each)
+    return chosen
+
+
+def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> ConditionMistakes:
+    """Return the mistakes under one condition."""
+    frame = table.frame(own).drop_nulls("label")
+    labels, right = frame["label"].to_numpy(), frame["correct"].cast(float).to_numpy()
+    sizes, hits = (np.bincount(labels, weights, len(table.classes)) for weights in (None, right))
+    confidence = frame["confidence"].fill_null(0.0).to_numpy().round(DIGITS)
+    predicted = frame["prediction"].fill_null(-1).cast(int).to_numpy()
+    numbers = frame["number"].to_numpy()
+    wrong = np.flatnonzero(right < 0.5)
+    order = wrong[np.lexsort((numbers[wrong], -confidence[wrong]))][:num_worst]
+    worst = (
+        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS), None)
+        for k in order
+    )
+    return ConditionMistakes(
+        condition=own.condition,
+        hits=hits.round().astype(np.int64),
+        sizes=sizes.astype(np.int64),
+        worst=tuple(worst),
+        example=None,
+        outcomes=file_of(own),
+    )
+
+
+def file_of(own: ConditionOutcomes) -> str:
+    """Return the name of the file with the outcomes under a condition; nothing where they are in memory only."""
+    return own.columns.name if isinstance(own.columns, Path) else ""
