@@ -13,7 +13,7 @@ from withstand.reports.picture import Picture
 from withstand.reports.report_folder import write_report
 from withstand.study.measure import ACCURACY, Measure
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
-from withstand.study.row import Row, write_rows
+from withstand.study.row import Row, read_rows, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 
@@ -134,7 +134,9 @@ def found(tmp_path_factory):
                         KNOWN,
                     )
     for run in ("alpha-0.05-0", "beta-0.1-1"):
-        write_mistakes(folder / run / "evaluations" / "e" / "mistakes.npz", mistakes())
+        later = folder / run / "evaluations" / "e"
+        write_rows(later / "rows.jsonl", read_rows(folder / run / "rows.jsonl").rows, KNOWN)
+        write_mistakes(later / "mistakes.npz", mistakes())
     write_entries(folder, entries, command=["withstand", "sweep", "s.yaml"])
     page = write_report(Study.of(folder), folder / "report", pictures=picture).page
     text = page.read_text()

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,7 +169,8 @@ def show(
     rows = [{name: _finite(value) for name, value in each.items()} for each in results.records()]
     content = {"notes": list(results.notes), "measures": measures, "rows": rows}
     if len(results.rows) > 1:
-        content["differences"] = results.compare().to_dicts()
+        with suppress(InputError):  # models that were measured on different samples are not compared
+            content["differences"] = results.compare().to_dicts()
     console.print(json.dumps(content))
 
 
