@@ -110,7 +110,7 @@ class OutcomeTable:
                 ConditionOutcomes(
                     condition=str(each["condition"]),
                     measures=tuple(Measure(**measure) for measure in each["measures"]),
-                    columns=folder / each["file"],
+                    columns=folder / _plain_name(each["file"]),
                     numbers={name: float(value) for name, value in each["numbers"].items()},
                     source=str(each["source"]),
                     evaluation=dict(each["evaluation"]),
@@ -240,3 +240,14 @@ def read_parquet(path: Path) -> "polars.DataFrame":
         raise InputError(
             f"outcomes: {path} is missing or damaged; remove {path.parent} and evaluate again."
         ) from problem
+
+
+def _plain_name(name: str) -> str:
+    """Return the name of a file that lies in the folder itself.
+
+    Raises:
+        ValueError: If it leads elsewhere.
+    """
+    if Path(name).name != name:
+        raise ValueError(f"{name} is not the name of a file")
+    return name
