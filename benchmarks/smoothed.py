@@ -250,15 +250,15 @@ def trainings(*, epochs: int, seeds: int) -> dict[float, tuple[list[float], list
             ]
             with tempfile.TemporaryDirectory() as root:
                 folders = run_together(experiments, Path(root), engine=ws.Engine())
-                rows = [row for each in folders for row in read_rows(each / ROWS)]
+                rows = [row for each in folders for row in read_rows(each / ROWS).rows]
             values.append([row.value for row in rows if row.measure == "worst_case_top1"])
         found[radius] = (values[0], values[1])
     return found
 
 
-def worst_case(model: nn.Module, split: TensorSplit | Section, ball: Ball) -> float:
-    rows = WorstCase(ball=ball, num_mean=0).measure(model, split, seed=0, engine=ws.Engine())
-    return next(row.value for row in rows if row.measure == "worst_case_top1")
+def worst_case(model: nn.Module, split: TensorSplit, ball: Ball) -> float:
+    (found,) = WorstCase(ball=ball, num_mean=0).measure(model, split, seed=0, engine=ws.Engine()).columns.values()
+    return found["correct"].float().mean().item()
 
 
 @torch.no_grad()

@@ -229,8 +229,8 @@ def evaluation_variants(task: Task) -> dict[str, Callable[[], Work]]:
     evaluation = Accuracy(perturbations=(Identity(),))
 
     def ours() -> Tensor:
-        rows = list(evaluation.measure(model, task.test, seed=SEED, engine=Engine()))
-        return torch.tensor(rows[0].total)
+        found = evaluation.measure(model, task.test, seed=SEED, engine=Engine())
+        return found.columns["clean"]["correct"].sum().float()
 
     def bare() -> Tensor:
         correct = 0
