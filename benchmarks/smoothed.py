@@ -24,7 +24,7 @@ from torch.nn.functional import cross_entropy
 
 import withstand as ws
 from withstand.data.avila import Avila
-from withstand.data.base import Section, TensorSplit
+from withstand.data.base import TensorSplit
 from withstand.data.space import Space
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import ROWS, Experiment
@@ -268,7 +268,7 @@ def worst_cases(model: nn.Module, test: TensorSplit) -> tuple[float, float, floa
     started = time.perf_counter()
     worst_case(model, test, ball)
     seconds = time.perf_counter() - started
-    part = Section(test, 0, 1500)
+    part = test.select(torch.arange(1500))
     x, y = test.x[:1500], test.y[:1500]
     right = model(x).argmax(1) == y
     for turn in range(28_592 // 16):

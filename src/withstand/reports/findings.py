@@ -48,7 +48,7 @@ def tally(digest: Digest) -> str:
 
 def warnings(digest: Digest) -> list[str]:
     """Return sentences about runs that are taken together although they may not be alike."""
-    found = []
+    found = [*_different_data(digest)]
     for each in digest.combinations:
         if each.repeated:
             seeds = ", ".join(map(str, each.repeated))
@@ -63,6 +63,20 @@ def warnings(digest: Digest) -> list[str]:
             "what they are; the newest declaration is shown."
         )
     return found
+
+
+def _different_data(digest: Digest) -> list[str]:
+    """Return a sentence where combinations were measured on data with different classes."""
+    names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for each in digest.combinations:
+        run = next((trial.run for trial in each.trials if trial.status == "done"), None)
+        table = None if run is None else digest.study.table_of(run)
+        if table is not None:
+            names.setdefault((table.data, table.classes), []).append(each.name)
+    if len(names) < 2:
+        return []
+    parts = "; ".join(f"{data}: {', '.join(own[:5])}" for (data, _), own in names.items())
+    return [f"The combinations were measured on different data ({parts}): compare numbers within one data set only."]
 
 
 def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
