@@ -1,6 +1,7 @@
 """Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
+from withstand.study.comparison import compare
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.headline import Column
 
@@ -135,12 +136,31 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
     )
     unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
-        return f"{difference}{unit} against {digest.baseline_name}, from one pair of runs, which shows no spread"
+        shown = _on_samples(digest, index, column) or "from one pair of runs, which shows no spread"
+        return f"{difference}{unit} against {digest.baseline_name}, {shown}"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
     verdict = "" if line["low"] > 0 or line["high"] < 0 else ", which includes 0: the two are not told apart"
     if line["pairs"] < LEAST_PAIRS:
         verdict = ", too few to tell the two apart"
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
+
+
+def _on_samples(digest: Digest, index: int, column: Column) -> str:
+    """Return how sure the difference of two single runs on the same samples is; nothing where that is not known."""
+    base = digest.baseline_of(digest.combinations[index])
+    measure, condition = digest.measure(column), digest.condition(index, column)
+    if base is None or condition is None or measure.reduction != "mean":
+        return ""
+    runs = [next((t.run for t in digest.combinations[k].trials if t.status == "done"), None) for k in (index, base)]
+    tables = [None if run is None else digest.study.table_of(run) for run in runs]
+    try:
+        ours, theirs = (each.frame(condition) for each in tables if each is not None)
+        found = compare(ours, theirs, column=measure.column)
+    except ValueError:  # other samples, or no outcomes
+        return ""
+    low, high = (number(measure, each, found.count, sign=True) for each in (found.low, found.high))
+    chance = "" if found.p is None else f", McNemar p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'}"
+    return f"on the same samples (95 % interval {low} to {high}{chance})"
 
 
 def _value(digest: Digest, index: int, column: Column) -> str:
