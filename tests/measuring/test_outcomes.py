@@ -206,7 +206,7 @@ def test_columns_of_one_name_keep_the_type_that_each_condition_gave_them(tiny_sp
     ("own", "sentence"),
     [
         (Given(first=torch.ones(20), second=None), r"for the conditions \['first', 'second'\], got \['first'\]"),
-        (Given(first=torch.ones(20), second=torch.ones(20), column="corect"), "mine needs the column corect"),
+        (Given(first=torch.ones(20), second=torch.ones(20), column="absent"), "mine needs the column absent"),
         (Given(first=torch.full((20,), torch.nan), second=torch.ones(20)), "must hold numbers, got NaN"),
     ],
     ids=["a condition", "a column", "NaN"],
