@@ -100,7 +100,7 @@ def main(words: list[str]) -> None:
         check_writable(Path(found.samples))
     engine, console, root = start(found, batch_size=found.batch_size)
     if found.radius is not None and "worst-case" not in (found.on or ()):
-        raise InputError("evaluate: radius is that of the balls of worst-case; add worst-case to --on.")
+        raise InputError("evaluate: radius belongs to worst-case; add worst-case to --on.")
     balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
 
     def asked(data: Dataset) -> Question:

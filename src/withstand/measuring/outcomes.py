@@ -158,7 +158,7 @@ class Kept:
         return any((each.condition, each.evaluation) == (condition, plain) for each in self.table.conditions)
 
     def parts(self, what: Any, conditions: Sequence[str], *, seconds: float, writes: bool) -> Parts:
-        """Return the parts of a measurement, which is told from others by its plain form."""
+        """Return the parts of a measurement, identified by its plain form."""
         folder = None if self.folder is None else self.folder / PARTS / identity(_as_read(what))
         return Parts(folder, conditions, seconds=seconds, writes=writes)
 
