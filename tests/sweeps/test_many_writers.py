@@ -37,7 +37,7 @@ def test_eight_processes_write_eight_hundred_runs_and_none_is_missing_or_torn(tm
     assert len(tally.done) == RUNS
     for name, experiment in experiments.items():
         folder = tmp_path / name
-        (row, *_) = read_rows(folder / ROWS)
+        row, *_ = read_rows(folder / ROWS).rows
         assert row.count == 40
         assert yaml.load((folder / CONFIG).read_text(), yaml.CSafeLoader)["seed"] == experiment.seed
         assert json.loads((folder / PROVENANCE).read_text())["identity"] == experiment.identity

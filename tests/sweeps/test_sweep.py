@@ -124,7 +124,7 @@ def test_two_sweeps_on_one_folder_do_each_run_once(source, tmp_path):
     assert len(entries) == 4
     for each in entries:
         rows = tmp_path / "try" / each.run / ROWS
-        assert read_rows(rows)
+        assert read_rows(rows).rows
         # A run that is done again would have written its rows after those of the evaluation of the first time.
         history = json.loads((rows.parent / "history.json").read_text())
         assert len(history) == 1
