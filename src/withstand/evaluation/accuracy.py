@@ -108,11 +108,9 @@ class Accuracy(Evaluation):
     def _answers(self, logits: Tensor, y: Tensor, draws: Draws) -> Columns:
         """Return the answer to one draw, or what is said of several: the mean over them, or the worst one."""
         further = [k for k in self.top if 1 < k <= logits.shape[2]]
-        if self.num_draws == 1:
-            columns = answers(logits[0], y)
-            ranks = rank(logits, y)[0] if further else None
-            return columns | {f"top{k}": ranks < k for k in further if ranks is not None}
         ranks = rank(logits, y)
+        if self.num_draws == 1:
+            return answers(logits[0], y, ranks[0]) | {f"top{k}": ranks[0] < k for k in further}
         if self.fold == "worst":
             worst = ranks.argmax(0, keepdim=True)
             columns = answers(logits.gather(0, worst.unsqueeze(2).expand(-1, -1, logits.shape[2]))[0], y)

@@ -174,11 +174,19 @@ class Evaluation(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
-def answers(logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"]) -> Columns:
+def answers(
+    logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"], ranks: Int[Tensor, " batch"] | None = None
+) -> Columns:
     """Return the columns `prediction`, `confidence` and `correct` of some logits.
 
     The prediction is the class with the highest logit, the lowest number of equal ones; -1, with a confidence of 0,
-    where a logit is not finite. Correct is a label whose logit is higher than all others: a tie is a mistake.
+    where a logit is not a number or infinite. Correct is a label whose logit is higher than all others: a tie is a
+    mistake.
+
+    Args:
+        logits: Minus infinity is a class that is ruled out.
+        y: Labels.
+        ranks: What `rank` returns of them, where it is known already.
 
     Example:
         >>> import torch
@@ -187,14 +195,13 @@ def answers(logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"]) -> C
         ([0, -1], [True, False])
     """
     logits = logits.float()
-    # Minus infinity is a class that is ruled out.
-    finite = ~(logits.isnan() | logits.isposinf()).any(1)
-    safe = logits.nan_to_num()
-    confidence, prediction = safe.softmax(1).max(1)
+    # The highest of some logits is not a number where one of them is not.
+    highest, prediction = logits.max(1)
+    finite = highest.isfinite()
     return {
         "prediction": prediction.where(finite, -1),
-        "confidence": confidence.where(finite, 0.0),
-        "correct": rank(logits[None], y)[0] == 0,
+        "confidence": logits.softmax(1).amax(1).where(finite, 0.0),
+        "correct": (rank(logits[None], y)[0] if ranks is None else ranks) == 0,
     }
 
 
