@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from training import git
-from withstand.data.image_file import read_image
+from withstand.data.images.image_file import read_image
 from withstand.data.places import data_root
 from withstand.data.space import Space
 from withstand.errors import InputError

@@ -21,10 +21,10 @@ import polars
 import torch
 from torch import nn
 
-from withstand.data.avila import Avila
 from withstand.data.base import Split
-from withstand.data.image_folder import ImageFolder
+from withstand.data.images.image_folder import ImageFolder
 from withstand.data.places import data_root
+from withstand.data.tables.avila import Avila
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
@@ -42,7 +42,7 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.uniform import Uniform
-from withstand.study.outcomes import ConditionOutcomes
+from withstand.study.measures.outcomes import ConditionOutcomes
 
 # Limits: overhead of keeping outcomes, time to reduce them, file size, start-up time.
 GOALS = {

@@ -21,9 +21,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from withstand.data.avila import Avila
+from withstand.study.row import read_rows
+from withstand.trials import run_together
 
 import withstand as ws
-from withstand.data.avila import Avila
 from withstand.data.base import TensorSplit
 from withstand.data.space import Space
 from withstand.evaluation.worst_case import WorstCase
@@ -36,11 +38,9 @@ from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
-from withstand.study.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import StepDecay
 from withstand.training.settings import Training
-from withstand.trials import run_together
 
 BATCH = 100
 PARTS = ("step", "memory", "bias", "training", "worst-case", "lipschitz", "trials")

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from withstand.data.toy import Toy
+from withstand.data.tables.toy import Toy
 from withstand.experiment import CONFIG, ROWS, Experiment, dump, plain
 from withstand.models.mlp import MLP
 from withstand.study.aggregate import aggregate
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.row import Row, write_rows
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.runs import read
 from withstand.study.sweep import Entry, write_entries
 from withstand.sweeps.attempt import State

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from withstand.data.avila import Avila
 from withstand.data.base import TensorSplit
-from withstand.data.fashion_mnist import FashionMnist
+from withstand.data.images.fashion_mnist import FashionMnist
+from withstand.data.tables.avila import Avila
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy

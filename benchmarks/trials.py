@@ -19,17 +19,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from withstand.data.avila import Avila
 from withstand.data.base import TensorSplit
+from withstand.data.tables.avila import Avila
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import derive_seed
 from withstand.models.mlp import MLP
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.stacked.trainer import Together
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import Constant
 from withstand.training.settings import Training
-from withstand.training.together import Together
 from withstand.training.trainer import Trainer
 
 BATCH_SIZE, WIDTH = 100, 200

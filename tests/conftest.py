@@ -128,7 +128,7 @@ def _made_up_outcomes(
 ) -> Any:
     import polars
 
-    from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+    from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 
     count = max(len(values) for own in columns.values() for values in own.values()) if any(columns.values()) else 0
     number = polars.Series(range(count), dtype=polars.UInt32)

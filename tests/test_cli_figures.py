@@ -9,7 +9,7 @@ import pytest
 from withstand.cli import main
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.measuring import words as known
-from withstand.study.outcomes import OutcomeTable
+from withstand.study.measures.outcomes import OutcomeTable
 
 
 def run(words, capsys):

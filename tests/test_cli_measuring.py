@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from withstand.cli import main
-from withstand.study.outcomes import OutcomeTable
+from withstand.study.measures.outcomes import OutcomeTable
 
 TRAIN = ["train", "--epochs=1", "--model.width=4", "--device=cpu", "--quiet"]
 ON = ["--on", "clean", "noise", "contrast", "worst-case", "--radius", "0.05", "--device=cpu", "--batch-size=16"]

@@ -8,8 +8,8 @@ import pytest
 
 from withstand.cli import main
 from withstand.commands import report as command
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.row import Row, write_rows
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.sweep import Entry, write_entries
 
 WORDS = ("top-1 accuracy", "worst-case accuracy", "accuracy over the ball", "Lipschitz bound", "noise distance")

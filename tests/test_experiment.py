@@ -7,16 +7,16 @@ import pytest
 
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import write_copy
-from withstand.data.digits import Digits
-from withstand.data.toy import Toy
+from withstand.data.images.digits import Digits
+from withstand.data.tables.toy import Toy
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, dump, is_finished, plain, run
 from withstand.models.mlp import MLP
-from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.stacked.trials import run_together
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.sweep import sweep
 from withstand.training.settings import Training
-from withstand.trials import run_together
 
 ONE = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=1, batch_size=8))
 OTHER = replace(ONE, training=Training(epochs=2, batch_size=8))

@@ -7,11 +7,11 @@ import pytest
 from withstand.cli import main
 from withstand.configuration import discover
 from withstand.data.base import Dataset
-from withstand.data.cifar10_c import Cifar10C
-from withstand.data.digits import Digits
-from withstand.data.fashion_mnist import FashionMnist
-from withstand.data.imagenet_c_files import ImagenetCFiles
-from withstand.data.table import Table
+from withstand.data.corrupted.cifar10_c import Cifar10C
+from withstand.data.corrupted.imagenet_c_files import ImagenetCFiles
+from withstand.data.images.digits import Digits
+from withstand.data.images.fashion_mnist import FashionMnist
+from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.families import command_name, friendly

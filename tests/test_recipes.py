@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from withstand.data.cifar10 import Cifar10
-from withstand.data.fashion_mnist import FashionMnist
-from withstand.data.imagenet import Imagenet
-from withstand.data.mnist import Mnist
+from withstand.data.images.cifar10 import Cifar10
+from withstand.data.images.fashion_mnist import FashionMnist
+from withstand.data.images.imagenet import Imagenet
+from withstand.data.images.mnist import Mnist
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import stream

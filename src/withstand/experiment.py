@@ -19,7 +19,7 @@ from torch import nn
 
 from withstand.configuration import canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
-from withstand.data.digits import Digits
+from withstand.data.images.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy

@@ -48,7 +48,7 @@ def command_name(cls: type) -> str:
     """Return the name of a data set or model on the command line: in lower case, or its own `command`.
 
     Example:
-        >>> from withstand.data.digits import Digits
+        >>> from withstand.data.images.digits import Digits
         >>> command_name(Digits)
         'digits'
     """

@@ -16,7 +16,7 @@ from torch import nn
 
 from withstand.configuration import identity, source_of, to_plain
 from withstand.data.base import Dataset, Split
-from withstand.data.table import Table
+from withstand.data.tables.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model

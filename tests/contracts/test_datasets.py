@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from withstand.configuration import discover
-from withstand.data.avila import Avila
 from withstand.data.base import Dataset, Part
-from withstand.data.cifar10 import Cifar10
-from withstand.data.fashion_mnist import FashionMnist
-from withstand.data.grid_stability import GridStability
-from withstand.data.mnist import Mnist
-from withstand.data.mnist14 import Mnist14
+from withstand.data.images.cifar10 import Cifar10
+from withstand.data.images.fashion_mnist import FashionMnist
+from withstand.data.images.mnist import Mnist
+from withstand.data.tables.avila import Avila
+from withstand.data.tables.grid_stability import GridStability
+from withstand.data.tables.mnist14 import Mnist14
 from withstand.errors import InputError
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")

@@ -16,11 +16,11 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import Question
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
-from withstand.reports.html import dashes
-from withstand.reports.latex import escaped
+from withstand.rendering.latex import escaped
 from withstand.reports.numbers import number, titled
+from withstand.reports.page.html import dashes
 from withstand.reports.report_folder import write_report
-from withstand.study.measure import REDUCTION_PARAMETERS
+from withstand.study.measures.measure import REDUCTION_PARAMETERS
 from withstand.study.study import Study
 
 EXAMPLES = [

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from withstand.configuration import discover
-from withstand.data.features import Features
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.changes import Change
 from withstand.functional.random import BatchStream, RowStreams, stream

@@ -14,13 +14,13 @@ from torch import nn
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, TensorSplit
-from withstand.data.corrupted_folder import CorruptedFolder
-from withstand.data.digits import Digits
-from withstand.data.image_folder import ImageFolder
+from withstand.data.corrupted.corrupted_folder import CorruptedFolder
+from withstand.data.images.digits import Digits
+from withstand.data.images.image_folder import ImageFolder
 from withstand.errors import InputError, TrainingError
 from withstand.functional.random import row_streams
-from withstand.perturbations.corruptions.contrast import Contrast
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
 CORRUPTIONS = (GaussianNoise(severity=2, pixels=32), Contrast(severity=5, pixels=32))

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from withstand.data.base import TensorSplit, check_part, check_shares, cut, to_unit
-from withstand.data.features import fit_features
 from withstand.data.places import find
+from withstand.data.tables.features import fit_features
 from withstand.errors import InputError
 
 

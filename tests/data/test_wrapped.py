@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import ConcatDataset, Subset, TensorDataset, random_split
 
 from withstand.data.as_split import as_split
-from withstand.data.digits import Digits
+from withstand.data.images.digits import Digits
 from withstand.data.wrapped import WrappedSplit
 from withstand.errors import InputError
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 import withstand as ws
-from withstand.data.grid_stability import GridStability
+from withstand.data.tables.grid_stability import GridStability
 from withstand.estimators.classifier import RobustClassifier
 from withstand.evaluation.worst_case import WorstCase
 from withstand.objectives.perturbed_risk import PerturbedRisk

@@ -12,7 +12,7 @@ from withstand.evaluation.accuracy import Accuracy, rank
 from withstand.models.frozen import evaluating
 from withstand.models.small_cnn import SmallCNN
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.corruptions.fog import Fog
+from withstand.perturbations.corruptions.imagenet_c.fog import Fog
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC

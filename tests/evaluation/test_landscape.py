@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from withstand.data.base import TensorSplit
-from withstand.data.features import fit_features
-from withstand.data.toy import Toy
+from withstand.data.tables.features import fit_features
+from withstand.data.tables.toy import Toy
 from withstand.engine import Engine
 from withstand.evaluation import landscape
 from withstand.evaluation.landscape import draw_landscape, has_landscape

@@ -24,8 +24,8 @@ from withstand.measuring.ask import ask, read_results
 from withstand.measuring.question import Question, Task
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
+from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.mistakes import read_mistakes
-from withstand.study.outcomes import OutcomeTable
 
 ENGINE = Engine(batch_size=4, checkpoint_seconds=0.0)
 NOISE = Gaussian(std=0.1)

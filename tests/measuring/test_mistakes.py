@@ -13,8 +13,8 @@ from withstand.engine import Engine
 from withstand.functional.random import RowStreams, derive_seed, normal
 from withstand.measuring.mistakes import Drawn, draw_mistakes, keep_mistakes, thumbnails
 from withstand.perturbations.base import Draws
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.mistakes import read_mistakes, write_mistakes
-from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.picked_mistakes import pick_mistakes
 
 LABELS = [0, 0, 1, 1, 2, 2]

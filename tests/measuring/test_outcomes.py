@@ -15,8 +15,8 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import Block
 from withstand.measuring.outcomes import Kept, Parts, sample_frame
-from withstand.study.measure import Measure
-from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.measures.measure import Measure
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 
 TOP1 = Measure(name="top1", column="correct", percent=True)
 CLASSES = ("a", "b", "c")

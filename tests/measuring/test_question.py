@@ -8,9 +8,9 @@ from torch.utils.data import TensorDataset
 
 from withstand.commands.list import entries
 from withstand.data.base import TensorSplit
-from withstand.data.corrupted_folder import CorruptedFolder
-from withstand.data.features import fit_features
-from withstand.data.toy import Toy
+from withstand.data.corrupted.corrupted_folder import CorruptedFolder
+from withstand.data.tables.features import fit_features
+from withstand.data.tables.toy import Toy
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.lipschitz import Lipschitz
@@ -22,7 +22,7 @@ from withstand.measuring.question import Question, resolve
 from withstand.measuring.words import known_words
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.corruptions.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC

@@ -12,9 +12,9 @@ import pytest
 
 from withstand.errors import InputError
 from withstand.measuring.results import Results
-from withstand.study.intervals import wilson
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.row import Row
+from withstand.study.measures.intervals import wilson
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
 RECALL = Measure(name="recall", column="correct", reduction="by_class", percent=True, topic="By class")

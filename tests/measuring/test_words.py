@@ -1,6 +1,6 @@
 import pytest
 
-from withstand.data.cells import Gap
+from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError
 from withstand.measuring.words import SETS, WORDS, cell_notes, choose_cells, known_words, meant, notes_on
 from withstand.perturbations.ball import Ball

@@ -8,7 +8,7 @@ from scipy import integrate
 from torch import nn
 from torch.testing import assert_close
 
-from withstand.data.toy import Toy
+from withstand.data.tables.toy import Toy
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
 from withstand.functional.risks import soft_maximum, weights_of_draws

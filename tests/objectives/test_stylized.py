@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from withstand.data.image_folder import ImageFolder
+from withstand.data.images.image_folder import ImageFolder
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError

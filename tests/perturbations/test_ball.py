@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from withstand.data.features import Features
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
 from withstand.objectives.perturbed_risk import PerturbedRisk

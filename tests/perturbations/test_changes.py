@@ -6,8 +6,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from withstand.data.base import TensorSplit
-from withstand.data.features import Features
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.worst_case import WorstCase

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from withstand.data.space import Space
-from withstand.data.table import Table
+from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.ball import Ball

@@ -9,8 +9,8 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams, stream
-from withstand.perturbations.corruptions.contrast import Contrast
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 

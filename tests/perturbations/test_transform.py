@@ -6,8 +6,8 @@ import torch
 from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.perturbations.base import transform
-from withstand.perturbations.corruptions.contrast import Contrast
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.imagenet_c import ImageNetC
 

@@ -3,8 +3,8 @@
 import pytest
 
 from withstand.reports.families import axis_of, families
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.row import Row, write_rows
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 

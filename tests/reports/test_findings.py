@@ -1,7 +1,7 @@
 from withstand.measuring.results import Results
 from withstand.reports.findings import findings, warnings
 from withstand.study.digest import Digest
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.study import Study
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True)

@@ -9,11 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from withstand.reports.picture import Picture
+from withstand.reports.figures.picture import Picture
 from withstand.reports.report_folder import write_report
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, read_rows, write_rows
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
-from withstand.study.row import Row, read_rows, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 

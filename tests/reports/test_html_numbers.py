@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 
+from withstand.reports.figures.pictures import pictures
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.numbers import sentence
-from withstand.reports.pictures import pictures
 from withstand.reports.report_folder import write_report
 from withstand.reports.sheets import differences_sheet, main_sheet, sheets, topic_sheets
-from withstand.study.condition import IMAGENET_C
 from withstand.study.digest import Digest
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.condition import IMAGENET_C
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.origin import Origin
-from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 
@@ -40,7 +40,7 @@ KNOWN = {
 }
 
 CONFIG = """data:
-  class_path: withstand.data.digits.Digits
+  class_path: withstand.data.images.digits.Digits
   init_args: {{}}
 model:
   class_path: withstand.models.small_cnn.SmallCNN

@@ -14,14 +14,14 @@ from PIL import Image
 from withstand.errors import InputError
 from withstand.measuring.results import Results
 from withstand.reports import mistakes as section
-from withstand.reports.examples_figure import examples_pictures
-from withstand.reports.figure import house_style
-from withstand.reports.mistakes import mistakes_of, shown_mistakes
+from withstand.reports.figures.examples import examples_pictures
+from withstand.reports.figures.style import house_style
+from withstand.reports.page.mistakes import mistakes_of, shown_mistakes
 from withstand.reports.report_folder import write_report
 from withstand.study.combination import combinations_of
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
-from withstand.study.row import Row, write_rows
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 

@@ -12,11 +12,11 @@ import pytest
 from withstand.errors import InputError
 from withstand.reports.findings import warnings
 from withstand.study.aggregate import aggregate, paired
-from withstand.study.cells import with_comparable_means
 from withstand.study.digest import Digest
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.cells import with_comparable_means
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.row import Row, write_rows
 from withstand.study.origin import Origin
-from withstand.study.row import Row, write_rows
 from withstand.study.runs import axes_of, gather, read, read_histories
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, read_entries, write_entries, write_failure

@@ -6,7 +6,7 @@ import yaml
 from withstand.cli import main
 from withstand.experiment import ROWS, hold
 from withstand.options import read_experiment
-from withstand.study.row import read_rows
+from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure
 from withstand.sweeps.attempt import State
 from withstand.sweeps.batch_pool import BatchPool

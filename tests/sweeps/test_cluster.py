@@ -14,7 +14,7 @@ from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, run
 from withstand.options import read_experiment
-from withstand.study.row import read_rows
+from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure
 from withstand.sweeps import cluster
 from withstand.sweeps.attempt import Outcome, State

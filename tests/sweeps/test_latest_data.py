@@ -1,4 +1,4 @@
-from withstand.data.table import Table
+from withstand.data.tables.table import Table
 from withstand.sweeps.latest_data import latest_data
 
 

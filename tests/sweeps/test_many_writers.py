@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from withstand.data.toy import Toy
+from withstand.data.tables.toy import Toy
 from withstand.experiment import CONFIG, HISTORY, MODEL, PROVENANCE, ROWS, Experiment
 from withstand.models.mlp import MLP
-from withstand.study.row import read_rows
+from withstand.study.measures.row import read_rows
 from withstand.study.runs import read
 from withstand.study.sweep import Entry
 from withstand.sweeps.local_pool import LocalPool

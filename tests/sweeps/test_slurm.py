@@ -10,7 +10,7 @@ import pytest
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, hold, run
-from withstand.study.row import read_rows
+from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure, write_failure
 from withstand.sweeps import slurm
 from withstand.sweeps.attempt import Outcome, State

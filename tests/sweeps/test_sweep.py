@@ -14,7 +14,7 @@ import yaml
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, hold
-from withstand.study.row import read_rows
+from withstand.study.measures.row import read_rows
 from withstand.study.sweep import FAILED, read_entries, read_failure
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.local_pool import LocalPool

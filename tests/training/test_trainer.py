@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from withstand.data.base import Split, TensorSplit
-from withstand.data.digits import Digits
+from withstand.data.images.digits import Digits
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.models.mlp import MLP

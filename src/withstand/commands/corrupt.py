@@ -13,9 +13,9 @@ from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
-from withstand.data.class_tree import SUFFIXES, walk_images
-from withstand.data.file_split import FileSplit, OnBadImage, check_images
-from withstand.data.image_folder import ImageFolder
+from withstand.data.images.class_tree import SUFFIXES, walk_images
+from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.images.image_folder import ImageFolder
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.functional.levels import to_levels
@@ -25,7 +25,7 @@ from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.reports.contact_sheet import contact_sheet, write_png
+from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
     "Write every image of SRC under every corruption and severity to DST, in the layout of ImageNet-C "

@@ -15,12 +15,12 @@ from withstand.measuring.generators import prepared
 from withstand.measuring.question import Question
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
-from withstand.reports.figure import write_figure
-from withstand.reports.landscape_figure import landscape_figure
-from withstand.reports.noise_figure import noise_figure
+from withstand.reports.figures.landscape import landscape_figure
+from withstand.reports.figures.noise import noise_figure
+from withstand.reports.figures.style import write_figure
 from withstand.study.landscape import Landscape
+from withstand.study.measures.row import Row
 from withstand.study.noise_examples import NoiseExamples
-from withstand.study.row import Row
 
 Examples = list[NoiseExamples | Landscape]
 

@@ -13,7 +13,7 @@ from withstand.measuring.question import Question
 from withstand.options import add_options, make_parser, read_experiment, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball
-from withstand.reports.pictures import pictures
+from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import write_report
 from withstand.study.study import Study
 from withstand.subjects import of_names

@@ -8,10 +8,10 @@ from typing import Literal
 from withstand.console import Console
 from withstand.options import make_parser
 from withstand.parser import parse
-from withstand.reports.pictures import pictures
+from withstand.rendering.terminal import render
+from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
 from withstand.reports.sheet import fitted
-from withstand.reports.terminal import render
 from withstand.study.study import Study
 
 DESCRIPTION = (

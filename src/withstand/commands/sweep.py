@@ -18,8 +18,8 @@ from withstand.experiment import ROWS
 from withstand.families import friendly
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
-from withstand.study.table import Table
-from withstand.study.terminal import short_names
+from withstand.rendering.grid import Grid
+from withstand.study.tables.folding import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import Union, spoken_of, unite
@@ -204,7 +204,7 @@ def devices_of(device: str) -> list[str]:
     return ["cpu" if device == "auto" and not torch.backends.mps.is_available() else device]
 
 
-def overview(plan: Plan, folder: Path) -> Table:
+def overview(plan: Plan, folder: Path) -> Grid:
     """Return a line per combination of values: how many runs it has, and how many are finished."""
     axes = list(plan.entries[0].labels)
     lines = []
@@ -212,7 +212,7 @@ def overview(plan: Plan, folder: Path) -> Table:
         finished = sum((folder / run / ROWS).exists() for run in runs)
         lines.append((*labels, str(len(runs)), str(finished)))
     columns = (*short_names([*axes, "runs", "finished"]),)
-    return Table(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
+    return Grid(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
 
 
 def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:

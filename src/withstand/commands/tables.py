@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from withstand.reports.terminal import render
-from withstand.study.table import Table
-from withstand.study.terminal import fitted, room, terminal_width
+from withstand.rendering.grid import Grid
+from withstand.rendering.terminal import render
+from withstand.study.tables.folding import fitted, room, terminal_width
 
 
-def shown(tables: Iterable[Table]) -> str:
+def shown(tables: Iterable[Grid]) -> str:
     """Return tables as text that fits the terminal, or 80 columns where there is none."""
     width = terminal_width()
     parts = [part for table in tables for part in fitted(table, width)]

@@ -18,9 +18,9 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
-from withstand.study.row import read_rows
-from withstand.study.seeds_table import seeds_table
-from withstand.trials import run_together
+from withstand.stacked.trials import run_together
+from withstand.study.measures.row import read_rows
+from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
     "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "

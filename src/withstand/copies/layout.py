@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from withstand.data.base import Dataset, Split, TensorSplit
-from withstand.data.file_split import FileSplit
+from withstand.data.images.file_split import FileSplit
 from withstand.errors import InputError
 from withstand.files import write_whole
 from withstand.perturbations.base import Corruption

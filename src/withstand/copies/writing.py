@@ -35,7 +35,7 @@ from withstand.copies.layout import (
     target,
 )
 from withstand.data.base import Split, TensorSplit
-from withstand.data.file_split import FileSplit
+from withstand.data.images.file_split import FileSplit
 from withstand.errors import InputError, TrainingError
 from withstand.files import write_whole
 from withstand.functional.levels import to_levels

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
-from withstand.data.cells import Gap
-from withstand.data.features import Features
+from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.random import stream
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from withstand.data.features import Features
+from withstand.data.tables.features import Features
 from withstand.functional.changes import Change
 
 Box = tuple[float, float]

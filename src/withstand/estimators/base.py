@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from withstand.data.base import TensorSplit
-from withstand.data.features import Features
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError
 from withstand.estimators.frontier import Measure, draw_frontier

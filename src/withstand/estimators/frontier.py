@@ -19,7 +19,7 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
         raise InputError(f"{who}: measure worst_case needs deployment_noise as a radius, got a Perturbation.")
     from matplotlib.patheffects import withStroke
 
-    from withstand.reports.figure import BLUE, FAINT, INK, ORANGE, house_style
+    from withstand.reports.figures.style import BLUE, FAINT, INK, ORANGE, house_style
 
     # Axes that are the user's own keep the user's own style.
     with house_style() if ax is None else nullcontext():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from withstand.data.features import Features
+from withstand.data.tables.features import Features
 from withstand.errors import InputError
 
 

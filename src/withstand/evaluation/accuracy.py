@@ -17,7 +17,7 @@ from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.measure import ACCURACY, Measure
 
 
 @dataclass(frozen=True, kw_only=True)

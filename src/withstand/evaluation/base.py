@@ -12,7 +12,7 @@ from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams
-from withstand.study.measure import Measure
+from withstand.study.measures.measure import Measure
 
 Columns = dict[str, Shaped[Tensor, " sample"]]
 Numbers = dict[str, float]

@@ -17,7 +17,7 @@ from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepes
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.functional.random import RowStreams
 from withstand.models.affine import affine_layers
-from withstand.study.measure import Kind, Measure
+from withstand.study.measures.measure import Kind, Measure
 
 Bound = Literal["product", "eclipse", "lipsdp", "lower", "local"]
 USUAL_STEPS, USUAL_CLIMB, USUAL_STARTS = 200, 200, 64

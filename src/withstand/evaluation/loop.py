@@ -12,7 +12,7 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
 from withstand.models.frozen import evaluating
-from withstand.study.measure import NUMBER
+from withstand.study.measures.measure import NUMBER
 
 RESERVED = ("number", "label", "identifier", "source", "model", "condition")
 

@@ -19,7 +19,7 @@ from withstand.functional.random import BatchStream, RowStreams, normal, stream,
 from withstand.functional.sphere import move_to_distance
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
-from withstand.study.measure import Measure
+from withstand.study.measures.measure import Measure
 
 Noise = Literal["gaussian", "uniform", "adversarial"]
 # In radii: the first distance that is tried, the largest, and the one below which a place is not looked for closely.

@@ -13,7 +13,7 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.functional.random import RowStreams
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
-from withstand.study.measure import Measure
+from withstand.study.measures.measure import Measure
 
 TOPIC = "Accuracy by class"
 

@@ -20,7 +20,7 @@ from withstand.perturbations.attacks.vertices import Vertices
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.sobol import Sobol
-from withstand.study.measure import Measure
+from withstand.study.measures.measure import Measure
 
 MOST_VERTICES = 4096
 LONGEST = 60  # characters of the radii in the name of a condition

@@ -25,8 +25,8 @@ from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Silent, Subject, Teller, check_config, check_model, held
 from withstand.models.frozen import evaluating
-from withstand.study.outcomes import ABOUT, ConditionOutcomes, OutcomeTable
-from withstand.study.row import write_rows
+from withstand.study.measures.outcomes import ABOUT, ConditionOutcomes, OutcomeTable
+from withstand.study.measures.row import write_rows
 from withstand.study.runs import CONFIG, NOTES, OUTCOMES, ROWS
 
 

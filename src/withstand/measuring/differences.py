@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from withstand.errors import InputError
-from withstand.study.accuracy_table import called, is_mean, saved_ways
-from withstand.study.comparison import Comparison, compare
-from withstand.study.condition import JPEG, Saved, parse_cell
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.outcomes import OutcomeTable
-from withstand.study.row import Row
-from withstand.study.suites import Suite, mean_condition
-from withstand.study.table import Table
+from withstand.rendering.grid import Grid
+from withstand.study.measures.comparison import Comparison, compare
+from withstand.study.measures.condition import JPEG, Saved, parse_cell
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.outcomes import OutcomeTable
+from withstand.study.measures.row import Row
+from withstand.study.measures.suites import Suite, mean_condition
+from withstand.study.tables.accuracy import called, is_mean, saved_ways
 
 if TYPE_CHECKING:
     import polars
@@ -52,7 +52,7 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
     return polars.DataFrame(lines, schema=[(name, kind) for kind, names in columns.items() for name in names])
 
 
-def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Table | None:
+def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Grid | None:
     """Return the differences to the first model, without single cells of corruptions.
 
     Returns:
@@ -80,7 +80,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
             interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
             p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
             lines.append((_shown(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
-    return Table(
+    return Grid(
         title=f"Differences to {first} on the same samples, in percentage points",
         columns=("condition", "model", "points", "95 % interval", "p"),
         lines=tuple(lines),

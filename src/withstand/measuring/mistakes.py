@@ -17,8 +17,8 @@ from withstand.engine import Engine
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.models.frozen import evaluating
 from withstand.perturbations.base import Perturbation
+from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.mistakes import MISTAKES, Mistakes, read_mistakes, write_mistakes
-from withstand.study.outcomes import OutcomeTable
 from withstand.study.picked_mistakes import file_of, highest_severities, pick_mistakes
 
 LONGEST_SIDE = 64  # pixels of a thumbnail

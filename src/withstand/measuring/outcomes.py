@@ -16,7 +16,7 @@ from withstand.errors import InputError
 from withstand.evaluation.base import Outcomes
 from withstand.evaluation.loop import Block, joined
 from withstand.files import write_whole
-from withstand.study.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable, read_parquet
+from withstand.study.measures.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable, read_parquet
 
 if TYPE_CHECKING:
     import polars

@@ -24,10 +24,10 @@ from withstand.measuring.words import (
 )
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.corruptions.frost import Frost
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.condition import CLEAN
+from withstand.study.measures.condition import CLEAN
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from withstand.errors import InputError
 from withstand.files import write_whole
 from withstand.measuring.differences import compare_tables, differences_table
-from withstand.reports.markdown import markdown
-from withstand.study.groups import by_group
-from withstand.study.measure import ACCURACY, Measure, joined
-from withstand.study.outcomes import OutcomeTable
-from withstand.study.reductions import REDUCTIONS, told_apart
-from withstand.study.row import Row, Rows
-from withstand.study.samples import sample_table
-from withstand.study.suites import MEASURES, suite_rows
-from withstand.study.table import Table
-from withstand.study.tables import tables
+from withstand.rendering.grid import Grid
+from withstand.rendering.markdown import markdown
+from withstand.study.measures.groups import by_group
+from withstand.study.measures.measure import ACCURACY, Measure, joined
+from withstand.study.measures.outcomes import OutcomeTable
+from withstand.study.measures.reductions import REDUCTIONS, told_apart
+from withstand.study.measures.row import Row, Rows
+from withstand.study.measures.samples import sample_table
+from withstand.study.measures.suites import MEASURES, suite_rows
+from withstand.study.tables.all import tables
 
 if TYPE_CHECKING:
     import pandas
@@ -36,7 +36,7 @@ class Results:
 
     Example:
         >>> import polars
-        >>> from withstand.study.outcomes import ConditionOutcomes
+        >>> from withstand.study.measures.outcomes import ConditionOutcomes
         >>> number = polars.Series([0, 1], dtype=polars.UInt32)
         >>> samples = {"source": "", "number": number, "label": [0, 1], "identifier": ["a.png", "b.png"]}
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic="Accuracy", percent=True)
@@ -106,7 +106,7 @@ class Results:
         """Write the rows to a CSV file, atomically."""
         _write_csv(self.to_polars(), Path(path))
 
-    def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Table]:
+    def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Grid]:
         """Return tables of every measure, side by side, and of the differences between the models.
 
         Args:
@@ -228,7 +228,7 @@ class Results:
         Args:
             path: Folder of the report.
         """
-        from withstand.reports.pictures import pictures
+        from withstand.reports.figures.pictures import pictures
         from withstand.reports.report_folder import write_report
         from withstand.study.study import Study
 

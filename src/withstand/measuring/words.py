@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
-from withstand.data.cells import Gap
+from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.lipschitz import Lipschitz
@@ -21,7 +21,7 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.study.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
+from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.data.image_folder import ImageFolder
+from withstand.data.images.image_folder import ImageFolder
 from withstand.data.places import data_root
 from withstand.data.sample import Sample
 from withstand.errors import InputError

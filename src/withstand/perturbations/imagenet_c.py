@@ -10,7 +10,7 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.perturbations.base import Draws, Perturbation, check_images, transform
-from withstand.perturbations.corruptions.frost import Frost
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg

@@ -12,7 +12,7 @@ from withstand.functional.kernels.jpeg import jpeg
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng
 from withstand.perturbations.base import Draws, Perturbation, check_images
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.identity import Identity
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from withstand.study.axes import words_of
-from withstand.study.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
+from withstand.study.measures.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
 NORMS = ("l1", "l2", "linf")

@@ -1,9 +1,9 @@
 """Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
-from withstand.study.comparison import compare
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.headline import Column
+from withstand.study.measures.comparison import compare
 
 MOST_MEASURES = 6
 

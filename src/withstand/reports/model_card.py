@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from withstand.rendering.grid import Grid
+from withstand.rendering.markdown import escaped, markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.findings import warnings
-from withstand.reports.markdown import escaped, markdown
 from withstand.study.combination import Combination
-from withstand.study.condition import JPEG, parse_cell
 from withstand.study.digest import Digest
+from withstand.study.measures.condition import JPEG, parse_cell
 from withstand.study.origin import Origin
-from withstand.study.table import Table
 
 
 def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
@@ -80,7 +80,7 @@ def _results(digest: Digest, combination: Combination) -> str:
     table = all_sheet(digest, index=combination.index).table()
     lines = [line[1:] for line in table.lines if line]
     title = "Over the seeds; low and high are the 95 % interval of the mean"
-    return markdown(Table(title=title, columns=table.columns[1:], lines=tuple(lines), num_labels=2))
+    return markdown(Grid(title=title, columns=table.columns[1:], lines=tuple(lines), num_labels=2))
 
 
 def _protocol(digest: Digest, combination: Combination, origin: Origin) -> list[str]:

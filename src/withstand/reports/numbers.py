@@ -4,8 +4,8 @@ import math
 import re
 from dataclasses import replace
 
-from withstand.study.condition import CLEAN, JPEG, MEAN
-from withstand.study.measure import ACCURACY, FURTHER, Measure
+from withstand.study.measures.condition import CLEAN, JPEG, MEAN
+from withstand.study.measures.measure import ACCURACY, FURTHER, Measure
 
 MANY_SAMPLES = 5000  # from here on a second decimal of a percentage says something
 SHORT_WORD, LONGEST_TOPIC = 3, 24  # letters of words that say nothing, and of topics that a name has room for

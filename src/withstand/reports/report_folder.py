@@ -8,17 +8,17 @@ from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.rendering.latex import latex
+from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
-from withstand.reports.drawing import Drawing, Drawn
+from withstand.reports.figures.drawing import Drawing, Drawn
+from withstand.reports.figures.picture import Picture
 from withstand.reports.findings import findings, tally, warnings
-from withstand.reports.html import Section, ShownPicture, page
-from withstand.reports.latex import latex
-from withstand.reports.markdown import markdown
-from withstand.reports.mistakes import shown_mistakes
 from withstand.reports.model_card import model_card
-from withstand.reports.picture import Picture
+from withstand.reports.page.html import Section, ShownPicture, page
+from withstand.reports.page.mistakes import shown_mistakes
+from withstand.reports.page.samples import samples_sheets
 from withstand.reports.report_markdown import report_markdown
-from withstand.reports.samples import samples_sheets
 from withstand.reports.sheet import Sheet
 from withstand.reports.sheets import Spread, sheets
 from withstand.study.digest import Digest

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from withstand.reports.html import ShownPicture
-from withstand.reports.markdown import escaped, markdown
-from withstand.reports.mistakes import ShownMistakes
+from withstand.rendering.markdown import escaped, markdown
+from withstand.reports.page.html import ShownPicture
+from withstand.reports.page.mistakes import ShownMistakes
 from withstand.reports.sheet import Sheet
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin

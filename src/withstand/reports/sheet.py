@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from withstand.study.table import Table
+from withstand.rendering.grid import Grid
 
 PADDING = 3  # of a column on a terminal
 
@@ -123,13 +123,13 @@ class Sheet:
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
 
-    def table(self) -> Table:
+    def table(self) -> Grid:
         """Return it as texts."""
         kept = [place for place, head in enumerate(self.heads) if not head.is_axis]
         heads = [self.heads[place] for place in kept]
         lines = [tuple(line.cells[place].plain for place in kept) for line in self.lines]
         labels = next((place for place, head in enumerate(heads) if head.is_number), len(heads))
-        return Table(
+        return Grid(
             title=self.title,
             columns=tuple(head.plain for head in heads),
             lines=tuple(lines),
@@ -138,11 +138,11 @@ class Sheet:
         )
 
 
-def fitted(table: Table, *, width: int = 80) -> Table:
+def fitted(table: Grid, *, width: int = 80) -> Grid:
     """Return as many columns of a table as fit a terminal; a note names those that are left out.
 
     Example:
-        >>> table = Table(title="", columns=("a", "b", "c"), lines=(("x", "1" * 20, "2" * 20),))
+        >>> table = Grid(title="", columns=("a", "b", "c"), lines=(("x", "1" * 20, "2" * 20),))
         >>> fitted(table, width=40).columns, fitted(table, width=40).notes
         (('a', 'b'), ('Not shown for want of room: c.',))
     """
@@ -160,7 +160,7 @@ def fitted(table: Table, *, width: int = 80) -> Table:
     left_out = [table.columns[place] for place in range(len(table.columns)) if place not in kept]
     shown = [(name, *(line[place] for place in kept[1:])) for name, line in zip(names, lines, strict=True)]
     note = (f"Not shown for want of room: {'; '.join(left_out)}.",) if left_out else ()
-    return Table(
+    return Grid(
         title=table.title,
         columns=tuple(table.columns[place] for place in kept),
         lines=tuple(shown),

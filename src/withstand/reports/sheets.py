@@ -10,10 +10,10 @@ from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
-from withstand.study.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.headline import Column, headlines
-from withstand.study.measure import Measure
+from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
+from withstand.study.measures.measure import Measure
 
 Spread = Literal["quantiles", "interval"]
 SPREADS = {

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from withstand.study.condition import CLEAN, JPEG, MEAN, parse_cell
-from withstand.study.measure import ACCURACY, Measure
+from withstand.study.measures.condition import CLEAN, JPEG, MEAN, parse_cell
+from withstand.study.measures.measure import ACCURACY, Measure
 
 
 @dataclass(frozen=True, kw_only=True)

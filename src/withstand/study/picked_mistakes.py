@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from withstand.study.condition import parse_cell
+from withstand.study.measures.condition import parse_cell
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.measures.reductions import told_apart
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
-from withstand.study.outcomes import ConditionOutcomes, OutcomeTable
-from withstand.study.reductions import told_apart
 
 NUM_WORST = 4  # mistakes that are shown per condition
 DIGITS = 4  # of a confidence: what lies below differs with the size of the batches

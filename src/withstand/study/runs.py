@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from withstand.errors import InputError
 from withstand.study.axes import OWN, columns_of
-from withstand.study.condition import JPEG, MEAN, parse_cell, parse_corruption
-from withstand.study.measure import Measure, joined
-from withstand.study.row import Row, read_values
+from withstand.study.measures.condition import JPEG, MEAN, parse_cell, parse_corruption
+from withstand.study.measures.measure import Measure, joined
+from withstand.study.measures.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
-from withstand.study.cells import with_comparable_means
-from withstand.study.condition import CLEAN
-from withstand.study.measure import ACCURACY, Measure
-from withstand.study.outcomes import ABOUT, OutcomeTable
-from withstand.study.row import Row
+from withstand.study.measures.cells import with_comparable_means
+from withstand.study.measures.condition import CLEAN
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.outcomes import ABOUT, OutcomeTable
+from withstand.study.measures.row import Row
 from withstand.study.runs import OUTCOMES, Gathered, axes_of, evaluations_of, gather, gather_rows, unplanned_under
 
 if TYPE_CHECKING:

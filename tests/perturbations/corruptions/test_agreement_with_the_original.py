@@ -18,14 +18,14 @@ from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
 from withstand.data.frost_textures import TEXTURES
-from withstand.data.image_file import read_image
+from withstand.data.images.image_file import read_image
 from withstand.data.space import Space
 from withstand.functional.kernels.zoom import middle
 from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import row_streams
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.defocus_blur import DefocusBlur
-from withstand.perturbations.corruptions.frost import Frost
+from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 

@@ -9,11 +9,11 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import integers, row_streams, stream
-from withstand.perturbations.corruptions.brightness import Brightness
-from withstand.perturbations.corruptions.contrast import Contrast
-from withstand.perturbations.corruptions.frost import Frost
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
-from withstand.perturbations.corruptions.pixelate import Pixelate
+from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.pixelate import Pixelate
 from withstand.perturbations.corruptions.suites import extras, imagenet_c
 
 ALL = tuple(

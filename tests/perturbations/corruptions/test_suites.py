@@ -1,8 +1,8 @@
 import pytest
 
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
-from withstand.perturbations.corruptions.jpeg_compression import JpegCompression
-from withstand.perturbations.corruptions.speckle_noise import SpeckleNoise
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.jpeg_compression import JpegCompression
+from withstand.perturbations.corruptions.imagenet_c.speckle_noise import SpeckleNoise
 from withstand.perturbations.corruptions.suites import (
     EXTRAS,
     IMAGENET_C,

@@ -5,25 +5,25 @@ from math import log
 from typing import Any, Literal, cast, get_args
 
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.brightness import Brightness
-from withstand.perturbations.corruptions.contrast import Contrast
-from withstand.perturbations.corruptions.defocus_blur import DefocusBlur
-from withstand.perturbations.corruptions.elastic_transform import ElasticTransform
-from withstand.perturbations.corruptions.fog import Fog
-from withstand.perturbations.corruptions.frost import Frost
-from withstand.perturbations.corruptions.gaussian_blur import GaussianBlur
-from withstand.perturbations.corruptions.gaussian_noise import GaussianNoise
-from withstand.perturbations.corruptions.glass_blur import GlassBlur
-from withstand.perturbations.corruptions.impulse_noise import ImpulseNoise
-from withstand.perturbations.corruptions.jpeg_compression import JpegCompression
-from withstand.perturbations.corruptions.motion_blur import MotionBlur
-from withstand.perturbations.corruptions.pixelate import Pixelate
-from withstand.perturbations.corruptions.saturate import Saturate
-from withstand.perturbations.corruptions.shot_noise import ShotNoise
-from withstand.perturbations.corruptions.snow import Snow
-from withstand.perturbations.corruptions.spatter import Spatter
-from withstand.perturbations.corruptions.speckle_noise import SpeckleNoise
-from withstand.perturbations.corruptions.zoom_blur import ZoomBlur
+from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
+from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
+from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
+from withstand.perturbations.corruptions.imagenet_c.elastic_transform import ElasticTransform
+from withstand.perturbations.corruptions.imagenet_c.fog import Fog
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost
+from withstand.perturbations.corruptions.imagenet_c.gaussian_blur import GaussianBlur
+from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
+from withstand.perturbations.corruptions.imagenet_c.glass_blur import GlassBlur
+from withstand.perturbations.corruptions.imagenet_c.impulse_noise import ImpulseNoise
+from withstand.perturbations.corruptions.imagenet_c.jpeg_compression import JpegCompression
+from withstand.perturbations.corruptions.imagenet_c.motion_blur import MotionBlur
+from withstand.perturbations.corruptions.imagenet_c.pixelate import Pixelate
+from withstand.perturbations.corruptions.imagenet_c.saturate import Saturate
+from withstand.perturbations.corruptions.imagenet_c.shot_noise import ShotNoise
+from withstand.perturbations.corruptions.imagenet_c.snow import Snow
+from withstand.perturbations.corruptions.imagenet_c.spatter import Spatter
+from withstand.perturbations.corruptions.imagenet_c.speckle_noise import SpeckleNoise
+from withstand.perturbations.corruptions.imagenet_c.zoom_blur import ZoomBlur
 
 Group = Literal["noise", "blur", "weather", "digital"]
 Pixels = Literal[224, 299, 64, 32]

@@ -1,0 +1,50 @@
+"""Fashion-MNIST: articles of clothing in the format of MNIST."""
+
+from dataclasses import dataclass
+
+from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.images.idx import load_idx
+
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FashionMnist(Dataset):
+    """60,000 + 10,000 grey pictures of clothing of 28 x 28 pixels.
+
+    Attributes:
+        root: Folder that holds `fashion-mnist/`, `FashionMNIST/raw/`, or the four files; None takes
+            `$WITHSTAND_DATA`.
+        validation: Share of the training file for validation, at least 0 and below 1.
+
+    Source:
+        Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747; class names from its table 2.
+    """
+
+    root: str | None = None
+    validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_shares("FashionMnist", self.validation)
+
+    def load(self, part: Part) -> TensorSplit:
+        """Read the IDX files."""
+        return load_idx(
+            "FashionMnist",
+            part,
+            root=self.root,
+            folders=("fashion-mnist", "FashionMNIST/raw", "."),
+            validation=self.validation,
+            classes=CLASSES,
+        )

@@ -1,0 +1,79 @@
+"""ImageNet: the 1,000 classes of ILSVRC 2012."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from withstand.data.base import Dataset, Part, check_part, check_shares
+from withstand.data.images.class_tree import list_classes
+from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.images.image_folder import load_tree
+from withstand.data.places import find
+from withstand.errors import InputError
+
+NUM_CLASSES = 1000
+FOLDERS = ("imagenet", "ILSVRC/Data/CLS-LOC", ".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imagenet(Dataset):
+    """1.28 million photographs in `train/<class>/`, and 50,000 in `val/<class>/`, which are the test part.
+
+    Attributes:
+        root: Folder that holds `train/` and `val/`, also within `imagenet/` or `ILSVRC/Data/CLS-LOC/`; None
+            takes `$WITHSTAND_DATA`.
+        validation: Share of the training part for validation, at least 0 and below 1.
+        pixels: Width and height of the inputs.
+        resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`.
+        class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there
+            may be fewer, and each keeps its number among the 1,000.
+        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
+
+    Source:
+        Russakovsky et al. 2015, arXiv 1409.0575.
+    """
+
+    root: str | None = None
+    validation: float = 0.02
+    pixels: int = 224
+    resize: int | None = 256
+    class_map: str | None = None
+    on_bad_image: OnBadImage = "error"
+
+    def __post_init__(self) -> None:
+        check_shares("Imagenet", self.validation)
+        check_images("Imagenet", pixels=self.pixels, resize=self.resize, on_bad_image=self.on_bad_image)
+
+    def load(self, part: Part) -> FileSplit:
+        """List the files; they are decoded when they are fetched."""
+        check_part("Imagenet", part)
+        name = "val" if part == "test" else "train"
+        folder = find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
+        if self.class_map is None:
+            self._check_complete(folder)
+        return load_tree(
+            "Imagenet",
+            part,
+            folder=folder,
+            train=folder,  # all 1,000 are there, or a map gives the numbers
+            validation=self.validation,
+            pixels=self.pixels,
+            resize=self.resize,
+            class_map=self.class_map,
+            num_classes=NUM_CLASSES,
+            on_bad_image=self.on_bad_image,
+        )
+
+    def _check_complete(self, folder: Path) -> None:
+        names = list_classes("Imagenet", folder)
+        if len(names) != NUM_CLASSES:
+            raise InputError(
+                f"Imagenet: expected {NUM_CLASSES:,} class folders in {folder}, got {len(names):,}; "
+                "with --data.class_map imagenet there may be fewer."
+            )
+        for name in names:
+            if not re.fullmatch(r"n\d{8}", name):
+                raise InputError(
+                    f"Imagenet: class folders must have names such as n01440764, got {name!r} in {folder}; "
+                    "give their numbers in a file with --data.class_map FILE."
+                )

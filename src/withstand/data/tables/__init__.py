@@ -1,0 +1,1 @@
+"""Data sets of tables, and readers of table files."""

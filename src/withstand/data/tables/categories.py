@@ -1,0 +1,115 @@
+"""Categories: columns of words as inputs, one input per level."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from withstand.data.tables.formats import TableFile
+from withstand.errors import InputError
+
+MAX_LEVELS = 256  # more than there are countries; beyond it, a column of words is a name or a remark
+
+log = logging.getLogger("withstand")
+
+
+class Column(NamedTuple):
+    """A column of inputs.
+
+    Attributes:
+        name: Its name.
+        levels: The levels of a category that occur in training, sorted as numbers or as text; None for numbers.
+    """
+
+    name: str
+    levels: tuple[str, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs of the column."""
+        return (self.name,) if self.levels is None else tuple(f"{self.name}={level}" for level in self.levels)
+
+
+def learn_columns(
+    file: TableFile, names: Sequence[str], training: Int[Tensor, " row"], *, categorical: Sequence[str]
+) -> tuple[Column, ...]:
+    """Return the columns, with the levels that categories have among the training rows.
+
+    Args:
+        file: The file.
+        names: Columns of the inputs, in their order.
+        training: The training rows.
+        categorical: Which of them are categories.
+
+    Raises:
+        InputError: If a category has an empty cell or too many levels.
+    """
+    return tuple(Column(name, _learn_levels(file, name, training) if name in categorical else None) for name in names)
+
+
+def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row feature"]:
+    """Return the inputs, in float64: numbers unchanged, and 1 for the level that a row has of a category, else 0.
+
+    A row with a level that training does not have is 0 in all inputs of the category.
+
+    Raises:
+        InputError: If a column is missing or a cell cannot be used.
+    """
+    return torch.cat([_encode_column(file, column) for column in columns], dim=1)
+
+
+def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int[Tensor, " row"]) -> None:
+    """Log the levels of these rows that do not occur in training."""
+    for column in columns:
+        if column.levels is None:
+            continue
+        cells = file.labels(column.name)
+        counts = Counter(cells[row] for row in rows.tolist())
+        unknown = sorted(set(counts) - set(column.levels))
+        if unknown:
+            shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
+            log.warning(
+                "%s: %s, column %r: %s of %s rows have a level that training does not have (%s); it counts as none.",
+                file.who,
+                file.path,
+                column.name,
+                f"{sum(counts[each] for each in unknown):,}",
+                f"{len(rows):,}",
+                shown,
+            )
+
+
+def sort_names(names: set[str]) -> tuple[str, ...]:
+    """Return names sorted as whole numbers if they all are, else as text.
+
+    Example:
+        >>> sort_names({"10", "9"}), sort_names({"10", "9", "x"})
+        (('9', '10'), ('10', '9', 'x'))
+    """
+    try:
+        return tuple(sorted(names, key=int))
+    except ValueError:
+        return tuple(sorted(names))
+
+
+def _learn_levels(file: TableFile, name: str, training: Int[Tensor, " row"]) -> tuple[str, ...]:
+    cells = file.labels(name, what="a category")
+    levels = {cells[row] for row in training.tolist()}
+    if len(levels) > MAX_LEVELS:
+        raise InputError(
+            f"{file.who}: {file.path}, column {name!r}: expected a category of at most {MAX_LEVELS} levels, "
+            f"got {len(levels):,} such as {cells[0]!r}; group them or name the column in drop."
+        )
+    return sort_names(levels)
+
+
+def _encode_column(file: TableFile, column: Column) -> Float[Tensor, "row level"]:
+    if column.levels is None:
+        return file.numbers([column.name])
+    number = {level: k for k, level in enumerate(column.levels)}
+    cells = torch.tensor([number.get(cell, -1) for cell in file.labels(column.name, what="a category")])
+    return (cells[:, None] == torch.arange(len(number))).double()

@@ -1,0 +1,103 @@
+"""Your own table: CSV or Parquet, one row per sample."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.tables.formats import TableFile
+from withstand.data.tables.preprocessing import Scale, load_tabular
+from withstand.errors import InputError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Dataset):
+    """Rows of a CSV or Parquet file: columns of numbers and of categories as inputs, one column of classes.
+
+    A category becomes one input per level that occurs in the training part: 1 in the rows that have it, else 0. A row
+    with a level that training does not have is 0 in all of them, and the log says so.
+
+    Attributes:
+        path: The file.
+        target: Name of the column of classes: text, or whole numbers.
+        test_path: File of the test part, with the same columns; None cuts the test part from `path`.
+        validation: Share of `path` for validation, at least 0 and below 1 together with test.
+        test: Share of `path` for testing; not used with a test file.
+        features: Columns that are inputs, in this order; None takes all but the target, as in the file.
+        drop: Columns that are not inputs.
+        categorical: Columns that are categories though their cells are whole numbers, or numbers among words. Columns
+            without any number are categories anyway.
+        movable: Columns of numbers that perturbations may change; None takes those that are not whole numbers
+            throughout the training part (whole numbers are counts or codes, as a rule).
+        changes: Further changes that perturbations may make: per category the levels that may be taken for one another,
+            per column of numbers what may be added. With `{"colour": ["red", "orange"], "rooms": [-1, 1]}` red may be
+            orange and orange red, other colours stay; rooms may be one more or less, and nothing in between. None
+            keeps both kinds fixed.
+        scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
+            leaves the numbers unchanged.
+    """
+
+    path: str
+    target: str
+    test_path: str | None = None
+    validation: float = 0.1
+    test: float = 0.2
+    features: tuple[str, ...] | None = None
+    drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    movable: tuple[str, ...] | None = None
+    scale: Scale = "standard"
+    changes: dict[str, tuple[str | bool | int | float, ...]] | None = None
+
+    def __post_init__(self) -> None:
+        check_shares("Table", self.validation, self._test_share)
+        if self.scale not in get_args(Scale):
+            raise InputError(f"Table: scale must be {' or '.join(get_args(Scale))}, got {self.scale!r}.")
+        if self.target in (self.features or ()):
+            raise InputError(f"Table: the target {self.target!r} must not be a feature as well.")
+        both = [name for name in self.movable or () if name in self.categorical]
+        if both:
+            raise InputError(f"Table: column {both[0]!r} must not be both categorical and movable.")
+        both = [name for name in self.movable or () if name in self._changes]
+        if both:
+            raise InputError(f"Table: column {both[0]!r} must not be both in movable and in changes.")
+
+    def load(self, part: Part) -> TensorSplit:
+        """Read, check, cut and scale the rows."""
+        file = TableFile("Table", Path(self.path).expanduser())
+        file.check_columns([self.target, *self.drop, *(self.features or ())])
+        features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
+        if not features:
+            raise InputError(f"Table: {file.path} has no column left that could be a feature.")
+        named_by = {"categorical": self.categorical, "movable": self.movable or (), "changes": self._changes}
+        for word, named in named_by.items():
+            for name in named:
+                if name not in features:
+                    raise InputError(f"Table: {word} column {name!r} is no feature; {nearest(name, features)}")
+        return load_tabular(
+            part,
+            file=file,
+            test_file=self._test_file(part),
+            target=self.target,
+            features=features,
+            scale=self.scale,
+            validation=self.validation,
+            test=self._test_share,
+            categorical=[name for name in features if name in self.categorical or file.is_text(name)],
+            movable=self.movable,
+            changes=self._changes,
+        )
+
+    @property
+    def _changes(self) -> dict[str, tuple[str | bool | int | float, ...]]:
+        """By name: a column that is called 1 is one in YAML, too."""
+        return {str(name): values for name, values in (self.changes or {}).items()}
+
+    @property
+    def _test_share(self) -> float:
+        return self.test if self.test_path is None else 0.0
+
+    def _test_file(self, part: Part) -> TableFile | None:
+        if self.test_path is None or part != "test":
+            return None
+        return TableFile("Table", Path(self.test_path).expanduser())

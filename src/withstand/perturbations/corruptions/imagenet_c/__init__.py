@@ -1,0 +1,1 @@
+"""The 19 corruptions of ImageNet-C, one per file."""

@@ -1,0 +1,1 @@
+"""Grids of text on a terminal, as Markdown and as LaTeX. No torch here."""

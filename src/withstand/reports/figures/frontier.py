@@ -1,0 +1,201 @@
+"""Frontier: accuracy on clean inputs against accuracy under attacks or corruptions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from textwrap import fill, wrap
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from withstand.reports.families import Axis, axis_of, families
+from withstand.reports.figures.chart import SIZE, SMALL, faint, look, point, value_axis
+from withstand.reports.figures.labels import LONGEST, Label, place_labels, room_for
+from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
+from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.numbers import says_all, sentence, slug, under
+from withstand.study.measures.cells import averaged, cells_of
+from withstand.study.measures.condition import CLEAN, JPEG, MEAN
+from withstand.study.measures.measure import Measure
+from withstand.study.study import Study, name_of
+
+# Inches.
+LEFT, TOP, FOOT, PLOT, RIGHT, NOTE = 0.62, 0.12, 0.46, 3.0, 0.12, 0.14
+MOST_KINDS = 3
+ROBUST = ("attacked", "certified")  # kinds of measures, the first that there is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Both:
+    """A combination: its accuracy on clean inputs and under attacks or corruptions.
+
+    Attributes:
+        clean: With the name of the mark and its text.
+        robust: The other.
+        short: Text beside it.
+    """
+
+    clean: Mark
+    robust: Mark
+    short: str
+
+
+def frontier_pictures(study: Study) -> list[Picture]:
+    """Return a picture per attack, else of the mean over corruptions, where two or more combinations have both."""
+    accuracy, axis = study.accuracy, axis_of(study)
+    if accuracy is None:
+        return []
+    clean = _lines(study, accuracy, CLEAN)
+    kinds: list[tuple[Measure, str, dict[tuple[Any, ...], dict[str, Any]]]] = []
+    known = [each for each in study.measures.values() if each.primary]
+    for attacked in (each for kind in ROBUST for each in known if each.kind == kind):
+        own = list(families(study, attacked.name, axis).items()) if not kinds else []
+        # Of many radii the first, the last and those between, evenly; all are in the figure of curves.
+        some = {round(k * (len(own) - 1) / (MOST_KINDS - 1)) for k in range(MOST_KINDS)}
+        for condition, lines in [each for k, each in enumerate(own) if k in some]:
+            everyone = combinations(study) | {tuple(line[each] for each in study.axes): line for line in lines}
+            kinds.append((attacked, condition, everyone))
+    for saved in () if kinds else ("", JPEG):
+        kinds.append((accuracy, MEAN + saved, _lines(study, accuracy, MEAN + saved)))
+    found: list[Picture] = []
+    for robust, condition, lines in kinds:
+        both = [labels for labels in lines if None not in (clean[labels]["q50"], lines[labels]["q50"])]
+        if len(both) > 1:
+            name = slug(f"frontier {robust.name}") + (f"-{len(found) + 1}" if found else "")
+            found.append(_picture(study, axis, clean, (robust, condition), lines, name=name))
+    return found
+
+
+def frontier_figure(
+    series: Mapping[str, Sequence[Both]], *, clean: Measure, robust: Measure, is_joined: bool, absent: str = ""
+) -> Figure:
+    """Return the figure.
+
+    Args:
+        series: By name; each in the order in which its points are joined.
+        clean: What is shown across.
+        robust: What is shown upwards.
+        is_joined: Whether a series is a line, or single points.
+        absent: Names of what has no point.
+    """
+    note = wrap(f"No result, not shown: {absent}", 120) if absent else []
+    height = TOP + PLOT + FOOT + NOTE * len(note)
+    figure = new_figure(height)
+    right = room_for(list(series)) + 0.2 if is_joined and len(series) > 1 else RIGHT
+    width = WIDTH - LEFT - right
+    axes = figure.add_axes((LEFT / WIDTH, 1 - (TOP + PLOT) / height, width / WIDTH, PLOT / height))
+    every = [both for own in series.values() for both in own if both.clean.span and both.robust.span]
+    value_axis(axes, robust, [robust.scaled(y) for both in every for y in both.robust.span])
+    limits = axes.get_ylim()
+    value_axis(axes, clean, [clean.scaled(x) for both in every for x in both.clean.span])
+    axes.set(xlim=axes.get_ylim(), ylim=limits, xlabel=clean.label, ylabel=robust.label)
+    labels: list[Label] = []
+    for number, own in enumerate(series.values()):
+        labels += _draw(axes, own, number, clean, robust, is_joined=is_joined)
+    place_labels(axes, sorted(labels, key=lambda each: not each.needed), width=width, height=PLOT)
+    if is_joined and len(series) > 1:
+        looks = [look(number) for number in range(len(series))]
+        styles = [{"color": each.color, "linestyle": each.dashes, "marker": each.marker} for each in looks]
+        handles = [
+            Line2D([], [], label=fill(name, LONGEST), markersize=SIZE, **style)
+            for name, style in zip(series, styles, strict=True)
+        ]
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    for k, line in enumerate(reversed(note)):
+        figure.text(LEFT / WIDTH, (0.06 + k * NOTE) / height, line, size=SMALL, color=faint())
+    return figure
+
+
+def _draw(
+    axes: Axes, own: Sequence[Both], number: int, clean: Measure, robust: Measure, *, is_joined: bool
+) -> list[Label]:
+    """Draw a series, and return its labels."""
+    style = look(number)
+    labels: list[Label] = []
+    there = [both for both in own if both.clean.span and both.robust.span]
+    for before, after in pairwise(own) if is_joined else ():
+        if before in there and after in there:
+            x = [clean.scaled(each.clean.span[1]) for each in (before, after)]
+            y = [robust.scaled(each.robust.span[1]) for each in (before, after)]
+            axes.plot(x, y, color=style.color, linestyle=style.dashes, linewidth=0.9, alpha=0.7)
+    for both in there:
+        (left, x, right) = (clean.scaled(each) for each in both.clean.span)
+        (low, y, high) = (robust.scaled(each) for each in both.robust.span)
+        axes.plot([left, right], [y, y], color=style.color, linewidth=0.6, alpha=0.5)
+        axes.plot([x, x], [low, high], color=style.color, linewidth=0.6, alpha=0.5)
+        lacking = min(both.clean, both.robust, key=lambda mark: mark.done)
+        point(axes, x, y, lacking, style, told=False)
+        share = "" if lacking.is_whole else f" ({lacking.share})"
+        needed = not is_joined or both in (there[0], there[-1]) or bool(share)
+        bars = ((left, y, right, y), (x, low, x, high))
+        labels.append(Label(x, y, f"{both.short}{share}", style.color, needed, bars))
+    return labels
+
+
+def _picture(
+    study: Study,
+    axis: Axis | None,
+    clean_lines: Mapping[tuple[Any, ...], Mapping[str, Any]],
+    shown: tuple[Measure, str],
+    robust_lines: Mapping[tuple[Any, ...], Mapping[str, Any]],
+    *,
+    name: str,
+) -> Picture:
+    accuracy, condition = study.accuracy, shown[1]
+    assert accuracy is not None
+    clean, robust = under(accuracy, CLEAN), under(*shown)
+    series: dict[str, list[Both]] = {}
+    lines: list[Mapping[str, Any]] = []
+    texts: dict[str, str] = {}
+    absent: list[str] = []
+    order = sorted(robust_lines, key=lambda labels: robust_lines[labels][axis.name] if axis else 0)
+    names = list(dict.fromkeys(axis.series(line) if axis else "" for line in robust_lines.values()))
+    for k, labels in enumerate(order):
+        first, second = clean_lines[labels], robust_lines[labels]
+        label = name_of(dict(zip(study.axes, labels, strict=True)))
+        gid = f"{name}-{k}"
+        text = f"{label}: {clean.words} {told(first, clean)}; {robust.words} {told(second, robust)}"
+        marks = [mark_of(line, what, gid=gid, label=label) for line, what in ((first, clean), (second, robust))]
+        short = f"{float(second[axis.name]):g}" if axis else label
+        both = Both(clean=marks[0], robust=marks[1], short=short)
+        series.setdefault(axis.series(second) if axis else label, []).append(both)
+        lines += [first, second]
+        if None in (marks[0].middle, marks[1].middle):
+            absent.append(f"{label} ({min(each.done for each in marks)}/{marks[0].planned})")
+        else:
+            texts[gid] = text
+    series = {each: series[each] for each in names} if axis else series
+    several = any(line["planned"] > 1 for line in lines)
+    spread = ": medians over the seeds, lines from the 10 % to the 90 % quantile" if several else ""
+    note = f" Condition: {condition}."
+    if condition in (MEAN, MEAN + JPEG):
+        cells = cells_of(study.frame, measure=robust.name, saved=JPEG if condition.endswith(JPEG) else "")
+        kinds = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
+        note = f" The mean is over {len(kinds)} corruptions and their severities."
+    which = f", {condition.partition(', ')[0]}" if axis is None and not says_all(condition) else ""
+    joined = (
+        f" Points of a series are joined in the order of the {axis.words}, which is written beside them."
+        if axis
+        else ""
+    )
+    hollow = " Hollow marks lack seeds." if any(0 < line["done"] < line["planned"] for line in lines) else ""
+    return Picture(
+        name=name,
+        title=f"{sentence(clean.words)} and {robust.words}{which}",
+        caption=f"{sentence(robust.words)} against {clean.words}{spread}; {counted(lines)}.{note}{joined}{hollow}"
+        f"{missing_sentence(study, lines)}",
+        alt=f"Points of {clean.words} and {robust.words}. {'; '.join(texts.values())}.",
+        draw=partial(
+            frontier_figure, series, clean=clean, robust=robust, is_joined=axis is not None, absent=", ".join(absent)
+        ),
+        values=texts,
+    )
+
+
+def _lines(study: Study, measure: Measure, condition: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    summary = study.summary
+    return lines_of(study, summary.filter((summary["measure"] == measure.name) & (summary["condition"] == condition)))

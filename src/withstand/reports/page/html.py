@@ -1,0 +1,168 @@
+"""A report as one page that needs no other file and no network."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from withstand.reports.figures.picture import Picture
+from withstand.reports.page.mistakes import ShownMistakes
+from withstand.reports.sheet import Sheet
+from withstand.study.digest import Digest
+from withstand.study.origin import Origin
+
+BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
+MOST_FIGURES = 10  # of a section that are open; the others are one click away
+MOST_VALUES = 150_000  # values of single runs within the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page: tables, then figures. What comes next to a report is one more of these.
+
+    Attributes:
+        key: Its address within the page.
+        title: Its heading.
+        text: A sentence below it, or nothing.
+        sheets: Tables, open.
+        folded: Tables that are opened by the reader.
+        figures: Pictures, each with its element and the names of its files.
+        mistakes: Of combinations; the first is open.
+    """
+
+    key: str
+    title: str
+    text: str = ""
+    sheets: tuple[Sheet, ...] = ()
+    folded: tuple[Sheet, ...] = ()
+    figures: tuple["ShownPicture", ...] = ()
+    mistakes: tuple[ShownMistakes, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownPicture:
+    """A picture within the page.
+
+    Attributes:
+        picture: What it is.
+        element: As it stands in the page.
+        files: Addresses of its files by kind.
+    """
+
+    picture: Picture
+    element: Markup = field(repr=False)
+    files: Mapping[str, str]
+
+
+def page(
+    digest: Digest,
+    *,
+    sections: Sequence[Section],
+    tally: str,
+    findings: Sequence[tuple[str, str]],
+    warnings: Sequence[str],
+    origins: Sequence[Origin],
+    files: Sequence[tuple[str, str]],
+    output: Path,
+    command: str,
+    version: str,
+) -> str:
+    """Return the page.
+
+    Args:
+        digest: The numbers.
+        sections: Between the summary and the runs.
+        tally: How many runs there are, in a sentence.
+        findings: Measure and sentence, as `findings` returns them.
+        warnings: Sentences about runs that may not belong together.
+        origins: By combination.
+        files: Address and description of the files beside the page.
+        output: Folder of the page, for addresses of runs.
+        command: That makes the report again.
+        version: Of withstand.
+    """
+    place = digest.study.folder
+    folder = "" if place is None else Path(os.path.relpath(place.resolve(), output.resolve())).as_posix()
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            name=digest.study.name,
+            digest=digest,
+            sections=sections,
+            tally=tally,
+            findings=findings,
+            warnings=warnings,
+            origins=origins,
+            files=files,
+            runs=folder,
+            command=command,
+            version=version,
+            values=_json(values_of(digest)),
+            most_figures=MOST_FIGURES,
+        )
+    )
+
+
+def values_of(digest: Digest) -> dict[str, Any]:
+    """Return the values of single runs behind the numbers of the page, as data for its script.
+
+    Returns:
+        `combinations` with name, seeds and runs of each, and `values`: by measure and condition, by combination, one
+        number per run, null where there is none and a text (`never`, `inf`) where it is infinite. Very many values are
+        left out, as `left_out` says.
+    """
+    known = [
+        {"name": each.name, "seeds": [one.seed for one in each.trials], "runs": [one.run for one in each.trials]}
+        for each in digest.combinations
+    ]
+    found: dict[str, dict[int, list[float | str | None]]] = {}
+    rows = digest.frame.filter(digest.frame["measure"].is_not_null())
+    if len(rows) > MOST_VALUES:
+        return {"combinations": known, "values": {}, "left_out": True}
+    places = [{trial.run: place for place, trial in enumerate(each.trials)} for each in digest.combinations]
+    known_as = digest.study.measures
+    columns = rows.select("combination", "run", "measure", "condition", "value")
+    for index, run, measure, condition, value in columns.iter_rows():
+        own = found.setdefault(f"{measure}\t{condition}", {})
+        if index not in own:
+            own[index] = [None] * len(places[index])
+        own[index][places[index][run]] = float(f"{value:.7g}") if isfinite(value) else known_as[measure].written(value)
+    return {"combinations": known, "values": found, "left_out": False}
+
+
+def dashes(text: str) -> str:
+    """Return a text with true minus signs and dashes at its numbers.
+
+    Example:
+        >>> print(dashes("-1.2 to 3.4"), dashes("1.2-3.4"), dashes("net-50-2"))
+        −1.2 to 3.4 1.2–3.4 net-50-2
+    """
+    return MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
+
+
+def _json(content: object) -> Markup:
+    """Return data that a script element can hold: nothing in it ends the element."""
+    text = json.dumps(content, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+@lru_cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["dashes"] = dashes
+    return environment

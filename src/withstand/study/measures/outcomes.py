@@ -1,0 +1,253 @@
+"""Table of outcomes: one line per sample and condition, and its reduction to rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from withstand.errors import InputError
+from withstand.study.measures.measure import BY_CLASS, Measure, joined
+from withstand.study.measures.reductions import reduce_measure
+from withstand.study.measures.row import Row, Rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+
+FORMAT = 1
+ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
+IMAGE_SUFFIX = r"(?i)\.(?:bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)$"
+LABELLED = (BY_CLASS, "balanced")  # reductions that need the classes of the samples
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConditionOutcomes:
+    """The outcomes under one condition.
+
+    Attributes:
+        condition: As in rows, e.g. `fog/5`.
+        measures: The numbers they are reduced to; one whose column is missing is left out.
+        columns: A line per sample, its `number` ascending, or the Parquet file with them, read when it is needed.
+        numbers: Numbers about the model as a whole, by column.
+        source: Where the samples are from: nothing for the ordinary split, the condition where its files are others.
+        evaluation: Its plain configuration.
+    """
+
+    condition: str
+    measures: tuple[Measure, ...]
+    columns: "polars.DataFrame | Path"
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def frame(self) -> "polars.DataFrame":
+        """A line per sample: its number, and what was found of it.
+
+        Raises:
+            InputError: If the file is missing or damaged.
+        """
+        if not isinstance(self.columns, Path):
+            return self.columns
+        frame = read_parquet(self.columns)
+        if "number" not in frame.columns:
+            raise InputError(f"outcomes: {self.columns} has no column number; evaluate again.")
+        return frame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OutcomeTable:
+    """The outcomes of one model.
+
+    Attributes:
+        samples: A line per sample: source (String), number, label, identifier (String or null).
+        classes: Names of the classes, by label.
+        conditions: One after the other.
+        shape: Of an input.
+        data: Name of the data set, e.g. `Digits`.
+        seed: That every draw came from.
+
+    Example:
+        >>> import polars
+        >>> numbers, labels = polars.Series([0, 1], dtype=polars.UInt32), polars.Series([0, 1], dtype=polars.Int32)
+        >>> samples = {"source": "", "number": numbers, "label": labels, "identifier": ["a.png", "b.png"]}
+        >>> found = polars.DataFrame({"number": numbers, "correct": [True, False]})
+        >>> clean = ConditionOutcomes(
+        ...     condition="clean", measures=(Measure(name="top1", column="correct"),), columns=found
+        ... )
+        >>> table = OutcomeTable(samples=polars.DataFrame(samples), classes=("no", "yes"), conditions=(clean,))
+        >>> table.reduce().rows[0].value, table.frame("clean").columns
+        (0.5, ['number', 'identifier', 'label', 'correct'])
+    """
+
+    samples: "polars.DataFrame"
+    classes: tuple[str, ...]
+    conditions: tuple[ConditionOutcomes, ...]
+    shape: tuple[int, ...] = ()
+    data: str = ""
+    seed: int = 0
+
+    @classmethod
+    def read(cls, folder: Path) -> "OutcomeTable":
+        """Return the table in a folder; the files of its conditions are read when they are needed.
+
+        Args:
+            folder: With `outcomes.json`.
+
+        Raises:
+            InputError: If it is missing, damaged or of another format.
+        """
+        path = folder / ABOUT
+        try:
+            about = json.loads(path.read_bytes())
+            if about["format"] != FORMAT:
+                raise InputError(
+                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate again."
+                )
+            conditions = tuple(
+                ConditionOutcomes(
+                    condition=str(each["condition"]),
+                    measures=tuple(Measure(**measure) for measure in each["measures"]),
+                    columns=folder / _plain_name(each["file"]),
+                    numbers={name: float(value) for name, value in each["numbers"].items()},
+                    source=str(each["source"]),
+                    evaluation=dict(each["evaluation"]),
+                )
+                for each in about["conditions"]
+            )
+            classes, shape = tuple(map(str, about["classes"])), tuple(map(int, about["shape"]))
+            data, seed = str(about["data"]), int(about["seed"])
+        except InputError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+            raise InputError(
+                f"outcomes: expected a table of outcomes, got {path}, which is missing or damaged; remove {folder} "
+                "and evaluate again."
+            ) from problem
+        samples = read_parquet(folder / SAMPLES)
+        missing = {"source", "number", "label", "identifier"} - set(samples.columns)
+        if missing:
+            raise InputError(f"outcomes: {folder / SAMPLES} has no column {sorted(missing)[0]}; evaluate again.")
+        return cls(samples=samples, classes=classes, conditions=conditions, shape=shape, data=data, seed=seed)
+
+    def frame(self, condition: str | ConditionOutcomes) -> "polars.DataFrame":
+        """Return the outcomes under a condition with the samples' identifiers and labels.
+
+        Args:
+            condition: Its name (the first of that name), or one of `conditions`.
+
+        Raises:
+            InputError: If there is no such condition.
+        """
+        own = self.of(condition) if isinstance(condition, str) else condition
+        chosen = self.samples.filter(self.samples["source"] == own.source).select("number", "identifier", "label")
+        joined = chosen.join(own.frame, on="number", how="right", maintain_order="right")
+        return joined.select("number", "identifier", "label", *(each for each in own.frame.columns if each != "number"))
+
+    def of(self, condition: str) -> ConditionOutcomes:
+        """Return the outcomes under a condition; the first of that name.
+
+        Raises:
+            InputError: If there is none.
+        """
+        for each in self.conditions:
+            if each.condition == condition:
+                return each
+        known = ", ".join(each.condition for each in self.conditions[:6])
+        raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {condition}.")
+
+    def only(self, conditions: Sequence[str]) -> "OutcomeTable":
+        """Return the table of some conditions, in the order given; those that there are not are left out."""
+        known = {each.condition: each for each in self.conditions}
+        return replace(self, conditions=tuple(known[name] for name in conditions if name in known))
+
+    def reduce(self) -> Rows:
+        """Return the numbers that the measures of all conditions make of the outcomes, with their intervals.
+
+        Rows have the budget of their own condition; a measure has one only if all of its conditions agree.
+
+        Raises:
+            TrainingError: If a value is not a number.
+        """
+        rows: dict[tuple[str, str], Row] = {}
+        measures: dict[str, Measure] = {}
+        for own in self.conditions:
+            for measure in own.measures:
+                frame = self.frame(own) if measure.reduction in LABELLED else own.frame
+                found = reduce_measure(
+                    measure, frame, condition=own.condition, classes=self.classes, numbers=own.numbers
+                )
+                for each, row in found:
+                    rows.setdefault((row.measure, row.condition), row)
+                    measures = joined(measures, {each.name: each})
+        return Rows(list(rows.values()), measures)
+
+    def places(self, own: ConditionOutcomes) -> "np.ndarray":
+        """Return where in an array like `empty()` the samples of a condition stand, in the order of its frame.
+
+        A sample has one place under all conditions: by its number or, where conditions have files of their own, by its
+        identifier without the suffix of image files.
+        """
+        import polars
+
+        keys = self._keys.filter(polars.col("source") == own.source)
+        found = own.frame.select("number").join(keys, on="number", how="left", maintain_order="left")["key"]
+        if found.has_nulls():
+            raise InputError(f"outcomes: {own.condition} has samples that are not in the table; evaluate again.")
+        return found.to_numpy()
+
+    def empty(self) -> "np.ndarray":
+        """Return zeros, one per sample."""
+        import numpy as np
+
+        return np.zeros(int(self._keys["key"].max() or 0) + 1)  # type: ignore[arg-type]
+
+    @cached_property
+    def _keys(self) -> "polars.DataFrame":
+        """A line per source and number: the sample that it is."""
+        samples = self.samples.select("source", "number", "identifier")
+        if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():
+            # A copy may be saved in another format; names that differ in nothing else stay apart.
+            bare = samples.with_columns(samples["identifier"].str.replace(IMAGE_SUFFIX, ""))
+            if not bare.select("source", "identifier").is_duplicated().any():
+                samples = bare
+            first = samples.select("identifier").unique(maintain_order=True).with_row_index("key")
+            return samples.join(first, on="identifier", how="left", maintain_order="left").drop("identifier")
+        return samples.select("source", "number", key="number")
+
+    def unfinished(self) -> dict[str, tuple[int, int]]:
+        """Return how many outputs were not finite, and of how many, by condition; where there are any."""
+        found: dict[str, tuple[int, int]] = {}
+        for own in self.conditions:
+            if "prediction" in own.frame.columns and (count := own.frame["prediction"].null_count()):
+                found.setdefault(own.condition, (count, len(own.frame)))
+        return found
+
+
+def read_parquet(path: Path) -> "polars.DataFrame":
+    """Return the content of a Parquet file.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    import polars
+
+    try:
+        return polars.read_parquet(path)
+    except (OSError, polars.exceptions.PolarsError) as problem:
+        raise InputError(
+            f"outcomes: {path} is missing or damaged; remove {path.parent} and evaluate again."
+        ) from problem
+
+
+def _plain_name(name: str) -> str:
+    """Return the name of a file that lies in the folder itself.
+
+    Raises:
+        ValueError: If it leads elsewhere.
+    """
+    if Path(name).name != name:
+        raise ValueError(f"{name} is not the name of a file")
+    return name

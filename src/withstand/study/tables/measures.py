@@ -1,0 +1,211 @@
+"""Tables of any measures: conditions and measures down, models across; classes down for measures by class."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from withstand.rendering.grid import Grid
+from withstand.study.measures.measure import BY_CLASS, Measure
+from withstand.study.measures.row import Row
+from withstand.study.tables.accuracy import kinds_of
+from withstand.study.tables.cell_text import Style, cell, fitting, mean_of, title_of
+
+KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
+
+
+class Place(NamedTuple):
+    """Where a row is shown: what it is about, what was spent on it, and its measure.
+
+    Attributes:
+        condition: Without the budget.
+        budget: Of the row, or else behind the first comma of the condition.
+        measure: Its name.
+        apart: The rest of the condition, where rows of one model would be at the same place without it.
+    """
+
+    condition: str
+    budget: str
+    measure: str
+    apart: str = ""
+
+
+def measure_table(
+    results: Mapping[str, Sequence[Row]],
+    measures: Mapping[str, Measure],
+    *,
+    name: str,
+    each_severity: bool = False,
+) -> Grid:
+    """Return the rows of some measures, models across.
+
+    Where a measure says how it was obtained, the budget of a row (or the part of its condition behind the first comma)
+    is in a note; and in the lines of conditions that have several. Severities of a corruption are averaged.
+
+    Args:
+        results: Rows by model, at least one.
+        measures: Of these rows, by name.
+        name: First words of the title.
+        each_severity: Whether each severity has a line of its own.
+
+    Example:
+        >>> mean = Measure(name="mean", column="correct", words="mean over the ball", kind="estimated", percent=True)
+        >>> row = Row(measure="mean", condition="linf 0.1, mean of 256", value=0.9, count=100)
+        >>> table = measure_table({"model": [row]}, {"mean": mean}, name="Balls")
+        >>> table.lines, table.notes
+        ((('linf 0.1', '90.0'),), ('Estimates: mean over the ball.', 'Budget: mean of 256.'))
+    """
+    values = _by_place(results, measures, each_severity=each_severity)
+    places = list(dict.fromkeys(place for rows in values.values() for place in rows))
+    used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
+    percent = all(each.percent for each in used)
+    words = {each.name: each.words if percent else each.label for each in used}
+    times = Counter((place.condition, place.measure) for place in places)
+    several = max(times.values(), default=0) > 1
+    every = [row for rows in results.values() for row in rows]
+    averaged = not each_severity and bool(kinds_of([row.condition for row in every]))
+    if len(used) == 1:
+        name = f"{name}: {next(iter(words.values()))}" if name.lower() != used[0].words.lower() else name
+
+    def make(style: Style) -> Grid:
+        lines: list[tuple[str, ...] | None] = []
+        groups = [
+            [place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)
+        ]
+        for group in groups:
+            lines += [None] if lines and any(len(each) > 1 for each in groups) else []
+            for measure in used:
+                for place in (each for each in group if each.measure == measure.name):
+                    shared = times[place.condition, place.measure] > 1
+                    label = ", ".join((words[measure.name], *((place.budget, place.apart) if shared else ())))
+                    label = label.removesuffix(", ")
+                    cells = (cell(measure, rows.get(place), style) for rows in values.values())
+                    lines.append((place.condition, label, *cells))
+        columns, num_labels = ("condition", "measure", *results), 2
+        if len(used) == 1 and not several:
+            columns, num_labels = ("condition", *results), 1
+            lines = [line and (line[0], *line[2:]) for line in lines]
+        return Grid(
+            title=title_of(name, used, every),
+            columns=columns,
+            lines=tuple(lines),
+            num_labels=num_labels,
+            notes=_notes(places, used, averaged=averaged),
+        )
+
+    shown = {}
+    for measure in used:
+        rows = [row for own in values.values() for place, row in own.items() if place.measure == measure.name]
+        shown["" if len(used) == 1 else measure.words] = rows
+    return fitting(make, shown, measures)
+
+
+def class_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, name: str) -> Grid:
+    """Return a measure by class under one condition, and below it what else there is of it, models across.
+
+    Example:
+        >>> recall = Measure(name="recall A", column="correct", reduction="by_class", parameters={"class": "A"})
+        >>> row = Row(measure="recall A", condition="clean", value=0.9, count=10)
+        >>> class_table({"model": [row]}, {"recall A": recall}, name="Recall").lines
+        (('A', '10', '0.90'),)
+    """
+    values = {model: {row.measure: row for row in rows} for model, rows in results.items()}
+    names = dict.fromkeys(row.measure for rows in results.values() for row in rows)
+    classes = [each for each in names if is_by_class(measures[each])]
+    others = [each for each in names if each not in classes]
+
+    def make(style: Style) -> Grid:
+        lines: list[tuple[str, ...] | None] = []
+        for each in (*classes, None, *others):
+            if each is None:
+                lines += [None] if classes and others else []
+                continue
+            own = [rows.get(each) for rows in values.values()]
+            count = " or ".join(f"{size:,}" for size in dict.fromkeys(row.count for row in own if row))
+            label = str(measures[each].parameters["class"]) if each in classes else measures[each].words
+            lines.append((label, count, *(cell(measures[each], row, style) for row in own)))
+        title = title_of(name, [measures[each] for each in names], [])
+        return Grid(title=title, columns=("class", "samples", *results), lines=tuple(lines), num_labels=2)
+
+    every = [row for rows in results.values() for row in rows]
+    shown = {
+        "classes" if others else "": [row for row in every if row.measure in classes],
+        **{measures[each].words: [row for row in every if row.measure == each] for each in others},
+    }
+    return fitting(make, shown, measures)
+
+
+def is_by_class(measure: Measure) -> bool:
+    """Return whether a measure is about one class."""
+    return measure.reduction == BY_CLASS and "class" in measure.parameters
+
+
+def _by_place(
+    results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, each_severity: bool
+) -> dict[str, dict[Place, Row | None]]:
+    """Return the rows of every model by their place; those of the severities of a corruption as their mean."""
+    rows_of = {model: _graded(rows, each_severity=each_severity) for model, rows in results.items()}
+    crowded: set[Place] = set()
+    for rows in rows_of.values():
+        times = Counter(_place(condition, row, measures[row.measure])._replace(apart="") for condition, row in rows)
+        crowded |= {place for place, number in times.items() if number > 1}
+    found: dict[str, dict[Place, Row | None]] = {}
+    for model, rows in rows_of.items():
+        found[model] = {}
+        for condition, row in rows:
+            place = _place(condition, row, measures[row.measure])
+            bare = place._replace(apart="")
+            found[model].setdefault(place if bare in crowded else bare, row)
+    return found
+
+
+def _graded(rows: Sequence[Row], *, each_severity: bool) -> list[tuple[str, Row]]:
+    """Return rows with their conditions; those of the severities of a corruption as one, their mean."""
+    graded = {} if each_severity else kinds_of(dict.fromkeys(row.condition for row in rows))
+    kinds = {name: kind for kind, own in graded.items() for name in own}
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((kinds.get(row.condition, row.condition), row.measure), []).append(row)
+    means = {key: mean_of(own) if key[0] in graded and len(own) > 1 else own[0] for key, own in found.items()}
+    return [(condition, row) for (condition, _), row in means.items() if row is not None]
+
+
+def _place(condition: str, row: Row, measure: Measure) -> Place:
+    if measure.kind not in KINDS:
+        return Place(condition, row.budget, row.measure)
+    ball, spent = _apart(condition)
+    return Place(ball, row.budget or spent, row.measure, spent if row.budget and row.budget != spent else "")
+
+
+def _apart(condition: str) -> tuple[str, str]:
+    """Return the set of points, and what was spent on it.
+
+    Example:
+        >>> _apart("linf 0.1, PGD-40 x 3")
+        ('linf 0.1', 'PGD-40 x 3')
+    """
+    ball, _, budget = condition.partition(", ")
+    return ball, budget
+
+
+def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bool) -> tuple[str, ...]:
+    """Return how the numbers were obtained: bounds and estimates with their budgets, and means over severities."""
+    words = {each.name: each.words for each in measures if each.kind in KINDS}
+    budgets: dict[tuple[str, ...], list[str]] = {}
+    for name in words:
+        own: dict[str, dict[str, None]] = {}
+        for place in places:
+            if place.measure == name and place.budget:
+                own.setdefault(place.budget, {})[place.condition] = None
+        different = len({tuple(each) for each in own.values()}) > 1
+        texts = [f"{budget} ({', '.join(each)})" if different else budget for budget, each in own.items()]
+        budgets.setdefault(tuple(texts), []).append(words[name])
+    notes = []
+    for kind, meaning in KINDS.items():
+        if shown := [each.words for each in measures if each.kind == kind]:
+            notes.append(f"{meaning[:1].upper()}{meaning[1:]}: {', '.join(shown)}.")
+    for texts, names in budgets.items():
+        of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
+        notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
+    if averaged:
+        notes.append("Corruptions: means over the severities.")
+    return tuple(notes)
