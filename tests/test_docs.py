@@ -201,7 +201,7 @@ def test_the_sweep_of_the_page_is_understood(reader):
     from withstand.options import read_experiment
     from withstand.sweeps.plan import read_plan
 
-    (text,) = [each.text for each in blocks(ROOT / "docs" / "sweeps.md") if each.language == "yaml"]
+    (text,) = [each.text for each in blocks(ROOT / "docs" / "how-to" / "sweeps.md") if each.language == "yaml"]
     (reader / "mine.yaml").write_text(text)
     assert len(read_plan("mine.yaml", read_experiment, small=False, seeds=None, more=[]).experiments) == 2 * 5 * 7
     assert read_plan("mine.yaml", read_experiment, small=True, seeds=None, more=[]).experiments

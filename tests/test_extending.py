@@ -1,4 +1,4 @@
-"""docs/extending.md: calibration error, added as one file, is in every place; all files of the page work in the package."""
+"""docs/how-to/extending.md: calibration error, added as one file, is in every place; all files of the page work in the package."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import withstand
 import withstand as ws
 from withstand.commands.tables import shown
 
-PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 # A file of the package: the heading or sentence that names it, then the first block of Python.
 FILES = dict(re.findall(r"(?ms)`(?:src/withstand/)?(\w+/[\w/]+\.py)`:?$.*?^```python\n(.*?)^```$", PAGE))
 PARSE = """

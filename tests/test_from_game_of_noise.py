@@ -7,7 +7,7 @@ from withstand.models.released import RELEASES
 from withstand.objectives.adversarial_noise import AdversarialNoise
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "docs" / "from-game-of-noise.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "from-game-of-noise.md").read_text(encoding="utf-8")
 
 
 def test_every_released_network_and_every_recipe_is_named():

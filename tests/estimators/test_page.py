@@ -1,4 +1,4 @@
-"""docs/estimators.md: what it says of checks and parameters is so; tests/test_docs.py runs its blocks."""
+"""docs/how-to/estimators.md: what it says of checks and parameters is so; tests/test_docs.py runs its blocks."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from withstand.estimators.objectives import Name
 
-PAGE = (Path(__file__).parents[2] / "docs" / "estimators.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "estimators.md").read_text(encoding="utf-8")
 
 
 def test_every_objective_with_a_name_is_explained():
