@@ -1,7 +1,10 @@
 # `make check` is what CI runs: local green means CI green.
 PYTHON ?= python
 
-.PHONY: check fix test bench
+# Silences a notice at every build of the docs.
+export NO_MKDOCS_2_WARNING = 1
+
+.PHONY: check docs fix test bench
 
 check:
 	ruff format --check .
@@ -9,7 +12,11 @@ check:
 	codespell
 	pyright
 	lint-imports
+	$(MAKE) docs
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+docs:
+	mkdocs build --strict --quiet
 
 fix:
 	ruff check --fix .

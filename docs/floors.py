@@ -36,7 +36,9 @@ def floors(found: list[dict[str, Any]]) -> list[list[str]]:
 
 def without(found: list[dict[str, Any]], name: str) -> str:
     """Return the libraries that a package must not import, as a note; empty if there are none."""
-    forbidden = [each for each in found if each["type"] == "forbidden" and f"withstand.{name}" in each["source_modules"]]
+    forbidden = [
+        each for each in found if each["type"] == "forbidden" and f"withstand.{name}" in each["source_modules"]
+    ]
     libraries = [library for each in forbidden for library in each["forbidden_modules"]]
     return f"no {', '.join(libraries)}" if libraries else ""
 

@@ -15,6 +15,8 @@ def test_the_committed_picture_is_what_the_script_draws():
 def test_every_package_of_the_source_has_a_place_in_the_picture():
     source = SCRIPT["ROOT"] / "src" / "withstand"
     there = {each.stem for each in source.iterdir() if each.suffix == ".py" or (each / "__init__.py").is_file()}
-    drawn = [each.text for each in ElementTree.fromstring(SCRIPT["draw"]()).iter(f"{SVG}text") if "class" not in each.attrib]
+    drawn = [
+        each.text for each in ElementTree.fromstring(SCRIPT["draw"]()).iter(f"{SVG}text") if "class" not in each.attrib
+    ]
     assert len(drawn) == len(set(drawn))
     assert there - {"__init__", "recipes"} == set(drawn)
