@@ -13,7 +13,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -260,13 +259,6 @@ def test_pages_and_headings_that_are_named_exist(page):
             titles = re.findall(r"(?m)^#+ (.+)$", other.read_text(encoding="utf-8"))
             slugs = [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in titles]
             assert heading in slugs, target
-
-
-def test_the_layers_in_contributing_are_those_that_are_checked():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    (text,) = [each.text for each in blocks(ROOT / "CONTRIBUTING.md") if each.text.startswith("cli >")]
-    assert [each.strip() for each in text.split(">")] == [each for each in layers if each != "__main__"]
 
 
 def story(heading: str, folder: Path) -> subprocess.CompletedProcess[str]:

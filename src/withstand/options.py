@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from withstand.experiment import Experiment
 
 CHOICE = re.compile(
-    r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:((?:(?!\(type:).)*?)known\s+subclasses:([^)]*)\)", re.DOTALL
+    r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:((?:(?!\(type:).)*?)known\s+subclasses:([^)]*)\)",
+    re.DOTALL,
 )
 
 
