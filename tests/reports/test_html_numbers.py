@@ -116,7 +116,7 @@ def test_missing_runs_are_counted(tmp_path):
 def test_without_any_result_there_is_a_report_all_the_same(tmp_path):
     digest = Digest.of(sweep(tmp_path, {("regular",): [None, None], ("smoothed",): [None]}))
     assert findings(digest) == []
-    assert [line.cells[1].plain for line in main_sheet(digest).lines] == ["0/2 [!]", "0/1 [!]"]
+    assert [line[1].plain for line in main_sheet(digest).lines] == ["0/2 [!]", "0/1 [!]"]
     assert len(sheets(digest)) == 2
 
 
@@ -167,9 +167,9 @@ def test_a_topic_has_a_table_of_what_the_main_one_leaves_out_and_images_saved_as
     plain, saved = topic_sheets(digest)
     assert (plain.name, saved.name, saved.title) == ("errors", "errors-jpeg", "Errors, images saved as JPEG")
     assert [head.text for head in plain.heads[2:]] == [each.replace("_", " ") for each in IMAGENET_C[2:]]
-    assert [head.plain for head in saved.heads[2:4]] == ["Mean error, 13 corruptions+jpeg", "impulse noise, Error"]
+    assert list(saved.texts.columns[2:4]) == ["Mean error, 13 corruptions+jpeg", "impulse noise, Error"]
     assert [cell.text for cell in saved.lines[0].cells[2:5]] == ["50.00", "13.0", "12.0"]
-    assert {cell.plain for cell in saved.lines[1].cells[2:]} == {"\N{EN DASH} [not measured]"}
+    assert {cell.plain for cell in saved.lines[1][2:]} == {"\N{EN DASH} [not measured]"}
     assert "Not measured at all severities: gaussian noise, shot noise." in plain.notes
     assert plain.caption == "Values of one run each; shares in percent. Lower is better."
 
@@ -191,13 +191,13 @@ def test_of_a_single_run_the_interval_over_the_samples_is_shown_and_said(tmp_pat
     digest = Digest.of(Study.of(tmp_path))
     for spread in ("quantiles", "interval"):
         sheet = main_sheet(digest, spread=spread)
-        assert sheet.lines[0].cells[2].plain == "90.0 (82.0-95.0)"
+        assert sheet.lines[0][2].plain == "90.0 (82.0-95.0)"
         assert "their 95 % interval over the test samples" in sheet.caption
     assert "90.0 % (one run, 95 % interval over the samples 82.0 to 95.0)" in told(digest.study)
     single(tmp_path, "net-2", seed=1)
     single(tmp_path, "other-1", rows=rows)
     sheet = main_sheet(Digest.of(Study.of(tmp_path)))
-    assert [line.cells[2].plain for line in sheet.lines] == ["90.0 (90.0-90.0)", "90.0 (82.0-95.0)"]
+    assert [line[2].plain for line in sheet.lines] == ["90.0 (90.0-90.0)", "90.0 (82.0-95.0)"]
     assert "; of a single run its value, and the 95 % interval over the test samples" in sheet.caption
 
 
@@ -370,7 +370,7 @@ def test_two_budgets_of_one_ball_have_columns_that_can_be_told_apart(tmp_path):
     ]
     single(tmp_path, "net-1", rows=rows, measures=KNOWN)
     single(tmp_path, "other-1", rows=rows, measures=KNOWN)
-    heads = [head.more for head in main_sheet(Digest.of(Study.of(tmp_path))).heads]
+    heads = [head.aside for head in main_sheet(Digest.of(Study.of(tmp_path))).heads]
     assert heads[-2:] == [f"linf 0.1, {each}" for each in budgets]
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from withstand.errors import InputError
 from withstand.measuring.results import Results
-from withstand.reports import mistakes as section
 from withstand.reports.figures.examples import examples_pictures
 from withstand.reports.figures.style import house_style
+from withstand.reports.page import mistakes as section
 from withstand.reports.page.mistakes import mistakes_of, shown_mistakes
 from withstand.reports.report_folder import write_report
 from withstand.study.combination import combinations_of
