@@ -62,10 +62,10 @@ def test_it_compiles(kind, tmp_path):
 
 def test_the_caption_is_one_sentence_and_the_notes_stand_below():
     text = squeezed(TABLES["table*"])
-    assert r"\caption{50 \% of all: median over the seeds.} \label{tab:t}" in text
+    assert r"\caption{50 \% of all -- median over the seeds.} \label{tab:t}" in text
     below = text.split(r"\end{tabular}")[1]
     assert r"\footnotesize n = 10 samples. One \& two." in below
-    assert captioned(Grid(title="A", caption="CE of B.", columns=(), lines=())) == "A: CE of B."
+    assert captioned(Grid(title="A", caption="CE of B.", columns=(), lines=())) == "A \N{EN DASH} CE of B."
 
 
 @pytest.mark.parametrize("text", list(r"&%$#_{}~^\\<>|"))

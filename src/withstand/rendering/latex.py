@@ -71,33 +71,47 @@ def latex(table: Grid) -> str:
     texts = table.texts
     kinds = "".join(each[0] for each in aligned(texts))
     caption = rf"\caption{{{escaped(captioned(table))}}} \label{{tab:{table.name}}}"
-    notes = " ".join(map(escaped, table.notes))
+    body, notes = _body(texts), " ".join(map(escaped, table.notes))
     if len(texts.lines) > ONE_PAGE:
-        head, rest = _body(texts).split("\\midrule\n", 1)
-        lines = [
-            r"% Needs \usepackage{booktabs, longtable}, and a page of one column.",
-            rf"\begin{{longtable}}{{{kinds}}}",
-        ]
-        lines += [rf"{caption} \\", f"{head}\\midrule", r"\endfirsthead", f"{head}\\midrule", r"\endhead"]
-        lines += [rest, r"\end{longtable}", *([rf"{{\footnotesize\noindent {notes}\par}}"] if notes else [])]
-    else:
-        kind = "table" if texts.width <= ONE_COLUMN else "table*"
-        lines = [r"% Needs \usepackage{booktabs}.", rf"\begin{{{kind}}}", r"\centering", caption]
-        lines += [rf"\begin{{tabular}}{{{kinds}}}", _body(texts), r"\end{tabular}"]
-        lines += [r"\par\smallskip", rf"\parbox{{\linewidth}}{{\footnotesize {notes}}}"] if notes else []
-        lines.append(rf"\end{{{kind}}}")
-    return "\n".join(lines) + "\n"
+        head, lines = body.split("\n\\midrule\n", 1)
+        notes = f"{{\\footnotesize\\noindent {notes}\\par}}\n" if notes else ""
+        return rf"""% Needs \usepackage{{booktabs, longtable}}, and a page of one column.
+\begin{{longtable}}{{{kinds}}}
+{caption} \\
+{head}
+\midrule
+\endfirsthead
+{head}
+\midrule
+\endhead
+\bottomrule
+\endfoot
+\endlastfoot
+{lines}
+\end{{longtable}}
+{notes}"""
+    kind = "table" if texts.width <= ONE_COLUMN else "table*"
+    notes = f"\\par\\smallskip\n\\parbox{{\\linewidth}}{{\\footnotesize {notes}}}\n" if notes else ""
+    return rf"""% Needs \usepackage{{booktabs}}.
+\begin{{{kind}}}
+\centering
+{caption}
+\begin{{tabular}}{{{kinds}}}
+{body}
+\end{{tabular}}
+{notes}\end{{{kind}}}
+"""
 
 
 def captioned(table: Grid) -> str:
     """Return the title and what the numbers are, in one sentence.
 
     Example:
-        >>> captioned(Grid(title="Results", caption="Values of one run each.", columns=(), lines=()))
-        'Results: values of one run each.'
+        >>> print(captioned(Grid(title="Results", caption="Values of one run each.", columns=(), lines=())))
+        Results – values of one run each.
     """
     what = re.sub(r"^[A-Z](?=[a-z ])", lambda found: found.group().lower(), table.caption)
-    return ": ".join(part for part in (table.title, what) if part).rstrip(".") + "."
+    return " \N{EN DASH} ".join(part for part in (table.title, what) if part).rstrip(".") + "."
 
 
 def _body(texts: Grid) -> str:

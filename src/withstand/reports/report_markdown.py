@@ -49,11 +49,7 @@ def report_markdown(
     parts += ["## Mistakes", ""] if mistakes else []
     for each in mistakes:
         parts += [f"### {escaped(each.name)}", "", markdown(each.table(), title=False)]
-    parts += ["## Figures", ""] if drawn else []
-    for each in drawn:
-        picture = each.picture
-        parts += [f"### {escaped(picture.title)}", "", f"![{escaped(picture.alt)}]({each.files['png']})", ""]
-        parts += [escaped(picture.caption), ""]
+    parts += ["## Figures", "", *map(_figure, drawn)] if drawn else []
     parts += ["## All numbers", ""]
     if len(every.lines) <= MOST_LINES:
         parts.append(markdown(every, title=False))
@@ -65,6 +61,12 @@ def report_markdown(
     parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]
     parts += ["", "Every number: [rows.csv](rows.csv), [summary.csv](summary.csv)."]
     return "\n".join(parts) + "\n"
+
+
+def _figure(shown: ShownPicture) -> str:
+    picture = shown.picture
+    image = f"![{escaped(picture.alt)}]({shown.files['png']})"
+    return f"### {escaped(picture.title)}\n\n{image}\n\n{escaped(picture.caption)}\n"
 
 
 def _finding(what: str, sentence: str) -> str:

@@ -105,17 +105,12 @@ def differences_sheet(digest: Digest) -> Grid:
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
         notes.append(f"Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}.")
-    return Grid(
-        name="differences",
-        title=f"Differences to {digest.baseline_name}",
-        caption=f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        "(Student's t), shares in percentage points.",
-        columns=(*_label_heads(digest), *heads),
-        lines=tuple(lines),
-        num_labels=1 + len(_varied(digest)),
-        num_axes=len(_varied(digest)),
-        notes=(*notes, *digest.study.holes),
+    caption = (
+        f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
+        "(Student's t), shares in percentage points."
     )
+    title, notes = f"Differences to {digest.baseline_name}", [*notes, *digest.study.holes]
+    return _grid(digest, heads, lines, name="differences", title=title, caption=caption, notes=notes)
 
 
 def _combinations_down(
@@ -123,7 +118,7 @@ def _combinations_down(
     name: str,
     title: str,
     columns: list[Column],
-    heads: tuple[Cell, ...],
+    heads: Sequence[Cell],
     spread: Spread,
     notes: Sequence[str],
 ) -> Grid:
@@ -135,14 +130,30 @@ def _combinations_down(
         values = (_value(digest, each, column, spread) for column in columns)
         lines.append((replace(label, aside="baseline" if is_baseline else ""), *more, *values))
     shares = any(digest.measure(each).percent for each in columns)
+    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
+    return _grid(digest, heads, lines, name=name, title=title, caption=caption, notes=notes)
+
+
+def _grid(
+    digest: Digest,
+    heads: Sequence[Cell],
+    lines: Sequence[tuple[Cell, ...]],
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    notes: Sequence[str],
+) -> Grid:
+    """Return a table whose lines begin with the labels of a combination."""
+    axes = [words_of(axis) for axis in _varied(digest)]
     return Grid(
         name=name,
         title=title,
-        caption=f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}.",
-        columns=(*_label_heads(digest), *heads),
+        caption=caption,
+        columns=("combination", *axes, "runs", *heads),
         lines=tuple(lines),
-        num_labels=1 + len(_varied(digest)),
-        num_axes=len(_varied(digest)),
+        num_labels=1 + len(axes),
+        num_axes=len(axes),
         notes=tuple(notes),
     )
 
@@ -151,10 +162,6 @@ def _varied(digest: Digest) -> list[str]:
     """Return the axes that have columns of their own: several that take more than one value."""
     axes = [name for name in digest.study.axes if len({each.labels[name] for each in digest.combinations}) > 1]
     return axes if len(axes) > 1 else []
-
-
-def _label_heads(digest: Digest) -> tuple[str, ...]:
-    return "combination", *map(words_of, _varied(digest)), "runs"
 
 
 def _labels(digest: Digest, combination: Combination) -> tuple[Cell, ...]:

@@ -56,6 +56,8 @@ def measure_table(
     """
     values = _by_place(results, measures, each_severity=each_severity)
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
+    order = [*dict.fromkeys(place.condition for place in places), *measures]
+    places.sort(key=lambda place: (order.index(place.condition), order.index(place.measure)))
     used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
     percent = all(each.percent for each in used)
     words = {each.name: each.words if percent else each.label for each in used}
@@ -63,17 +65,15 @@ def measure_table(
     every = [row for rows in results.values() for row in rows]
     if len(used) == 1 and name.lower() != used[0].words.lower():
         name = f"{name}: {words[used[0].name]}"
-    groups = [[place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)]
+    has_rules = len({place.condition for place in places}) < len(places)
     lines: list[Line] = []
-    for group in groups:
-        lines += [None] if lines and any(len(each) > 1 for each in groups) else []
-        for measure in used:
-            for place in (each for each in group if each.measure == measure.name):
-                apart = (place.budget, place.apart) if times[place.condition, place.measure] > 1 else ()
-                label = ", ".join((words[measure.name], *apart)).removesuffix(", ")
-                about = "" if len(used) == 1 else measure.words
-                numbers = (Number(measure, rows.get(place), about) for rows in values.values())
-                lines.append((place.condition, label, *numbers))
+    for before, place in zip((None, *places), places, strict=False):
+        lines += [None] if has_rules and before and before.condition != place.condition else []
+        measure = measures[place.measure]
+        apart = (place.budget, place.apart) if times[place.condition, place.measure] > 1 else ()
+        label = ", ".join((words[place.measure], *apart)).removesuffix(", ")
+        numbers = (Number(measure, rows.get(place), measure.words * (len(used) > 1)) for rows in values.values())
+        lines.append((place.condition, label, *numbers))
     columns, num_labels = ("condition", "measure", *results), 2
     if len(used) == 1 and max(times.values(), default=0) < 2:
         columns, num_labels = ("condition", *results), 1
