@@ -73,9 +73,25 @@ def latex(table: Grid) -> str:
     caption = rf"\caption{{{escaped(captioned(table))}}} \label{{tab:{table.name}}}"
     body, notes = _body(texts), " ".join(map(escaped, table.notes))
     if len(texts.lines) > ONE_PAGE:
-        head, lines = body.split("\n\\midrule\n", 1)
-        notes = f"{{\\footnotesize\\noindent {notes}\\par}}\n" if notes else ""
-        return rf"""% Needs \usepackage{{booktabs, longtable}}, and a page of one column.
+        return _long(body, kinds, caption, notes)
+    kind = "table" if texts.width <= ONE_COLUMN else "table*"
+    notes = f"\\par\\smallskip\n\\parbox{{\\linewidth}}{{\\footnotesize {notes}}}\n" if notes else ""
+    return rf"""% Needs \usepackage{{booktabs}}.
+\begin{{{kind}}}
+\centering
+{caption}
+\begin{{tabular}}{{{kinds}}}
+{body}
+\end{{tabular}}
+{notes}\end{{{kind}}}
+"""
+
+
+def _long(body: str, kinds: str, caption: str, notes: str) -> str:
+    """Return a table over several pages, with its heads on each."""
+    head, lines = body.split("\n\\midrule\n", 1)
+    notes = f"{{\\footnotesize\\noindent {notes}\\par}}\n" if notes else ""
+    return rf"""% Needs \usepackage{{booktabs, longtable}}, and a page of one column.
 \begin{{longtable}}{{{kinds}}}
 {caption} \\
 {head}
@@ -90,17 +106,6 @@ def latex(table: Grid) -> str:
 {lines}
 \end{{longtable}}
 {notes}"""
-    kind = "table" if texts.width <= ONE_COLUMN else "table*"
-    notes = f"\\par\\smallskip\n\\parbox{{\\linewidth}}{{\\footnotesize {notes}}}\n" if notes else ""
-    return rf"""% Needs \usepackage{{booktabs}}.
-\begin{{{kind}}}
-\centering
-{caption}
-\begin{{tabular}}{{{kinds}}}
-{body}
-\end{{tabular}}
-{notes}\end{{{kind}}}
-"""
 
 
 def captioned(table: Grid) -> str:

@@ -56,8 +56,8 @@ def measure_table(
     """
     values = _by_place(results, measures, each_severity=each_severity)
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
-    order = [*dict.fromkeys(place.condition for place in places), *measures]
-    places.sort(key=lambda place: (order.index(place.condition), order.index(place.measure)))
+    conditions, names = list(dict.fromkeys(place.condition for place in places)), list(measures)
+    places.sort(key=lambda place: (conditions.index(place.condition), names.index(place.measure)))
     used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
     percent = all(each.percent for each in used)
     words = {each.name: each.words if percent else each.label for each in used}
@@ -65,15 +65,10 @@ def measure_table(
     every = [row for rows in results.values() for row in rows]
     if len(used) == 1 and name.lower() != used[0].words.lower():
         name = f"{name}: {words[used[0].name]}"
-    has_rules = len({place.condition for place in places}) < len(places)
-    lines: list[Line] = []
-    for before, place in zip((None, *places), places, strict=False):
-        lines += [None] if has_rules and before and before.condition != place.condition else []
-        measure = measures[place.measure]
-        apart = (place.budget, place.apart) if times[place.condition, place.measure] > 1 else ()
-        label = ", ".join((words[place.measure], *apart)).removesuffix(", ")
-        numbers = (Number(measure, rows.get(place), measure.words * (len(used) > 1)) for rows in values.values())
-        lines.append((place.condition, label, *numbers))
+    labels = [
+        _label(place, words) if times[place.condition, place.measure] > 1 else words[place.measure] for place in places
+    ]
+    lines = _lines(places, labels, measures, values)
     columns, num_labels = ("condition", "measure", *results), 2
     if len(used) == 1 and max(times.values(), default=0) < 2:
         columns, num_labels = ("condition", *results), 1
@@ -82,6 +77,29 @@ def measure_table(
     if not each_severity and kinds_of([row.condition for row in every]):
         notes.append("Corruptions: means over the severities.")
     return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)
+
+
+def _label(place: Place, words: Mapping[str, str]) -> str:
+    """Return the words of a measure and what was spent on it."""
+    return ", ".join(filter(None, (words[place.measure], place.budget, place.apart)))
+
+
+def _lines(
+    places: Sequence[Place],
+    labels: Sequence[str],
+    measures: Mapping[str, Measure],
+    values: Mapping[str, Mapping[Place, Row | None]],
+) -> list[Line]:
+    """Return a line per place, with rules between conditions that have several."""
+    has_rules = len({place.condition for place in places}) < len(places)
+    several = len({place.measure for place in places}) > 1
+    lines: list[Line] = []
+    for before, place, label in zip((None, *places), places, labels, strict=False):
+        lines += [None] if has_rules and before and before.condition != place.condition else []
+        measure = measures[place.measure]
+        numbers = (Number(measure, rows.get(place), measure.words if several else "") for rows in values.values())
+        lines.append((place.condition, label, *numbers))
+    return lines
 
 
 def class_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, name: str) -> Grid:
