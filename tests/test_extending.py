@@ -12,7 +12,7 @@ import torch
 
 import withstand
 import withstand as ws
-from withstand.commands.tables import shown
+from withstand.rendering.terminal import shown
 
 PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 # A file of the package: the heading or sentence that names it, then the first block of Python.

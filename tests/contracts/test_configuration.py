@@ -24,6 +24,8 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.uniform import Uniform
+from withstand.rendering.cell import Cell
+from withstand.rendering.grid import Grid
 from withstand.study.measures.corruption_error import CorruptionErrors
 from withstand.study.measures.row import Row
 from withstand.training.optimizers import Optimizer
@@ -33,7 +35,7 @@ from withstand.training.settings import Training
 FAMILIES = (Perturbation, Objective, Evaluation, Dataset, Model, Optimizer, Schedule)
 FINAL = [cls for family in (*FAMILIES, Split) for cls in discover(family)]
 CONFIGURATIONS = [*(cls for cls in FINAL if not issubclass(cls, Split)), Ball, Training, Experiment]
-VALUES = [*CONFIGURATIONS, CorruptionErrors, Engine, Row, Grid]
+VALUES = [*CONFIGURATIONS, CorruptionErrors, Engine, Row, Cell, Grid]
 
 every_value = pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
 

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from withstand.commands.tables import shown
 from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.errors import InputError
@@ -18,6 +17,7 @@ from withstand.measuring.results import Results
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
+from withstand.rendering.terminal import shown
 from withstand.subjects import of_names
 
 DESCRIPTION = (

@@ -8,17 +8,15 @@ from typing import Literal
 from withstand.console import Console
 from withstand.options import make_parser
 from withstand.parser import parse
-from withstand.rendering.terminal import render
+from withstand.rendering.terminal import shown
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
-from withstand.reports.sheet import fitted
 from withstand.study.study import Study
 
 DESCRIPTION = (
     "Write a report of finished runs or a sweep: a self-contained HTML page, Markdown, CSV, Parquet, LaTeX tables, "
     "figures and a model card per combination. Missing runs are listed."
 )
-WIDTH = 80
 
 
 def main(words: list[str]) -> None:
@@ -65,9 +63,9 @@ def main(words: list[str]) -> None:
 def tell(report: Report, console: Console, *, as_json: bool) -> None:
     """Print the main table and where the page is."""
     if as_json:
-        table = report.sheets[0].table()
+        table = report.sheets[0].texts
         lines = [dict(zip(table.columns, line, strict=True)) for line in table.lines if line]
         console.print_json({"page": str(report.page), "missing": list(report.holes), "table": lines})
         return
-    console.print(render(fitted(report.sheets[0].table(), width=WIDTH), width=WIDTH))
+    console.print(shown(report.sheets[:1]))
     console.say(f"Report: {report.page}")

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
-from withstand.commands.tables import shown
 from withstand.console import Console
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
@@ -19,7 +18,7 @@ from withstand.families import friendly
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.rendering.grid import Grid
-from withstand.study.tables.folding import short_names
+from withstand.rendering.terminal import shown
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import Union, spoken_of, unite
@@ -213,6 +212,22 @@ def overview(plan: Plan, folder: Path) -> Grid:
         lines.append((*labels, str(len(runs)), str(finished)))
     columns = (*short_names([*axes, "runs", "finished"]),)
     return Grid(title=f"Sweep {plan.name} in {folder}", columns=columns, lines=tuple(lines), num_labels=len(axes))
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names with dots by as many of their last parts as tell them apart.
+
+    Example:
+        >>> short_names(["training.optimizer.lr", "a.ball.radius", "b.ball.radius", "a.radius"])
+        ['lr', 'a.ball.radius', 'b.ball.radius', 'a.radius']
+    """
+    found = []
+    for name in names:
+        parts = name.split(".")
+        ends = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+        others = [other for other in names if other != name]
+        found.append(next((end for end in ends if not any(f".{o}".endswith(f".{end}") for o in others)), name))
+    return found
 
 
 def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:

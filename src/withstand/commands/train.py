@@ -6,7 +6,6 @@ from pathlib import Path
 import yaml
 from jsonargparse import Namespace
 
-from withstand.commands.tables import shown
 from withstand.commands.track import Curves
 from withstand.console import Console
 from withstand.engine import Engine
@@ -18,6 +17,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
+from withstand.rendering.terminal import shown
 from withstand.stacked.trials import run_together
 from withstand.study.measures.row import read_rows
 from withstand.study.tables.seeds import seeds_table

@@ -1,1 +1,1 @@
-"""Grids of text on a terminal, as Markdown and as LaTeX. No torch here."""
+"""Printed tables: on a terminal, as Markdown and as LaTeX. No torch here."""

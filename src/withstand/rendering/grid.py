@@ -1,22 +1,83 @@
-"""Grid: text columns, ready to be shown."""
+"""Grid: a printed table."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from withstand.rendering.cell import Cell
+
+GAP = 3  # characters between two columns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Text columns, ready to be shown.
+    """A printed table.
 
     Attributes:
         title: One line.
-        columns: Heads of the columns; the first `num_labels` are labels.
-        lines: One tuple of texts per line; None draws a rule.
+        columns: Heads. The first `num_labels` columns are labels, the others are aligned right.
+        lines: One tuple of cells per line; None draws a rule.
         num_labels: Number of label columns.
+        num_axes: Number of label columns after the first that a page shows for sorting and that are not printed.
+        name: File name without suffix, and label in LaTeX.
+        caption: One sentence: what the numbers are.
         notes: Sentences below the table.
     """
 
     title: str
-    columns: tuple[str, ...]
-    lines: tuple[tuple[str, ...] | None, ...]
+    columns: tuple[str | Cell, ...]
+    lines: tuple[tuple[str | Cell, ...] | None, ...]
     num_labels: int = 1
+    num_axes: int = 0
+    name: str = ""
+    caption: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> tuple[Cell, ...]:
+        """The heads as cells."""
+        return as_cells(self.columns)
+
+    @property
+    def cells(self) -> list[tuple[Cell, ...]]:
+        """The cells of every line, without rules."""
+        return [as_cells(line) for line in self.lines if line]
+
+    @property
+    def texts(self) -> "Grid":
+        """The same table without axes, each cell as a string.
+
+        Example:
+            >>> Grid(title="", columns=("a", "b"), lines=(("x", Cell(text="1", low="0", high="2")),)).texts.lines
+            (('x', '1 (0-2)'),)
+        """
+        kept = [place for place in range(len(self.columns)) if not 0 < place <= self.num_axes]
+        heads = [f"{head.text}, {head.aside}" if head.aside else head.text for head in self.heads]
+        return replace(
+            self,
+            columns=tuple(heads[place] for place in kept),
+            lines=tuple(line and tuple(plain(line[place]) for place in kept) for line in self.lines),
+            num_labels=self.num_labels - self.num_axes,
+            num_axes=0,
+        )
+
+    @property
+    def width(self) -> int:
+        """Number of characters that a line takes on a terminal.
+
+        Example:
+            >>> Grid(title="", columns=("condition", "a"), lines=(("clean", "97.0"),)).width
+            18
+        """
+        texts = self.texts
+        columns = zip(texts.columns, *(line for line in texts.lines if line), strict=True)
+        return sum(max(map(len, map(plain, own))) + GAP for own in columns) - 1
+
+
+def plain(cell: str | Cell) -> str:
+    """Return a cell as a string."""
+    return cell if isinstance(cell, str) else cell.plain
+
+
+def as_cells(line: Iterable[str | Cell]) -> tuple[Cell, ...]:
+    """Return a line of cells."""
+    return tuple(Cell(text=each) if isinstance(each, str) else each for each in line)

@@ -2,7 +2,9 @@
 
 import re
 
-from withstand.rendering.grid import Grid
+from tabulate import tabulate
+
+from withstand.rendering.grid import Grid, plain
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
 
@@ -22,18 +24,19 @@ def markdown(table: Grid, *, title: bool = True) -> str:
 
     Example:
         >>> print(markdown(Grid(title="t", columns=("a", "b"), lines=(("x", "1"), None)), title=False))
-        | a | b |
-        | :--- | ---: |
-        | x | 1 |
+        | a   |   b |
+        |:----|----:|
+        | x   |   1 |
         <BLANKLINE>
     """
-    rule = [":---"] * table.num_labels + ["---:"] * (len(table.columns) - table.num_labels)
-    lines = [_line(map(escaped, table.columns)), _line(rule)]
-    lines += [_line(map(escaped, line)) for line in table.lines if line]
+    texts = table.texts
+    lines = [[escaped(plain(cell)) for cell in line] for line in (texts.columns, *texts.lines) if line]
+    body = tabulate(lines, headers="firstrow", tablefmt="pipe", disable_numparse=True, colalign=aligned(texts))
+    notes = [f"- {escaped(note)}" for note in (table.caption, *table.notes) if note]
     start = [f"**{escaped(table.title)}**", ""] if title and table.title else []
-    notes = ["", *(f"- {escaped(note)}" for note in table.notes)] if table.notes else []
-    return "\n".join([*start, *lines, *notes]) + "\n"
+    return "\n".join([*start, body, *([""] if notes else []), *notes]) + "\n"
 
 
-def _line(cells: object) -> str:
-    return "| " + " | ".join(cells) + " |"  # type: ignore[arg-type]
+def aligned(table: Grid) -> list[str]:
+    """Return the alignment of every column."""
+    return ["left"] * table.num_labels + ["right"] * (len(table.columns) - table.num_labels)

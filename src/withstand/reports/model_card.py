@@ -77,10 +77,15 @@ def _model(settings: dict[str, Any], origin: Origin) -> list[str]:
 
 def _results(digest: Digest, combination: Combination) -> str:
     """Return all numbers of a combination."""
-    table = all_sheet(digest, index=combination.index).table()
-    lines = [line[1:] for line in table.lines if line]
-    title = "Over the seeds; low and high are the 95 % interval of the mean"
-    return markdown(Grid(title=title, columns=table.columns[1:], lines=tuple(lines), num_labels=2))
+    table = all_sheet(digest, index=combination.index)
+    return markdown(
+        Grid(
+            title="Over the seeds; low and high are the 95 % interval of the mean",
+            columns=table.columns[1:],
+            lines=tuple(line[1:] for line in table.cells),
+            num_labels=2,
+        )
+    )
 
 
 def _protocol(digest: Digest, combination: Combination, origin: Origin) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
@@ -19,7 +20,6 @@ from withstand.reports.page.html import Section, ShownPicture, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
 from withstand.reports.report_markdown import report_markdown
-from withstand.reports.sheet import Sheet
 from withstand.reports.sheets import Spread, sheets
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
@@ -31,7 +31,7 @@ FILES = (
     ("rows.csv", "every row of every run"),
     ("rows.parquet", "the same with types"),
     ("summary.csv", "every measure and condition over the seeds"),
-    ("tables/", "the tables as Markdown and LaTeX (booktabs); all.tex has every number (longtable)"),
+    ("tables/", "the tables as Markdown and LaTeX (booktabs, longtable)"),
     ("figures/", "the figures as PNG and SVG"),
     ("cards/", "a model card per combination"),
 )
@@ -48,7 +48,7 @@ class Report:
     """
 
     page: Path
-    sheets: tuple[Sheet, ...]
+    sheets: tuple[Grid, ...]
     holes: tuple[str, ...]
 
 
@@ -97,8 +97,8 @@ def write_report(
             found[-1] if len(found[-1].lines) == len(digest.summary) else all_sheet(digest, most=len(digest.summary))
         )
         for sheet in (*found[:-1], every, *samples):
-            files[f"tables/{sheet.name}.md"] = markdown(sheet.table()).encode()
-            files[f"tables/{sheet.name}.tex"] = latex(sheet.table(), label=sheet.name, is_long=sheet is every).encode()
+            files[f"tables/{sheet.name}.md"] = markdown(sheet).encode()
+            files[f"tables/{sheet.name}.tex"] = latex(sheet).encode()
         files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
         drawn = _shown(chosen, drawing.finish())
     shown = [*found[:-1], *samples]
@@ -128,7 +128,7 @@ def write_report(
     return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
 
 
-def _sections(found: list[Sheet], drawn: list[ShownPicture], mistakes: Section, samples: Section) -> list[Section]:
+def _sections(found: list[Grid], drawn: list[ShownPicture], mistakes: Section, samples: Section) -> list[Section]:
     """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
     main, *topics, every = (each for each in found if each.name != "differences")
     parts = [Section(key="results", title="Results", sheets=(main,))]

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import escaped, markdown
 from withstand.reports.page.html import ShownPicture
 from withstand.reports.page.mistakes import ShownMistakes
-from withstand.reports.sheet import Sheet
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 
@@ -14,8 +14,8 @@ MOST_LINES = 500  # of the table of all numbers
 
 def report_markdown(
     digest: Digest,
-    found: Sequence[Sheet],
-    every: Sheet,
+    found: Sequence[Grid],
+    every: Grid,
     drawn: Sequence[ShownPicture],
     origins: Sequence[Origin],
     *,
@@ -45,18 +45,14 @@ def report_markdown(
         parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]
     parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
     for sheet in found:
-        parts += [f"## {escaped(sheet.title)}", "", markdown(sheet.table(), title=False)]
+        parts += [f"## {escaped(sheet.title)}", "", markdown(sheet, title=False)]
     parts += ["## Mistakes", ""] if mistakes else []
     for each in mistakes:
         parts += [f"### {escaped(each.name)}", "", markdown(each.table(), title=False)]
-    parts += ["## Figures", ""] if drawn else []
-    for each in drawn:
-        picture = each.picture
-        parts += [f"### {escaped(picture.title)}", "", f"![{escaped(picture.alt)}]({each.files['png']})", ""]
-        parts += [escaped(picture.caption), ""]
+    parts += ["## Figures", "", *map(_figure, drawn)] if drawn else []
     parts += ["## All numbers", ""]
     if len(every.lines) <= MOST_LINES:
-        parts.append(markdown(every.table(), title=False))
+        parts.append(markdown(every, title=False))
     else:
         parts += [f"[{len(every.lines):,} lines](tables/{every.name}.md).", ""]
     parts += ["## How to make it again", ""]
@@ -65,6 +61,12 @@ def report_markdown(
     parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]
     parts += ["", "Every number: [rows.csv](rows.csv), [summary.csv](summary.csv)."]
     return "\n".join(parts) + "\n"
+
+
+def _figure(shown: ShownPicture) -> str:
+    picture = shown.picture
+    image = f"![{escaped(picture.alt)}]({shown.files['png']})"
+    return f"### {escaped(picture.title)}\n\n{image}\n\n{escaped(picture.caption)}\n"
 
 
 def _finding(what: str, sentence: str) -> str:

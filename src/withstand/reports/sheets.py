@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from withstand.rendering.cell import Cell
+from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
 from withstand.reports.numbers import number, sentence, slug, titled
-from withstand.reports.sheet import Cell, Head, Line, Sheet
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
@@ -25,32 +26,30 @@ MOST_OF_A_TOPIC = 40  # columns
 TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
 
-def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
+def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Grid]:
     """Return every table of a report; the table of all numbers comes last."""
     found = [main_sheet(digest, spread=spread), *topic_sheets(digest, spread=spread)]
     found += [differences_sheet(digest)] if digest.is_compared else []
     return [*found, all_sheet(digest)]
 
 
-def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Sheet:
+def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     """Return the table with a line per combination and the most wanted measures across."""
-    heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
-    shares = any(digest.measure(each).percent for each in digest.columns)
-    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}. {_samples(digest)}"
-    own = any(each.condition is None for each in digest.columns)
-    notes = ["Own ball: each combination under its own condition, named in the table of all numbers."] if own else []
+    notes = _samples(digest)
+    if any(each.condition is None for each in digest.columns):
+        notes.append("Own ball: each combination under its own condition, named in the table of all numbers.")
     left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
     if left > 0:
         notes.append(f"In the table of all numbers: {left} more, such as single corruptions, classes or budgets.")
     notes += _obtained(digest.measure(each) for each in digest.columns)
-    return _combinations_down(
-        digest, "main", "Results", caption, digest.columns, heads, spread, notes=(*notes, *digest.notes, *digest.holes)
-    )
+    heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
+    notes += [*digest.notes, *digest.holes]
+    return _combinations_down(digest, "main", "Results", digest.columns, heads, spread, notes)
 
 
-def topic_sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]:
+def topic_sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Grid]:
     """Return a table per topic of which the main table does not show everything; saved as JPEG they are others."""
-    measures, found = digest.study.measures, list[Sheet]()
+    measures, found = digest.study.measures, list[Grid]()
     for topic in dict.fromkeys(each.topic for each in measures.values()):
         for saved in ("", JPEG):
             own = [
@@ -67,7 +66,7 @@ def topic_sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Sheet]
     return found
 
 
-def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], spread: Spread) -> Sheet:
+def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], spread: Spread) -> Grid:
     shown = columns[:MOST_OF_A_TOPIC]
     order = {each: place for place, each in enumerate(digest.study.measures)}
 
@@ -78,63 +77,85 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
     shown.sort(key=place)
     kinds = {kind[0] for each in columns if (kind := parse_corruption(each.condition or "")) is not None}
     lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
-    notes = [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
+    directions = {digest.measure(each).better for each in shown}
+    notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []
+    notes += [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
     left = len(columns) - len(shown)
     notes += [f"In the table of all numbers: {left} more."] if left else []
     notes += _obtained(digest.measure(each) for each in shown)
-    shares = any(digest.measure(each).percent for each in shown)
-    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
-    directions = {digest.measure(each).better for each in shown}
-    caption += f" {sentence(directions.pop())} is better." if len(directions) == 1 and directions != {""} else ""
     heads = _heads(shown, [digest.measure(each) for each in shown])
-    holes = tuple(digest.study.holes)
-    return _combinations_down(digest, name, title, caption, shown, heads, spread, notes=(*notes, *holes))
+    return _combinations_down(digest, name, title, shown, heads, spread, [*notes, *digest.study.holes])
 
 
-def differences_sheet(digest: Digest) -> Sheet:
+def differences_sheet(digest: Digest) -> Grid:
     """Return the table of paired differences to the baseline."""
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
     heads = _heads(columns, [titled(digest.measure(each)) for each in columns])
     lines = []
     for each in digest.combinations:
         if each.index not in digest.baseline_indices:
-            cells = [_difference(digest, each, column) for column in columns]
-            against = digest.baseline_of(each)
-            lines.append(Line(index=each.index, cells=(*_labels(digest, each), *cells), against=against))
+            name, *labels = _labels(digest, each)
+            cells = (_difference(digest, each, column) for column in columns)
+            lines.append((replace(name, against=digest.baseline_of(each)), *labels, *cells))
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
-    caption = (
-        f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        f"(Student's t), shares in percentage points. Bold, or with a star, where {LEAST_PAIRS} seeds or more have "
-        "an interval that excludes 0; every interval stands for itself, and with many of them some exclude 0 by chance."
-    )
+    notes = [
+        f"Bold, or with a star, where {LEAST_PAIRS} seeds or more have an interval that excludes 0; every interval "
+        "stands for itself, and with many of them some exclude 0 by chance."
+    ]
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
-        caption += f" Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}."
-    heads = (*_label_heads(digest), *heads)
-    title = f"Differences to {digest.baseline_name}"
-    notes = tuple(digest.study.holes)
-    return Sheet(name="differences", title=title, caption=caption, heads=heads, lines=tuple(lines), notes=notes)
+        notes.append(f"Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}.")
+    caption = (
+        f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
+        "(Student's t), shares in percentage points."
+    )
+    title, notes = f"Differences to {digest.baseline_name}", [*notes, *digest.study.holes]
+    return _grid(digest, heads, lines, name="differences", title=title, caption=caption, notes=notes)
 
 
 def _combinations_down(
     digest: Digest,
     name: str,
     title: str,
-    caption: str,
     columns: list[Column],
-    heads: tuple[Head, ...],
+    heads: Sequence[Cell],
     spread: Spread,
-    *,
-    notes: tuple[str, ...],
-) -> Sheet:
+    notes: Sequence[str],
+) -> Grid:
     """Return a table with a line per combination."""
     lines = []
     for each in digest.combinations:
-        cells = (*_labels(digest, each), *(_value(digest, each, column, spread) for column in columns))
-        tag = "baseline" if digest.is_compared and each.index in digest.baseline_indices else ""
-        lines.append(Line(index=each.index, cells=cells, tag=tag))
-    heads = (*_label_heads(digest), *heads)
-    return Sheet(name=name, title=title, caption=caption, heads=heads, lines=tuple(lines), notes=notes)
+        label, *more = _labels(digest, each)
+        is_baseline = digest.is_compared and each.index in digest.baseline_indices
+        values = (_value(digest, each, column, spread) for column in columns)
+        lines.append((replace(label, aside="baseline" if is_baseline else ""), *more, *values))
+    shares = any(digest.measure(each).percent for each in columns)
+    caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
+    return _grid(digest, heads, lines, name=name, title=title, caption=caption, notes=notes)
+
+
+def _grid(
+    digest: Digest,
+    heads: Sequence[Cell],
+    lines: Sequence[tuple[Cell, ...]],
+    *,
+    name: str,
+    title: str,
+    caption: str,
+    notes: Sequence[str],
+) -> Grid:
+    """Return a table whose lines begin with the labels of a combination."""
+    axes = [words_of(axis) for axis in _varied(digest)]
+    return Grid(
+        name=name,
+        title=title,
+        caption=caption,
+        columns=("combination", *axes, "runs", *heads),
+        lines=tuple(lines),
+        num_labels=1 + len(axes),
+        num_axes=len(axes),
+        notes=tuple(notes),
+    )
 
 
 def _varied(digest: Digest) -> list[str]:
@@ -143,26 +164,19 @@ def _varied(digest: Digest) -> list[str]:
     return axes if len(axes) > 1 else []
 
 
-def _label_heads(digest: Digest) -> tuple[Head, ...]:
-    own = [Head(text=words_of(name), is_number=False, is_axis=True) for name in _varied(digest)]
-    return (Head(text="combination", is_number=False), *own, Head(text="runs"))
-
-
 def _labels(digest: Digest, combination: Combination) -> tuple[Cell, ...]:
-    axes = []
-    for name in _varied(digest):
-        value = combination.labels[name]
-        numeric = isinstance(value, int | float)
-        axes.append(
-            Cell(
-                text="" if value is None else f"{value:g}" if numeric else str(value), value=value if numeric else None
-            )
-        )
+    values = [combination.labels[name] for name in _varied(digest)]
+    axes = [
+        Cell(text=f"{value:g}", value=value)
+        if isinstance(value, int | float)
+        else Cell(text="" if value is None else str(value))
+        for value in values
+    ]
     lost = ", ".join(map(str, combination.missing))
     plural = "s" if len(combination.missing) > 1 else ""
     aside = f"without seed{plural} {lost}" if lost else ""
     runs = Cell(text=combination.share, value=float(combination.num_done), flag="!" if lost else "", aside=aside)
-    return (Cell(text=combination.name, value=float(combination.index)), *axes, runs)
+    return (Cell(text=combination.name, combination=combination.index), *axes, runs)
 
 
 def _value(digest: Digest, combination: Combination, column: Column, spread: Spread) -> Cell:
@@ -220,25 +234,25 @@ def _obtained(measures: Iterable[Measure]) -> list[str]:
     return list(found)
 
 
-def _heads(columns: Sequence[Column], measures: Sequence[Measure]) -> tuple[Head, ...]:
+def _heads(columns: Sequence[Column], measures: Sequence[Measure]) -> tuple[Cell, ...]:
     """Return the heads of columns; with budgets where heads would be the same without them."""
     short = [_head(column, measure) for column, measure in zip(columns, measures, strict=True)]
-    times = Counter((head.text, head.more) for head in short)
+    times = Counter((head.text, head.aside) for head in short)
     return tuple(
-        head if times[head.text, head.more] == 1 or column.condition is None else replace(head, more=column.condition)
+        head if times[head.text, head.aside] == 1 or column.condition is None else replace(head, aside=column.condition)
         for head, column in zip(short, columns, strict=True)
     )
 
 
-def _head(column: Column, measure: Measure) -> Head:
+def _head(column: Column, measure: Measure) -> Cell:
     """Return the head of a column; a corruption stands above the measure, since many of them are side by side."""
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:
-        return Head(text=kind[0].replace("_", " "), more=words)
+        return Cell(text=kind[0].replace("_", " "), aside=words)
     condition = "own ball" if column.condition is None else column.condition.replace("_", " ")
     condition = condition.partition(", ")[0] if measure.kind else condition
-    return Head(text=words, more=condition)
+    return Cell(text=words, aside=condition)
 
 
 def _spread(digest: Digest, spread: Spread) -> str:
@@ -251,7 +265,7 @@ def _spread(digest: Digest, spread: Spread) -> str:
     return "Values of one run each" + (f", and their {interval}" if alone else "")
 
 
-def _samples(digest: Digest) -> str:
+def _samples(digest: Digest) -> list[str]:
     shown = [digest.line(each.index, column) for each in digest.combinations for column in digest.columns]
     counts = sorted({line["samples"] for line in shown if line and digest.study.measures[line["measure"]].percent})
-    return f"n = {counts[0]:,}{'' if counts[0] == counts[-1] else f' to {counts[-1]:,}'} samples." if counts else ""
+    return [f"n = {counts[0]:,}{'' if counts[0] == counts[-1] else f' to {counts[-1]:,}'} samples."] if counts else []

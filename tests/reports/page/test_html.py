@@ -14,13 +14,10 @@ import pytest
 
 from withstand.cli import main
 from withstand.errors import InputError
-from withstand.rendering.grid import Grid
-from withstand.rendering.latex import escaped, latex
 from withstand.rendering.terminal import render
 from withstand.reports.figures.picture import Picture
 from withstand.reports.page.figure import inline
 from withstand.reports.report_folder import write_report
-from withstand.reports.sheet import fitted
 from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
@@ -184,26 +181,6 @@ def test_names_are_escaped_in_every_form(report, page):
     assert json.loads(values)["combinations"][2]["name"] == NASTY
 
 
-@pytest.mark.parametrize("text", list(r"&%$#_{}~^\\<>|"))
-def test_latex_has_no_bare_special_character(text):
-    bare = re.sub(r"\\(text\w+\{\}|[&%$#_{}])", "", escaped(f"x{text}y"))
-    assert bare == "xy"
-
-
-def test_latex_numbers_have_true_signs():
-    text = latex(Grid(title="50 %", columns=("a", "b"), lines=(("x-1", "-1.5 (-2.0 to 1.0)"), ("y", "1-2"))), label="l")
-    assert "x-1 & $-1.5$ ($-2.0$ to 1.0)" in text
-    assert "y & 1--2" in text
-    assert r"\caption{50 \%.}" in text
-
-
-def test_a_label_that_begins_with_a_bracket_is_no_option_of_the_line_before():
-    text = latex(Grid(title="", columns=("[a", "b"), lines=(("[100]", "1"), None, ("*x", "[2]"))), label="l")
-    assert "{[}a & b" in text
-    assert "{[}100] & 1" in text
-    assert "{*}x & [2]" in text
-
-
 @pytest.mark.parametrize(
     "line", ["[1]", '{"measure": "top1", "condition": "clean", "value": NaN, "count": 1, "low": null, "high": null}']
 )
@@ -288,7 +265,7 @@ def test_a_second_report_takes_the_place_of_the_first(runs, tmp_path):
 def test_terminal_tables_fit_80_columns(runs, tmp_path):
     report = write_report(Study.of(runs), tmp_path / "r", pictures=lambda study: [])
     for sheet in report.sheets:
-        assert max(map(len, render(fitted(sheet.table()), width=80).splitlines())) <= 80
+        assert max(map(len, render(sheet, width=80).splitlines())) <= 80
 
 
 def test_a_baseline_that_is_not_there_is_one_sentence(runs, tmp_path):
@@ -304,7 +281,7 @@ def test_reports_come_without_torch():
 
 
 def test_texts_stand_out_from_their_background_in_light_and_dark():
-    from withstand.reports import html as module
+    from withstand.reports.page import html as module
 
     style = (Path(module.__file__).parent / "templates" / "report.css").read_text()
     light, dark, forced = re.findall(r"--ink:[^}]*", style)[:3]

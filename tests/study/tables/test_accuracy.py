@@ -12,7 +12,6 @@ from withstand.study.measures.row import Row
 from withstand.study.measures.suites import CE, suite_rows
 from withstand.study.tables.accuracy import AccuracyTable
 from withstand.study.tables.all import tables
-from withstand.study.tables.folding import room
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
 TOP5 = replace(TOP1, name="top5", column="top5", words="top-5 accuracy", primary=False)
@@ -153,7 +152,7 @@ def test_the_means_have_intervals_and_a_note_says_how_wide_those_of_cells_are(ma
     assert low < value < high
     assert table.notes[0].startswith("In brackets")
     assert table.notes[1] == "95 % intervals: single cells at most ± 4.9."
-    assert room(table) <= 80
+    assert table.width <= 80
 
 
 def test_long_names_leave_room_for_the_farther_end_only(made_up_outcomes):
@@ -162,7 +161,7 @@ def test_long_names_leave_room_for_the_farther_end_only(made_up_outcomes):
     (table,) = shown({"quickstart-gaussian-0a1b2c3d": made_up_outcomes(columns, [TOP1])})
     assert " ± " in cells(table)["fog"][-1]
     assert table.notes[0].startswith("±")
-    assert room(table) <= 80
+    assert table.width <= 80
 
 
 def test_the_title_says_what_was_measured_and_of_how_many():

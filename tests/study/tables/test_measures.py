@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.row import Row
-from withstand.study.tables.folding import room
 from withstand.study.tables.measures import class_table, measure_table
 
 WORST = Measure(name="worst", column="w", words="worst-case accuracy", percent=True, kind="attacked", topic="Balls")
@@ -128,7 +127,7 @@ def test_intervals_stand_in_brackets_as_far_as_they_fit():
     many = measure_table({f"model-number-{k}": [own] for k in range(5)}, MEASURES, name="Balls")
     assert many.lines[0][1:] == ("80.0",) * 5
     assert many.notes[0] == "95 % intervals: at most ± 10.0."
-    assert room(few) <= 80
+    assert few.width <= 80
 
 
 RECALLS = {

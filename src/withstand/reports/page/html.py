@@ -13,9 +13,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from withstand.rendering.grid import Grid
 from withstand.reports.figures.picture import Picture
 from withstand.reports.page.mistakes import ShownMistakes
-from withstand.reports.sheet import Sheet
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 
@@ -41,8 +41,8 @@ class Section:
     key: str
     title: str
     text: str = ""
-    sheets: tuple[Sheet, ...] = ()
-    folded: tuple[Sheet, ...] = ()
+    sheets: tuple[Grid, ...] = ()
+    folded: tuple[Grid, ...] = ()
     figures: tuple["ShownPicture", ...] = ()
     mistakes: tuple[ShownMistakes, ...] = ()
 

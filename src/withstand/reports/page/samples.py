@@ -1,6 +1,7 @@
 """Samples in a report: those that break first, and what they are taken for."""
 
-from withstand.reports.sheet import Cell, Head, Line, Sheet
+from withstand.rendering.cell import Cell
+from withstand.rendering.grid import Grid
 from withstand.study.combination import Combination, Trial
 from withstand.study.digest import Digest
 from withstand.study.measures.outcomes import OutcomeTable
@@ -14,13 +15,13 @@ ABOUT = (
 )
 
 
-def samples_sheets(digest: Digest) -> tuple[list[Sheet], str]:
+def samples_sheets(digest: Digest) -> tuple[list[Grid], str]:
     """Return a table per combination whose outcomes were kept, of its first run that has any, and what to say of them.
 
     Raises:
         InputError: If a table of outcomes is damaged.
     """
-    found: list[Sheet] = []
+    found: list[Grid] = []
     left: list[str] = []
     for each in digest.combinations:
         if len(found) == MOST_TABLES:
@@ -36,28 +37,28 @@ def samples_sheets(digest: Digest) -> tuple[list[Sheet], str]:
     return found, ABOUT + more if found else ""
 
 
-def _sheet(combination: Combination, trial: Trial, table: OutcomeTable, samples: list[BrokenSample]) -> Sheet:
+def _sheet(combination: Combination, trial: Trial, table: OutcomeTable, samples: list[BrokenSample]) -> Grid:
     series = list(dict.fromkeys(found.family for each in samples for found in each.breaks))
-    heads = [Head(text="sample", is_number=False), Head(text="class", is_number=False)]
-    heads += [
-        Head(text=name.partition(", ")[0].replace("_", " "), more=name.partition(", ")[2], is_number=False)
-        for name in series
+    heads = [
+        Cell(text=ball.replace("_", " "), aside=more) for ball, _, more in (each.partition(", ") for each in series)
     ]
     lines = []
     for sample in samples:
         own = {each.family: each for each in sample.breaks}
-        cells = [Cell(text=sample.identifier or f"no. {sample.number}"), Cell(text=sample.label)]
-        for name in series:
-            size = own[name].size if name in own else None
+        name = Cell(text=sample.identifier or f"no. {sample.number}", combination=combination.index)
+        cells: list[str | Cell] = [name, sample.label]
+        for each in series:
+            size = own[each].size if each in own else None
             parts = [] if size is None else [f"{size:g}"]
-            parts += [own[name].prediction] if name in own and own[name].prediction else []
-            cells.append(Cell(text=": ".join(parts) or ("wrong" if name in own else ""), value=size))
-        lines.append(Line(index=combination.index, cells=tuple(cells)))
+            parts += [own[each].prediction] if each in own and own[each].prediction else []
+            cells.append(Cell(text=": ".join(parts) or ("wrong" if each in own else ""), value=size))
+        lines.append(tuple(cells))
     seeds = f"Of the run with seed {trial.seed}" + (", one of several" if len(combination.planned) > 1 else "")
-    return Sheet(
+    return Grid(
         name=f"samples-{combination.key}",
         title=f"Samples that break first: {combination.name}",
         caption=f"{seeds}; test samples of {table.data}, draws of seed {table.seed}.",
-        heads=tuple(heads),
+        columns=("sample", "class", *heads),
         lines=tuple(lines),
+        num_labels=2 + len(heads),
     )

@@ -1,7 +1,6 @@
 """Accuracies under corruptions: severities across for one model, models across for several."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
@@ -10,7 +9,7 @@ from withstand.study.measures.measure import Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
 from withstand.study.measures.suites import ALL, ALL_BUT_NOISE, CE, ERROR, MCE, MEAN_ERROR, RELATIVE_MCE, TOP1, Suite
-from withstand.study.tables.cell_text import Style, cell, fitting, title_of, widths
+from withstand.study.tables.cell_text import Line, Number, number_table, title_of
 
 SUMMARY = {
     (MEAN_ERROR, ALL): "mean corruption error",
@@ -23,12 +22,14 @@ SUMMARY = {
     (RELATIVE_MCE, ALL_BUT_NOISE + JPEG): "relative mCE w/o noise",
 }
 
+RELATIVE = {MCE: "mCE", RELATIVE_MCE: "relative mCE"}
+
 
 class AccuracyTable:
     """The table of one measure of accuracy.
 
     Attributes:
-        one: Whether it has severities across.
+        one: Whether the severities are side by side.
         claimed: Names of the measures of which it shows every row, or what follows from it.
     """
 
@@ -41,16 +42,16 @@ class AccuracyTable:
         outcomes: Mapping[str, OutcomeTable],
         each_severity: bool = False,
     ) -> None:
-        """Keep what there is to show.
+        """Collect the rows.
 
         Args:
             results: All rows, by model.
             measures: Of these rows, by name.
             measure: The one to show.
-            outcomes: What the rows come from, by model, as far as it is known: gives means their intervals.
+            outcomes: Outcomes behind the rows, by model, where known: give means their intervals.
             each_severity: Whether several models have a line for every severity, or one for the mean over them.
         """
-        self.measures, self.measure, self.each_severity = measures, measure, each_severity
+        self.measures, self.measure = measures, measure
         self.models = [name for name, rows in results.items() if any(row.measure == measure.name for row in rows)]
         self.suites = {name: Suite(results[name], measure, outcomes.get(name)) for name in self.models}
         conditions = dict.fromkeys(name for suite in self.suites.values() for name in suite.rows)
@@ -61,15 +62,18 @@ class AccuracyTable:
         self.severities = sorted({name.rsplit("/", 1)[1] for name in cells})
         whole = all(len(own) == len(self.severities) for own in self.kinds.values())
         self.one = len(self.models) == 1 and bool(self.kinds) and whole
+        graded = any(len(own) == 1 for own in self.kinds.values())
+        self.in_full = each_severity or len(self.models) == 1 or graded
         is_main = measure.name == TOP1
         self.further = {name: {(row.measure, row.condition): row for row in results[name]} for name in self.models}
-        ways = saved_ways(cells)
+        known = {key for rows in self.further.values() for key in rows}
+        several = len(saved_ways(cells)) > 1
         self.summary = {
-            key: words + JPEG * (len(ways) > 1 and key[0] == MEAN_ERROR and key[1].endswith(JPEG))
+            key: words + JPEG * (several and key[0] == MEAN_ERROR and key[1].endswith(JPEG))
             for key, words in SUMMARY.items()
-            if is_main and any(key in rows for rows in self.further.values())
+            if is_main and key in known
         }
-        self.ce = is_main and self.one and any(name == CE for rows in self.further.values() for name, _ in rows)
+        self.ce = is_main and self.one and CE in {name for name, _ in known}
         self.claimed = {measure.name}
         if is_main:
             self.claimed |= {ERROR, MEAN_ERROR, MCE, RELATIVE_MCE} | ({CE} if self.ce else set())
@@ -78,40 +82,22 @@ class AccuracyTable:
         """Return the table."""
         rows = [row for suite in self.suites.values() for name, row in suite.rows.items() if not is_mean(name)]
         title = title_of(self.measure.words, [self.measure], rows)
-        in_cells = self.in_full and not self.one
-        shown = [row for row in rows if in_cells or row.condition in self.plain]
-        shown += [row for row in self._means() if row is not None]
-        further = {}
-        for name, words in ((MCE, "mCE"), (RELATIVE_MCE, "relative mCE")):
-            own = [row for rows in self.further.values() for key, row in rows.items() if key[0] == name]
-            further |= {words: own} if own and self.summary else {}
-        if not self.one:
-            shown = {"means" if further else "": shown, **further}
-            return fitting(lambda style: self._side_by_side(title, style), shown, self.measures)
-        shown = {"means": shown, **further}
-        table = fitting(lambda style: self._one_model(title, style), shown, self.measures, spread=True)
-        cells = [row for row in rows if row.condition not in self.plain]
-        return replace(table, notes=(*table.notes, *widths({"single cells": cells}, self.measures)))
+        return self._one_model(title) if self.one else self._side_by_side(title)
 
-    @property
-    def in_full(self) -> bool:
-        """Whether there is a line for every severity."""
-        return self.each_severity or len(self.models) == 1 or any(len(own) == 1 for own in self.kinds.values())
+    def _number(self, row: Row | None) -> Number:
+        is_alone = not self.one and not any(name in RELATIVE for name, _ in self.summary)
+        return Number(self.measure, row, "" if is_alone else "means")
 
-    def _mean(self, model: str, cells: Sequence[str]) -> Row | None:
-        """Return the mean over some cells; a missing one leaves a hole rather than another mean."""
+    def _summed(self, model: str, key: tuple[str, str]) -> Number:
+        """Return a number of the summary; errors have the same intervals as the accuracies."""
+        return Number(self.measures[key[0]], self.further[model].get(key), RELATIVE.get(key[0]))
+
+    def _mean(self, model: str, cells: Sequence[str], *, hides: Collection[str] = ()) -> Row | None:
+        """Return the mean over some cells; a missing or hidden one leaves a hole rather than another mean."""
         suite = self.suites[model]
-        if not cells or not suite.rows.keys() >= set(cells):
+        if not cells or not suite.rows.keys() >= set(cells) or set(hides) & set(cells):
             return None
         return suite.sum(self.measure.name, "", dict.fromkeys(cells, 1 / len(cells)))
-
-    def _means(self) -> list[Row | None]:
-        means = [self._mean(model, cells) for model in self.models for cells in self.kinds.values()]
-        return means + [self._group_mean(model, cells) for model in self.models for cells in self.groups.values()]
-
-    def _group_mean(self, model: str, cells: Sequence[str]) -> Row | None:
-        """Return the mean over the cells of a group; None where one of them does not count."""
-        return None if self.short[model] & set(cells) else self._mean(model, cells)
 
     def _group(
         self, results: Mapping[str, Sequence[Row]], outcomes: Mapping[str, OutcomeTable]
@@ -130,60 +116,52 @@ class AccuracyTable:
                 groups[mean_name(name, saved, ways)] = [cell for kind in kinds for cell in cells[kind]]
         return groups, short
 
-    def _one_model(self, title: str, style: Style) -> Grid:
+    def _one_model(self, title: str) -> Grid:
         """Return severities across, then the mean and, where there is a reference, CE."""
         (model,) = self.models
-        rows, empty = self.suites[model].rows, [""] * len(self.severities)
-        last = [""] * self.ce
-        lines: list[tuple[str, ...] | None] = [
-            (name, *empty, cell(self.measure, rows[name], style), *last) for name in self.plain
-        ]
+        rows, empty, last = self.suites[model].rows, [""] * len(self.severities), [""] * self.ce
+        lines: list[Line] = [(name, *empty, self._number(rows[name]), *last) for name in self.plain]
         lines += [None] if self.plain else []
         for kind, cells in self.kinds.items():
-            ce = [cell(self.measures[CE], self.further[model].get((CE, kind)))] if self.ce else []
-            values = (cell(self.measure, rows[each]) for each in cells)
-            lines.append((kind, *values, cell(self.measure, self._mean(model, cells), style), *ce))
+            own = (Number(self.measure, rows[each], "single cells", is_bare=True) for each in cells)
+            ce = [self._summed(model, (CE, kind))._replace(is_bare=True)] if self.ce else []
+            lines.append((kind, *own, self._number(self._mean(model, cells)), *ce))
         lines.append(None)
         for name, cells in self.groups.items():
-            across = [[each for each in cells if each.endswith(f"/{severity}")] for severity in self.severities]
-            means = [self._mean(model, own) for own in across]
-            every = cell(self.measure, self._mean(model, cells), style)
-            lines.append((name, *(cell(self.measure, each) for each in means), every, *last))
+            across = ([each for each in cells if each.endswith(f"/{severity}")] for severity in self.severities)
+            means = (Number(self.measure, self._mean(model, own), None, is_bare=True) for own in across)
+            lines.append((name, *means, self._number(self._mean(model, cells)), *last))
         lines += [None] if self.summary else []
-        for key, words in self.summary.items():
-            lines.append((words, *empty, cell(self.measures[key[0]], self.further[model].get(key), style), *last))
+        lines += [(words, *empty, self._summed(model, key), *last) for key, words in self.summary.items()]
         columns = (model, *(f"s{each}" for each in self.severities), "mean", *["CE"] * self.ce)
-        return Grid(title=title, columns=columns, lines=tuple(lines))
+        return number_table(title, columns, lines, spread=True)
 
-    def _side_by_side(self, title: str, style: Style) -> Grid:
+    def _side_by_side(self, title: str) -> Grid:
         """Return a line per condition, with the mean over the severities of a corruption or all of them."""
-
-        def line(*labels: str, rows: Sequence[Row | None], measure: Measure = self.measure) -> tuple[str, ...]:
-            return *labels, *(cell(measure, row, style) for row in rows)
-
-        def own(name: str) -> list[Row | None]:
-            return [suite.rows.get(name) for suite in self.suites.values()]
-
-        lines: list[tuple[str, ...] | None] = [line(name, "", rows=own(name)) for name in self.plain]
+        suites = self.suites.items()
+        lines: list[Line] = [
+            (name, "", *(self._number(own.rows.get(name)) for _, own in suites)) for name in self.plain
+        ]
         lines += [None] if self.plain and self.kinds else []
         for kind, cells in self.kinds.items():
-            if not self.in_full:
-                lines.append(line(kind, "", rows=[self._mean(model, cells) for model in self.models]))
-                continue
-            lines += [line(kind, name.rsplit("/", 1)[1], rows=own(name)) for name in cells]
-            lines.append(None)
+            if self.in_full:
+                for name in cells:
+                    own = (self._number(suite.rows.get(name)) for suite in self.suites.values())
+                    lines.append((kind, name.rsplit("/", 1)[1], *own))
+                lines.append(None)
+            else:
+                lines.append((kind, "", *(self._number(self._mean(model, cells)) for model in self.models)))
         lines += [None] if self.kinds and not self.in_full else []
         for name, cells in self.groups.items():
-            lines.append(line(name, "", rows=[self._group_mean(model, cells) for model in self.models]))
+            means = (self._mean(model, cells, hides=self.short[model]) for model in self.models)
+            lines.append((name, "", *map(self._number, means)))
         lines += [None] if self.summary else []
         for key, words in self.summary.items():
-            values = [self.further[model].get(key) for model in self.models]
-            lines.append(line(words, "", rows=values, measure=self.measures[key[0]]))
-        columns, num_labels = ("condition", "severity", *self.models), 2
-        if not any(each and each[1] for each in lines):
-            columns, num_labels = ("condition", *self.models), 1
-            lines = [each and (each[0], *each[2:]) for each in lines]
-        return Grid(title=title, columns=columns, lines=tuple(lines), num_labels=num_labels)
+            lines.append((words, "", *(self._summed(model, key) for model in self.models)))
+        if any(line and line[1] for line in lines):
+            return number_table(title, ("condition", "severity", *self.models), lines, num_labels=2)
+        lines = [line and (line[0], *line[2:]) for line in lines]
+        return number_table(title, ("condition", *self.models), lines)
 
 
 def kinds_of(conditions: Sequence[str] | Mapping[str, None]) -> dict[str, list[str]]:

@@ -1,82 +1,117 @@
-"""Texts of the cells of printed tables: numbers with their intervals, as far as there is room."""
+"""Texts of printed tables of rows: numbers with their intervals, as far as there is room."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import inf, isfinite
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.row import Row
-from withstand.study.tables.folding import room
 
-WIDTH = 80  # columns that a table with intervals may take
+WIDTH = 80  # characters that a table with intervals may take
 Style = Literal["brackets", "spread", "plain"]
-IN_BRACKETS = "In brackets: 95 % confidence intervals."
-SPREAD = "±: the farther end of the 95 % confidence interval."
+NOTES: dict[Style, str] = {
+    "brackets": "In brackets: 95 % confidence intervals.",
+    "spread": "±: the farther end of the 95 % confidence interval.",
+}
 NOTHING = "-"
 
 
-def cell(measure: Measure, row: Row | None, style: Style = "plain") -> str:
-    """Return a value, with its interval in brackets, or with the farthest that an end of it is from the value.
+class Number(NamedTuple):
+    """A number of a table.
 
-    Example:
-        >>> top1 = Measure(name="top1", column="correct", percent=True)
-        >>> cell(top1, Row(measure="top1", condition="clean", value=0.9, count=9, low=0.8, high=0.95), "brackets")
-        '90.0 (80.0-95.0)'
+    Attributes:
+        measure: Of the row.
+        row: None if nothing is known.
+        group: Its name in the note on the widths of intervals; None leaves it out of the note.
+        is_bare: Whether its interval is never shown.
     """
-    if row is None:
-        return NOTHING
-    value = measure.written(row.value)
-    if style == "plain" or row.low is None or row.high is None:
-        return value
-    if style == "spread":
-        most = max(row.value - row.low, row.high - row.value)
-        return f"{value} ± {replace(measure, kind='').written(most)}"
-    between = " to " if row.low < 0 else "-"
-    return f"{value} ({measure.written(row.low)}{between}{measure.written(row.high)})"
+
+    measure: Measure
+    row: Row | None
+    group: str | None = ""
+    is_bare: bool = False
+
+    def written(self, style: Style) -> str:
+        """Return the value, with its interval in brackets or with the distance to the farther end.
+
+        Example:
+            >>> top1 = Measure(name="top1", column="correct", percent=True)
+            >>> row = Row(measure="top1", condition="clean", value=0.9, count=9, low=0.8, high=0.95)
+            >>> [Number(top1, row).written(style) for style in ("brackets", "spread", "plain")]
+            ['90.0 (80.0-95.0)', '90.0 ± 10.0', '90.0']
+        """
+        if self.row is None:
+            return NOTHING
+        value, low, high = self.row.value, self.row.low, self.row.high
+        text = self.measure.written(value)
+        if style == "plain" or self.is_bare or low is None or high is None:
+            return text
+        if style == "spread":
+            return f"{text} ± {_distance(self.measure, max(value - low, high - value))}"
+        return Cell(text=text, low=self.measure.written(low), high=self.measure.written(high)).plain
 
 
-def fitting(
-    make: Callable[[Style], Grid],
-    shown: Mapping[str, Iterable[Row]],
-    measures: Mapping[str, Measure],
+Line = tuple[str | Number, ...] | None
+
+
+def number_table(
+    title: str,
+    columns: Sequence[str],
+    lines: Sequence[Line],
     *,
+    num_labels: int = 1,
+    notes: Iterable[str] = (),
     spread: bool = False,
 ) -> Grid:
-    """Return a table with intervals, or without them and with a note on their width where they do not fit.
+    """Return a table of numbers: with intervals, or with a note on their widths if they do not fit.
 
     Args:
-        make: Makes the table in a style.
-        shown: The rows that it shows, by what the note calls them.
-        measures: Of these rows.
-        spread: Whether intervals may be shown by their farthest end alone, where both do not fit.
+        title: Of the table.
+        columns: Heads.
+        lines: Labels and numbers; None draws a rule.
+        num_labels: Number of label columns.
+        notes: Further notes.
+        spread: Whether the farther end may stand for both, if both do not fit.
     """
-    if not any(row.low is not None for rows in shown.values() for row in rows):
-        return make("plain")
-    styles: list[tuple[Style, str]] = [("brackets", IN_BRACKETS), ("spread", SPREAD)]
-    for style, note in styles[: 1 + spread]:
-        table = make(style)
-        if room(table) <= WIDTH:
-            return replace(table, notes=(note, *table.notes))
-    table = make("plain")
-    return replace(table, notes=(*widths(shown, measures), *table.notes))
+    numbers = [cell for line in lines if line for cell in line if isinstance(cell, Number)]
+    shown = [each for each in numbers if not each.is_bare and each.group is not None]
+    bare = [each for each in numbers if each.is_bare and each.group is not None]
+
+    def table(style: Style, own: Sequence[str]) -> Grid:
+        texts = (
+            None if line is None else tuple(cell if isinstance(cell, str) else cell.written(style) for cell in line)
+            for line in lines
+        )
+        every = (*own, *notes, *_widths(bare))
+        return Grid(title=title, columns=tuple(columns), lines=tuple(texts), num_labels=num_labels, notes=every)
+
+    if any(each.row is not None and each.row.low is not None for each in shown):
+        styles: tuple[Style, ...] = ("brackets", "spread") if spread else ("brackets",)
+        for found in (table(style, [NOTES[style]]) for style in styles):
+            if found.width <= WIDTH:
+                return found
+        return table("plain", _widths(shown))
+    return table("plain", [])
 
 
-def widths(shown: Mapping[str, Iterable[Row]], measures: Mapping[str, Measure]) -> list[str]:
-    """Return a note on how far the ends of the intervals are from their values at most, by name of the rows."""
-    found = {}
-    for name, rows in shown.items():
-        ends = [
-            (abs(end - row.value), measures[row.measure])
-            for row in rows
-            for end in (row.low, row.high)
-            if end is not None and isfinite(end) and isfinite(row.value)
-        ]
-        if ends:
-            most, measure = max(ends, key=lambda each: each[0])
-            found[name] = f"{name} at most ± {replace(measure, kind='').written(most)}".strip()
-    return [f"95 % intervals: {', '.join(found.values())}."] if found else []
+def _widths(numbers: Sequence[Number]) -> list[str]:
+    """Return a note on the largest distance of an end of an interval from its value, by group."""
+    found: dict[str, tuple[float, Measure]] = {}
+    for measure, row, group, _ in numbers:
+        if row is not None and group is not None and isfinite(row.value):
+            ends = [abs(end - row.value) for end in (row.low, row.high) if end is not None and isfinite(end)]
+            if ends and max(ends) > found.get(group, (-1.0, measure))[0]:
+                found[group] = max(ends), measure
+    texts = [f"{group} at most ± {_distance(measure, most)}".strip() for group, (most, measure) in found.items()]
+    return [f"95 % intervals: {', '.join(texts)}."] if texts else []
+
+
+def _distance(measure: Measure, value: float) -> str:
+    """Return a distance between two values, which is no bound."""
+    return replace(measure, kind="").written(value)
 
 
 def counted(rows: Iterable[Row]) -> str:

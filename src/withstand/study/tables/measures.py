@@ -8,7 +8,7 @@ from withstand.rendering.grid import Grid
 from withstand.study.measures.measure import BY_CLASS, Measure
 from withstand.study.measures.row import Row
 from withstand.study.tables.accuracy import kinds_of
-from withstand.study.tables.cell_text import Style, cell, fitting, mean_of, title_of
+from withstand.study.tables.cell_text import Line, Number, mean_of, number_table, title_of
 
 KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
 
@@ -56,47 +56,50 @@ def measure_table(
     """
     values = _by_place(results, measures, each_severity=each_severity)
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
+    conditions, names = list(dict.fromkeys(place.condition for place in places)), list(measures)
+    places.sort(key=lambda place: (conditions.index(place.condition), names.index(place.measure)))
     used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
     percent = all(each.percent for each in used)
     words = {each.name: each.words if percent else each.label for each in used}
     times = Counter((place.condition, place.measure) for place in places)
-    several = max(times.values(), default=0) > 1
     every = [row for rows in results.values() for row in rows]
-    averaged = not each_severity and bool(kinds_of([row.condition for row in every]))
-    if len(used) == 1:
-        name = f"{name}: {next(iter(words.values()))}" if name.lower() != used[0].words.lower() else name
+    if len(used) == 1 and name.lower() != used[0].words.lower():
+        name = f"{name}: {words[used[0].name]}"
+    labels = [
+        _label(place, words) if times[place.condition, place.measure] > 1 else words[place.measure] for place in places
+    ]
+    lines = _lines(places, labels, measures, values)
+    columns, num_labels = ("condition", "measure", *results), 2
+    if len(used) == 1 and max(times.values(), default=0) < 2:
+        columns, num_labels = ("condition", *results), 1
+        lines = [line and (line[0], *line[2:]) for line in lines]
+    notes = _notes(places, used)
+    if not each_severity and kinds_of([row.condition for row in every]):
+        notes.append("Corruptions: means over the severities.")
+    return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)
 
-    def make(style: Style) -> Grid:
-        lines: list[tuple[str, ...] | None] = []
-        groups = [
-            [place for place in places if place.condition == each] for each in dict.fromkeys(p[0] for p in places)
-        ]
-        for group in groups:
-            lines += [None] if lines and any(len(each) > 1 for each in groups) else []
-            for measure in used:
-                for place in (each for each in group if each.measure == measure.name):
-                    shared = times[place.condition, place.measure] > 1
-                    label = ", ".join((words[measure.name], *((place.budget, place.apart) if shared else ())))
-                    label = label.removesuffix(", ")
-                    cells = (cell(measure, rows.get(place), style) for rows in values.values())
-                    lines.append((place.condition, label, *cells))
-        columns, num_labels = ("condition", "measure", *results), 2
-        if len(used) == 1 and not several:
-            columns, num_labels = ("condition", *results), 1
-            lines = [line and (line[0], *line[2:]) for line in lines]
-        return Grid(
-            title=title_of(name, used, every),
-            columns=columns,
-            lines=tuple(lines),
-            num_labels=num_labels,
-            notes=_notes(places, used, averaged=averaged),
-        )
 
-    shown = {}
-    for measure in used:
-        rows = [row for own in values.values() for place, row in own.items() if place.measure == measure.name]
-        shown["" if len(used) == 1 else measure.words] = rows
-    return fitting(make, shown, measures)
+def _label(place: Place, words: Mapping[str, str]) -> str:
+    """Return the words of a measure and what was spent on it."""
+    return ", ".join(filter(None, (words[place.measure], place.budget, place.apart)))
+
+
+def _lines(
+    places: Sequence[Place],
+    labels: Sequence[str],
+    measures: Mapping[str, Measure],
+    values: Mapping[str, Mapping[Place, Row | None]],
+) -> list[Line]:
+    """Return a line per place, with rules between conditions that have several."""
+    has_rules = len({place.condition for place in places}) < len(places)
+    several = len({place.measure for place in places}) > 1
+    lines: list[Line] = []
+    for before, place, label in zip((None, *places), places, labels, strict=False):
+        lines += [None] if has_rules and before and before.condition != place.condition else []
+        measure = measures[place.measure]
+        numbers = (Number(measure, rows.get(place), measure.words if several else "") for rows in values.values())
+        lines.append((place.condition, label, *numbers))
+    return lines
 
 
 def class_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Measure], *, name: str) -> Grid:
@@ -109,29 +112,20 @@ def class_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Mea
         (('A', '10', '0.90'),)
     """
     values = {model: {row.measure: row for row in rows} for model, rows in results.items()}
-    names = dict.fromkeys(row.measure for rows in results.values() for row in rows)
-    classes = [each for each in names if is_by_class(measures[each])]
-    others = [each for each in names if each not in classes]
-
-    def make(style: Style) -> Grid:
-        lines: list[tuple[str, ...] | None] = []
-        for each in (*classes, None, *others):
-            if each is None:
-                lines += [None] if classes and others else []
-                continue
-            own = [rows.get(each) for rows in values.values()]
-            count = " or ".join(f"{size:,}" for size in dict.fromkeys(row.count for row in own if row))
-            label = str(measures[each].parameters["class"]) if each in classes else measures[each].words
-            lines.append((label, count, *(cell(measures[each], row, style) for row in own)))
-        title = title_of(name, [measures[each] for each in names], [])
-        return Grid(title=title, columns=("class", "samples", *results), lines=tuple(lines), num_labels=2)
-
-    every = [row for rows in results.values() for row in rows]
-    shown = {
-        "classes" if others else "": [row for row in every if row.measure in classes],
-        **{measures[each].words: [row for row in every if row.measure == each] for each in others},
-    }
-    return fitting(make, shown, measures)
+    used = [measures[each] for each in dict.fromkeys(row.measure for rows in results.values() for row in rows)]
+    classes = [each for each in used if is_by_class(each)]
+    others = [each for each in used if not is_by_class(each)]
+    lines: list[Line] = []
+    for measure in (*classes, *others):
+        of_class = measure in classes
+        own = [rows.get(measure.name) for rows in values.values()]
+        count = " or ".join(f"{size:,}" for size in dict.fromkeys(row.count for row in own if row))
+        label = str(measure.parameters["class"]) if of_class else measure.words
+        group = measure.words if not of_class else "classes" if others else ""
+        lines.append((label, count, *(Number(measure, row, group) for row in own)))
+    if classes and others:
+        lines.insert(len(classes), None)
+    return number_table(title_of(name, used, []), ("class", "samples", *results), lines, num_labels=2)
 
 
 def is_by_class(measure: Measure) -> bool:
@@ -187,8 +181,8 @@ def _apart(condition: str) -> tuple[str, str]:
     return ball, budget
 
 
-def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bool) -> tuple[str, ...]:
-    """Return how the numbers were obtained: bounds and estimates with their budgets, and means over severities."""
+def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
+    """Return how the numbers were obtained: bounds and estimates with their budgets."""
     words = {each.name: each.words for each in measures if each.kind in KINDS}
     budgets: dict[tuple[str, ...], list[str]] = {}
     for name in words:
@@ -206,6 +200,4 @@ def _notes(places: Sequence[Place], measures: Sequence[Measure], *, averaged: bo
     for texts, names in budgets.items():
         of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
         notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
-    if averaged:
-        notes.append("Corruptions: means over the severities.")
-    return tuple(notes)
+    return notes

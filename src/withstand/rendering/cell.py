@@ -1,0 +1,54 @@
+"""Cell: a text in a printed table, and what is behind it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A text in a printed table, and what is behind it.
+
+    Attributes:
+        text: A number is without its interval.
+        low: Lower end of the interval, if any.
+        high: Upper end of the interval, if any.
+        value: Sort key of the column; None sorts by the text.
+        flag: What is missing, in short.
+        aside: A second, smaller line on a page; printed only in heads.
+        tone: Whether it is significantly better or worse than the baseline.
+        measure: Of the rows behind the cell; in the first cell, of those behind the line.
+        condition: Of these rows.
+        combination: In the first cell: index of the combination that the line is about.
+        against: In the first cell: index of the combination that it is compared with.
+    """
+
+    text: str
+    low: str = ""
+    high: str = ""
+    value: float | None = None
+    flag: str = ""
+    aside: str = ""
+    tone: Literal["", "better", "worse"] = ""
+    measure: str = ""
+    condition: str = ""
+    combination: int | None = None
+    against: int | None = None
+
+    @property
+    def range(self) -> str:
+        """The interval, if any.
+
+        Example:
+            >>> Cell(text="1", low="-0.5", high="2.5").range, Cell(text="1", low="0.5", high="1.5").range
+            ('-0.5 to 2.5', '0.5-1.5')
+            >>> Cell(text="+0.8", low="0.0", high="+1.5").range
+            '0.0 to +1.5'
+        """
+        signed = any(each.startswith(("-", "+")) for each in (self.low, self.high))
+        return f"{self.low} to {self.high}" if signed else f"{self.low}-{self.high}" if self.low else ""
+
+    @property
+    def plain(self) -> str:
+        """Number, interval and flag in one line; a star replaces bold type."""
+        parts = (self.text + "*" * bool(self.tone), self.low and f"({self.range})", self.flag and f"[{self.flag}]")
+        return " ".join(part for part in parts if part)
