@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part, check_shares
-from withstand.data.images.class_tree import list_classes
-from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
-from withstand.data.images.image_folder import load_tree
+from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.places import find
 from withstand.errors import InputError
 
@@ -42,7 +41,7 @@ class Imagenet(Dataset):
 
     def __post_init__(self) -> None:
         check_shares("Imagenet", self.validation)
-        check_images("Imagenet", pixels=self.pixels, resize=self.resize, on_bad_image=self.on_bad_image)
+        self._reader()
 
     def load(self, part: Part) -> FileSplit:
         """List the files; they are decoded when they are fetched."""
@@ -51,12 +50,11 @@ class Imagenet(Dataset):
         folder = find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
         if self.class_map is None:
             self._check_complete(folder)
-        return load_tree(
-            "Imagenet",
-            part,
-            folder=folder,
-            train=folder,  # all 1,000 are there, or a map gives the numbers
-            validation=self.validation,
+        return self._reader().read(folder, ranked=[folder], part=part, validation=self.validation)
+
+    def _reader(self) -> ClassFolders:
+        return ClassFolders(
+            who="Imagenet",
             pixels=self.pixels,
             resize=self.resize,
             class_map=self.class_map,
@@ -65,7 +63,7 @@ class Imagenet(Dataset):
         )
 
     def _check_complete(self, folder: Path) -> None:
-        names = list_classes("Imagenet", folder)
+        names = self._reader().folders(folder)
         if len(names) != NUM_CLASSES:
             raise InputError(
                 f"Imagenet: expected {NUM_CLASSES:,} class folders in {folder}, got {len(names):,}; "
