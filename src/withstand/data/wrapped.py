@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Split, check_finite, to_unit
+from withstand.data.base import Split, to_unit
+from withstand.data.checks import check_finite
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import stream

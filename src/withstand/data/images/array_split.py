@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from withstand.data.base import Split, check_labels, to_unit
+from withstand.data.base import Split, to_unit
+from withstand.data.checks import check_labels
 from withstand.data.sample import Sample
 
 
