@@ -1,4 +1,4 @@
-"""ArraySplit: images in an array that may be memory-mapped, read batch by batch."""
+"""ArraySplit: images in a memory-mapped array, read batch by batch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ from withstand.data.sample import Sample
 
 
 class ArraySplit(Split):
-    """Images in an array that may be memory-mapped; at most one batch is held in memory."""
+    """Images in an array that may be memory-mapped; at most one batch is in memory."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ArraySplit(Split):
         num_workers: int = 0,  # noqa: ARG002
         augmentation_seed: int | None = None,  # noqa: ARG002
     ) -> Iterator[Sample]:
-        """Read the rows; they are not augmented."""
+        """Read the rows; there is no augmentation."""
         for rows in plan:
             rows = rows.cpu()
             chosen = np.array(self.images[rows.numpy()].transpose(0, 3, 1, 2), order="C")

@@ -1,4 +1,4 @@
-"""CIFAR-10: small colour photographs."""
+"""Cifar10: small colour photographs in ten classes."""
 
 import logging
 from dataclasses import dataclass
@@ -37,12 +37,11 @@ log = logging.getLogger("withstand")
 class Cifar10(Dataset):
     """50,000 + 10,000 colour photographs of 32 x 32 pixels.
 
-    Files that are there are read: with some of the five training files training is on fewer images, which a
-    warning says, as it says when a file holds fewer records than it should.
+    Missing training files and incomplete files are allowed and logged as warnings.
 
     Attributes:
-        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or
-            the files themselves; None takes `$WITHSTAND_DATA`.
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or the files
+            themselves; None takes `$WITHSTAND_DATA`.
         validation: Share of the training files for validation, at least 0 and below 1.
         augment: Whether training images are cropped (4 pixels of padding) and flipped at random.
 
@@ -58,7 +57,7 @@ class Cifar10(Dataset):
         check_shares("Cifar10", self.validation)
 
     def load(self, part: Part) -> TensorSplit:
-        """Read the files of the Python or the binary version."""
+        """Read the Python or the binary version."""
         check_part("Cifar10", part)
         names = TEST if part == "test" else TRAIN
         paths = self._files(names)
@@ -76,7 +75,7 @@ class Cifar10(Dataset):
                 missing = [path.name for path in paths if not path.is_file()]
                 if len(missing) < len(paths):
                     if missing:
-                        log.warning("Cifar10: %s is without %s.", folder, ", ".join(missing))
+                        log.warning("Cifar10: %s lacks %s.", folder, ", ".join(missing))
                     return [path for path in paths if path.name not in missing]
         raise InputError(
             f"Cifar10: expected cifar-10-batches-py/{names[0]} or cifar-10-batches-bin/{names[0]}.bin "
@@ -101,7 +100,7 @@ def read_binary(path: Path) -> tuple[Tensor, Tensor]:
 
 
 def read_python(path: Path) -> tuple[Tensor, Tensor]:
-    """Return the images and labels of a file of the Python version; nothing in the file is executed.
+    """Return the images and labels of a file of the Python version; no code in the file runs.
 
     Raises:
         InputError: If the file holds anything but an array of images and their labels.

@@ -15,23 +15,22 @@ USUAL = ("train", "val", "test")
 class ImageFolder(Dataset):
     """Images in `root/<part>/<class>/<file>`; a root with class folders directly in it is a test part.
 
-    A class's number is the rank of its folder's name among those of the training part (without one, of the
-    part itself), unless a class map gives it.
+    A class map numbers the classes. Without one, they are numbered by the rank of their folders in the training part,
+    or in the part itself if there is no training part.
 
     Attributes:
         root: The folder.
         train: Name of the folder of the training part.
         validation: Name of the folder of the validation part; None cuts it from the training part.
-        validation_share: Share of the training part for validation, at least 0 and below 1, if it is cut.
+        validation_share: Share of the training part to cut for validation, at least 0 and below 1.
         test: Name of the folder of the test part.
         pixels: Width and height of the inputs.
-        resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`; None
-            leaves the image unchanged.
-        class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each
-            line; or `imagenet`, the usual order of the 1,000 classes whose folders are n01440764 and so on.
+        resize: Length in pixels of the shorter side before the centre crop, at least `pixels`; None does not resize.
+        class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each line; or
+            `imagenet`, the usual order of the 1,000 classes with folders n01440764 and so on.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
-        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
+        on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
     """
 
     root: str
@@ -50,7 +49,7 @@ class ImageFolder(Dataset):
         self._reader()
 
     def load(self, part: Part) -> FileSplit:
-        """List the files; they are decoded when they are fetched."""
+        """List the files; they are decoded when fetched."""
         check_part("ImageFolder", part)
         root = Path(self.root).expanduser()
         folder, train = self._folder(root, part), root / self.train
