@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -167,10 +167,6 @@ class _Images(LoaderDataset[Decoded]):
         return row_streams(self.augmentation_seed, "data/random crop", index=index).generators
 
 
-def _unchanged(decoded: Any) -> Any:
-    return decoded
-
-
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
     """Yield the batches of a plan in order; if a worker is killed, its batches are decoded again."""
     remaining, pending = iter(plan), deque[Tensor]()
@@ -187,7 +183,6 @@ def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_me
             images,
             batch_size=None,
             sampler=next_rows(),
-            collate_fn=_unchanged,
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=Generator(),  # else the loader draws a seed from the global generator
