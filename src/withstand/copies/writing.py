@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -143,13 +143,10 @@ def _work(
         )
         try:
             futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                    remaining.remove(futures[future])
-                    yield futures[future]
+            for future in as_completed(futures):
+                future.result()
+                remaining.remove(futures[future])
+                yield futures[future]
             return
         except BrokenProcessPool as problem:
             if restart == MAX_RESTARTS:
@@ -203,9 +200,7 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     begun = folder / RECORDS / BEGUN
     if begun.is_file():
         if begun.read_text() != canonical(copy):
-            raise InputError(
-                f"corrupt: {folder} holds an unfinished copy made with other options; name another."
-            )
+            raise InputError(f"corrupt: {folder} holds an unfinished copy made with other options; name another.")
     elif folder.is_dir() and any(each.name != RECORDS for each in folder.iterdir()):
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
     return None

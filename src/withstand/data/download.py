@@ -121,8 +121,8 @@ def _check_address(url: str, target: str) -> None:
     old, new = urlsplit(url), urlsplit(target)
     on_this_machine = new.scheme == "http" and new.hostname in THIS_MACHINE and old.scheme == "http"
     if new.scheme != "https" and not on_this_machine:
-        led = "" if target == url else f" leads to {target}, which"
-        raise InputError(f"download: {url}{led} is not an https address.")
+        redirect = "" if target == url else f" redirects to {target}, which"
+        raise InputError(f"download: {url}{redirect} is not an https address.")
 
 
 def _unwritable(url: str, path: Path, error: OSError) -> InputError:

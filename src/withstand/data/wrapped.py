@@ -82,9 +82,7 @@ class WrappedSplit(Split):
             batch_size=None,
             sampler=[each.tolist() for each in numbers],
             num_workers=num_workers,
-            generator=stream(
-                augmentation_seed or 0, "data/workers"
-            ),  # else the loader draws a global seed
+            generator=stream(augmentation_seed or 0, "data/workers"),  # else the loader draws a global seed
         )
         for index, fetched in zip(numbers, loader, strict=True):
             if isinstance(fetched, str):

@@ -22,12 +22,7 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CellsInFolders(CorruptedDataset):
-    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive.
-
-    Attributes:
-        on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
-        clean: Folder of clean images, `<class>/<file>`, which become the cell `clean`.
-    """
+    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive."""
 
     on_bad_image: OnBadImage = "error"
     clean: str | None = None

@@ -61,29 +61,23 @@ class ClassFolders:
         Raises:
             InputError: If folders are missing or empty, or a class has no number.
         """
-        found = self.folders(folder)
-        classes = self._number(ranked, origin)
-        unknown = next((name for name in found if name not in classes.numbers), None)
+        names, classes = self.folders(folder), self._number(ranked, origin)
+        unknown = next((name for name in names if name not in classes.numbers), None)
         if unknown is not None:
             raise InputError(f"{self.who}: class folder {folder / unknown} does not occur in {classes.origin}.")
-        files: list[str] = []
-        counts = []
-        for name in found:
-            images = sorted(walk_images(folder / name))
-            if not images and not allow_empty:
-                raise InputError(
-                    f"{self.who}: class folder {folder / name} holds no image file ({', '.join(SUFFIXES)})."
-                )
-            files += [f"{name}/{image}" for image in images]
-            counts.append(len(images))
+        images = [sorted(walk_images(folder / name)) for name in names]
+        if [] in images and not allow_empty:
+            empty = folder / names[images.index([])]
+            raise InputError(f"{self.who}: class folder {empty} holds no image file ({', '.join(SUFFIXES)}).")
+        files = [f"{name}/{file}" for name, own in zip(names, images, strict=True) for file in own]
         if not files:
             raise InputError(f"{self.who}: expected images in the class folders of {folder}, found none.")
-        rank = torch.arange(len(found)).repeat_interleave(torch.tensor(counts))
+        rank = torch.arange(len(names)).repeat_interleave(torch.tensor([len(own) for own in images]))
         split = FileSplit(
             self.who,
             folder=folder,
             files=files,
-            y=torch.tensor([classes.numbers[name] for name in found])[rank],
+            y=torch.tensor([classes.numbers[name] for name in names])[rank],
             classes=classes.names,
             pixels=self.pixels,
             resize=self.resize,
@@ -115,9 +109,9 @@ class ClassFolders:
         if self.class_map is not None:
             classes = ClassMap.read(self.who, self.class_map, num_classes=self.num_classes)
         else:
-            names = tuple(sorted({name for folder in ranked for name in subfolders(folder)}))
+            names = sorted({name for folder in ranked for name in subfolders(folder)})
             numbers = {name: rank for rank, name in enumerate(names)}
-            classes = ClassMap(numbers=numbers, names=names, origin=origin or str(ranked[0]))
+            classes = ClassMap(numbers=numbers, names=tuple(names), origin=origin or str(ranked[0]))
         names = classes.names
         if len(names) < 2:
             raise InputError(
