@@ -117,7 +117,7 @@ def test_the_work_of_a_killed_process_is_done_again_and_said(source, tmp_path, m
     write_copy(copy, tmp_path / "whole")
     assert killed
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
-    assert said == ["corrupt: a process was killed; its work is done again."]
+    assert said == ["corrupt: a worker process was killed; its work is repeated."]
 
 
 def test_arrays_have_the_severities_one_after_the_other(tmp_path):

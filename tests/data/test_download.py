@@ -171,7 +171,7 @@ def test_a_redirect_on_this_machine_is_followed(server, path):
 @pytest.mark.parametrize("target", ["http://example.org/file.bin", "ftp://example.org/file.bin"])
 def test_a_redirect_to_an_unsafe_address_is_not_followed(server, path, target):
     server.answers = [server.send(b"", code=301, Location=target)]
-    fails(server, path, rf"leads to {target}, which is not an https address\.$", tries=1)
+    fails(server, path, rf"redirects to {target}, which is not an https address\.$", tries=1)
 
 
 def test_a_redirect_from_https_to_http_is_refused_even_on_this_machine():
@@ -189,7 +189,7 @@ def test_addresses_without_https_are_refused(url, path, monkeypatch):
 
 def test_offline_nothing_is_asked(server, path, monkeypatch):
     monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
-    with pytest.raises(InputError, match=r"was not fetched, since WITHSTAND_OFFLINE forbids the network\.$"):
+    with pytest.raises(InputError, match=r"was not fetched, since WITHSTAND_OFFLINE disables downloads\.$"):
         fetch(server.url, path, sha256=None)
     assert server.asked == []
 

@@ -17,7 +17,8 @@ def folders(tmp_path, monkeypatch):
     monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages")])
+    standard_library = [each for each in sys.path if not each.endswith("site-packages")]
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "packages"), *standard_library])
     return [tmp_path / "data" / "frost", tmp_path / "cache" / "withstand" / "frost", tmp_path / "packages"]
 
 

@@ -15,7 +15,6 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, stream
 from withstand.models.small_cnn import SmallCNN
-from withstand.objectives import stylized
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.stylized import Stylized
 from withstand.training.checkpoint import Keeper
@@ -97,20 +96,6 @@ def test_an_image_is_cropped_differently_in_every_step(tmp_path):
     crops = [each.x[each.y == 0][0] for each in shares]
     assert not torch.equal(crops[0], crops[1])
     assert not torch.equal(crops[1], crops[2])
-
-
-def test_decoding_runs_ahead_and_steps_of_another_size_get_what_is_theirs(photos):
-    images = source(photos)
-    draw(images, 0)
-    assert set(images.ahead) == set(range(1, 1 + stylized.AHEAD))
-    guessed = images.ahead[2][1]
-    small = draw(images, 1, size=6)
-    assert torch.equal(small.x, draw(source(photos), 1, size=6).x)
-    assert len(small.x) == 3
-    assert images.ahead[2][1] is guessed
-    jumped = draw(images, 40)
-    assert torch.equal(jumped.x, draw(source(photos), 40).x)
-    assert set(images.ahead) == set(range(41, 41 + stylized.AHEAD))
 
 
 def test_another_seed_makes_what_was_read_ahead_worthless(photos):
@@ -239,14 +224,14 @@ def refusal(make):
 
 def test_a_folder_is_looked_for_as_written_and_then_under_the_data_root(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path))
-    assert source("stylized").num_classes == 3
+    assert len(source("stylized").images.split.classes) == 3
     monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path / "elsewhere"))
     assert refusal(lambda: source("stylized")) == (
         f"AdversarialNoise: stylized must be a folder, found none at stylized or {tmp_path / 'elsewhere' / 'stylized'};"
         " say where with --objective.stylized DIR."
     )
     monkeypatch.chdir(tmp_path)
-    assert source("stylized").num_classes == 3
+    assert len(source("stylized").images.split.classes) == 3
 
 
 def test_what_cannot_be_is_refused(folder, tmp_path):

@@ -13,8 +13,8 @@ from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
-from withstand.data.images.class_tree import SUFFIXES, walk_images
 from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.images.image_file import SUFFIXES, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest

@@ -1,4 +1,4 @@
-"""Writing a corrupted copy of a data set, in the layout of ImageNet-C or of CIFAR-10-C."""
+"""Write a corrupted copy of a data set in the layout of ImageNet-C or CIFAR-10-C."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from hashlib import file_digest, sha256
 from importlib.metadata import version
@@ -24,24 +24,22 @@ from withstand.configuration import canonical, identity, to_plain
 from withstand.copies.layout import (
     RECORDS,
     CorruptedCopy,
+    array_name,
     array_path,
     class_folders,
-    kind,
-    kinds,
+    file_name,
     load,
     make_arrays,
-    open_arrays,
-    places,
-    target,
 )
-from withstand.data.base import Split, TensorSplit
+from withstand.data.base import TensorSplit
+from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.file_split import FileSplit
 from withstand.errors import InputError, TrainingError
 from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 
-MANIFEST, SUMS, BEGUN = "manifest.json", "SHA256SUMS", "configuration.json"
+SUMS, BEGUN = "SHA256SUMS", "configuration.json"
 QUALITY = 85
 SAMPLES_PER_BLOCK = 64
 SAMPLES_PER_BATCH = 16
@@ -57,18 +55,18 @@ def write_copy(
     tell: Callable[[int], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Write the copy, or go on where an earlier call stopped, and return its manifest.
+    """Write the copy, or resume an interrupted one, and return its manifest.
 
     Args:
-        copy: What is written.
-        folder: Where; empty, not there yet, or begun by the same copy.
-        device: Where images are corrupted.
-        num_workers: Processes with one thread each that share the work; 0 works in this one.
-        tell: Callback for the number of samples done.
-        warn: Callback for warnings, such as a worker that died and whose work is repeated.
+        copy: The copy.
+        folder: Target; new, empty, or begun by the same copy.
+        device: Device of the corruptions.
+        num_workers: Worker processes, one thread each; 0 works in this process.
+        tell: Callback with the number of finished samples.
+        warn: Callback with warnings, such as a killed worker whose work is repeated.
 
     Raises:
-        InputError: If the folder holds something else, or the data cannot be written this way.
+        InputError: If the folder holds something else, or the data cannot be written in this format.
     """
     done = _manifest(copy, folder)
     if done is not None:
@@ -91,34 +89,32 @@ def write_copy(
 
 
 def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:
-    """Write the samples from one number up to another under every corruption, then the record that says so."""
-    split = load(copy)
-    names = split.files if isinstance(split, FileSplit) else None
-    arrays = open_arrays(copy, folder) if copy.format == "npy" else {}
+    """Write rows start to stop - 1 under every corruption, then their record."""
+    split, model = load(copy), nn.Identity()
+    row_of = {number: row for row, number in enumerate(split.numbers[start:stop].tolist(), start)}
+    arrays = {name: np.load(array_path(folder, name), mmap_mode="r+") for name in copy.arrays}
     lines: list[str] = []
-    model = nn.Identity()
     with ThreadPoolExecutor(num_threads) as pool:
         for x, y, index, _ in split.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
-            rows = [places(copy)[number] for number in index.tolist()]
-            targets = [target(copy, split, names, *each) for each in zip(rows, y.tolist(), strict=True)]
-            for corruption in copy.corruptions if rows else ():
+            if not len(index):  # all files are unreadable
+                continue
+            rows = [row_of[number] for number in index.tolist()]
+            names = [file_name(copy, split, *each) for each in zip(rows, y.tolist(), strict=True)]
+            for corruption in copy.corruptions:
                 rng = RowStreams(derive_seed(copy.seed, corruption.noise), index, device=device)
                 images = corruption.draw(x, y, model, space=split.space, num_draws=1, rng=rng).inputs[0]
                 levels = to_levels(images).permute(0, 2, 3, 1).cpu().numpy()
-                if copy.format == "npy":
+                if arrays:
                     first = (corruption.severity - 1) * len(split)
-                    arrays[kind(corruption)][first + np.asarray(rows)] = levels
+                    arrays[array_name(corruption)][first + np.asarray(rows)] = levels
                     continue
-                cell = folder / corruption.condition
-                jobs = [(cell, each, copy.format) for each in targets]
-                digests = pool.map(_save, levels, jobs)
-                lines += [
-                    f"{digest}  {corruption.condition}/{each}\n" for digest, each in zip(digests, targets, strict=True)
-                ]
+                files = [f"{corruption.condition}/{name}" for name in names]
+                digests = pool.map(_save, levels, [folder / file for file in files], [copy.format] * len(files))
+                lines += [f"{digest}  {file}\n" for digest, file in zip(digests, files, strict=True)]
     for each in arrays.values():
         each.flush()
-    bad = split.bad if isinstance(split, FileSplit) else {}
-    lines += [f"# left out: {split.files[row]}\n" for row in sorted(bad) if start <= row < stop]  # pyright: ignore
+    if isinstance(split, FileSplit):
+        lines += [f"# left out: {split.files[row]}\n" for row in sorted(split.bad) if start <= row < stop]
     write_whole(_record(folder, start), "".join(lines).encode())
 
 
@@ -130,7 +126,7 @@ def _work(
     num_workers: int,
     warn: Callable[[str], None],
 ) -> Iterator[tuple[int, int]]:
-    """Write blocks here or in several processes, and yield each one when it is done."""
+    """Write blocks in this process or in workers, and yield each finished one."""
     if num_workers == 0 or len(blocks) < 2:
         threads = os.cpu_count() or 1
         for start, stop in blocks:
@@ -147,60 +143,53 @@ def _work(
         )
         try:
             futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                    remaining.remove(futures[future])
-                    yield futures[future]
+            for future in as_completed(futures):
+                future.result()
+                remaining.remove(futures[future])
+                yield futures[future]
             return
         except BrokenProcessPool as problem:
             if restart == MAX_RESTARTS:
                 raise TrainingError(
-                    "corrupt: processes were killed again and again; is there enough memory?"
+                    "corrupt: worker processes were killed again and again; check the available memory."
                 ) from problem
-            warn("corrupt: a process was killed; its work is done again.")
+            warn("corrupt: a worker process was killed; its work is repeated.")
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _save(levels: UInt8[np.ndarray, "height width channel"], job: tuple[Path, str, str]) -> str:
-    cell, name, format = job
-    path, buffer = cell / name, io.BytesIO()
-    image = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+def _save(levels: UInt8[np.ndarray, "height width channel"], path: Path, format: str) -> str:
+    """Write an image file atomically and return its checksum."""
+    image, buffer = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels), io.BytesIO()
     if format == "jpeg":
         image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0", optimize=True)
     else:
         image.save(buffer, "PNG")
-    content = buffer.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
+    temporary = path.with_name(f".{path.name}.tmp")  # not synced: a copy has millions of files
+    temporary.write_bytes(buffer.getvalue())
     temporary.replace(path)
-    return sha256(content).hexdigest()
+    return sha256(buffer.getvalue()).hexdigest()
 
 
-def _check(copy: CorruptedCopy, split: Split) -> None:
-    if not isinstance(split, FileSplit | TensorSplit):
-        raise InputError(f"corrupt: {type(copy.data).__name__} cannot be copied.")
+def _check(copy: CorruptedCopy, split: FileSplit | TensorSplit) -> None:
     if len(split.shape) != 3:
         raise InputError(f"corrupt: expected images, got inputs of shape {split.shape}.")
     if len(split) == 0:
-        raise InputError("corrupt: the data have no images.")
-    if isinstance(split, FileSplit) and copy.format == "npy" and split.on_bad_image == "skip":
+        raise InputError("corrupt: expected images, got none.")
+    if not isinstance(split, FileSplit):
+        return
+    if copy.format == "npy" and split.on_bad_image == "skip":
         raise InputError("corrupt: arrays need every image; leave --on-bad-image skip out, or write jpeg or png.")
-    if isinstance(split, FileSplit) and copy.format != "npy":
-        seen: dict[str, str] = {}
-        for name in split.files:
-            stem = str(PurePosixPath(name).with_suffix(""))
-            if stem in seen:
-                raise InputError(f"corrupt: {seen[stem]} and {name} would become one file; rename one of them.")
-            seen[stem] = name
+    seen: dict[str, str] = {}
+    for name in split.files if copy.format != "npy" else ():
+        first = seen.setdefault(str(PurePosixPath(name).with_suffix("")), name)
+        if first != name:
+            raise InputError(f"corrupt: {first} and {name} would become one file; rename one of them.")
 
 
 def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
-    """Return the manifest if the copy is whole; refuse a folder that holds anything else."""
+    """Return the manifest of a complete copy; reject a folder that holds anything else."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
     if (folder / MANIFEST).is_file():
@@ -211,13 +200,15 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     begun = folder / RECORDS / BEGUN
     if begun.is_file():
         if begun.read_text() != canonical(copy):
-            raise InputError(f"corrupt: {folder} holds the beginning of a copy made with other options; name another.")
+            raise InputError(f"corrupt: {folder} holds an unfinished copy made with other options; name another.")
     elif folder.is_dir() and any(each.name != RECORDS for each in folder.iterdir()):
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
     return None
 
 
-def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[int, int]]) -> dict[str, Any]:
+def _finish(
+    copy: CorruptedCopy, folder: Path, split: FileSplit | TensorSplit, blocks: list[tuple[int, int]]
+) -> dict[str, Any]:
     left_out: list[str] = []
     temporary = folder / RECORDS / SUMS
     with temporary.open("w") as sums:
@@ -227,9 +218,8 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
                     left_out.append(line.removeprefix("# left out: ").strip())
                 else:
                     sums.write(line)
-        if copy.format == "npy":
-            for name in [*kinds(copy), "labels"]:
-                sums.write(f"{_digest(array_path(folder, name))}  {name}.npy\n")
+        arrays = [*copy.arrays, "labels"] if copy.arrays else []
+        sums.writelines(f"{_digest(array_path(folder, name))}  {name}.npy\n" for name in arrays)
     height, width = split.shape[1:]
     manifest = {
         "identity": identity(copy),
@@ -252,9 +242,9 @@ def _finish(copy: CorruptedCopy, folder: Path, split: Split, blocks: list[tuple[
         "sha256": {SUMS: _digest(temporary)},
     }
     temporary.replace(folder / SUMS)
-    if copy.format == "npy":
-        for name in [*kinds(copy), "labels"]:
-            array_path(folder, name).replace(folder / f"{name}.npy")
+    for name in arrays:
+        array_path(folder, name).replace(folder / f"{name}.npy")
+    if arrays:
         write_whole(folder / "classes.json", json.dumps(split.classes).encode())
     write_whole(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
     shutil.rmtree(folder / RECORDS)

@@ -1,4 +1,4 @@
-"""Data of any accepted kind as a split."""
+"""Conversion of any accepted data to a split."""
 
 from typing import Any
 
@@ -12,12 +12,11 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
 
     Args:
         data: A data set of the package, a split, or any PyTorch data set of (input, label) pairs.
-        part: Which part of a data set of the package.
-        num_classes: Number of outputs of the model: the number of classes of pairs whose data set does not name them.
-            None reads every label of such a data set once.
+        part: Part of a data set of the package.
+        num_classes: Number of classes of pairs without class names (the model's outputs); None reads every label once.
 
     Raises:
-        InputError: If it is none of these, or cannot be used.
+        InputError: If it is none of these, or invalid.
     """
     if isinstance(data, Split):
         return data

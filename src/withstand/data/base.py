@@ -1,8 +1,8 @@
-"""Dataset: a source of samples. Split: the samples of one part, fetched in batches."""
+"""Dataset, a source of samples, and Split, the samples of one part."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from typing import Literal, get_args
 
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import check_final
+from withstand.data.checks import check_finite, check_labels
 from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
@@ -24,11 +25,11 @@ class Split(ABC):
     """The samples of one part of a data set.
 
     Attributes:
-        classes: Names of the classes, in the order of the labels.
+        classes: Names of the classes, by label.
         shape: Shape of one input: (channel, height, width), or (feature,).
-        box: Lowest and highest value an input can have: (0, 1) for images, None for tables.
-        features: Statistics and kinds of the columns of a table, from its training part; None for images.
-        numbers: The number that batches yield for each sample, in the order of the split; None where it is its place.
+        box: Lowest and highest value of an input: (0, 1) for images, None for tables.
+        features: Statistics and kinds of a table's columns, from its training part; None for images.
+        numbers: Number of each sample in batches, in the order of the split; None numbers them from 0.
     """
 
     classes: tuple[str, ...]
@@ -50,8 +51,8 @@ class Split(ABC):
         """Return a name per sample (for example the path of its file), by its number in batches.
 
         Returns:
-            An entry for every sample, at least; None where a sample has only its number. The numbers of a part that was
-            cut from a longer list are those of the list, so they need not begin at 0 or follow each other.
+            At least one entry per sample, or None if samples have no names. In a part cut from a longer list, numbers
+            refer to that list, so they may start above 0 and have gaps.
         """
         return None
 
@@ -68,19 +69,19 @@ class Split(ABC):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Yield the batches of a plan, in its order.
+        """Yield the batches of a plan, in order.
 
         Args:
-            plan: For every batch the numbers of its samples.
-            device: Where the batches are wanted.
-            num_workers: Processes that decode files; data in memory needs none.
-            augmentation_seed: Seed of the random augmentation that belongs to the data (a sample's
-                augmentation depends on it and on the sample's number only); None means none is done.
+            plan: The rows of each batch.
+            device: Device of the batches.
+            num_workers: Worker processes that decode files; data in memory ignore it.
+            augmentation_seed: Seed of the data's random augmentation, which depends on it and on the sample's number
+                only; None disables augmentation.
         """
 
 
 class TensorSplit(Split):
-    """Samples held in memory, uint8 images or float features, and indexed as tensors on the device."""
+    """Samples in memory, uint8 images or float features, indexed on the device."""
 
     def __init__(
         self,
@@ -98,12 +99,12 @@ class TensorSplit(Split):
 
         Args:
             x: One input per row; uint8 is divided by 255 when fetched.
-            y: One label per row; or numbers, the targets of a regression.
-            classes: Names of the classes; of the only output, for a regression.
-            box: Lowest and highest value an input can have, after the division; None for no bounds.
-            numbers: Number of each sample in the file it came from, if these are only some of them.
-            augment: The random augmentation: from inputs, their numbers and the augmentation seed.
-            features: Statistics and kinds of the columns of a table.
+            y: One label per row, or the targets of a regression.
+            classes: Names of the classes, or of the output of a regression.
+            box: Lowest and highest value of an input after the division; None for no bounds.
+            numbers: Number of each sample in its file; None numbers them from 0.
+            augment: Random augmentation, a function of inputs, their numbers and the augmentation seed.
+            features: Statistics and kinds of a table's columns.
             weight: Factor of each row's loss in training, at least 0; None means 1.
 
         Raises:
@@ -120,22 +121,18 @@ class TensorSplit(Split):
         self.numbers: Tensor = numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])
         self.augment, self.features = augment, features
+        self._copies: dict[str, Sample] = {}  # by device
 
     def __len__(self) -> int:
         return len(self.x)
 
     def select(self, rows: Tensor) -> "TensorSplit":
         """Return the split with only these rows."""
-        return TensorSplit(
-            self.x[rows],
-            self.y[rows],
-            classes=self.classes,
-            box=self.box,
-            numbers=self.numbers[rows],
-            augment=self.augment,
-            features=self.features,
-            weight=None if self.weight is None else self.weight[rows],
-        )
+        part = copy(self)
+        part.x, part.y, part.numbers = self.x[rows], self.y[rows], self.numbers[rows]
+        part.weight = None if self.weight is None else self.weight[rows]
+        part._copies = {}
+        return part
 
     def batches(
         self,
@@ -145,7 +142,7 @@ class TensorSplit(Split):
         num_workers: int = 0,  # noqa: ARG002
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Index the tensors; they move to the device once."""
+        """Index the tensors, which are copied to the device once."""
         x, y, numbers, weight = self._on(str(torch.device(device)))
         for rows in plan:
             rows = rows.to(x.device)
@@ -161,16 +158,12 @@ class TensorSplit(Split):
             self._copies[device] = held.map(lambda each: each.to(device))
         return self._copies[device]
 
-    @cached_property
-    def _copies(self) -> dict[str, Sample]:
-        return {}
-
 
 class Dataset(ABC):
     """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
 
-    Every data set has the parts `train`, `validation` and `test`. Where the source has no validation part it
-    is cut from the training part, the same for every seed of an experiment.
+    Every data set has the parts `train`, `validation` and `test`. A missing validation part is cut from the training
+    part, the same for every seed of an experiment.
     """
 
     def __init_subclass__(cls) -> None:
@@ -186,49 +179,49 @@ class Dataset(ABC):
         """
 
     def cells(self) -> dict[str, "Dataset"]:
-        """Return one data set per condition, for data that are corrupted already; empty by default.
+        """Return one data set per condition, for data corrupted beforehand; empty by default.
 
         Returns:
-            By condition as in rows, in the published order: `clean`, where there are clean images, then corruption and
-            severity: `fog/3`, or `fog+jpeg/3` where the corrupted images were saved as JPEG files. Each is a test part.
+            Test parts by condition, in the published order: `clean`, if there are clean images, then corruption and
+            severity: `fog/3`, or `fog+jpeg/3` for images saved as JPEG files.
 
         Raises:
-            InputError: If such data have no cell, or none that the fields ask for.
+            InputError: If there is no cell, or none that the fields select.
         """
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the cells of the benchmark that are absent or partial, for data that are corrupted already.
+        """Return the absent or partial cells of the benchmark, for data corrupted beforehand.
 
         Returns:
-            Of the 15 corruptions, and of the others of which there is a cell. A partial cell is among `cells`, too.
+            Gaps among the 15 corruptions, and among others with at least one cell. `cells` includes partial ones.
         """
         return []
 
     @classmethod
     def examples(cls) -> list["Dataset"]:
-        """Return instances that need no files, on which the contract tests run; none by default."""
+        """Return instances that need no files, for the contract tests; none by default."""
         return []
 
 
 def to_unit(x: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return uint8 values k as the float32 nearest to k / 255, on every device.
+    """Return k / 255 of uint8 values k, rounded to the nearest float32 on every device.
 
     Example:
         >>> to_unit(torch.tensor([0, 51, 255], dtype=torch.uint8))
         tensor([0.0000, 0.2000, 1.0000])
     """
-    # A tensor, not a number: CUDA would multiply by the number's reciprocal, which is not always the same.
+    # A tensor, not a number: CUDA multiplies by the reciprocal of a number, which can round differently.
     return x.float().div_(torch.full((), 255.0, device=x.device))
 
 
 def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor]:
-    """Cut samples at random, class by class, into training, validation and test rows; always the same.
+    """Cut rows at random, class by class, into training, validation and test; the cut is always the same.
 
     Args:
         y: One label per row.
-        validation: Share of the rows for validation, 0 <= share < 1.
-        test: Share of the rows for testing; 0 if the source has a test part of its own.
+        validation: Share for validation, 0 <= share < 1.
+        test: Share for testing; 0 if the source has its own test part.
 
     Returns:
         The rows of each part, ascending.
@@ -252,7 +245,7 @@ def cut(y: Tensor, *, validation: float, test: float = 0.0) -> dict[Part, Tensor
 
 
 def check_shares(who: str, validation: float, test: float = 0.0) -> None:
-    """Reject shares of a data set that leave nothing for training.
+    """Reject shares that leave nothing for training.
 
     Raises:
         InputError: If a share is negative or the two are not below 1 together.
@@ -271,31 +264,3 @@ def check_part(who: str, part: str) -> None:
     """
     if part not in get_args(Part):
         raise InputError(f"{who}: the part must be {', '.join(get_args(Part))}, got {part!r}.")
-
-
-def check_labels(y: Tensor, num_classes: int) -> None:
-    """Reject labels without a class.
-
-    Raises:
-        InputError: If a label is outside 0, ..., num_classes - 1.
-    """
-    wrong = y[(y < 0) | (y >= num_classes)]
-    if len(wrong):
-        raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
-
-
-def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
-    """Reject inputs that are NaN or infinite; the message names the sample.
-
-    Args:
-        x: One input per row.
-        numbers: Number of each sample.
-
-    Raises:
-        InputError: If a number is not finite.
-    """
-    if not x.is_floating_point() or x.isfinite().all():
-        return
-    row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
-    what = "NaN" if x[row].isnan().any() else "an infinity"
-    raise InputError(f"data: inputs must be finite numbers, got {what} in sample {int(numbers[row])}.")

@@ -16,34 +16,34 @@ from urllib.parse import urlsplit
 
 from withstand.errors import InputError
 
-WAITS = (1.0, 4.0)  # seconds before the second try and before the third
-SILENCE = 20.0  # seconds without a byte after which a try is over
-PASSING = (408, 429, 500, 502, 503, 504)  # answers that may be another one a moment later
+WAITS = (1.0, 4.0)  # seconds before the second and the third attempt
+SILENCE = 20.0  # seconds without data until an attempt times out
+TRANSIENT = (408, 429, 500, 502, 503, 504)  # status codes worth a retry
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def fetch(url: str, path: Path, *, sha256: str | None) -> None:
-    """Download a file over https; it appears under its name when it is complete and checked.
+    """Download a file over https, verify its checksum, and move it to its path atomically.
 
-    Transient errors (time-outs, broken connections, a busy server) are retried three times. With
-    `WITHSTAND_OFFLINE=1` in the environment nothing is tried.
+    Transient errors (timeouts, broken connections, a busy server) are retried twice. `WITHSTAND_OFFLINE=1` in the
+    environment disables downloads.
 
     Args:
-        url: Where the file is. Nothing but https is followed, and http to this machine.
-        path: Where it goes; missing folders are made, an older file is replaced.
+        url: Address of the file; only https is followed, and http to this machine.
+        path: Target; missing folders are created, an existing file is replaced.
         sha256: Checksum in hexadecimal digits; None skips the check.
 
     Raises:
-        InputError: If the file cannot be had, is another one, or cannot be written; nothing is left behind.
+        InputError: If the file cannot be downloaded or written, or has another checksum; nothing is left behind.
     """
     if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
-        raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE forbids the network.")
+        raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE disables downloads.")
     _check_address(url, url)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
-            found = _read_patiently(url, path, file)
+            found = _read_with_retries(url, path, file)
         if sha256 is not None and found != sha256:
             raise InputError(
                 f"download: {url} was not the expected file: its sha256 must be {sha256}, got {found} for "
@@ -74,7 +74,7 @@ def check_sha256(who: str, path: Path, sha256: str) -> None:
         )
 
 
-def _read_patiently(url: str, path: Path, file: BinaryIO) -> str:
+def _read_with_retries(url: str, path: Path, file: BinaryIO) -> str:
     for wait in (*WAITS, None):
         file.seek(0)
         file.truncate()
@@ -87,7 +87,7 @@ def _read_patiently(url: str, path: Path, file: BinaryIO) -> str:
             if wait is None or not may_pass:
                 raise InputError(f"download: {url} could not be fetched: {reason}.") from error
             time.sleep(wait)
-    raise AssertionError("the last try either returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _read(url: str, path: Path, file: BinaryIO) -> str:
@@ -121,8 +121,8 @@ def _check_address(url: str, target: str) -> None:
     old, new = urlsplit(url), urlsplit(target)
     on_this_machine = new.scheme == "http" and new.hostname in THIS_MACHINE and old.scheme == "http"
     if new.scheme != "https" and not on_this_machine:
-        led = "" if target == url else f" leads to {target}, which"
-        raise InputError(f"download: {url}{led} is not an https address.")
+        redirect = "" if target == url else f" redirects to {target}, which"
+        raise InputError(f"download: {url}{redirect} is not an https address.")
 
 
 def _unwritable(url: str, path: Path, error: OSError) -> InputError:
@@ -130,9 +130,9 @@ def _unwritable(url: str, path: Path, error: OSError) -> InputError:
 
 
 def _explain(error: Exception) -> tuple[str, bool]:
-    """Return the reason of a failure, and whether a retry may succeed."""
+    """Return the reason of a failure, and whether a retry may help."""
     if isinstance(error, HTTPError):
-        return f"the server answered {error.code} {error.reason}".rstrip(), error.code in PASSING
+        return f"the server answered {error.code} {error.reason}".rstrip(), error.code in TRANSIENT
     reason = error.reason if isinstance(error, URLError) else error
     if isinstance(reason, TimeoutError):
         return f"nothing came for {SILENCE:g} seconds", True

@@ -15,17 +15,17 @@ from withstand.data.places import cache_folder, data_root
 from withstand.errors import InputError
 
 URL = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet-C/create_c"
-PACKAGE = "imagecorruptions"  # has the same files in its folder frost
+PACKAGE = "imagecorruptions"  # contains the same files
 
 
 class Texture(NamedTuple):
-    """One file.
+    """A published texture.
 
     Attributes:
-        name: Of the file.
+        name: File name.
         height: In pixels.
         width: In pixels.
-        sha256: Its checksum.
+        sha256: Checksum of the file.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Texture(NamedTuple):
     sha256: str
 
 
-# In the order of their numbers in the original, which never uses its sixth.
+# In the order of the original, which never uses its sixth.
 TEXTURES = (
     Texture("frost1.png", 600, 900, "ff9f907860bd7a835d459e32f9d588062b7f61ee267343cc7222b56753a14755"),
     Texture("frost2.png", 315, 560, "fe211a89b336999c207a852ce05818d4545d0b57c5beadd824b4cc9d9a9b6137"),
@@ -47,61 +47,51 @@ TEXTURES = (
 def read_frost_textures() -> list[UInt8[Tensor, "3 height width"]]:
     """Return the published textures in the order of `TEXTURES`.
 
-    Each is looked for in `frost/` under the data root, then under the user's cache; it is downloaded to the cache,
-    or else taken from an installed package imagecorruptions.
+    Each is looked up in `frost/` under the data root, then under the download cache. Missing ones are downloaded to the
+    cache, or else taken from an installed package imagecorruptions.
 
     Raises:
-        InputError: If a texture is nowhere, or a file is not the published one.
+        InputError: If a texture is not found, or a file is not the published one.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `frost`.
     """
-    return [_read(path) for path in _find()]
+    paths, failure = [], None
+    for texture in TEXTURES:
+        path = _find(texture)
+        if path is None and failure is None:
+            path = cache_folder() / "frost" / texture.name
+            try:
+                fetch(f"{URL}/{texture.name}", path, sha256=texture.sha256)
+            except InputError as error:  # the network is tried once only
+                path, failure = None, str(error).rstrip(".")
+        path = path or _find_in_package(texture)
+        if path is None:
+            raise InputError(
+                f"frost: expected the texture {texture.name} at {' or '.join(map(str, _places(texture)))} or in a "
+                f"package {PACKAGE}, found none, and it could not be downloaded ({failure}); "
+                'use --frost procedural (Python: textures="procedural") for generated textures.'
+            )
+        check_sha256("frost", path, texture.sha256)
+        paths.append(path)
+    return [_read(path) for path in paths]
 
 
 def has_frost_textures() -> bool:
     """Return whether all published textures are on this machine; nothing is downloaded."""
-    return all(
-        any(place.exists() for place in _places(texture)) or _in_package(texture) is not None for texture in TEXTURES
-    )
+    return all(_find(texture) or _find_in_package(texture) for texture in TEXTURES)
 
 
 def _places(texture: Texture) -> list[Path]:
     return list(dict.fromkeys(folder / "frost" / texture.name for folder in (data_root(None), cache_folder())))
 
 
-def _find() -> list[Path]:
-    paths, failure = [], None
-    for texture in TEXTURES:
-        places = _places(texture)
-        path = next((place for place in places if place.exists()), None)
-        if path is None and failure is None:
-            path, failure = _download(texture)
-        if path is None:
-            path = _in_package(texture)
-        if path is None:
-            raise InputError(
-                f"frost: the texture {texture.name} was looked for at {' and '.join(str(each) for each in places)} "
-                f"and in a package {PACKAGE}, and could not be had from the network ({failure}); "
-                'with --frost procedural (Python: textures="procedural") others are made instead.'
-            )
-        check_sha256("frost", path, texture.sha256)
-        paths.append(path)
-    return paths
+def _find(texture: Texture) -> Path | None:
+    return next((place for place in _places(texture) if place.exists()), None)
 
 
-def _download(texture: Texture) -> tuple[Path | None, str | None]:
-    # Either where it is now or why it is nowhere.
-    path = cache_folder() / "frost" / texture.name
-    try:
-        fetch(f"{URL}/{texture.name}", path, sha256=texture.sha256)
-    except InputError as error:
-        return None, str(error).rstrip(".")
-    return path, None
-
-
-def _in_package(texture: Texture) -> Path | None:
-    # Located without importing the package, which would run its code.
+def _find_in_package(texture: Texture) -> Path | None:
+    # Located without an import, which would run the package's code.
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         return None
@@ -111,5 +101,5 @@ def _in_package(texture: Texture) -> Path | None:
 
 def _read(path: Path) -> UInt8[Tensor, "3 height width"]:
     with Image.open(path) as image:
-        # Drop the alpha channel of the first three, as OpenCV does.
+        # Like OpenCV, drop the alpha channel of the first three.
         return torch.from_numpy(np.array(image.convert("RGB")).transpose(2, 0, 1).copy())

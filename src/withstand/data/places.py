@@ -7,7 +7,7 @@ from withstand.errors import InputError
 
 
 def data_root(root: str | None) -> Path:
-    """Return the folder that holds the data: the one given, else `$WITHSTAND_DATA`, else the user's cache."""
+    """Return the folder of the data: the given one, else `$WITHSTAND_DATA`, else the download cache."""
     if root is not None:
         return Path(root).expanduser()
     if os.environ.get("WITHSTAND_DATA"):
@@ -38,4 +38,26 @@ def find(root: str | None, who: str, *names: str) -> Path:
     raise InputError(
         f"{who}: expected {' or '.join(names)} under {base}, found none; "
         "say where with --data.root DIR or WITHSTAND_DATA."
+    )
+
+
+def find_folder(who: str, folder: str, *, option: str) -> Path:
+    """Return a folder, looked for as written, then under the data root.
+
+    Args:
+        who: Class that needs the folder, for the message.
+        folder: As written by the user.
+        option: Command-line option of the folder, for the message.
+
+    Raises:
+        InputError: If it is at neither place.
+    """
+    path = Path(folder).expanduser()
+    places = dict.fromkeys((path, data_root(None) / path))
+    for place in places:
+        if place.is_dir():
+            return place
+    raise InputError(
+        f"{who}: {option.rpartition('.')[2]} must be a folder, found none at {' or '.join(map(str, places))}; "
+        f"say where with --{option} DIR."
     )

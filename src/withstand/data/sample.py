@@ -1,4 +1,4 @@
-"""Sample: rows of a split, fetched together."""
+"""Sample: a batch of rows of a split."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 class Sample(NamedTuple):
-    """Some rows of a split, on a device.
+    """A batch of rows of a split, on a device.
 
     Attributes:
         x: Inputs: images in [0, 1], or features.
         y: Labels, 0 to num_classes - 1, as int64; or the targets of a regression.
-        number: Of each row in its split: its noise in an evaluation derives from it.
+        number: Number of each row in its split, from which its noise in an evaluation derives.
         weight: Factor of each row's loss in training, at least 0; None means 1.
     """
 

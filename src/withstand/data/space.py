@@ -17,7 +17,7 @@ class Space:
     Attributes:
         shape: Of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
-        features: Statistics and kinds of the columns of a table, from its training part; None for anything else.
+        features: Statistics and kinds of a table's columns, from its training part; None for other data.
     """
 
     shape: tuple[int, ...]
@@ -26,21 +26,21 @@ class Space:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Changes of inputs that are not displaced: levels of a category, steps of whole numbers."""
+        """Discrete changes of inputs: levels of a category, steps of whole numbers."""
         return () if self.features is None else self.features.changes
 
     @property
     def fixed(self) -> tuple[int, ...]:
-        """Numbers of the features that noise must leave unchanged."""
+        """Indices of the features that noise must not change."""
         movable = () if self.features is None else self.features.movable
         return tuple(number for number, moves in enumerate(movable) if not moves)
 
     def clip(self, x: Tensor) -> Tensor:
-        """Return x cut to the box, or x itself without one."""
+        """Return x clipped to the box, or x itself without one."""
         return x if self.box is None else x.clamp(*self.box)
 
     def hold(self, x: Tensor, copies: Tensor) -> Tensor:
-        """Return copies (..., *shape) of x, cut to the box, in which the fixed features have the values of x."""
+        """Return copies (..., *shape) of x, clipped to the box, with the fixed features of x."""
         copies = self.clip(copies)
         if self.fixed:
             copies[..., self.fixed] = x[..., self.fixed]

@@ -1,4 +1,4 @@
-"""Any PyTorch data set of (input, label) pairs as a split."""
+"""WrappedSplit: a PyTorch data set of (input, label) pairs as a split."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Split, check_finite, to_unit
+from withstand.data.base import Split, to_unit
+from withstand.data.checks import check_finite
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import stream
@@ -20,22 +21,21 @@ Pairs = tuple[Tensor, Tensor]
 
 
 class WrappedSplit(Split):
-    """The pairs of a map-style data set, fetched through PyTorch's loader.
+    """The pairs of a map-style data set, fetched through PyTorch's DataLoader.
 
-    Inputs with three axes are images and must be in [0, 1]; normalisation belongs inside the model.
+    Inputs with three axes are images in [0, 1]; normalisation belongs inside the model.
     """
 
     def __init__(self, pairs: Any, *, num_classes: int | None = None) -> None:
-        """Look at the first pair.
+        """Read the first pair.
 
         Args:
-            pairs: Has a length, and gives (input, label) for a number: a float tensor (or uint8 image tensor), and a
-                whole number.
-            num_classes: Number of classes; None takes `classes` of the data set (through subsets and concatenations),
+            pairs: Has a length; pairs[row] is (input, label), a float tensor (or uint8 image) and a whole number.
+            num_classes: Number of classes; None takes `classes` of the data set, through subsets and concatenations,
                 or else reads every label once.
 
         Raises:
-            InputError: If the first pair cannot be used, or a label is read that is not a whole number.
+            InputError: If the first pair or a label is invalid.
         """
         if num_classes is not None and num_classes < 1:
             raise InputError(f"data: the number of classes must be at least 1, got {num_classes}.")
@@ -59,7 +59,7 @@ class WrappedSplit(Split):
         return len(self.pairs)
 
     def identifiers(self) -> Mapping[int, str] | None:
-        """Return the paths in `samples` or `imgs` of the data set, as torchvision's ImageFolder has them."""
+        """Return the paths in `samples` or `imgs` of the data set, as in torchvision's ImageFolder."""
         paths = _paths(self.pairs)
         return None if paths is None else dict(enumerate(paths))
 
@@ -71,19 +71,18 @@ class WrappedSplit(Split):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Fetch the pairs; augmentation is left to the data set, whose workers are seeded.
+        """Fetch the pairs; the data set augments them itself, in seeded workers.
 
         Raises:
-            InputError: If a sample cannot be used; the message names it.
+            InputError: If a sample is invalid; the message names it.
         """
         numbers = list(plan)
         loader = DataLoader(
             _Fetched(self),
             batch_size=None,
             sampler=[each.tolist() for each in numbers],
-            collate_fn=_unchanged,
             num_workers=num_workers,
-            generator=stream(augmentation_seed or 0, "data/workers"),  # else a seed from the global generator
+            generator=stream(augmentation_seed or 0, "data/workers"),  # else the loader draws a global seed
         )
         for index, fetched in zip(numbers, loader, strict=True):
             if isinstance(fetched, str):
@@ -95,21 +94,21 @@ class WrappedSplit(Split):
         """Return the inputs and labels of some samples.
 
         Raises:
-            InputError: If one cannot be used.
+            InputError: If one is invalid.
         """
         if not rows:
             return torch.empty(0, *self.shape), torch.empty(0, dtype=torch.int64)
         fetch_many = getattr(self.pairs, "__getitems__", None)
         found = [self.pairs[row] for row in rows] if fetch_many is None else fetch_many(rows)
-        read = [self._check(row, pair) for row, pair in zip(rows, found, strict=True)]
-        for row, (x, _) in zip(rows, read, strict=True):
+        inputs, labels = zip(*map(self._check, rows, found), strict=True)
+        for row, x in zip(rows, inputs, strict=True):
             if tuple(x.shape) != self.shape:
                 raise InputError(
                     f"data: inputs must all have the same shape, {self.shape}, got {(*x.shape,)} in sample {row}."
                 )
-        x = torch.stack([x for x, _ in read])
+        x = torch.stack(inputs)
         self._check_values(rows, x)
-        return x, torch.tensor([label for _, label in read])
+        return x, torch.tensor(labels)
 
     def _read(self, row: int) -> tuple[Tensor, int]:
         return self._check(row, self.pairs[row])
@@ -137,7 +136,7 @@ class WrappedSplit(Split):
         return to_unit(x) if x.dtype == torch.uint8 else x.float(), int(label)
 
     def _check_values(self, rows: list[int], x: Tensor) -> None:
-        """Reject numbers that are not finite, and images outside [0, 1]."""
+        """Reject values that are not finite, and images outside [0, 1]."""
         check_finite(x, rows)
         if self.box is None or (x.min() >= 0 and x.max() <= 1):
             return
@@ -149,7 +148,7 @@ class WrappedSplit(Split):
 
 
 def class_names(pairs: Any) -> tuple[str, ...] | None:
-    """Return the names of the classes that a PyTorch data set holds under `classes`, or None.
+    """Return the names in `classes` of a PyTorch data set, or None.
 
     Example:
         >>> class_names([(torch.zeros(2), 0)]) is None
@@ -165,7 +164,7 @@ def class_names(pairs: Any) -> tuple[str, ...] | None:
 
 
 def _paths(pairs: Any) -> list[str] | None:
-    """Return the path of each sample, if the data set knows them all."""
+    """Return the path of each sample, if all are known."""
     if isinstance(pairs, Subset):
         paths = _paths(pairs.dataset)
         return None if paths is None else [paths[number] for number in pairs.indices]
@@ -175,13 +174,14 @@ def _paths(pairs: Any) -> list[str] | None:
     for name in ("samples", "imgs"):
         listed = getattr(pairs, name, None)
         if isinstance(listed, list) and len(listed) == len(pairs):
-            paths = [str(each[0]) for each in listed if isinstance(each, tuple | list) and each and _is_path(each[0])]
+            firsts = [each[0] for each in listed if isinstance(each, tuple | list) and each]
+            paths = [str(each) for each in firsts if isinstance(each, str | Path)]
             return paths if len(paths) == len(listed) else None
     return None
 
 
 class _Fetched(LoaderDataset[Pairs | str]):
-    """Reads the pairs of a batch in a worker, or returns an error message."""
+    """Fetches a batch in a worker, or returns an error message."""
 
     def __init__(self, split: WrappedSplit) -> None:
         self.split = split
@@ -189,16 +189,8 @@ class _Fetched(LoaderDataset[Pairs | str]):
     def __getitem__(self, rows: list[int]) -> Pairs | str:
         try:
             return self.split.fetch(rows)
-        except InputError as problem:  # an exception of a worker would come back with its traceback as its message
+        except InputError as problem:  # the loader adds a traceback to the message of an exception
             return str(problem)
-
-
-def _unchanged(fetched: Any) -> Any:
-    return fetched
-
-
-def _is_path(value: Any) -> bool:
-    return isinstance(value, str | Path)
 
 
 def _plain(label: Any) -> Any:

@@ -1,4 +1,5 @@
 import logging
+import re
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_folders_of_the_published_archives_may_lie_in_between(tmp_path):
     assert list(cells) == ["fog/1", "contrast/1", "saturate/1"]
     assert all(len(cell.load("test")) == 2 for cell in cells.values())
     grow(tmp_path / "fog" / "1", cat=1, dog=1)
-    with pytest.raises(InputError, match=r"a cell must be there once, got .*/fog/1 and .*/weather/fog/1\."):
+    with pytest.raises(InputError, match=r"a cell must have one folder, got .*/fog/1 and .*/weather/fog/1\."):
         data(tmp_path).cells()
 
 
@@ -121,7 +122,9 @@ def test_clean_images_become_the_cell_clean_and_are_resized(tmp_path, caplog):
     assert list(cells["clean"].cells()) == ["clean"]
     assert not cells["clean"].missing()
     grow(tmp_path / "clean", dog=1)
-    with pytest.raises(InputError, match=r"class folder .*clean/dog does not occur in any cell of the tree"):
+    with pytest.raises(
+        InputError, match=rf"class folder .*clean/dog does not occur in any cell of {re.escape(str(tmp_path))}\."
+    ):
         cells["clean"].load("test")
     with pytest.raises(InputError, match=r"expected a folder with one folder of images per class at .*nowhere"):
         data(tmp_path, clean=str(tmp_path / "nowhere")).cells()
@@ -231,9 +234,9 @@ def test_the_number_of_classes_may_be_given(tmp_path):
     (tmp_path / "map.txt").write_text("tabby 3\nlynx 1\n")
     cell = data(tmp_path, class_map=str(tmp_path / "map.txt"), num_classes=10).cells()["fog/1"]
     assert len(cell.load("test").classes) == 10
-    with pytest.raises(InputError, match="expected 10 class folders in any cell of the tree, got 2"):
+    with pytest.raises(InputError, match=r"expected 10 class folders in any cell of .*, got 2"):
         data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")
     (tmp_path / "manifest.json").write_text('{"class_folders": {"tabby": 1, "lynx": 0}, "classes": ["a", "b", "c"]}')
     assert len(data(tmp_path, corruption="fog", severity=1, num_classes=3).load("test").classes) == 3
-    with pytest.raises(InputError, match=r"num_classes must be 3 as in .*manifest\.json, got 10"):
+    with pytest.raises(InputError, match=r"num_classes must be 3 .*manifest\.json, got 10"):
         data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")

@@ -59,7 +59,7 @@ def test_the_training_files_that_are_there_are_read_in_order_and_the_rest_is_rep
     last = int(train.numbers[-1])
     assert train.x[-1].flatten().tolist() == records(50, seed=1)[0][last - 100].tolist()
     assert "Cifar10: data_batch_1.bin holds 100 of 10,000 records." in caplog.messages
-    assert any("is without data_batch_2.bin, data_batch_4.bin, data_batch_5.bin" in each for each in caplog.messages)
+    assert any("lacks data_batch_2.bin, data_batch_4.bin, data_batch_5.bin" in each for each in caplog.messages)
 
 
 def test_sizes_that_are_no_whole_number_of_records_are_refused(tmp_path):

@@ -48,6 +48,21 @@ def test_a_number_of_classes_that_nothing_can_be_told_apart_with_is_refused(fami
         family(root="somewhere", num_classes=number)
 
 
+def test_the_manifest_of_a_copy_gives_numbers_and_names(tmp_path):
+    content = {"class_folders": {"bee": 2, "ant": 0}, "classes": ["A", "B", "C"], "seed": 7}
+    mapped = read(tmp_path, json.dumps(content), "manifest.json")
+    assert mapped.numbers == {"bee": 2, "ant": 0}
+    assert mapped.names == ("A", "B", "C")
+    for broken in ("{", "[1]", '{"ant": 1}', '{"class_folders": 3, "classes": []}'):
+        with pytest.raises(InputError, match=r"Who: .*manifest\.json must be a manifest of `withstand corrupt`"):
+            read(tmp_path, broken, "manifest.json")
+    for number in (3, -1, "1", True):
+        with pytest.raises(InputError, match=r"the class of 'bee' must be a whole number from 0 to 2, got"):
+            read(tmp_path, json.dumps(content | {"class_folders": {"bee": number}}), "manifest.json")
+    with pytest.raises(InputError, match=r"num_classes must be 3 .*manifest\.json, got 10"):
+        ClassMap.read("Who", str(tmp_path / "manifest.json"), num_classes=10)
+
+
 def test_imagenet_has_1000_classes():
     pytest.importorskip("timm", exc_type=(ImportError, RuntimeError))
     assert len(ClassMap.read("Who", "imagenet").names) == 1000

@@ -120,7 +120,7 @@ def test_bad_images_can_be_left_out_and_are_counted_and_reported_once(damaged, n
     assert index.tolist() == [0, 2, 5]
     assert y.tolist() == [0, 2, 2]
     assert len(x) == 3
-    assert split.num_bad == 3
+    assert len(split.bad) == 3
     assert split.bad[3] == "it is empty"
     assert len(caplog.messages) == 3
     assert caplog.messages[1].endswith("empty.png cannot be read as an image (it is empty); it is left out.")

@@ -58,7 +58,7 @@ def test_a_truncated_plain_file_is_named(tmp_path):
     write_set(tmp_path, end="")
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"idx3-ubyte must hold 7,840 values as its head says, got 7,839"):
+    with pytest.raises(InputError, match=r"idx3-ubyte must hold 7,840 values according to its header, got 7,839"):
         load(tmp_path, "test")
 
 

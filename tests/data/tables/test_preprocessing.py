@@ -179,7 +179,7 @@ def test_a_level_that_training_does_not_have_is_none_of_its_levels_and_said(tmp_
     split = load(mixed, "test", test_file=other, test=0.0, **MIXED)
     assert split.x[:, 2:].tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
     (record,) = caplog.records
-    message = "other.csv, column 'colour': 3 of 4 rows have a level that training does not have ('7', 'pink'); it"
+    message = "other.csv, column 'colour': 3 of 4 rows have a level unseen in training ('7', 'pink'); it"
     assert message in record.getMessage()
 
 

@@ -1,1 +1,1 @@
-"""Data sets of images that were corrupted beforehand."""
+"""Data sets of images corrupted beforehand."""

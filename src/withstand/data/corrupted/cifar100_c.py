@@ -1,14 +1,10 @@
 """Cifar100C: the published arrays of CIFAR-100-C."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
-from withstand.data.base import Dataset, Part
-from withstand.data.corrupted.cells import Gap, check_cell
-from withstand.data.corrupted.corrupted_stack import LABELS, CorruptedStack
-from withstand.data.images.array_split import ArraySplit
-from withstand.data.places import find
+from withstand.data.corrupted.cells_in_arrays import CellsInArrays
 
-FOLDERS = ("CIFAR-100-C", "cifar100-c", ".")
 # The 100 fine classes in the order of their numbers, which is alphabetical.
 CLASSES = tuple(
     """
@@ -24,45 +20,23 @@ CLASSES = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cifar100C(Dataset):
-    """Corrupted test images of CIFAR-100, a data set per corruption and severity; saved without loss.
+class Cifar100C(CellsInArrays):
+    """Corrupted test images of CIFAR-100, a data set per corruption and severity; lossless.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-100-C/` or `cifar100-c/`; None
             takes `$WITHSTAND_DATA`.
-        corruption: A published name such as `fog`; None is all.
-        severity: 1 to 5; None is all.
+        corruption: A published name such as `fog`; None selects all.
+        severity: 1 to 5; None selects all.
 
     Source:
         Hendrycks, Dietterich 2019, arXiv 1903.12261; zenodo.org/records/3555552.
     """
 
     root: str | None = None
-    corruption: str | None = None
-    severity: int | None = None
 
-    def __post_init__(self) -> None:
-        check_cell("Cifar100C", self.corruption, self.severity)
+    def _folder(self) -> Path:
+        return self._find("CIFAR-100-C", "cifar100-c", ".")
 
-    def load(self, part: Part) -> ArraySplit:
-        """Open the array of the selected cell."""
-        return self._stack().load(part)
-
-    def cells(self) -> dict[str, Dataset]:
-        """Look for the arrays of all corruptions."""
-        found = self._stack().cells().items()
-        return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
-
-    def missing(self) -> list[Gap]:
-        """Return the missing cells."""
-        return self._stack().missing()
-
-    def _stack(self) -> CorruptedStack:
-        places = (f"{folder}/{LABELS}".removeprefix("./") for folder in FOLDERS)
-        return CorruptedStack(
-            who="Cifar100C",
-            folder=find(self.root, "Cifar100C", *places).parent,
-            corruption=self.corruption,
-            severity=self.severity,
-            classes=CLASSES,
-        )
+    def _classes(self, largest: int) -> tuple[str, ...]:  # noqa: ARG002
+        return CLASSES

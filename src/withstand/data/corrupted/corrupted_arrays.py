@@ -1,57 +1,51 @@
-"""CorruptedArrays: your own images, corrupted already, in the layout of CIFAR-10-C."""
+"""CorruptedArrays: your own corrupted images in the array layout of CIFAR-10-C."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
-from withstand.data.base import Dataset, Part
-from withstand.data.corrupted.cells import Gap, check_cell
-from withstand.data.corrupted.corrupted_stack import CorruptedStack
-from withstand.data.images.array_split import ArraySplit
-from withstand.data.images.class_map import check_num_classes
+from withstand.data.corrupted.cells_in_arrays import CellsInArrays
+from withstand.data.images.class_map import MAX_CLASSES, check_num_classes
+from withstand.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
-class CorruptedArrays(Dataset):
+class CorruptedArrays(CellsInArrays):
     """Corrupted images in `root/<corruption>.npy`, a data set per corruption and severity.
 
     An array is uint8 (5 n, height, width, channels): severity 1 first, n images each. `labels.npy` holds n or 5 n
-    numbers. The classes are named in `classes.json`, a list, and without it by their numbers.
+    numbers. `classes.json`, a list, names the classes; without it, their names are their numbers.
 
     Attributes:
         root: The folder.
-        corruption: A published name such as `fog`; None is all.
-        severity: 1 to 5; None is all.
+        corruption: A published name such as `fog`; None selects all.
+        severity: 1 to 5; None selects all.
         num_classes: Number of classes, at least 2; None takes the names in `classes.json`, or the highest label + 1.
     """
 
     root: str
-    corruption: str | None = None
-    severity: int | None = None
     num_classes: int | None = None
 
     def __post_init__(self) -> None:
-        check_cell("CorruptedArrays", self.corruption, self.severity)
-        check_num_classes("CorruptedArrays", self.num_classes)
+        super().__post_init__()
+        check_num_classes(self.who, self.num_classes)
 
-    def load(self, part: Part) -> ArraySplit:
-        """Open the array of the selected cell."""
-        return self._stack().load(part)
+    def _folder(self) -> Path:
+        return Path(self.root).expanduser()
 
-    def cells(self) -> dict[str, Dataset]:
-        """Look for the arrays of all corruptions."""
-        found = self._stack().cells().items()
-        return {name: replace(self, corruption=cell.corruption, severity=cell.severity) for name, cell in found}
-
-    def missing(self) -> list[Gap]:
-        """Return the missing cells."""
-        return self._stack().missing()
-
-    def _stack(self) -> CorruptedStack:
-        return CorruptedStack(
-            who="CorruptedArrays",
-            folder=Path(self.root).expanduser(),
-            corruption=self.corruption,
-            severity=self.severity,
-            classes=None,
-            num_classes=self.num_classes,
-        )
+    def _classes(self, largest: int) -> tuple[str, ...]:
+        path = self._folder() / "classes.json"
+        if not path.is_file():
+            return tuple(str(each) for each in range(self.num_classes or min(largest + 1, MAX_CLASSES)))
+        try:
+            names = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{self.who}: {path} is not valid JSON ({error}).") from error
+        is_list = isinstance(names, list) and all(isinstance(each, str) for each in names)
+        if not is_list or len(set(names)) < len(names):
+            raise InputError(f"{self.who}: {path} must hold a list of names, all different.")
+        if self.num_classes not in (None, len(names)):
+            raise InputError(
+                f"{self.who}: num_classes must be {len(names):,}, the names in {path}, got {self.num_classes:,}."
+            )
+        return tuple(names)

@@ -1,4 +1,4 @@
-"""Read pickles of arrays without running code from the file."""
+"""Safe reader of pickled byte arrays: no code from the file runs."""
 
 import math
 import pickle
@@ -17,8 +17,8 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
         path: The file.
 
     Raises:
-        InputError: If the file is damaged, or asks for any function or class but those that make arrays of
-            bytes (and these are replaced by our own: nothing that the file names is ever called).
+        InputError: If the file is damaged, or names a function or class other than those of byte arrays. These are
+            replaced by placeholders; nothing that the file names is called.
     """
     try:
         with path.open("rb") as file:
@@ -31,12 +31,12 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
             )
             for key, value in content.items()
         }
-    except Exception as error:  # a damaged pickle can fail in any way
+    except Exception as error:  # a damaged pickle can raise any exception
         raise InputError(f"{who}: {path} is damaged or not a data file ({error}).") from error
 
 
 class _Array:
-    """Placeholder for a numpy array: keeps its description."""
+    """Placeholder for a numpy array."""
 
     def __init__(self, *_: object) -> None:
         self.state: tuple = ()
@@ -64,7 +64,7 @@ class _Type:
 
 
 class _Bytes:
-    """Placeholder for `_codecs.encode`, by which Python 3 writes bytes for Python 2."""
+    """Placeholder for `_codecs.encode`, with which Python 3 pickles bytes for Python 2."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:
         if encoding != "latin1":
@@ -75,7 +75,7 @@ class _Bytes:
         pass
 
 
-# All define __setstate__, since otherwise a pickle may set any attribute.
+# All define __setstate__; otherwise a pickle could set any attribute.
 STAND_INS: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): _Array,  # before numpy 2
     ("numpy._core.multiarray", "_reconstruct"): _Array,
@@ -86,10 +86,10 @@ STAND_INS: dict[tuple[str, str], type] = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that imports nothing."""
+    """An unpickler without imports."""
 
     def find_class(self, module: str, name: str, /) -> type:
         """Return the placeholder of a name in the file."""
         if (module, name) not in STAND_INS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of bytes needs")
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not part of a byte array")
         return STAND_INS[module, name]

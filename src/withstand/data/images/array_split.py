@@ -1,4 +1,4 @@
-"""ArraySplit: images in an array that may be memory-mapped, read batch by batch."""
+"""ArraySplit: images in a memory-mapped array, read batch by batch."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from withstand.data.base import Split, check_labels, to_unit
+from withstand.data.base import Split, to_unit
+from withstand.data.checks import check_labels
 from withstand.data.sample import Sample
 
 
 class ArraySplit(Split):
-    """Images in an array that may be memory-mapped; at most one batch is held in memory."""
+    """Images in an array that may be memory-mapped; at most one batch is in memory."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class ArraySplit(Split):
         num_workers: int = 0,  # noqa: ARG002
         augmentation_seed: int | None = None,  # noqa: ARG002
     ) -> Iterator[Sample]:
-        """Read the rows; they are not augmented."""
+        """Read the rows; there is no augmentation."""
         for rows in plan:
             rows = rows.cpu()
             chosen = np.array(self.images[rows.numpy()].transpose(0, 3, 1, 2), order="C")

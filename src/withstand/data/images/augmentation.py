@@ -1,4 +1,4 @@
-"""Random crops and flips of images in memory, a whole batch at a time."""
+"""Random crops and flips of batches of images in memory."""
 
 import torch
 from jaxtyping import Int, UInt8
@@ -13,15 +13,15 @@ PADDING = 4  # pixels
 def crop_and_flip(
     x: UInt8[Tensor, "batch channel height width"], numbers: Int[Tensor, " batch"], seed: int
 ) -> UInt8[Tensor, "batch channel height width"]:
-    """Pad with black, crop to the old size at a random place, and flip left and right half of the time.
+    """Pad with black, crop to the original size at a random place, and flip horizontally with probability 1/2.
 
     Args:
         x: Images.
-        numbers: Number of each image in its data set: with the seed it determines the augmentation.
+        numbers: Number of each image in its data set, which determines its augmentation together with the seed.
         seed: Seed of the augmentation.
 
     Returns:
-        Images; the same on every device and in every batch.
+        Images, the same on every device and in every batch.
 
     Source:
         He et al. 2016, arXiv 1512.03385, section 4.2: 4 pixels on each side, 32 x 32 crops, horizontal flips.

@@ -1,7 +1,8 @@
-"""CIFAR-10: small colour photographs."""
+"""Cifar10: small colour photographs in ten classes."""
 
 import logging
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,9 @@ from withstand.errors import InputError
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
 TEST = ("test_batch",)
+VERSIONS = ("cifar-10-batches-py", "cifar-10-batches-bin")
 FOLDERS = (
-    "cifar-10-batches-py",
-    "cifar10/cifar-10-batches-py",
-    "cifar-10-batches-bin",
-    "cifar10/cifar-10-batches-bin",
+    *(f"{place}{each}" for each in VERSIONS for place in ("", "cifar10/")),
     "cifar10/cifar-10-batches-bin-partial",
     "cifar10",
     ".",
@@ -37,12 +36,11 @@ log = logging.getLogger("withstand")
 class Cifar10(Dataset):
     """50,000 + 10,000 colour photographs of 32 x 32 pixels.
 
-    Files that are there are read: with some of the five training files training is on fewer images, which a
-    warning says, as it says when a file holds fewer records than it should.
+    Missing training files and incomplete files are allowed and logged as warnings.
 
     Attributes:
-        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or
-            the files themselves; None takes `$WITHSTAND_DATA`.
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or the files
+            themselves; None takes `$WITHSTAND_DATA`.
         validation: Share of the training files for validation, at least 0 and below 1.
         augment: Whether training images are cropped (4 pixels of padding) and flipped at random.
 
@@ -58,7 +56,7 @@ class Cifar10(Dataset):
         check_shares("Cifar10", self.validation)
 
     def load(self, part: Part) -> TensorSplit:
-        """Read the files of the Python or the binary version."""
+        """Read the Python or the binary version."""
         check_part("Cifar10", part)
         names = TEST if part == "test" else TRAIN
         paths = self._files(names)
@@ -70,14 +68,14 @@ class Cifar10(Dataset):
 
     def _files(self, names: tuple[str, ...]) -> list[Path]:
         base = data_root(self.root)
-        for folder in (base / each for each in FOLDERS):
-            for end in ("", ".bin"):
-                paths = [folder / f"{name}{end}" for name in names]
-                missing = [path.name for path in paths if not path.is_file()]
-                if len(missing) < len(paths):
-                    if missing:
-                        log.warning("Cifar10: %s is without %s.", folder, ", ".join(missing))
-                    return [path for path in paths if path.name not in missing]
+        for folder, end in product(FOLDERS, ("", ".bin")):
+            paths = [base / folder / f"{name}{end}" for name in names]
+            found = [path for path in paths if path.is_file()]
+            missing = ", ".join(path.name for path in paths if path not in found)
+            if found and missing:
+                log.warning("Cifar10: %s lacks %s.", base / folder, missing)
+            if found:
+                return found
         raise InputError(
             f"Cifar10: expected cifar-10-batches-py/{names[0]} or cifar-10-batches-bin/{names[0]}.bin "
             f"under {base}, found none; say where with --data.root DIR or WITHSTAND_DATA."
@@ -101,7 +99,7 @@ def read_binary(path: Path) -> tuple[Tensor, Tensor]:
 
 
 def read_python(path: Path) -> tuple[Tensor, Tensor]:
-    """Return the images and labels of a file of the Python version; nothing in the file is executed.
+    """Return the images and labels of a file of the Python version; no code in the file runs.
 
     Raises:
         InputError: If the file holds anything but an array of images and their labels.
@@ -109,7 +107,7 @@ def read_python(path: Path) -> tuple[Tensor, Tensor]:
     content = read_array_pickle("Cifar10", path)
     data, labels = content.get("data"), content.get("labels")
     if not isinstance(data, np.ndarray) or not isinstance(labels, list):
-        raise InputError(f"Cifar10: {path} must hold an array `data` and a list `labels`.")
+        raise InputError(f"Cifar10: {path} must hold an array `data` and a list `labels`, got something else.")
     if data.shape != (len(labels), RECORD - 1):
         raise InputError(
             f"Cifar10: {path} must hold {RECORD - 1:,} bytes for each of its {len(labels):,} labels, "

@@ -1,4 +1,4 @@
-"""Class maps: the class number of each folder of images."""
+"""ClassMap: class numbers by folder name, read from a file."""
 
 import json
 import re
@@ -9,21 +9,24 @@ from pathlib import Path
 from withstand.errors import InputError
 
 IMAGENET = "imagenet"
+MANIFEST = "manifest.json"  # written by `withstand corrupt`
 MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassMap:
-    """Numbers of classes by the name of their folder.
+    """Class numbers by folder name.
 
     Attributes:
         numbers: Class number by folder name.
-        names: Names of all classes, in the order of their numbers: the folder's name (of several, joined by
-            " / "), or the number where no folder has it.
+        names: Names of all classes by number: the folder's name (several are joined by " / "), or the number of a
+            class without a folder.
+        origin: Where the numbers come from, for messages.
     """
 
     numbers: dict[str, int]
     names: tuple[str, ...]
+    origin: str
 
     @classmethod
     def read(cls, who: str, source: str, *, num_classes: int | None = None) -> "ClassMap":
@@ -31,46 +34,33 @@ class ClassMap:
 
         Args:
             who: Name of the data set, for messages.
-            source: Path of a JSON object {folder: number}, or of a text file with `folder number` or
-                `folder,number` on each line; or the word `imagenet`, the order of the 1,000 ILSVRC classes.
-            num_classes: Number of classes; None takes the highest number of the file + 1, or the 1,000 of ILSVRC.
+            source: Path of a JSON object {folder: number}, of a text file with `folder number` or `folder,number` on
+                each line, or of the manifest.json of a copy; or the word `imagenet`, the order of the 1,000 ILSVRC
+                classes.
+            num_classes: Number of classes; None takes the highest number + 1, or the number of names.
 
         Raises:
-            InputError: If the file cannot be used, or a number is negative, not whole or too high.
+            InputError: If the file cannot be used, or a number is negative, fractional or too high.
         """
+        path, names = Path(source).expanduser(), None
         if source == IMAGENET:
-            folders = _imagenet_folders(who)
-            if num_classes not in (None, len(folders)):
-                raise InputError(
-                    f"{who}: num_classes must be {len(folders):,} with the class_map {IMAGENET}, got {num_classes:,}."
-                )
-            return cls(numbers={name: number for number, name in enumerate(folders)}, names=folders)
-        path = Path(source).expanduser()
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            names = _imagenet_folders(who)
+            pairs = ((source, folder, number) for number, folder in enumerate(names))
+        elif path.name == MANIFEST:
+            folders, names = _read_manifest(who, path)
+            pairs = ((source, *each) for each in folders.items())
+        else:
+            pairs = _read_pairs(who, path)
+        if names is not None and num_classes not in (None, len(names)):
             raise InputError(
-                f"{who}: class_map must be {IMAGENET}, a JSON file or a text file, got {source!r} ({error})."
-            ) from error
-        above = MAX_CLASSES if num_classes is None else num_classes
-        is_json = path.suffix.lower() == ".json"
-        numbers: dict[str, int] = {}
-        for place, folder, number in _json_pairs(who, path, text) if is_json else _text_pairs(who, path, text):
-            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < above:
-                raise InputError(
-                    f"{who}: {place}: the class of {folder!r} must be a whole number "
-                    f"from 0 to {above - 1:,}, got {number!r}."
-                )
-            if numbers.setdefault(folder, number) != number:
-                raise InputError(f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}.")
+                f"{who}: num_classes must be {len(names):,} with the class_map {source}, got {num_classes:,}."
+            )
+        numbers = _check_pairs(who, pairs, above=len(names) if names else num_classes or MAX_CLASSES)
         if not numbers:
             raise InputError(f"{who}: {path} must give at least one folder its class, got none.")
-        folders_of: dict[int, list[str]] = {}
-        for folder, number in numbers.items():
-            folders_of.setdefault(number, []).append(folder)
-        count = num_classes or max(numbers.values()) + 1
-        names = tuple(" / ".join(sorted(folders_of.get(number, [str(number)]))) for number in range(count))
-        return cls(numbers=numbers, names=names)
+        return cls(
+            numbers=numbers, names=names or _name_classes(numbers, num_classes), origin=f"the class map {source}"
+        )
 
 
 def check_num_classes(who: str, num_classes: int | None) -> None:
@@ -83,22 +73,39 @@ def check_num_classes(who: str, num_classes: int | None) -> None:
         raise InputError(f"{who}: num_classes must be from 2 to {MAX_CLASSES:,}, got {num_classes:,}.")
 
 
-def _json_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, object]]:
+def _check_pairs(who: str, pairs: Iterator[tuple[str, str, object]], *, above: int) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for place, folder, number in pairs:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < above:
+            raise InputError(
+                f"{who}: {place}: the class of {folder!r} must be a whole number from 0 to {above - 1:,}, "
+                f"got {number!r}."
+            )
+        if numbers.setdefault(folder, number) != number:
+            raise InputError(f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}.")
+    return numbers
+
+
+def _name_classes(numbers: dict[str, int], num_classes: int | None) -> tuple[str, ...]:
+    folders: dict[int, list[str]] = {}
+    for folder, number in sorted(numbers.items()):
+        folders.setdefault(number, []).append(folder)
+    count = num_classes or max(folders) + 1
+    return tuple(" / ".join(folders.get(number, [str(number)])) for number in range(count))
+
+
+def _read_pairs(who: str, path: Path) -> Iterator[tuple[str, str, object]]:
+    """Yield place in the file, folder and number of each entry."""
     try:
-        content = json.loads(text, object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{who}: {path} is not valid JSON ({error}).") from error
-    if not isinstance(content, _Pairs):
-        raise InputError(f"{who}: {path} must be a JSON object of folder names and numbers.")
-    for folder, number in content:
-        yield str(path), folder, number
-
-
-class _Pairs(list):
-    """The pairs of a JSON object, repeated names included."""
-
-
-def _text_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, object]]:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{who}: class_map must be {IMAGENET}, a JSON file or a text file, got {str(path)!r} ({error})."
+        ) from error
+    if path.suffix.lower() == ".json":
+        for folder, number in _json_pairs(who, path, text):
+            yield str(path), folder, number
+        return
     for line, written in enumerate(text.splitlines(), start=1):
         if not written.strip():
             continue
@@ -109,8 +116,31 @@ def _text_pairs(who: str, path: Path, text: str) -> Iterator[tuple[str, str, obj
         yield f"{path}, line {line}", folder, int(number[0]) if is_whole else number[0]
 
 
+class _Pairs(list):
+    """The pairs of a JSON object, including repeated names."""
+
+
+def _json_pairs(who: str, path: Path, text: str) -> list[tuple[str, object]]:
+    try:
+        content = json.loads(text, object_pairs_hook=_Pairs)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{who}: {path} is not valid JSON ({error}).") from error
+    if not isinstance(content, _Pairs):
+        raise InputError(f"{who}: {path} must be a JSON object of folder names and numbers.")
+    return content
+
+
+def _read_manifest(who: str, path: Path) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Return the class numbers by folder, and the names of all classes."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content["class_folders"]), tuple(content["classes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{who}: {path} must be a manifest of `withstand corrupt`, got something else.") from error
+
+
 def _imagenet_folders(who: str) -> tuple[str, ...]:
-    """Return the folder names of the 1,000 classes in their usual order, as timm has it."""
+    """Return the folder names of the 1,000 classes in the usual order, from timm."""
     try:
         from timm.data import ImageNetInfo  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Handwritten digits bundled with scikit-learn; needs no file."""
+"""Digits: small handwritten digits bundled with scikit-learn."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.data.images.mnist import CLASSES
 
-SIDE = 32  # pixels, as for small colour-image networks and corruptions
+SIDE = 32  # pixels, the size of CIFAR networks and corruptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +17,13 @@ class Digits(Dataset):
     """1,797 grey digits of 8 x 8 pixels, enlarged to 32 x 32 and three equal channels.
 
     Attributes:
-        validation: Share for validation, at least 0 and below 1 together with test.
+        validation: Share for validation, at least 0; below 1 together with test.
         test: Share for testing.
 
     Source:
         scikit-learn's `load_digits`: the test part of UCI set 80, "Optical Recognition of Handwritten Digits"
         (Alpaydin, Kaynak 1998), values 0 to 16.
-        Differs: 8 bits per value, enlarged bilinearly, so that image corruptions have something to work on.
+        Differs: 8 bits per value, enlarged bilinearly for image corruptions.
     """
 
     validation: float = 0.1
@@ -32,7 +33,7 @@ class Digits(Dataset):
         check_shares("Digits", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:
-        """Cut the embedded images."""
+        """Cut the bundled images."""
         check_part("Digits", part)
         from sklearn.datasets import load_digits
 
@@ -44,8 +45,7 @@ class Digits(Dataset):
         for image, small in zip(x, grey, strict=True):
             large = Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             image.copy_(torch.from_numpy(np.array(large)))
-        classes = tuple(str(digit) for digit in range(10))
-        return TensorSplit(x, y[rows], classes=classes, box=(0.0, 1.0), numbers=rows)
+        return TensorSplit(x, y[rows], classes=CLASSES, box=(0.0, 1.0), numbers=rows)
 
     @classmethod
     def examples(cls) -> list[Dataset]:

@@ -1,22 +1,11 @@
-"""Fashion-MNIST: articles of clothing in the format of MNIST."""
+"""FashionMnist: pictures of clothing in the format of MNIST."""
 
 from dataclasses import dataclass
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.images.idx import load_idx
 
-CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +13,7 @@ class FashionMnist(Dataset):
     """60,000 + 10,000 grey pictures of clothing of 28 x 28 pixels.
 
     Attributes:
-        root: Folder that holds `fashion-mnist/`, `FashionMNIST/raw/`, or the four files; None takes
-            `$WITHSTAND_DATA`.
+        root: Folder that holds `fashion-mnist/`, `FashionMNIST/raw/`, or the four files; None takes `$WITHSTAND_DATA`.
         validation: Share of the training file for validation, at least 0 and below 1.
 
     Source:
@@ -40,11 +28,7 @@ class FashionMnist(Dataset):
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files."""
+        folders = ("fashion-mnist", "FashionMNIST/raw", ".")
         return load_idx(
-            "FashionMnist",
-            part,
-            root=self.root,
-            folders=("fashion-mnist", "FashionMNIST/raw", "."),
-            validation=self.validation,
-            classes=CLASSES,
+            "FashionMnist", part, root=self.root, folders=folders, validation=self.validation, classes=CLASSES
         )

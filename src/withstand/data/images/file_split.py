@@ -1,11 +1,12 @@
-"""FileSplit: image files, decoded batch by batch."""
+"""FileSplit: image files decoded batch by batch."""
 
 import logging
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -30,9 +31,9 @@ class Decoded(NamedTuple):
     """A batch decoded by a worker.
 
     Attributes:
-        x: The images that could be read.
-        rows: Their numbers in the split.
-        problems: Number in the split and reason, for the others.
+        x: The readable images.
+        rows: Their rows in the split.
+        problems: Row and reason of each unreadable image.
     """
 
     x: UInt8[Tensor, "image 3 pixels pixels"]
@@ -41,10 +42,10 @@ class Decoded(NamedTuple):
 
 
 class FileSplit(Split):
-    """Image files, decoded batch by batch, in this process or in others.
+    """Image files decoded batch by batch, in this process or in workers.
 
     Attributes:
-        bad: Why files could not be read, by their number in the split: those met so far.
+        bad: Reason by row of each unreadable file found so far.
     """
 
     def __init__(
@@ -58,7 +59,6 @@ class FileSplit(Split):
         pixels: int,
         resize: int | None,
         on_bad_image: OnBadImage = "error",
-        numbers: Tensor | None = None,
     ) -> None:
         """Keep the locations of the files.
 
@@ -69,16 +69,13 @@ class FileSplit(Split):
             y: One label per sample.
             classes: Names of the classes.
             pixels: Width and height of the inputs.
-            resize: Length of the shorter side before the centre is cut out; None does not resize.
-            on_bad_image: `error` stops at a file that cannot be read; `skip` leaves it out of its batch,
-                counts it and warns once.
-            numbers: Number of each sample in the list it came from, if these are only some of it.
+            resize: Length of the shorter side before the centre crop; None does not resize.
+            on_bad_image: `error` stops at an unreadable file; `skip` leaves it out of its batch and warns once.
         """
         self.who, self.folder, self.files, self.y, self.classes = who, folder, files, y, classes
         self.pixels, self.resize = pixels, resize
         self.on_bad_image: OnBadImage = on_bad_image
-        places = torch.arange(len(files))
-        self.numbers: Tensor = places if numbers is None else numbers  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.numbers: Tensor = torch.arange(len(files))  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape, self.box = (3, pixels, pixels), (0.0, 1.0)
         self.bad: dict[int, str] = {}
 
@@ -89,24 +86,12 @@ class FileSplit(Split):
         """Return the paths, relative to the folder."""
         return dict(zip(self.numbers.tolist(), self.files, strict=True))
 
-    @property
-    def num_bad(self) -> int:
-        """Number of files so far that could not be read."""
-        return len(self.bad)
-
     def select(self, rows: Tensor) -> "FileSplit":
         """Return the split with only these rows."""
-        return FileSplit(
-            self.who,
-            folder=self.folder,
-            files=[self.files[row] for row in rows.tolist()],
-            y=self.y[rows],
-            classes=self.classes,
-            pixels=self.pixels,
-            resize=self.resize,
-            on_bad_image=self.on_bad_image,
-            numbers=self.numbers[rows],
-        )
+        part = copy(self)
+        part.files, part.y = [self.files[row] for row in rows.tolist()], self.y[rows]
+        part.numbers, part.bad = self.numbers[rows], {}
+        return part
 
     def batches(
         self,
@@ -116,10 +101,10 @@ class FileSplit(Split):
         num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
-        """Decode the files; a batch without any readable file is empty.
+        """Decode the files; a batch without readable files is empty.
 
         Raises:
-            InputError: If a file cannot be read and `on_bad_image` is `error`.
+            InputError: If a file is unreadable and `on_bad_image` is `error`.
         """
         device = torch.device(device)
         images = _Images(self, augmentation_seed)
@@ -141,7 +126,7 @@ class FileSplit(Split):
 
 
 def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str) -> None:
-    """Reject settings with which no image can be read.
+    """Reject invalid settings for reading images.
 
     Raises:
         InputError: If a size is not positive, `resize` is below `pixels`, or `on_bad_image` is unknown.
@@ -166,7 +151,7 @@ class _Images(LoaderDataset[Decoded]):
             path = split.folder / split.files[row]
             try:
                 image = read_image(path, pixels=split.pixels, resize=split.resize, generator=generator)
-            except Exception as error:  # decoders raise anything; the main process says it in one sentence
+            except Exception as error:  # decoders raise any exception
                 problems.append((row, explain(path, error)))
             else:
                 read.append((row, image))
@@ -182,34 +167,29 @@ class _Images(LoaderDataset[Decoded]):
         return row_streams(self.augmentation_seed, "data/random crop", index=index).generators
 
 
-def _as_it_is(decoded: Any) -> Any:
-    return decoded
-
-
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
-    """Yield the batches of a plan in order; work of a killed worker is repeated."""
-    remaining, under_way = iter(plan), deque[Tensor]()
+    """Yield the batches of a plan in order; if a worker is killed, its batches are decoded again."""
+    remaining, pending = iter(plan), deque[Tensor]()
 
-    def hand_out() -> Iterator[list[int]]:
-        for rows in tuple(under_way):  # after a restart
+    def next_rows() -> Iterator[list[int]]:
+        for rows in tuple(pending):  # after a restart
             yield rows.tolist()
         for rows in remaining:
-            under_way.append(rows)
+            pending.append(rows)
             yield rows.tolist()
 
     for restarts in range(MAX_RESTARTS + 1):
         loader = DataLoader(
             images,
             batch_size=None,
-            sampler=hand_out(),
-            collate_fn=_as_it_is,
+            sampler=next_rows(),
             num_workers=num_workers,
             pin_memory=pin_memory,
-            generator=Generator(),  # else the loader would draw a seed from the global generator
+            generator=Generator(),  # else the loader draws a seed from the global generator
         )
         try:
             for decoded in loader:
-                under_way.popleft()
+                pending.popleft()
                 yield decoded
             return
         except RuntimeError as error:

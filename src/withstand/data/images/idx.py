@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST and of the sets that replace it."""
+"""IDX, the file format of MNIST and its successors."""
 
 import gzip
 import math
@@ -13,7 +13,7 @@ from withstand.data.base import Part, TensorSplit, check_part, cut
 from withstand.data.places import find
 from withstand.errors import InputError
 
-UNSIGNED_BYTE = 8  # third byte of the magic number: the type of the values; the fourth is the number of axes
+UNSIGNED_BYTE = 8  # third byte of the magic number, the type of the values; the fourth is the number of axes
 GZIP = b"\x1f\x8b"
 
 
@@ -31,24 +31,19 @@ def load_idx(
     Args:
         who: Name of the data set, for messages.
         part: The part.
-        root: The folder given by the user, or None.
-        folders: Where the files may lie, relative to the root, in order of preference.
+        root: Folder given by the user, or None.
+        folders: Folders of the files relative to the root, in order of preference.
         validation: Share of the training file for validation.
         classes: Names of the classes.
 
     Raises:
-        InputError: If a file is missing, cut short, or of another kind.
+        InputError: If a file is missing, damaged or of another format.
     """
     check_part(who, part)
     stem = "t10k" if part == "test" else "train"
-    images, labels = (
-        find(
-            root,
-            who,
-            *(f"{folder}/{stem}-{kind}{end}".removeprefix("./") for folder in folders for end in ("", ".gz")),
-        )
-        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
-    )
+    ends = [f"{stem}-{kind}" for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
+    names = [[f"{folder}/{end}{zipped}" for folder in folders for zipped in ("", ".gz")] for end in ends]
+    images, labels = (find(root, who, *(each.removeprefix("./") for each in those)) for those in names)
     x, y = read_idx(who, images, num_axes=3), read_idx(who, labels, num_axes=1)
     if x.shape[1:] != (28, 28):
         raise InputError(f"{who}: {images} must hold images of 28 x 28 pixels, got {x.shape[1]} x {x.shape[2]}.")
@@ -66,10 +61,10 @@ def read_idx(who: str, path: Path, *, num_axes: int) -> Tensor:
     Args:
         who: Name of the data set, for messages.
         path: The file.
-        num_axes: How many axes the array must have.
+        num_axes: Expected number of axes.
 
     Raises:
-        InputError: If the file is damaged, of another kind, or longer or shorter than its head says.
+        InputError: If the file is damaged, of another format, or its length does not match its header.
 
     Source:
         Y. LeCun, "The MNIST database", section "File formats": a magic number, the sizes as big-endian 32-bit
@@ -87,7 +82,7 @@ def read_idx(who: str, path: Path, *, num_axes: int) -> Tensor:
     shape = [int(size) for size in np.frombuffer(content, dtype=">u4", count=num_axes, offset=4)]
     if len(content) - start != math.prod(shape):
         raise InputError(
-            f"{who}: {path} must hold {math.prod(shape):,} values as its head says, "
+            f"{who}: {path} must hold {math.prod(shape):,} values according to its header, "
             f"got {len(content) - start:,}; the file is damaged or incomplete."
         )
     return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy())

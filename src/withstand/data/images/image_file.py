@@ -1,6 +1,8 @@
-"""From an image file to an array of pixels."""
+"""Image files: their formats, and decoding with a centre crop or a random crop."""
 
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,33 +11,44 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Generator
 
-SCALE = (0.08, 1.0)  # share of the image's area that a random crop has
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+LOSSLESS_SUFFIXES = (".png", ".ppm", ".pgm", ".bmp")
+SUFFIXES = (*JPEG_SUFFIXES, *LOSSLESS_SUFFIXES, ".tif", ".tiff", ".webp")  # as in torchvision's ImageFolder
+
+SCALE = (0.08, 1.0)  # share of the image's area in a random crop
 RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
 TRIES = 10
 BILINEAR = Image.Resampling.BILINEAR
-DRAFT_MARGIN = 2  # a JPEG decoder may shrink a random crop to no less than this many times the wanted size
-DEEP_MODES = ("I", "F")  # more than 8 bits per channel; Pillow would cut off what is above 255
+DRAFT_MARGIN = 2  # the JPEG decoder may downscale a random crop to this many times the wanted size
+DEEP_MODES = ("I", "F")  # more than 8 bits per channel; Pillow would clip values above 255
+
+
+def walk_images(folder: Path) -> Iterator[str]:
+    """Yield the paths of the image files below a folder, relative to it, unsorted; hidden files are skipped."""
+    for place, _, names in os.walk(folder, followlinks=True):
+        below = os.path.relpath(place, folder)
+        prefix = "" if below == "." else f"{below}/"
+        yield from (prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
 
 
 def read_image(
     path: Path, *, pixels: int, resize: int | None, generator: Generator | None = None
 ) -> UInt8[np.ndarray, "3 pixels pixels"]:
-    """Return the centre of an image, or a random crop of it; its orientation tag is not looked at.
+    """Return the centre crop of an image, or a random crop; the orientation tag is ignored.
 
     Args:
         path: The file.
         pixels: Width and height of the result.
-        resize: Length of the shorter side before the centre is cut out, at least `pixels`; None leaves it.
+        resize: Length of the shorter side before the centre crop, at least `pixels`; None does not resize.
         generator: Source of a random crop and flip; None takes the centre.
 
     Raises:
-        OSError: If the file is not an image, or is cut short; decoders raise others, too.
+        OSError: If the file is not an image or is truncated; decoders may raise other exceptions.
 
     Source:
-        Szegedy et al. 2015, arXiv 1409.4842, section 6 (crops of 8 to 100 % of the area, ratio 3/4 to 4/3).
-        The rounding of the centre and the fall-back after ten tries are those of torchvision's Resize,
-        CenterCrop and RandomResizedCrop.
-        Differs: a random crop much larger than wanted is first reduced by the JPEG decoder, which is faster.
+        Szegedy et al. 2015, arXiv 1409.4842, section 6 (crops of 8 to 100 % of the area, ratio 3/4 to 4/3). Rounding
+        of the centre and the fallback after ten tries follow torchvision's Resize, CenterCrop and RandomResizedCrop.
+        Differs: for speed, the JPEG decoder first downscales a random crop much larger than the result.
     """
     with Image.open(path) as image:
         if image.mode.startswith(DEEP_MODES):
@@ -45,7 +58,7 @@ def read_image(
 
 
 def explain(path: Path, error: Exception) -> str:
-    """Return in a few words why a file cannot be read as an image."""
+    """Return the reason why a file cannot be decoded, as a phrase."""
     if not path.is_file():
         return "there is no such file"
     if path.stat().st_size == 0:
@@ -60,7 +73,7 @@ def _centre(image: Image.Image, pixels: int, resize: int | None) -> Image.Image:
     if resize is not None:
         width, height = image.size
         shorter = min(width, height)
-        # The longer side is cut to a whole number, not rounded.
+        # The longer side is truncated to a whole number, not rounded.
         size = (resize, int(resize * height / width)) if width <= height else (int(resize * width / height), resize)
         image = image.resize(size, BILINEAR) if shorter != resize else image
     width, height = image.size

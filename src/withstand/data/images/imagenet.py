@@ -1,13 +1,12 @@
-"""ImageNet: the 1,000 classes of ILSVRC 2012."""
+"""Imagenet: the 1,000 classes of ILSVRC 2012."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part, check_shares
-from withstand.data.images.class_tree import list_classes
-from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
-from withstand.data.images.image_folder import load_tree
+from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.places import find
 from withstand.errors import InputError
 
@@ -17,17 +16,17 @@ FOLDERS = ("imagenet", "ILSVRC/Data/CLS-LOC", ".")
 
 @dataclass(frozen=True, kw_only=True)
 class Imagenet(Dataset):
-    """1.28 million photographs in `train/<class>/`, and 50,000 in `val/<class>/`, which are the test part.
+    """1.28 million photographs in `train/<class>/`, and 50,000 in `val/<class>/`, the test part.
 
     Attributes:
-        root: Folder that holds `train/` and `val/`, also within `imagenet/` or `ILSVRC/Data/CLS-LOC/`; None
-            takes `$WITHSTAND_DATA`.
+        root: Folder that holds `train/` and `val/`, also within `imagenet/` or `ILSVRC/Data/CLS-LOC/`; None takes
+            `$WITHSTAND_DATA`.
         validation: Share of the training part for validation, at least 0 and below 1.
         pixels: Width and height of the inputs.
-        resize: Length in pixels of the shorter side before the centre is cut out, at least `pixels`.
-        class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there
-            may be fewer, and each keeps its number among the 1,000.
-        on_bad_image: Handling of files that are damaged or not an image: `error` stops, `skip` leaves them out.
+        resize: Length in pixels of the shorter side before the centre crop, at least `pixels`.
+        class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there may be
+            fewer, which keep their numbers among the 1,000.
+        on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
 
     Source:
         Russakovsky et al. 2015, arXiv 1409.0575.
@@ -42,21 +41,20 @@ class Imagenet(Dataset):
 
     def __post_init__(self) -> None:
         check_shares("Imagenet", self.validation)
-        check_images("Imagenet", pixels=self.pixels, resize=self.resize, on_bad_image=self.on_bad_image)
+        self._reader()
 
     def load(self, part: Part) -> FileSplit:
-        """List the files; they are decoded when they are fetched."""
+        """List the files; they are decoded when fetched."""
         check_part("Imagenet", part)
         name = "val" if part == "test" else "train"
         folder = find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
         if self.class_map is None:
             self._check_complete(folder)
-        return load_tree(
-            "Imagenet",
-            part,
-            folder=folder,
-            train=folder,  # all 1,000 are there, or a map gives the numbers
-            validation=self.validation,
+        return self._reader().read(folder, ranked=[folder], part=part, validation=self.validation)
+
+    def _reader(self) -> ClassFolders:
+        return ClassFolders(
+            who="Imagenet",
             pixels=self.pixels,
             resize=self.resize,
             class_map=self.class_map,
@@ -65,15 +63,15 @@ class Imagenet(Dataset):
         )
 
     def _check_complete(self, folder: Path) -> None:
-        names = list_classes("Imagenet", folder)
+        names = self._reader().folders(folder)
         if len(names) != NUM_CLASSES:
             raise InputError(
                 f"Imagenet: expected {NUM_CLASSES:,} class folders in {folder}, got {len(names):,}; "
                 "with --data.class_map imagenet there may be fewer."
             )
-        for name in names:
-            if not re.fullmatch(r"n\d{8}", name):
-                raise InputError(
-                    f"Imagenet: class folders must have names such as n01440764, got {name!r} in {folder}; "
-                    "give their numbers in a file with --data.class_map FILE."
-                )
+        wrong = next((name for name in names if not re.fullmatch(r"n\d{8}", name)), None)
+        if wrong is not None:
+            raise InputError(
+                f"Imagenet: class folders must have names such as n01440764, got {wrong!r} in {folder}; "
+                "give their numbers in a file with --data.class_map FILE."
+            )

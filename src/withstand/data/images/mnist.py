@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits."""
+"""Mnist: handwritten digits."""
 
 from dataclasses import dataclass
 
@@ -29,11 +29,4 @@ class Mnist(Dataset):
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files."""
-        return load_idx(
-            "Mnist",
-            part,
-            root=self.root,
-            folders=FOLDERS,
-            validation=self.validation,
-            classes=CLASSES,
-        )
+        return load_idx("Mnist", part, root=self.root, folders=FOLDERS, validation=self.validation, classes=CLASSES)

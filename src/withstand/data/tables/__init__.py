@@ -1,1 +1,1 @@
-"""Data sets of tables, and readers of table files."""
+"""Data sets of tables, and the reader of table files."""

@@ -1,4 +1,4 @@
-"""Avila: which of 12 copyists wrote this part of a medieval Bible?"""
+"""Avila: layout features of pages of a medieval Bible, labelled by copyist."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -27,18 +27,18 @@ Columns = Literal["published", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class Avila(Dataset):
-    """10,430 + 10,437 rows with 10 features of a page's layout; 12 classes, very unequal in size.
+    """10,430 + 10,437 rows with 10 features of a page's layout; 12 very unequal classes.
 
     Attributes:
-        root: Folder that holds `avila/avila-tr.txt` and `avila/avila-ts.txt`, or the files themselves; None
-            takes `$WITHSTAND_DATA`.
+        root: Folder that holds `avila/avila-tr.txt` and `avila/avila-ts.txt`, or the files themselves; None takes
+            `$WITHSTAND_DATA`.
         validation: Share of the training file for validation, at least 0 and below 1.
-        columns: `published` keeps the 8 features of the published experiments, that is, all but the modular
-            ratio and its ratio to the interlinear spacing; `all` keeps 10.
+        columns: `published` keeps the 8 features of the published experiments, without the two modular ratios; `all`
+            keeps 10.
 
     Source:
-        UCI set 459; De Stefano, Maniaci, Fontanella, Scotto di Freca 2018, Engineering Applications of
-        Artificial Intelligence 72, 99-110.
+        UCI set 459; De Stefano, Maniaci, Fontanella, Scotto di Freca 2018, Engineering Applications of Artificial
+        Intelligence 72, 99-110.
         Differs: the features, normalised in the files, are standardised again on the training part.
     """
 
@@ -59,9 +59,7 @@ class Avila(Dataset):
             test_file=self._file("avila-ts.txt") if part == "test" else None,
             target="copyist",
             features=[name for name in FEATURES if self.columns == "all" or name not in LEFT_OUT],
-            scale="standard",
             validation=self.validation,
-            test=0.0,
         )
 
     def _file(self, name: str) -> TableFile:

@@ -1,4 +1,4 @@
-"""Categories: columns of words as inputs, one input per level."""
+"""Categories: one-hot encoding of columns of words."""
 
 import logging
 from collections import Counter
@@ -12,7 +12,7 @@ from torch import Tensor
 from withstand.data.tables.formats import TableFile
 from withstand.errors import InputError
 
-MAX_LEVELS = 256  # more than there are countries; beyond it, a column of words is a name or a remark
+MAX_LEVELS = 256  # columns with more levels are names or remarks, not categories
 
 log = logging.getLogger("withstand")
 
@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
     Attributes:
         name: Its name.
-        levels: The levels of a category that occur in training, sorted as numbers or as text; None for numbers.
+        levels: Levels of a category in the training part, sorted; None for a column of numbers.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Column(NamedTuple):
 def learn_columns(
     file: TableFile, names: Sequence[str], training: Int[Tensor, " row"], *, categorical: Sequence[str]
 ) -> tuple[Column, ...]:
-    """Return the columns, with the levels that categories have among the training rows.
+    """Return the columns, with the levels of categories among the training rows.
 
     Args:
         file: The file.
-        names: Columns of the inputs, in their order.
+        names: Columns of the inputs, in order.
         training: The training rows.
-        categorical: Which of them are categories.
+        categorical: Columns that are categories.
 
     Raises:
         InputError: If a category has an empty cell or too many levels.
@@ -52,9 +52,7 @@ def learn_columns(
 
 
 def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row feature"]:
-    """Return the inputs, in float64: numbers unchanged, and 1 for the level that a row has of a category, else 0.
-
-    A row with a level that training does not have is 0 in all inputs of the category.
+    """Return the inputs in float64: numbers unchanged, categories one-hot; levels unseen in training are all zero.
 
     Raises:
         InputError: If a column is missing or a cell cannot be used.
@@ -63,7 +61,7 @@ def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row fea
 
 
 def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int[Tensor, " row"]) -> None:
-    """Log the levels of these rows that do not occur in training."""
+    """Log levels of these rows that are unseen in training."""
     for column in columns:
         if column.levels is None:
             continue
@@ -73,7 +71,7 @@ def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int
         if unknown:
             shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
             log.warning(
-                "%s: %s, column %r: %s of %s rows have a level that training does not have (%s); it counts as none.",
+                "%s: %s, column %r: %s of %s rows have a level unseen in training (%s); it is encoded as all zeros.",
                 file.who,
                 file.path,
                 column.name,

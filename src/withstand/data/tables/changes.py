@@ -1,4 +1,4 @@
-"""Convert the changes allowed in a table's columns to changes of the inputs."""
+"""Conversion of the allowed changes of a table's columns to changes of the inputs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,16 +14,16 @@ Values = Sequence[str | bool | int | float]
 def find_changes(
     file: TableFile, columns: Sequence[Column], known: Features, allowed: Mapping[str, Values]
 ) -> tuple[Change, ...]:
-    """Return the allowed changes of the inputs of a table, in their units.
+    """Return the allowed changes of the inputs, in their units.
 
     Args:
         file: The file.
-        columns: The columns of the inputs, in their order.
+        columns: The columns of the inputs, in order.
         known: The features of the table.
-        allowed: Per category the levels that may be taken for one another, per column of numbers what may be added.
+        allowed: Interchangeable levels per category, and allowed additions per column of numbers.
 
     Raises:
-        InputError: If a level does not occur in training, or a number is none or not whole where the column is.
+        InputError: If a level is unseen in training, or an addition is not finite, or not whole in a whole column.
     """
     found, first = [], 0
     for column in columns:
@@ -41,13 +41,13 @@ def find_changes(
 
 def _exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Change:
     if any(isinstance(each, bool) for each in values):
-        raise InputError(f"{who}: words that mean yes or no must be in quotes, else YAML reads them as truth values.")
+        raise InputError(f"{who}: quote words for yes or no, else YAML reads them as truth values.")
     names = list(dict.fromkeys(map(str, values)))
     for name in names:
         if name not in levels:
             raise InputError(f"{who}: changes name the level {name!r}, unseen in training; {nearest(name, levels)}")
     if len(names) < 2:
-        raise InputError(f"{who}: expected at least two levels that may be taken for one another, got {names}.")
+        raise InputError(f"{who}: expected at least two interchangeable levels, got {names}.")
     inputs = tuple(first + levels.index(name) for name in names)
     return Change(inputs, tuple(tuple(float(own == other) for own in names) for other in names))
 

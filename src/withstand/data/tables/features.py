@@ -13,20 +13,18 @@ Kind = Literal["continuous", "integer", "category"]
 
 
 class Features(NamedTuple):
-    """One entry per input of a table, in their order: input = (value - offset) / scale.
+    """One entry per input of a table, in order: input = (value - offset) / scale.
 
-    So a radius r in the units of the file is r / scale in the inputs, and r quartile distances are r * iqr / scale.
+    A radius r in the units of the file is r / scale in the inputs; r interquartile ranges are r * iqr / scale.
 
     Attributes:
-        names: The column, or `column=level` for a level of a category, which is 1 in the rows that have it, else 0.
-        columns: The column; the levels of a category share it.
-        kinds: `continuous`, `integer` (only whole numbers in the training part), or `category` (one level of it).
-        movable: Whether a perturbation may displace it: continuous features, unless the data set says otherwise.
-        offset: Subtracted from the values, in the units of the file: the mean over the training part, or 0.
-        scale: Divisor of the difference, > 0, in the units of the file: the standard deviation over the training
-            part (divided by the number of rows, not one less), or 1.
-        iqr: Distance of the quartiles (interpolated linearly) over the training part, in the units of the file;
-            0 if the middle half of the rows has one value.
+        names: The column, or `column=level` for a level of a one-hot category.
+        columns: The column, shared by the levels of a category.
+        kinds: `continuous`, `integer` (only whole numbers in training), or `category`.
+        movable: Whether perturbations may displace it; by default, continuous features are movable.
+        offset: Mean over the training part in the units of the file, or 0.
+        scale: Standard deviation over the training part in the units of the file (divisor: number of rows), or 1; > 0.
+        iqr: Interquartile range (linear interpolation) over the training part in the units of the file, >= 0.
         changes: Allowed changes of the other features, in the units of the inputs.
 
     Example:
@@ -46,9 +44,9 @@ class Features(NamedTuple):
 
 
 def fit_features(names: Sequence[str], x: Float[Tensor, "row feature"]) -> Features:
-    """Return the features of continuous columns that are not scaled, from the rows of the training part."""
+    """Return the features of unscaled continuous columns, from the training rows."""
     num = len(names)
-    with np.errstate(over="ignore", invalid="ignore"):  # numbers too large for 32 bits are refused later, by column
+    with np.errstate(over="ignore", invalid="ignore"):  # too large numbers are rejected later, by column
         low, high = np.quantile(x.numpy(), (0.25, 0.75), axis=0)
         distance = high - low
     return Features(

@@ -1,4 +1,4 @@
-"""Read table files strictly: errors name file, line and column of an invalid cell."""
+"""TableFile: strict reader of the table formats, CSV and Parquet."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,9 @@ SEPARATORS = ",;\t"
 
 
 class TableFile:
-    """The columns of a CSV or Parquet file as they are written.
+    """The columns of a CSV or Parquet file; errors name file, line and column of an invalid cell.
 
-    In CSV the separator is the comma, semicolon or tab that the first line has most of; blank lines are left
-    out.
+    The separator of a CSV file is the most frequent comma, semicolon or tab of its first line; blank lines are skipped.
 
     Attributes:
         columns: Names of the columns, in the order of the file.
@@ -34,8 +33,8 @@ class TableFile:
             columns: Names of the columns of a CSV file without a header; None reads them from its first line.
 
         Raises:
-            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, or a column has no
-                name or the name of another.
+            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, or has unnamed or duplicate
+                columns.
         """
         import polars as pl
 
@@ -64,7 +63,7 @@ class TableFile:
         return len(self.frame)
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Reject names of columns that the file does not have.
+        """Reject unknown columns.
 
         Raises:
             InputError: If one is unknown.
@@ -83,7 +82,7 @@ class TableFile:
         return torch.stack([self._number_column(name) for name in names], dim=1)
 
     def labels(self, name: str, *, what: str = "a class") -> list[str]:
-        """Return a column of classes or other categories: text, or whole numbers (1 and 1.0 are the same).
+        """Return a column of classes or other categories: text, or whole numbers (1 equals 1.0).
 
         Args:
             name: The column.
@@ -110,7 +109,7 @@ class TableFile:
         return (number.cast(pl.Int64).cast(pl.String) if is_exact else text).to_list()
 
     def is_text(self, name: str) -> bool:
-        """Return whether a column holds words: no cell is a number and not all are empty, or it is of a type of words.
+        """Return whether a column holds words: no cell is a number, and not all are empty.
 
         Truth values are words, so that Parquet and CSV files give the same categories.
         """
@@ -122,12 +121,12 @@ class TableFile:
         if written.dtype != pl.String:
             return False
         text = written.str.strip_chars()
-        if text.head(1).cast(pl.Float64, strict=False).is_not_null().all():  # saves a look at most columns of numbers
+        if text.head(1).cast(pl.Float64, strict=False).is_not_null().all():  # fast path
             return False
         return text.cast(pl.Float64, strict=False).is_null().all() and bool((text.fill_null("") != "").any())
 
     def place(self, row: int) -> str:
-        """Return the location of a row: its line in a text file, its number in a Parquet file."""
+        """Return the location of a row: its line in a CSV file, its number in a Parquet file."""
         if self.is_parquet:
             return f"row {row + 1}"
         wanted = self.records[row] + self.has_header
@@ -162,7 +161,7 @@ class TableFile:
     def _refuse_column(self, column: str, came: str) -> NoReturn:
         raise InputError(
             f"{self.who}: {self.path}, column {column!r}: expected numbers, got {came}; "
-            "turn it into numbers or name it in drop."
+            "convert it to numbers or name it in drop."
         )
 
     def _read_text(self, columns: Sequence[str]):

@@ -1,4 +1,4 @@
-"""GridStability: does a small electricity network come to rest?"""
+"""GridStability: simulated electricity networks, stable or unstable."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,11 @@ FEATURES = tuple(f"{name}{node}" for name in ("tau", "p", "g") for node in (1, 2
 class GridStability(Dataset):
     """10,000 simulated networks with a producer and three consumers: stable or unstable.
 
-    The 12 inputs are each node's reaction time (tau), power (p) and price elasticity (g). The real number
-    `stab`, whose sign is the class, is never an input.
+    The 12 inputs are each node's reaction time (tau), power (p) and price elasticity (g). The column `stab`, whose sign
+    is the class, is not an input.
 
     Attributes:
-        root: Folder that holds `grid/Data_for_UCI_named.csv`, or the file itself; None takes
-            `$WITHSTAND_DATA`.
+        root: Folder that holds `grid/Data_for_UCI_named.csv`, or the file itself; None takes `$WITHSTAND_DATA`.
         validation: Share of the file for validation, at least 0 and below 1 together with test.
         test: Share of the file for testing.
 
@@ -40,10 +39,8 @@ class GridStability(Dataset):
         return load_tabular(
             part,
             file=TableFile("GridStability", find(self.root, "GridStability", f"grid/{FILE}", FILE)),
-            test_file=None,
             target="stabf",
             features=FEATURES,
-            scale="standard",
             validation=self.validation,
             test=self.test,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.images.idx import load_idx
 from withstand.data.images.mnist import CLASSES, FOLDERS
 from withstand.data.tables.features import fit_features
@@ -25,8 +25,8 @@ class Mnist14(Dataset):
     Source:
         The files of MNIST; 14 x 14 as in Piat, Fadili, Jurie, da Veiga: "Regularized Robust Optimization with
         Application to Robust Learning" (pointwise_avila.py, `load_generic_base`, commit f528e81).
-        Differs: a pixel is the mean of a block of 2 x 2, not rounded; the code shrinks with Pillow's antialiased
-        bilinear filter, which reaches over 4 x 4, and rounds to 8 bits.
+        Differs: a pixel is the unrounded mean of 2 x 2 pixels; the code uses Pillow's antialiased bilinear filter,
+        which covers 4 x 4, and rounds to 8 bits.
     """
 
     root: str | None = None
@@ -37,19 +37,19 @@ class Mnist14(Dataset):
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files and shrink the images."""
-        check_part("Mnist14", part)
-        whole = self._read("train")
-        rows = cut(whole.y, validation=self.validation)
-        x, y = shrink(whole.x), whole.y
-        known = fit_features(NAMES, x[rows["train"]])
-        chosen = rows[part]
-        if part == "test":
-            test = self._read("test")
-            x, y, chosen = shrink(test.x), test.y, test.numbers
-        return TensorSplit(x[chosen], y[chosen], classes=CLASSES, box=(0.0, 1.0), numbers=chosen, features=known)
+        train = self._read("train")
+        split = train if part == "train" else self._read(part)
+        return TensorSplit(
+            shrink(split.x),
+            split.y,
+            classes=CLASSES,
+            box=(0.0, 1.0),
+            numbers=split.numbers,
+            features=fit_features(NAMES, shrink(train.x)),
+        )
 
     def _read(self, part: Part) -> TensorSplit:
-        return load_idx("Mnist14", part, root=self.root, folders=FOLDERS, validation=0.0, classes=CLASSES)
+        return load_idx("Mnist14", part, root=self.root, folders=FOLDERS, validation=self.validation, classes=CLASSES)
 
 
 def shrink(x: UInt8[Tensor, "image 1 28 28"]) -> Float[Tensor, "image 196"]:

@@ -1,4 +1,4 @@
-"""From the columns of a file to the scaled samples of one part."""
+"""Turn the columns of a table into the scaled samples of one part."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -21,42 +21,37 @@ def load_tabular(
     part: Part,
     *,
     file: TableFile,
-    test_file: TableFile | None,
+    test_file: TableFile | None = None,
     target: str,
     features: Sequence[str],
-    scale: Scale,
+    scale: Scale = "standard",
     validation: float,
-    test: float,
+    test: float = 0.0,
     categorical: Sequence[str] = (),
     movable: Sequence[str] | None = None,
     changes: Mapping[str, Values] | None = None,
 ) -> TensorSplit:
-    """Return one part of a table, with its labels numbered and its features encoded and scaled as in the training part.
+    """Return one part of a table; classes, levels and scaling are learned from the training part.
 
     Args:
         part: The part.
-        file: Where the parts are cut from.
-        test_file: Where the test part comes from instead; only read for this part.
+        file: Table to cut into parts.
+        test_file: Table of the test part, if it has its own; read for this part only.
         target: Column of the classes.
-        features: Columns of the inputs, in their order.
-        scale: `standard` subtracts the mean of the training part and divides by its standard deviation; the levels of
-            a category stay 0 and 1.
+        features: Columns of the inputs, in order.
+        scale: See Table.
         validation: Share of the file for validation.
-        test: Share of the file for testing, 0 if there is a test file.
-        categorical: Which of the features are categories; the others must be numbers.
+        test: Share of the file for testing.
+        categorical: Features that are categories; the others must be numbers.
         movable: Columns that perturbations may displace; None takes numbers that are not all whole in training.
-        changes: Further changes that they may make; see `find_changes`.
+        changes: Further allowed changes, see `find_changes`.
 
     Raises:
-        InputError: If a cell cannot be used, a class has no training row, or a feature has one value in all of them.
+        InputError: If a cell is invalid, a class has no training row, or a feature is constant in training.
     """
     check_part(file.who, part)
     labels = file.labels(target)
-    classes = sort_names(set(labels))
-    if len(classes) < 2:
-        raise InputError(
-            f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {labels[0]!r}."
-        )
+    classes = _learn_classes(file, target, labels)
     y = _number(labels, classes)
     rows = cut(y, validation=validation, test=test)
     _check_training(file, classes, y[rows["train"]])
@@ -70,13 +65,27 @@ def load_tabular(
         _check_known(file, target, labels, classes)
         x, y, chosen = encode(file, columns), _number(labels, classes), torch.arange(len(file))
     warn_of_unknown_levels(file, columns, chosen)
+    x = _scale(file, x, known)
+    return TensorSplit(x[chosen], y[chosen], classes=classes, box=None, numbers=chosen, features=known)
+
+
+def _learn_classes(file: TableFile, target: str, labels: Sequence[str]) -> tuple[str, ...]:
+    classes = sort_names(set(labels))
+    if len(classes) < 2:
+        raise InputError(
+            f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {labels[0]!r}."
+        )
+    return classes
+
+
+def _scale(file: TableFile, x: Float[Tensor, "row feature"], known: Features) -> Float[Tensor, "row feature"]:
     offset, divisor = (torch.tensor(each, dtype=x.dtype) for each in (known.offset, known.scale))
     x = ((x - offset) / divisor).float()
     too_large = ~divisor.isfinite() | ~x.isfinite().all(0)
     if too_large.any():
         column = known.columns[int(too_large.nonzero()[0])]
         raise InputError(f"{file.who}: {file.path}, column {column!r}: its numbers are too large for 32 bits.")
-    return TensorSplit(x[chosen], y[chosen], classes=classes, box=None, numbers=chosen, features=known)
+    return x
 
 
 def _describe(
@@ -88,10 +97,7 @@ def _describe(
     movable: Sequence[str] | None,
     changes: Mapping[str, Values],
 ) -> Features:
-    """Return the statistics of the features in the training rows.
-
-    Standard deviations divide by the number of rows, not one less.
-    """
+    """Return the statistics of the features in the training rows x."""
     owners = [column for column in columns for _ in column.inputs]
     for owner in owners:
         if owner.levels is not None and owner.name in (movable or ()):
@@ -144,7 +150,7 @@ def _check_constant(file: TableFile, columns: Sequence[Column], x: Float[Tensor,
         shown = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
         raise InputError(
             f"{file.who}: {file.path}, column{'s' * (len(constant) > 1)} {shown}: expected at least two values "
-            "in the training part, got one; a feature that never changes teaches nothing, name it in drop."
+            "in the training part, got one; name constant features in drop."
         )
 
 

@@ -1,4 +1,4 @@
-"""Your own table: CSV or Parquet, one row per sample."""
+"""Table: your own CSV or Parquet file, one row per sample."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ from withstand.errors import InputError, nearest
 class Table(Dataset):
     """Rows of a CSV or Parquet file: columns of numbers and of categories as inputs, one column of classes.
 
-    A category becomes one input per level that occurs in the training part: 1 in the rows that have it, else 0. A row
-    with a level that training does not have is 0 in all of them, and the log says so.
+    Categories are one-hot encoded with the levels of the training part; an unseen level is all zeros and is logged.
 
     Attributes:
         path: The file.
@@ -23,18 +22,16 @@ class Table(Dataset):
         test_path: File of the test part, with the same columns; None cuts the test part from `path`.
         validation: Share of `path` for validation, at least 0 and below 1 together with test.
         test: Share of `path` for testing; not used with a test file.
-        features: Columns that are inputs, in this order; None takes all but the target, as in the file.
+        features: Columns of the inputs, in this order; None takes all but the target, as in the file.
         drop: Columns that are not inputs.
-        categorical: Columns that are categories though their cells are whole numbers, or numbers among words. Columns
-            without any number are categories anyway.
-        movable: Columns of numbers that perturbations may change; None takes those that are not whole numbers
-            throughout the training part (whole numbers are counts or codes, as a rule).
-        changes: Further changes that perturbations may make: per category the levels that may be taken for one another,
-            per column of numbers what may be added. With `{"colour": ["red", "orange"], "rooms": [-1, 1]}` red may be
-            orange and orange red, other colours stay; rooms may be one more or less, and nothing in between. None
-            keeps both kinds fixed.
-        scale: `standard` gives every column of numbers mean 0 and standard deviation 1 in the training part; `none`
-            leaves the numbers unchanged.
+        categorical: Columns that are categories although they hold numbers. Columns without numbers always are.
+        movable: Columns of numbers that perturbations may change; None takes those with fractions in the training part,
+            since whole numbers are usually counts or codes.
+        changes: Further changes that perturbations may make: interchangeable levels per category, and additions per
+            column of numbers. `{"colour": ["red", "orange"], "rooms": [-1, 1]}` swaps red and orange, and adds or
+            subtracts one room. None allows none.
+        scale: `standard` scales columns of numbers to mean 0 and standard deviation 1 in the training part; `none`
+            leaves them unchanged.
     """
 
     path: str
@@ -90,7 +87,7 @@ class Table(Dataset):
 
     @property
     def _changes(self) -> dict[str, tuple[str | bool | int | float, ...]]:
-        """By name: a column that is called 1 is one in YAML, too."""
+        """Changes by name; YAML reads a column called 1 as a number."""
         return {str(name): values for name, values in (self.changes or {}).items()}
 
     @property

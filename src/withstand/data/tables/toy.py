@@ -1,4 +1,4 @@
-"""Toy: five problems in the plane, drawn at random, whose decisions can be plotted."""
+"""Toy: five random two-class problems in the plane."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from withstand.functional.random import normal, stream, uniform
 Shape = Literal["two_gaussians", "doughnut", "two_moons", "saw", "mix"]
 Points = Float[Tensor, "point 2"]
 RADIUS = 2.0  # of the circle in the doughnut and the moons
-MOON = (2.0, -1.0)  # where the upper half of the circle is moved to
+MOON = (2.0, -1.0)  # shift of the upper half of the circle
 CORNER = (1.0, 1.0)  # centre of the second Gaussian; the first is at the origin
 BLOB = (1.5, 1.5)  # centre of the Gaussian above the saw, whose spread is three times the noise
 TEETH = 3.0  # the saw goes up from 0 to 1, down, and up again, one per unit of width
@@ -25,7 +25,7 @@ TEETH = 3.0  # the saw goes up from 0 to 1, down, and up again, one per unit of 
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Dataset):
-    """Points in the plane in two classes, which overlap a little or are close together.
+    """Points in the plane in two classes that touch or overlap a little.
 
     | shape | class 0 | class 1 | noise | points for training, for testing |
     | --- | --- | --- | --- | --- |
@@ -35,22 +35,22 @@ class Toy(Dataset):
     | `saw` | around a line of three slopes | around the same, moved up by 1 | 0.05 | 2,000, 3,000 |
     | `mix` | around the line of the saw | Gaussian at (1.5, 1.5), 3 x noise | 0.05 | 2,000, 3,000 |
 
-    Half of the points are in each class; of the moons, as many as the noise puts above the middle of the circle, which
-    decides the class. Inputs are not scaled: radii are in the units of the plane.
+    Half of the points are in each class; the class of a moon's point is whether it lies above the circle's middle.
+    Inputs are not scaled: radii are in the units of the plane.
 
     Attributes:
-        shape: Which of the five.
+        shape: One of the five.
         num_train: Points for training and validation, at least 2; None takes the number in the table.
         num_test: Points for testing, at least 2; None takes the number in the table.
         noise: Standard deviation of the Gaussian noise along both axes, at least 0; None takes the one in the table.
         validation: Share of the training points for validation, at least 0 and below 1.
-        seed: Seed of the points; that of an experiment does not change them.
+        seed: Seed of the points, independent of the experiment's seed.
 
     Source:
         Piat, Fadili, Jurie, da Veiga: "Regularized Robust Optimization with Application to Robust Learning", settings
         of its published code (pointwise_avila.py, `select_base`, commit f528e81).
-        Differs: the points depend on a seed, which the code has none of. Chosen: a validation part is cut from the
-        points for training; one class has a point more where their number is odd.
+        Differs: the points depend on a seed. Chosen: a validation part is cut from the training points; an odd number
+        of points gives class 1 one more.
     """
 
     shape: Shape = "two_moons"

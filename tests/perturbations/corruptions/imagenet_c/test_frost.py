@@ -5,7 +5,7 @@ from withstand.data.frost_textures import TEXTURES
 from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.random import stream
-from withstand.perturbations.corruptions import frost as module
+from withstand.perturbations.corruptions.imagenet_c import frost as module
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 
 
@@ -81,5 +81,5 @@ def test_textures_are_looked_for_when_they_are_needed(tmp_path, monkeypatch):
     module._stack.cache_clear()
     corruption = Frost(severity=1)
     parameters = corruption.sample((1, 3, 32, 32), rng=stream(0, "a"))
-    with pytest.raises(InputError, match=r"frost1\.png was looked for at"):
+    with pytest.raises(InputError, match=r"expected the texture frost1\.png at"):
         corruption.corrupt(torch.zeros(1, 3, 32, 32), parameters)

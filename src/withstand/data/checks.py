@@ -1,0 +1,31 @@
+"""Checks of inputs and labels."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from withstand.errors import InputError
+
+
+def check_labels(y: Tensor, num_classes: int) -> None:
+    """Reject labels outside 0, ..., num_classes - 1.
+
+    Raises:
+        InputError: If a label has no class.
+    """
+    wrong = y[(y < 0) | (y >= num_classes)]
+    if len(wrong):
+        raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
+
+
+def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
+    """Reject NaN and infinite inputs; the message names the sample by its number.
+
+    Raises:
+        InputError: If a value is not finite.
+    """
+    if not x.is_floating_point() or x.isfinite().all():
+        return
+    row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+    found = "NaN" if x[row].isnan().any() else "an infinity"
+    raise InputError(f"data: inputs must be finite numbers, got {found} in sample {int(numbers[row])}.")

@@ -1,0 +1,78 @@
+"""CorruptedDataset: images corrupted beforehand, one test part per corruption and severity."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from withstand.data.base import Dataset, Part, Split, check_part
+from withstand.data.corrupted.cells import is_selected
+from withstand.errors import InputError, nearest
+from withstand.study.measures.condition import CLEAN, CORRUPTIONS, SEVERITIES, Cell
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptedDataset(Dataset):
+    """Images corrupted beforehand: every cell, a corruption at one severity, is a test part.
+
+    Attributes:
+        root: Folder of the files.
+        corruption: A published name such as `fog`; None selects all.
+        severity: 1 to 5; None selects all.
+    """
+
+    root: str | None
+    corruption: str | None = None
+    severity: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.corruption == CLEAN:
+            raise InputError(f"{self.who}: corruption {CLEAN} needs the field clean, and no severity.")
+        if self.corruption is not None and self.corruption not in CORRUPTIONS:
+            raise InputError(
+                f"{self.who}: corruption {self.corruption} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
+            )
+        if self.severity is not None and self.severity not in SEVERITIES:
+            raise InputError(f"{self.who}: severity must be 1, 2, 3, 4 or 5, got {self.severity}.")
+
+    @property
+    def who(self) -> str:
+        """Name of the data set, for messages."""
+        return type(self).__name__
+
+    def load(self, part: Part) -> Split:
+        """Return the images of the selected cell."""
+        check_part(self.who, part)
+        if part != "test":
+            raise InputError(
+                f"{self.who}: corrupted images are a test part only, got the part {part!r}; train on clean images."
+            )
+        if self.corruption is None or self.severity is None:
+            raise InputError(
+                f"{self.who}: one cell at a time is read; name its corruption (--data.corruption fog) "
+                "and its severity (--data.severity 3)."
+            )
+        return self._load_cell(self.corruption, self.severity)
+
+    def cells(self) -> dict[str, Dataset]:
+        """Return the selected cells by condition."""
+        cells = [cell for cell in self._list_cells() if is_selected(cell, self.corruption, self.severity)]
+        if not cells:
+            wanted = f"{self.corruption or 'severity'} {self.severity or ''}".rstrip()
+            raise InputError(f"{self.who}: {self._folder()} holds corrupted images, but none of {wanted}.")
+        return {cell.condition: self._select(cell) for cell in cells}
+
+    def _select(self, cell: Cell) -> Dataset:
+        return replace(self, corruption=cell.corruption, severity=cell.severity)
+
+    @abstractmethod
+    def _folder(self) -> Path:
+        """Return the folder of the files."""
+
+    @abstractmethod
+    def _list_cells(self) -> Iterable[Cell]:
+        """Return all cells in the published order."""
+
+    @abstractmethod
+    def _load_cell(self, corruption: str, severity: int) -> Split:
+        """Return the images of a cell."""

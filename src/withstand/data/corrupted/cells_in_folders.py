@@ -1,0 +1,146 @@
+"""CellsInFolders: corrupted images in the folder layout of ImageNet-C."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from withstand.data.base import Dataset, Part
+from withstand.data.corrupted.base import CorruptedDataset
+from withstand.data.corrupted.cells import Gap, find_gaps
+from withstand.data.images.class_folders import ClassFolders, subfolders
+from withstand.data.images.file_split import FileSplit, OnBadImage
+from withstand.data.images.image_file import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, walk_images
+from withstand.errors import InputError
+from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
+
+ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # folders in the published archives
+
+log = logging.getLogger("withstand")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellsInFolders(CorruptedDataset):
+    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive."""
+
+    on_bad_image: OnBadImage = "error"
+    clean: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.corruption != CLEAN or self.clean is None or self.severity is not None:
+            super().__post_init__()
+        self._reader(is_clean=self.clean is not None)
+
+    def load(self, part: Part) -> FileSplit:
+        """List the files of the selected cell; they are decoded when fetched."""
+        if part == "test" and self.corruption == CLEAN and self.clean is not None:
+            return self._read(Path(self.clean).expanduser(), is_clean=True)
+        split = super().load(part)
+        assert isinstance(split, FileSplit)
+        return split
+
+    def cells(self) -> dict[str, Dataset]:
+        """Return the selected cells by condition; warn about other folders."""
+        found: dict[str, Dataset] = {}
+        if self.clean is not None and self.corruption in (None, CLEAN):
+            self._reader(is_clean=True).folders(Path(self.clean).expanduser())
+            found[CLEAN] = replace(self, corruption=CLEAN, severity=None)
+        if self.corruption == CLEAN:
+            return found
+        ignored = ", ".join(self._list_ignored())
+        if ignored:
+            log.warning("%s: no corruption and no severity, not read: %s.", self.who, ignored)
+        return found | super().cells()
+
+    def _select(self, cell: Cell) -> Dataset:
+        return replace(self, corruption=cell.corruption, severity=cell.severity, clean=None)
+
+    def missing(self) -> list[Gap]:
+        """Return the selected cells that are absent or have fewer images than the largest cell."""
+        places = self._places()
+        images = {cell: sum(1 for _ in _walk(places[cell[:2]])) for cell in self._list_cells()}
+        return find_gaps(images, self.corruption, self.severity)
+
+    @abstractmethod
+    def _reader(self, *, is_clean: bool) -> ClassFolders:
+        """Return the reader of a cell's class folders."""
+
+    def _load_cell(self, corruption: str, severity: int) -> FileSplit:
+        folder = self._places().get((corruption, severity))
+        if folder is None:
+            wanted = self._folder() / corruption / str(severity)
+            raise InputError(f"{self.who}: expected folders of images, one per class, in {wanted}, found none.")
+        split = self._read(folder, is_clean=False)
+        self._check_format(folder, split.files)
+        return split
+
+    def _read(self, folder: Path, *, is_clean: bool) -> FileSplit:
+        # Ranks are taken among the class folders of all cells, so that a class has one number in all of them.
+        return self._reader(is_clean=is_clean).read(
+            folder,
+            ranked=tuple(self._places().values()),
+            origin=f"any cell of {self._folder()}",
+            allow_empty=not is_clean,
+        )
+
+    def _list_cells(self) -> list[Cell]:
+        # A cell has at least one image; the first one tells the format of all.
+        first = [(*each, next(_walk(each[1]), None)) for each in self._places().items()]
+        found = [Cell(*place, self._check_format(folder, [file])) for place, folder, file in first if file]
+        if not found:
+            root = self._folder()
+            raise InputError(
+                f"{self.who}: expected images in {root}/<corruption>/<severity>/<class>/, "
+                f"e.g. in {root / 'fog' / '3'}, found none; say where with --data.root DIR."
+            )
+        return found
+
+    def _places(self) -> dict[tuple[str, int], Path]:
+        """Return the folder of every cell, in the published order."""
+        found: dict[tuple[str, int], Path] = {}
+        for corruption in CORRUPTIONS:
+            for severity in SEVERITIES:
+                below = Path(corruption, str(severity))
+                places = [self._folder() / upper / below for upper in ("", *ARCHIVES)]
+                places = [place for place in places if place.is_dir()]
+                if len(places) > 1:
+                    raise InputError(f"{self.who}: a cell must have one folder, got {places[0]} and {places[1]}.")
+                if places:
+                    found[corruption, severity] = places[0]
+        return found
+
+    def _list_ignored(self) -> Iterator[str]:
+        """Yield folders in the place of a corruption or a severity that are neither."""
+        root, clean = self._folder(), None if self.clean is None else Path(self.clean).expanduser().resolve()
+        severities = [str(each) for each in SEVERITIES]
+        for upper in (root, *(root / each for each in ARCHIVES)):
+            for name in subfolders(upper):
+                path = upper / name
+                if name in CORRUPTIONS:
+                    others = [path / each for each in subfolders(path) if each not in severities]
+                    yield from (str(each.relative_to(root)) for each in others)
+                elif path.resolve() != clean and not (upper == root and name in ARCHIVES):
+                    yield str(path.relative_to(root))
+
+    def _check_format(self, folder: Path, files: Iterable[str]) -> Saved:
+        """Return the format of a cell's images by their suffixes; all must be JPEG files, or none."""
+        jpeg, lossless = None, None
+        for file in files:
+            if file.lower().endswith(JPEG_SUFFIXES):
+                jpeg = jpeg or file
+            elif file.lower().endswith(LOSSLESS_SUFFIXES):
+                lossless = lossless or file
+            else:
+                raise InputError(
+                    f"{self.who}: {folder / file} must be a JPEG or a PNG file, since its compression is part of the "
+                    "condition."
+                )
+        if jpeg and lossless:
+            raise InputError(f"{self.who}: {folder} must hold files of one kind, got {jpeg} and {lossless}.")
+        return JPEG if jpeg else ""
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    """Yield the image files of a cell, relative to its folder."""
+    return (f"{name}/{file}" for name in subfolders(folder) for file in walk_images(folder / name))
