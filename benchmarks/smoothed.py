@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from withstand.data.avila import Avila
-from withstand.study.row import read_rows
-from withstand.trials import run_together
+from withstand.data.tables.avila import Avila
+from withstand.study.measures.row import read_rows
+from withstand.stacked.trials import run_together
 
 import withstand as ws
 from withstand.data.base import TensorSplit
