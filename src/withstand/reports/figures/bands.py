@@ -21,7 +21,7 @@ from withstand.reports.figures.chart import (
     wrapped,
 )
 from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence
+from withstand.reports.figures.marks import Mark, combinations, counted, longest, mark_of, missing_sentence
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, under, with_unit
@@ -159,6 +159,7 @@ def bands_picture(
         alt=_alt(series, measure, axis),
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
+        size=longest(series.values()),
     )
 
 

@@ -75,6 +75,11 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
     )
 
 
+def longest(series: Iterable[Sequence[Mark]]) -> int:
+    """Return how many places of the axis have a result, of the series with the most."""
+    return max((len({each.x for each in own if each.span}) for own in series), default=0)
+
+
 def told(line: Mapping[str, Any], measure: Measure) -> str:
     """Return what a line of a summary says, in words.
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, longest, mark_of, missing_sentence
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit
@@ -156,6 +156,7 @@ def _picture(
         alt=_alt(panels, measure),
         draw=partial(severities_figure, panels, measure=measure),
         values={mark.gid: mark.text for mark in marks},
+        size=longest(each for panel in panels.values() for each in panel.values()),
     )
 
 

@@ -138,6 +138,7 @@ def _picture(
         alt=f"Line charts of {words} against the epoch. At the end, {'; '.join(mark.text for mark in marks)}.",
         draw=partial(training_figure, panels),
         values={mark.gid: mark.text for mark in marks},
+        size=max(curve.quantiles.shape[1] for own in panels.values() for curve in own.values()),
     )
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from withstand.reports.figures.picture import Picture
+from withstand.reports.page.examples import ShownExamples
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.reports.sheet import Sheet
 from withstand.study.digest import Digest
@@ -36,6 +37,7 @@ class Section:
         folded: Tables that are opened by the reader.
         figures: Pictures, each with its element and the names of its files.
         mistakes: Of combinations; the first is open.
+        examples: The browser of examples.
     """
 
     key: str
@@ -45,6 +47,12 @@ class Section:
     folded: tuple[Sheet, ...] = ()
     figures: tuple["ShownPicture", ...] = ()
     mistakes: tuple[ShownMistakes, ...] = ()
+    examples: ShownExamples | None = None
+
+    @property
+    def examples_json(self) -> Markup:
+        """The content of the browser of examples."""
+        return _json(self.examples.content if self.examples else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +73,8 @@ class ShownPicture:
 def page(
     digest: Digest,
     *,
+    headline: Sequence[str],
+    lead: ShownPicture | None,
     sections: Sequence[Section],
     tally: str,
     findings: Sequence[tuple[str, str]],
@@ -79,6 +89,8 @@ def page(
 
     Args:
         digest: The numbers.
+        headline: Sentences that the page opens with.
+        lead: The picture below them.
         sections: Between the summary and the runs.
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
@@ -97,6 +109,8 @@ def page(
         .render(
             name=digest.study.name,
             digest=digest,
+            headline=headline,
+            lead=lead,
             sections=sections,
             tally=tally,
             findings=findings,
