@@ -47,10 +47,10 @@ class Group:
 def groups_of(digest: Digest) -> tuple[Group, ...]:
     """Return the groups of a study: clean inputs, corruptions, other conditions, attacks, and the mean of corruptions.
 
-    Empty without a measure of accuracy.
+    Empty without a measure of accuracy in percent.
     """
     accuracy = digest.study.accuracy
-    if accuracy is None:
+    if accuracy is None or not accuracy.percent or accuracy.direction < 1:
         return ()
     known = list(dict.fromkeys(condition for _, name, condition in digest.lines if name == accuracy.name))
     cells = sorted((cell for each in known if (cell := parse_cell(each))), key=_order)
@@ -82,14 +82,19 @@ def _mean(cells: Iterable[Cell], saved: str, accuracy: Measure) -> Group:
 
 
 def _attacks(digest: Digest) -> list[Group]:
-    """Return a group per condition of every measure of accuracy under attack."""
+    """Return a group per condition of accuracy under attack; of several measures the first one, the strongest attack."""
     found: dict[str, Group] = {}
+    order = list(digest.study.measures)
     for _, name, condition in digest.lines:
         measure = digest.study.measures[name]
         if measure.kind == "attacked" and measure.primary and measure.percent and measure.direction > 0:
             words = f"attack, {condition.partition(', ')[0]}"
-            key = f"{name} {condition}"
-            found[key] = Group(name=key, words=words, kind="attack", measure=measure, conditions=(condition,))
+            group = Group(
+                name=f"{name} {condition}", words=words, kind="attack", measure=measure, conditions=(condition,)
+            )
+            known = found.setdefault(condition, group)
+            if order.index(name) < order.index(known.measure.name):
+                found[condition] = group
     return list(found.values())
 
 

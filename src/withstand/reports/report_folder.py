@@ -126,7 +126,7 @@ def _texts(
 ) -> dict[str, bytes]:
     """Return the page and the same as Markdown."""
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
-    headline, own = verdict(scores), findings(digest)
+    headline, own = verdict(scores), findings(digest, scores)
     known = {"tally": tally(digest), "warnings": warnings(digest)}
     markdown_text = report_markdown(
         digest,
@@ -136,7 +136,7 @@ def _texts(
         origins,
         mistakes=mistakes,
         command=command,
-        findings=[*(("", each) for each in headline), *own],
+        findings=[*headline, *own],
         **known,
     )
     first = drawn[0] if lead else None

@@ -4,14 +4,17 @@ from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
 
-MOST_CLASSES = 3
+MOST_CLASSES, MOST_NAMES = 3, 4
 FEW_CLASSES = 3  # of fewer, naming those that lose most says nothing
 
 
-def verdict(scores: Scores) -> list[str]:
-    """Return two or three sentences for the person who decides; no claim goes beyond the numbers.
+def verdict(scores: Scores) -> list[tuple[str, str]]:
+    """Return two or three statements for the person who decides; no claim goes beyond the numbers.
 
     Empty without an accuracy. Where combinations have no condition in common, nothing is said about which is better.
+
+    Returns:
+        The statement, or nothing, and sentences about it.
     """
     clean = next((each for each in scores.groups if each.kind == "clean"), None)
     harms = [each for each in scores.groups if each.kind in ("corruption", "condition", "attack")]
@@ -21,12 +24,10 @@ def verdict(scores: Scores) -> list[str]:
     order = ranked(scores, ranking) if ranking else []
     if not order or ranking is None:
         return []
-    found = [*_hurts(scores, order[0], clean, harms)] if clean else []
+    found = _hurts(scores, order[0], clean, harms) if clean else []
     if not harms:
-        found.append(
-            "Only clean inputs were measured, so nothing is known about robustness: run `withstand evaluate` with "
-            "`--on corruptions`, then write the report again."
-        )
+        run = "run `withstand evaluate` with `--on corruptions`, then write the report again"
+        found = [("Nothing is known about robustness", f"only clean inputs were measured; {run}.")]
     return [*found, *_preferred(scores, order, ranking, clean)]
 
 
@@ -47,73 +48,82 @@ def ranked(scores: Scores, group: Group) -> list[int]:
     return sorted(there, key=lambda index: -group.measure.direction * there[index])
 
 
-def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[str]:
+def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[tuple[str, str]]:
     """Return what lowers the accuracy of a combination most, attacks apart from the rest, and of which classes."""
-    found: list[str] = []
-    shared = [each for each in harms if each.kind != "attack"]
-    for kind, own in (("", shared), ("attack", [each for each in harms if each.kind == "attack"])):
-        drops = {each.name: scores.difference((index, clean), (index, each)) for each in own}
-        there = [each for each in own if drops[each.name] is not None]
-        if not there:
-            continue
-        worst = max(there, key=lambda each: _value(drops[each.name]))
-        found.append(_drop(scores, index, clean, worst, of=len(there), is_first=not found, is_attack=bool(kind)))
-        classes = scores.classes(index, worst, clean)[:MOST_CLASSES]
-        evidence = scores.evidence.get(index)
-        if classes and not kind and evidence is not None and len(evidence.classes) > FEW_CLASSES:
-            seeds = f" (seed {evidence.trial.seed})" if len(evidence.combination.planned) > 1 else ""
-            parts = [f"{name} (from {_percent(a)} to {_percent(b)} %, {count:,} samples)" for name, a, b, count in classes]
-            found.append(f"Under it, these classes lose most{seeds}: {_listed(parts)}.")
-    return found
+    drops = {each.name: scores.difference((index, clean), (index, each)) for each in harms}
+    there = sorted((each for each in harms if drops[each.name] is not None), key=lambda each: -_value(drops[each.name]))
+    attacks = [each for each in there if each.kind == "attack"]
+    others = [each for each in there if each.kind != "attack"]
+    found: list[tuple[str, str]] = []
+    more: list[str] = []
+    if others:
+        found.append(_drop(scores, index, clean, others[0], of=len(others)))
+        more += _classes(scores, index, others[0], clean)
+    if attacks and not others:
+        return [_drop(scores, index, clean, attacks[0], of=len(attacks))]
+    if attacks:
+        lead, told = _drop(scores, index, clean, attacks[0], of=len(attacks))
+        more.append(f"{lead}: {told}")
+    return found + ([("", " ".join(more))] if more else [])
 
 
-def _drop(
-    scores: Scores, index: int, clean: Group, worst: Group, *, of: int, is_first: bool, is_attack: bool
-) -> str:
-    """Return in a sentence how far the accuracy falls from clean inputs to a group."""
+def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) -> tuple[str, str]:
+    """Return how far the accuracy of a combination falls from clean inputs to a group."""
     before, after = scores.of(index, clean), scores.of(index, worst)
     drop = scores.difference((index, clean), (index, worst))
     assert before and after and drop
-    severities = f" ({worst.severities})" if worst.severities else ""
-    what = sentence(f"{worst.words}{severities}")
     name = scores.digest.combinations[index].name
-    whom = f"{name} falls" if is_first else "the accuracy falls"
-    measure = worst.measure
-    fall = f"from {_shown(clean, before)} % on clean inputs to {_shown(worst, after)} %"
-    points = f"by {number(measure, drop.value)} points{_interval(worst, drop)}"
+    several = len(scores.digest.combinations) > 1
+    points = f"{number(worst.measure, drop.value)} points{_interval(worst, drop)}"
     if drop.low is not None and not drop.is_sure:
-        return f"No condition lowers the accuracy of {name} beyond chance; the largest drop is under {worst.words}, {points}."
-    if is_attack:
-        return f"Under {worst.words}, {whom} {fall}, {points}."
-    most = f"hurts most of {of} kinds of conditions" if of > 1 else "hurts"
-    return f"{what} {most}: {whom} {fall}, {points}."
+        return f"No condition lowers the accuracy of {name} beyond chance", f"{worst.words} lowers it most, by {points}."
+    severities = f" ({worst.severities})" if worst.severities else ""
+    fall = f"from {_shown(clean, before)} % on clean inputs to {_shown(worst, after)} %{severities}, by {points}."
+    if worst.kind == "attack":
+        return f"Under {worst.words}", f"the accuracy of {name} falls {fall}"
+    kinds = "corruptions" if worst.kind == "corruption" else "conditions"
+    lead = f"{sentence(worst.words)} hurts most{f' of {of} {kinds}' if of > 1 else ''}"
+    return lead, f"the accuracy of {name}{', the best model on average,' if several else ''} falls {fall}"
 
 
-def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | None) -> list[str]:
+def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str]:
+    """Return which classes lose most under a group."""
+    evidence, classes = scores.evidence.get(index), scores.classes(index, worst, clean)[:MOST_CLASSES]
+    if evidence is None or len(evidence.classes) <= FEW_CLASSES or not classes:
+        return []
+    seed = f" (seed {evidence.trial.seed})" if len(evidence.combination.planned) > 1 else ""
+    parts = [f"{name} ({100 * a:.0f} to {100 * b:.0f} %)" for name, a, b, _ in classes]
+    least = min(count for *_, count in classes)
+    of = f"of {least:,} samples each" if least == max(count for *_, count in classes) else f"of at least {least:,} samples each"
+    plural = "these classes lose" if len(classes) > 1 else "this class loses"
+    return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
+
+
+def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | None) -> list[tuple[str, str]]:
     """Return which combination is best, whether it is told apart from the next one, and what it costs on clean inputs."""
     if len(scores.digest.combinations) == 1:
         return []
     if len(order) == 1:
-        return ["The combinations were measured under conditions of their own, so none can be preferred here."]
+        return [("No model is preferred", "the combinations were measured under conditions of their own.")]
     names = [scores.digest.combinations[each].name for each in order]
     best = scores.of(order[0], ranking)
     gap = scores.difference((order[0], ranking), (order[1], ranking))
     assert best and gap
-    where = "clean inputs" if ranking.kind == "clean" else ranking.words
-    mean = "mean over " if ranking.kind == "mean" else "under "
-    where = "on clean inputs" if ranking.kind == "clean" else f"{mean}{where}"
-    value = f"{_shown(ranking, best)} % {ranking.measure.words}, {where}"
-    lead = f"{number(ranking.measure, gap.value, sign=True)} points against {names[1]}{_interval(ranking, gap)}"
-    if not gap.is_sure:
-        level = [name for name, index in zip(names, order, strict=True) if not _is_behind(scores, order[0], index, ranking)]
-        why = "the interval includes 0" if gap.low is not None else "there is no interval"
-        why = why if gap.low is None or gap.low <= 0 <= (gap.high or 0) else "there are too few seeds"
-        return [
-            f"No model is clearly best: {_listed(level)} cannot be told apart by the {ranking.measure.words} {where} "
-            f"({names[0]} leads with {_shown(ranking, best)} %, {lead}; {why})."
-        ]
-    found = f"Prefer {names[0]}: {value}, which is {lead}, beyond chance"
-    return [f"{found}{_price(scores, order, ranking, clean)}."]
+    where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
+    where = where or f"under {ranking.words}"
+    value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"
+    lead = f"{number(ranking.measure, gap.value)} points more than {names[1]}{_interval(ranking, gap)}"
+    if gap.is_sure:
+        chance = "beyond chance" if not gap.samples else "beyond chance on these samples, of one training run each"
+        return [(f"Prefer {names[0]}", f"{value}, {lead}, {chance}{_price(scores, order, ranking, clean)}.")]
+    level = [name for name, index in zip(names, order, strict=True) if not _is_behind(scores, order[0], index, ranking)]
+    if gap.low is None or gap.high is None:
+        why = "there is no interval"
+    else:
+        why = "the interval includes 0" if gap.low <= 0 <= gap.high else "there are too few seeds"
+    level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
+    told = f"{_listed(level)} cannot be told apart. {names[0]} leads with {value}, {lead}; {why}."
+    return [("No model is clearly best", told)]
 
 
 def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:
@@ -128,13 +138,13 @@ def _price(scores: Scores, order: list[int], ranking: Group, clean: Group | None
     top = next(iter(ranked(scores, clean)), order[0])
     if top == order[0]:
         return "; it is also the best on clean inputs"
-    cost = scores.difference((order[0], clean), (top, clean))
+    cost = scores.difference((top, clean), (order[0], clean))
     if cost is None:
         return ""
     name = scores.digest.combinations[top].name
     chance = "" if cost.is_sure else ", not beyond chance"
     return (
-        f". On clean inputs it has {number(clean.measure, cost.value, sign=True)} points against {name}"
+        f". On clean inputs it has {number(clean.measure, cost.value)} points less than {name}"
         f"{_interval(clean, cost)}{chance}"
     )
 
@@ -149,10 +159,6 @@ def _interval(group: Group, score: Score) -> str:
 
 def _shown(group: Group, score: Score) -> str:
     return number(group.measure, score.value, score.samples or None)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
 
 
 def _value(score: Score | None) -> float:

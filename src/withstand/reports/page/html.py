@@ -21,6 +21,7 @@ from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 
 BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
+PERCENT = re.compile(r"(?<=\d) %")
 MOST_FIGURES = 10  # of a section that are open; the others are one click away
 MOST_VALUES = 150_000  # values of single runs within the page
 
@@ -73,7 +74,7 @@ class ShownPicture:
 def page(
     digest: Digest,
     *,
-    headline: Sequence[str],
+    headline: Sequence[tuple[str, str]],
     lead: ShownPicture | None,
     sections: Sequence[Section],
     tally: str,
@@ -89,7 +90,7 @@ def page(
 
     Args:
         digest: The numbers.
-        headline: Sentences that the page opens with.
+        headline: What the page opens with, as `verdict` returns it.
         lead: The picture below them.
         sections: Between the summary and the runs.
         tally: How many runs there are, in a sentence.
@@ -154,13 +155,14 @@ def values_of(digest: Digest) -> dict[str, Any]:
 
 
 def dashes(text: str) -> str:
-    """Return a text with true minus signs and dashes at its numbers.
+    """Return a text with true minus signs and dashes at its numbers, which keep their percent sign in the line.
 
     Example:
         >>> print(dashes("-1.2 to 3.4"), dashes("1.2-3.4"), dashes("net-50-2"))
         −1.2 to 3.4 1.2–3.4 net-50-2
     """
-    return MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
+    text = MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
+    return PERCENT.sub("\N{NO-BREAK SPACE}%", text)
 
 
 def _json(content: object) -> Markup:
