@@ -14,12 +14,13 @@ from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.evidence import evidence_of
 from withstand.reports.figures.bars import bars_picture
-from withstand.reports.figures.drawing import Drawing, Drawn
 from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.style import house_style
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.groups import groups_of
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
+from withstand.reports.page.figure import draw
 from withstand.reports.page.html import Section, ShownPicture, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
@@ -67,7 +68,6 @@ def write_report(
     baseline: list[str] | None = None,
     spread: Spread = "quantiles",
     command: str = "withstand report",
-    processes: int = 1,
 ) -> Report:
     """Write a report, each file atomically, the page last; files of an earlier report are removed.
 
@@ -78,8 +78,6 @@ def write_report(
         baseline: Such as `["method=regular"]`.
         spread: What tables show besides the middle.
         command: That makes it again.
-        processes: At most so many draw. A script that says more than one must guard its main part, as for any other use
-            of multiprocessing.
 
     Raises:
         InputError: If the folder is a file, or no combination has the baseline's values.
@@ -94,13 +92,12 @@ def write_report(
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
     chosen = [*([lead] if lead else []), *pictures(study)]
-    with Drawing(chosen, folder / "figures", processes=processes) as drawing:
-        found = sheets(digest, spread=spread)
-        every = found[-1]
-        if len(every.lines) < len(digest.summary):
-            every = all_sheet(digest, most=len(digest.summary))
-        origins = [Origin.of(study, each) for each in digest.combinations]
-        drawn = _shown(chosen, drawing.finish())
+    found = sheets(digest, spread=spread)
+    every = found[-1]
+    if len(every.lines) < len(digest.summary):
+        every = all_sheet(digest, most=len(digest.summary))
+    origins = [Origin.of(study, each) for each in digest.combinations]
+    drawn = _drawn(chosen, folder / "figures")
     files = _tables(digest, [*found[:-1], every, *samples[0]]) | _cards(digest, origins)
     text = _texts(digest, scores, found, every, samples, drawn, lead, origins, folder, command)
     for name, content in (files | text).items():
@@ -207,14 +204,15 @@ def _sections(
     return [*parts, Section(key="numbers", title="All numbers", folded=(every,))]
 
 
-def _shown(pictures: Sequence[Picture], drawn: Sequence[Drawn]) -> list[ShownPicture]:
-    """Return the figures of the page."""
-    return [
-        ShownPicture(
-            picture=picture, element=element, files={kind: f"figures/{path.name}" for kind, path in files.items()}
-        )
-        for picture, (element, files) in zip(pictures, drawn, strict=True)
-    ]
+def _drawn(pictures: Sequence[Picture], folder: Path) -> list[ShownPicture]:
+    """Draw the figures; each has its own prefix for the names in its drawing, for there are several in a page."""
+    found = []
+    with house_style():
+        for place, picture in enumerate(pictures):
+            element, files = draw(picture, folder, prefix=f"f{place}-")
+            addresses = {kind: f"{folder.name}/{path.name}" for kind, path in files.items()}
+            found.append(ShownPicture(picture=picture, element=element, files=addresses))
+    return found
 
 
 def _parquet(digest: Digest) -> bytes:

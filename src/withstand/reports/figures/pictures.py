@@ -1,5 +1,7 @@
 """The figures of a study: those that its data are enough for."""
 
+from dataclasses import replace
+
 from withstand.reports.figures.bands import bands_pictures
 from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
@@ -24,11 +26,19 @@ LEAST: dict[Form, int] = {
     "heat map": 4,  # cells below the first row, which have something to be compared with
     "bars": 2,  # groups
 }
+MOST = 12  # of one kind; further ones would not be looked at
 
 
 def pictures(study: Study) -> list[Picture]:
     """Return the pictures of a study, in the order in which a report shows them; each name is there once."""
-    return [picture for kind in KINDS for picture in kind(study) if is_enough(picture)]
+    found: list[Picture] = []
+    for kind in KINDS:
+        own = [each for each in kind(study) if is_enough(each)]
+        if len(own) > MOST:
+            rest = f" {len(own) - MOST} more figures of this kind are not drawn; the table of all numbers has their values."
+            own = [*own[: MOST - 1], replace(own[MOST - 1], caption=own[MOST - 1].caption + rest)]
+        found += own
+    return found
 
 
 def is_enough(picture: Picture) -> bool:
