@@ -21,9 +21,7 @@ from withstand.study.pictures import PICTURES, encoded, pictured, wanted_picture
 from withstand.study.runs import CONFIG, OUTCOMES, ROWS
 from withstand.study.sweep import Entry, write_entries
 
-TOP1 = Measure(
-    name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
-)
+TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True)
 CLASSES = tuple(f"class {k}" for k in range(10))
 GOAL_MODELS, GOAL_SWEEP = 8.0, 6.0  # seconds
 

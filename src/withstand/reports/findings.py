@@ -33,7 +33,7 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
             (
                 "",
                 "The best of several is chosen by the same numbers that it is shown with, so its lead is rather too "
-                "large than too small; and intervals are over the seeds of training, on the same test samples.",
+                "large than too small. Intervals are over the seeds of training, or over the samples of one run.",
             )
         )
     return found

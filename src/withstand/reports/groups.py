@@ -82,7 +82,7 @@ def _mean(cells: Iterable[Cell], saved: str, accuracy: Measure) -> Group:
 
 
 def _attacks(digest: Digest) -> list[Group]:
-    """Return a group per condition of accuracy under attack; of several measures the first one, the strongest attack."""
+    """Return a group per condition of accuracy under attack; of several measures of it the first one declared."""
     found: dict[str, Group] = {}
     order = list(digest.study.measures)
     for _, name, condition in digest.lines:

@@ -21,12 +21,12 @@ from withstand.reports.groups import groups_of
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
 from withstand.reports.page.figure import draw
-from withstand.reports.page.html import Section, ShownPicture, page
+from withstand.reports.page.html import Section, ShownPicture, Summary, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
 from withstand.reports.report_markdown import report_markdown
-from withstand.reports.sheet import Sheet
 from withstand.reports.scores import Scores
+from withstand.reports.sheet import Sheet
 from withstand.reports.sheets import Spread, sheets
 from withstand.reports.verdict import verdict
 from withstand.study.digest import Digest
@@ -93,13 +93,16 @@ def write_report(
     lead = bars_picture(scores)
     chosen = [*([lead] if lead else []), *pictures(study)]
     found = sheets(digest, spread=spread)
-    every = found[-1]
-    if len(every.lines) < len(digest.summary):
-        every = all_sheet(digest, most=len(digest.summary))
+    is_whole = len(found[-1].lines) == len(digest.summary)
+    every = found[-1] if is_whole else all_sheet(digest, most=len(digest.summary))
     origins = [Origin.of(study, each) for each in digest.combinations]
     drawn = _drawn(chosen, folder / "figures")
-    files = _tables(digest, [*found[:-1], every, *samples[0]]) | _cards(digest, origins)
-    text = _texts(digest, scores, found, every, samples, drawn, lead, origins, folder, command)
+    first = drawn[0] if lead else None
+    files = _tables(digest, [*found[:-1], every, *samples[0]])
+    files |= {
+        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
+    }
+    text = _texts(digest, scores, found, every, samples, drawn, first, origins, folder, command)
     for name, content in (files | text).items():
         if name != PAGE:
             write_whole(folder / name, content)
@@ -116,16 +119,33 @@ def _texts(
     every: Sheet,
     samples: tuple[list[Sheet], str],
     drawn: list[ShownPicture],
-    lead: Picture | None,
+    lead: ShownPicture | None,
     origins: list[Origin],
     folder: Path,
     command: str,
 ) -> dict[str, bytes]:
     """Return the page and the same as Markdown."""
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
-    headline, own = verdict(scores), findings(digest, scores)
     known = {"tally": tally(digest), "warnings": warnings(digest)}
-    markdown_text = report_markdown(
+    summary = Summary(headline=verdict(scores), lead=lead, findings=findings(digest, scores), **known)
+    sections = _sections(
+        found,
+        [each for each in drawn if each is not lead],
+        Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
+        Section(key="samples", title="Samples", text=samples[1], folded=tuple(samples[0])),
+        shown_examples(scores.evidence),
+    )
+    text = page(
+        digest,
+        summary=summary,
+        sections=sections,
+        origins=origins,
+        files=FILES,
+        output=folder,
+        command=command,
+        version=version("withstand"),
+    )
+    plain = report_markdown(
         digest,
         [*found[:-1], *samples[0]],
         every,
@@ -133,30 +153,10 @@ def _texts(
         origins,
         mistakes=mistakes,
         command=command,
-        findings=[*headline, *own],
+        findings=[*summary.headline, *summary.findings],
         **known,
     )
-    first = drawn[0] if lead else None
-    text = page(
-        digest,
-        headline=headline,
-        lead=first,
-        findings=own,
-        sections=_sections(
-            found,
-            drawn[1:] if lead else drawn,
-            Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
-            Section(key="samples", title="Samples", text=samples[1], folded=tuple(samples[0])),
-            shown_examples(scores.evidence),
-        ),
-        origins=origins,
-        files=FILES,
-        output=folder,
-        command=command,
-        version=version("withstand"),
-        **known,
-    )
-    return {"report.md": markdown_text.encode(), PAGE: text.encode()}
+    return {"report.md": plain.encode(), PAGE: text.encode()}
 
 
 def _tables(digest: Digest, every: Sequence[Sheet]) -> dict[str, bytes]:
@@ -171,13 +171,6 @@ def _tables(digest: Digest, every: Sequence[Sheet]) -> dict[str, bytes]:
         files[f"tables/{sheet.name}.md"] = markdown(table).encode()
         files[f"tables/{sheet.name}.tex"] = latex(table, label=sheet.name, is_long=sheet.name == "all").encode()
     return files
-
-
-def _cards(digest: Digest, origins: Sequence[Origin]) -> dict[str, bytes]:
-    """Return a model card per combination."""
-    return {
-        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
-    }
 
 
 def _sections(

@@ -56,6 +56,10 @@ class Scores:
     groups: tuple[Group, ...]
     evidence: Mapping[int, Evidence]
 
+    def has(self, index: int, group: Group) -> bool:
+        """Return whether a combination was measured under all of a group."""
+        return bool(self._by_seed(index, group))
+
     def of(self, index: int, group: Group) -> Score | None:
         """Return the accuracy of a combination under a group; None if it was not measured under all of it."""
         values = self._by_seed(index, group)
@@ -73,7 +77,7 @@ class Scores:
         return Score(value, line["sample_low"], line["sample_high"], 1, line["samples"] or 0)
 
     def difference(self, one: tuple[int, Group], other: tuple[int, Group]) -> Score | None:
-        """Return the accuracy of one combination and group less another's, paired by seed, or by sample for two runs."""
+        """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample."""
         ours, theirs = self._by_seed(*one), self._by_seed(*other)
         both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
         if len(both) > 1:
@@ -88,7 +92,7 @@ class Scores:
         return Score(value, low, high, 1, len(gains))
 
     def classes(self, index: int, group: Group, clean: Group) -> list[tuple[str, float, float, int]]:
-        """Return the classes that lose accuracy, most first: name, clean accuracy, that under the group, and samples."""
+        """Return the classes that lose accuracy, most first: name, accuracy before and after, and number of samples."""
         evidence = self.evidence.get(index)
         if evidence is None or not {group.name, clean.name} <= evidence.shares.keys():
             return []

@@ -35,7 +35,7 @@ def ranking_group(scores: Scores) -> Group | None:
     """Return the group that combinations are ranked by: one that most of them have; the mean of corruptions first."""
     order = ("mean", "attack", "condition", "corruption", "clean")
     everyone = range(len(scores.digest.combinations))
-    counts = {each.name: len([k for k in everyone if scores.of(k, each)]) for each in scores.groups}
+    counts = {each.name: sum(scores.has(k, each) for k in everyone) for each in scores.groups}
     most = max(counts.values(), default=0)
     there = [each for each in scores.groups if counts[each.name] == most > 0]
     return min(there, key=lambda each: order.index(each.kind), default=None)
@@ -71,12 +71,17 @@ def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) ->
     """Return how far the accuracy of a combination falls from clean inputs to a group."""
     before, after = scores.of(index, clean), scores.of(index, worst)
     drop = scores.difference((index, clean), (index, worst))
-    assert before and after and drop
+    assert before is not None
+    assert after is not None
+    assert drop is not None
     name = scores.digest.combinations[index].name
     several = len(scores.digest.combinations) > 1
     points = f"{number(worst.measure, drop.value)} points{_interval(worst, drop)}"
     if drop.low is not None and not drop.is_sure:
-        return f"No condition lowers the accuracy of {name} beyond chance", f"{worst.words} lowers it most, by {points}."
+        return (
+            f"No condition lowers the accuracy of {name} beyond chance",
+            f"{worst.words} lowers it most, by {points}.",
+        )
     severities = f" ({worst.severities})" if worst.severities else ""
     fall = f"from {_shown(clean, before)} % on clean inputs to {_shown(worst, after)} %{severities}, by {points}."
     if worst.kind == "attack":
@@ -94,13 +99,17 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
     seed = f" (seed {evidence.trial.seed})" if len(evidence.combination.planned) > 1 else ""
     parts = [f"{name} ({100 * a:.0f} to {100 * b:.0f} %)" for name, a, b, _ in classes]
     least = min(count for *_, count in classes)
-    of = f"of {least:,} samples each" if least == max(count for *_, count in classes) else f"of at least {least:,} samples each"
+    of = (
+        f"of {least:,} samples each"
+        if least == max(count for *_, count in classes)
+        else f"of at least {least:,} samples each"
+    )
     plural = "these classes lose" if len(classes) > 1 else "this class loses"
     return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
 
 
 def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | None) -> list[tuple[str, str]]:
-    """Return which combination is best, whether it is told apart from the next one, and what it costs on clean inputs."""
+    """Return which combination is best, whether beyond chance, and what it costs on clean inputs."""
     if len(scores.digest.combinations) == 1:
         return []
     if len(order) == 1:
@@ -108,7 +117,8 @@ def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | 
     names = [scores.digest.combinations[each].name for each in order]
     best = scores.of(order[0], ranking)
     gap = scores.difference((order[0], ranking), (order[1], ranking))
-    assert best and gap
+    assert best is not None
+    assert gap is not None
     where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
     where = where or f"under {ranking.words}"
     value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"

@@ -66,8 +66,7 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
     wrong = np.flatnonzero(right < 0.5)
     order = wrong[np.lexsort((numbers[wrong], -confidence[wrong]))][:num_worst]
     worst = (
-        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS))
-        for k in order
+        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS)) for k in order
     )
     return ConditionMistakes(
         condition=own.condition,
@@ -75,4 +74,3 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
         sizes=sizes.astype(np.int64),
         worst=tuple(worst),
     )
-

@@ -111,7 +111,11 @@ def examples_of(table: OutcomeTable) -> dict[str, dict[int, int]]:
     samples = samples.join(table.keys, on=["source", "number"], how="left")
     first = samples.filter(polars.col("source") == table.samples["source"][0])
     labels = first["label"].unique().sort().to_list()
-    labels = [labels[k * len(labels) // MOST_EXAMPLES] for k in range(MOST_EXAMPLES)] if len(labels) > MOST_EXAMPLES else labels
+    labels = (
+        [labels[k * len(labels) // MOST_EXAMPLES] for k in range(MOST_EXAMPLES)]
+        if len(labels) > MOST_EXAMPLES
+        else labels
+    )
     rank = polars.col("number").rank("ordinal").over("label")
     chosen = first.filter(polars.col("label").is_in(labels)).sort(rank, "label").head(MOST_EXAMPLES)
     found: dict[str, dict[int, int]] = {}

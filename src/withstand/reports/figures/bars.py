@@ -76,9 +76,7 @@ def bars_picture(scores: Scores) -> Picture | None:
     bars = [
         BarGroup(
             group=group,
-            bars=tuple(
-                _bar(scores, index, group, f"bars-{k}-{j}", names[j]) for j, index in enumerate(models)
-            ),
+            bars=tuple(_bar(scores, index, group, f"bars-{k}-{j}", names[j]) for j, index in enumerate(models)),
         )
         for k, group in enumerate(shown[:MOST_GROUPS])
     ]
@@ -132,7 +130,16 @@ def _draw(axes: Axes, groups: Sequence[BarGroup], colors: Sequence[str], *, step
         top = k * step + GAP / 2
         weight = "bold" if each.group.kind == "clean" else "normal"
         label = shorten(_label(each.group), LONGEST, placeholder="...")
-        axes.text(-0.04, top + BAR * len(each.bars) / 2, label, transform=across, ha="right", va="center", size=7, weight=weight)
+        axes.text(
+            -0.04,
+            top + BAR * len(each.bars) / 2,
+            label,
+            transform=across,
+            ha="right",
+            va="center",
+            size=7,
+            weight=weight,
+        )
         for j, bar in enumerate(each.bars):
             _bar_at(axes, bar, each.group, top + BAR * j, colors[j % len(colors)], highest)
 
@@ -141,7 +148,9 @@ def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str, highest:
     """Draw a bar, its interval and its value."""
     middle = top + BAR / 2
     if bar.score is None:
-        axes.text(0.01 * highest, middle, "no result", size=SMALL - 1, color=faint(), va="center_baseline").set_gid(bar.gid)
+        axes.text(0.01 * highest, middle, "no result", size=SMALL - 1, color=faint(), va="center_baseline").set_gid(
+            bar.gid
+        )
         return
     value = group.measure.scaled(bar.score.value)
     (drawn,) = axes.barh([middle], [value], height=BAR * 0.86, color=color)
@@ -151,8 +160,7 @@ def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str, highest:
         low, end = (group.measure.scaled(each) for each in (bar.score.low, bar.score.high))
         axes.plot([low, end], [middle, middle], color=mpl.rcParams["text.color"], linewidth=0.8, clip_on=False)
     text = number(group.measure, bar.score.value)
-    place = {"xytext": (2.5, 0), "textcoords": "offset points", "va": "center_baseline", "annotation_clip": False}
-    axes.annotate(text, (max(end, value), middle), size=SMALL, **place)
+    axes.text(max(end, value) + 0.015 * highest, middle, text, size=SMALL, va="center_baseline")
 
 
 def _label(group: Group) -> str:
@@ -160,7 +168,7 @@ def _label(group: Group) -> str:
 
 
 def _sorted(scores: Scores, groups: Sequence[Group], models: Sequence[int]) -> list[Group]:
-    """Return the groups that a model has, clean inputs first, then those under which the models are worst on average."""
+    """Return the groups that a model has, clean inputs first, then by the mean accuracy of the models, lowest first."""
     means: dict[str, float] = {}
     for each in groups:
         values = [found.value for index in models if (found := scores.of(index, each)) is not None]

@@ -227,9 +227,7 @@ def _picture(
     )
 
 
-def _about(
-    study: Study, drawn: Sequence[HeatColumn], shown: Sequence[tuple[HeatColumn, str]], saved: Saved
-) -> str:
+def _about(study: Study, drawn: Sequence[HeatColumn], shown: Sequence[tuple[HeatColumn, str]], saved: Saved) -> str:
     """Return sentences about the columns and signs of the figure, each after a space."""
     marks = [each.marks[title] for each, title in shown]
     overall = [each.measure.words for each in drawn if each.place == "overall"]

@@ -35,7 +35,7 @@ def pictures(study: Study) -> list[Picture]:
     for kind in KINDS:
         own = [each for each in kind(study) if is_enough(each)]
         if len(own) > MOST:
-            rest = f" {len(own) - MOST} more figures of this kind are not drawn; the table of all numbers has their values."
+            rest = f" {len(own) - MOST} more of this kind are not drawn; the table of all numbers has their values."
             own = [*own[: MOST - 1], replace(own[MOST - 1], caption=own[MOST - 1].caption + rest)]
         found += own
     return found

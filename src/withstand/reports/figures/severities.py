@@ -11,7 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, longest, mark_of, missing_sentence, signs
+from withstand.reports.figures.marks import (
+    Mark,
+    combinations,
+    counted,
+    lines_of,
+    longest,
+    mark_of,
+    missing_sentence,
+    signs,
+)
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit

@@ -71,15 +71,30 @@ class ShownPicture:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the page opens with.
+
+    Attributes:
+        headline: Statements, as `verdict` returns them.
+        lead: The picture below them.
+        tally: How many runs there are, in a sentence.
+        findings: Measure and sentence, as `findings` returns them.
+        warnings: Sentences about runs that may not belong together.
+    """
+
+    headline: Sequence[tuple[str, str]]
+    lead: ShownPicture | None
+    tally: str
+    findings: Sequence[tuple[str, str]]
+    warnings: Sequence[str]
+
+
 def page(
     digest: Digest,
     *,
-    headline: Sequence[tuple[str, str]],
-    lead: ShownPicture | None,
+    summary: Summary,
     sections: Sequence[Section],
-    tally: str,
-    findings: Sequence[tuple[str, str]],
-    warnings: Sequence[str],
     origins: Sequence[Origin],
     files: Sequence[tuple[str, str]],
     output: Path,
@@ -90,12 +105,8 @@ def page(
 
     Args:
         digest: The numbers.
-        headline: What the page opens with, as `verdict` returns it.
-        lead: The picture below them.
+        summary: What the page opens with.
         sections: Between the summary and the runs.
-        tally: How many runs there are, in a sentence.
-        findings: Measure and sentence, as `findings` returns them.
-        warnings: Sentences about runs that may not belong together.
         origins: By combination.
         files: Address and description of the files beside the page.
         output: Folder of the page, for addresses of runs.
@@ -110,12 +121,8 @@ def page(
         .render(
             name=digest.study.name,
             digest=digest,
-            headline=headline,
-            lead=lead,
+            summary=summary,
             sections=sections,
-            tally=tally,
-            findings=findings,
-            warnings=warnings,
             origins=origins,
             files=files,
             runs=folder,
