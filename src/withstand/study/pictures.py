@@ -9,14 +9,15 @@ from PIL import Image
 
 from withstand.errors import InputError
 from withstand.files import write_whole
-from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable, read_parquet
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.picked_mistakes import COLUMNS, pick_mistakes
 
 PICTURES = "pictures.parquet"
 SIDE = 96  # pixels on the longer side
 MOST_EXAMPLES = 12  # samples that are pictured under every condition
 MOST_BYTES = 1_700  # of a picture: the quality is lowered until it fits
-QUALITIES = (92, 80, 65, 50, 35, 25, 15)
+QUALITIES = (92, 80, 65, 50, 35, 25, 15, 8)
+JPEG_START = b"\xff\xd8"
 SHARP = 32  # pixels up to which colours keep their full resolution
 
 
@@ -61,12 +62,21 @@ def read_pictures(path: Path) -> Pictures:
     Raises:
         InputError: If it is damaged.
     """
+    import polars
+
     if not path.is_file():
         return {}
-    frame = read_parquet(path)
-    if frame.columns != ["condition", "outcomes", "number", "image"]:
-        raise InputError(f"pictures: expected pictures of samples in {path}, found other columns; evaluate again.")
-    return {Pictured(*key): image for *key, image in frame.iter_rows()}
+    try:
+        frame = polars.read_parquet(path).select("condition", "outcomes", "number", "image")
+        found = {Pictured(*key): image for *key, image in frame.iter_rows()}
+        if not all(isinstance(image, bytes) and image.startswith(JPEG_START) for image in found.values()):
+            raise ValueError("not all pictures are JPEG")
+    except (OSError, ValueError, polars.exceptions.PolarsError) as problem:
+        raise InputError(
+            f"pictures: expected pictures as `withstand evaluate` writes them, got {path}, which is damaged or of "
+            "another kind; remove it and evaluate again."
+        ) from problem
+    return found
 
 
 def pictures_of(table: OutcomeTable) -> Pictures:
