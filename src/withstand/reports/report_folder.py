@@ -12,12 +12,10 @@ from withstand.files import write_whole
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
-from withstand.reports.evidence import evidence_of
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import house_style
 from withstand.reports.findings import findings, tally, warnings
-from withstand.reports.groups import groups_of
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
 from withstand.reports.page.figure import draw
@@ -87,8 +85,7 @@ def write_report(
     command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
-    groups = groups_of(digest)
-    scores = Scores(digest=digest, groups=groups, evidence=evidence_of(digest, groups))
+    scores = Scores.gather(digest)
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
     chosen = [*([lead] if lead else []), *pictures(study)]

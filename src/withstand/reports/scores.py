@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from withstand.reports.evidence import Evidence
-from withstand.reports.groups import Group
+from withstand.reports.evidence import Evidence, evidence_of
+from withstand.reports.groups import Group, groups_of
 from withstand.study.combination import INDEX
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.measures.intervals import LEVEL, normal, share
@@ -55,6 +55,16 @@ class Scores:
     digest: Digest
     groups: tuple[Group, ...]
     evidence: Mapping[int, Evidence]
+
+    @classmethod
+    def gather(cls, digest: Digest) -> "Scores":
+        """Read the evidence of a study.
+
+        Raises:
+            InputError: If a table of outcomes or a file of pictures is damaged.
+        """
+        groups = groups_of(digest)
+        return cls(digest=digest, groups=groups, evidence=evidence_of(digest, groups))
 
     def has(self, index: int, group: Group) -> bool:
         """Return whether a combination was measured under all of a group."""

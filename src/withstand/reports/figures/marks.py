@@ -86,7 +86,7 @@ def signs(marks: Iterable[Mark]) -> str:
 
 def longest(series: Iterable[Sequence[Mark]]) -> int:
     """Return how many places of the axis have a result, of the series with the most."""
-    return max((len({each.x for each in own if each.span}) for own in series), default=0)
+    return max((len({each.x for each in own if each.done}) for own in series), default=0)
 
 
 def told(line: Mapping[str, Any], measure: Measure) -> str:
