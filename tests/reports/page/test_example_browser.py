@@ -128,8 +128,12 @@ def test_the_first_image_is_shown_at_the_highest_severity_with_every_answer_in_w
     state = browser.state()
     assert (state["picked"], state["severity"], state["requests"]) == (0, "5", 0)
     assert state["cards"] == [
-        ["clean", "a under clean", ["✓ good a 90\N{NO-BREAK SPACE}%", "✓ poor a 90\N{NO-BREAK SPACE}%"]],
-        ["fog", "a under fog, severity 5", ["✓ good a 90\N{NO-BREAK SPACE}%", "✗ poor <b>b</b> 90\N{NO-BREAK SPACE}%"]],
+        ["clean", "a under clean", ["✓ good a (90\N{NO-BREAK SPACE}%)", "✓ poor a (90\N{NO-BREAK SPACE}%)"]],
+        [
+            "fog",
+            "a under fog, severity 5",
+            ["✓ good a (90\N{NO-BREAK SPACE}%)", "✗ poor <b>b</b> (90\N{NO-BREAK SPACE}%)"],
+        ],
     ]
     assert state["told"].startswith("Image 1 of 12: a (no. 0) at severity 5.")
     assert "good 1 of 1, poor 0 of 1" in state["told"]

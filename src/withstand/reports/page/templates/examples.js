@@ -63,7 +63,7 @@
         line.className = answer ? (answer[2] ? "right" : "wrong") : "";
         sign.textContent = answer ? (answer[2] ? "\u2713" : "\u2717") : "";
         if (answer) sign.setAttribute("aria-label", answer[2] ? "correct" : "wrong");
-        text.textContent = answer ? `${answer[0]} ${answer[1]}\u00a0%` : "not measured";
+        text.textContent = answer ? `${answer[0]} (${answer[1]}\u00a0%)` : "not measured";
         if (answer && isCell) right[k] += answer[2];
       });
     }
