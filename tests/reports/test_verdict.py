@@ -96,7 +96,7 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
         keep_run(tmp_path / name, own, label=LABEL, classes=CLASSES)
     lead, text = verdict(scores_of(tmp_path))[-1]
     assert lead == "No model is clearly best"
-    assert "one and other" in text or "other and one" in text
+    assert "one; other" in text or "other; one" in text
     assert "includes 0" in text
 
 

@@ -45,7 +45,7 @@ class Group:
 
 
 def groups_of(digest: Digest) -> tuple[Group, ...]:
-    """Return the groups of a study: clean inputs, corruptions, other conditions, attacks, and the mean of corruptions.
+    """Return the groups of a study: clean inputs, corruptions, other conditions, attacks, and means over them.
 
     Empty without a measure of accuracy in percent.
     """
@@ -64,6 +64,9 @@ def groups_of(digest: Digest) -> tuple[Group, ...]:
     found += [Group(name=each, words=each, kind="condition", measure=accuracy, conditions=(each,)) for each in others]
     found += _attacks(digest)
     means = [_mean(own, saved, accuracy) for saved in ("", JPEG) if (own := [c for c in cells if c.saved == saved])]
+    if not means and len(others) > 1:
+        words = f"{len(others)} conditions"
+        means = [Group(name=words, words=words, kind="mean", measure=accuracy, conditions=tuple(others))]
     return (*found, *means)
 
 

@@ -76,7 +76,7 @@ def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) ->
     assert drop is not None
     name = scores.digest.combinations[index].name
     several = len(scores.digest.combinations) > 1
-    points = f"{number(worst.measure, drop.value)} points{_interval(worst, drop)}"
+    points = f"{number(worst.measure, drop.value, drop.samples or None)} points{_interval(worst, drop)}"
     if drop.low is not None and not drop.is_sure:
         return (
             f"No condition lowers the accuracy of {name} beyond chance",
@@ -122,7 +122,8 @@ def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | 
     where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
     where = where or f"under {ranking.words}"
     value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"
-    lead = f"{number(ranking.measure, gap.value)} points more than {names[1]}{_interval(ranking, gap)}"
+    points = number(ranking.measure, gap.value, gap.samples or None)
+    lead = f"{points} points more than {names[1]}{_interval(ranking, gap)}"
     if gap.is_sure:
         chance = "beyond chance" if not gap.samples else "beyond chance on these samples, of one training run each"
         return [(f"Prefer {names[0]}", f"{value}, {lead}, {chance}{_price(scores, order, ranking, clean)}.")]
@@ -132,7 +133,7 @@ def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | 
     else:
         why = "the interval includes 0" if gap.low <= 0 <= gap.high else "there are too few seeds"
     level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
-    told = f"{_listed(level)} cannot be told apart. {names[0]} leads with {value}, {lead}; {why}."
+    told = f"{'; '.join(level)} cannot be told apart. {names[0]} leads with {value}, {lead}; {why}."
     return [("No model is clearly best", told)]
 
 
@@ -154,7 +155,7 @@ def _price(scores: Scores, order: list[int], ranking: Group, clean: Group | None
     name = scores.digest.combinations[top].name
     chance = "" if cost.is_sure else ", not beyond chance"
     return (
-        f". On clean inputs it has {number(clean.measure, cost.value)} points less than {name}"
+        f". On clean inputs it has {number(clean.measure, cost.value, cost.samples or None)} points less than {name}"
         f"{_interval(clean, cost)}{chance}"
     )
 

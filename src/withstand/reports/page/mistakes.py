@@ -1,12 +1,12 @@
 """Mistakes in a report: per combination and condition the worst classes and the most confident mistakes."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from withstand.rendering.grid import Grid
 from withstand.reports.evidence import Evidence
-from withstand.reports.page.address import jpeg_address
 from withstand.study.combination import Combination
 from withstand.study.measures.condition import parse_cell
 from withstand.study.mistakes import Mistake, Mistakes
@@ -194,6 +194,6 @@ def _sample(mistakes: Mistakes, mistake: Mistake, image: bytes | None) -> ShownS
         predicted=predicted_words(mistakes.classes, mistake.label, mistake.predicted),
         probability=f"{100 * mistake.confidence:.0f} %",
         index=mistake.index,
-        address=None if image is None else jpeg_address(image),
+        address=None if image is None else f"data:image/jpeg;base64,{base64.b64encode(image).decode()}",
         size=(0, 0) if image is None else size_of(image),
     )
