@@ -17,7 +17,8 @@ LABEL = [k % 4 for k in range(400)]
 KNOWN = {
     "top1": Measure(
         name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
-    )
+    ),
+    "worst": Measure(name="worst", column="worst", kind="attacked", better="higher", percent=True),
 }
 
 
@@ -120,7 +121,10 @@ def sweep(folder, values, seeds):
         for seed in range(seeds):
             run = f"{method}-{seed}"
             entries.append(Entry(labels={"method": method}, seed=seed, run=run))
-            rows = [Row(measure="top1", condition=name, value=each[seed], count=100) for name, each in own.items()]
+            rows = [
+                Row(measure="worst" if "linf" in name else "top1", condition=name, value=each[seed], count=100)
+                for name, each in own.items()
+            ]
             write_rows(folder / run / "rows.jsonl", rows, KNOWN)
     write_entries(folder, entries, command=["withstand", "sweep", "s.yaml"])
     return scores_of(folder)
@@ -136,6 +140,18 @@ def test_of_several_seeds_intervals_are_over_the_pairs_of_seeds(tmp_path):
     assert (gap.seeds, gap.samples, gap.is_sure) == (4, 0, True)
     assert verdict(scores)[-1][0] == "Prefer a"
     assert "4 seeds" in verdict(scores)[-1][1]
+
+
+def test_a_model_that_is_better_under_attack_is_named_beside_the_best_one(tmp_path):
+    ours = {"clean": (0.9, 0.91, 0.92), "fog/2": (0.8, 0.81, 0.8), "linf 0.1, PGD": (0.1, 0.12, 0.11)}
+    theirs = {"clean": (0.9, 0.91, 0.92), "fog/2": (0.7, 0.7, 0.7), "linf 0.1, PGD": (0.5, 0.51, 0.5)}
+    found = verdict(sweep(tmp_path, {"a": ours, "b": theirs}, 3))
+    lead, text = found[-1]
+    assert lead == "Prefer a, but b against attacks"
+    assert "Under attack (linf 0.1) it has 39.3 points less than b" in text
+    assert "No model is better on clean inputs." in text
+    assert found[0][0] == "Fog hurts most"
+    assert "Under attack (linf 0.1): the accuracy of a falls from 91.0 % on clean inputs to 11.0 %" in found[1][1]
 
 
 def test_two_seeds_are_too_few_to_prefer_a_model(tmp_path):

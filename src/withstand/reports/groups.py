@@ -91,7 +91,7 @@ def _attacks(digest: Digest) -> list[Group]:
     for _, name, condition in digest.lines:
         measure = digest.study.measures[name]
         if measure.kind == "attacked" and measure.primary and measure.percent and measure.direction > 0:
-            words = f"attack, {condition.partition(', ')[0]}"
+            words = f"attack ({condition.partition(', ')[0]})"
             group = Group(
                 name=f"{name} {condition}", words=words, kind="attack", measure=measure, conditions=(condition,)
             )

@@ -4,7 +4,7 @@ from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
 
-MOST_CLASSES, MOST_NAMES = 3, 4
+MOST_CLASSES, MOST_NAMES, MOST_RIVALS = 3, 4, 2
 FEW_CLASSES = 3  # of fewer, naming those that lose most says nothing
 
 
@@ -28,7 +28,7 @@ def verdict(scores: Scores) -> list[tuple[str, str]]:
     if not harms:
         run = "run `withstand evaluate` with `--on corruptions`, then write the report again"
         found = [("Nothing is known about robustness", f"only clean inputs were measured; {run}.")]
-    return [*found, *_preferred(scores, order, ranking, clean)]
+    return [*found, *_preferred(scores, order, ranking)]
 
 
 def ranking_group(scores: Scores) -> Group | None:
@@ -76,7 +76,8 @@ def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) ->
     assert drop is not None
     name = scores.digest.combinations[index].name
     several = len(scores.digest.combinations) > 1
-    points = f"{number(worst.measure, drop.value, drop.samples or None)} points{_interval(worst, drop)}"
+    interval = _interval(worst, drop, of=worst.kind != "attack")
+    points = f"{number(worst.measure, drop.value, drop.samples or None)} points{interval}"
     if drop.low is not None and not drop.is_sure:
         return (
             f"No condition lowers the accuracy of {name} beyond chance",
@@ -108,7 +109,7 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
     return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
 
 
-def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | None) -> list[tuple[str, str]]:
+def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[str, str]]:
     """Return which combination is best, whether beyond chance, and what it costs on clean inputs."""
     if len(scores.digest.combinations) == 1:
         return []
@@ -126,7 +127,9 @@ def _preferred(scores: Scores, order: list[int], ranking: Group, clean: Group | 
     lead = f"{points} points more than {names[1]}{_interval(ranking, gap)}"
     if gap.is_sure:
         chance = "beyond chance" if not gap.samples else "beyond chance on these samples, of one training run each"
-        return [(f"Prefer {names[0]}", f"{value}, {lead}, {chance}{_price(scores, order, ranking, clean)}.")]
+        rival, costs = _rivals(scores, order[0], ranking)
+        prefer = f"Prefer {names[0]}" + (f", but {rival} against attacks" if rival else "")
+        return [(prefer, f"{names[0]} has {value}, {lead}, {chance}.{costs}")]
     level = [name for name, index in zip(names, order, strict=True) if not _is_behind(scores, order[0], index, ranking)]
     if gap.low is None or gap.high is None:
         why = "there is no interval"
@@ -142,30 +145,35 @@ def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:
     return index != best and gap is not None and gap.is_sure
 
 
-def _price(scores: Scores, order: list[int], ranking: Group, clean: Group | None) -> str:
-    """Return how much clean accuracy the best combination has, against the best on clean inputs."""
-    if clean is None or ranking.kind == "clean":
-        return ""
-    top = next(iter(ranked(scores, clean)), order[0])
-    if top == order[0]:
-        return "; it is also the best on clean inputs"
-    cost = scores.difference((top, clean), (order[0], clean))
-    if cost is None:
-        return ""
-    name = scores.digest.combinations[top].name
-    chance = "" if cost.is_sure else ", not beyond chance"
-    return (
-        f". On clean inputs it has {number(clean.measure, cost.value, cost.samples or None)} points less than {name}"
-        f"{_interval(clean, cost)}{chance}"
-    )
+def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
+    """Return which combination is better under attack beyond chance, and what the best one costs elsewhere."""
+    name, text = "", ""
+    others = [each for each in scores.groups if each.kind in ("clean", "attack") and each is not ranking]
+    for group in others[:MOST_RIVALS]:
+        top = next((each for each in ranked(scores, group)), best)
+        where = "on clean inputs" if group.kind == "clean" else f"under {group.words}"
+        cost = scores.difference((top, group), (best, group))
+        if top == best or cost is None or cost.value <= 0:
+            text += f" No model is better {where}."
+            continue
+        chance = "" if cost.is_sure else ", not beyond chance"
+        rival = scores.digest.combinations[top].name
+        points = number(group.measure, cost.value, cost.samples or None)
+        text += (
+            f" {sentence(where)} it has {points} points less than {rival}{_interval(group, cost, of=False)}{chance}."
+        )
+        if cost.is_sure and group.kind == "attack":
+            name = name or rival
+    return name, text
 
 
-def _interval(group: Group, score: Score) -> str:
+def _interval(group: Group, score: Score, *, of: bool = True) -> str:
+    """Return the interval of a difference in brackets, with what it is over."""
     if score.low is None or score.high is None:
         return " (one run, no interval)"
     low, high = (number(group.measure, each, score.samples or None, sign=True) for each in (score.low, score.high))
-    over = f"{score.samples:,} samples" if score.samples else f"{score.seeds} seeds"
-    return f" (95 % interval {low.lstrip('+')} to {high.lstrip('+')}, {over})"
+    over = f", {score.samples:,} samples" if score.samples else f", {score.seeds} seeds"
+    return f" (95 % interval {low.lstrip('+')} to {high.lstrip('+')}{over if of else ''})"
 
 
 def _shown(group: Group, score: Score) -> str:
