@@ -45,9 +45,8 @@ def test_bars_are_as_long_as_the_scores_and_lines_as_the_intervals(scores, form)
         for j, model in enumerate(("good", "poor")):
             assert found[f"bars-{k}-{j}"].get_width() == pytest.approx(values[name][j])
             assert picture.values[f"bars-{k}-{j}"].startswith(f"{model}, {name}")
-    lines = [each for axes in figure.axes for each in axes.lines if len(each.get_xdata()) == 2]
     group = next(each for each in scores.groups if each.name == "snow")
-    spans = [tuple(each.get_xdata()) for each in lines]
+    spans = [line[:, 0] for axes in figure.axes for own in axes.collections for line in own.get_segments()]
     own = scores.of(0, group)
     assert any(np.allclose(span, (100 * own.low, 100 * own.high)) for span in spans)
 

@@ -8,8 +8,9 @@ from textwrap import shorten
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import ROUND, SMALL, faint
@@ -23,7 +24,7 @@ from withstand.reports.verdict import ranked, ranking_group
 MOST_MODELS, MOST_GROUPS = 6, 24
 LONGEST = 22  # characters of what stands beside bars
 # Inches.
-NARROW, LEFT, RIGHT, FOOT, LEGEND, BAR, GAP, BETWEEN = 3.5, 1.3, 0.42, 0.36, 0.17, 0.105, 0.085, 0.2
+NARROW, LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 3.5, 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,51 +117,38 @@ def bars_figure(groups: Sequence[BarGroup], names: Sequence[str], *, width: floa
 
 
 def _draw(axes: Axes, groups: Sequence[BarGroup], colors: Sequence[str], *, step: float) -> None:
-    """Draw the bars of a column; the second axis is in inches from above."""
-    measure = groups[0].group.measure
-    highest = 100.0 if measure.percent else max((b.score.value for g in groups for b in g.bars if b.score), default=1)
-    axes.set(xlim=(0, highest), ylim=(step * len(groups), 0), yticks=[])
+    """Draw the bars of a column, in percent; the second axis is in inches from above."""
+    axes.set(xlim=(0, 100), ylim=(step * len(groups), 0), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
-    axes.set_xlabel(measure.label, size=7)
+    axes.set_xlabel(groups[0].group.measure.label, size=7)
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
     axes.set_axisbelow(True)
-    across = axes.get_yaxis_transform()
+    left = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center", "size": 7}
+    lines: list[list[tuple[float, float]]] = []
     for k, each in enumerate(groups):
         top = k * step + GAP / 2
         weight = "bold" if each.group.kind == "clean" else "normal"
         label = shorten(_label(each.group), LONGEST, placeholder="...")
-        axes.text(
-            -0.04,
-            top + BAR * len(each.bars) / 2,
-            label,
-            transform=across,
-            ha="right",
-            va="center",
-            size=7,
-            weight=weight,
-        )
+        axes.text(-0.04, top + BAR * len(each.bars) / 2, label, weight=weight, **left)
         for j, bar in enumerate(each.bars):
-            _bar_at(axes, bar, each.group, top + BAR * j, colors[j % len(colors)], highest)
+            lines += _bar_at(axes, bar, each.group, top + BAR * j, colors[j % len(colors)])
+    ink = mpl.rcParams["text.color"]
+    axes.add_collection(LineCollection(lines, colors=ink, linewidths=0.8, clip_on=False, zorder=3), autolim=False)
 
 
-def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str, highest: float) -> None:
-    """Draw a bar, its interval and its value."""
-    middle = top + BAR / 2
-    if bar.score is None:
-        axes.text(0.01 * highest, middle, "no result", size=SMALL - 1, color=faint(), va="center_baseline").set_gid(
-            bar.gid
-        )
-        return
-    value = group.measure.scaled(bar.score.value)
-    (drawn,) = axes.barh([middle], [value], height=BAR * 0.86, color=color)
-    drawn.set_gid(bar.gid)
-    end = value
-    if bar.score.low is not None and bar.score.high is not None:
-        low, end = (group.measure.scaled(each) for each in (bar.score.low, bar.score.high))
-        axes.plot([low, end], [middle, middle], color=mpl.rcParams["text.color"], linewidth=0.8, clip_on=False)
-    text = number(group.measure, bar.score.value)
-    axes.text(max(end, value) + 0.015 * highest, middle, text, size=SMALL, va="center_baseline")
+def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str) -> list[list[tuple[float, float]]]:
+    """Draw a bar and its value, and return the line of its interval, if it has one."""
+    middle, score = top + BAR / 2, bar.score
+    if score is None:
+        text = axes.text(1, middle, "no result", size=SMALL - 1, color=faint(), va="center_baseline")
+        text.set_gid(bar.gid)
+        return []
+    value = 100 * score.value
+    axes.add_patch(Rectangle((0, top + THIN / 2), value, BAR - THIN, color=color, linewidth=0, gid=bar.gid))
+    low, high = (value if each is None else 100 * each for each in (score.low, score.high))
+    axes.text(max(high, value) + 1.5, middle, number(group.measure, score.value), size=SMALL, va="center_baseline")
+    return [[(low, middle), (high, middle)]] if high > low else []
 
 
 def _label(group: Group) -> str:
