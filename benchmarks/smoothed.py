@@ -21,13 +21,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from withstand.data.tables.avila import Avila
-from withstand.study.measures.row import read_rows
-from withstand.stacked.trials import run_together
 
 import withstand as ws
 from withstand.data.base import TensorSplit
 from withstand.data.space import Space
+from withstand.data.tables.avila import Avila
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import ROWS, Experiment
 from withstand.functional.lipschitz import lipsdp_neuron_bound
@@ -38,6 +36,8 @@ from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
+from withstand.stacked.trials import run_together
+from withstand.study.measures.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.schedules import StepDecay
 from withstand.training.settings import Training

@@ -33,8 +33,7 @@ from withstand.training.settings import Training
 
 EMPTY = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=0))
 TOP1 = Measure(name="top1", column="correct", topic=ACCURACY, better="higher", percent=True)
-GOAL_RUN, GOAL_READ, GOAL_REPORT = 0.060, 2.0, 10.0
-REPORT = (28, 51, 40)  # configurations, seeds, measures
+GOAL_RUN, GOAL_READ = 0.060, 2.0
 
 
 def main() -> None:
@@ -62,11 +61,6 @@ def main() -> None:
             [timed(lambda: aggregate(read(root / "thousand"))) for _ in range(options.repeats)],
             GOAL_READ,
         )
-        if find_spec("withstand.commands.report") is not None:
-            configurations, seeds, measures = REPORT
-            results(root / "report", configurations=configurations, seeds=seeds, measures=measures)
-            label = f"report on {configurations} x {seeds} runs with {measures} measures"
-            times[label], goals[label] = [reported(root / "report")], GOAL_REPORT
     holds = {}
     print(f"one file synced to this disk: {1000 * statistics.median(disk):.1f} ms; load {os.getloadavg()[0]:.1f}")
     for label, seconds in times.items():
@@ -143,12 +137,6 @@ def results(root: Path, *, configurations: int, seeds: int, measures: int) -> No
             write_rows(root / run / ROWS, rows, {"top1": TOP1})
             (root / run / CONFIG).write_text(text)
     write_entries(root, entries, command=["withstand", "sweep", "example"])
-
-
-def reported(folder: Path) -> float:
-    """Return the seconds that the report on a folder takes in a process of its own."""
-    words = [sys.executable, "-m", "withstand", "report", str(folder), "--quiet"]
-    return timed(lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL))
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -25,7 +25,7 @@ from withstand.measuring.question import Question, Task
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
 from withstand.study.measures.outcomes import OutcomeTable
-from withstand.study.mistakes import read_mistakes
+from withstand.study.pictures import read_pictures
 
 ENGINE = Engine(batch_size=4, checkpoint_seconds=0.0)
 NOISE = Gaussian(std=0.1)
@@ -74,7 +74,7 @@ def test_the_outcomes_in_a_folder_are_those_in_memory(bench, counting, tmp_path)
     assert in_memory.rows["mine"] == kept.rows["mine"] == read.rows["kept"]
     assert in_memory.notes == kept.notes == read.notes
     names = {each.name for each in (tmp_path / "kept").iterdir()}
-    assert names == {"lock", "mistakes.npz", "notes.json", "outcomes", "rows.jsonl"}
+    assert names == {"lock", "pictures.parquet", "notes.json", "outcomes", "rows.jsonl"}
 
 
 def test_each_sample_is_given_once_per_condition_and_checked_once(bench, counting):
@@ -319,7 +319,7 @@ def test_cells_are_tasks_of_their_own_with_the_samples_of_each(bench, counting, 
         assert values[name].count == len(own)
     table = OutcomeTable.read(tmp_path / "outcomes")
     assert [each.source for each in table.conditions] == ["", "", "snow/1"]
-    assert [each.condition for each in read_mistakes(tmp_path / "mistakes.npz").conditions] == ["fog/2", "snow/1"]
+    assert {each.condition for each in read_pictures(tmp_path / "pictures.parquet")} == {"fog/1", "fog/2", "snow/1"}
 
 
 def test_progress_is_told_in_samples(bench, counting, tmp_path):

@@ -1,5 +1,6 @@
 from withstand.measuring.results import Results
 from withstand.reports.findings import findings, warnings
+from withstand.reports.scores import Scores
 from withstand.study.digest import Digest
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.study import Study
@@ -26,7 +27,8 @@ def test_two_single_runs_are_told_apart_on_their_samples(made_up_outcomes):
         "plain": made_up_outcomes({"clean": {"correct": bad}}, (TOP1,)),
         "robust": made_up_outcomes({"clean": {"correct": good}}, (TOP1,)),
     }
-    found = dict(findings(Digest.of(Study.of_results(Results(tables)))))
+    digest = Digest.of(Study.of_results(Results(tables)))
+    found = dict(findings(digest, Scores.gather(digest)))
     (told,) = [each for each in found.values() if "robust" in each]
     assert "+37.5 points against plain, on the same samples (95 % interval " in told
     assert "McNemar p < 0.001" in told

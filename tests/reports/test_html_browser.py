@@ -6,14 +6,12 @@ import re
 import shutil
 import subprocess
 
-import numpy as np
 import pytest
 
 from withstand.reports.figures.picture import Picture
 from withstand.reports.report_folder import write_report
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, read_rows, write_rows
-from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes, write_mistakes
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, write_entries
 
@@ -22,6 +20,15 @@ KNOWN = {
         name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True
     )
 }
+
+# Classes whose names could be markup or are long; under each condition one sample more is wrong.
+CLASSES = ("cat", "<i>dog</i>", 'a "long" name ' * 4)
+LABEL = [0, 1, 2] * 4
+ANSWERS = {
+    name: [(each + (place < wrong)) % 3 for place, each in enumerate(LABEL)]
+    for wrong, name in enumerate(("clean", "fog/5", "snow/5", "pixelate/5"))
+}
+SURE = dict.fromkeys(ANSWERS, tuple(0.99 - k / 100 for k in range(12)))
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -75,7 +82,7 @@ addEventListener("load", () => {
   document.querySelector("#theme").click(); found.theme = document.documentElement.dataset.theme; found.darkInk = ink();
   document.querySelector("#theme").click(); found.lightInk = ink();
   found.drawings = all("svg.drawing").map((each) => each.getBoundingClientRect().width > 100);
-  found.images = all("main img").map((each) => [each.alt, each.complete && each.naturalWidth, each.closest("details").open]);
+  found.images = all("#mistakes img").map((each) => [each.alt, each.complete && each.naturalWidth, each.closest("details").open]);
   found.thumbnail = document.querySelector(".thumbnails img").getBoundingClientRect().width;
   found.injected = all("main i").length;
   found.wide = document.documentElement.scrollWidth > innerWidth;
@@ -104,20 +111,8 @@ def picture(_study):
     return [Picture(name="p", title="P", caption="Two marks.", alt="Two marks.", draw=draw, values=values)]
 
 
-def mistakes():
-    """Three mistakes of classes whose names could be markup or are long."""
-    sizes, image = np.array([5, 5, 2]), np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
-    names = ("cat", "<i>dog</i>", 'a "long" name ' * 4)
-    worst = [Mistake(k, k, (k + 1) % 3, 0.99, image) for k in range(3)]
-    conditions = [
-        ConditionMistakes(condition=name, hits=sizes - 1, sizes=sizes, worst=tuple(worst[:k]), example=image)
-        for k, name in enumerate(("clean", "fog/5", "snow/5", "pixelate/5"))
-    ]
-    return Mistakes(data="Digits", seed=0, classes=names, conditions=tuple(conditions))
-
-
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(keep_run, tmp_path_factory):
     """What a browser finds in a page of a sweep of twelve combinations."""
     folder = tmp_path_factory.mktemp("study")
     entries = []
@@ -135,8 +130,9 @@ def found(tmp_path_factory):
                     )
     for run in ("alpha-0.05-0", "beta-0.1-1"):
         later = folder / run / "evaluations" / "e"
+        later.mkdir(parents=True)
+        keep_run(later, ANSWERS, label=LABEL, classes=CLASSES, confidence=SURE, shade=lambda *_: 100)
         write_rows(later / "rows.jsonl", read_rows(folder / run / "rows.jsonl").rows, KNOWN)
-        write_mistakes(later / "mistakes.npz", mistakes())
     write_entries(folder, entries, command=["withstand", "sweep", "s.yaml"])
     page = write_report(Study.of(folder), folder / "report", pictures=picture).page
     text = page.read_text()

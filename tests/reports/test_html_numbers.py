@@ -13,6 +13,7 @@ from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.numbers import sentence
 from withstand.reports.report_folder import write_report
+from withstand.reports.scores import Scores
 from withstand.reports.sheets import differences_sheet, main_sheet, sheets, topic_sheets
 from withstand.study.digest import Digest
 from withstand.study.measures.condition import IMAGENET_C
@@ -85,7 +86,7 @@ def single(root, name, *, seed=0, temperature=1, rows=(), measures=KNOWN, known=
 
 def told(study, **options):
     digest = Digest.of(study, **options)
-    return " ".join(f"{what}: {sentence}" for what, sentence in findings(digest))
+    return " ".join(f"{what}: {sentence}" for what, sentence in findings(digest, Scores.gather(digest)))
 
 
 def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
@@ -115,7 +116,7 @@ def test_missing_runs_are_counted(tmp_path):
 
 def test_without_any_result_there_is_a_report_all_the_same(tmp_path):
     digest = Digest.of(sweep(tmp_path, {("regular",): [None, None], ("smoothed",): [None]}))
-    assert findings(digest) == []
+    assert findings(digest, Scores.gather(digest)) == []
     assert [line[1].plain for line in main_sheet(digest).lines] == ["0/2 [!]", "0/1 [!]"]
     assert len(sheets(digest)) == 2
 

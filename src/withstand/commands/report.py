@@ -53,7 +53,6 @@ def main(words: list[str]) -> None:
         baseline=found.baseline,
         spread=found.spread,
         command=shlex.join(["withstand", "report", *words]),
-        processes=2,
     )
     tell(report, console, as_json=found.format == "json")
     if found.open:

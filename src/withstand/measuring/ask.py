@@ -19,8 +19,8 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
 from withstand.files import write_whole
 from withstand.measuring.generators import prepared
-from withstand.measuring.mistakes import Drawn, has_thumbnails, keep_mistakes
 from withstand.measuring.outcomes import PARTS, Kept, Parts, sample_frame
+from withstand.measuring.pictures import Drawn, has_thumbnails, keep_pictures
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Silent, Subject, Teller, check_config, check_model, held
@@ -58,7 +58,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
             tables[each.name] = answer(replace(each, load=load), seed=seed, engine=engine, tell=tell)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
-                engine.first(partial(keep_mistakes, folder, table, inputs, load, engine=engine))
+                engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine))
         notes |= dict.fromkeys([*each.notes, *each.question.notes, *_unread(each.question, tables[each.name])])
     return Results(tables, notes=tuple(notes))
 

@@ -1,6 +1,7 @@
 """Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
+from withstand.reports.scores import Scores
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.headline import Column
 from withstand.study.measures.comparison import compare
@@ -8,8 +9,12 @@ from withstand.study.measures.comparison import compare
 MOST_MEASURES = 6
 
 
-def findings(digest: Digest) -> list[tuple[str, str]]:
+def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
     """Return which combination is best on each headline measure, and by how much over the baseline.
+
+    Args:
+        digest: The numbers.
+        scores: Accuracies by group of conditions.
 
     Returns:
         The measure, or nothing, and a sentence about it.
@@ -20,15 +25,15 @@ def findings(digest: Digest) -> list[tuple[str, str]]:
         if len(digest.combinations) == 1:
             found += _alone(digest, column)
         elif column.condition is not None:
-            found += _best(digest, column)
+            found += _best(digest, column, scores)
         else:
-            found += _largest_gain(digest, column)
+            found += _largest_gain(digest, column, scores)
     if len(digest.combinations) > 2 and found:
         found.append(
             (
                 "",
                 "The best of several is chosen by the same numbers that it is shown with, so its lead is rather too "
-                "large than too small; and intervals are over the seeds of training, on the same test samples.",
+                "large than too small. Intervals are over the seeds of training, or over the samples of one run.",
             )
         )
     return found
@@ -85,7 +90,7 @@ def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
     return [] if line is None else [(_what(digest, column), f"{_value(digest, 0, column)}.")]
 
 
-def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
+def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
     """Return the best median, and whether it differs significantly from the baseline."""
     side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
@@ -103,10 +108,10 @@ def _best(digest: Digest, column: Column) -> list[tuple[str, str]]:
     if best[0] in digest.baseline_indices:
         word = "this is" if len(digest.baseline_indices) == 1 else "it belongs to"
         return [(_what(digest, column), f"{start}; {word} the baseline.")]
-    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column)}.")]
+    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, scores)}.")]
 
 
-def _largest_gain(digest: Digest, column: Column) -> list[tuple[str, str]]:
+def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
     side = digest.measure(column).direction
     pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
@@ -121,10 +126,10 @@ def _largest_gain(digest: Digest, column: Column) -> list[tuple[str, str]]:
     sentence = (
         f"the largest gain is that of {name}, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
     )
-    return [(what, f"{sentence}; {_over_baseline(digest, best, column)}.")]
+    return [(what, f"{sentence}; {_over_baseline(digest, best, column, scores)}.")]
 
 
-def _over_baseline(digest: Digest, index: int, column: Column) -> str:
+def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -> str:
     """Return how a combination compares with the baseline, with the interval."""
     line, own = digest.pair(index, column), digest.line(index, column)
     if line is None or own is None:
@@ -136,7 +141,7 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
     )
     unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
-        shown = _on_samples(digest, index, column) or "from one pair of runs, which shows no spread"
+        shown = _on_samples(digest, index, column, scores) or "from one pair of runs, which shows no spread"
         return f"{difference}{unit} against {digest.baseline_name}, {shown}"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
     verdict = "" if line["low"] > 0 or line["high"] < 0 else ", which includes 0: the two are not told apart"
@@ -145,12 +150,17 @@ def _over_baseline(digest: Digest, index: int, column: Column) -> str:
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
 
 
-def _on_samples(digest: Digest, index: int, column: Column) -> str:
+def _on_samples(digest: Digest, index: int, column: Column, scores: Scores) -> str:
     """Return how sure the difference of two single runs on the same samples is; nothing where that is not known."""
     base = digest.baseline_of(digest.combinations[index])
     measure, condition = digest.measure(column), digest.condition(index, column)
     if base is None or condition is None or measure.reduction != "mean":
         return ""
+    mean = next((each for each in scores.groups if each.kind == "mean" and each.name == condition), None)
+    gap = scores.difference((index, mean), (base, mean)) if mean and mean.measure == measure else None
+    if gap is not None and gap.low is not None and gap.high is not None:
+        low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
+        return f"on the same samples (95 % interval {low} to {high})"
     runs = [next((t.run for t in digest.combinations[k].trials if t.status == "done"), None) for k in (index, base)]
     tables = [None if run is None else digest.study.table_of(run) for run in runs]
     try:

@@ -1,5 +1,6 @@
 """A report's folder: one page, and beside it the same as Markdown, tables, figures and model cards."""
 
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +13,20 @@ from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
-from withstand.reports.figures.drawing import Drawing, Drawn
+from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.style import house_style
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
-from withstand.reports.page.html import Section, ShownPicture, page
+from withstand.reports.page.examples import ShownExamples, shown_examples
+from withstand.reports.page.figure import draw
+from withstand.reports.page.html import Section, ShownPicture, Summary, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
 from withstand.reports.report_markdown import report_markdown
+from withstand.reports.scores import Scores
 from withstand.reports.sheets import Spread, sheets
+from withstand.reports.verdict import verdict
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 from withstand.study.study import Study
@@ -60,19 +66,16 @@ def write_report(
     baseline: list[str] | None = None,
     spread: Spread = "quantiles",
     command: str = "withstand report",
-    processes: int = 1,
 ) -> Report:
     """Write a report, each file atomically, the page last; files of an earlier report are removed.
 
     Args:
         study: The runs.
         folder: Of the report.
-        pictures: Gives the figures.
+        pictures: Gives the figures after the first one, which shows the accuracies.
         baseline: Such as `["method=regular"]`.
         spread: What tables show besides the middle.
         command: That makes it again.
-        processes: At most so many draw, one or two. A script that says two must guard its main part, as for any
-            other use of multiprocessing.
 
     Raises:
         InputError: If the folder is a file, or no combination has the baseline's values.
@@ -82,88 +85,129 @@ def write_report(
     command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
-    mistakes, about = shown_mistakes(study, digest.combinations)
-    samples, about_samples = samples_sheets(digest)
-    chosen = pictures(study)
-    with Drawing(chosen, folder / "figures", processes=processes) as drawing:
-        origins = [Origin.of(study, each) for each in digest.combinations]
-        found = sheets(digest, spread=spread)
-        known = {"tally": tally(digest), "findings": findings(digest), "warnings": warnings(digest)}
-        files: dict[str, bytes] = {
-            f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode()
-            for each in digest.combinations
-        }
-        every = (
-            found[-1] if len(found[-1].lines) == len(digest.summary) else all_sheet(digest, most=len(digest.summary))
-        )
-        for sheet in (*found[:-1], every, *samples):
-            files[f"tables/{sheet.name}.md"] = markdown(sheet).encode()
-            files[f"tables/{sheet.name}.tex"] = latex(sheet).encode()
-        files |= {"rows.csv": study.frame.write_csv().encode(), "summary.csv": _summary(digest)}
-        drawn = _shown(chosen, drawing.finish())
-    shown = [*found[:-1], *samples]
-    text = report_markdown(digest, shown, every, drawn, origins, mistakes=mistakes, command=command, **known)
-    files["report.md"] = text.encode()
+    scores = Scores.gather(digest)
+    samples = samples_sheets(digest)
+    lead = bars_picture(scores)
+    chosen = [*([lead] if lead else []), *pictures(study)]
+    found = sheets(digest, spread=spread)
+    is_whole = len(found[-1].lines) == len(digest.summary)
+    every = found[-1] if is_whole else all_sheet(digest, most=len(digest.summary))
+    origins = [Origin.of(study, each) for each in digest.combinations]
+    drawn = _drawn(chosen, folder / "figures")
+    first = drawn[0] if lead else None
+    files = _tables(digest, [*found[:-1], every, *samples[0]])
+    files |= {
+        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
+    }
+    text = _texts(digest, scores, found, every, samples, drawn, first, origins, folder, command)
+    for name, content in (files | text).items():
+        if name != PAGE:
+            write_whole(folder / name, content)
+    pictured = [address for each in drawn for address in each.files.values()]
+    _forget(folder, {*files, *text, *pictured})
+    write_whole(folder / PAGE, text[PAGE])
+    return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
+
+
+def _texts(
+    digest: Digest,
+    scores: Scores,
+    found: list[Grid],
+    every: Grid,
+    samples: tuple[list[Grid], str],
+    drawn: list[ShownPicture],
+    lead: ShownPicture | None,
+    origins: list[Origin],
+    folder: Path,
+    command: str,
+) -> dict[str, bytes]:
+    """Return the page and the same as Markdown."""
+    mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
+    known = {"tally": tally(digest), "warnings": warnings(digest)}
+    summary = Summary(headline=verdict(scores), lead=lead, findings=findings(digest, scores), **known)
+    sections = _sections(
+        found,
+        [each for each in drawn if each is not lead],
+        Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
+        Section(key="samples", title="Samples", text=samples[1], folded=tuple(samples[0])),
+        shown_examples(scores.evidence),
+    )
     text = page(
         digest,
-        sections=_sections(
-            found,
-            drawn,
-            Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
-            Section(key="samples", title="Samples", text=about_samples, folded=tuple(samples)),
-        ),
+        summary=summary,
+        sections=sections,
         origins=origins,
         files=FILES,
         output=folder,
         command=command,
         version=version("withstand"),
+    )
+    plain = report_markdown(
+        digest,
+        [*found[:-1], *samples[0]],
+        every,
+        drawn,
+        origins,
+        mistakes=mistakes,
+        command=command,
+        findings=[*summary.headline, *summary.findings],
         **known,
     )
-    for name, content in files.items():
-        write_whole(folder / name, content)
-    _write_parquet(study, folder / "rows.parquet")
-    pictured = [address for each in drawn for address in each.files.values()]
-    _forget(folder, {*files, *pictured, "rows.parquet", PAGE})
-    write_whole(folder / PAGE, text.encode())
-    return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
+    return {"report.md": plain.encode(), PAGE: text.encode()}
 
 
-def _sections(found: list[Grid], drawn: list[ShownPicture], mistakes: Section, samples: Section) -> list[Section]:
+def _tables(digest: Digest, every: Sequence[Grid]) -> dict[str, bytes]:
+    """Return the tables and numbers as files."""
+    files = {
+        "rows.csv": digest.study.frame.write_csv().encode(),
+        "rows.parquet": _parquet(digest),
+        "summary.csv": digest.summary.drop("combination").write_csv().encode(),
+    }
+    for sheet in every:
+        files[f"tables/{sheet.name}.md"] = markdown(sheet).encode()
+        files[f"tables/{sheet.name}.tex"] = latex(sheet).encode()
+    return files
+
+
+def _sections(
+    found: list[Grid],
+    drawn: list[ShownPicture],
+    mistakes: Section,
+    samples: Section,
+    examples: ShownExamples | None,
+) -> list[Section]:
     """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
     main, *topics, every = (each for each in found if each.name != "differences")
     parts = [Section(key="results", title="Results", sheets=(main,))]
+    for sheet in (each for each in found if each.name == "differences"):
+        parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
     if topics:
         title = topics[0].title if len(topics) == 1 else "By topic"
         parts.append(Section(key="topics", title=title, sheets=tuple(topics)))
-    parts += [mistakes] if mistakes.mistakes else []
-    parts += [samples] if samples.folded else []
-    for sheet in (each for each in found if each.name == "differences"):
-        parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
     if drawn:
         parts.append(Section(key="figures", title="Figures", figures=tuple(drawn)))
+    if examples:
+        parts.append(Section(key="examples", title="Examples", text=examples.about, examples=examples))
+    parts += [mistakes] if mistakes.mistakes else []
+    parts += [samples] if samples.folded else []
     return [*parts, Section(key="numbers", title="All numbers", folded=(every,))]
 
 
-def _shown(pictures: Sequence[Picture], drawn: Sequence[Drawn]) -> list[ShownPicture]:
-    """Return the figures of the page."""
-    return [
-        ShownPicture(
-            picture=picture, element=element, files={kind: f"figures/{path.name}" for kind, path in files.items()}
-        )
-        for picture, (element, files) in zip(pictures, drawn, strict=True)
-    ]
+def _drawn(pictures: Sequence[Picture], folder: Path) -> list[ShownPicture]:
+    """Draw the figures; each has its own prefix for the names in its drawing, for there are several in a page."""
+    found = []
+    with house_style():
+        for place, picture in enumerate(pictures):
+            element, files = draw(picture, folder, prefix=f"f{place}-")
+            addresses = {kind: f"{folder.name}/{path.name}" for kind, path in files.items()}
+            found.append(ShownPicture(picture=picture, element=element, files=addresses))
+    return found
 
 
-def _summary(digest: Digest) -> bytes:
-    return digest.summary.drop("combination").write_csv().encode()
-
-
-def _write_parquet(study: Study, path: Path) -> None:
-    import io
-
+def _parquet(digest: Digest) -> bytes:
     buffer = io.BytesIO()
-    study.frame.write_parquet(buffer)
-    write_whole(path, buffer.getvalue())
+    digest.study.frame.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def _forget(folder: Path, files: set[str]) -> None:

@@ -1,7 +1,6 @@
-"""Mistakes picked from the outcomes of a model, without pictures."""
+"""Mistakes picked from the outcomes of a model."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -23,7 +22,7 @@ def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistake
         num_worst: How many mistakes are kept per condition.
 
     Returns:
-        Mistakes without pictures, of every condition whose outcomes have a prediction, a confidence and whether it is
+        Mistakes of every condition whose outcomes have a prediction, a confidence and whether it is
         correct; of a corruption at its highest severity only. None without any.
     """
     chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
@@ -67,19 +66,11 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
     wrong = np.flatnonzero(right < 0.5)
     order = wrong[np.lexsort((numbers[wrong], -confidence[wrong]))][:num_worst]
     worst = (
-        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS), None)
-        for k in order
+        Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS)) for k in order
     )
     return ConditionMistakes(
         condition=own.condition,
         hits=hits.round().astype(np.int64),
         sizes=sizes.astype(np.int64),
         worst=tuple(worst),
-        example=None,
-        outcomes=file_of(own),
     )
-
-
-def file_of(own: ConditionOutcomes) -> str:
-    """Return the name of the file with the outcomes under a condition; nothing where they are in memory only."""
-    return own.columns.name if isinstance(own.columns, Path) else ""

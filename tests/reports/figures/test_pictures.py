@@ -11,7 +11,8 @@ import polars
 import pytest
 
 from withstand.reports.figures.marks import told
-from withstand.reports.figures.pictures import pictures
+from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
 from withstand.reports.figures.style import house_style
 from withstand.reports.page.figure import darkened, inline
 from withstand.study.measures.condition import IMAGENET_C
@@ -160,7 +161,8 @@ def gids(picture):
 
 
 def by_name(study):
-    return {each.name: each for each in pictures(study)}
+    """Return every picture that can be drawn, whether or not it shows enough."""
+    return {each.name: each for kind in KINDS for each in kind(study)}
 
 
 def curves(method, radius, random):
@@ -298,15 +300,50 @@ def test_what_was_not_measured_is_not_offered(tmp_path):
     study = write_models(tmp_path, {"plain": 0.9}, kinds=())
     assert list(by_name(study)) == ["training"]
     (tmp_path / "plain-00000000" / "history.json").unlink()
-    assert pictures(Study.of(tmp_path)) == []
+    assert by_name(Study.of(tmp_path)) == {}
 
 
 @pytest.mark.parametrize("options", [{"radii": (0.1, 0.2)}, {"radii": (0.1,)}, {"methods": ("smoothed",)}])
 def test_little_is_drawn_as_well(tmp_path, options):
     study = write_sweep(tmp_path, lost={}, seeds=1, **options)
-    for picture in pictures(study):
+    found = by_name(study)
+    for picture in found.values():
         assert picture.values.keys() <= gids(picture)
-    assert any(each.name.startswith("top1-against") for each in pictures(study)) == (options.get("radii") != (0.1,))
+    assert any(name.startswith("top1-against") for name in found) == (options.get("radii") != (0.1,))
+
+
+def test_a_figure_is_drawn_only_where_there_is_enough_to_see(tmp_path):
+    def shown(name, **options):
+        study = write_sweep(tmp_path / name, lost={}, seeds=1, **options)
+        return {each.name for each in pictures(study)}
+
+    two, three = shown("two", radii=(0.1, 0.2)), shown("three", radii=(0.1, 0.2, 0.3))
+    assert not any("against" in each for each in two)
+    assert {"top1-against-radius", "lipschitz-lower-against-radius"} <= three
+    # Four methods at two radii are eight points, one method at three radii three.
+    assert any(each.startswith("frontier") for each in two)
+    assert not any(each.startswith("frontier") for each in shown("one", methods=("smoothed",), radii=(0.1, 0.2, 0.3)))
+
+
+def test_the_heat_map_needs_models_to_compare_and_severities_need_three(tmp_path):
+    def shown(name, models, kinds):
+        return {each.name for each in pictures(write_models(tmp_path / name, models, kinds=kinds))}
+
+    one, two = {"plain": 0.9}, {"plain": 0.9, "other": 0.8}
+    many = IMAGENET_C[:5]
+    assert "heat-map" not in shown("one", one, many)
+    assert "heat-map" not in shown("few", two, many[:3])
+    assert {"heat-map", "severities"} <= shown("two", two, many)
+
+
+def test_many_figures_of_a_kind_are_cut_and_the_last_one_says_so(tmp_path, monkeypatch):
+    own = [Picture(name=f"p{k}", title="t", caption="c.", alt="a", draw=lambda: None, size=3) for k in range(MOST + 4)]
+    monkeypatch.setattr("withstand.reports.figures.pictures.KINDS", (lambda _: own,))
+    found = pictures(None)
+    assert [each.name for each in found] == [f"p{k}" for k in range(MOST)]
+    assert [each.caption for each in found[:-1]] == ["c."] * (MOST - 1)
+    assert "4 more" in found[-1].caption
+    assert not is_enough(Picture(name="p", title="t", caption="c", alt="a", draw=lambda: None, form="scatter", size=3))
 
 
 def test_a_single_run_on_corrupted_images_is_drawn(tmp_path):

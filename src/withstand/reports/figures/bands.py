@@ -21,7 +21,7 @@ from withstand.reports.figures.chart import (
     wrapped,
 )
 from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence
+from withstand.reports.figures.marks import Mark, combinations, counted, longest, mark_of, missing_sentence, signs
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, under, with_unit
@@ -149,16 +149,14 @@ def bands_picture(
     spread = "; bands reach from the 10 % to the 90 % quantile" if several else ""
     what = f"{'median over the seeds of the ' if several else ''}{measure.words} against the {axis.words}"
     count = counted(lines)
-    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
-    crosses = " Crosses on the axis stand for no result." if any(not each.done for each in marks) else ""
-    crosses += " A cross with seeds stands for infinity." if any(each.done and not each.span for each in marks) else ""
     return Picture(
         name=name,
         title=title,
-        caption=f"{sentence(what)}{spread}; {count}.{note}{hollow}{crosses}{missing_sentence(study, lines)}",
+        caption=f"{sentence(what)}{spread}; {count}.{note}{signs(marks)}{missing_sentence(study, lines)}",
         alt=_alt(series, measure, axis),
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
+        size=longest(series.values()),
     )
 
 

@@ -37,11 +37,23 @@ class Both:
         clean: With the name of the mark and its text.
         robust: The other.
         short: Text beside it.
+        text: Its description.
     """
 
     clean: Mark
     robust: Mark
     short: str
+    text: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has a point."""
+        return None not in (self.clean.middle, self.robust.middle)
+
+    @property
+    def lacking(self) -> Mark:
+        """The mark with fewer seeds."""
+        return min(self.clean, self.robust, key=lambda mark: mark.done)
 
 
 def frontier_pictures(study: Study) -> list[Picture]:
@@ -127,7 +139,7 @@ def _draw(
         (low, y, high) = (robust.scaled(each) for each in both.robust.span)
         axes.plot([left, right], [y, y], color=style.color, linewidth=0.6, alpha=0.5)
         axes.plot([x, x], [low, high], color=style.color, linewidth=0.6, alpha=0.5)
-        lacking = min(both.clean, both.robust, key=lambda mark: mark.done)
+        lacking = both.lacking
         point(axes, x, y, lacking, style, told=False)
         share = "" if lacking.is_whole else f" ({lacking.share})"
         needed = not is_joined or both in (there[0], there[-1]) or bool(share)
@@ -148,27 +160,41 @@ def _picture(
     accuracy, condition = study.accuracy, shown[1]
     assert accuracy is not None
     clean, robust = under(accuracy, CLEAN), under(*shown)
-    series: dict[str, list[Both]] = {}
+    names = list(dict.fromkeys(axis.series(line) for line in robust_lines.values())) if axis else []
+    series: dict[str, list[Both]] = {each: [] for each in names}
     lines: list[Mapping[str, Any]] = []
-    texts: dict[str, str] = {}
-    absent: list[str] = []
     order = sorted(robust_lines, key=lambda labels: robust_lines[labels][axis.name] if axis else 0)
-    names = list(dict.fromkeys(axis.series(line) if axis else "" for line in robust_lines.values()))
     for k, labels in enumerate(order):
-        first, second = clean_lines[labels], robust_lines[labels]
+        own = (clean_lines[labels], robust_lines[labels])
         label = name_of(dict(zip(study.axes, labels, strict=True)))
-        gid = f"{name}-{k}"
-        text = f"{label}: {clean.words} {told(first, clean)}; {robust.words} {told(second, robust)}"
-        marks = [mark_of(line, what, gid=gid, label=label) for line, what in ((first, clean), (second, robust))]
-        short = f"{float(second[axis.name]):g}" if axis else label
-        both = Both(clean=marks[0], robust=marks[1], short=short)
-        series.setdefault(axis.series(second) if axis else label, []).append(both)
-        lines += [first, second]
-        if None in (marks[0].middle, marks[1].middle):
-            absent.append(f"{label} ({min(each.done for each in marks)}/{marks[0].planned})")
-        else:
-            texts[gid] = text
-    series = {each: series[each] for each in names} if axis else series
+        marks = [
+            mark_of(line, what, gid=f"{name}-{k}", label=label) for line, what in zip(own, (clean, robust), strict=True)
+        ]
+        short = f"{float(own[1][axis.name]):g}" if axis else label
+        text = f"{label}: {clean.words} {told(own[0], clean)}; {robust.words} {told(own[1], robust)}"
+        both = Both(clean=marks[0], robust=marks[1], short=short, text=text)
+        series.setdefault(axis.series(own[1]) if axis else label, []).append(both)
+        lines += own
+    every = [each for own in series.values() for each in own]
+    absent = ", ".join(f"{e.clean.label} ({e.lacking.share})" for e in every if not e.is_there)
+    values = {each.clean.gid: each.text for each in every if each.is_there}
+    which = f", {condition.partition(', ')[0]}" if axis is None and not says_all(condition) else ""
+    return Picture(
+        name=name,
+        title=f"{sentence(clean.words)} and {robust.words}{which}",
+        caption=f"{sentence(robust.words)} against {clean.words}{_about(study, axis, shown, lines)}"
+        f"{missing_sentence(study, lines)}",
+        alt=f"Points of {clean.words} and {robust.words}. {'; '.join(values.values())}.",
+        draw=partial(frontier_figure, series, clean=clean, robust=robust, is_joined=axis is not None, absent=absent),
+        values=values,
+        form="scatter",
+        size=len(values),
+    )
+
+
+def _about(study: Study, axis: Axis | None, shown: tuple[Measure, str], lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the points are: their spread, how many runs they stand for, and their condition."""
+    robust, condition = shown
     several = any(line["planned"] > 1 for line in lines)
     spread = ": medians over the seeds, lines from the 10 % to the 90 % quantile" if several else ""
     note = f" Condition: {condition}."
@@ -176,24 +202,10 @@ def _picture(
         cells = cells_of(study.frame, measure=robust.name, saved=JPEG if condition.endswith(JPEG) else "")
         kinds = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
         note = f" The mean is over {len(kinds)} corruptions and their severities."
-    which = f", {condition.partition(', ')[0]}" if axis is None and not says_all(condition) else ""
-    joined = (
-        f" Points of a series are joined in the order of the {axis.words}, which is written beside them."
-        if axis
-        else ""
-    )
+    if axis:
+        note += f" Points of a series are joined in the order of the {axis.words}, which is written beside them."
     hollow = " Hollow marks lack seeds." if any(0 < line["done"] < line["planned"] for line in lines) else ""
-    return Picture(
-        name=name,
-        title=f"{sentence(clean.words)} and {robust.words}{which}",
-        caption=f"{sentence(robust.words)} against {clean.words}{spread}; {counted(lines)}.{note}{joined}{hollow}"
-        f"{missing_sentence(study, lines)}",
-        alt=f"Points of {clean.words} and {robust.words}. {'; '.join(texts.values())}.",
-        draw=partial(
-            frontier_figure, series, clean=clean, robust=robust, is_joined=axis is not None, absent=", ".join(absent)
-        ),
-        values=texts,
-    )
+    return f"{spread}; {counted(lines)}.{note}{hollow}"
 
 
 def _lines(study: Study, measure: Measure, condition: str) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -28,7 +28,7 @@ Summary = dict[Labels, dict[str, Any]]
 MOST_MODELS, LONGEST_NAME = 20, 24
 LIGHTEST, STRONGEST = 0.03, 0.62  # share of the colour in a cell without errors, and in the one with the most
 # Inches.
-CELL, HEAD, SLOPE, MARGIN, LETTER, APART = 0.235, 0.2, 0.045, 0.1, 0.059, 0.07
+CELL, HEAD, SLOPE, LEAN, MARGIN, LETTER, APART = 0.235, 0.2, 0.045, 0.027, 0.1, 0.059, 0.07
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +80,16 @@ def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
     head = HEAD + SLOPE * max(len(each.head) for each in columns)
     height = head + CELL * len(models) + MARGIN
     figure = new_figure(height)
-    axes = figure.add_axes(
-        (left / WIDTH, MARGIN / height, (WIDTH - left - MARGIN) / WIDTH, 1 - (head + MARGIN) / height)
-    )
+    # Heads lean to the right: the last one needs room beside it.
+    right = MARGIN + max(0.0, LEAN * len(columns[-1].head) - CELL)
+    across = WIDTH - left - right
+    axes = figure.add_axes((left / WIDTH, MARGIN / height, across / WIDTH, 1 - (head + MARGIN) / height))
     # Seeds that are missing all along a line are named beside its name.
     starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
     # Places are in widths of a cell; the gaps between groups, in inches, become wider before overall numbers.
     groups = [each.place for each in columns]
     steps = [0 if before == after else 2 if after == "overall" else 1 for before, after in pairwise(groups)]
-    gap = APART / ((WIDTH - left - MARGIN - APART * sum(steps)) / len(columns))
+    gap = APART / ((across - APART * sum(steps)) / len(columns))
     places = [k + gap * sum(steps[:k]) for k in range(len(columns))]
     axes.set(xlim=(0, places[-1] + 1), ylim=(len(models), 0))
     axes.set_axis_off()
@@ -200,7 +201,6 @@ def _picture(
         }
         drawn.append(replace(column, marks=marks))
     shown = [(each, title) for each in drawn for title in each.marks if _is_there(each, title)]
-    marks = [each.marks[title] for each, title in shown]
     lines = [
         own[labels]
         for each, (_, own) in zip(drawn, columns, strict=True)
@@ -209,28 +209,35 @@ def _picture(
     ]
     measure = next(each.measure for each in drawn if each.place == "corruption")
     number_of = sum(each.place == "corruption" for each in drawn)
-    over = " over the seeds" if any(each.planned > 1 for each in marks) else ""
-    several = f"Median{over} of the {measure.words}" if over else sentence(measure.words)
-    stars = (
-        " Beside names, or as a star: seeds are missing." if any(0 < each.done < each.planned for each in marks) else ""
-    )
-    hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
-    best = " Bold: the best of a column." if len(combos) > 1 else ""
-    overall = [each for each in drawn if each.place == "overall"]
-    mean = _without(study, saved) if any(each.place == "mean" for each in drawn) else ""
-    rest = f" Not shaded: {', '.join(each.measure.words for each in overall)}." if overall else ""
-    rest += " A dash: not known of this model." if len(shown) < len(drawn) * len(titles) else ""
     saving = ", saved as JPEG in between" if saved else ""
+    over = " over the seeds" if any(line["planned"] > 1 for line in lines) else ""
+    several = f"Median{over} of the {measure.words}" if over else sentence(measure.words)
+    plural = "s" if number_of > 1 else ""
     return Picture(
         name=name,
         title=f"{sentence(measure.words)} by corruption{saving}{which}",
         caption=f"{several}{', in percent' if measure.percent else ''}, mean over the severities, under {number_of} "
-        f"corruption{'s' if number_of > 1 else ''}{saving}; {counted(lines)}.{mean}{rest}{best}{stars}{hatched}"
+        f"corruption{plural}{saving}; {counted(lines)}.{_about(study, drawn, shown, saved)}"
         f"{missing_sentence(study, lines)}",
         alt=_alt(drawn, shown, measure),
         draw=partial(heat_map_figure, drawn),
-        values={mark.gid: mark.text for mark in marks},
+        values={each.marks[title].gid: each.marks[title].text for each, title in shown},
+        form="heat map",
+        size=number_of * (len(combos) - 1),
     )
+
+
+def _about(study: Study, drawn: Sequence[HeatColumn], shown: Sequence[tuple[HeatColumn, str]], saved: Saved) -> str:
+    """Return sentences about the columns and signs of the figure, each after a space."""
+    marks = [each.marks[title] for each, title in shown]
+    overall = [each.measure.words for each in drawn if each.place == "overall"]
+    mean = _without(study, saved) if any(each.place == "mean" for each in drawn) else ""
+    rest = f" Not shaded: {', '.join(overall)}." if overall else ""
+    rest += " A dash: not known of this model." if len(shown) < sum(len(each.marks) for each in drawn) else ""
+    best = " Bold: the best of a column." if len(drawn[0].marks) > 1 else ""
+    stars = " Beside names, or as a star: seeds are missing." if any(0 < m.done < m.planned for m in marks) else ""
+    hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
+    return f"{mean}{rest}{best}{stars}{hatched}"
 
 
 def _without(study: Study, saved: Saved) -> str:

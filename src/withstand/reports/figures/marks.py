@@ -75,6 +75,20 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
     )
 
 
+def signs(marks: Iterable[Mark]) -> str:
+    """Return sentences about the signs for what is missing that a figure has, each after a space."""
+    known = list(marks)
+    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in known) else ""
+    crosses = " Crosses stand for no result." if any(not each.done for each in known) else ""
+    infinite = " A cross with seeds stands for infinity." if any(each.done and not each.span for each in known) else ""
+    return hollow + crosses + infinite
+
+
+def longest(series: Iterable[Sequence[Mark]]) -> int:
+    """Return how many places of the axis have a result, of the series with the most."""
+    return max((len({each.x for each in own if each.done}) for own in series), default=0)
+
+
 def told(line: Mapping[str, Any], measure: Measure) -> str:
     """Return what a line of a summary says, in words.
 

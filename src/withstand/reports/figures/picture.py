@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from matplotlib.figure import Figure
+
+Form = Literal["line", "scatter", "heat map", "bars"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,11 @@ class Picture:
         caption: A sentence or two: the content, the number of runs, and the missing ones.
         alt: Text for readers who do not see the figure.
         draw: Returns the figure; called within `house_style`.
+        narrow: Returns the figure as pages show it on a phone; None where it is the same.
         values: Text to show at a mark of the figure, by the mark's `gid`.
+        form: What it looks like.
+        size: How much it shows: values along the axis of the longest line, points of a scatter, cells of a heat map
+            below its first row, or groups of bars.
     """
 
     name: str
@@ -24,4 +31,7 @@ class Picture:
     caption: str
     alt: str
     draw: Callable[[], Figure]
+    narrow: Callable[[], Figure] | None = None
     values: dict[str, str] = field(default_factory=dict)
+    form: Form = "line"
+    size: int = 0

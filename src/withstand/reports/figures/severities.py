@@ -11,7 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.reports.figures.marks import (
+    Mark,
+    combinations,
+    counted,
+    lines_of,
+    longest,
+    mark_of,
+    missing_sentence,
+    signs,
+)
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit
@@ -145,17 +154,16 @@ def _picture(
     several = any(mark.planned > 1 for mark in marks)
     spread = ": median over the seeds, bands from the 10 % to the 90 % quantile" if several else ""
     saving = ", saved as JPEG in between" if saved else ""
-    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
-    crosses = " Crosses stand for no result." if any(not each.done for each in marks) else ""
     words = measure.words
     return Picture(
         name=name,
         title=f"{sentence(words)} by severity of the corruption{saving}{which}",
         caption=f"{sentence(words)} under {len(panels)} corruptions{saving} against their severity{spread}; "
-        f"{counted(lines)}.{hollow}{crosses}{missing_sentence(study, lines)}",
+        f"{counted(lines)}.{signs(marks)}{missing_sentence(study, lines)}",
         alt=_alt(panels, measure),
         draw=partial(severities_figure, panels, measure=measure),
         values={mark.gid: mark.text for mark in marks},
+        size=longest(each for panel in panels.values() for each in panel.values()),
     )
 
 

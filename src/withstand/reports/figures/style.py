@@ -93,13 +93,14 @@ def house_style(*, dark: bool = False) -> Iterator[None]:
             _ON.reset(token)
 
 
-def new_figure(height: float) -> Figure:
-    """Return an empty figure of the usual width that belongs to no window.
+def new_figure(height: float, *, width: float = WIDTH) -> Figure:
+    """Return an empty figure that belongs to no window.
 
     Args:
         height: In inches.
+        width: In inches.
     """
-    figure = Figure(figsize=(WIDTH, height), dpi=DOTS_PER_INCH)
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
 

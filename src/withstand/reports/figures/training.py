@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
 from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence
+from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence
@@ -127,17 +127,16 @@ def _picture(
     marks = [curve.mark for own in panels.values() for curve in own.values()]
     several = any(mark.planned > 1 for mark in marks)
     spread = ": median over the seeds, bands from the 10 % to the 90 % quantile" if several else ""
-    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in marks) else ""
-    crosses = " Crosses stand for no result." if any(not each.done for each in marks) else ""
     words = " and ".join(MEASURES[kind].words for kind in panels)
     return Picture(
         name=name,
         title=f"Training, part {number} of {num_parts}" if num_parts > 1 else "Training",
-        caption=f"{sentence(words)} after every epoch{spread}; {counted(lines, samples=False)}.{hollow}{crosses}"
+        caption=f"{sentence(words)} after every epoch{spread}; {counted(lines, samples=False)}.{signs(marks)}"
         f"{missing_sentence(study, lines)}",
         alt=f"Line charts of {words} against the epoch. At the end, {'; '.join(mark.text for mark in marks)}.",
         draw=partial(training_figure, panels),
         values={mark.gid: mark.text for mark in marks},
+        size=max(curve.quantiles.shape[1] for own in panels.values() for curve in own.values()),
     )
 
 

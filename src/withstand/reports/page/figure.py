@@ -3,12 +3,13 @@
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import ON_BOTH, ON_DARK, house_style, write_figure
@@ -41,8 +42,14 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
     light = svg.read_bytes()
     if len(light) > MOST_BYTES:
         return pixels(png.read_bytes(), alt=picture.alt), files
-    dark = darkened(light) or drawn_dark(picture)
-    return inline(light, dark, prefix=prefix, alt=picture.alt, values=picture.values), files
+    dark = darkened(light) or drawn(picture.draw, dark=True)
+    element = inline(light, dark, prefix=prefix, alt=picture.alt, values=picture.values)
+    if picture.narrow is None:
+        return element, files
+    light = drawn(picture.narrow, dark=False)
+    dark = darkened(light) or drawn(picture.narrow, dark=True)
+    narrow = inline(light, dark, prefix=f"{prefix}n-", alt=picture.alt, values=picture.values)
+    return Markup('<div class="wide">{}</div><div class="narrow">{}</div>').format(element, narrow), files
 
 
 def darkened(light: bytes) -> bytes | None:
@@ -58,11 +65,11 @@ def darkened(light: bytes) -> bytes | None:
     return STYLE.sub(lambda found: swap(found.group()), text).encode()
 
 
-def drawn_dark(picture: Picture) -> bytes:
-    """Return a picture as drawn for dark pages."""
-    with house_style(dark=True):
+def drawn(figure: Callable[[], Figure], *, dark: bool) -> bytes:
+    """Return a figure as SVG, drawn for light or dark pages."""
+    with house_style(dark=dark):
         buffer = io.BytesIO()
-        picture.draw().savefig(buffer, format="svg", metadata={"Date": None})
+        figure().savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 

@@ -15,11 +15,13 @@ from markupsafe import Markup
 
 from withstand.rendering.grid import Grid
 from withstand.reports.figures.picture import Picture
+from withstand.reports.page.examples import ShownExamples
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 
 BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
+PERCENT = re.compile(r"(?<=\d) %")
 MOST_FIGURES = 10  # of a section that are open; the others are one click away
 MOST_VALUES = 150_000  # values of single runs within the page
 
@@ -36,6 +38,7 @@ class Section:
         folded: Tables that are opened by the reader.
         figures: Pictures, each with its element and the names of its files.
         mistakes: Of combinations; the first is open.
+        examples: The browser of examples.
     """
 
     key: str
@@ -45,6 +48,12 @@ class Section:
     folded: tuple[Grid, ...] = ()
     figures: tuple["ShownPicture", ...] = ()
     mistakes: tuple[ShownMistakes, ...] = ()
+    examples: ShownExamples | None = None
+
+    @property
+    def examples_json(self) -> Markup:
+        """The content of the browser of examples."""
+        return _json(self.examples.content if self.examples else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +71,30 @@ class ShownPicture:
     files: Mapping[str, str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What the page opens with.
+
+    Attributes:
+        headline: Statements, as `verdict` returns them.
+        lead: The picture below them.
+        tally: How many runs there are, in a sentence.
+        findings: Measure and sentence, as `findings` returns them.
+        warnings: Sentences about runs that may not belong together.
+    """
+
+    headline: Sequence[tuple[str, str]]
+    lead: ShownPicture | None
+    tally: str
+    findings: Sequence[tuple[str, str]]
+    warnings: Sequence[str]
+
+
 def page(
     digest: Digest,
     *,
+    summary: Summary,
     sections: Sequence[Section],
-    tally: str,
-    findings: Sequence[tuple[str, str]],
-    warnings: Sequence[str],
     origins: Sequence[Origin],
     files: Sequence[tuple[str, str]],
     output: Path,
@@ -79,10 +105,8 @@ def page(
 
     Args:
         digest: The numbers.
+        summary: What the page opens with.
         sections: Between the summary and the runs.
-        tally: How many runs there are, in a sentence.
-        findings: Measure and sentence, as `findings` returns them.
-        warnings: Sentences about runs that may not belong together.
         origins: By combination.
         files: Address and description of the files beside the page.
         output: Folder of the page, for addresses of runs.
@@ -97,10 +121,8 @@ def page(
         .render(
             name=digest.study.name,
             digest=digest,
+            summary=summary,
             sections=sections,
-            tally=tally,
-            findings=findings,
-            warnings=warnings,
             origins=origins,
             files=files,
             runs=folder,
@@ -140,13 +162,14 @@ def values_of(digest: Digest) -> dict[str, Any]:
 
 
 def dashes(text: str) -> str:
-    """Return a text with true minus signs and dashes at its numbers.
+    """Return a text with true minus signs and dashes at its numbers, which keep their percent sign in the line.
 
     Example:
         >>> print(dashes("-1.2 to 3.4"), dashes("1.2-3.4"), dashes("net-50-2"))
         −1.2 to 3.4 1.2–3.4 net-50-2
     """
-    return MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
+    text = MINUS.sub("\N{MINUS SIGN}", BETWEEN.sub("\\1\N{EN DASH}", text))
+    return PERCENT.sub("\N{NO-BREAK SPACE}%", text)
 
 
 def _json(content: object) -> Markup:

@@ -1,29 +1,21 @@
 """Mistakes in a report: per combination and condition the worst classes and the most confident mistakes."""
 
 import base64
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
-
 from withstand.rendering.grid import Grid
-from withstand.study.combination import Combination, Trial
+from withstand.reports.evidence import Evidence
+from withstand.study.combination import Combination
 from withstand.study.measures.condition import parse_cell
-from withstand.study.mistakes import MISTAKES, Mistake, Mistakes, read_mistakes
-from withstand.study.picked_mistakes import pick_mistakes
-from withstand.study.runs import evaluations_of
-from withstand.study.study import Study
+from withstand.study.mistakes import Mistake, Mistakes
+from withstand.study.pictures import size_of
 
-MOST_BYTES = 3_000_000  # of all thumbnails in a page
-# How many thumbnails there are per condition, and of how many pixels, where all of them would make the page too large.
-STEPS = ((4, 64), (3, 64), (2, 64), (4, 32), (3, 32), (2, 32), (1, 32))
+MOST_BYTES = 1_200_000  # of all thumbnails in a page
 ABOUT = (
-    "Under each condition the error, the classes that are recognised worst, and the mistakes that the model was "
-    "surest of: wrong samples with the highest probability (softmax) of what they are taken for, and their numbers."
+    "Under each condition the error, the classes with the lowest accuracy, and the most confident mistakes: wrong "
+    "samples with the highest probability (softmax) of the predicted class, and their numbers."
 )
 
 
@@ -107,61 +99,32 @@ class ShownMistakes:
         return Grid(title=f"Mistakes of {self.name}", columns=columns, lines=lines, notes=(self.about,))
 
 
-def shown_mistakes(study: Study, combinations: Sequence[Combination]) -> tuple[tuple[ShownMistakes, ...], str]:
-    """Return the mistakes of every combination that has some, of its first run that has them, and what to say of them.
+def shown_mistakes(
+    evidence: Mapping[int, Evidence], combinations: Sequence[Combination]
+) -> tuple[tuple[ShownMistakes, ...], str]:
+    """Return the mistakes of every combination whose outcomes have predictions, and what to say of them.
 
     Args:
-        study: The runs.
+        evidence: By index of the combination.
         combinations: Of the study.
 
     Returns:
         The mistakes, and sentences about what is shown, what was left out to keep the page small, and whose mistakes
         were not kept.
-
-    Raises:
-        InputError: If a file of mistakes is damaged.
     """
-    there = [(each, *found) for each in combinations if (found := mistakes_of(study, each)) is not None]
+    there = {index: own.mistakes for index, own in evidence.items() if own.mistakes is not None}
     if not there:
         return (), ""
-    plan, sentence = _plan([mistakes for _, _, mistakes in there])
-    shown = tuple(
-        ShownMistakes(
-            name=each.name, about=_about(each, trial, mistakes), conditions=_conditions(mistakes, number, side)
-        )
-        for (each, trial, mistakes), (number, side) in zip(there, plan, strict=True)
-    )
-    known = {each.index for each, _, _ in there}
-    others = [each.name for each in combinations if each.index not in known]
+    most = max(len(own.worst) for each in there.values() for own in each.conditions)
+    number = next(k for k in range(most, -1, -1) if k == 0 or _bytes(evidence, there, k) <= MOST_BYTES)
+    few = ""
+    if number < most:
+        shown = f"{number} thumbnail{'s' if number > 1 else ''}" if number else "no thumbnails"
+        few = f" To keep the page small, {shown} per condition {'is' if number == 1 else 'are'} shown."
+    others = [each.name for each in combinations if each.index not in there]
     lacking = f" Not kept for {'; '.join(others)}; withstand evaluate keeps them." if others else ""
-    return shown, ABOUT + sentence + lacking
-
-
-def mistakes_of(study: Study, combination: Combination) -> tuple[Trial, Mistakes] | None:
-    """Return the first run of a combination whose mistakes are known, and these; None if there is none.
-
-    Of several evaluations of a run, the mistakes of the latest one are shown. For results in memory
-    they are picked from the outcomes, without pictures.
-
-    Raises:
-        InputError: If the file is damaged.
-    """
-    for trial in combination.trials:
-        found = _of_memory(study, trial) if study.folder is None else _of_folder(study.folder / trial.run)
-        if found is not None:
-            return trial, found
-    return None
-
-
-def _of_memory(study: Study, trial: Trial) -> Mistakes | None:
-    table = study.table_of(trial.run)
-    return None if table is None else pick_mistakes(table)
-
-
-def _of_folder(run: Path) -> Mistakes | None:
-    paths = [path for each in evaluations_of(run) if (path := each / MISTAKES).is_file()]
-    newest = max(paths, key=lambda each: each.stat().st_mtime_ns, default=None)
-    return None if newest is None else read_mistakes(newest)
+    found = tuple(_mistakes(evidence[index], own, number) for index, own in there.items())
+    return found, ABOUT + few + lacking
 
 
 def spoken(condition: str) -> tuple[str, str]:
@@ -177,90 +140,60 @@ def spoken(condition: str) -> tuple[str, str]:
     return cell.corruption.replace("_", " "), f"severity {cell.severity}" + (", JPEG" if cell.saved else "")
 
 
-def png_address(image: np.ndarray, *, side: int) -> tuple[str, tuple[int, int]]:
-    """Return an image as a `data:` address of a PNG, and its width and height.
+def predicted_words(classes: Sequence[str], label: int, predicted: int) -> str:
+    """Return what a wrong sample was taken for.
 
-    Args:
-        image: uint8 (height, width, 1 or 3).
-        side: Most pixels on the longer side; a larger image is made smaller.
+    Example:
+        >>> [predicted_words(("cat", "dog"), 0, each) for each in (1, 0, -1)]
+        ['dog', 'itself and another class alike', 'nothing (output not finite)']
     """
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    if max(picture.size) > side:
-        picture.thumbnail((side, side), Image.Resampling.BOX)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}", picture.size
+    if predicted < 0:
+        return "nothing (output not finite)"
+    return "itself and another class alike" if predicted == label else classes[predicted]
 
 
-def _plan(every: Sequence[Mistakes]) -> tuple[list[tuple[int, int]], str]:
-    """Return for every model how many thumbnails it has per condition and of how many pixels, and a sentence if few."""
-    most = max((len(own.worst) for each in every for own in each.conditions), default=0)
-    for number, side in STEPS:
-        if sum(_bytes(each, number, side) for each in every) <= MOST_BYTES:
-            smaller = f" of at most {side} pixels" if side < STEPS[0][1] and _pixels(every) > side else ""
-            plural = "s" if number > 1 else ""
-            few = f" To keep the page small, {number} thumbnail{plural}{smaller} per condition are shown."
-            if number == 1:
-                few = f" To keep the page small, one thumbnail{smaller} per condition is shown."
-            return [(number, side)] * len(every), few if (number < most or smaller) and _pixels(every) else ""
-    number, side = STEPS[-1]
-    room, plan = MOST_BYTES, []
-    for each in every:
-        room -= _bytes(each, number, side)
-        plan.append((number if room >= 0 else 0, side))
-    count = sum(number > 0 for number, _ in plan)
-    return plan, f" To keep the page small, only the first {count} of {len(every)} have thumbnails, one per condition."
+def _bytes(evidence: Mapping[int, Evidence], there: Mapping[int, Mistakes], number: int) -> int:
+    """Return how much the addresses of so many thumbnails per condition take in the page."""
+    images = [
+        evidence[index].pictures.get((own.condition, each.index), b"")
+        for index, mistakes in there.items()
+        for own in mistakes.conditions
+        for each in own.worst[:number]
+    ]
+    return sum(4 * len(each) // 3 + 250 for each in images if each)
 
 
-def _pixels(every: Sequence[Mistakes]) -> int:
-    """Return the longest side of the thumbnails; 0 without any."""
-    images = [each.thumbnail for known in every for own in known.conditions for each in own.worst]
-    return max((max(each.shape[:2]) for each in images if each is not None), default=0)
-
-
-def _bytes(mistakes: Mistakes, number: int, side: int) -> int:
-    """Return how long the addresses of the thumbnails of a model would be, at most: PNG rarely exceeds the pixels."""
-    total = 0
-    for own in mistakes.conditions:
-        for each in own.worst[:number]:
-            if each.thumbnail is not None:
-                rows, columns, channels = each.thumbnail.shape
-                share = min(1.0, side / max(rows, columns)) ** 2
-                total += int(rows * columns * channels * share * 1.34) + 250
-    return total
-
-
-def _about(combination: Combination, trial: Trial, mistakes: Mistakes) -> str:
-    """Return which run and which samples the mistakes are of."""
-    others = f" of {len(combination.planned)} seeds" if len(combination.planned) > 1 else ""
-    number = int(mistakes.conditions[0].sizes.sum())
-    seed = f"seed {trial.seed}" if not others else f"seed {trial.seed}, one{others}"
-    return f"Of the run with {seed}; {number:,} samples of {mistakes.data}, draws of seed {mistakes.seed}."
-
-
-def _conditions(mistakes: Mistakes, number: int, side: int) -> tuple[ShownCondition, ...]:
-    found = []
+def _mistakes(evidence: Evidence, mistakes: Mistakes, number: int) -> ShownMistakes:
+    planned = evidence.combination.planned
+    seed = f"seed {evidence.trial.seed}" + (f", one of {len(planned)} seeds" if len(planned) > 1 else "")
+    count = int(mistakes.conditions[0].sizes.sum())
+    conditions = []
     for own in mistakes.conditions:
         name, more = spoken(own.condition)
         classes = tuple(
             ShownClass(each.name, f"{100 * each.hits / each.size:.0f}", f"{each.hits:,} of {each.size:,}")
             for each in mistakes.worst_classes(own)
         )
-        samples = [_sample(mistakes, each, side if k < number else None) for k, each in enumerate(own.worst)]
-        # Where pictures are few, the mistakes without one are left out; where there are none, words are cheap.
+        images = {each.index: evidence.pictures.get((own.condition, each.index)) for each in own.worst[:number]}
+        samples = [_sample(mistakes, each, images.get(each.index)) for each in own.worst]
+        # Where some have thumbnails, the mistakes without one are left out; where none have, words are cheap.
         pictured = [each for each in samples if each.address is not None]
-        found.append(
+        conditions.append(
             ShownCondition(name=name, more=more, error=own.error, classes=classes, samples=tuple(pictured or samples))
         )
-    return tuple(found)
+    return ShownMistakes(
+        name=evidence.combination.name,
+        about=f"Of the run with {seed}; {count:,} samples of {mistakes.data}, draws of seed {mistakes.seed}.",
+        conditions=tuple(conditions),
+    )
 
 
-def _sample(mistakes: Mistakes, mistake: Mistake, side: int | None) -> ShownSample:
-    address, size = None, (0, 0)
-    if side is not None and mistake.thumbnail is not None:
-        address, size = png_address(mistake.thumbnail, side=side)
-    classes = mistakes.classes
-    probability = f"{100 * mistake.confidence:.0f} %"
-    taken = "nothing (output not finite)" if mistake.predicted < 0 else classes[mistake.predicted]
-    taken = "itself and another class alike" if mistake.predicted == mistake.label else taken
-    return ShownSample(classes[mistake.label], taken, probability, mistake.index, address, size)
+def _sample(mistakes: Mistakes, mistake: Mistake, image: bytes | None) -> ShownSample:
+    return ShownSample(
+        label=mistakes.classes[mistake.label],
+        predicted=predicted_words(mistakes.classes, mistake.label, mistake.predicted),
+        probability=f"{100 * mistake.confidence:.0f} %",
+        index=mistake.index,
+        address=None if image is None else f"data:image/jpeg;base64,{base64.b64encode(image).decode()}",
+        size=(0, 0) if image is None else size_of(image),
+    )

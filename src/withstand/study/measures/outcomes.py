@@ -192,7 +192,7 @@ class OutcomeTable:
         """
         import polars
 
-        keys = self._keys.filter(polars.col("source") == own.source)
+        keys = self.keys.filter(polars.col("source") == own.source)
         found = own.frame.select("number").join(keys, on="number", how="left", maintain_order="left")["key"]
         if found.has_nulls():
             raise InputError(f"outcomes: {own.condition} has samples that are not in the table; evaluate again.")
@@ -202,10 +202,10 @@ class OutcomeTable:
         """Return zeros, one per sample."""
         import numpy as np
 
-        return np.zeros(int(self._keys["key"].max() or 0) + 1)  # type: ignore[arg-type]
+        return np.zeros(int(self.keys["key"].max() or 0) + 1)  # type: ignore[arg-type]
 
     @cached_property
-    def _keys(self) -> "polars.DataFrame":
+    def keys(self) -> "polars.DataFrame":
         """A line per source and number: the sample that it is."""
         samples = self.samples.select("source", "number", "identifier")
         if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():

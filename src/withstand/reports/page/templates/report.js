@@ -2,6 +2,7 @@
   "use strict";
   const root = document.documentElement;
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const element = (name, text, parent) => { const made = document.createElement(name); made.textContent = text; parent.append(made); return made; };
 
   // Light and dark.
   const toggle = document.getElementById("theme");
@@ -80,11 +81,38 @@
     });
   }
 
+  // On a phone a column that says of every line that all runs are there gives way to numbers.
+  for (const table of all(".sheet table")) {
+    const head = all("thead th", table).find((each) => each.innerText.trim().startsWith("runs"));
+    const cells = head ? [...table.rows].map((row) => row.cells[head.cellIndex]) : [];
+    if (cells.every((cell) => cell && !cell.querySelector(".flag"))) cells.forEach((cell) => cell.classList.add("settled"));
+  }
+
+  // What continues beyond the right edge fades out there, and tables say how many columns follow.
+  const edges = all(".sheet .scroll, .canvas").map((place) => {
+    const hint = place.matches(".scroll") ? element("p", "", place.parentElement) : null;
+    if (hint) { hint.className = "hint"; hint.hidden = true; place.after(hint); }
+    const look = () => {
+      const right = place.getBoundingClientRect().right;
+      const left = place.scrollWidth - place.clientWidth - place.scrollLeft;
+      place.classList.toggle("more", left > 4);
+      if (!hint) return;
+      const count = all("thead th", place).filter((each) => each.offsetWidth && each.getBoundingClientRect().right > right + 4).length;
+      hint.hidden = !(left > 4 && count);
+      hint.textContent = count ? `Scroll sideways for ${count} more column${count > 1 ? "s" : ""} \u2192` : "";
+    };
+    place.addEventListener("scroll", look, { passive: true });
+    return look;
+  });
+  const lookAtEdges = () => edges.forEach((look) => look());
+  addEventListener("resize", lookAtEdges);
+  addEventListener("toggle", lookAtEdges, true);
+  requestAnimationFrame(lookAtEdges);
+
   // The values of single runs behind a number.
   const source = document.getElementById("values");
   let known = null;
   const dialog = document.getElementById("trace");
-  const element = (name, text, parent) => { const made = document.createElement(name); made.textContent = text; parent.append(made); return made; };
   function trace(table, cell) {
     const row = cell.parentElement;
     let { m: measure, q: condition } = cell.dataset;

@@ -1,0 +1,119 @@
+"""Pictures of some samples under some conditions, drawn again as the model met them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.frozen import evaluating
+from withstand.perturbations.base import Perturbation
+from withstand.study.measures.outcomes import OutcomeTable
+from withstand.study.pictures import (
+    PICTURES,
+    SIDE,
+    encoded,
+    pictured,
+    read_pictures,
+    wanted_pictures,
+    write_pictures,
+)
+
+
+class Drawn(NamedTuple):
+    """How the inputs of a condition are made.
+
+    Attributes:
+        load: Returns the samples: the condition's own, where they are corrupted already.
+        perturbation: What is done to them.
+    """
+
+    load: Callable[[], Split]
+    perturbation: Perturbation
+
+
+def keep_pictures(
+    folder: Path, table: OutcomeTable, inputs: Mapping[str, Drawn], load: Callable[[], nn.Module], *, engine: Engine
+) -> None:
+    """Write the pictures that a report shows of a model, beside those that are kept already.
+
+    Conditions that were measured again by another evaluation are drawn again.
+
+    Args:
+        folder: Of what is kept of the model.
+        table: Its outcomes, perhaps under some of the conditions that are kept.
+        inputs: How the inputs of each condition are made; one that is missing has no pictures.
+        load: Returns the model, on the engine's device; called only if something must be drawn.
+        engine: Device.
+    """
+    if not inputs:
+        return
+    kept = read_pictures(folder / PICTURES)
+    files = {own.condition: pictured(own, 0).outcomes for own in table.conditions}
+    kept = {key: image for key, image in kept.items() if files.get(key.condition, key.outcomes) == key.outcomes}
+    missing: dict[str, set[int]] = {}
+    for condition, numbers in wanted_pictures(table).items():
+        own = table.of(condition)
+        lacking = {each for each in numbers if pictured(own, each) not in kept}
+        if lacking and condition in inputs:
+            missing[condition] = lacking
+    if not missing:
+        return
+    for condition, number, image in draw_pictures(missing, inputs, load(), seed=table.seed, engine=engine):
+        kept[pictured(table.of(condition), number)] = encoded(image)
+    write_pictures(folder / PICTURES, kept)
+
+
+def draw_pictures(
+    wanted: Mapping[str, set[int]], inputs: Mapping[str, Drawn], model: nn.Module, *, seed: int, engine: Engine
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield thumbnails of some samples only, which meet the noise that they met in the measurement.
+
+    Args:
+        wanted: Numbers of the samples by condition.
+        inputs: By condition.
+        model: Is given to the perturbations; on the engine's device.
+        seed: Of the measurement.
+        engine: Device.
+
+    Yields:
+        Condition, number, and the image: uint8 (height, width, 1 or 3).
+    """
+    # Conditions that read the same samples share them: each image is decoded once.
+    together: dict[Callable[[], Split], list[str]] = {}
+    for condition in wanted:
+        together.setdefault(inputs[condition].load, []).append(condition)
+    for load, conditions in together.items():
+        split, numbers = load(), torch.tensor(sorted(set().union(*(wanted[each] for each in conditions))))
+        places = numbers if split.numbers is None else torch.isin(split.numbers, numbers).nonzero()[:, 0]
+        samples = next(iter(split.batches([places], device=engine.device)))
+        for condition in conditions:
+            own = torch.tensor(sorted(wanted[condition]))
+            rows = torch.isin(samples.number.cpu(), own).nonzero()[:, 0].to(samples.number.device)
+            x, y, number = (each[rows] for each in samples[:3])
+            perturbation = inputs[condition].perturbation
+            rng = RowStreams(derive_seed(seed, perturbation.noise), number, device=x.device)
+            with torch.no_grad(), evaluating(model):
+                moved = perturbation.draw(x, y, model, num_draws=1, rng=rng, space=split.space).inputs[0]
+            for each, image in zip(number.tolist(), thumbnails(moved).cpu().numpy(), strict=True):
+                yield condition, each, image
+
+
+def has_thumbnails(shape: tuple[int, ...]) -> bool:
+    """Return whether inputs of a shape are images of 1 or 3 channels."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def thumbnails(x: Float[Tensor, "batch channel height width"]) -> UInt8[Tensor, "batch rows columns channel"]:
+    """Return copies of images in [0, 1] of at most 96 pixels on the longer side, 0 to 255, with the channels last."""
+    scale = min(1.0, SIDE / max(x.shape[2:]))
+    rows, columns = (max(1, round(scale * side)) for side in x.shape[2:])
+    if (rows, columns) != tuple(x.shape[2:]):
+        x = nn.functional.interpolate(x, (rows, columns), mode="bilinear", antialias=True, align_corners=False)
+    return (255 * x.clamp(0, 1)).round().to(torch.uint8).permute(0, 2, 3, 1)

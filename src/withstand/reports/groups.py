@@ -1,0 +1,110 @@
+"""Group: conditions of one kind, such as the severities of a corruption, whose mean accuracy is one number."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from withstand.study.digest import Digest
+from withstand.study.measures.cells import averaged
+from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, parse_cell, parse_corruption
+from withstand.study.measures.measure import Measure
+
+Kind = Literal["clean", "corruption", "condition", "attack", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Conditions of one kind, whose mean accuracy is one number.
+
+    Attributes:
+        name: The same for no other group of the study, e.g. `fog+jpeg`.
+        words: In a sentence, e.g. `fog, saved as JPEG`.
+        kind: Which kind of conditions.
+        measure: An accuracy.
+        conditions: As in rows.
+    """
+
+    name: str
+    words: str
+    kind: Kind
+    measure: Measure
+    conditions: tuple[str, ...]
+
+    @property
+    def severities(self) -> str:
+        """Which severities it is the mean of, in words; nothing where there are none."""
+        cells = [cell for each in self.conditions if (cell := parse_cell(each))]
+        found = sorted({cell.severity for cell in cells})
+        if not found or self.kind == "mean":
+            return ""
+        if len(found) == 1:
+            return f"severity {found[0]}"
+        is_range = found == list(range(found[0], found[-1] + 1))
+        listed = f"{found[0]} to {found[-1]}" if is_range else ", ".join(map(str, found))
+        return f"mean of severities {listed}"
+
+
+def groups_of(digest: Digest) -> tuple[Group, ...]:
+    """Return the groups of a study: clean inputs, corruptions, other conditions, attacks, and means over them.
+
+    Empty without a measure of accuracy in percent.
+    """
+    accuracy = digest.study.accuracy
+    if accuracy is None or not accuracy.percent or accuracy.direction < 1:
+        return ()
+    known = list(dict.fromkeys(condition for _, name, condition in digest.lines if name == accuracy.name))
+    cells = sorted((cell for each in known if (cell := parse_cell(each))), key=_order)
+    found = [Group(name=CLEAN, words="clean inputs", kind="clean", measure=accuracy, conditions=(CLEAN,))]
+    found = found if CLEAN in known else []
+    kinds: dict[str, list[Cell]] = {}
+    for cell in cells:
+        kinds.setdefault(cell.corruption + cell.saved, []).append(cell)
+    found += [_corruption(name, own, accuracy) for name, own in kinds.items()]
+    others = [each for each in known if each != CLEAN and not parse_cell(each) and not _is_mean(each)]
+    found += [Group(name=each, words=each, kind="condition", measure=accuracy, conditions=(each,)) for each in others]
+    found += _attacks(digest)
+    means = [_mean(own, saved, accuracy) for saved in ("", JPEG) if (own := [c for c in cells if c.saved == saved])]
+    if not means and len(others) > 1:
+        words = f"{len(others)} conditions"
+        means = [Group(name=words, words=words, kind="mean", measure=accuracy, conditions=tuple(others))]
+    return (*found, *means)
+
+
+def _corruption(name: str, cells: Iterable[Cell], accuracy: Measure) -> Group:
+    words = name.removesuffix(JPEG).replace("_", " ") + (", saved as JPEG" if name.endswith(JPEG) else "")
+    conditions = tuple(each.condition for each in cells)
+    return Group(name=name, words=words, kind="corruption", measure=accuracy, conditions=conditions)
+
+
+def _mean(cells: Iterable[Cell], saved: str, accuracy: Measure) -> Group:
+    members = averaged(cells)
+    number = len({each.corruption for each in members})
+    words = f"{number} corruption{'s' if number > 1 else ''}" + (", saved as JPEG" if saved else "")
+    conditions = tuple(each.condition for each in members)
+    return Group(name=MEAN + saved, words=words, kind="mean", measure=accuracy, conditions=conditions)
+
+
+def _attacks(digest: Digest) -> list[Group]:
+    """Return a group per condition of accuracy under attack; of several measures of it the first one declared."""
+    found: dict[str, Group] = {}
+    order = list(digest.study.measures)
+    for _, name, condition in digest.lines:
+        measure = digest.study.measures[name]
+        if measure.kind == "attacked" and measure.primary and measure.percent and measure.direction > 0:
+            words = f"attack ({condition.partition(', ')[0]})"
+            group = Group(
+                name=f"{name} {condition}", words=words, kind="attack", measure=measure, conditions=(condition,)
+            )
+            known = found.setdefault(condition, group)
+            if order.index(name) < order.index(known.measure.name):
+                found[condition] = group
+    return list(found.values())
+
+
+def _order(cell: Cell) -> tuple[int, str, int]:
+    return CORRUPTIONS.index(cell.corruption), cell.saved, cell.severity
+
+
+def _is_mean(condition: str) -> bool:
+    """Return whether a condition is a number over others: the mean of corruptions, or one over severities."""
+    return condition.startswith(MEAN) or parse_corruption(condition) is not None

@@ -1,0 +1,188 @@
+"""The headline of a report: what hurts most and whom, and which model to prefer."""
+
+from withstand.reports.groups import Group
+from withstand.reports.numbers import number, sentence
+from withstand.reports.scores import Score, Scores
+
+MOST_CLASSES, MOST_NAMES, MOST_RIVALS = 3, 4, 2
+FEW_CLASSES = 3  # of fewer, naming those that lose most says nothing
+
+
+def verdict(scores: Scores) -> list[tuple[str, str]]:
+    """Return two or three statements for the person who decides; no claim goes beyond the numbers.
+
+    Empty without an accuracy. Where combinations have no condition in common, nothing is said about which is better.
+
+    Returns:
+        The statement, or nothing, and sentences about it.
+    """
+    clean = next((each for each in scores.groups if each.kind == "clean"), None)
+    harms = [each for each in scores.groups if each.kind in ("corruption", "condition", "attack")]
+    if clean is None and not harms:
+        return []
+    ranking = ranking_group(scores)
+    order = ranked(scores, ranking) if ranking else []
+    if not order or ranking is None:
+        return []
+    found = _hurts(scores, order[0], clean, harms) if clean else []
+    if not harms:
+        run = "run `withstand evaluate` with `--on corruptions`, then write the report again"
+        found = [("Nothing is known about robustness", f"only clean inputs were measured; {run}.")]
+    return [*found, *_preferred(scores, order, ranking)]
+
+
+def ranking_group(scores: Scores) -> Group | None:
+    """Return the group that combinations are ranked by: one that most of them have; the mean of corruptions first."""
+    order = ("mean", "attack", "condition", "corruption", "clean")
+    everyone = range(len(scores.digest.combinations))
+    counts = {each.name: sum(scores.has(k, each) for k in everyone) for each in scores.groups}
+    most = max(counts.values(), default=0)
+    there = [each for each in scores.groups if counts[each.name] == most > 0]
+    return min(there, key=lambda each: order.index(each.kind), default=None)
+
+
+def ranked(scores: Scores, group: Group) -> list[int]:
+    """Return the combinations that have a group, the best first."""
+    values = {each.index: scores.of(each.index, group) for each in scores.digest.combinations}
+    there = {index: own.value for index, own in values.items() if own is not None}
+    return sorted(there, key=lambda index: -group.measure.direction * there[index])
+
+
+def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[tuple[str, str]]:
+    """Return what lowers the accuracy of a combination most, attacks apart from the rest, and of which classes."""
+    drops = {each.name: scores.difference((index, clean), (index, each)) for each in harms}
+    there = sorted((each for each in harms if drops[each.name] is not None), key=lambda each: -_value(drops[each.name]))
+    attacks = [each for each in there if each.kind == "attack"]
+    others = [each for each in there if each.kind != "attack"]
+    found: list[tuple[str, str]] = []
+    more: list[str] = []
+    if others:
+        found.append(_drop(scores, index, clean, others[0], of=len(others)))
+        more += _classes(scores, index, others[0], clean)
+    if attacks and not others:
+        return [_drop(scores, index, clean, attacks[0], of=len(attacks))]
+    if attacks:
+        lead, told = _drop(scores, index, clean, attacks[0], of=len(attacks))
+        more.append(f"{lead}: {told}")
+    return found + ([("", " ".join(more))] if more else [])
+
+
+def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) -> tuple[str, str]:
+    """Return how far the accuracy of a combination falls from clean inputs to a group."""
+    before, after = scores.of(index, clean), scores.of(index, worst)
+    drop = scores.difference((index, clean), (index, worst))
+    assert before is not None
+    assert after is not None
+    assert drop is not None
+    name = scores.digest.combinations[index].name
+    several = len(scores.digest.combinations) > 1
+    interval = _interval(worst, drop, of=worst.kind != "attack")
+    points = f"{number(worst.measure, drop.value, drop.samples or None)} points{interval}"
+    if drop.low is not None and not drop.is_sure:
+        return (
+            f"No condition lowers the accuracy of {name} beyond chance",
+            f"{worst.words} lowers it most, by {points}.",
+        )
+    severities = f" ({worst.severities})" if worst.severities else ""
+    fall = f"from {_shown(clean, before)} % on clean inputs to {_shown(worst, after)} %{severities}, by {points}."
+    if worst.kind == "attack":
+        return f"Under {worst.words}", f"the accuracy of {name} falls {fall}"
+    kinds = "corruptions" if worst.kind == "corruption" else "conditions"
+    lead = f"{sentence(worst.words)} hurts most{f' of {of} {kinds}' if of > 1 else ''}"
+    return lead, f"the accuracy of {name}{', the best model on average,' if several else ''} falls {fall}"
+
+
+def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str]:
+    """Return which classes lose most under a group."""
+    evidence, classes = scores.evidence.get(index), scores.classes(index, worst, clean)[:MOST_CLASSES]
+    if evidence is None or len(evidence.classes) <= FEW_CLASSES or not classes:
+        return []
+    seed = f" (seed {evidence.trial.seed})" if len(evidence.combination.planned) > 1 else ""
+    parts = [f"{name} ({100 * a:.0f} to {100 * b:.0f} %)" for name, a, b, _ in classes]
+    least = min(count for *_, count in classes)
+    of = (
+        f"of {least:,} samples each"
+        if least == max(count for *_, count in classes)
+        else f"of at least {least:,} samples each"
+    )
+    plural = "these classes lose" if len(classes) > 1 else "this class loses"
+    return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
+
+
+def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[str, str]]:
+    """Return which combination is best, whether beyond chance, and what it costs on clean inputs."""
+    if len(scores.digest.combinations) == 1:
+        return []
+    if len(order) == 1:
+        return [("No model is preferred", "the combinations were measured under conditions of their own.")]
+    names = [scores.digest.combinations[each].name for each in order]
+    best = scores.of(order[0], ranking)
+    gap = scores.difference((order[0], ranking), (order[1], ranking))
+    assert best is not None
+    assert gap is not None
+    where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
+    where = where or f"under {ranking.words}"
+    value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"
+    points = number(ranking.measure, gap.value, gap.samples or None)
+    lead = f"{points} points more than {names[1]}{_interval(ranking, gap)}"
+    if gap.is_sure:
+        chance = "beyond chance" if not gap.samples else "beyond chance on these samples, of one training run each"
+        rival, costs = _rivals(scores, order[0], ranking)
+        prefer = f"Prefer {names[0]}" + (f", but {rival} against attacks" if rival else "")
+        return [(prefer, f"{names[0]} has {value}, {lead}, {chance}.{costs}")]
+    level = [name for name, index in zip(names, order, strict=True) if not _is_behind(scores, order[0], index, ranking)]
+    if gap.low is None or gap.high is None:
+        why = "there is no interval"
+    else:
+        why = "the interval includes 0" if gap.low <= 0 <= gap.high else "there are too few seeds"
+    level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
+    told = f"{'; '.join(level)} cannot be told apart. {names[0]} leads with {value}, {lead}; {why}."
+    return [("No model is clearly best", told)]
+
+
+def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:
+    gap = scores.difference((best, group), (index, group))
+    return index != best and gap is not None and gap.is_sure
+
+
+def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
+    """Return which combination is better under attack beyond chance, and what the best one costs elsewhere."""
+    name, text = "", ""
+    others = [each for each in scores.groups if each.kind in ("clean", "attack") and each is not ranking]
+    for group in others[:MOST_RIVALS]:
+        top = next((each for each in ranked(scores, group)), best)
+        where = "on clean inputs" if group.kind == "clean" else f"under {group.words}"
+        cost = scores.difference((top, group), (best, group))
+        if top == best or cost is None or cost.value <= 0:
+            text += f" No model is better {where}."
+            continue
+        chance = "" if cost.is_sure else ", not beyond chance"
+        rival = scores.digest.combinations[top].name
+        points = number(group.measure, cost.value, cost.samples or None)
+        text += (
+            f" {sentence(where)} it has {points} points less than {rival}{_interval(group, cost, of=False)}{chance}."
+        )
+        if cost.is_sure and group.kind == "attack":
+            name = name or rival
+    return name, text
+
+
+def _interval(group: Group, score: Score, *, of: bool = True) -> str:
+    """Return the interval of a difference in brackets, with what it is over."""
+    if score.low is None or score.high is None:
+        return " (one run, no interval)"
+    low, high = (number(group.measure, each, score.samples or None, sign=True) for each in (score.low, score.high))
+    over = f", {score.samples:,} samples" if score.samples else f", {score.seeds} seeds"
+    return f" (95 % interval {low.lstrip('+')} to {high.lstrip('+')}{over if of else ''})"
+
+
+def _shown(group: Group, score: Score) -> str:
+    return number(group.measure, score.value, score.samples or None)
+
+
+def _value(score: Score | None) -> float:
+    return -1.0 if score is None else score.value
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
