@@ -1,4 +1,4 @@
-"""Many seeds in a few numbers: medians, quantiles, means with intervals, paired differences; and who is missing."""
+"""Statistics over seeds: medians, quantiles, means with intervals, paired differences, missing seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,19 @@ CONFIDENCE = 0.95
 
 
 def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTILES) -> "polars.DataFrame":
-    """Return what the seeds of every combination of values have in common.
+    """Return statistics over the seeds of every combination.
 
     Args:
         frame: As `read` returns it.
         quantiles: Between 0 and 1; interpolated linearly between the seeds.
 
     Returns:
-        A line per combination, measure and condition: the axes, `measure`, `condition`, a column `qNN` per quantile in
-        percent, `mean`, `low` and `high` (a 95 % interval of the mean over seeds by Student's t), `std` (these three
-        are null where there is one seed only, or a value is infinite), `done` and `planned` (numbers of seeds),
-        `missing` (the seeds without a result, as text), `samples` (the least count of a row), `sample_low` and
-        `sample_high` (where there is one run only, the interval of its row over the test samples, if it has one).
-        Several runs of one seed count as one, with the mean of their values. A combination without any result has a
-        line with nothing but its counts. The order is that of the frame.
+        One row per combination, measure and condition, in the order of the frame: the axes, `measure`, `condition`,
+        `qNN` per quantile in percent, `mean`, `std`, `low` and `high` (95 % interval of the mean by Student's t; null
+        for one seed or infinite values), `done` and `planned` (numbers of seeds), `missing` (seeds without a result, as
+        text), `samples` (the smallest count), `sample_low` and `sample_high` (for a single run, the interval over its
+        test samples). Several runs of one seed count as one, with the mean of their values. A combination without any
+        result has one row with `planned` and `missing` only.
     """
     import polars
 

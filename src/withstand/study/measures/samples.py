@@ -134,26 +134,28 @@ def sample_table(table: OutcomeTable, *, model: str) -> "polars.DataFrame":
         wrong.append(is_wrong)
         if step := _step(own.condition):
             series.setdefault(step.family, []).append((step.size, is_wrong))
-    breaks = [
-        polars.coalesce(polars.when(each).then(size) for size, each in sorted(own, key=lambda one: one[0])).alias(
-            f"breaks: {family}"
+    breaks = {
+        f"breaks: {family}": polars.coalesce(
+            polars.when(each).then(size) for size, each in sorted(own, key=lambda one: one[0])
         )
         for family, own in series.items()
-    ]
-    order = [polars.col(f"{CLEAN}: correct").cast(polars.Float64)] if f"{CLEAN}: correct" in frame.columns else []
+    }
+    first = ("model", "number", "identifier", "label", *breaks)
+    frame = _wrong_first(frame.with_columns(**breaks), wrong)
+    return frame.with_columns(model=polars.lit(model), label=names.gather(frame["label"])).select(
+        *first, polars.all().exclude("place", *first)
+    )
+
+
+def _wrong_first(frame: "polars.DataFrame", wrong: "Sequence[polars.Expr]") -> "polars.DataFrame":
+    """Return the samples sorted: wrong on clean inputs, then wrong under most conditions, then the nearest first."""
+    import polars
+
+    clean = f"{CLEAN}: correct"
+    order = [polars.col(clean).cast(polars.Float64)] if clean in frame.columns else []
     order += [-polars.sum_horizontal(each.cast(polars.Int32) for each in wrong)] if wrong else []
     order += [polars.col(each) for each in frame.columns if each.endswith(": distance")][:1]
-    frame = frame.with_columns(breaks).sort(*order, "number") if order else frame
-    about = {"model": polars.lit(model), "label": names.gather(frame["label"])}
-    frame = frame.with_columns(**about).drop("place")
-    return frame.select(
-        "model",
-        "number",
-        "identifier",
-        "label",
-        *(each.meta.output_name() for each in breaks),
-        polars.all().exclude("model", "number", "identifier", "label", "^breaks: .*$"),
-    )
+    return frame.sort(*order, "number") if order else frame
 
 
 def _break(
