@@ -12,12 +12,12 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import yaml
 from torch import nn
 
-from withstand.configuration import canonical, identity, to_plain
+from withstand.configuration import Configuration, canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.images.digits import Digits
 from withstand.engine import Engine
@@ -26,6 +26,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
+from withstand.limits import NonEmpty, NonNegativeInt
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
@@ -44,7 +45,7 @@ PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.js
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Configuration):
     """Everything that decides the numbers of one run.
 
     Attributes:
@@ -62,20 +63,13 @@ class Experiment:
     model: Model = SmallCNN()
     objective: Objective = PerturbedRisk()
     training: Training = Training()
-    evaluations: tuple[Evaluation, ...] = (Accuracy(),)
+    evaluations: Annotated[tuple[Evaluation, ...], NonEmpty] = (Accuracy(),)
     weights: str | None = None
-    seed: int = 0
+    seed: NonNegativeInt = 0
     name: str = "run"
 
     def __post_init__(self) -> None:
-        families = {"data": Dataset, "model": Model, "objective": Objective, "training": Training, "seed": int}
-        for name, family in families.items():
-            if not isinstance(getattr(self, name), family):
-                raise InputError(f"Experiment: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
-        if not self.evaluations:
-            raise InputError("Experiment: evaluations must name at least one, got none.")
-        if self.seed < 0:
-            raise InputError(f"Experiment: seed must be at least 0, got {self.seed}.")
+        super().__post_init__()
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
 

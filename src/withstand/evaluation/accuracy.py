@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
@@ -13,6 +12,8 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonEmpty, PositiveInt
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -33,20 +34,15 @@ class Accuracy(Evaluation):
         top: For each k, the label must be among the k highest logits; k above the number of classes is left out.
     """
 
-    perturbations: tuple[Perturbation, ...] = (Identity(),)
-    num_draws: int = 1
+    perturbations: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(),)
+    num_draws: PositiveInt = 1
     fold: Literal["mean", "worst"] = "mean"
-    top: tuple[int, ...] = (1, 5)
+    top: Annotated[tuple[PositiveInt, ...], NonEmpty] = (1, 5)
 
     def __post_init__(self) -> None:
-        if not self.perturbations:
-            raise InputError("Accuracy: perturbations must name at least one, got none.")
-        if self.num_draws < 1:
-            raise InputError(f"Accuracy: num_draws must be at least 1, got {self.num_draws}.")
-        if not self.top or min(self.top) < 1:
-            raise InputError(f"Accuracy: top must be numbers of at least 1, got {self.top}.")
+        super().__post_init__()
         if len(set(self.conditions)) < len(self.conditions):
-            raise InputError("Accuracy: perturbations must differ from each other, got one twice.")
+            raise InputError(f"Accuracy: perturbations must have different conditions, got {self.conditions}.")
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -86,14 +82,7 @@ class Accuracy(Evaluation):
         return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,  # noqa: ARG002
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
         """Perturb and classify."""
         found = {}

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, final
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
 from withstand.study.measures.measure import Measure
 
 Columns = dict[str, Shaped[Tensor, " sample"]]
@@ -34,7 +35,7 @@ class Outcomes(NamedTuple):
     numbers: dict[str, Numbers]
 
 
-class Evaluation(ABC):
+class Evaluation(Configuration, ABC):
     """A question about a finished model: a frozen keyword-only dataclass.
 
     An author writes `conditions`, `measures`, `outcomes` and `examples`. The loop over the samples, devices, processes,
@@ -44,10 +45,6 @@ class Evaluation(ABC):
     they were; a sample's outcome depends on the model, the sample, its number and the seed only, neither on the samples
     beside it nor on the engine.
     """
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
 
     @property
     @abstractmethod
@@ -59,11 +56,11 @@ class Evaluation(ABC):
     def measures(self) -> tuple[Measure, ...]:
         """The numbers that the outcomes under each condition are reduced to, in order."""
 
-    def only(self, conditions: Sequence[str]) -> "Evaluation":  # noqa: ARG002
+    def only(self, conditions: Sequence[str]) -> "Evaluation":
         """Return the evaluation under some of its conditions; under all of them, where they cannot be separated."""
         return self
 
-    def adapted(self, split: Split) -> "Evaluation":  # noqa: ARG002
+    def adapted(self, split: Split) -> "Evaluation":
         """Return the question as it is asked of these samples; called before the first one is fetched.
 
         Raises:
@@ -71,7 +68,7 @@ class Evaluation(ABC):
         """
         return self
 
-    def check(self, model: nn.Module, space: Space) -> None:  # noqa: B027
+    def check(self, model: nn.Module, space: Space) -> None:
         """Refuse a model that the question cannot be asked of; called before anything is measured.
 
         Raises:
@@ -83,15 +80,7 @@ class Evaluation(ABC):
         """Whether `prepare` is to be given samples of the training part."""
         return False
 
-    def prepare(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        fit_on: Split,  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
-    ) -> Any:
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Any:
         """Return what `outcomes` needs besides the samples, such as a trained noise generator; nothing by default.
 
         Called once before the first sample, in every process, which must all return the same.
@@ -107,14 +96,7 @@ class Evaluation(ABC):
 
     @abstractmethod
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
         """Return what is found of a batch: by condition and column, one value per sample.
 
@@ -132,13 +114,7 @@ class Evaluation(ABC):
         """
 
     def conclude(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        split: Split,  # noqa: ARG002
-        outcomes: Mapping[str, Columns],  # noqa: ARG002
-        *,
-        state: Any,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
+        self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Any, engine: Engine
     ) -> dict[str, Numbers]:
         """Return what is said of the model as a whole, by condition and column; nothing by default.
 
@@ -174,9 +150,7 @@ class Evaluation(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
-def answers(
-    logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"], ranks: Int[Tensor, " batch"] | None = None
-) -> Columns:
+def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | None = None) -> Columns:
     """Return the columns `prediction`, `confidence` and `correct` of some logits.
 
     The prediction is the class with the highest logit, the lowest number of equal ones; -1, with a confidence of 0,
@@ -205,7 +179,7 @@ def answers(
     }
 
 
-def rank(logits: Float[Tensor, "draw batch class"], y: Int[Tensor, " batch"]) -> Int[Tensor, "draw batch"]:
+def rank(logits: Float[Tensor, "draw batch class"], y: Labels) -> Int[Tensor, "draw batch"]:
     """Return how many classes have a logit at least as high as the label's own; a tie does not count as a hit.
 
     Returns:

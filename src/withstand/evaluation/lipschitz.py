@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Numbers
 from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepest_quotient
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonNegativeInt, PositiveInt, SomeOf
 from withstand.models.affine import affine_layers
 from withstand.study.measures.measure import Kind, Measure
 
@@ -62,18 +63,10 @@ class Lipschitz(Evaluation):
         Differs: no solver of semidefinite programmes; bounds are certified against rounding.
     """
 
-    bounds: tuple[Bound, ...] = get_args(Bound)
-    steps: int = USUAL_STEPS
-    climb_steps: int = USUAL_CLIMB
-    num_starts: int = USUAL_STARTS
-
-    def __post_init__(self) -> None:
-        if not self.bounds or len(set(self.bounds)) < len(self.bounds) or set(self.bounds) - set(get_args(Bound)):
-            names = ", ".join(get_args(Bound))
-            raise InputError(f"Lipschitz: bounds must be different ones of {names}, at least one, got {self.bounds}.")
-        for name, least in (("steps", 1), ("climb_steps", 0), ("num_starts", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"Lipschitz: {name} must be at least {least}, got {getattr(self, name)}.")
+    bounds: Annotated[tuple[Bound, ...], SomeOf] = get_args(Bound)
+    steps: PositiveInt = USUAL_STEPS
+    climb_steps: NonNegativeInt = USUAL_CLIMB
+    num_starts: PositiveInt = USUAL_STARTS
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -101,27 +94,12 @@ class Lipschitz(Evaluation):
         """Refuse a network that is not fully connected."""
         affine_layers(model, space.shape, who="Lipschitz")
 
-    def prepare(
-        self,
-        model: nn.Module,
-        fit_on: Split,  # noqa: ARG002
-        *,
-        space: Space,
-        seed: int,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
-    ) -> Layers:
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Layers:
         """Take the network apart, on the CPU in float64."""
         return affine_layers(model, space.shape, who="Lipschitz")
 
     def outcomes(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        state: Layers,
-        rng: RowStreams,  # noqa: ARG002
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Layers, rng: RowStreams
     ) -> dict[str, Columns]:
         """Return the Jacobian's norm at every sample, where a bound needs it."""
         if not {"lower", "local"} & set(self.bounds):
@@ -132,13 +110,7 @@ class Lipschitz(Evaluation):
         return {self.conditions[0]: {"local": torch.cat(norms)}}
 
     def conclude(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        split: Split,
-        outcomes: Mapping[str, Columns],
-        *,
-        state: Layers,
-        engine: Engine,
+        self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Layers, engine: Engine
     ) -> dict[str, Numbers]:
         """Return the bounds; the search for steep places begins at the samples that are steepest."""
         numbers: Numbers = {each: self._upper(each, state) for each in self.bounds if each not in ("lower", "local")}

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
 from withstand.data.space import Box, Space
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import BatchStream, RowStreams, normal, stream, uniform
 from withstand.functional.sphere import move_to_distance
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import PositiveFloat, PositiveInt, SomeOf
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
 from withstand.study.measures.measure import Measure
@@ -56,24 +56,13 @@ class NoiseDistance(Evaluation):
         not found yet are looked at again.
     """
 
-    noises: tuple[Noise, ...] = ("gaussian", "uniform", "adversarial")
-    radius: float | None = None
+    noises: Annotated[tuple[Noise, ...], SomeOf] = ("gaussian", "uniform", "adversarial")
+    radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
-    steps: int = USUAL_STEPS
-    lr: float = 5e-4
-    batch_size: int = 64
-    precision: float = 1e-3
-
-    def __post_init__(self) -> None:
-        if not self.noises or len(set(self.noises)) < len(self.noises):
-            raise InputError(f"NoiseDistance: noises must be different kinds, at least one, got {self.noises}.")
-        for name in ("radius", "lr", "precision"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"NoiseDistance: {name} must be a number > 0, got {value}.")
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"NoiseDistance: {name} must be at least 1, got {getattr(self, name)}.")
+    steps: PositiveInt = USUAL_STEPS
+    lr: PositiveFloat = 5e-4
+    batch_size: PositiveInt = 64
+    precision: PositiveFloat = 1e-3
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -129,14 +118,7 @@ class NoiseDistance(Evaluation):
         return self.train_generator(model, fit_on, space=space, seed=seed, engine=engine)
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: NoiseGenerator | None,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: NoiseGenerator | None, rng: RowStreams
     ) -> dict[str, Columns]:
         """Look for the distance along one direction per sample and kind of noise."""
         found, radius = {}, radius_for(self.radius, space.shape)
@@ -202,14 +184,7 @@ def draw_directions(x: Tensor, noise: Noise, generator: NoiseGenerator | None, r
 
 
 def find_distances(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    direction: Tensor,
-    *,
-    radius: float,
-    box: Box | None,
-    precision: float,
+    model: nn.Module, x: Tensor, y: Tensor, direction: Tensor, *, radius: float, box: Box | None, precision: float
 ) -> Tensor:
     """Return for each row the smallest l2 distance along its direction at which the model is wrong.
 

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
 from withstand.study.measures.measure import Measure
@@ -50,14 +50,7 @@ class Recall(Evaluation):
         return self
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
         """Answer as `Accuracy` does, under the same noise."""
         same = Accuracy(perturbations=(self.perturbation,), top=(1,))

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.configuration import identity
@@ -14,6 +13,8 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.attacks.vertices import Vertices
@@ -51,19 +52,15 @@ class WorstCase(Evaluation):
     """
 
     ball: Ball = Ball()
-    steps: int = 40
-    restarts: int = 3
+    steps: NonNegativeInt = 40
+    restarts: PositiveInt = 3
     vertices: bool = True
-    num_tilted: int = 64
-    temperature: float = 0.01
-    num_mean: int = 256
+    num_tilted: NonNegativeInt = 64
+    temperature: PositiveFloat = 0.01
+    num_mean: NonNegativeInt = 256
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 0), ("restarts", 1), ("num_tilted", 0), ("num_mean", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"WorstCase: {name} must be at least {least}, got {getattr(self, name)}.")
-        if not 0 < self.temperature < float("inf"):
-            raise InputError(f"WorstCase: temperature must be a number > 0, got {self.temperature}.")
+        super().__post_init__()
         if not any(self._attacks()):
             raise InputError(
                 f"WorstCase: expected at least one attack on an {self.ball.norm} ball, got none: no steps, vertices "
@@ -134,14 +131,7 @@ class WorstCase(Evaluation):
         return replace(self, vertices=False)
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,  # noqa: ARG002
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
         """Attack what is right; the answer of a sample is that at the first point where it is wrong."""
         found = answers(model(x), y)

@@ -11,9 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Device, Points
 
 Norm = Literal["l1", "l2", "linf"]
-Points = Float[Tensor, "batch *feature"]
 Radius = float | Tensor
 
 
@@ -71,7 +71,7 @@ def sample(
     *,
     num_draws: int,
     rng: Rng,
-    device: torch.device | str | None = None,
+    device: Device | None = None,
     fixed: Tensor | None = None,
 ) -> Float[Tensor, "draw batch *feature"]:
     """Return points uniform in the ball of radius 1, several per row.

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from withstand.errors import InputError
+from withstand.functional.tensors import Points
 
 Box = tuple[float, float]
 
@@ -58,7 +59,7 @@ class Options(NamedTuple):
         return self.values.shape[1]
 
 
-def options(x: Float[Tensor, "batch *feature"], change: Change, box: Box | None) -> Options:
+def options(x: Points, change: Change, box: Box | None) -> Options:
     """Return what the inputs of a change may be in each row; where that is nothing else, their own as every option.
 
     Args:

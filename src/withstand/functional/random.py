@@ -19,6 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 from withstand.errors import InputError
+from withstand.functional.tensors import Device
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -32,7 +33,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
-def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> Generator:
+def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
     """Return the generator of one purpose: same seed and names, same numbers.
 
     Args:
@@ -48,7 +49,7 @@ def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> 
     return Generator(device).manual_seed(derive_seed(seed, *names))
 
 
-def seeded_globally(device: torch.device | str = "cpu") -> Generator:
+def seeded_globally(device: Device = "cpu") -> Generator:
     """Return a generator whose seed comes from PyTorch's global generator; for transforms outside the package's loops.
 
     Example:
@@ -98,7 +99,7 @@ class BatchStream:
 class RowStreams:
     """One source per row: a row's numbers depend on (base, the row's index) only."""
 
-    def __init__(self, base: int, index: Tensor, *, device: torch.device | str = "cpu") -> None:
+    def __init__(self, base: int, index: Tensor, *, device: Device = "cpu") -> None:
         """Keep what the generators are made from: they are made when the first number is drawn."""
         self.base, self.index, self.device = base, index, device
 
@@ -144,7 +145,7 @@ class TrialStreams:
 Rng = Generator | BatchStream | RowStreams | TrialStreams
 
 
-def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu") -> RowStreams:
+def row_streams(seed: int, *names: str | int, index: Tensor, device: Device = "cpu") -> RowStreams:
     """Return one stream per row, from (seed, names, the row's index in its data set).
 
     Args:
@@ -156,7 +157,7 @@ def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.devic
     return RowStreams(derive_seed(seed, *names), index, device=device)
 
 
-def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+def uniform(shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return float32 numbers uniform in [0, 1); the first axis of the shape is the batch.
 
     Example:
@@ -166,14 +167,12 @@ def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None
     return _fill(shape, torch.float32, rng, device, lambda out, g: out.uniform_(generator=g))
 
 
-def normal(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+def normal(shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return float32 standard normal numbers; the first axis of the shape is the batch."""
     return _fill(shape, torch.float32, rng, device, lambda out, g: out.normal_(generator=g))
 
 
-def integers(
-    shape: Sequence[int], low: int, high: int, *, rng: Rng, device: torch.device | str | None = None
-) -> Tensor:
+def integers(shape: Sequence[int], low: int, high: int, *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return int64 numbers uniform in low, ..., high - 1; the first axis of the shape is the batch."""
     return _fill(shape, torch.int64, rng, device, lambda out, g: out.random_(low, high, generator=g))
 
@@ -278,7 +277,7 @@ def _fill(
     shape: Sequence[int],
     dtype: torch.dtype,
     rng: Rng,
-    device: torch.device | str | None,
+    device: Device | None,
     fill: Callable[[Tensor, Generator], Tensor],
 ) -> Tensor:
     if isinstance(rng, Generator):

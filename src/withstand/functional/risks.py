@@ -11,10 +11,7 @@ NEARLY_EQUAL = -1.0
 
 
 def soft_maximum(
-    losses: Float[Tensor, "draw batch"],
-    *,
-    temperature: float,
-    log_weights: Float[Tensor, "draw batch"] | None = None,
+    losses: Float[Tensor, "draw batch"], *, temperature: float, log_weights: Float[Tensor, "draw batch"] | None = None
 ) -> Float[Tensor, " batch"]:
     r"""Return the normalised log-sum-exp over the draws.
 
@@ -57,10 +54,7 @@ def soft_maximum(
 
 
 def weights_of_draws(
-    losses: Float[Tensor, "draw batch"],
-    *,
-    temperature: float,
-    log_weights: Float[Tensor, "draw batch"] | None = None,
+    losses: Float[Tensor, "draw batch"], *, temperature: float, log_weights: Float[Tensor, "draw batch"] | None = None
 ) -> Float[Tensor, "draw batch"]:
     """Return the derivative of the soft maximum by each loss: at least 0, with sum 1 over the draws.
 

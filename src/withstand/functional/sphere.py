@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Points = Float[Tensor, "batch *feature"]
+from withstand.functional.tensors import Points
 
 MAX_STEPS = 100
 # Steps between two looks at whether all rows have arrived: a look makes a GPU wait.

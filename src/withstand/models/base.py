@@ -6,17 +6,13 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.errors import InputError
 from withstand.models.normalize import Normalize
 
 
-class Model(ABC):
+class Model(Configuration, ABC):
     """Which network: a frozen keyword-only dataclass that builds it for the data at hand."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
 
     def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
         """Return the network with fresh (or pretrained) parameters: inputs in, logits out.

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from withstand.errors import InputError
 from withstand.functional.random import Rng, normal
+from withstand.functional.tensors import Images, Points
 
 Kernel = Literal["1x1", "3x3"]
 WIDTH = 20
@@ -52,14 +53,12 @@ class NoiseGenerator(nn.Module):
             _convolution(WIDTH, channels, 1, rng),
         )
 
-    def forward(self, z: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel rows columns"]:
+    def forward(self, z: Images) -> Float[Tensor, "batch channel rows columns"]:
         """Return noise from normal numbers, which have a margin of one pixel with the kernel 3x3."""
         inner = slice(self.margin, -self.margin) if self.margin else slice(None)
         return self.layers(z) + z[..., inner, inner]
 
-    def draw(
-        self, x: Float[Tensor, "batch *feature"], *, rng: Rng, parameters: dict[str, Tensor] | None = None
-    ) -> Float[Tensor, "batch *feature"]:
+    def draw(self, x: Points, *, rng: Rng, parameters: dict[str, Tensor] | None = None) -> Points:
         """Return noise for each row of x, on its device; only the shape of x counts.
 
         Args:

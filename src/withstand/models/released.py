@@ -76,6 +76,7 @@ class Released(Model):
     pretrained: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.name not in RELEASES:
             raise InputError(f"model: {self.name} was not released; {nearest(self.name, RELEASES)}")
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
@@ -17,6 +17,8 @@ from withstand.engine import sum_over_processes
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
 from withstand.functional.sphere import move_to_distance
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Share
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
@@ -99,39 +101,32 @@ class AdversarialNoise(Objective):
         every step, from the whole folder.
     """
 
-    radius: float | None = None
+    radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
-    clean_share: float = 0.5
-    replay_share: float = 0.2
-    num_replayed: int = 2
-    lr: float = 1e-4
-    restart_steps: int = 1000
-    restart_lr: float = 5e-4
-    capacity: int = 128
+    clean_share: Share = 0.5
+    replay_share: Share = 0.2
+    num_replayed: PositiveInt = 2
+    lr: PositiveFloat = 1e-4
+    restart_steps: NonNegativeInt = 1000
+    restart_lr: PositiveFloat = 5e-4
+    capacity: PositiveInt = 128
     keep: Literal["reservoir", "newest"] = "reservoir"
     stylized: str | None = None
-    stylized_ratio: float = 15 / 55
+    stylized_ratio: PositiveFloat = 15 / 55
 
     def __post_init__(self) -> None:
-        for name in ("radius", "lr", "restart_lr", "stylized_ratio"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"AdversarialNoise: {name} must be a number > 0, got {value}.")
+        super().__post_init__()
         clean, replay = self.clean_share, self.replay_share
-        if not (clean >= 0 and replay >= 0 and clean + replay < 1):
+        if clean + replay >= 1:
             raise InputError(
-                "AdversarialNoise: clean_share and replay_share must be shares >= 0 with a sum below 1, "
-                f"got {clean:g} and {replay:g}."
+                f"AdversarialNoise: clean_share + replay_share must be below 1, got {clean:g} + {replay:g}."
             )
-        for name, least in (("num_replayed", 1), ("restart_steps", 0), ("capacity", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"AdversarialNoise: {name} must be at least {least}, got {getattr(self, name)}.")
 
     def check(self, space: Space) -> None:
         """Refuse tables where the radius is open."""
         radius_for(self.radius, space.shape)
 
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Game:
+    def init(self, x: Points, *, rng: Rng) -> Game:
         """Return a fresh generator without a past."""
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:
@@ -146,7 +141,7 @@ class AdversarialNoise(Objective):
         space: Space,
         state: Stateful,
         epoch: int,
-        epochs: int,  # noqa: ARG002
+        epochs: int,
         rng: Rng,
     ) -> None:
         """Remember the current generator, and train a fresh one in its place."""
@@ -169,8 +164,8 @@ class AdversarialNoise(Objective):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
         weight: Float[Tensor, " batch"] | None = None,
         space: Space,

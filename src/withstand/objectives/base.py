@@ -4,13 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.functional.random import BatchStream, Rng
+from withstand.functional.tensors import Points, Targets
 
 
 @runtime_checkable
@@ -38,25 +39,21 @@ class Step(NamedTuple):
     logs: dict[str, Tensor]
 
 
-class Objective(ABC):
+class Objective(Configuration, ABC):
     """A scalar to minimise: a frozen keyword-only dataclass; everything that changes lives in its state."""
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
-
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
+    def init(self, x: Points, *, rng: Rng) -> Stateful:
         """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
         return nn.Module()
 
-    def check(self, space: Space) -> None:  # noqa: B027
+    def check(self, space: Space) -> None:
         """Refuse a space that the objective does not fit; called before training starts.
 
         Raises:
             InputError: If it does not fit.
         """
 
-    def begin_epoch(  # noqa: B027
+    def begin_epoch(
         self,
         model: nn.Module,
         batches: Iterator[tuple[Sample, BatchStream]],
@@ -84,8 +81,8 @@ class Objective(ABC):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
         weight: Float[Tensor, " batch"] | None = None,
         space: Space,

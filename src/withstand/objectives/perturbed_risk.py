@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from withstand import limits
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss, loss_per_sample
 from withstand.functional.random import BatchStream, Rng
 from withstand.functional.risks import soft_maximum
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import PositiveInt, Share
 from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
 from withstand.objectives.two_passes import TwoPasses
 from withstand.perturbations.base import Perturbation, targets_of
@@ -74,38 +77,24 @@ class PerturbedRisk(Objective):
     """
 
     perturbation: Perturbation = Identity()
-    num_draws: int = 1
-    temperature: float = 1.0
-    last_temperature: float | None = None
+    num_draws: PositiveInt = 1
+    temperature: limits.Temperature = 1.0
+    last_temperature: limits.Temperature | None = None
     cooling: Cooling = "log_linear"
     loss: Loss = "cross_entropy"
     mode: Mode = "exact"
-    num_kept: int = 16
-    tolerance: float = 1e-3
-    points_at_once: int = 6400
-    label_smoothing: float = 0.0
+    num_kept: PositiveInt = 16
+    tolerance: Share = 1e-3
+    points_at_once: PositiveInt = 6400
+    label_smoothing: Share = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("num_draws", "num_kept", "points_at_once"):
-            if getattr(self, name) < 1:
-                raise InputError(f"PerturbedRisk: {name} must be at least 1, got {getattr(self, name)}.")
-        if not self.temperature >= 0:
-            raise InputError(f"PerturbedRisk: temperature must be >= 0, got {self.temperature}.")
-        if self.last_temperature is not None and not self.last_temperature >= 0:
-            raise InputError(f"PerturbedRisk: last_temperature must be >= 0, got {self.last_temperature}.")
+        super().__post_init__()
         ends = (self.temperature, self.last_temperature)
         if self.last_temperature is not None and self.cooling == "log_linear" and 0 in ends:
             raise InputError("PerturbedRisk: log_linear cooling needs temperatures > 0, got 0; linear can end there.")
         if self.last_temperature is not None and self.cooling != "constant" and math.inf in ends:
             raise InputError("PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.")
-        for name, known in (("cooling", Cooling), ("loss", Loss), ("mode", Mode)):
-            if getattr(self, name) not in get_args(known):
-                raise InputError(
-                    f"PerturbedRisk: {name} must be {', '.join(get_args(known))}, got {getattr(self, name)}."
-                )
-        for name in ("label_smoothing", "tolerance"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"PerturbedRisk: {name} must be in [0, 1), got {getattr(self, name)}.")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise InputError(f"PerturbedRisk: label_smoothing needs the loss cross_entropy, got {self.loss}.")
 
@@ -113,20 +102,20 @@ class PerturbedRisk(Objective):
         """Ask the perturbation."""
         self.perturbation.check(space)
 
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
+    def init(self, x: Points, *, rng: Rng) -> Stateful:
         """Return the first temperature, if it will change."""
         return nn.Module() if self.last_temperature is None else Temperature(self.temperature)
 
     def begin_epoch(
         self,
-        model: nn.Module,  # noqa: ARG002
-        batches: Iterator[tuple[Sample, BatchStream]],  # noqa: ARG002
+        model: nn.Module,
+        batches: Iterator[tuple[Sample, BatchStream]],
         *,
-        space: Space,  # noqa: ARG002
+        space: Space,
         state: Stateful,
         epoch: int,
         epochs: int,
-        rng: Rng,  # noqa: ARG002
+        rng: Rng,
     ) -> None:
         """Set the temperature of the epoch."""
         if isinstance(state, Temperature):
@@ -148,13 +137,13 @@ class PerturbedRisk(Objective):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
         weight: Float[Tensor, " batch"] | None = None,
         space: Space,
         state: Stateful,
-        count: int,  # noqa: ARG002
+        count: int,
         rng: Rng,
     ) -> Step:
         """Draw, fold the losses of the draws, average over the batch."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
@@ -15,6 +15,7 @@ from withstand.functional.losses import Loss, loss_per_sample
 from withstand.functional.precision import in_double
 from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
+from withstand.functional.tensors import Points, Targets
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import weighted_mean
 from withstand.perturbations.base import Draws, Perturbation, targets_of
@@ -84,8 +85,8 @@ class TwoPasses:
     def __call__(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
         weight: Float[Tensor, " batch"] | None = None,
         space: Space,

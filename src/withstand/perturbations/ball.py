@@ -2,26 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import balls, changes
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Points
+from withstand.limits import NonEmpty, NonNegativeFloat
 
-Points = Float[Tensor, "batch *feature"]
 Unit = Literal["std", "raw", "iqr"]
-PerFeature = tuple[float, ...]
+PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
 
 @dataclass(frozen=True)
-class Ball:
+class Ball(Configuration):
     """The points within a radius of each input, cut to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
@@ -45,18 +46,13 @@ class Ball:
     """
 
     norm: balls.Norm = "linf"
-    radius: float | PerFeature | tuple[PerFeature, ...] = 8 / 255
+    radius: NonNegativeFloat | PerFeature | Annotated[tuple[PerFeature, ...], NonEmpty] = 8 / 255
     unit: Unit = "std"
 
     def __post_init__(self) -> None:
-        if self.norm not in get_args(balls.Norm):
-            raise InputError(f"Ball: norm must be l1, l2 or linf, got {self.norm}.")
-        if self.unit not in get_args(Unit):
-            raise InputError(f"Ball: unit must be std, raw or iqr, got {self.unit}.")
-        values = _flat(self.radius)
-        if not values or any(not _is_number(each) or not 0 <= each < float("inf") for each in values):
-            raise InputError(f"Ball: radius must be a number >= 0, or such numbers, got {self.radius}.")
-        if not _is_even(self.radius):
+        super().__post_init__()
+        radius = self.radius
+        if isinstance(radius, Sequence) and len({len(each) for each in radius if isinstance(each, Sequence)}) > 1:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
 
     def check(self, space: Space) -> None:
@@ -191,20 +187,3 @@ class Ball:
         if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
             return self
         return replace(self, radius=tuple(radius[row % len(radius)] for row in rows.tolist()))
-
-
-def _is_even(radius: float | Sequence) -> bool:
-    """Return whether either none of the radii is a row of several, or all are, of one length."""
-    if not isinstance(radius, Sequence):
-        return True
-    return len({len(each) if isinstance(each, Sequence) else None for each in radius}) == 1
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _flat(radius: Any) -> list[Any]:
-    if isinstance(radius, list | tuple):
-        return [value for each in radius for value in _flat(each)]
-    return [radius]

@@ -2,20 +2,23 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
 from jaxtyping import Float, Real, UInt8
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
+from withstand.functional.tensors import Device, Images, Points, Targets
 from withstand.perturbations.ball import Ball
 
+Severity = Literal[1, 2, 3, 4, 5]
+Pixels = Literal[224, 299, 64, 32]
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
 
@@ -34,7 +37,7 @@ class Draws(NamedTuple):
     targets: Float[Tensor, "draw batch class"] | None = None
 
 
-class Perturbation(ABC):
+class Perturbation(Configuration, ABC):
     """A way to draw changed copies of an input.
 
     Contract of every subclass: a frozen keyword-only dataclass; the copies are detached, on the input's device and in
@@ -47,10 +50,6 @@ class Perturbation(ABC):
 
     images_only: ClassVar[bool] = False
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
-
     @property
     def condition(self) -> str:
         """Short name for rows and tables, the same for equal fields, e.g. `Gaussian std=0.5`."""
@@ -62,16 +61,7 @@ class Perturbation(ABC):
         return self.condition
 
     @abstractmethod
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Return changed copies of the inputs.
 
         Args:
@@ -100,7 +90,7 @@ class Perturbation(ABC):
                 if isinstance(part, Ball | Perturbation):
                     part.check(space)
 
-    def tempered(self, temperature: float) -> "Perturbation":  # noqa: ARG002
+    def tempered(self, temperature: float) -> "Perturbation":
         """Return the perturbation with this temperature (in nats) wherever it is None; itself by default.
 
         Perturbations that hold others pass it on.
@@ -113,6 +103,7 @@ class Perturbation(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Corruption(Perturbation):
     """A corruption of ImageNet-C: random parameters are sampled first, then applied deterministically.
 
@@ -130,13 +121,12 @@ class Corruption(Perturbation):
     """
 
     images_only: ClassVar[bool] = True
-    severity: int
-    pixels: Literal[224, 299, 64, 32] | None
     tables: ClassVar[dict[int, Sequence[Any]]]
+    severity: Severity = 3
+    pixels: Pixels | None = None
 
     def __post_init__(self) -> None:
-        if self.severity not in (1, 2, 3, 4, 5):
-            raise InputError(f"{type(self).__name__}: severity must be 1, 2, 3, 4 or 5, got {self.severity}.")
+        super().__post_init__()
         if self.pixels is not None and self.pixels not in self.tables:
             known = ", ".join(str(each) for each in self.tables)
             raise InputError(
@@ -158,7 +148,7 @@ class Corruption(Perturbation):
         """Return the name in ImageNet-C, e.g. `gaussian_noise`."""
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Any:
         """Return the random parameters for a batch of the given shape (batch, channel, height, width).
 
         Returns:
@@ -167,9 +157,7 @@ class Corruption(Perturbation):
         return None
 
     @abstractmethod
-    def corrupt(
-        self, x: Float[Tensor, "batch channel height width"], parameters: Any
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Any) -> Images:
         """Return the corrupted images in [0, 1], before the floor to 8 bits; deterministic.
 
         Args:
@@ -178,16 +166,7 @@ class Corruption(Perturbation):
         """
 
     @final
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Sample and corrupt, once per draw; on a CPU a few images at a time, which then stay in its cache."""
         check_images(type(self).__name__, x.shape)
         x = x.detach()
@@ -235,7 +214,7 @@ class Corruption(Perturbation):
         return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
 
 
-def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
+def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
     """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
 
     Example:
@@ -289,18 +268,6 @@ def check_images(who: str, shape: Sequence[int]) -> None:
         raise InputError(
             f"{who}: inputs must be images (batch, 1 or 3 channels, height, width), got shape {tuple(shape)}."
         )
-
-
-def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
-    """Return one or several standard deviations as a tuple.
-
-    Raises:
-        InputError: If there is none, or one is negative or not finite.
-    """
-    values = tuple(std) if isinstance(std, list | tuple) else (std,)
-    if not values or any(not 0 <= each < float("inf") for each in values):
-        raise InputError(f"{who}: std must be a number >= 0 or a list of such numbers, got {std}.")
-    return values
 
 
 def _rows_of(parameters: Any, part: slice) -> Any:

@@ -1,17 +1,18 @@
 """The benchmark ImageNet-C as one perturbation."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from jaxtyping import Float, Real, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.random import Rng
-from withstand.perturbations.base import Draws, Perturbation, check_images, transform
-from withstand.perturbations.corruptions.imagenet_c.frost import Frost
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import SomeOf
+from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images, transform
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
+from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
@@ -33,17 +34,13 @@ class ImageNetC(Perturbation):
             that it asks for.
     """
 
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    pixels: Literal[224, 299, 64, 32] | None = None
+    severities: Annotated[tuple[Severity, ...], SomeOf] = (1, 2, 3, 4, 5)
+    pixels: Pixels | None = None
     jpeg: bool | None = None
     validation: bool = False
-    frost: Literal["published", "procedural"] | None = None
+    frost: Textures | None = None
 
     images_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not self.severities or not set(self.severities) <= {1, 2, 3, 4, 5}:
-            raise InputError(f"ImageNetC: severities must be some of 1, 2, 3, 4 and 5, got {self.severities}.")
 
     def cells(self, height: int, width: int) -> tuple[Perturbation, ...]:
         """Return every corruption at every severity, in the published order, for images of a size.
@@ -67,16 +64,7 @@ class ImageNetC(Perturbation):
         for each in self.cells(*space.shape[1:]):
             each.check(space)
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Corrupt every image by one of the cells."""
         check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])

@@ -1,15 +1,17 @@
 """Several perturbations that share a batch."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import one_hot
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng, partition
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import NonEmpty, PositiveFloat
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -28,28 +30,15 @@ class Mixture(Perturbation):
         shares: A positive number for each; only the proportions count. None means equal shares.
     """
 
-    parts: tuple[Perturbation, ...] = (Identity(), Gaussian())
-    shares: tuple[float, ...] | None = None
+    parts: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(), Gaussian())
+    shares: tuple[PositiveFloat, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.parts:
-            raise InputError("Mixture: parts must name at least one perturbation, got none.")
-        shares = self._shares()
-        if len(shares) != len(self.parts) or any(not 0 < each < float("inf") for each in shares):
-            raise InputError(
-                f"Mixture: shares must be {len(self.parts)} positive numbers, one per part, got {self.shares}."
-            )
+        super().__post_init__()
+        if len(self._shares()) != len(self.parts):
+            raise InputError(f"Mixture: shares must be {len(self.parts)}, one per part, got {self.shares}.")
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Split the batch, let every part draw for its samples, and put them back in place."""
         inputs = x.detach().repeat(num_draws, *[1] * x.ndim)
         log_weights = targets = None

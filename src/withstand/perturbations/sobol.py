@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
@@ -10,6 +9,7 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -27,16 +27,7 @@ class Sobol(Perturbation):
 
     ball: Ball = Ball()
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Shift a scrambled sequence at random, once per row."""
         x = x.detach()
         radii, length = self.ball.radii(x, space=space), max(1, x.shape[1:].numel())

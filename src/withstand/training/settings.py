@@ -1,15 +1,18 @@
 """Training: how long, in which batches, with which optimiser and schedule."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from withstand.errors import InputError
+from annotated_types import Gt, Lt
+
+from withstand.configuration import Configuration
+from withstand.limits import NonNegativeInt, PositiveInt, Within
 from withstand.training.optimizers import Adam, Optimizer
 from withstand.training.schedules import Cosine, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Configuration):
     """How a model is trained, whatever the objective.
 
     Attributes:
@@ -25,32 +28,16 @@ class Training:
         augment: Whether the data's own random augmentation (crops, flips) is done.
     """
 
-    epochs: int = 10
-    batch_size: int = 64
+    epochs: NonNegativeInt = 10
+    batch_size: PositiveInt = 64
     optimizer: Optimizer = Adam()
     schedule: Schedule = Cosine()
-    clip_norm: float | None = None
+    clip_norm: Annotated[float, Within(Gt(0))] | None = None
     amp: Literal["no", "bf16", "fp16"] = "no"
-    ema_decay: float | None = None
+    ema_decay: Annotated[float, Within(Gt(0), Lt(1))] | None = None
     keep: Literal["last", "best"] = "last"
-    patience: int | None = None
+    patience: PositiveInt | None = None
     augment: bool = True
-
-    def __post_init__(self) -> None:
-        for name, family in (("optimizer", Optimizer), ("schedule", Schedule)):
-            if not isinstance(getattr(self, name), family):
-                raise InputError(f"Training: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
-        for name, known in (("amp", ("no", "bf16", "fp16")), ("keep", ("last", "best"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"Training: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
-        for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= least):
-                raise InputError(f"Training: {name} must be a whole number of at least {least}, got {value}.")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"Training: clip_norm must be above 0, got {self.clip_norm}.")
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise InputError(f"Training: ema_decay must be in (0, 1), got {self.ema_decay}.")
 
     @property
     def needs_validation(self) -> bool:

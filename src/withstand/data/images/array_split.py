@@ -41,8 +41,8 @@ class ArraySplit(Split):
         plan: Iterable[Tensor],
         *,
         device: torch.device | str = "cpu",
-        num_workers: int = 0,  # noqa: ARG002
-        augmentation_seed: int | None = None,  # noqa: ARG002
+        num_workers: int = 0,
+        augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
         """Read the rows; they are not augmented."""
         for rows in plan:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.limits import Share
 
 SIDE = 32  # pixels, as for small colour-image networks and corruptions
 
@@ -25,10 +26,11 @@ class Digits(Dataset):
         Differs: 8 bits per value, enlarged bilinearly, so that image corruptions have something to work on.
     """
 
-    validation: float = 0.1
-    test: float = 0.2
+    validation: Share = 0.1
+    test: Share = 0.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_shares("Digits", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:

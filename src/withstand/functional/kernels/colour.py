@@ -1,16 +1,14 @@
 """Changes of colour in closed form."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+
+from withstand.functional.tensors import Images
 
 # Takes part where channels are equal and is lost in rounding where they are not.
 _FAINTEST_RED = 1e-30
 
 
-def brighten(
-    x: Float[Tensor, "batch channel height width"], amount: float
-) -> Float[Tensor, "batch channel height width"]:
+def brighten(x: Images, amount: float) -> Images:
     """Return images whose value V of the HSV colour model is larger by an amount, cut to [0, 1].
 
     V is the largest channel. With hue and saturation kept all channels are proportional to V, so they are
@@ -30,9 +28,7 @@ def brighten(
     return torch.addcmul(value.le_(0).mul_(new), x, factor)
 
 
-def saturate(
-    x: Float[Tensor, "batch channel height width"], factor: float, amount: float
-) -> Float[Tensor, "batch channel height width"]:
+def saturate(x: Images, factor: float, amount: float) -> Images:
     """Return images whose saturation S of the HSV colour model is S * factor + amount, cut to 1.
 
     S is the distance between the largest and the smallest channel over the largest, V. With hue and value kept

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from withstand.functional.kernels.borders import fold
 from withstand.functional.kernels.gaussian import gaussian_weights, sum_in_order
+from withstand.functional.tensors import Images
 
 # On the CPU, values that are added up at once: more do not fit its cache.
 _CHUNK = 2**16
@@ -49,9 +50,7 @@ def disk(radius: float, std: float) -> Float[Tensor, "side side"]:
     return kernel[empty : 2 * half + 1 - empty, empty : 2 * half + 1 - empty]
 
 
-def correlate(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def correlate(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     """Return, per channel and pixel, the sum of its neighbours, each times its weight in the kernel.
 
     Beyond the border the image is mirrored, without its outermost pixels. The time hardly depends on the size of the
@@ -70,9 +69,7 @@ def correlate(
     return _add_up(x, kernel) if len(kernel) <= _SMALL else _transform(x, kernel)
 
 
-def _add_up(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def _add_up(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sums = torch.zeros_like(x)
@@ -85,9 +82,7 @@ def _add_up(
     return sums
 
 
-def _transform(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def _transform(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sides = [_fast(size + 2 * margin) for size in (height, width)]
@@ -102,9 +97,7 @@ def _transform(
     return sums
 
 
-def _mirror(
-    x: Float[Tensor, "batch channel height width"], margin: int, below: int, right: int
-) -> Float[Tensor, "batch channel higher wider"]:
+def _mirror(x: Images, margin: int, below: int, right: int) -> Float[Tensor, "batch channel higher wider"]:
     height, width = x.shape[-2:]
     if max(margin, below) < height and max(margin, right) < width:
         return nn.functional.pad(x, [margin, right, margin, below], mode="reflect")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.borders import Border, fold
 from withstand.functional.precision import in_double
+from withstand.functional.tensors import Images
 
 # On the CPU, values that are filtered at once (more do not fit its cache), and rows or columns that are made at once
 # (few read little beyond what the filter needs, many are fast).
@@ -57,7 +58,7 @@ def gaussian_filter(
     return smooth.reshape(x.shape)
 
 
-def blur(x: Float[Tensor, "batch channel height width"], std: float) -> Float[Tensor, "batch channel height width"]:
+def blur(x: Images, std: float) -> Images:
     """Return images smoothed by a Gaussian with border `nearest`; for a small one already cut down to 8 bits.
 
     Where the result is a whole level, which in plain areas is the rule, `numpy.uint8` cuts to it or to the level

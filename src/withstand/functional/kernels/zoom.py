@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from withstand.functional.tensors import Images
+
 # Images that are enlarged at once on the CPU, and rows whose weights are made at once.
 _CHUNK = 16
 _STRIP = 16
@@ -57,9 +59,7 @@ def enlarge(
     return x
 
 
-def mean_of_zooms(
-    x: Float[Tensor, "batch channel height width"], factors: Sequence[float]
-) -> Float[Tensor, "batch channel height width"]:
+def mean_of_zooms(x: Images, factors: Sequence[float]) -> Images:
     """Return the mean of images and their middles, enlarged by each of the factors.
 
     Args:

@@ -1,10 +1,11 @@
 """The loss of every point and its gradient with respect to the point."""
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.tensors import Points, Targets
 from withstand.models.frozen import frozen
 
 # Nats by which a label's logit may lead before the gradient of cross entropy loses digits in 32 bits.
@@ -12,13 +13,8 @@ MOST_LEAD = 8.0
 
 
 def loss_and_gradient(
-    model: nn.Module,
-    points: Float[Tensor, "batch *feature"],
-    y: Real[Tensor, " batch"],
-    loss: Loss,
-    *,
-    steep: bool = False,
-) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *feature"], Float[Tensor, "batch output"]]:
+    model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False
+) -> tuple[Float[Tensor, " batch"], Points, Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
     Args:

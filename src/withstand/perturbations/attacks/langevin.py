@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.changes import Options
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Temperature
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -46,33 +46,14 @@ class Langevin(Perturbation):
     """
 
     ball: Ball = Ball()
-    temperature: float | None = None
-    step: float = 0.02
-    burn_in: int = 10
-    thinning: int = 2
+    temperature: Temperature | None = None
+    step: PositiveFloat = 0.02
+    burn_in: NonNegativeInt = 10
+    thinning: PositiveInt = 2
     loss: Loss = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        if self.temperature is not None and not self.temperature >= 0:
-            raise InputError(f"Langevin: temperature must be >= 0, got {self.temperature}.")
-        if not 0 < self.step < float("inf"):
-            raise InputError(f"Langevin: step must be a number > 0, got {self.step}.")
-        if self.burn_in < 0 or self.thinning < 1:
-            raise InputError(
-                f"Langevin: burn_in must be at least 0 and thinning at least 1, got {self.burn_in} and {self.thinning}."
-            )
-
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Run one chain per row from a uniform point of the ball."""
         x, radii = x.detach(), self.ball.radii(x, space=space)
         points = self.ball.sample(x, space=space, num_draws=1, rng=rng)[0]

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -37,28 +37,13 @@ class PGD(Perturbation):
     """
 
     ball: Ball = Ball()
-    steps: int = 10
-    reach: float = 2.5
+    steps: PositiveInt = 10
+    reach: PositiveFloat = 2.5
     until_wrong: bool = False
     loss: Loss = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"PGD: steps must be at least 1, got {self.steps}.")
-        if not 0 < self.reach < float("inf"):
-            raise InputError(f"PGD: reach must be a number > 0, got {self.reach}.")
-
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Ascend from one start per draw, batched."""
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)

@@ -2,16 +2,19 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
-from jaxtyping import Float, Real
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Points, Targets
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
+from withstand.limits import NonNegativeInt, Temperature, Within
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -41,32 +44,18 @@ class Tilted(Perturbation):
     """
 
     ball: Ball = Ball()
-    temperature: float | None = None
-    ascent_steps: int = 2
-    uniform_share: float = 1 / 8
+    temperature: Temperature | None = None
+    ascent_steps: NonNegativeInt = 2
+    uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
     loss: Loss = "cross_entropy"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.ball.norm != "linf":
             raise InputError(f"Tilted: the ball must be linf, got {self.ball.norm}.")
-        if self.temperature is not None and not self.temperature >= 0:
-            raise InputError(f"Tilted: temperature must be >= 0, got {self.temperature}.")
-        if self.ascent_steps < 0:
-            raise InputError(f"Tilted: ascent_steps must be at least 0, got {self.ascent_steps}.")
-        if not 0 < self.uniform_share < 1:
-            raise InputError(f"Tilted: uniform_share must be a share above 0 and below 1, got {self.uniform_share}.")
 
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Find the corner, draw the uniform ones first, and weigh all of them."""
         x = x.detach()
         radii, gradient = self.ball.radii(x, space=space), self._gradient(x, y, model, space)

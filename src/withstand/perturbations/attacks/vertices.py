@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import changes
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -30,10 +30,11 @@ class Vertices(Perturbation):
     ball: Ball = Ball()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.ball.norm == "l2":
             raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
 
-    def count(self, x: Float[Tensor, "batch *feature"], *, space: Space) -> int:
+    def count(self, x: Points, *, space: Space) -> int:
         """Return the number of vertices around each of these inputs; a ball without extent has one."""
         if not space.changes:
             return self._count_corners(x, space)
@@ -49,16 +50,7 @@ class Vertices(Perturbation):
         moving = self._moving(x, space)
         return 2 ** len(moving) if self.ball.norm == "linf" else max(1, 2 * len(moving))
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Take the first vertices of a random order per row."""
         x, moving, length = x.detach(), self._moving(x, space), x.shape[1:].numel()
         count, corners = self.count(x, space=space), self._count_corners(x, space)

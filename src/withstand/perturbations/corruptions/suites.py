@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import log
 from typing import Any, Literal, cast, get_args
 
-from withstand.perturbations.base import Corruption
+from withstand.perturbations.base import Corruption, Pixels
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
@@ -26,7 +26,6 @@ from withstand.perturbations.corruptions.imagenet_c.speckle_noise import Speckle
 from withstand.perturbations.corruptions.imagenet_c.zoom_blur import ZoomBlur
 
 Group = Literal["noise", "blur", "weather", "digital"]
-Pixels = Literal[224, 299, 64, 32]
 
 # The published order: the groups one after the other.
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace, warp_affine
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 # Pixels that are worked on at once on the CPU: more do not fit its cache.
@@ -39,9 +40,6 @@ class ElasticTransform(Corruption):
         do not, and neither does this.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: _times(244, _LARGE),
         299: _times(360, _LARGE),
@@ -50,7 +48,7 @@ class ElasticTransform(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]]:
         """Return numbers uniform in [-1, 1) for the points and for the displacements, in both columns first."""
         points = uniform((shape[0], 3, 2), rng=rng, device=device)
@@ -58,10 +56,8 @@ class ElasticTransform(Corruption):
         return points.mul_(2).sub_(1), field.mul_(2).sub_(1)
 
     def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]],
-    ) -> Float[Tensor, "batch channel height width"]:
+        self, x: Images, parameters: tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]]
+    ) -> Images:
         """Move the points, then every pixel."""
         height, width = x.shape[-2:]
         amplitude, std, jitter = self.published(height, width)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.plasma import plasma
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 
@@ -26,9 +27,6 @@ class Fog(Corruption):
         Differs: the original's sides are fixed; in float32 instead of float64.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         299: ((1.5, 2), (2, 2), (2.5, 1.8), (2.5, 1.6), (3, 1.5)),
@@ -36,20 +34,14 @@ class Fog(Corruption):
         32: ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
     }
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Float[Tensor, "batch numbers"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Float[Tensor, "batch numbers"]:
         """Return the uniform numbers that the fractal is made of."""
         side = 2
         while side < max(shape[-2:]):
             side *= 2
         return uniform((shape[0], side**2 - 1), rng=rng, device=device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, "batch numbers"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Float[Tensor, "batch numbers"]) -> Images:
         """Add the fog and darken."""
         height, width = x.shape[-2:]
         amount, decay = self.published(height, width)

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from withstand.data.frost_textures import TEXTURES, read_frost_textures
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.kernels.ice import ice
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, stream, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption, Perturbation
 
 Textures = Literal["published", "procedural"]
@@ -43,8 +43,6 @@ class Frost(Corruption):
         channel the texture is grey (ITU-R BT.601).
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
     textures: Textures = "published"
 
     tables: ClassVar = {
@@ -53,11 +51,6 @@ class Frost(Corruption):
         64: ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
         32: ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
     }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.textures not in get_args(Textures):
-            raise InputError(f"Frost: textures must be {' or '.join(get_args(Textures))}, got {self.textures}.")
 
     @property
     def condition(self) -> str:
@@ -69,9 +62,7 @@ class Frost(Corruption):
         super().check(space)
         _read_or_make(self.textures)
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Int[Tensor, "batch 3"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Int[Tensor, "batch 3"]:
         """Return the number of the texture, and the row and column in it where the piece begins."""
         height, width = shape[-2:]
         # In float64, where a product with a number below 1 stays below the other factor.
@@ -86,11 +77,7 @@ class Frost(Corruption):
         begin = (places.to(index.device)[index] * torch.stack(start, 1)).long()
         return torch.cat([index[:, None], begin], dim=1).to(numbers.device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Int[Tensor, "batch 3"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Int[Tensor, "batch 3"]) -> Images:
         """Lay the pieces over the images."""
         channels, height, width = x.shape[1:]
         clearness, amount = self.published(height, width)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.kernels.zoom import enlarge, middle
 from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 
@@ -28,9 +29,6 @@ class Snow(Corruption):
         smear and the standard deviation of its weights in pixels, and m.
         Differs: of the noise only the part that is enlarged is drawn.
     """
-
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
 
     tables: ClassVar = {
         224: (
@@ -64,7 +62,7 @@ class Snow(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]]:
         """Return standard normal numbers for the part that is enlarged, and angles in degrees."""
         factor = self.published(*shape[-2:])[2]
@@ -73,10 +71,8 @@ class Snow(Corruption):
         return numbers, uniform((shape[0],), rng=rng, device=device) * 90 - 135
 
     def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]],
-    ) -> Float[Tensor, "batch channel height width"]:
+        self, x: Images, parameters: tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]]
+    ) -> Images:
         """Let it snow."""
         mix = self.published(*x.shape[-2:])[-1]
         snowy = torch.empty_like(x)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor
 from withstand.functional.kernels.drops import shine
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.random import Rng, normal
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
@@ -30,9 +31,6 @@ class Spatter(Corruption):
         Differs: in float32 instead of float64; an image of one channel has liquids of the mean of their colours;
         without a drop the image stays, where the original divides by 0.
     """
-
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
 
     tables: ClassVar = {
         224: (
@@ -66,16 +64,12 @@ class Spatter(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> Float[Tensor, "batch height width"]:
         """Return standard normal numbers, one per pixel."""
         return normal((shape[0], *shape[-2:]), rng=rng, device=device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, "batch height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Float[Tensor, "batch height width"]) -> Images:
         """Spatter."""
         mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
         spattered = torch.empty_like(x)
