@@ -18,9 +18,9 @@ Anything = TypeVar("Anything")
 
 
 class Configuration:
-    """A frozen, keyword-only dataclass that affects results: the configuration and the object at once.
+    """The base of the families: frozen, keyword-only dataclasses that are the configuration and the object at once.
 
-    A class is abstract or final. Values are checked against the annotations of the fields, see `withstand.limits`; a
+    A class is abstract or final. Values are checked against the annotations of the fields, see `withstand.limits`. A
     class whose fields must fit each other extends `__post_init__`.
     """
 

@@ -201,8 +201,6 @@ def check_device(device: str) -> None:
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {device}.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device: {device} is not available: PyTorch finds {torch.cuda.device_count()} CUDA devices."
-        )
+        raise InputError(f"device: {device} is not available: PyTorch finds {torch.cuda.device_count()} CUDA devices.")
     if kind == "mps" and not mps_available():
         raise InputError("device: mps is not available: PyTorch finds no Apple GPU.")

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple
 import yaml
 from torch import nn
 
-from withstand.configuration import Configuration, canonical, identity, to_plain
+from withstand.configuration import canonical, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.images.digits import Digits
 from withstand.engine import Engine
@@ -26,7 +26,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
-from withstand.limits import NonEmpty, NonNegativeInt
+from withstand.limits import NonEmpty, NonNegativeInt, check_fields
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
@@ -45,7 +45,7 @@ PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.js
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment(Configuration):
+class Experiment:
     """Everything that decides the numbers of one run.
 
     Attributes:
@@ -69,7 +69,7 @@ class Experiment(Configuration):
     name: str = "run"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_fields(self)
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
 

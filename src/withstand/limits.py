@@ -165,9 +165,11 @@ def _any_of(checks: list[Check], is_optional: bool) -> Check:
             if refusal is None:
                 return None
             refusals.append(refusal)
-        # The alternative of the value's type explains best.
-        joined = Refusal("", " or ".join(each.expected for each in refusals), value, True)
-        return next((each for each in refusals if each.place or not each.is_kind), joined)
+        # The alternative that fits the value's type to the greatest depth explains best.
+        best = max(refusals, key=lambda each: (each.place.count("["), not each.is_kind))
+        if best.place or not best.is_kind:
+            return best
+        return best._replace(expected=" or ".join(dict.fromkeys(each.expected for each in refusals)))
 
     return any_of
 
@@ -181,7 +183,7 @@ def _tuple_of(checks: list[Check], *, is_open: bool) -> Check:
         for number, value in enumerate(values):
             refusal = checks[0 if is_open else number](value)
             if refusal is not None:
-                return refusal._replace(place=f"[{number}]{refusal.place}", is_kind=False)
+                return refusal._replace(place=f"[{number}]{refusal.place}")
         return None
 
     return tuple_of
@@ -194,7 +196,7 @@ def _dict_of(check: Check) -> Check:
         for key, value in values.items():
             refusal = check(value)
             if refusal is not None:
-                return refusal._replace(place=f"[{key!r}]{refusal.place}", is_kind=False)
+                return refusal._replace(place=f"[{key!r}]{refusal.place}")
         return None
 
     return dict_of

@@ -8,21 +8,20 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import balls, changes
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Points
-from withstand.limits import NonEmpty, NonNegativeFloat
+from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
 Unit = Literal["std", "raw", "iqr"]
 PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
 
 @dataclass(frozen=True)
-class Ball(Configuration):
+class Ball:
     """The points within a radius of each input, cut to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
@@ -50,7 +49,7 @@ class Ball(Configuration):
     unit: Unit = "std"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        check_fields(self)
         radius = self.radius
         if isinstance(radius, Sequence) and len({len(each) for each in radius if isinstance(each, Sequence)}) > 1:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")

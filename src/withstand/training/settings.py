@@ -5,14 +5,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Gt, Lt
 
-from withstand.configuration import Configuration
-from withstand.limits import NonNegativeInt, PositiveInt, Within
+from withstand.limits import NonNegativeInt, PositiveInt, Within, check_fields
 from withstand.training.optimizers import Adam, Optimizer
 from withstand.training.schedules import Cosine, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Configuration):
+class Training:
     """How a model is trained, whatever the objective.
 
     Attributes:
@@ -38,6 +37,9 @@ class Training(Configuration):
     keep: Literal["last", "best"] = "last"
     patience: PositiveInt | None = None
     augment: bool = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def needs_validation(self) -> bool:
