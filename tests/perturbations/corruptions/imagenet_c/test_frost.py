@@ -5,7 +5,7 @@ from withstand.data.frost_textures import TEXTURES
 from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.random import stream
-from withstand.perturbations.corruptions import frost as module
+from withstand.perturbations.corruptions.imagenet_c import frost as module
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 
 
@@ -66,11 +66,6 @@ def test_every_texture_and_place_but_the_last_has_its_turn(pixels, factor):
 def test_published_and_made_textures_have_names_of_their_own():
     assert Frost(severity=2).condition == "frost/2"
     assert procedural(severity=2).condition == "frost-procedural/2"
-
-
-def test_other_textures_are_refused():
-    with pytest.raises(InputError, match=r"^Frost: textures must be published or procedural, got snow\.$"):
-        Frost(textures="snow")
 
 
 def test_textures_are_looked_for_when_they_are_needed(tmp_path, monkeypatch):
