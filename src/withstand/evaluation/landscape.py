@@ -48,16 +48,10 @@ def draw_landscape(
         num_ticks: Points of the grid along each feature, at least 2.
     """
     with evaluating(model):
-        radii = (
-            torch.zeros(2)
-            if attack is None
-            else attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
-        )
-        low, high = _range(split, engine)
-        reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
-        reach = torch.where(reach > 0, reach, 1.0)
-        shares = torch.linspace(0, 1, num_ticks, dtype=torch.float64)[:, None]
-        ticks = (low - reach) * (1 - shares) + (high + reach) * shares  # (tick, feature)
+        radii = torch.zeros(2)
+        if attack is not None:
+            radii = attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
+        ticks = _ticks(split, engine, radii, num_ticks)
         predicted, confidence, margin = _decide(model, ticks.float(), engine)
         chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
         parts = [
@@ -84,11 +78,15 @@ def draw_landscape(
     )
 
 
-def _range(split: Split, engine: Engine) -> tuple[Tensor, Tensor]:
-    """Return the lowest and the highest value of each feature."""
+def _ticks(split: Split, engine: Engine, radii: Tensor, num_ticks: int) -> Float[Tensor, "tick feature"]:
+    """Return the values of the grid along each feature, with a margin around the points and their balls."""
     plan = torch.arange(len(split)).split(engine.samples_per_batch(split.shape))
     ends = [torch.stack([x.amin(0), x.amax(0)]).cpu().double() for x, *_ in split.batches(plan, device=engine.device)]
-    return torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+    low, high = torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+    reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
+    reach = torch.where(reach > 0, reach, 1.0)
+    shares = torch.linspace(0, 1, num_ticks, dtype=torch.float64)[:, None]
+    return (low - reach) * (1 - shares) + (high + reach) * shares
 
 
 def _decide(

@@ -1,6 +1,8 @@
 """The loop over the samples: batches, devices, processes; written once for every evaluation."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -69,39 +71,43 @@ def blocks(
     plan = [places for places in batches_of if len(places)]  # of nothing there is one empty batch
     share = plan[engine.rank :: engine.world_size]
     batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))
-
     first_names: dict[str, set[str]] = {}
 
     def work(places: Tensor) -> Block:
         x, y, number = next(batches)[:3]
         block = Block(int(places[0]), int(places[-1]) + 1, number.cpu(), y.cpu(), {})
-        if len(x):  # else none of the files could be read
-            rng = RowStreams(seed, number, device=engine.device)
-            for evaluation, state in zip(evaluations, states, strict=True):
-                # Per batch, so that the model's mode is restored before a block is yielded.
-                with torch.no_grad(), evaluating(model):
-                    found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
-                block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
-            names = {condition: set(columns) for condition, columns in block.columns.items()}
-            if (before := first_names or names) != names:
-                raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
-            first_names.update(names)
+        if len(x) == 0:  # none of the files could be read
+            return block
+        rng = RowStreams(seed, number, device=engine.device)
+        for evaluation, state in zip(evaluations, states, strict=True):
+            # Per batch, so that the model's mode is restored before a block is yielded.
+            with torch.no_grad(), evaluating(model):
+                found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
+            block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
+        names = {condition: set(columns) for condition, columns in block.columns.items()}
+        if (before := first_names or names) != names:
+            raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
+        first_names.update(names)
         return block
 
-    for first in range(0, len(plan), engine.world_size):
-        mine: Block | Exception | None = None
-        if first + engine.rank < len(plan):
-            try:
-                mine = work(plan[first + engine.rank])
-            except (InputError, RuntimeError) as problem:
-                if engine.world_size == 1:
-                    raise
-                mine = problem
-        found = engine.gather(mine)
-        for each in found:  # a problem of one process ends all of them
-            if isinstance(each, Exception):
-                raise each
-        yield from (block for block in found if block is not None)
+    for turn in range(ceil(len(plan) / engine.world_size)):
+        yield from _of_all_processes(engine, partial(work, share[turn]) if turn < len(share) else None)
+
+
+def _of_all_processes(engine: Engine, work: Callable[[], Block] | None) -> list[Block]:
+    """Return the blocks of all processes that have one; an exception in one process is raised in all."""
+    mine: Block | Exception | None = None
+    try:
+        mine = work() if work else None
+    except (InputError, RuntimeError) as problem:
+        if engine.world_size == 1:
+            raise
+        mine = problem
+    found = engine.gather(mine)
+    for each in found:
+        if isinstance(each, Exception):
+            raise each
+    return [each for each in found if each is not None]
 
 
 def measure_all(

@@ -1,4 +1,4 @@
-"""How parameters follow their gradients."""
+"""Optimisers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -46,10 +46,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         momentum: In [0, 1).
         nesterov: Whether the momentum looks ahead.
-        weight_decay: At least 0; applied to weights, not to biases and other vectors.
     """
 
     lr: PositiveFloat = 0.1
@@ -72,7 +70,6 @@ class Adam(Optimizer):
     """Adam.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         betas: Decay of the two running means, each in [0, 1).
         weight_decay: At least 0, added to the gradient; applied to weights, not to biases and other vectors.
     """
@@ -90,9 +87,7 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         betas: Decay of the two running means, each in [0, 1).
-        weight_decay: At least 0; applied to weights, not to biases and other vectors.
     """
 
     lr: PositiveFloat = 1e-3
