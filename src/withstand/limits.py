@@ -1,4 +1,4 @@
-"""Limits of the fields of configurations: annotations, and the one check that enforces them."""
+"""Limits of configuration fields: annotations, and the check that enforces them."""
 
 import math
 from collections.abc import Callable, Iterator

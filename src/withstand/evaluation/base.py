@@ -1,4 +1,4 @@
-"""Evaluation: what is asked of a finished model, sample by sample."""
+"""Evaluation: the base of what is measured on a finished model, sample by sample."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a model of two features decides all over their plane, for pictures."""
+"""Decisions of a model with two features over their plane, for figures."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How steep a fully connected network is at most: bounds of its Lipschitz constant from above and from below."""
+"""Upper and lower bounds of a network's Lipschitz constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The loop over the samples: batches, devices, processes; written once for every evaluation."""
+"""The evaluation loop: batches, devices and processes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -1,4 +1,4 @@
-"""How far noise must move an input before the model is wrong, along directions of several kinds."""
+"""Distance along random and adversarial noise at which a model becomes wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

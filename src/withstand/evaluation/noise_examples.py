@@ -1,4 +1,4 @@
-"""Examples of a trained generator's noise, for pictures: the noise that the measurement met."""
+"""Examples of a trained generator's noise, for figures."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Accuracy class by class, and its mean over the classes."""
+"""Accuracy per class, and its mean over the classes."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Accuracy at the worst point of a ball that several attacks find, and over the ball on average."""
+"""Worst-case and mean accuracy over a ball."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

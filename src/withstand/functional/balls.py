@@ -1,8 +1,4 @@
-"""Points of an lp ball around the origin: projection, uniform samples, steepest ascent, distance.
-
-A radius is a number, or a tensor that can be broadcast to the displacements: then the ball is stretched along each
-feature by that feature's radius, and a feature of radius 0 stays where it is.
-"""
+"""Balls of l1, l2 and linf: projection, uniform samples, steepest ascent, distance."""
 
 from typing import Literal
 
@@ -14,6 +10,8 @@ from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Device, Points
 
 Norm = Literal["l1", "l2", "linf"]
+# A number, or a tensor that broadcasts to the displacements: the ball is then stretched along each feature by its
+# radius, and a feature of radius 0 does not move.
 Radius = float | Tensor
 
 
@@ -37,7 +35,7 @@ def project(delta: Points, norm: Norm, radius: Radius) -> Points:
     Args:
         delta: Displacements from the centre.
         norm: The ball's norm.
-        radius: At least 0, in the units of delta; near is meant in radii where there is one per feature.
+        radius: At least 0, in the units of delta. With one per feature, distances are measured in radii.
 
     Source:
         l1: Duchi, Shalev-Shwartz, Singer, Chandra: "Efficient Projections onto the l1-Ball", ICML 2008, figure 1.
@@ -129,7 +127,7 @@ def uphill(gradient: Points, norm: Norm, radius: Radius = 1.0) -> Points:
     if norm == "linf":
         step = flat.sign()
     elif norm == "l2":
-        # The squares of what a confident network's gradient holds may be nothing in 32 bits.
+        # The squares of a confident network's gradient may underflow in 32 bits.
         flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
         step = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(0.5)
     else:

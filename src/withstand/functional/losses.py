@@ -1,4 +1,4 @@
-"""The loss of every sample, from outputs and labels."""
+"""Losses per sample, from outputs and labels."""
 
 from typing import Literal
 

@@ -1,13 +1,4 @@
-"""Random numbers from named streams of one seed; a global generator is read for `seeded_globally` alone.
-
-A perturbation is given one of four sources, all under the name `rng`:
-
-- a `torch.Generator`: one source for the whole batch;
-- a `BatchStream`: the same, for a process that holds only some rows of a batch shared by several processes. Every
-  process draws for the whole batch and keeps its rows, so the noise does not depend on the number of processes;
-- a `RowStreams`: one source per row, so a row's noise depends neither on its neighbours nor on the batch size;
-- a `TrialStreams`: one source per trial, where a batch holds the rows of several trials.
-"""
+"""Random numbers from named streams of one seed."""
 
 import hashlib
 import json
@@ -50,7 +41,7 @@ def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
 
 
 def seeded_globally(device: Device = "cpu") -> Generator:
-    """Return a generator whose seed comes from PyTorch's global generator; for transforms outside the package's loops.
+    """Return a generator seeded by PyTorch's global generator; for transforms outside the package's loops.
 
     Example:
         >>> seeded_globally().device
@@ -61,7 +52,10 @@ def seeded_globally(device: Device = "cpu") -> Generator:
 
 
 class BatchStream:
-    """One source for a batch of `total` rows, read by a process that holds the rows from `start` to `stop`."""
+    """One source for a batch of `total` rows, in a process that holds the rows from `start` to `stop`.
+
+    Every process draws for the whole batch and keeps its rows, so noise does not depend on the number of processes.
+    """
 
     def __init__(
         self,
@@ -72,12 +66,12 @@ class BatchStream:
         total: int,
         weight: float | None = None,
     ) -> None:
-        """Keep how to make the generator: it is made when the first number is drawn.
+        """Store a factory of the generator, which is called when the first number is drawn.
 
         Args:
-            make: Makes it.
+            make: The factory.
             start: First row held here.
-            stop: The row behind the last.
+            stop: The row after the last.
             total: Number of rows of the batch.
             weight: Share of the batch that the rows held here count for; None goes by their number.
         """
@@ -97,10 +91,10 @@ class BatchStream:
 
 
 class RowStreams:
-    """One source per row: a row's numbers depend on (base, the row's index) only."""
+    """One source per row: a row's noise depends on (base, the row's index), not on its neighbours or the batch size."""
 
     def __init__(self, base: int, index: Tensor, *, device: Device = "cpu") -> None:
-        """Keep what the generators are made from: they are made when the first number is drawn."""
+        """Store the seeds of the generators, which are made when the first number is drawn."""
         self.base, self.index, self.device = base, index, device
 
     @cached_property
@@ -114,7 +108,7 @@ class RowStreams:
         return RowStreams(derive_seed(self.base, *names), self.index, device=self.device)
 
     def subset(self, rows: Tensor) -> "RowStreams":
-        """Return the streams of some rows (indices), which go on where these stand."""
+        """Return the streams of some rows (indices), in their present state."""
         chosen = RowStreams(self.base, self.index[rows.to(self.index.device)], device=self.device)
         chosen.generators = [self.generators[i] for i in rows.tolist()]
         return chosen
@@ -127,7 +121,7 @@ class TrialStreams:
     """
 
     def __init__(self, makes: Sequence[Callable[[], Generator]]) -> None:
-        """Keep how to make each trial's generator: they are made when the first number is drawn."""
+        """Store a factory per trial, called when the first number is drawn."""
         self.makes = makes
 
     @cached_property
@@ -142,6 +136,7 @@ class TrialStreams:
         return rows
 
 
+# The source of a perturbation: one generator for the whole batch, or one of the classes above.
 Rng = Generator | BatchStream | RowStreams | TrialStreams
 
 
@@ -203,7 +198,7 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         generator = rng
         rng = BatchStream(lambda: generator, total=batch)
     order = torch.randperm(rng.total, generator=rng.generator, device=rng.generator.device).cpu()
-    # A source of its own for every part: a process that holds no row of a part need not draw for it.
+    # Every part has its own source: a process without rows of a part need not draw for it.
     seeds = torch.randint(2**62, (len(shares),), generator=rng.generator, device=rng.generator.device).tolist()
     borders = [0, *(ends * rng.total).round().long().tolist()]
     parts: list[tuple[Tensor, Rng]] = []
@@ -242,7 +237,7 @@ def new_seed(rng: Rng) -> int:
 
 
 def branches(rng: Rng) -> Callable[[int], Rng]:
-    """Return sources by number, each of which can be made again: the same number, the same draws.
+    """Return sources by number; the same number gives the same draws again.
 
     Example:
         >>> branch = branches(stream(0, "x"))
@@ -269,7 +264,7 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
 
 def _one(rng: Rng) -> Generator:
     if isinstance(rng, TrialStreams):
-        raise InputError("random: trials that are trained together cannot draw one number for all; train them singly.")
+        raise InputError("random: stacked trials cannot share one random number; train them one by one.")
     return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]
 
 

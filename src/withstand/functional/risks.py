@@ -1,4 +1,4 @@
-"""How the losses of several draws become one number per sample."""
+"""Soft maximum over the losses of several draws."""
 
 import math
 
@@ -47,7 +47,7 @@ def soft_maximum(
     below = (losses - highest) / temperature
     folded = (below + log_weights).logsumexp(0)
     if temperature >= 1:
-        # At high ones the result is a small number times tau, which must not come from the difference of large ones.
+        # At high temperatures the result is a small number times tau; a difference of large numbers would lose it.
         small = torch.log1p((log_weights.exp() * below.clamp_min(-1).expm1()).sum(0))
         folded = torch.where(below.amin(0) > NEARLY_EQUAL, small, folded)
     return highest + temperature * folded

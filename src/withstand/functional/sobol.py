@@ -1,4 +1,4 @@
-"""Evenly spread random points: scrambled Sobol sequences, and what they become in a ball."""
+"""Scrambled Sobol sequences in the cube and in balls."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Noise of a given length after clipping: the scale at which a clipped image has moved by a given distance."""
+"""Noise scaled to a given l2 distance after clipping."""
 
 from typing import Any
 

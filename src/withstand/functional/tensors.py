@@ -1,4 +1,4 @@
-"""Types of the tensors in signatures, by what their axes mean."""
+"""Types of the tensors in signatures."""
 
 import torch
 from jaxtyping import Float, Int, Real

@@ -1,4 +1,4 @@
-"""Draws that are tilted along a gradient: truncated exponential distributions in a box, and one of a few options."""
+"""Distributions tilted along a gradient: truncated exponentials in a box, and discrete options."""
 
 import math
 

@@ -20,11 +20,11 @@ KNOWN = "Flatten, Linear, normalisation, dropout and activations with slopes in 
 def affine_layers(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Layers:
     """Return the matrices, biases and activations of a fully connected network in evaluation mode.
 
-    What comes before and between the matrices and is affine, such as the normalisation of the inputs, is folded into
-    them; so the first matrix takes inputs in their own units, flattened.
+    Affine layers before and between the matrices, such as the normalisation of the inputs, are folded into them: the
+    first matrix takes inputs in their own units, flattened.
 
     Args:
-        model: Maps inputs to logits; it stays as it is.
+        model: Maps inputs to logits; not modified.
         shape: Shape of one input.
         who: Whose name an error begins with.
 
@@ -32,7 +32,7 @@ def affine_layers(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Laye
         Float64 copies on the CPU.
 
     Raises:
-        InputError: If the model is anything but a chain of such layers, or holds a weight that is no finite number.
+        InputError: If the model is not a chain of such layers, or a weight is not finite.
 
     Example:
         >>> model = nn.Sequential(Normalize([1.0], [2.0]), nn.Linear(3, 2))
@@ -45,7 +45,7 @@ def affine_layers(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Laye
         found.add(layer)
     layers = found.close()
     if not all(each.isfinite().all() for each in (*layers.weights, *layers.biases)):
-        raise InputError(f"{who}: weights must be finite numbers, got others.")
+        raise InputError(f"{who}: weights must be finite numbers, got NaN or infinity.")
     return layers
 
 
@@ -143,7 +143,7 @@ def _batch_norm(layer: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 def _apart(layer: nn.Module) -> nn.Module:
-    """Return a copy of an activation that leaves its input as it is."""
+    """Return a copy of an activation that does not work in place."""
     layer = copy.deepcopy(layer)
     if hasattr(layer, "inplace"):
         layer.inplace = False  # pyright: ignore[reportArgumentType]

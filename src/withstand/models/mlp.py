@@ -1,4 +1,4 @@
-"""Fully connected layers, for tables and for images as vectors."""
+"""Fully connected networks."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Adversarial noise training: a noise generator and the classifier play against each other."""
+"""Adversarial noise training (ANT)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ PUBLISHED_RADIUS, PUBLISHED_SIZE = 135.0, 3 * 224 * 224
 
 
 class Game(nn.Module):
-    """The state: the current generator and its optimiser, and the earlier generators.
+    """State: the current generator, its optimiser and the earlier generators.
 
     Attributes:
         generator: The current one.
-        past: Parameters of earlier ones, a vector each.
-        seen: Number of earlier ones there have been.
-        stylized: Where stylized images come from, if there are any.
+        past: Parameter vectors of earlier generators.
+        seen: Number of earlier generators so far, including discarded ones.
+        stylized: Source of stylized images, if any.
     """
 
     def __init__(self, generator: NoiseGenerator, *, lr: float, stylized: Stylized | None = None) -> None:
@@ -47,12 +47,12 @@ class Game(nn.Module):
         self.optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what is not a parameter of the current generator."""
+        """Return the state besides the parameters of the current generator."""
         own = {"past": self.past, "seen": self.seen, "optimizer": self.optimizer.state_dict()}
         return own if self.stylized is None else own | {"stylized": self.stylized.seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what `get_extra_state` returned."""
+        """Restore what `get_extra_state` returned."""
         device = next(self.generator.parameters()).device
         self.past, self.seen = [each.to(device) for each in state["past"]], state["seen"]
         self.optimizer.load_state_dict(state["optimizer"])
@@ -69,14 +69,13 @@ class Game(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialNoise(Objective):
-    """Adversarial noise training (ANT): part of every batch meets noise that is made to fool the classifier.
+    """Adversarial noise training (ANT): part of every batch gets noise trained to fool the classifier.
 
-    A small generator turns normal numbers into noise, independent of the image. In every step it follows the gradient
-    that raises the classifier's cross entropy (the classifier is frozen and in evaluation mode then). The classifier
-    follows its own on a batch of which one part is clean, one part has the current generator's noise, and one part has
-    that of earlier generators, so that it does not forget them. Every noisy image has the same l2 distance from its
-    clean one after clipping. From the second epoch on, each begins with a fresh generator that is trained against the
-    classifier.
+    A small generator turns normal numbers into noise, independent of the image. In every step it ascends the
+    classifier's cross entropy, with the classifier frozen and in evaluation mode. Then the classifier descends its loss
+    on a batch with a clean part, a part with noise of the current generator, and a part with noise of earlier ones.
+    Every noisy image has the same l2 distance from its clean one after clipping. From the second epoch on, each epoch
+    starts with a fresh generator that is trained against the classifier.
 
     Attributes:
         radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
@@ -86,10 +85,10 @@ class AdversarialNoise(Objective):
         replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest is the current one's.
         num_replayed: Number of earlier generators that share it.
         lr: Learning rate of the generator in the steps, > 0.
-        restart_steps: Steps of training of the fresh generator at the beginning of an epoch, >= 0; 0 keeps the old one.
+        restart_steps: Training steps of a fresh generator at the start of an epoch, >= 0; 0 keeps the old generator.
         restart_lr: Learning rate of these steps, > 0.
-        capacity: Number of earlier generators that are kept, at least 1.
-        keep: Which ones: `reservoir` a random choice of all there have been, `newest` the last ones.
+        capacity: Number of earlier generators to keep, at least 1.
+        keep: `reservoir` keeps a random choice of all earlier generators, `newest` the last ones.
         stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
             with the classes of the data, as written or under the data root. None adds none.
         stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
@@ -123,7 +122,7 @@ class AdversarialNoise(Objective):
             )
 
     def check(self, space: Space) -> None:
-        """Refuse tables where the radius is open."""
+        """Reject tables if the radius is None."""
         radius_for(self.radius, space.shape)
 
     def init(self, x: Points, *, rng: Rng) -> Game:
@@ -144,7 +143,7 @@ class AdversarialNoise(Objective):
         epochs: int,
         rng: Rng,
     ) -> None:
-        """Remember the current generator, and train a fresh one in its place."""
+        """Store the current generator, and train a fresh one."""
         assert isinstance(state, Game)
         if epoch == 0:
             return
@@ -207,7 +206,7 @@ class AdversarialNoise(Objective):
         share = rng.weight if isinstance(rng, BatchStream) else 1.0
         flat = torch.cat([each.flatten() for each in gradients]) * (share / LOSS_SCALE)
         flat = sum_over_processes(flat)
-        # A step that is not finite is left out; the trainer refuses a classifier that is not.
+        # Non-finite steps are skipped; the trainer raises if the classifier's loss is not finite.
         flat = flat.nan_to_num(0.0, 0.0, 0.0)
         for each, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
             each.grad = part.view_as(each)
@@ -236,7 +235,7 @@ class AdversarialNoise(Objective):
         return mixed
 
     def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
-        # Drawn on the CPU, from a number that every process has.
+        # Drawn on the CPU, from a seed that all processes share.
         first = stream(new_seed(rng), "generator")
         generator = NoiseGenerator(tuple(x.shape[1:]), kernel=self.kernel, rng=first)
         return generator.to(x.device)

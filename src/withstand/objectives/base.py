@@ -1,4 +1,4 @@
-"""Objective: a scalar to minimise, and what it trains or remembers besides the model."""
+"""Objective: the base of training objectives, and their state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from withstand.functional.tensors import Points, Targets
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What an objective carries from step to step; it travels in every checkpoint."""
+    """State of an objective between steps; saved in every checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors, numbers and text, nested in dictionaries and lists."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         ...
 
 
@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
     Attributes:
         loss: Mean over the batch of each sample's loss times its weight, in nats; training follows its gradient.
-        logs: Further numbers worth a curve, detached.
+        logs: Further numbers to log, detached.
     """
 
     loss: Float[Tensor, ""]
@@ -40,14 +40,14 @@ class Step(NamedTuple):
 
 
 class Objective(Configuration, ABC):
-    """A scalar to minimise: a frozen keyword-only dataclass; everything that changes lives in its state."""
+    """A scalar to minimise: a frozen keyword-only dataclass; all that changes is in its state."""
 
     def init(self, x: Points, *, rng: Rng) -> Stateful:
-        """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
+        """Return a fresh state for inputs like x; empty by default."""
         return nn.Module()
 
     def check(self, space: Space) -> None:
-        """Refuse a space that the objective does not fit; called before training starts.
+        """Reject a space that the objective does not fit; called before training starts.
 
         Raises:
             InputError: If it does not fit.
@@ -68,10 +68,10 @@ class Objective(Configuration, ABC):
 
         Args:
             model: As in `step`.
-            batches: Training batches without end, in an order of their own: this process's share of each, and the
-                source of randomness of the whole batch.
+            batches: Endless training batches, shuffled independently: this process's share of each, and the source
+                of randomness of the whole batch.
             space: As in `step`.
-            state: What `init` made and earlier steps changed.
+            state: From `init`, changed by earlier steps.
             epoch: Number of epochs done before this one.
             epochs: Number of epochs of the whole training.
             rng: Source of randomness for this call only, besides those of the batches; the same in every process.
@@ -96,9 +96,9 @@ class Objective(Configuration, ABC):
             model: Maps inputs to logits; in training mode.
             x: Inputs.
             y: Labels, or the targets of a regression.
-            weight: What each sample's loss is multiplied by, at least 0; None means 1.
+            weight: Factor of each sample's loss, at least 0; None means 1.
             space: Where inputs live.
-            state: What `init` made and earlier steps changed.
+            state: From `init`, changed by earlier steps.
             count: Number of steps done before this one.
             rng: Source of randomness for this step only.
         """

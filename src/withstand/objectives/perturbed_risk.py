@@ -1,4 +1,4 @@
-"""The risk under a perturbation: plain, noise, adversarial and smoothed training are its fields."""
+"""The risk under a perturbation: plain, noise, adversarial and smoothed training."""
 
 import math
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Temperature(nn.Module):
         return {"temperature": self.value}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what `get_extra_state` returned."""
+        """Restore the temperature."""
         self.value = state["temperature"]
 
 
@@ -54,10 +54,10 @@ class PerturbedRisk(Objective):
     draws from a ball and a low temperature smoothed robust training.
 
     Attributes:
-        perturbation: What the inputs are replaced by.
+        perturbation: Applied to the inputs.
         num_draws: Copies per sample and step.
-        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; without effect for one draw.
-            Perturbations that have a temperature and leave it open take this one.
+        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; not used for one draw.
+            Perturbations whose temperature is None use this one.
         last_temperature: tau of the last epoch; None keeps it constant.
         cooling: How tau goes there from epoch to epoch: `linear`, or `log_linear` (by equal factors).
         loss: Of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
@@ -99,7 +99,7 @@ class PerturbedRisk(Objective):
             raise InputError(f"PerturbedRisk: label_smoothing needs the loss cross_entropy, got {self.loss}.")
 
     def check(self, space: Space) -> None:
-        """Ask the perturbation."""
+        """Check the perturbation."""
         self.perturbation.check(space)
 
     def init(self, x: Points, *, rng: Rng) -> Stateful:

@@ -1,4 +1,4 @@
-"""Noise that is added to the input, independent per value."""
+"""Additive noise, independent per value."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

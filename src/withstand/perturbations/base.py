@@ -1,4 +1,4 @@
-"""Perturbation: a way to draw changed copies of an input. Corruption: random parameters, then a deterministic rule."""
+"""Perturbation and Corruption: the bases of all perturbations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Gaussian noise with one or several standard deviations."""
+"""Gaussian noise."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The benchmark ImageNet-C as one perturbation."""
+"""The whole benchmark ImageNet-C as one perturbation."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar

@@ -1,4 +1,4 @@
-"""Several perturbations that share a batch."""
+"""Mixtures of perturbations within a batch."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Images that went through a JPEG file after another perturbation."""
+"""JPEG compression after another perturbation."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar

@@ -1,4 +1,4 @@
-"""Evenly spread draws from a ball."""
+"""Quasi-random draws from a ball."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Speckle noise: Gaussian noise that grows with the value it is added to."""
+"""Speckle noise."""
 
 from dataclasses import dataclass
 from typing import Annotated

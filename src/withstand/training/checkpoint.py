@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, the last two are kept, read without running code."""
+"""Atomic checkpoints, read without running code."""
 
 import io
 import pickle

@@ -1,4 +1,4 @@
-"""A rehearsal: one loss in training mode, to report mismatches before anything is written."""
+"""A trial step that reports mismatches before training starts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

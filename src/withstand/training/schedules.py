@@ -1,4 +1,4 @@
-"""How the learning rate changes: a factor that depends on the progress of training only."""
+"""Learning rate schedules."""
 
 import math
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""Training: how long, in which batches, with which optimiser and schedule."""
+"""Training settings: epochs, batch size, optimiser, schedule, precision."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

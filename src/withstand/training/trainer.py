@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The trainer."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Update: from the loss of a step to new parameters."""
+"""Optimiser steps with scaling, clipping and averaging."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext

@@ -1,4 +1,4 @@
-"""Changes of colour in closed form."""
+"""Brightness and saturation in closed form."""
 
 import torch
 
@@ -33,7 +33,7 @@ def saturate(x: Images, factor: float, amount: float) -> Images:
 
     S is the distance between the largest and the smallest channel over the largest, V. With hue and value kept
     every channel's distance from V grows as S does. Grey counts as red without any saturation, and becomes
-    red with an amount; an image of one channel has no saturation and stays as it is.
+    red with an amount; an image of one channel has no saturation and stays unchanged.
 
     Args:
         x: Images in [0, 1].

@@ -1,4 +1,4 @@
-"""Disks, as a lens out of focus makes of points, and the filter that lays one on every pixel."""
+"""Disk kernels and the filter that applies them."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""Edges of images in 8 bits, and how far every pixel is from the nearest."""
+"""Edge detection on 8-bit images, and distances from edges."""
 
 import torch
 from jaxtyping import Bool, Float, Int

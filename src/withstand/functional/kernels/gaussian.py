@@ -1,4 +1,4 @@
-"""The Gaussian filter of scipy, as a product with matrices and as sums in the order of scipy."""
+"""Gaussian filters equal to scipy's."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Pixels that are overwritten by others near by, one after the other."""
+"""Pixel shuffling of glass blur."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Motion blur, as ImageMagick makes it."""
+"""Motion blur equal to ImageMagick's."""
 
 import torch
 from jaxtyping import Float, Int

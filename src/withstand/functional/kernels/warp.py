@@ -1,4 +1,4 @@
-"""Images read at other places, between pixels by linear interpolation."""
+"""Affine maps and displacement fields with linear interpolation."""
 
 from functools import lru_cache
 

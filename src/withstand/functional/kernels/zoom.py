@@ -1,4 +1,4 @@
-"""Enlarging the middle of images: once, and as the mean of many times."""
+"""Zooms into the middle of images, and their mean."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The loss of every point and its gradient with respect to the point."""
+"""Loss and gradient at points."""
 
 import torch
 from jaxtyping import Float

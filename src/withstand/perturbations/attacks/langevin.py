@@ -1,4 +1,4 @@
-"""A Langevin chain in a ball: points drawn by the exponential of their loss."""
+"""Langevin sampling in a ball, by the exponential of the loss."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Projected gradient ascent: the worst point of a ball that a few steps find."""
+"""Projected gradient ascent (PGD)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Draws from a box, more of them where the loss is high, with importance weights."""
+"""Importance sampling in a box, tilted towards high loss."""
 
 import math
 from dataclasses import dataclass, replace

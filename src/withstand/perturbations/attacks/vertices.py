@@ -1,4 +1,4 @@
-"""The vertices of a ball: where a loss that is convex in the input has its maximum."""
+"""Vertices of a ball."""
 
 from dataclasses import dataclass
 

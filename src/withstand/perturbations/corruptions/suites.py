@@ -1,4 +1,4 @@
-"""The benchmark as a list: which corruptions it has, in which order and under which heading."""
+"""The corruptions of ImageNet-C as ordered suites."""
 
 from collections.abc import Sequence
 from math import log

@@ -1,4 +1,4 @@
-"""Gaussian blur of ImageNet-C."""
+"""Gaussian blur of ImageNet-C, an extra corruption."""
 
 from dataclasses import dataclass
 from typing import ClassVar

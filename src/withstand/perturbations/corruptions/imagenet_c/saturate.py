@@ -1,4 +1,4 @@
-"""Saturate, one of the extra corruptions of ImageNet-C."""
+"""Saturate of ImageNet-C, an extra corruption."""
 
 from dataclasses import dataclass
 from typing import ClassVar

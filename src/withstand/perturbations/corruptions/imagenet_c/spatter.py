@@ -1,4 +1,4 @@
-"""Spatter, one of the extra corruptions of ImageNet-C."""
+"""Spatter of ImageNet-C, an extra corruption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Speckle noise, of the extra corruptions of ImageNet-C."""
+"""Speckle noise of ImageNet-C, an extra corruption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
