@@ -20,13 +20,13 @@ Numbers = dict[str, float]
 
 
 class Outcomes(NamedTuple):
-    """What was found of every sample of a split, on the CPU, in the order of the samples' numbers.
+    """Outcomes of all samples of a split, on the CPU, in the order of the samples' numbers.
 
     Attributes:
         number: Of each sample in its split.
         label: Its class.
         columns: By condition and column, one value per sample.
-        numbers: By condition and column, what is said of the model as a whole.
+        numbers: By condition and column, numbers about the model as a whole.
     """
 
     number: Int[Tensor, " sample"]
@@ -36,60 +36,60 @@ class Outcomes(NamedTuple):
 
 
 class Evaluation(Configuration, ABC):
-    """A question about a finished model: a frozen keyword-only dataclass.
+    """A measurement of a finished model: a frozen keyword-only dataclass.
 
-    An author writes `conditions`, `measures`, `outcomes` and `examples`. The loop over the samples, devices, processes,
-    progress, files and resuming are written once, in `withstand.evaluation.loop` and `withstand.measuring`.
+    A subclass implements `conditions`, `measures`, `outcomes` and `examples`. Batches, devices, processes, progress,
+    files and resuming are in `withstand.evaluation.loop` and `withstand.measuring`.
 
-    Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators stay as
-    they were; a sample's outcome depends on the model, the sample, its number and the seed only, neither on the samples
-    beside it nor on the engine.
+    Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators are not
+    changed; a sample's outcome depends on the model, the sample, its number and the seed only, neither on other samples
+    of the batch nor on the engine.
     """
 
     @property
     @abstractmethod
     def conditions(self) -> tuple[str, ...]:
-        """The conditions under which the model is asked, in order."""
+        """Names of the conditions, in order."""
 
     @property
     @abstractmethod
     def measures(self) -> tuple[Measure, ...]:
-        """The numbers that the outcomes under each condition are reduced to, in order."""
+        """The measures computed from the outcomes under each condition, in order."""
 
     def only(self, conditions: Sequence[str]) -> "Evaluation":
-        """Return the evaluation under some of its conditions; under all of them, where they cannot be separated."""
+        """Return the evaluation under some of its conditions; all of them if they cannot be separated."""
         return self
 
     def adapted(self, split: Split) -> "Evaluation":
-        """Return the question as it is asked of these samples; called before the first one is fetched.
+        """Return the evaluation adapted to a split; called before the first sample is fetched.
 
         Raises:
-            InputError: If it cannot be asked of them; the message says why.
+            InputError: If the evaluation does not fit the split.
         """
         return self
 
     def check(self, model: nn.Module, space: Space) -> None:
-        """Refuse a model that the question cannot be asked of; called before anything is measured.
+        """Reject a model that cannot be measured; called before the first sample is fetched.
 
         Raises:
-            InputError: If it cannot; the message says why.
+            InputError: If the evaluation does not fit the model.
         """
 
     @property
     def needs_training_samples(self) -> bool:
-        """Whether `prepare` is to be given samples of the training part."""
+        """Whether `prepare` needs samples of the training part."""
         return False
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Any:
-        """Return what `outcomes` needs besides the samples, such as a trained noise generator; nothing by default.
+        """Return a state for `outcomes`, such as a trained noise generator; None by default.
 
-        Called once before the first sample, in every process, which must all return the same.
+        Called once before the first sample, in every process; all must return the same.
 
         Args:
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
-            fit_on: Samples that something may be trained on: those of the training part, or the samples themselves.
-            space: What the inputs are.
-            seed: Decides every draw.
+            fit_on: Samples to train on: the training part, or the samples themselves.
+            space: The input space.
+            seed: Of every draw.
             engine: Device and processes; does not affect results.
         """
         return None
@@ -98,17 +98,17 @@ class Evaluation(Configuration, ABC):
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Return what is found of a batch: by condition and column, one value per sample.
+        """Return the outcomes of a batch: by condition and column, one value per sample.
 
-        Columns called `prediction` (a class, or -1 where an output is not finite), `confidence` (its probability) and
-        `correct` (0, 1 or a share) are what tables of samples show; all others are up to the evaluation.
+        Tables of samples show the columns `prediction` (a class, or -1 if an output is not finite), `confidence` (its
+        probability) and `correct` (0, 1 or a share). Other columns are specific to the evaluation.
 
         Args:
             model: Maps inputs to logits; in evaluation mode, without gradients unless they are switched on.
             x: Inputs; at least one.
             y: Labels.
-            space: What the inputs are.
-            state: What `prepare` returned.
+            space: The input space.
+            state: From `prepare`.
             rng: One source per sample, from the seed and the sample's number; `rng.named(condition)` makes those of a
                 condition.
         """
@@ -116,13 +116,13 @@ class Evaluation(Configuration, ABC):
     def conclude(
         self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Any, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return what is said of the model as a whole, by condition and column; nothing by default.
+        """Return numbers about the model as a whole, by condition and column; none by default.
 
         Args:
             model: As for `outcomes`.
             split: All samples.
             outcomes: Of all of them, in the order of their numbers, on the CPU.
-            state: What `prepare` returned.
+            state: From `prepare`.
             engine: Device; does not affect results.
         """
         return {}
@@ -136,9 +136,9 @@ class Evaluation(Configuration, ABC):
         Args:
             model: Maps inputs to logits; on the engine's device.
             split: The samples.
-            seed: Decides every draw.
+            seed: Of every draw.
             engine: Device, processes and batch size.
-            fit_on: Samples that something may be trained on; None takes the samples themselves.
+            fit_on: Samples to train on; None takes the samples themselves.
         """
         from withstand.evaluation.loop import measure_all
 
@@ -153,14 +153,13 @@ class Evaluation(Configuration, ABC):
 def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | None = None) -> Columns:
     """Return the columns `prediction`, `confidence` and `correct` of some logits.
 
-    The prediction is the class with the highest logit, the lowest number of equal ones; -1, with a confidence of 0,
-    where a logit is not a number or infinite. Correct is a label whose logit is higher than all others: a tie is a
-    mistake.
+    The prediction is the class with the highest logit, the first of equal ones; -1, with a confidence of 0, if a logit
+    is NaN or infinite. A sample is correct if the label's logit is higher than all others; a tie is wrong.
 
     Args:
-        logits: Minus infinity is a class that is ruled out.
+        logits: Minus infinity excludes a class.
         y: Labels.
-        ranks: What `rank` returns of them, where it is known already.
+        ranks: Result of `rank`, if known.
 
     Example:
         >>> import torch
@@ -169,7 +168,7 @@ def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | Non
         ([0, -1], [True, False])
     """
     logits = logits.float()
-    # The highest of some logits is not a number where one of them is not.
+    # The maximum is NaN if any logit is.
     highest, prediction = logits.max(1)
     finite = highest.isfinite()
     return {
@@ -183,7 +182,7 @@ def rank(logits: Float[Tensor, "draw batch class"], y: Labels) -> Int[Tensor, "d
     """Return how many classes have a logit at least as high as the label's own; a tie does not count as a hit.
 
     Returns:
-        0 where the label wins. Where its logit is not a number, the number of classes.
+        0 if the label wins; the number of classes if its logit is NaN.
 
     Example:
         >>> import torch
@@ -191,5 +190,5 @@ def rank(logits: Float[Tensor, "draw batch class"], y: Labels) -> Int[Tensor, "d
         tensor([[1]])
     """
     own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
-    # A number minus itself is 0; infinity and what is no number are not, and count as another class that wins.
+    # x - x is 0 unless x is NaN or infinite, which counts as one more class that wins.
     return logits.shape[2] - 1 - (logits < own).sum(2) + (own - own != 0).squeeze(2)

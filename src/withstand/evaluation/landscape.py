@@ -23,7 +23,7 @@ MOST_POINTS = 1000  # of the test part: more would hide the plane
 
 
 def has_landscape(split: Split) -> bool:
-    """Return whether the inputs are two numbers; levels of a category have nothing between them."""
+    """Return whether the inputs are two numbers, neither of them a category."""
     return split.shape == (2,) and (split.features is None or "category" not in split.features.kinds)
 
 
@@ -37,13 +37,13 @@ def draw_landscape(
     engine: Engine,
     num_ticks: int = NUM_TICKS,
 ) -> Landscape:
-    """Return what a model decides over a plane that has room for all points of a split and the balls around them.
+    """Return a model's decisions over a plane around all points of a split and their balls.
 
     Args:
         model: Maps inputs to logits; on the engine's device.
-        split: Of two numbers per sample.
-        attack: Measures which points are right all over a ball, adapted to the split; None asks for clean ones only.
-        seed: Of the measurement: every point meets the draws that it met there.
+        split: Samples of two numbers.
+        attack: Measures which points are right all over a ball, adapted to the split; None measures clean ones only.
+        seed: Of the measurement, whose draws are repeated.
         engine: Device and batch size.
         num_ticks: Points of the grid along each feature, at least 2.
     """
@@ -97,7 +97,7 @@ def _decide(
     grid = torch.stack([first, second], dim=2)
     found: list[list[Tensor]] = []
     for x in grid.flatten(0, 1).split(engine.samples_per_batch((2,))):
-        # What is no number is no decision: all classes alike.
+        # NaN becomes 0: all classes alike.
         logits = model(x.to(engine.device)).float().nan_to_num()
         top = logits.topk(2, dim=1)
         confidence = logits.softmax(1).amax(1)

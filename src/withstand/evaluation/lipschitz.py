@@ -46,10 +46,10 @@ class Lipschitz(Evaluation):
     - `lipschitz_upper_product`: upper bound, the product of the spectral norms;
     - `lipschitz_upper_eclipse`: upper bound, ECLipsE-Fast, in closed form;
     - `lipschitz_upper_lipsdp`: upper bound, LipSDP-neuron, by gradients; the tightest;
-    - `lipschitz_lower`: lower bound, the steepest of the quotients between two inputs that a search has met;
-    - `lipschitz_local_median`: neither; median over the samples of the Jacobian's spectral norm.
+    - `lipschitz_lower`: lower bound, the largest quotient between two inputs that a search finds;
+    - `lipschitz_local_median`: not a bound; median over the samples of the Jacobian's spectral norm.
 
-    All four bounds hold in spite of rounding. None of them is the constant, which lies between the two nearest.
+    All four bounds are certified against rounding. The constant lies between the best lower and upper bound.
 
     Attributes:
         bounds: Which of them, by the last word of their names.
@@ -70,7 +70,7 @@ class Lipschitz(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The norms; searches that are longer or shorter than usual are named."""
+        """The norms, and the settings of searches if they differ from the defaults."""
         words = ["l2 to l2"]
         if "lipsdp" in self.bounds and self.steps != USUAL_STEPS:
             words.append(f"lipsdp {self.steps} steps")
@@ -80,7 +80,7 @@ class Lipschitz(Evaluation):
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The bounds, in the order asked for."""
+        """The bounds, in the given order."""
         found = []
         for bound in self.bounds:
             name, words, kind = NAMES[bound]
@@ -91,17 +91,17 @@ class Lipschitz(Evaluation):
         return tuple(found)
 
     def check(self, model: nn.Module, space: Space) -> None:
-        """Refuse a network that is not fully connected."""
+        """Reject a network that is not fully connected."""
         affine_layers(model, space.shape, who="Lipschitz")
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Layers:
-        """Take the network apart, on the CPU in float64."""
+        """Return the layers, on the CPU in float64."""
         return affine_layers(model, space.shape, who="Lipschitz")
 
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Layers, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Return the Jacobian's norm at every sample, where a bound needs it."""
+        """Return the Jacobian's norm at every sample, if a bound needs it."""
         if not {"lower", "local"} & set(self.bounds):
             return {self.conditions[0]: {}}
         side = min(state.weights[0].shape[1], len(state.weights[-1]))
@@ -112,7 +112,7 @@ class Lipschitz(Evaluation):
     def conclude(
         self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Layers, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return the bounds; the search for steep places begins at the samples that are steepest."""
+        """Return the bounds; the search starts at the steepest samples."""
         numbers: Numbers = {each: self._upper(each, state) for each in self.bounds if each not in ("lower", "local")}
         if "lower" in self.bounds:
             order = outcomes[self.conditions[0]]["local"].sort(descending=True, stable=True).indices

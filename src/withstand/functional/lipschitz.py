@@ -112,9 +112,8 @@ def certified_bound(weights: Weights, multipliers: Multipliers) -> float:
         Infinity where the multipliers prove nothing.
 
     Source:
-        Fazlyab, Robey, Hassani, Morari, Pappas 2019, arXiv 1906.04893 (LipSDP-neuron); Xu, Sivaranjani 2024,
-        arXiv 2404.04375 (the chain, ECLipsE-Fast).
-        Differs: the multipliers are found by gradients, and what was found is certified against rounding.
+        Fazlyab et al. 2019, arXiv 1906.04893 (LipSDP-neuron); Xu, Sivaranjani 2024, arXiv 2404.04375 (the chain).
+        Differs: multipliers are found by gradients and certified against rounding.
 
     Example:
         >>> round(certified_bound([torch.ones(1, 1, dtype=torch.float64)], []), 6)
@@ -130,8 +129,7 @@ def certified_bound(weights: Weights, multipliers: Multipliers) -> float:
         return math.inf
     loosening = TIGHTEST
     while loosening <= LOOSEST:
-        raised = square * (1 + loosening) ** 2
-        if _is_positive_definite(weights, multipliers, raised):
+        if _is_positive_definite(weights, multipliers, raised := square * (1 + loosening) ** 2):
             return factor * math.sqrt(raised) * (1 + TIGHTEST)
         loosening *= 10
     return math.inf
