@@ -25,9 +25,8 @@ class Ball:
     """The points within a radius of each input, cut to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
-    feature's radius, have a norm of at most 1. A feature of radius 0, and one that the space fixes, stays where it is.
-    Besides, inputs that are counted or named instead of measured (columns of whole numbers, categories) take one of the
-    values that the space allows, whatever the radius is.
+    feature's radius, have a norm of at most 1. A feature of radius 0, or fixed by the space, does not move. Discrete
+    inputs (columns of whole numbers, categories) take any of the values that the space allows, whatever the radius.
 
     Attributes:
         norm: The norm that measures displacements.
@@ -105,7 +104,7 @@ class Ball:
             point: Where the step begins.
             gradient: Of the loss, at that point.
             space: Where inputs live.
-            share: Length of the step, in radii. There is no part of the way to another option: it is taken whole.
+            share: Length of the step, in radii. Steps to another option are always taken whole.
         """
         step = self.uphill(x, gradient, space=space)
         moved = point + step.mul(share)
@@ -116,7 +115,7 @@ class Ball:
     def distance(self, x: Points, point: Points, *, space: Space) -> Float[Tensor, " batch"]:
         """Return how far each point is from x, in radii: at most 1 in the ball.
 
-        It is infinity if a fixed feature moved, or took a value that is none of its options.
+        Infinity if a fixed feature moved, or took a value that is not among its options.
         """
         displaced = point
         for each in self.options(x, space=space):
@@ -156,7 +155,7 @@ class Ball:
                 raise InputError(f"Ball: unit {self.unit} needs a table whose features are scaled, got inputs without.")
             return None
         if not any(features.movable) and not features.changes:
-            raise InputError("Ball: none of the features may change; name some with --data.movable or --data.changes.")
+            raise InputError("Ball: all features are fixed; set --data.movable or --data.changes.")
         if self.unit == "std":
             return None if all(features.movable) else tuple(map(float, features.movable))
         units = features.iqr if self.unit == "iqr" else (1.0,) * len(features.scale)

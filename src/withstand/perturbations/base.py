@@ -42,7 +42,7 @@ class Perturbation(Configuration, ABC):
 
     Contract of every subclass: a frozen keyword-only dataclass; the copies are detached, on the input's device and in
     its dtype, the same for the same `rng`; the input, the model (weights, gradients, mode, batch statistics) and the
-    global generators stay as they were.
+    global generators are not changed.
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
@@ -65,9 +65,9 @@ class Perturbation(Configuration, ABC):
         """Return changed copies of the inputs.
 
         Args:
-            x: Inputs; images in [0, 1]. There may be none.
-            y: Labels, or the targets of a regression, for perturbations that look for the worst case.
-            model: Maps inputs to logits, for perturbations that look at it.
+            x: Inputs; images in [0, 1]. The batch may be empty.
+            y: Labels, or the targets of a regression, for worst-case perturbations.
+            model: Maps inputs to logits, for perturbations that depend on it.
             space: Where inputs live: copies are cut to its box and leave its fixed features unchanged.
             num_draws: Number of copies, at least 1.
             rng: Source of randomness: one for the batch, or one per row.
@@ -152,7 +152,7 @@ class Corruption(Perturbation):
         """Return the random parameters for a batch of the given shape (batch, channel, height, width).
 
         Returns:
-            A tensor with the batch in front, a tuple of such tensors, or None where nothing is random, as by default.
+            A tensor with the batch in front, a tuple of such tensors, or None, the default, if nothing is random.
         """
         return None
 
@@ -184,7 +184,7 @@ class Corruption(Perturbation):
                     parameters = self.sample(x[part].shape, rng=own, device=x.device)
                 else:
                     parameters = _rows_of(whole, part)
-                # In [0, 1], so that nothing has to be cut off on the way to whole levels.
+                # In [0, 1], so whole levels need no clipping.
                 corrupted = self.corrupt(x[part], parameters)
                 torch.add(x.new_tensor(1e-3), corrupted, alpha=255, out=copy[part]).floor_().div_(255)
         return Draws(copies)
@@ -202,7 +202,7 @@ class Corruption(Perturbation):
                 known = ", ".join(str(each) for each in self.tables)
                 raise InputError(
                     f"{type(self).__name__}: parameters are published for {known} pixels; images of "
-                    f"{height} x {width} need pixels to say which of them to use."
+                    f"{height} x {width} need the field pixels."
                 )
             pixels = height
         return self.tables[pixels][self.severity - 1]
@@ -227,13 +227,13 @@ def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tenso
 def transform(
     perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
 ) -> Tensor:
-    """Return changed images, so that a perturbation can be part of a `torchvision.transforms.v2.Compose`.
+    """Return changed images; for perturbations as part of a `torchvision.transforms.v2.Compose`.
 
     Args:
-        perturbation: One that does not look at model or labels.
+        perturbation: One that does not depend on model or labels.
         x: Images (..., channel, height, width) in [0, 1], or in whole levels from 0 to 255 as uint8.
-        rng: Source of randomness; None takes a seed from PyTorch's global generator, as the transforms of
-            torchvision do, so that workers that load data differ.
+        rng: Source of randomness; None takes a seed from PyTorch's global generator, as torchvision does, so that
+            data loading workers differ.
 
     Returns:
         Images of the same shape and type.

@@ -16,7 +16,7 @@ class Identity(Perturbation):
 
     @property
     def condition(self) -> str:
-        """The word that every table uses for unchanged inputs."""
+        """The name of unchanged inputs in tables."""
         return "clean"
 
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
@@ -25,5 +25,5 @@ class Identity(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """The only one there is."""
+        """The only instance."""
         return [cls()]

@@ -21,17 +21,16 @@ from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 class ImageNetC(Perturbation):
     """The 15 corruptions of ImageNet-C at several severities.
 
-    As an augmentation or transform every image meets one of them, chosen at random, each as likely as the others. In
-    an evaluation (`evaluate(..., on=ImageNetC())`) every image meets all of them: see `cells`.
+    As an augmentation or transform, every image gets one of them, chosen uniformly at random. In an evaluation
+    (`evaluate(..., on=ImageNetC())`), every image gets all of them: see `cells`.
 
     Attributes:
         severities: From 1 to 5.
-        pixels: Size of images whose published parameters are taken; None takes those nearest to the images.
-        jpeg: Whether images are saved as JPEG files of quality 85 in between. None does as was published: with the
-            parameters for 224, 299 and 64 pixels, not with those for 32 (CIFAR-10-C).
-        validation: Whether the 4 extra corruptions take part, which the benchmark keeps for validation.
-        frost: Whose textures: `published` or `procedural`. None takes the published ones; in an evaluation, those
-            that it asks for.
+        pixels: Image size whose published parameters are used; None takes the nearest.
+        jpeg: Whether to save images as JPEG files of quality 85. None follows the publication: yes for 224, 299 and 64
+            pixels, no for 32 (CIFAR-10-C).
+        validation: Whether to include the 4 extra corruptions, meant for validation.
+        frost: Textures of frost, `published` or `procedural`; None takes the published ones, in an evaluation its own.
     """
 
     severities: Annotated[tuple[Severity, ...], SomeOf] = (1, 2, 3, 4, 5)

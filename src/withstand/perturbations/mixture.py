@@ -21,13 +21,12 @@ from withstand.perturbations.identity import Identity
 class Mixture(Perturbation):
     """Each sample of the batch goes to one of several perturbations, in fixed shares.
 
-    In training the shares hold in every batch (to the rounding of one sample) and the samples are chosen at random. In
-    evaluation every sample chooses for itself, with the shares as probabilities, so that its noise does not depend on
-    the batch around it.
+    In training the shares hold in every batch, to the rounding of one sample, and the samples are chosen at random. In
+    evaluation the part is drawn per sample, with the shares as probabilities, so that noise does not depend on the batch.
 
     Attributes:
         parts: The perturbations.
-        shares: A positive number for each; only the proportions count. None means equal shares.
+        shares: A positive number per part; only the proportions matter. None means equal shares.
     """
 
     parts: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(), Gaussian())

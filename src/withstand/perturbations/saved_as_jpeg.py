@@ -21,7 +21,7 @@ from withstand.perturbations.identity import Identity
 class SavedAsJpeg(Perturbation):
     """Another perturbation, cut down to 8 bits, saved as a JPEG file and read again; on the CPU, in memory.
 
-    With quality 85 this is how the images of ImageNet-C came about.
+    The images of ImageNet-C were saved with quality 85.
 
     Attributes:
         perturbation: Applied before saving.

@@ -18,8 +18,8 @@ from withstand.perturbations.base import Draws, Perturbation
 class Sobol(Perturbation):
     """Points of a ball around the input, each uniform, together evenly spread; cut to the box.
 
-    A mean over them, or a smoothed loss of high temperature, is far nearer its limit than over independent points; at
-    low temperatures they miss the worst points as those do (see Tilted).
+    Means, and smoothed losses at high temperature, converge much faster than with independent points. At low
+    temperatures they miss the worst points, too (see Tilted).
 
     Attributes:
         ball: The norm, radius and box.

@@ -19,12 +19,12 @@ class Training:
         batch_size: Samples per step, over all processes together.
         optimizer: Update rule of the parameters.
         schedule: How the learning rate changes.
-        clip_norm: Largest l2 norm of the gradient, above 0; None does not clip.
+        clip_norm: Maximum l2 norm of the gradient, above 0; None does not clip.
         amp: Mixed precision: `no`, `bf16`, or `fp16` (with loss scaling, CUDA only). Losses are float32 all the same.
         ema_decay: Decay of the running mean of the weights, in (0, 1), which is then the result; None keeps none.
         keep: The result: weights after the last epoch, or after the one with the best validation accuracy.
         patience: Stop after so many epochs without a better validation accuracy; None never stops early.
-        augment: Whether the data's own random augmentation (crops, flips) is done.
+        augment: Whether to apply the data's own random augmentation (crops, flips).
     """
 
     epochs: NonNegativeInt = 10
@@ -43,5 +43,5 @@ class Training:
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the outcome depends on the validation part."""
+        """Whether the result depends on the validation part."""
         return self.keep == "best" or self.patience is not None

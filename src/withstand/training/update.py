@@ -23,8 +23,8 @@ class Update:
 
         Args:
             model: Its parameters are updated.
-            training: How.
-            engine: Device and processes, which add up their gradients.
+            training: The settings.
+            engine: Device and processes; gradients are summed over processes.
             steps_per_epoch: For the schedule.
         """
         if training.amp == "fp16" and engine.device.type != "cuda":
@@ -53,7 +53,7 @@ class Update:
             count: Number of steps done before.
 
         Raises:
-            TrainingError: If the loss, or the gradient that is clipped, is not finite; no step is taken then.
+            TrainingError: If the loss, or a gradient to clip, is not finite; no step is taken.
         """
         schedule, epochs = self.training.schedule, self.training.epochs
         factor = schedule.factor(count, steps_per_epoch=self.steps_per_epoch, epochs=epochs)

@@ -19,12 +19,12 @@ def loss_and_gradient(
 
     Args:
         model: Maps inputs to logits.
-        points: Where.
+        points: Inputs.
         y: Labels, or targets of `squared_error`.
-        loss: Which loss.
-        steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
-            is 0 in 32 bits, and so is its gradient. With this the logits are divided, row by row, so that the
-            label's does not lead by more than 8; nothing else is changed.
+        loss: The loss.
+        steep: Whether the gradient is for ascent only, where its direction matters. The gradient of a confident
+            network's cross entropy underflows in 32 bits. With this option the logits are divided, row by row, so that
+            the label leads by at most 8.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690, section 4, on attacks whose success depends on the scale of the logits.

@@ -23,19 +23,17 @@ class Langevin(Perturbation):
     r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
-    the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
-    other balls are projected.
-    Inputs with options jump to other ones between two steps, and are accepted by the Metropolis rule.
-    Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
-    each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
+    the root of twice the step size. Points that leave an linf ball are reflected at its walls; other balls project.
+    Inputs with options jump to other options between steps, with Metropolis acceptance.
+    Log weights are minus the loss over tau, which compensates the density of the states. The gradient of the smoothed
+    loss is then the plain mean of the states' gradients.
 
     Attributes:
         ball: The norm, radius and box.
-        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
-        step: Step size in squared radii, > 0. From a gradient on by which a row would go farther than a tenth of the
-            radius, its steps are so much smaller.
-        burn_in: Steps before the first state that is taken, at least 0.
-        thinning: Steps from one state that is taken to the next, at least 1.
+        temperature: tau >= 0 in nats; None takes the objective's, or 1 / 100 without one.
+        step: Step size in squared radii, > 0. Reduced for rows whose drift exceeds a tenth of the radius.
+        burn_in: Steps before the first state that is returned, at least 0.
+        thinning: Steps between returned states, at least 1.
         loss: The loss whose gradient the chain follows.
 
     Source:

@@ -19,15 +19,14 @@ from withstand.perturbations.base import Draws, Perturbation
 class PGD(Perturbation):
     """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw is a restart.
 
-    The point with the highest loss of all that were visited is kept. With several draws this is the attack with as many
-    restarts.
+    The visited point with the highest loss is kept.
 
     Attributes:
         ball: The norm, radius and box.
         steps: Gradient steps, at least 1.
         reach: Sum of the lengths of all steps, in radii, > 0.
-        until_wrong: Stop a row at the first point where another class wins: enough for accuracies, and faster. The
-            point that is kept is then that one.
+        until_wrong: Stop each row at the first point where another class wins, and keep that point: faster, and enough
+            for accuracies.
         loss: The loss to maximise.
 
     Source:
@@ -59,7 +58,7 @@ class PGD(Perturbation):
             wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
-                # With more than two classes a point before, still right, can have a higher loss.
+                # With more than two classes, an earlier point that is right can have a higher loss.
                 better |= wrong
             highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
             if step == self.steps:

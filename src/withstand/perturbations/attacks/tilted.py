@@ -26,18 +26,18 @@ LOWEST_TEMPERATURE = 1e-6
 class Tilted(Perturbation):
     r"""Importance sampling of :math:`\tau \log E \exp(\ell / \tau)` over an linf ball.
 
-    The gradient is taken at the corner that a few steps of ascent reach. A part of the draws is uniform in the ball,
-    the others follow :math:`\exp(g \cdot \delta / \tau)`, which is where the exponential of a linear loss has its mass.
-    Log weights are exact for the mixture of the two, so folds over the draws estimate what they would over uniform
-    ones, with far fewer draws when the temperature is small against the gradient times the radius.
+    The gradient is taken at the corner that a few steps of ascent reach. Some draws are uniform in the ball, the others
+    follow :math:`\exp(g \cdot \delta / \tau)`, the optimum for a linear loss. Log weights are exact for the mixture, so
+    folds estimate the same as over uniform draws, with far fewer draws if the temperature is small compared with the
+    gradient times the radius.
 
     Attributes:
         ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
-        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
+        temperature: tau >= 0 in nats; None takes the objective's, or 1 / 100 without one.
         ascent_steps: Steps of ascent to the corner, at least 0.
-        uniform_share: Share of the draws that are uniform, > 0 and below 1, rounded to whole draws (at least one): no
-            weight is above the inverse of what this gives.
-        loss: The loss towards which draws are tilted.
+        uniform_share: Share of uniform draws, above 0 and below 1, rounded to whole draws (at least one). Its inverse
+            bounds the weights.
+        loss: The loss to tilt towards.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
@@ -69,7 +69,7 @@ class Tilted(Perturbation):
         share = num_uniform / num_draws
         tilted = (torch.arange(num_draws, device=x.device) >= num_uniform).expand(len(x), -1)
         if num_draws == 1:
-            # A single draw is one or the other by chance.
+            # A single draw is uniform with this probability.
             share = self.uniform_share
             tilted = uniform((len(x), 1), rng=rng, device=x.device) >= share
             points = torch.where(tilted.unsqueeze(2), truncated_exponential(slope, numbers), points)

@@ -20,8 +20,8 @@ MOST_FEATURES = 16
 class Vertices(Perturbation):
     """Vertices of an linf or l1 ball, in random order: all of them are drawn before one is drawn twice.
 
-    In d features that move an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d; each of them comes with every
-    combination of options, where inputs have any.
+    A loss that is convex in the input has its maximum there. With d moving features an linf ball has 2^d vertices (d up
+    to 16), an l1 ball 2 d; each is combined with all options of discrete inputs.
 
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.

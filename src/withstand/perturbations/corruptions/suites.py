@@ -44,11 +44,11 @@ EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {
 
 
 def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
-    """Return the corruptions of ImageNet-C that are there, in the published order, each with every severity.
+    """Return the corruptions of ImageNet-C in the published order, each with every severity.
 
     Args:
         severities: From 1 to 5.
-        pixels: Size whose parameters all take; None takes the images' own.
+        pixels: Image size whose parameters are used; None takes the size of the images.
 
     Example:
         >>> [each.condition for each in imagenet_c(severities=(1, 5))][:3]
@@ -58,7 +58,7 @@ def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | 
 
 
 def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
-    """Return the corruptions that ImageNet-C keeps for validation; arguments as in `imagenet_c`.
+    """Return the extra corruptions, meant for validation; arguments as in `imagenet_c`.
 
     Example:
         >>> [each.condition for each in extras(severities=(3,))][:1]
@@ -68,7 +68,7 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
 
 
 def group(corruption: Corruption) -> Group:
-    """Return the heading that the benchmark has a corruption under.
+    """Return the group of a corruption in the benchmark.
 
     Example:
         >>> group(Brightness())
@@ -78,7 +78,7 @@ def group(corruption: Corruption) -> Group:
         for name, members in suite.items():
             if isinstance(corruption, members):
                 return name
-    raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS. Add its name there.")
+    raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS.")
 
 
 def nearest_pixels(height: int, width: int) -> Pixels:

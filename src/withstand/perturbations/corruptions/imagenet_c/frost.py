@@ -28,12 +28,11 @@ _FACTORS = {224: 1.0, 299: 1.0, 64: 0.3, 32: 0.2}  # by which the sides of the t
 class Frost(Corruption):
     """A frozen window: a piece of one of five photographs t of frost is laid over the image, clip(a x + b t).
 
-    The photographs are read when they are first needed; see `read_frost_textures` for where from.
+    The photographs are read when they are first needed; see `read_frost_textures`.
 
     Attributes:
-        textures: `published` takes the original's photographs; `procedural` takes pictures of the same sizes that are
-            made from random numbers, always the same. Results are then no longer those of the benchmark, and their
-            condition is called `frost-procedural`.
+        textures: `published` takes the original photographs; `procedural` generates textures of the same sizes, always
+            the same. Results then differ from the benchmark; the condition is called `frost-procedural`.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures
