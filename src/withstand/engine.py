@@ -102,10 +102,6 @@ class Engine:
         most = 4096 if len(shape) < 3 else 128 if self.device.type == "cpu" else 1024
         return self.batch_size or max(1, min(most, 2**23 // math.prod(shape)))
 
-    def add_up(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over the processes; the tensor itself may be changed."""
-        return sum_over_processes(tensor)
-
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes, by rank, in every process."""
         if self.world_size == 1:
@@ -168,8 +164,9 @@ def join_group(kind: str) -> torch.device:
     Args:
         kind: `cuda` takes the GPU of the local rank and NCCL; `cpu` takes Gloo.
     """
-    device = torch.device(kind, int(os.environ["LOCAL_RANK"]) if kind == "cuda" else None)
+    device = torch.device(kind)
     if kind == "cuda":
+        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
         check_device(str(device))
         torch.cuda.set_device(device)
     if not dist.is_initialized():

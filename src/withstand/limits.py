@@ -104,8 +104,6 @@ def _check_of(hint: Any) -> Check:
         return _any_of([_check_of(each) for each in arguments if each is not NoneType], NoneType in arguments)
     if origin is tuple:
         return _tuple_of([_check_of(each) for each in arguments if each is not ...], is_open=... in arguments)
-    if origin is dict:
-        return _dict_of(_check_of(arguments[1]))
     return _kind(hint)
 
 
@@ -187,19 +185,6 @@ def _tuple_of(checks: list[Check], *, is_open: bool) -> Check:
         return None
 
     return tuple_of
-
-
-def _dict_of(check: Check) -> Check:
-    def dict_of(values: Any) -> Refusal | None:
-        if not isinstance(values, dict):
-            return Refusal("", "a mapping", values, True)
-        for key, value in values.items():
-            refusal = check(value)
-            if refusal is not None:
-                return refusal._replace(place=f"[{key!r}]{refusal.place}")
-        return None
-
-    return dict_of
 
 
 def _rule(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:

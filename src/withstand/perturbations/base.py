@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
@@ -91,11 +91,17 @@ class Perturbation(Configuration, ABC):
                     part.check(space)
 
     def tempered(self, temperature: float) -> "Perturbation":
-        """Return the perturbation with this temperature (in nats) wherever it is None; itself by default.
-
-        Perturbations that hold others pass it on.
-        """
-        return self
+        """Return the perturbation with this temperature (in nats) wherever a field `temperature` is None."""
+        changes: dict[str, Any] = {}
+        for each in fields(self):  # type: ignore[arg-type]
+            held = getattr(self, each.name)
+            if each.name == "temperature" and held is None:
+                changes[each.name] = temperature
+            elif isinstance(held, Perturbation):
+                changes[each.name] = held.tempered(temperature)
+            elif isinstance(held, tuple) and any(isinstance(part, Perturbation) for part in held):
+                changes[each.name] = tuple(part.tempered(temperature) for part in held)
+        return replace(self, **changes) if changes else self  # type: ignore[type-var]
 
     @classmethod
     @abstractmethod

@@ -1,6 +1,6 @@
 """Mixtures of perturbations within a batch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -22,7 +22,7 @@ class Mixture(Perturbation):
     """Each sample of the batch goes to one of several perturbations, in fixed shares.
 
     In training the shares hold in every batch, to the rounding of one sample, and the samples are chosen at random. In
-    evaluation the part is drawn per sample, with the shares as probabilities, so that noise does not depend on the batch.
+    evaluation the part is drawn per sample, with the shares as probabilities: noise does not depend on the batch.
 
     Attributes:
         parts: The perturbations.
@@ -57,10 +57,6 @@ class Mixture(Perturbation):
                     targets = one_hot(y, draws.targets.shape[2]).to(draws.targets.dtype).repeat(num_draws, 1, 1)
                 targets[:, rows] = draws.targets
         return Draws(inputs, log_weights, targets)
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Pass it on to the parts."""
-        return replace(self, parts=tuple(each.tempered(temperature) for each in self.parts))
 
     def _shares(self) -> tuple[float, ...]:
         return (1.0,) * len(self.parts) if self.shares is None else tuple(self.shares)

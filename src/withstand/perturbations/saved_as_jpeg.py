@@ -1,6 +1,6 @@
 """JPEG compression after another perturbation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
@@ -55,10 +55,6 @@ class SavedAsJpeg(Perturbation):
         draws = self.perturbation.draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
         decoded = jpeg(to_levels(draws.inputs.flatten(0, 1)), quality=self.quality)
         return draws._replace(inputs=decoded.to(x.dtype).div_(255).view_as(draws.inputs))
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Pass it on."""
-        return replace(self, perturbation=self.perturbation.tempered(temperature))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -25,8 +25,8 @@ from withstand.training.watch import Watch
 class Trainer:
     """Minimises an objective; `state_dict` holds everything needed to resume.
 
-    Every random number derives from (seed, purpose, epoch, step): a resumed run equals an uninterrupted one, bit for bit
-    on a CPU, and processes that share a batch draw the same numbers as one process.
+    Every random number derives from (seed, purpose, epoch, step): a resumed run equals an uninterrupted one, bit for
+    bit on a CPU, and processes that share a batch draw the same numbers as one process.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from withstand.engine import Engine
+from withstand.engine import Engine, sum_over_processes
 from withstand.errors import InputError, TrainingError
 from withstand.training.settings import Training
 
@@ -101,7 +101,7 @@ class Update:
         if self.engine.world_size == 1:
             return loss
         gradients = [each.grad for each in self.parameters if each.grad is not None]
-        flat = self.engine.add_up(torch.cat([loss.view(1), *(each.flatten() for each in gradients)]))
+        flat = sum_over_processes(torch.cat([loss.view(1), *(each.flatten() for each in gradients)]))
         for gradient, added in zip(gradients, flat[1:].split([each.numel() for each in gradients]), strict=True):
             gradient.copy_(added.view_as(gradient))
         return flat[0]

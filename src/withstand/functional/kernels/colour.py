@@ -2,6 +2,7 @@
 
 import torch
 
+from withstand.functional.pieces import pieces
 from withstand.functional.tensors import Images
 
 # Takes part where channels are equal and is lost in rounding where they are not.
@@ -45,9 +46,7 @@ def saturate(x: Images, factor: float, amount: float) -> Images:
         tensor([0.5000, 0.1250, 0.3125])
     """
     saturated = torch.empty_like(x)
-    # A few images at a time stay in a processor's cache.
-    rows = 4 if x.device.type == "cpu" else max(1, len(x))
-    for part, out in zip(x.split(rows), saturated.split(rows), strict=True):
+    for part, out in pieces(4, x, saturated):
         value = part.amax(dim=1, keepdim=True)
         spread = value - part.amin(dim=1, keepdim=True)
         new = torch.minimum((spread * factor).add_(value, alpha=amount), value)

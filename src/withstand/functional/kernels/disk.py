@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from withstand.functional.kernels.borders import fold
 from withstand.functional.kernels.gaussian import gaussian_weights, sum_in_order
+from withstand.functional.pieces import pieces
 from withstand.functional.tensors import Images
 
 # On the CPU, values that are added up at once: more do not fit its cache.
@@ -73,8 +74,7 @@ def _add_up(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sums = torch.zeros_like(x)
-    per_chunk = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
-    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True):
+    for chunk, result in pieces(_CHUNK // x.shape[1:].numel(), x, sums):
         mirrored = _mirror(chunk, margin, margin, margin)
         for down, right in kernel.nonzero().tolist():
             part = mirrored[..., down : down + height, right : right + width]
@@ -89,8 +89,7 @@ def _transform(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     spectrum = torch.fft.rfft2(kernel.double(), s=sides).conj_physical().to(x.device, x.dtype.to_complex())
     sums = torch.empty_like(x)
     # On the CPU one by one: the rounding of a transform depends on how many are made at once.
-    per_chunk = 1 if x.device.type == "cpu" else max(1, len(x))
-    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True) if len(x) else ():
+    for chunk, result in pieces(1, x, sums):
         mirrored = _mirror(chunk, margin, sides[0] - height - margin, sides[1] - width - margin)
         product = torch.fft.rfft2(mirrored).mul_(spectrum)
         result.copy_(torch.fft.irfft2(product, s=sides)[..., :height, :width])

@@ -1,6 +1,6 @@
 """Langevin sampling in a ball, by the exponential of the loss."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -77,10 +77,6 @@ class Langevin(Perturbation):
             moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
             points = self._inside(x, moved, radii, space)
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Set the temperature if it is None."""
-        return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _jump(
         self,

@@ -1,7 +1,7 @@
 """Importance sampling in a box, tilted towards high loss."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
@@ -85,10 +85,6 @@ class Tilted(Perturbation):
             ratio = ratio + more
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
         return Draws(inputs, -mixture.T.contiguous())
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Set the temperature if it is None."""
-        return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
         """Return the gradient at the corner, in 32 bits or more."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace, warp_affine
+from withstand.functional.pieces import pieces
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Device, Images
@@ -64,10 +65,7 @@ class ElasticTransform(Corruption):
         points, numbers = parameters
         inverse = _inverse(in_double(points) * jitter, height, width)
         moved = torch.empty_like(x)
-        rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
-        for part, matrix, each, out in zip(
-            x.split(rows), inverse.split(rows), numbers.to(x.dtype).split(rows), moved.split(rows), strict=True
-        ):
+        for part, matrix, each, out in pieces(_CHUNK // (height * width), x, inverse, numbers.to(x.dtype), moved):
             field = gaussian_filter(each, std, border="reflect", truncate=3)
             torch.clamp(displace(warp_affine(part, matrix), field, amplitude=amplitude), 0, 1, out=out)
         return moved

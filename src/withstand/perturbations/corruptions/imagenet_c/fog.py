@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.plasma import plasma
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
@@ -46,11 +47,7 @@ class Fog(Corruption):
         height, width = x.shape[-2:]
         amount, decay = self.published(height, width)
         foggy = torch.empty_like(x)
-        # A few images at a time stay in a processor's cache.
-        rows = 16 if x.device.type == "cpu" else max(1, len(x))
-        for part, numbers, out in zip(
-            x.split(rows), parameters.to(x.dtype).split(rows), foggy.split(rows), strict=True
-        ):
+        for part, numbers, out in pieces(16, x, parameters.to(x.dtype), foggy):
             highest = part.amax((-3, -2, -1), keepdim=True)
             darkened = highest / (highest + amount)
             clouds = plasma(numbers, decay=decay)[:, None, :height, :width] * (darkened * amount)

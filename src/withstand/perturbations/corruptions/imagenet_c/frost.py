@@ -81,14 +81,13 @@ class Frost(Corruption):
         channels, height, width = x.shape[1:]
         clearness, amount = self.published(height, width)
         stack = _stack(self.textures, self._factors(height, width), channels == 1, str(x.device))
-        pieces = stack.unfold(2, height, 1).unfold(3, width, 1)
+        windows = stack.unfold(2, height, 1).unfold(3, width, 1)
         frozen, single = torch.empty_like(x), x.device.type == "cpu"
         # One at a time a piece is a view, which need not be copied, and stays in the processor's cache.
-        rows = 1 if single else max(1, len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), frozen.split(rows), strict=True):
+        for part, numbers, out in pieces(1, x, parameters, frozen):
             if len(part):
                 index, top, left = numbers[0].tolist() if single else numbers.unbind(1)
-                torch.mul(part, clearness, out=out).add_(pieces[index, :, top, left], alpha=amount / 255).clamp_(0, 1)
+                torch.mul(part, clearness, out=out).add_(windows[index, :, top, left], alpha=amount / 255).clamp_(0, 1)
         return frozen
 
     def _factors(self, height: int, width: int) -> tuple[float, ...]:

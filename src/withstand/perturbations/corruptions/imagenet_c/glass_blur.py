@@ -10,6 +10,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.gaussian import blur
 from withstand.functional.kernels.glass import copy_in_order
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
@@ -52,8 +53,7 @@ class GlassBlur(Corruption):
         """Blur, overwrite, and blur again."""
         std, reach, _ = self.published(*x.shape[-2:])
         blurred = torch.empty_like(x)
-        rows = max(1, _CHUNK // x.shape[-2:].numel() if x.device.type == "cpu" else len(x))
-        for part, choices, out in zip(x.split(rows), parameters.split(rows), blurred.split(rows), strict=True):
+        for part, choices, out in pieces(_CHUNK // x.shape[-2:].numel(), x, parameters, blurred):
             levels = blur(part, std).mul_(255).add_(1e-3).floor_().div_(255)
             out.copy_(blur(copy_in_order(levels, choices, reach=reach), std))
         return blurred

@@ -7,6 +7,7 @@ import torch
 
 from withstand.functional.kernels.boxes import grow, shrink
 from withstand.functional.levels import to_levels
+from withstand.functional.pieces import pieces
 from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
@@ -34,9 +35,7 @@ class Pixelate(Corruption):
         height, width = x.shape[-2:]
         share = self.published(height, width)
         pixelated = torch.empty_like(x)
-        # A few images at a time stay in a processor's cache.
-        rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
-        for part, out in zip(x.split(rows), pixelated.split(rows), strict=True):
+        for part, out in pieces(_CHUNK // (height * width), x, pixelated):
             small = shrink(to_levels(part).to(x.dtype), max(1, int(height * share)), max(1, int(width * share)))
             grow(small.div_(255), height, width, out=out)
         return pixelated

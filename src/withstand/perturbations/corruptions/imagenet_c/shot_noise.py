@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 
 from withstand.functional.kernels.poisson import poisson_counts
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
@@ -41,7 +42,6 @@ class ShotNoise(Corruption):
         """Replace each value by the Poisson count of its uniform number."""
         scale = self.published(*x.shape[-2:])
         noisy = torch.empty_like(x)
-        rows = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), noisy.split(rows), strict=True):
+        for part, numbers, out in pieces(_CHUNK // x.shape[1:].numel(), x, parameters, noisy):
             torch.div(poisson_counts(part, numbers, scale=scale), scale, out=out).clamp_(max=1)
         return noisy

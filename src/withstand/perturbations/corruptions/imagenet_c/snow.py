@@ -11,6 +11,7 @@ from torch import Tensor
 from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.kernels.zoom import enlarge, middle
 from withstand.functional.levels import floor_to_8_bits
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
@@ -76,10 +77,7 @@ class Snow(Corruption):
         """Let it snow."""
         mix = self.published(*x.shape[-2:])[-1]
         snowy = torch.empty_like(x)
-        # On a CPU one image after the other, which stays in the cache.
-        rows = 1 if x.device.type == "cpu" else max(1, len(x))
-        layers = self._layers(*parameters, x)
-        for part, layer, out in zip(x.split(rows), layers.split(rows), snowy.split(rows), strict=True):
+        for part, layer, out in pieces(1, x, self._layers(*parameters, x), snowy):
             grey = part if part.shape[1] == 1 else _grey(part)
             torch.maximum(part, grey * 1.5 + 0.5, out=out).mul_(1 - mix).add_(part, alpha=mix)
             out.add_(layer + layer.flip((-2, -1))).clamp_(0, 1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.drops import shine
 from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, normal
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
@@ -74,8 +75,7 @@ class Spatter(Corruption):
         mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
         spattered = torch.empty_like(x)
         # One at a time: batching changes the rounding of sums, which may then cross a threshold.
-        rows = 1 if x.device.type == "cpu" else max(1, len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), spattered.split(rows), strict=True):
+        for part, numbers, out in pieces(1, x, parameters, spattered):
             liquid = gaussian_filter(mean + std * numbers, smooth, border="nearest")
             colour = torch.tensor(_MUD if mud else _WATER, dtype=x.dtype, device=x.device)[:, None, None]
             colour = colour if x.shape[1] == 3 else colour.mean(0, keepdim=True)
