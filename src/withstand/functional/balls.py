@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.random import Rng, normal, uniform
-from withstand.functional.tensors import Device, Points
+from withstand.functional.tensors import Device, PerRow, Points
 
 Norm = Literal["l1", "l2", "linf"]
 # A number, or a tensor that broadcasts to the displacements: the ball is then stretched along each feature by its
@@ -15,7 +15,7 @@ Norm = Literal["l1", "l2", "linf"]
 Radius = float | Tensor
 
 
-def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> Float[Tensor, " batch"]:
+def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> PerRow:
     """Return the norm of each row in radii: at most 1 in the ball; infinity where a fixed feature has moved.
 
     Example:

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from withstand.functional.tensors import PerRow
+
 Points = Float[Tensor, "batch feature"]
 
 # Of the search: smoothing at first and at last, in standard deviations of a layer's sums; step, in those of the points.
@@ -37,7 +39,7 @@ class Layers(NamedTuple):
         return x @ self.weights[-1].T + self.biases[-1]
 
 
-def jacobian_norms(layers: Layers, x: Points) -> Float[Tensor, " batch"]:
+def jacobian_norms(layers: Layers, x: Points) -> PerRow:
     """Return the spectral norm of the Jacobian of the outputs at each point.
 
     Where an activation has a kink at exactly its input, its slope there is the one that PyTorch's gradient takes.

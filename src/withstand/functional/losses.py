@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from withstand.errors import InputError
-from withstand.functional.tensors import Targets
+from withstand.functional.tensors import PerRow, Targets
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "hinge", "squared_error"]
 
@@ -19,7 +19,7 @@ def loss_per_sample(
     loss: Loss = "cross_entropy",
     *,
     label_smoothing: float = 0.0,
-) -> Float[Tensor, " batch"]:
+) -> PerRow:
     """Return one loss per sample, in float32 or better also under autocast.
 
     Args:

@@ -6,13 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from withstand.functional.tensors import PerRow
+
 # Losses whose differences over the temperature are above this are summed without cancellation.
 NEARLY_EQUAL = -1.0
 
 
 def soft_maximum(
     losses: Float[Tensor, "draw batch"], *, temperature: float, log_weights: Float[Tensor, "draw batch"] | None = None
-) -> Float[Tensor, " batch"]:
+) -> PerRow:
     r"""Return the normalised log-sum-exp over the draws.
 
     .. math:: \tau \log \sum_s w_s \exp(\ell_s / \tau), \quad \sum_s w_s = 1

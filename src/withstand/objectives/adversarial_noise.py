@@ -1,27 +1,24 @@
 """Adversarial noise training (ANT)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
 from withstand.functional.sphere import move_to_distance
-from withstand.functional.tensors import Points, Targets
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Share
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
-from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
+from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
 from withstand.objectives.stylized import Stylized
 
 # Keeps gradients in half precision away from 0.
@@ -133,15 +130,7 @@ class AdversarialNoise(Objective):
         return Game(generator, lr=self.lr, stylized=stylized)
 
     def begin_epoch(
-        self,
-        model: nn.Module,
-        batches: Iterator[tuple[Sample, BatchStream]],
-        *,
-        space: Space,
-        state: Stateful,
-        epoch: int,
-        epochs: int,
-        rng: Rng,
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Store the current generator, and train a fresh one."""
         assert isinstance(state, Game)
@@ -166,7 +155,7 @@ class AdversarialNoise(Objective):
         x: Points,
         y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
         count: int,

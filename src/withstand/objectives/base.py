@@ -11,7 +11,9 @@ from withstand.configuration import Configuration
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.functional.random import BatchStream, Rng
-from withstand.functional.tensors import Points, Targets
+from withstand.functional.tensors import PerRow, Points, Targets
+
+Batches = Iterator[tuple[Sample, BatchStream]]
 
 
 @runtime_checkable
@@ -54,15 +56,7 @@ class Objective(Configuration, ABC):
         """
 
     def begin_epoch(
-        self,
-        model: nn.Module,
-        batches: Iterator[tuple[Sample, BatchStream]],
-        *,
-        space: Space,
-        state: Stateful,
-        epoch: int,
-        epochs: int,
-        rng: Rng,
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Prepare the state for an epoch; nothing by default.
 
@@ -84,7 +78,7 @@ class Objective(Configuration, ABC):
         x: Points,
         y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
         count: int,
@@ -109,7 +103,7 @@ class Objective(Configuration, ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
-def weighted_mean(losses: Float[Tensor, " batch"], weight: Float[Tensor, " batch"] | None) -> Float[Tensor, ""]:
+def weighted_mean(losses: PerRow, weight: PerRow | None) -> Float[Tensor, ""]:
     """Return the mean of the losses, each times its weight, if there are weights.
 
     Example:

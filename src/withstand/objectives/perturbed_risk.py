@@ -1,23 +1,20 @@
 """The risk under a perturbation: plain, noise, adversarial and smoothed training."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand import limits
-from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss, loss_per_sample
-from withstand.functional.random import BatchStream, Rng
+from withstand.functional.random import Rng
 from withstand.functional.risks import soft_maximum
-from withstand.functional.tensors import Points, Targets
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.limits import PositiveInt, Share
-from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
+from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
 from withstand.objectives.two_passes import TwoPasses
 from withstand.perturbations.base import Perturbation, targets_of
 from withstand.perturbations.identity import Identity
@@ -107,15 +104,7 @@ class PerturbedRisk(Objective):
         return nn.Module() if self.last_temperature is None else Temperature(self.temperature)
 
     def begin_epoch(
-        self,
-        model: nn.Module,
-        batches: Iterator[tuple[Sample, BatchStream]],
-        *,
-        space: Space,
-        state: Stateful,
-        epoch: int,
-        epochs: int,
-        rng: Rng,
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Set the temperature of the epoch."""
         if isinstance(state, Temperature):
@@ -140,7 +129,7 @@ class PerturbedRisk(Objective):
         x: Points,
         y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
         count: int,
@@ -163,9 +152,7 @@ class PerturbedRisk(Objective):
         losses = self.losses(model, x, y, space=space, state=state, rng=rng)
         return Step(weighted_mean(losses, weight), {})
 
-    def losses(
-        self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng
-    ) -> Float[Tensor, " batch"]:
+    def losses(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng) -> PerRow:
         """Return the soft maximum of each sample, with its gradient through all draws at once."""
         temperature = self._temperature(state)
         perturbation = self.perturbation.tempered(temperature)

@@ -15,7 +15,7 @@ from withstand.functional.losses import Loss, loss_per_sample
 from withstand.functional.precision import in_double
 from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
-from withstand.functional.tensors import Points, Targets
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import weighted_mean
 from withstand.perturbations.base import Draws, Perturbation, targets_of
@@ -83,14 +83,7 @@ class TwoPasses:
     points_at_once: int
 
     def __call__(
-        self,
-        model: nn.Module,
-        x: Points,
-        y: Targets,
-        *,
-        weight: Float[Tensor, " batch"] | None = None,
-        space: Space,
-        rng: Rng,
+        self, model: nn.Module, x: Points, y: Targets, *, weight: PerRow | None = None, space: Space, rng: Rng
     ) -> Float[Tensor, ""]:
         """Return the mean of the weighted soft maxima, whose gradient goes through the draws that matter."""
         branch, at_once = branches(rng), max(self.points_at_once, 1)

@@ -13,7 +13,7 @@ from withstand.errors import InputError
 from withstand.functional import balls, changes
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
-from withstand.functional.tensors import Points
+from withstand.functional.tensors import PerRow, Points
 from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
 Unit = Literal["std", "raw", "iqr"]
@@ -112,7 +112,7 @@ class Ball:
             moved[:, change.inputs] = x[:, change.inputs] + step[:, change.inputs]
         return self.project(x, moved, space=space)
 
-    def distance(self, x: Points, point: Points, *, space: Space) -> Float[Tensor, " batch"]:
+    def distance(self, x: Points, point: Points, *, space: Space) -> PerRow:
         """Return how far each point is from x, in radii: at most 1 in the ball.
 
         Infinity if a fixed feature moved, or took a value that is not among its options.

@@ -59,8 +59,4 @@ class Sobol(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm."""
-        return [
-            cls(ball=Ball("linf", 0.1)),
-            cls(ball=Ball("l2", 0.5)),
-            cls(ball=Ball("l1", 1.0)),
-        ]
+        return [cls(ball=Ball("linf", 0.1)), cls(ball=Ball("l2", 0.5)), cls(ball=Ball("l1", 1.0))]

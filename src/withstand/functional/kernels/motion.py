@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.precision import in_double
-from withstand.functional.tensors import Images
+from withstand.functional.tensors import Images, PerRow
 
 # A weight below this is lost beside the others in float32.
 _NEGLIGIBLE = 2.0**-25
@@ -14,7 +14,7 @@ _LEVELS = 2**16 - 1
 _CHUNK = 2**16
 
 
-def motion_blur(x: Images, angle: Float[Tensor, " batch"], *, radius: int, std: float) -> Images:
+def motion_blur(x: Images, angle: PerRow, *, radius: int, std: float) -> Images:
     r"""Return images smeared along a line, each image in a direction of its own.
 
     A pixel p becomes the weighted mean of the pixels on a line that begins at it; their places are rounded to whole

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand.functional.losses import Loss, loss_per_sample
-from withstand.functional.tensors import Points, Targets
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import frozen
 
 # Nats by which a label's logit may lead before the gradient of cross entropy loses digits in 32 bits.
@@ -14,7 +14,7 @@ MOST_LEAD = 8.0
 
 def loss_and_gradient(
     model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False
-) -> tuple[Float[Tensor, " batch"], Points, Float[Tensor, "batch output"]]:
+) -> tuple[PerRow, Points, Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
     Args:

@@ -98,7 +98,4 @@ class Tilted(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """A low and a high temperature."""
-        return [
-            cls(ball=Ball("linf", 0.1)),
-            cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0),
-        ]
+        return [cls(ball=Ball("linf", 0.1)), cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0)]

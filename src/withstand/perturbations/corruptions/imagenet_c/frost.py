@@ -13,6 +13,7 @@ from withstand.data.frost_textures import TEXTURES, read_frost_textures
 from withstand.data.space import Space
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.kernels.ice import ice
+from withstand.functional.pieces import pieces
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, stream, uniform
 from withstand.functional.tensors import Device, Images

@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor
-
 from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.random import Rng, uniform
-from withstand.functional.tensors import Device, Images
+from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.base import Corruption
 
 
@@ -29,11 +26,11 @@ class MotionBlur(Corruption):
         32: ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
     }
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Float[Tensor, " batch"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> PerRow:
         """Return angles in degrees."""
         return uniform((shape[0],), rng=rng, device=device) * 90 - 45
 
-    def corrupt(self, x: Images, parameters: Float[Tensor, " batch"]) -> Images:
+    def corrupt(self, x: Images, parameters: PerRow) -> Images:
         """Smear."""
         radius, std = self.published(*x.shape[-2:])
         return motion_blur(x, parameters, radius=radius, std=std)

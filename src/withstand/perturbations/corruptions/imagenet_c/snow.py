@@ -13,7 +13,7 @@ from withstand.functional.kernels.zoom import enlarge, middle
 from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, normal, uniform
-from withstand.functional.tensors import Device, Images
+from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.base import Corruption
 
 
@@ -64,16 +64,14 @@ class Snow(Corruption):
 
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
-    ) -> tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]]:
+    ) -> tuple[Float[Tensor, "batch rows columns"], PerRow]:
         """Return standard normal numbers for the part that is enlarged, and angles in degrees."""
         factor = self.published(*shape[-2:])[2]
         rows, columns = (len(range(size)[middle(size, factor)]) for size in shape[-2:])
         numbers = normal((shape[0], rows, columns), rng=rng, device=device)
         return numbers, uniform((shape[0],), rng=rng, device=device) * 90 - 135
 
-    def corrupt(
-        self, x: Images, parameters: tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]]
-    ) -> Images:
+    def corrupt(self, x: Images, parameters: tuple[Float[Tensor, "batch rows columns"], PerRow]) -> Images:
         """Let it snow."""
         mix = self.published(*x.shape[-2:])[-1]
         snowy = torch.empty_like(x)
@@ -84,7 +82,7 @@ class Snow(Corruption):
         return snowy
 
     def _layers(
-        self, numbers: Float[Tensor, "batch rows columns"], angle: Float[Tensor, " batch"], x: Tensor
+        self, numbers: Float[Tensor, "batch rows columns"], angle: PerRow, x: Tensor
     ) -> Float[Tensor, "batch 1 height width"]:
         height, width = x.shape[-2:]
         mean, std, factor, threshold, radius, smear, _ = self.published(height, width)
