@@ -73,7 +73,7 @@ def test_a_vision_network_refuses_what_it_cannot_take():
 @needs_vision
 def test_an_unknown_vision_network_names_the_nearest():
     sentence = refused(lambda: Vision(name="resnet19").build((3, 32, 32), 3, seed=0))
-    assert sentence.startswith("model: resnet19 is neither ours nor torchvision's; did you mean resnet1")
+    assert sentence.startswith("model: resnet19 is not a network of withstand or torchvision; did you mean resnet1")
     assert sentence.count("model:") == 1
 
 

@@ -118,7 +118,7 @@ def test_radii_of_the_file_become_standard_deviations():
         (Ball("linf", (0.1, 0.1)), table((True,) * 3), r"one per feature, .* got radii of shape \(2,\)"),
         (Ball("linf", (0.1,)), table((True, True, False)), r"one per feature, .* got radii of shape \(1,\)"),
         (Ball("linf", (0.1,) * 4), Space(shape=(1, 2, 2)), r"one per feature, .* got radii of shape \(4,\)"),
-        (Ball("linf", 0.1), table((False, False)), "none of the features may change; name some with --data.movable"),
+        (Ball("linf", 0.1), table((False, False)), "all features are fixed; set --data.movable"),
         (
             Ball("linf", ((0.1, 0.2), (0.3, 0.4))),
             Space(shape=(2,)),

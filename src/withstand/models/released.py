@@ -78,7 +78,7 @@ class Released(Model):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.name not in RELEASES:
-            raise InputError(f"Released: name {self.name} is not known; {nearest(self.name, RELEASES)}")
+            raise InputError(f"model: {self.name} is not a released network; {nearest(self.name, RELEASES)}")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build it for photographs of ImageNet's classes."""
