@@ -1,6 +1,6 @@
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ class Thing:
     plain: Annotated[int, Ge(1), Le(3)] = 1
     grouped: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     other: object = None
+    anything: Any = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -116,7 +116,7 @@ def _kind(hint: Any) -> Check:
     }
     if hint in known:
         expected, fits = known[hint]
-    elif isinstance(hint, type) and not getattr(hint, "_is_protocol", False):
+    elif hint is not Any and isinstance(hint, type) and not getattr(hint, "_is_protocol", False):
         expected, fits = f"an instance of {hint.__name__}", lambda value: isinstance(value, hint)
     else:
         return lambda _: None
