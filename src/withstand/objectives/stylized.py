@@ -12,7 +12,6 @@ from withstand.data.places import data_root
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, derive_seed, integers, stream
-from withstand.functional.tensors import Points
 
 THREADS = 4  # Pillow decodes without holding the interpreter, so threads do
 AHEAD = 4  # steps
@@ -82,7 +81,7 @@ class Stylized:
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="stylized")
         self.ahead: dict[int, tuple[Part, Future[Sample]]] = {}
 
-    def share(self, x: Points, *, count: int, rng: Rng) -> Share:
+    def share(self, x: Float[Tensor, "batch *feature"], *, count: int, rng: Rng) -> Share:
         """Return what this process adds to its rows x of the batch of a step.
 
         Args:
