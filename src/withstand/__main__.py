@@ -1,4 +1,4 @@
-"""Lets `python -m withstand` and `accelerate launch -m withstand` run the command line."""
+"""Runs the command line for `python -m withstand` and `torchrun -m withstand`."""
 
 from withstand.cli import main
 

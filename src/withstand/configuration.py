@@ -1,8 +1,4 @@
-"""What all configuration objects share: discovery, plain form and identity.
-
-Everything that decides a number is a frozen, keyword-only dataclass, which is at once the configuration and
-the object. A class is abstract or final.
-"""
+"""Configurations: frozen, keyword-only dataclasses with checked fields, a plain form and an identity."""
 
 import hashlib
 import importlib
@@ -16,12 +12,28 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from withstand.errors import InputError
+from withstand.limits import check_fields
 
 Anything = TypeVar("Anything")
 
 
+class Configuration:
+    """The base of the families: frozen, keyword-only dataclasses that are the configuration and the object at once.
+
+    A class is abstract or final. Values are checked against the annotations of the fields, see `withstand.limits`. A
+    class whose fields must fit each other extends `__post_init__`.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check_final(cls)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
 def check_final(cls: type) -> None:
-    """Refuse a subclass of a concrete class; a family's abstract class calls this in `__init_subclass__`.
+    """Refuse a subclass of a concrete class.
 
     Raises:
         TypeError: If a parent of the class is concrete.
@@ -71,7 +83,7 @@ def to_plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
         arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
-        # Members of a family say which one they are; what has no family (Ball, Training) is known by its place.
+        # Members of a family carry their class path; others (Ball, Training) are identified by their field.
         if not isinstance(cls, ABCMeta):
             return arguments
         return {"class_path": f"{cls.__module__}.{cls.__qualname__}", "init_args": arguments}
@@ -114,9 +126,9 @@ def canonical(value: object) -> str:
 
 
 def foreign_source(value: object) -> str:
-    """Return a hash of the source of all classes within a configuration that are not the package's; nothing for none.
+    """Return a hash of the source of all classes in a configuration from outside the package; empty if there are none.
 
-    Their names and fields alone do not say what they do.
+    Their names and fields alone do not determine results.
     """
     found: dict[type, str] = {}
 
@@ -136,7 +148,7 @@ def foreign_source(value: object) -> str:
 
 
 def source_of(cls: type) -> str:
-    """Return the source of a class, or what it is compiled to where there is no source."""
+    """Return the source of a class, or its byte code where there is no source."""
     try:
         return inspect.getsource(cls)
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Devices, processes and workers; does not affect results."""
+"""Devices, processes and workers."""
 
 import atexit
 import math
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """Devices and processes that share the work.
+    """Devices and processes that share the work. Does not affect results.
 
     Attributes:
         device: The device of this process.
@@ -39,9 +39,9 @@ class Engine:
 
     @classmethod
     def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int | None = None) -> "Engine":
-        """Return the engine for this process, joining the others if there are any.
+        """Return the engine for this process, and join the process group if there are several processes.
 
-        Several processes are those that `accelerate launch` or `torchrun` started.
+        Processes are started by `torchrun`, or by any launcher that sets the same environment variables.
 
         Args:
             device: `auto` (CUDA, else the Apple GPU, else the CPU), `cpu`, `cuda`, `cuda:1`, `mps`.
@@ -49,29 +49,23 @@ class Engine:
             batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
 
         Raises:
-            InputError: If there is no such device.
+            InputError: If there is no such device, or the launcher's environment variables are incomplete.
         """
         check_device(device)
         if batch_size is not None and batch_size < 1:
             raise InputError(f"batch_size: expected a number of samples >= 1, got {batch_size}.")
         if num_workers < 0:
             raise InputError(f"workers: expected a number of processes >= 0, got {num_workers}.")
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        if world_size == 1:
             kind = "cuda" if torch.cuda.is_available() else "mps" if mps_available() else "cpu"
             chosen = torch.device(kind if device == "auto" else device)
             return cls(device=chosen, num_workers=num_workers, batch_size=batch_size)
-        from accelerate import PartialState
-
-        state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available())
-        # Otherwise communication threads outlive the interpreter and abort the process on exit.
-        atexit.register(leave_group)
-        return cls(
-            device=torch.device(state.device or "cpu"),
-            num_workers=num_workers,
-            rank=state.process_index,
-            world_size=state.num_processes,
-            batch_size=batch_size,
-        )
+        if not {"RANK", "LOCAL_RANK"} <= os.environ.keys():
+            raise InputError(f"processes: WORLD_SIZE is {world_size}, but RANK or LOCAL_RANK is not set; use torchrun.")
+        chosen = join_group("cpu" if device == "cpu" or not torch.cuda.is_available() else "cuda")
+        rank = dist.get_rank()
+        return cls(device=chosen, num_workers=num_workers, rank=rank, world_size=world_size, batch_size=batch_size)
 
     @property
     def is_first(self) -> bool:
@@ -90,7 +84,7 @@ class Engine:
     def share(self, total: int) -> tuple[int, int, float]:
         """Return start and stop of this process's share of a batch, and the share's weight.
 
-        Where there are fewer rows than processes, a process without any borrows the first one with weight 0.
+        If there are fewer rows than processes, a process without a row takes the first one with weight 0.
 
         Example:
             >>> Engine(rank=1, world_size=2).share(10)
@@ -100,7 +94,7 @@ class Engine:
         return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
 
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
-        """Return the number of samples in an evaluation batch: as given, else by the size of the inputs.
+        """Return the number of samples in an evaluation batch: `batch_size`, or a number by the size of the inputs.
 
         At most 32 MB of inputs and 4096 rows of a table, or 1024 images; on a CPU 128 images, whose activations then
         fit its caches.
@@ -108,12 +102,8 @@ class Engine:
         most = 4096 if len(shape) < 3 else 128 if self.device.type == "cpu" else 1024
         return self.batch_size or max(1, min(most, 2**23 // math.prod(shape)))
 
-    def add_up(self, tensor: Tensor) -> Tensor:
-        """Return the sum of a tensor over the processes; the tensor itself may be changed."""
-        return sum_over_processes(tensor)
-
     def gather(self, value: Any) -> list[Any]:
-        """Return a value of every process, in their order, in every process."""
+        """Return the values of all processes, by rank, in every process."""
         if self.world_size == 1:
             return [value]
         found: list[Any] = [None] * self.world_size
@@ -121,7 +111,7 @@ class Engine:
         return found
 
     def of_first(self, value: Any) -> Any:
-        """Return the value that the first process has, in every process."""
+        """Return the value of the first process in every process."""
         if self.world_size == 1:
             return value
         found = [value]
@@ -129,14 +119,14 @@ class Engine:
         return found[0]
 
     def first(self, work: Callable[[], Result]) -> Result:
-        """Return what some work gives that only the first process does; a problem there is raised in every process."""
+        """Call a function in the first process; return its result, or raise its exception, in every process."""
         if self.world_size == 1:
             return work()
         found: tuple[Any, Exception | None] = (None, None)
         if self.is_first:
             try:
                 found = (work(), None)
-            except Exception as problem:  # whatever it is, the others must not wait for it
+            except Exception as problem:  # the others wait for the result, whatever it is
                 found = (None, problem)
         value, problem = self.of_first(found)
         if problem is not None:
@@ -150,13 +140,13 @@ class Engine:
             torch.cuda.manual_seed(seed)
 
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
-        """Overwrite tensors by the first process's."""
+        """Overwrite tensors by those of the first process."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait for all processes."""
         if self.world_size > 1:
             dist.barrier()
 
@@ -166,6 +156,25 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
+
+
+def join_group(kind: str) -> torch.device:
+    """Join the processes described by the launcher's environment variables, and return this process's device.
+
+    Args:
+        kind: `cuda` takes the GPU of the local rank and NCCL; `cpu` takes Gloo.
+    """
+    device = torch.device(kind)
+    if kind == "cuda":
+        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
+        check_device(str(device))
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        # NCCL needs to know the device before the first barrier.
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo", device_id=device if kind == "cuda" else None)
+        # Otherwise communication threads outlive the interpreter and abort the process on exit.
+        atexit.register(leave_group)
+    return device
 
 
 def leave_group() -> None:
@@ -189,8 +198,6 @@ def check_device(device: str) -> None:
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {device}.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device: {device} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices here."
-        )
+        raise InputError(f"device: {device} is not available: PyTorch finds {torch.cuda.device_count()} CUDA devices.")
     if kind == "mps" and not mps_available():
-        raise InputError("device: mps was asked for, but PyTorch sees no Apple GPU here.")
+        raise InputError("device: mps is not available: PyTorch finds no Apple GPU.")

@@ -12,7 +12,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import yaml
 from torch import nn
@@ -26,6 +26,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
+from withstand.limits import NonEmpty, NonNegativeInt, check_fields
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
@@ -62,20 +63,13 @@ class Experiment:
     model: Model = SmallCNN()
     objective: Objective = PerturbedRisk()
     training: Training = Training()
-    evaluations: tuple[Evaluation, ...] = (Accuracy(),)
+    evaluations: Annotated[tuple[Evaluation, ...], NonEmpty] = (Accuracy(),)
     weights: str | None = None
-    seed: int = 0
+    seed: NonNegativeInt = 0
     name: str = "run"
 
     def __post_init__(self) -> None:
-        families = {"data": Dataset, "model": Model, "objective": Objective, "training": Training, "seed": int}
-        for name, family in families.items():
-            if not isinstance(getattr(self, name), family):
-                raise InputError(f"Experiment: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
-        if not self.evaluations:
-            raise InputError("Experiment: evaluations must name at least one, got none.")
-        if self.seed < 0:
-            raise InputError(f"Experiment: seed must be at least 0, got {self.seed}.")
+        check_fields(self)
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
 

@@ -22,15 +22,24 @@ CHOICE = re.compile(
     re.DOTALL,
 )
 
+INNER = r"(?:[^\[\]]|\[[^\[\]]*\])+"  # of a type, with at most one level of brackets within
+TYPES = {
+    r"Annotated\[(\w+),\s+([^\[\]]+)\]": r"\1 \2",
+    rf"Annotated\[(tuple\[{INNER}\]),\s+[^\[\]]+\]": r"\1",
+    rf"Optional\[({INNER})\]": r"\1 | null",
+}
+
 
 class Parser(ArgumentParser):
     """A jsonargparse parser whose help shows options with dashes and short class names."""
 
     def format_help(self, *arguments: Any, **options: Any) -> str:
-        """Show dashes, omit `training`, and shorten class names."""
+        """Show dashes and limits in words, omit `training`, and shorten class names."""
         text = super().format_help(*arguments, **options)
         text = re.sub(r"(?m)^  --training CONFIG.*\n", "", text)
         text = re.sub(CHOICE, _shorten, text)
+        for pattern, words in TYPES.items():
+            text = re.sub(pattern, words, text)
         return re.sub(r"--[\w.]+", lambda found: "--" + friendly(found.group()[2:]), text)
 
 

@@ -157,7 +157,6 @@ def test_a_measurement_that_begins_in_the_middle_gives_the_rest(evaluation, mode
 @every_evaluation
 def test_two_processes_give_the_blocks_of_one(evaluation, model, tiny_split, monkeypatch):
     # Without processes: the share of each alone, with what would go over the network left out.
-    monkeypatch.setattr(Engine, "add_up", lambda self, tensor: tensor)
     monkeypatch.setattr(Engine, "gather", lambda self, value: [value])
     adapted = evaluation.adapted(tiny_split)
     state = prepare(adapted, model, tiny_split, tiny_split, seed=0, engine=Engine(batch_size=4))

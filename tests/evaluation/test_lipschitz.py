@@ -96,22 +96,6 @@ def test_every_process_finds_the_same():
     assert numbers["l2 to l2 lipsdp 5 steps climb 5 steps 64 starts"]["lower"] > 0
 
 
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"bounds": ()}, "bounds must be different ones of product, eclipse, lipsdp, lower, local, at least one"),
-        ({"bounds": ("product", "product")}, "bounds must be different ones"),
-        ({"steps": 0}, "Lipschitz: steps must be at least 1, got 0."),
-        ({"climb_steps": -1}, "Lipschitz: climb_steps must be at least 0, got -1."),
-        ({"num_starts": 0}, "Lipschitz: num_starts must be at least 1, got 0."),
-    ],
-)
-def test_wrong_fields_are_refused(fields, sentence):
-    with pytest.raises(InputError) as caught:
-        Lipschitz(**fields)
-    assert sentence in str(caught.value)
-
-
 def test_a_model_that_is_no_mlp_is_refused_in_one_sentence(bounds):
     split = split_of(inputs(4, 1, 8, 8))
     with pytest.raises(InputError, match=r"^Lipschitz: the model must be a chain of .*, got Conv2d\.$"):

@@ -4,7 +4,6 @@ from torch import nn
 
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.noise_distance import MAX_LOOKS, NoiseDistance, draw_directions, find_distances
 from withstand.functional.random import RowStreams
 
@@ -125,22 +124,6 @@ def test_a_trained_generator_fools_from_nearer_than_gaussian_noise(values_of):
     never = {name: values[name, "never_fooled"] for name in ("gaussian noise", "adversarial noise 1x1 200 steps")}
     at_radius = {name: values[name, "top1_at_radius"] for name in never}
     assert at_radius["adversarial noise 1x1 200 steps"] < at_radius["gaussian noise"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"noises": ()}, "noises must be different kinds"),
-        ({"noises": ("gaussian", "gaussian")}, "noises must be different kinds"),
-        ({"radius": 0.0}, "radius must be a number > 0"),
-        ({"precision": 0.0}, "precision must be a number > 0"),
-        ({"steps": 0}, "steps must be at least 1"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-    ],
-)
-def test_what_cannot_be_is_refused(fields, sentence):
-    with pytest.raises(InputError, match=f"^NoiseDistance: {sentence}"):
-        NoiseDistance(**fields)
 
 
 def test_the_outcomes_follow_from_the_generator_that_is_given(tiny_split, tiny_model):

@@ -153,7 +153,10 @@ def test_multipliers_that_prove_nothing_give_infinity():
         ([], "lipschitz: weights must hold at least one matrix, got none."),
         ([torch.eye(2)], "lipschitz: weights must be finite float64 numbers, matrix 1 is not."),
         ([torch.full((2, 2), math.nan, dtype=torch.float64)], "finite float64 numbers, matrix 1 is not."),
-        (network(3, 5) + network(4, 2), "every matrix must take what the one before gives, got shapes (5, 3), (2, 4)."),
+        (
+            network(3, 5) + network(4, 2),
+            "each matrix must take the outputs of the previous one, got shapes (5, 3), (2, 4).",
+        ),
     ],
 )
 def test_what_is_no_chain_of_matrices_is_refused(weights, sentence):

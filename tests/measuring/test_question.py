@@ -167,7 +167,7 @@ def test_questions_are_checked_before_the_first_sample_is_fetched(tiny_split, mo
         (table, ["clean", "fog"], "fog needs images, got inputs of shape"),
         (table, "NoiseDistance", "radius"),
         (table, ["clean", Contrast(severity=1, pixels=32)], "images"),
-        (tiny_split, ["clean", Contrast(severity=1)], "images of 8 x 8 need pixels"),
+        (tiny_split, ["clean", Contrast(severity=1)], "images of 8 x 8 need the field pixels"),
         (table, WorstCase(ball=BALL, steps=0, num_tilted=0), "too many to try"),
         (tiny_split, Accuracy(top=(9,)), "top must hold a number up to 3 classes"),
     ):

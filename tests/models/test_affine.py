@@ -92,5 +92,5 @@ def test_what_is_no_such_chain_is_refused_in_one_sentence(model, shape, sentence
 def test_weights_that_are_no_numbers_are_refused():
     model = nn.Sequential(nn.Linear(3, 2))
     nn.init.constant_(model[0].bias, float("nan"))
-    with pytest.raises(InputError, match="Test: weights must be finite numbers, got others"):
+    with pytest.raises(InputError, match="Test: weights must be finite numbers, got NaN"):
         affine_layers(model, (3,), who="Test")

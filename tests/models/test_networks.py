@@ -56,7 +56,7 @@ def test_inputs_that_a_network_cannot_take_are_refused():
         "SmallCNN: inputs must be images (channel, height, width) of at least 8 x 8 pixels, got shape (12,)."
     )
     assert "at least 8 x 8 pixels" in refused(lambda: SmallCNN().build((3, 8, 7), 3, seed=0))
-    assert refused(lambda: MLP(hidden=(4, 0))) == "MLP: hidden must be widths of at least 1, got (4, 0)."
+    assert refused(lambda: MLP(hidden=(4, 0))) == "MLP: hidden[1] must be at least 1, got 0."
     assert refused(lambda: SmallCNN(width=0)) == "SmallCNN: width must be at least 1, got 0."
 
 
@@ -73,7 +73,7 @@ def test_a_vision_network_refuses_what_it_cannot_take():
 @needs_vision
 def test_an_unknown_vision_network_names_the_nearest():
     sentence = refused(lambda: Vision(name="resnet19").build((3, 32, 32), 3, seed=0))
-    assert sentence.startswith("model: resnet19 is neither ours nor torchvision's; did you mean resnet1")
+    assert sentence.startswith("model: resnet19 is not a network of withstand or torchvision; did you mean resnet1")
     assert sentence.count("model:") == 1
 
 

@@ -119,7 +119,7 @@ def test_a_file_that_is_there_needs_no_network(place, places, source):
 
 def test_without_a_network_the_message_says_where_the_file_was_looked_for(places):
     sentence = refusal(build)
-    assert sentence.startswith(f"{ANT}: its weights were looked for at ")
+    assert sentence.startswith(f"{ANT}: no weights at ")
     for part in (*(str(each / "ANT_Model.pth") for each in places), "releases/download/v1.0", "WITHSTAND_OFFLINE"):
         assert part in sentence
 
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_fetched(places):
     assert refusal(lambda: Released().build((8,), 1000, seed=0)).endswith("got shape (8,).")
     assert refusal(lambda: Released().build((5, 64, 64), 1000, seed=0)).endswith("got 5.")
     assert refusal(lambda: Released(name="game-of-noise/AMT")) == (
-        "model: game-of-noise/AMT was not released; did you mean game-of-noise/ANT or game-of-noise/ANT3x3 or "
+        "model: game-of-noise/AMT is not a released network; did you mean game-of-noise/ANT or game-of-noise/ANT3x3 or "
         "game-of-noise/ANT-SIN?"
     )
 

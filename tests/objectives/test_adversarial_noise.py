@@ -186,12 +186,8 @@ def test_radius():
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"radius": 0.0}, "radius must be a number > 0, got 0"),
-        ({"lr": -1.0}, "lr must be a number > 0, got -1"),
-        ({"clean_share": 0.8, "replay_share": 0.2}, "sum below 1, got 0.8 and 0.2"),
-        ({"clean_share": -0.1}, "shares >= 0"),
-        ({"capacity": 0}, "capacity must be at least 1, got 0"),
-        ({"restart_steps": -1}, "restart_steps must be at least 0, got -1"),
+        ({"clean_share": 0.8, "replay_share": 0.2}, r"clean_share .* replay_share must be below 1, got 0.8 .* 0.2"),
+        ({"clean_share": -0.1}, "clean_share must be at least 0 and below 1, got -0.1"),
     ],
 )
 def test_what_cannot_be_is_refused(fields, sentence):

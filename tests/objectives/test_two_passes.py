@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
@@ -174,6 +176,7 @@ def test_when_memory_runs_out_fewer_points_are_computed_at_once():
 
 
 def test_two_processes_draw_what_one_draws():
+    @dataclass(frozen=True, kw_only=True)
     class Keep(Perturbation):
         """Adds uniform numbers, and remembers what came out."""
 

@@ -36,6 +36,6 @@ def test_as_an_augmentation_every_image_meets_one_cell():
 
 
 def test_severities_that_are_not_there_are_refused():
-    for severities in ((), (0,), (3, 6)):
-        with pytest.raises(InputError, match=r"^ImageNetC: severities must be some of 1, 2, 3, 4 and 5"):
+    for severities in ((), (0,), (3, 6), (3, 3)):
+        with pytest.raises(InputError, match=r"^ImageNetC: severities(\[\d\])? must be "):
             ImageNetC(severities=severities)

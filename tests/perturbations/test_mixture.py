@@ -109,10 +109,10 @@ def test_an_open_temperature_is_filled_in_however_deep_it_lies_and_a_given_one_s
 
 
 def test_wrong_parts_and_shares_are_refused():
-    with pytest.raises(InputError, match=r"^Mixture: parts must name at least one perturbation, got none\.$"):
+    with pytest.raises(InputError, match=r"^Mixture: parts must .+, got \(\)\.$"):
         Mixture(parts=())
     for shares in [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan")), (1.0, 1.0, 1.0)]:
-        with pytest.raises(InputError, match=r"^Mixture: shares must be 2 positive numbers, one per part, got "):
+        with pytest.raises(InputError, match=r"^Mixture: shares(\[1\])? must be .+, got "):
             Mixture(shares=shares)
 
 

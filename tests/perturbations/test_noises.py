@@ -88,9 +88,7 @@ def test_no_noise_leaves_the_input(noise):
 @every_noise
 @pytest.mark.parametrize("std", [-0.1, (), (0.1, -1.0), float("nan"), (float("inf"),)])
 def test_a_std_that_is_no_size_is_refused(noise, std):
-    with pytest.raises(
-        InputError, match=f"^{noise.__name__}: std must be a number >= 0 or a list of such numbers, got "
-    ):
+    with pytest.raises(InputError, match=rf"^{noise.__name__}: std(\[\d\])? must be .+, got "):
         noise(std=std)
 
 

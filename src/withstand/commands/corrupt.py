@@ -45,7 +45,7 @@ class LooseImages(Dataset):
     resize: int | None
     on_bad_image: OnBadImage = "error"
 
-    def load(self, part: Part) -> FileSplit:  # noqa: ARG002
+    def load(self, part: Part) -> FileSplit:
         """List the files."""
         path = Path(self.path)
         folder = path if path.is_dir() else path.parent

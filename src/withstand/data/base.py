@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration, check_final
 from withstand.data.checks import check_finite, check_labels
 from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
@@ -139,7 +139,7 @@ class TensorSplit(Split):
         plan: Iterable[Tensor],
         *,
         device: torch.device | str = "cpu",
-        num_workers: int = 0,  # noqa: ARG002
+        num_workers: int = 0,
         augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
         """Index the tensors, which are copied to the device once."""
@@ -159,16 +159,12 @@ class TensorSplit(Split):
         return self._copies[device]
 
 
-class Dataset(ABC):
+class Dataset(Configuration, ABC):
     """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
 
     Every data set has the parts `train`, `validation` and `test`. A missing validation part is cut from the training
     part, the same for every seed of an experiment.
     """
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
 
     @abstractmethod
     def load(self, part: Part) -> Split:

@@ -1,1 +1,1 @@
-"""Numbers about a finished model."""
+"""Evaluations of finished models."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
@@ -13,6 +12,8 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonEmpty, PositiveInt
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -27,35 +28,30 @@ class Accuracy(Evaluation):
     Every batch is fetched once and perturbed on the device under one condition after the other.
 
     Attributes:
-        perturbations: The conditions; Identity is clean accuracy. ImageNetC stands for all of its corruptions.
+        perturbations: The conditions; Identity is clean accuracy. ImageNetC is replaced by all of its corruptions.
         num_draws: Copies per sample and condition.
-        fold: `mean` over the copies, or `worst`: a sample counts only if every copy is classified correctly.
-        top: For each k, the label must be among the k highest logits; k above the number of classes is left out.
+        fold: `mean` over the copies, or `worst`: a sample is correct only if every copy is.
+        top: For each k, the label must be among the k highest logits; k above the number of classes is ignored.
     """
 
-    perturbations: tuple[Perturbation, ...] = (Identity(),)
-    num_draws: int = 1
+    perturbations: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(),)
+    num_draws: PositiveInt = 1
     fold: Literal["mean", "worst"] = "mean"
-    top: tuple[int, ...] = (1, 5)
+    top: Annotated[tuple[PositiveInt, ...], NonEmpty] = (1, 5)
 
     def __post_init__(self) -> None:
-        if not self.perturbations:
-            raise InputError("Accuracy: perturbations must name at least one, got none.")
-        if self.num_draws < 1:
-            raise InputError(f"Accuracy: num_draws must be at least 1, got {self.num_draws}.")
-        if not self.top or min(self.top) < 1:
-            raise InputError(f"Accuracy: top must be numbers of at least 1, got {self.top}.")
+        super().__post_init__()
         if len(set(self.conditions)) < len(self.conditions):
-            raise InputError("Accuracy: perturbations must differ from each other, got one twice.")
+            raise InputError(f"Accuracy: perturbations must have different conditions, got {self.conditions}.")
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Those of the perturbations."""
+        """The conditions of the perturbations."""
         return tuple(each.condition for each in self.perturbations)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """Top-k accuracies; the first one is the one to show."""
+        """Top-k accuracies; the first is the primary one."""
         start, words = ("", "accuracy") if self.fold == "mean" else ("worst_", f"accuracy, worst of {self.num_draws}")
         return tuple(
             Measure(
@@ -76,7 +72,7 @@ class Accuracy(Evaluation):
         return replace(self, perturbations=tuple(each for each in self.perturbations if each.condition in conditions))
 
     def adapted(self, split: Split) -> "Accuracy":
-        """Put the cells of ImageNetC in its place, with the parameters for the size of the images."""
+        """Replace ImageNetC by its cells, with the parameters for the size of the images."""
         if min(self.top) > len(split.classes):
             raise InputError(f"Accuracy: top must hold a number up to {len(split.classes)} classes, got {self.top}.")
         found: list[Perturbation] = []
@@ -86,19 +82,12 @@ class Accuracy(Evaluation):
         return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,  # noqa: ARG002
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
         """Perturb and classify."""
         found = {}
         for perturbation in self.perturbations:
-            # Conditions that share their noise (saved as JPEG or not) are compared under the same.
+            # Conditions with the same noise name (saved as JPEG or not) share their random numbers.
             source = rng.named(perturbation.noise)
             draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=source)
             logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
@@ -106,7 +95,7 @@ class Accuracy(Evaluation):
         return found
 
     def _answers(self, logits: Tensor, y: Tensor, draws: Draws) -> Columns:
-        """Return the answer to one draw, or what is said of several: the mean over them, or the worst one."""
+        """Return the columns of one draw, or of the mean or worst of several."""
         further = [k for k in self.top if 1 < k <= logits.shape[2]]
         ranks = rank(logits, y)
         if self.num_draws == 1:
@@ -119,7 +108,7 @@ class Accuracy(Evaluation):
         if draws.log_weights is not None:
             weights = draws.log_weights.float().softmax(0)
         mean = (weights.unsqueeze(2) * logits.float().softmax(2)).sum(0)
-        # A probability of 0 is no output that is not finite.
+        # Keep probabilities of 0 finite in logarithms.
         columns = answers(mean.clamp_min(torch.finfo(mean.dtype).tiny).log(), y)
         columns["prediction"] = columns["prediction"].where(logits.isfinite().all(2).all(0), -1)
         return columns | {"correct" if k == 1 else f"top{k}": (weights * (ranks < k)).sum(0) for k in (1, *further)}

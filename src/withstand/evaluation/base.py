@@ -1,4 +1,4 @@
-"""Evaluation: what is asked of a finished model, sample by sample."""
+"""Evaluation: the base of what is measured on a finished model, sample by sample."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, final
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
 from withstand.study.measures.measure import Measure
 
 Columns = dict[str, Shaped[Tensor, " sample"]]
@@ -19,13 +20,13 @@ Numbers = dict[str, float]
 
 
 class Outcomes(NamedTuple):
-    """What was found of every sample of a split, on the CPU, in the order of the samples' numbers.
+    """Outcomes of all samples of a split, on the CPU, in the order of the samples' numbers.
 
     Attributes:
         number: Of each sample in its split.
         label: Its class.
         columns: By condition and column, one value per sample.
-        numbers: By condition and column, what is said of the model as a whole.
+        numbers: By condition and column, numbers about the model as a whole.
     """
 
     number: Int[Tensor, " sample"]
@@ -34,119 +35,94 @@ class Outcomes(NamedTuple):
     numbers: dict[str, Numbers]
 
 
-class Evaluation(ABC):
-    """A question about a finished model: a frozen keyword-only dataclass.
+class Evaluation(Configuration, ABC):
+    """A measurement of a finished model: a frozen keyword-only dataclass.
 
-    An author writes `conditions`, `measures`, `outcomes` and `examples`. The loop over the samples, devices, processes,
-    progress, files and resuming are written once, in `withstand.evaluation.loop` and `withstand.measuring`.
+    A subclass implements `conditions`, `measures`, `outcomes` and `examples`. Batches, devices, processes, progress,
+    files and resuming are in `withstand.evaluation.loop` and `withstand.measuring`.
 
-    Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators stay as
-    they were; a sample's outcome depends on the model, the sample, its number and the seed only, neither on the samples
-    beside it nor on the engine.
+    Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators are not
+    changed; a sample's outcome depends on the model, the sample, its number and the seed only, neither on other samples
+    of the batch nor on the engine.
     """
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
 
     @property
     @abstractmethod
     def conditions(self) -> tuple[str, ...]:
-        """The conditions under which the model is asked, in order."""
+        """Names of the conditions, in order."""
 
     @property
     @abstractmethod
     def measures(self) -> tuple[Measure, ...]:
-        """The numbers that the outcomes under each condition are reduced to, in order."""
+        """The measures computed from the outcomes under each condition, in order."""
 
-    def only(self, conditions: Sequence[str]) -> "Evaluation":  # noqa: ARG002
-        """Return the evaluation under some of its conditions; under all of them, where they cannot be separated."""
+    def only(self, conditions: Sequence[str]) -> "Evaluation":
+        """Return the evaluation under some of its conditions; all of them if they cannot be separated."""
         return self
 
-    def adapted(self, split: Split) -> "Evaluation":  # noqa: ARG002
-        """Return the question as it is asked of these samples; called before the first one is fetched.
+    def adapted(self, split: Split) -> "Evaluation":
+        """Return the evaluation adapted to a split; called before the first sample is fetched.
 
         Raises:
-            InputError: If it cannot be asked of them; the message says why.
+            InputError: If the evaluation does not fit the split.
         """
         return self
 
-    def check(self, model: nn.Module, space: Space) -> None:  # noqa: B027
-        """Refuse a model that the question cannot be asked of; called before anything is measured.
+    def check(self, model: nn.Module, space: Space) -> None:
+        """Reject a model that cannot be measured; called before the first sample is fetched.
 
         Raises:
-            InputError: If it cannot; the message says why.
+            InputError: If the evaluation does not fit the model.
         """
 
     @property
     def needs_training_samples(self) -> bool:
-        """Whether `prepare` is to be given samples of the training part."""
+        """Whether `prepare` needs samples of the training part."""
         return False
 
-    def prepare(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        fit_on: Split,  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
-    ) -> Any:
-        """Return what `outcomes` needs besides the samples, such as a trained noise generator; nothing by default.
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Any:
+        """Return a state for `outcomes`, such as a trained noise generator; None by default.
 
-        Called once before the first sample, in every process, which must all return the same.
+        Called once before the first sample, in every process; all must return the same.
 
         Args:
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
-            fit_on: Samples that something may be trained on: those of the training part, or the samples themselves.
-            space: What the inputs are.
-            seed: Decides every draw.
+            fit_on: Samples to train on: the training part, or the samples themselves.
+            space: The input space.
+            seed: Of every draw.
             engine: Device and processes; does not affect results.
         """
         return None
 
     @abstractmethod
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Return what is found of a batch: by condition and column, one value per sample.
+        """Return the outcomes of a batch: by condition and column, one value per sample.
 
-        Columns called `prediction` (a class, or -1 where an output is not finite), `confidence` (its probability) and
-        `correct` (0, 1 or a share) are what tables of samples show; all others are up to the evaluation.
+        Tables of samples show the columns `prediction` (a class, or -1 if an output is not finite), `confidence` (its
+        probability) and `correct` (0, 1 or a share). Other columns are specific to the evaluation.
 
         Args:
             model: Maps inputs to logits; in evaluation mode, without gradients unless they are switched on.
             x: Inputs; at least one.
             y: Labels.
-            space: What the inputs are.
-            state: What `prepare` returned.
+            space: The input space.
+            state: From `prepare`.
             rng: One source per sample, from the seed and the sample's number; `rng.named(condition)` makes those of a
                 condition.
         """
 
     def conclude(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        split: Split,  # noqa: ARG002
-        outcomes: Mapping[str, Columns],  # noqa: ARG002
-        *,
-        state: Any,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
+        self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Any, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return what is said of the model as a whole, by condition and column; nothing by default.
+        """Return numbers about the model as a whole, by condition and column; none by default.
 
         Args:
             model: As for `outcomes`.
             split: All samples.
             outcomes: Of all of them, in the order of their numbers, on the CPU.
-            state: What `prepare` returned.
+            state: From `prepare`.
             engine: Device; does not affect results.
         """
         return {}
@@ -160,9 +136,9 @@ class Evaluation(ABC):
         Args:
             model: Maps inputs to logits; on the engine's device.
             split: The samples.
-            seed: Decides every draw.
+            seed: Of every draw.
             engine: Device, processes and batch size.
-            fit_on: Samples that something may be trained on; None takes the samples themselves.
+            fit_on: Samples to train on; None takes the samples themselves.
         """
         from withstand.evaluation.loop import measure_all
 
@@ -174,19 +150,16 @@ class Evaluation(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
-def answers(
-    logits: Float[Tensor, "batch class"], y: Int[Tensor, " batch"], ranks: Int[Tensor, " batch"] | None = None
-) -> Columns:
+def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | None = None) -> Columns:
     """Return the columns `prediction`, `confidence` and `correct` of some logits.
 
-    The prediction is the class with the highest logit, the lowest number of equal ones; -1, with a confidence of 0,
-    where a logit is not a number or infinite. Correct is a label whose logit is higher than all others: a tie is a
-    mistake.
+    The prediction is the class with the highest logit, the first of equal ones; -1, with a confidence of 0, if a logit
+    is NaN or infinite. A sample is correct if the label's logit is higher than all others; a tie is wrong.
 
     Args:
-        logits: Minus infinity is a class that is ruled out.
+        logits: Minus infinity excludes a class.
         y: Labels.
-        ranks: What `rank` returns of them, where it is known already.
+        ranks: Result of `rank`, if known.
 
     Example:
         >>> import torch
@@ -195,7 +168,7 @@ def answers(
         ([0, -1], [True, False])
     """
     logits = logits.float()
-    # The highest of some logits is not a number where one of them is not.
+    # The maximum is NaN if any logit is.
     highest, prediction = logits.max(1)
     finite = highest.isfinite()
     return {
@@ -205,11 +178,11 @@ def answers(
     }
 
 
-def rank(logits: Float[Tensor, "draw batch class"], y: Int[Tensor, " batch"]) -> Int[Tensor, "draw batch"]:
+def rank(logits: Float[Tensor, "draw batch class"], y: Labels) -> Int[Tensor, "draw batch"]:
     """Return how many classes have a logit at least as high as the label's own; a tie does not count as a hit.
 
     Returns:
-        0 where the label wins. Where its logit is not a number, the number of classes.
+        0 if the label wins; the number of classes if its logit is NaN.
 
     Example:
         >>> import torch
@@ -217,5 +190,5 @@ def rank(logits: Float[Tensor, "draw batch class"], y: Int[Tensor, " batch"]) ->
         tensor([[1]])
     """
     own = logits.gather(2, y.expand(len(logits), -1).unsqueeze(2))
-    # A number minus itself is 0; infinity and what is no number are not, and count as another class that wins.
+    # x - x is 0 unless x is NaN or infinite, which counts as one more class that wins.
     return logits.shape[2] - 1 - (logits < own).sum(2) + (own - own != 0).squeeze(2)

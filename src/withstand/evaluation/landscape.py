@@ -1,4 +1,4 @@
-"""What a model of two features decides all over their plane, for pictures."""
+"""Decisions of a model with two features over their plane, for figures."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ MOST_POINTS = 1000  # of the test part: more would hide the plane
 
 
 def has_landscape(split: Split) -> bool:
-    """Return whether the inputs are two numbers; levels of a category have nothing between them."""
+    """Return whether the inputs are two numbers, neither of them a category."""
     return split.shape == (2,) and (split.features is None or "category" not in split.features.kinds)
 
 
@@ -37,27 +37,21 @@ def draw_landscape(
     engine: Engine,
     num_ticks: int = NUM_TICKS,
 ) -> Landscape:
-    """Return what a model decides over a plane that has room for all points of a split and the balls around them.
+    """Return a model's decisions over a plane around all points of a split and their balls.
 
     Args:
         model: Maps inputs to logits; on the engine's device.
-        split: Of two numbers per sample.
-        attack: Measures which points are right all over a ball, adapted to the split; None asks for clean ones only.
-        seed: Of the measurement: every point meets the draws that it met there.
+        split: Samples of two numbers.
+        attack: Measures which points are right all over a ball, adapted to the split; None measures clean ones only.
+        seed: Of the measurement, whose draws are repeated.
         engine: Device and batch size.
         num_ticks: Points of the grid along each feature, at least 2.
     """
     with evaluating(model):
-        radii = (
-            torch.zeros(2)
-            if attack is None
-            else attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
-        )
-        low, high = _range(split, engine)
-        reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
-        reach = torch.where(reach > 0, reach, 1.0)
-        shares = torch.linspace(0, 1, num_ticks, dtype=torch.float64)[:, None]
-        ticks = (low - reach) * (1 - shares) + (high + reach) * shares  # (tick, feature)
+        radii = torch.zeros(2)
+        if attack is not None:
+            radii = attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
+        ticks = _ticks(split, engine, radii, num_ticks)
         predicted, confidence, margin = _decide(model, ticks.float(), engine)
         chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
         parts = [
@@ -84,11 +78,15 @@ def draw_landscape(
     )
 
 
-def _range(split: Split, engine: Engine) -> tuple[Tensor, Tensor]:
-    """Return the lowest and the highest value of each feature."""
+def _ticks(split: Split, engine: Engine, radii: Tensor, num_ticks: int) -> Float[Tensor, "tick feature"]:
+    """Return the values of the grid along each feature, with a margin around the points and their balls."""
     plan = torch.arange(len(split)).split(engine.samples_per_batch(split.shape))
     ends = [torch.stack([x.amin(0), x.amax(0)]).cpu().double() for x, *_ in split.batches(plan, device=engine.device)]
-    return torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+    low, high = torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+    reach = (MARGIN * (high - low)).maximum(1.5 * radii.double())
+    reach = torch.where(reach > 0, reach, 1.0)
+    shares = torch.linspace(0, 1, num_ticks, dtype=torch.float64)[:, None]
+    return (low - reach) * (1 - shares) + (high + reach) * shares
 
 
 def _decide(
@@ -99,7 +97,7 @@ def _decide(
     grid = torch.stack([first, second], dim=2)
     found: list[list[Tensor]] = []
     for x in grid.flatten(0, 1).split(engine.samples_per_batch((2,))):
-        # What is no number is no decision: all classes alike.
+        # NaN becomes 0: all classes alike.
         logits = model(x.to(engine.device)).float().nan_to_num()
         top = logits.topk(2, dim=1)
         confidence = logits.softmax(1).amax(1)

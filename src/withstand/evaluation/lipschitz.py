@@ -1,8 +1,8 @@
-"""How steep a fully connected network is at most: bounds of its Lipschitz constant from above and from below."""
+"""Upper and lower bounds of a network's Lipschitz constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Numbers
 from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepest_quotient
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonNegativeInt, PositiveInt, SomeOf
 from withstand.models.affine import affine_layers
 from withstand.study.measures.measure import Kind, Measure
 
@@ -45,10 +46,10 @@ class Lipschitz(Evaluation):
     - `lipschitz_upper_product`: upper bound, the product of the spectral norms;
     - `lipschitz_upper_eclipse`: upper bound, ECLipsE-Fast, in closed form;
     - `lipschitz_upper_lipsdp`: upper bound, LipSDP-neuron, by gradients; the tightest;
-    - `lipschitz_lower`: lower bound, the steepest of the quotients between two inputs that a search has met;
-    - `lipschitz_local_median`: neither; median over the samples of the Jacobian's spectral norm.
+    - `lipschitz_lower`: lower bound, the largest quotient between two inputs that a search finds;
+    - `lipschitz_local_median`: not a bound; median over the samples of the Jacobian's spectral norm.
 
-    All four bounds hold in spite of rounding. None of them is the constant, which lies between the two nearest.
+    All four bounds are certified against rounding. The constant lies between the best lower and upper bound.
 
     Attributes:
         bounds: Which of them, by the last word of their names.
@@ -62,22 +63,14 @@ class Lipschitz(Evaluation):
         Differs: no solver of semidefinite programmes; bounds are certified against rounding.
     """
 
-    bounds: tuple[Bound, ...] = get_args(Bound)
-    steps: int = USUAL_STEPS
-    climb_steps: int = USUAL_CLIMB
-    num_starts: int = USUAL_STARTS
-
-    def __post_init__(self) -> None:
-        if not self.bounds or len(set(self.bounds)) < len(self.bounds) or set(self.bounds) - set(get_args(Bound)):
-            names = ", ".join(get_args(Bound))
-            raise InputError(f"Lipschitz: bounds must be different ones of {names}, at least one, got {self.bounds}.")
-        for name, least in (("steps", 1), ("climb_steps", 0), ("num_starts", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"Lipschitz: {name} must be at least {least}, got {getattr(self, name)}.")
+    bounds: Annotated[tuple[Bound, ...], SomeOf] = get_args(Bound)
+    steps: PositiveInt = USUAL_STEPS
+    climb_steps: NonNegativeInt = USUAL_CLIMB
+    num_starts: PositiveInt = USUAL_STARTS
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The norms; searches that are longer or shorter than usual are named."""
+        """The norms, and the settings of searches if they differ from the defaults."""
         words = ["l2 to l2"]
         if "lipsdp" in self.bounds and self.steps != USUAL_STEPS:
             words.append(f"lipsdp {self.steps} steps")
@@ -87,7 +80,7 @@ class Lipschitz(Evaluation):
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The bounds, in the order asked for."""
+        """The bounds, in the given order."""
         found = []
         for bound in self.bounds:
             name, words, kind = NAMES[bound]
@@ -98,32 +91,17 @@ class Lipschitz(Evaluation):
         return tuple(found)
 
     def check(self, model: nn.Module, space: Space) -> None:
-        """Refuse a network that is not fully connected."""
+        """Reject a network that is not fully connected."""
         affine_layers(model, space.shape, who="Lipschitz")
 
-    def prepare(
-        self,
-        model: nn.Module,
-        fit_on: Split,  # noqa: ARG002
-        *,
-        space: Space,
-        seed: int,  # noqa: ARG002
-        engine: Engine,  # noqa: ARG002
-    ) -> Layers:
-        """Take the network apart, on the CPU in float64."""
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Layers:
+        """Return the layers, on the CPU in float64."""
         return affine_layers(model, space.shape, who="Lipschitz")
 
     def outcomes(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        state: Layers,
-        rng: RowStreams,  # noqa: ARG002
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Layers, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Return the Jacobian's norm at every sample, where a bound needs it."""
+        """Return the Jacobian's norm at every sample, if a bound needs it."""
         if not {"lower", "local"} & set(self.bounds):
             return {self.conditions[0]: {}}
         side = min(state.weights[0].shape[1], len(state.weights[-1]))
@@ -132,15 +110,9 @@ class Lipschitz(Evaluation):
         return {self.conditions[0]: {"local": torch.cat(norms)}}
 
     def conclude(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        split: Split,
-        outcomes: Mapping[str, Columns],
-        *,
-        state: Layers,
-        engine: Engine,
+        self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Layers, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return the bounds; the search for steep places begins at the samples that are steepest."""
+        """Return the bounds; the search starts at the steepest samples."""
         numbers: Numbers = {each: self._upper(each, state) for each in self.bounds if each not in ("lower", "local")}
         if "lower" in self.bounds:
             order = outcomes[self.conditions[0]]["local"].sort(descending=True, stable=True).indices

@@ -1,6 +1,8 @@
-"""The loop over the samples: batches, devices, processes; written once for every evaluation."""
+"""The evaluation loop: batches, devices and processes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -21,10 +23,10 @@ class Block(NamedTuple):
     """The outcomes of a range of samples, on the CPU.
 
     Attributes:
-        start: Place of the first sample in the split.
-        stop: Place behind the last one.
+        start: Index of the first sample in the split.
+        stop: Index after the last one.
         number: Of each sample that could be read.
-        label: Of each of them.
+        label: Of each of these samples.
         columns: By condition and column.
     """
 
@@ -36,7 +38,7 @@ class Block(NamedTuple):
 
 
 def prepare(evaluation: Evaluation, model: nn.Module, fit_on: Split, split: Split, *, seed: int, engine: Engine) -> Any:
-    """Return what an evaluation needs besides the samples of a split; see `Evaluation.prepare`."""
+    """Return the state of an evaluation; see `Evaluation.prepare`."""
     with evaluating(model):
         return evaluation.prepare(model, fit_on, space=split.space, seed=seed, engine=engine)
 
@@ -53,55 +55,59 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield the outcomes of all evaluations block by block, in order, the same in every process.
 
-    Each batch is fetched once and is a block of its own. Which samples share a batch depends on the batch size alone,
-    so one process and several, and a measurement that was killed and resumed, give the same values.
+    Each batch is fetched once and is one block. Batches depend on the batch size alone, so the values do not depend on
+    the number of processes or on interruptions.
 
     Args:
-        evaluations: What is asked, adapted to the split.
-        states: What was prepared for each of them.
+        evaluations: Evaluations, adapted to the split.
+        states: State of each of them, from `prepare`.
         model: Maps inputs to logits; on the engine's device.
         split: The samples.
-        seed: Decides every draw.
+        seed: Of every draw.
         engine: Device, processes and batch size.
-        start: Samples to leave out at the beginning: those that are done.
+        start: Number of samples to skip at the beginning, when resuming.
     """
     batches_of = torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape))
-    plan = [places for places in batches_of if len(places)]  # of nothing there is one empty batch
+    plan = [places for places in batches_of if len(places)]  # an empty tensor splits into one empty part
     share = plan[engine.rank :: engine.world_size]
     batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))
-
     first_names: dict[str, set[str]] = {}
 
     def work(places: Tensor) -> Block:
         x, y, number = next(batches)[:3]
         block = Block(int(places[0]), int(places[-1]) + 1, number.cpu(), y.cpu(), {})
-        if len(x):  # else none of the files could be read
-            rng = RowStreams(seed, number, device=engine.device)
-            for evaluation, state in zip(evaluations, states, strict=True):
-                # Per batch, so that the model's mode is restored before a block is yielded.
-                with torch.no_grad(), evaluating(model):
-                    found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
-                block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
-            names = {condition: set(columns) for condition, columns in block.columns.items()}
-            if (before := first_names or names) != names:
-                raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
-            first_names.update(names)
+        if len(x) == 0:  # none of the files could be read
+            return block
+        rng = RowStreams(seed, number, device=engine.device)
+        for evaluation, state in zip(evaluations, states, strict=True):
+            # Per batch, so that the model's mode is restored before a block is yielded.
+            with torch.no_grad(), evaluating(model):
+                found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
+            block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
+        names = {condition: set(columns) for condition, columns in block.columns.items()}
+        if (before := first_names or names) != names:
+            raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
+        first_names.update(names)
         return block
 
-    for first in range(0, len(plan), engine.world_size):
-        mine: Block | Exception | None = None
-        if first + engine.rank < len(plan):
-            try:
-                mine = work(plan[first + engine.rank])
-            except (InputError, RuntimeError) as problem:
-                if engine.world_size == 1:
-                    raise
-                mine = problem
-        found = engine.gather(mine)
-        for each in found:  # a problem of one process ends all of them
-            if isinstance(each, Exception):
-                raise each
-        yield from (block for block in found if block is not None)
+    for turn in range(ceil(len(plan) / engine.world_size)):
+        yield from _of_all_processes(engine, partial(work, share[turn]) if turn < len(share) else None)
+
+
+def _of_all_processes(engine: Engine, work: Callable[[], Block] | None) -> list[Block]:
+    """Return the blocks of all processes that have one; an exception in one process is raised in all."""
+    mine: Block | Exception | None = None
+    try:
+        mine = work() if work else None
+    except (InputError, RuntimeError) as problem:
+        if engine.world_size == 1:
+            raise
+        mine = problem
+    found = engine.gather(mine)
+    for each in found:
+        if isinstance(each, Exception):
+            raise each
+    return [each for each in found if each is not None]
 
 
 def measure_all(
@@ -145,7 +151,7 @@ def _checked(
     """Return the outcomes of a batch on the CPU, in small types.
 
     Raises:
-        InputError: If they are not those that the evaluation declares.
+        InputError: If they differ from what the evaluation declares.
     """
     who = type(evaluation).__name__
     if not isinstance(found, dict) or set(found) != set(evaluation.conditions):
@@ -169,7 +175,7 @@ def _column(who: str, name: str, column: Tensor, count: int, num_classes: int) -
     """Return a column on the CPU, in a small type."""
     who = f"{who}: column {name}"
     if name in RESERVED or not name:
-        raise InputError(f"{who} is called as what tables of samples have already; give it another name.")
+        raise InputError(f"{who} has a reserved name; choose another one.")
     if not isinstance(column, Tensor):
         raise InputError(f"{who} must be a tensor, got {type(column).__name__}.")
     if column.shape != (count,) or column.is_complex():

@@ -1,28 +1,28 @@
-"""How far noise must move an input before the model is wrong, along directions of several kinds."""
+"""Distance along random and adversarial noise at which a model becomes wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.data.base import Split
 from withstand.data.space import Box, Space
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import BatchStream, RowStreams, normal, stream, uniform
 from withstand.functional.sphere import move_to_distance
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import PositiveFloat, PositiveInt, SomeOf
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
 from withstand.study.measures.measure import Measure
 
 Noise = Literal["gaussian", "uniform", "adversarial"]
-# In radii: the first distance that is tried, the largest, and the one below which a place is not looked for closely.
+# In radii: the first and the largest distance tried, and the distance below which bisection stops.
 FIRST, LARGEST, SMALLEST = 1 / 4, 128.0, 1e-3
 FACTOR = 2.0
 MAX_LOOKS = 25
@@ -34,46 +34,35 @@ TOPIC = "How far (l2) noise must go to make the model wrong"
 class NoiseDistance(Evaluation):
     """Median over the samples of the smallest l2 distance along a noise direction at which the model is wrong.
 
-    Every sample has one direction per kind of noise. It is followed, with clipping to the box, from 1/4 of the radius
-    on by factors of two until the model is wrong or everything has met the walls, and the place between the last right
-    and the first wrong answer is found by bisection. Samples that are wrong without noise count as 0, samples that are
-    never fooled as farther than all others. Beside the median: the share of samples that were never fooled, and the
-    accuracy at the radius. Adversarial noise comes from a generator that is trained against the finished model first.
+    Every sample has one direction per kind of noise. The distance along it, with clipping to the box, starts at 1/4 of
+    the radius and doubles until the model is wrong or all values are clipped; bisection then finds the boundary.
+    Samples that are wrong without noise count as 0, samples that are never fooled as infinity. Further measures: the
+    share of samples that are never fooled, and the accuracy at the radius. Adversarial noise comes from a generator
+    that is first trained against the finished model.
 
     Attributes:
         noises: Kinds of noise.
         radius: l2 distance at which the accuracy is measured and the generator is trained, > 0. None takes 135 for
             images of 224 x 224 x 3, the same per root of the number of values otherwise; tables need a number.
-        kernel: Of the generator: `1x1` draws every pixel alone, `3x3` lets neighbours depend on each other.
-        steps: Steps of the generator's training, at least 1.
-        lr: Its learning rate (Adam), > 0.
+        kernel: Of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
+        steps: Training steps of the generator, at least 1.
+        lr: Learning rate of the generator (Adam), > 0.
         batch_size: Samples per step, at least 1.
-        precision: Largest ratio, less 1, between the distances of the wrong and of the right answer at the end, > 0.
+        precision: Bisection stops when the ratio of the wrong to the right distance is at most 1 + precision; > 0.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, sections 4 and 5; values of bethgelab/game-of-noise.
-        Differs: distances are l2 norms, never-fooled samples are not given a number, and only samples whose place is
-        not found yet are looked at again.
+        Differs: distances are l2 norms, never-fooled samples have no finite distance, and only unresolved samples are
+        evaluated again.
     """
 
-    noises: tuple[Noise, ...] = ("gaussian", "uniform", "adversarial")
-    radius: float | None = None
+    noises: Annotated[tuple[Noise, ...], SomeOf] = ("gaussian", "uniform", "adversarial")
+    radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
-    steps: int = USUAL_STEPS
-    lr: float = 5e-4
-    batch_size: int = 64
-    precision: float = 1e-3
-
-    def __post_init__(self) -> None:
-        if not self.noises or len(set(self.noises)) < len(self.noises):
-            raise InputError(f"NoiseDistance: noises must be different kinds, at least one, got {self.noises}.")
-        for name in ("radius", "lr", "precision"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"NoiseDistance: {name} must be a number > 0, got {value}.")
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InputError(f"NoiseDistance: {name} must be at least 1, got {getattr(self, name)}.")
+    steps: PositiveInt = USUAL_STEPS
+    lr: PositiveFloat = 5e-4
+    batch_size: PositiveInt = 64
+    precision: PositiveFloat = 1e-3
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -81,14 +70,14 @@ class NoiseDistance(Evaluation):
         return tuple(self.condition_of(each) for each in self.noises)
 
     def condition_of(self, noise: Noise) -> str:
-        """Return the condition of a kind of noise; a shorter or longer training than usual is named."""
+        """Return the condition of a kind of noise, with the training steps if they differ from the default."""
         if noise != "adversarial":
             return f"{noise} noise"
         return f"adversarial noise {self.kernel}" + ("" if self.steps == USUAL_STEPS else f" {self.steps} steps")
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The median distance, who was never fooled, and the accuracy at the radius."""
+        """The median distance, the share never fooled, and the accuracy at the radius."""
         share: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC, "primary": False}
         return (
             Measure(
@@ -105,19 +94,19 @@ class NoiseDistance(Evaluation):
         )
 
     def only(self, conditions: Sequence[str]) -> "NoiseDistance":
-        """Leave out the other kinds of noise, and without adversarial noise what only its generator needs."""
+        """Drop the other kinds of noise, and the settings of the generator if it is not needed."""
         only = replace(self, noises=tuple(each for each in self.noises if self.condition_of(each) in conditions))
         if only.needs_training_samples:
             return only
         return replace(only, kernel="1x1", steps=USUAL_STEPS, lr=NoiseDistance.lr, batch_size=NoiseDistance.batch_size)
 
     def adapted(self, split: Split) -> "NoiseDistance":
-        """Settle the radius."""
+        """Resolve the radius."""
         return replace(self, radius=radius_for(self.radius, split.shape))
 
     @property
     def needs_training_samples(self) -> bool:
-        """Whether a generator is trained against the model first."""
+        """Whether a generator must be trained first."""
         return "adversarial" in self.noises
 
     def prepare(
@@ -129,16 +118,9 @@ class NoiseDistance(Evaluation):
         return self.train_generator(model, fit_on, space=space, seed=seed, engine=engine)
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: NoiseGenerator | None,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: NoiseGenerator | None, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Look for the distance along one direction per sample and kind of noise."""
+        """Find the distance along one direction per sample and kind of noise."""
         found, radius = {}, radius_for(self.radius, space.shape)
         for noise, condition in zip(self.noises, self.conditions, strict=True):
             direction = draw_directions(x, noise, state, rng)
@@ -151,7 +133,7 @@ class NoiseDistance(Evaluation):
     def train_generator(
         self, model: nn.Module, split: Split, *, space: Space, seed: int, engine: Engine
     ) -> NoiseGenerator:
-        """Return a generator that was trained from scratch to fool the model on some samples."""
+        """Return a generator trained from scratch to fool the model on a split."""
         game = AdversarialNoise(radius=radius_for(self.radius, split.shape), kernel=self.kernel, lr=self.lr)
         like = torch.zeros(1, *split.shape, device=engine.device)
         state = game.init(like, rng=stream(seed, "noise distance/generator"))
@@ -202,29 +184,22 @@ def draw_directions(x: Tensor, noise: Noise, generator: NoiseGenerator | None, r
 
 
 def find_distances(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    direction: Tensor,
-    *,
-    radius: float,
-    box: Box | None,
-    precision: float,
+    model: nn.Module, x: Tensor, y: Tensor, direction: Tensor, *, radius: float, box: Box | None, precision: float
 ) -> Tensor:
     """Return for each row the smallest l2 distance along its direction at which the model is wrong.
 
     Args:
-        model: Maps inputs to logits; in evaluation mode. It sees a row at most 25 times.
+        model: Maps inputs to logits; in evaluation mode. Called at most 25 times per row.
         x: Inputs.
         y: Labels.
         direction: One per row, of any length.
         radius: A quarter of it, before clipping, is the first distance that is tried.
         box: Lowest and highest value; None does not clip.
-        precision: Largest ratio, less 1, of the ends between which the place is known.
+        precision: Largest ratio, less 1, of the two ends of the bisection.
 
     Returns:
-        The upper end, at which the model is wrong; 0 where it is wrong without noise, infinity where it is right at the
-        walls of the box, and at the largest distance that is tried (128 times the radius).
+        The upper end, at which the model is wrong; 0 if it is wrong without noise, infinity if it is right at the walls
+        of the box or at the largest distance (128 times the radius).
     """
     distances = torch.full((len(x),), torch.inf, device=x.device)
     distances[is_wrong(model, x, y)] = 0.0

@@ -1,4 +1,4 @@
-"""Examples of a trained generator's noise, for pictures: the noise that the measurement met."""
+"""Examples of a trained generator's noise, for figures."""
 
 import math
 
@@ -31,14 +31,14 @@ def draw_examples(
     seed: int,
     engine: Engine,
 ) -> NoiseExamples:
-    """Return what the noise of a generator looks like on some images, beside Gaussian noise of the same length.
+    """Return examples of a generator's noise on some images, with Gaussian noise of the same length.
 
     Args:
-        evaluation: Says the radius.
-        generator: Was trained by the evaluation; on the engine's device.
-        split: The images; some are taken from all over it, since files are often sorted by class.
-        num_images: How many, at most.
-        seed: Of the measurement: every image has the directions that it had there.
+        evaluation: Holds the radius.
+        generator: Trained by the evaluation; on the engine's device.
+        split: The images; samples are spread over it, since files are often sorted by class.
+        num_images: Maximum number of images.
+        seed: Of the measurement, whose directions are repeated.
         engine: Device.
 
     Raises:
@@ -67,7 +67,7 @@ def draw_examples(
 
 
 def check_picturable(shape: tuple[int, ...]) -> None:
-    """Refuse samples of which there can be no picture.
+    """Reject samples that cannot be drawn.
 
     Raises:
         InputError: If they are not images of 1 or 3 channels.

@@ -1,16 +1,16 @@
-"""Accuracy class by class, and its mean over the classes."""
+"""Accuracy per class, and its mean over the classes."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Columns, Evaluation
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
 from withstand.study.measures.measure import Measure
@@ -32,12 +32,12 @@ class Recall(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """That of the perturbation, by class."""
+        """The condition of the perturbation, by class."""
         return (f"{self.perturbation.condition} by class",)
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The mean over the classes, and every class."""
+        """The mean over the classes, and each class."""
         look: dict[str, Any] = {"column": "correct", "better": "higher", "percent": True, "topic": TOPIC}
         return (
             Measure(name="balanced_top1", reduction="balanced", words="balanced accuracy", **look),
@@ -45,21 +45,14 @@ class Recall(Evaluation):
         )
 
     def adapted(self, split: Split) -> "Recall":
-        """Refuse inputs that the perturbation does not take."""
+        """Check the perturbation."""
         self.perturbation.check(split.space)
         return self
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Answer as `Accuracy` does, under the same noise."""
+        """Measure as `Accuracy` does, under the same noise."""
         same = Accuracy(perturbations=(self.perturbation,), top=(1,))
         found = same.outcomes(model, x, y, space=space, state=state, rng=rng)
         return {self.conditions[0]: found[self.perturbation.condition]}

@@ -1,11 +1,10 @@
-"""Accuracy at the worst point of a ball that several attacks find, and over the ball on average."""
+"""Worst-case and mean accuracy over a ball."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.configuration import identity
@@ -14,6 +13,8 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.attacks.vertices import Vertices
@@ -32,38 +33,34 @@ TOPIC = "Accuracy over balls"
 class WorstCase(Evaluation):
     """Share of samples that no attack makes the model get wrong: an upper bound of the accuracy at the worst point.
 
-    Projected gradient ascent comes first, with restarts; what it leaves right meets all vertices of the ball, where
-    there are at most 4,096, and then, in an linf ball, points tilted along the gradient. Samples that are wrong already
-    drop out, and cost nothing more. Beside it, the share right under the first attack alone (`adversarial_top1`), and
-    the mean over evenly spread points of the ball (`mean_top1`).
+    Projected gradient ascent with restarts comes first. Samples that are still right are tested at all vertices of the
+    ball, if there are at most 4,096, and then, in an linf ball, at points tilted along the gradient. Further measures:
+    the share right under the first attack alone (`adversarial_top1`), and the mean over evenly spread points of the
+    ball (`mean_top1`).
 
     Attributes:
         ball: The norm, radius and unit.
-        steps: Of projected gradient ascent, in each restart; 0 leaves it out.
-        restarts: Starts of it, at least 1.
-        vertices: Whether the vertices are tried.
-        num_tilted: Tilted points per sample; 0 leaves them out.
+        steps: Steps of projected gradient ascent per restart; 0 disables it.
+        restarts: Restarts of the ascent, at least 1.
+        vertices: Whether to try the vertices.
+        num_tilted: Tilted points per sample; 0 disables them.
         temperature: Of the tilt, in nats, > 0.
-        num_mean: Points per sample of the mean; 0 leaves it out.
+        num_mean: Points per sample of the mean; 0 disables it.
 
     Source:
         Madry et al. 2018, arXiv 1706.06083; the union of attacks as in Croce, Hein 2020, arXiv 2003.01690.
     """
 
     ball: Ball = Ball()
-    steps: int = 40
-    restarts: int = 3
+    steps: NonNegativeInt = 40
+    restarts: PositiveInt = 3
     vertices: bool = True
-    num_tilted: int = 64
-    temperature: float = 0.01
-    num_mean: int = 256
+    num_tilted: NonNegativeInt = 64
+    temperature: PositiveFloat = 0.01
+    num_mean: NonNegativeInt = 256
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 0), ("restarts", 1), ("num_tilted", 0), ("num_mean", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"WorstCase: {name} must be at least {least}, got {getattr(self, name)}.")
-        if not 0 < self.temperature < float("inf"):
-            raise InputError(f"WorstCase: temperature must be a number > 0, got {self.temperature}.")
+        super().__post_init__()
         if not any(self._attacks()):
             raise InputError(
                 f"WorstCase: expected at least one attack on an {self.ball.norm} ball, got none: no steps, vertices "
@@ -93,7 +90,7 @@ class WorstCase(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The ball, and what is spent on it."""
+        """The ball, and the attacks on it."""
         return (f"{self.where}, {' + '.join(self._tried())}",)
 
     def _tried(self) -> list[str]:
@@ -122,7 +119,7 @@ class WorstCase(Evaluation):
         return tuple(found)
 
     def adapted(self, split: Split) -> "WorstCase":
-        """Leave the vertices out where they are too many, and see whether an attack is left."""
+        """Skip the vertices if there are too many, and check that an attack is left."""
         self.ball.check(split.space)
         if not self._attacks()[1] or _num_vertices(self.ball, split.space):
             return self
@@ -134,16 +131,9 @@ class WorstCase(Evaluation):
         return replace(self, vertices=False)
 
     def outcomes(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Int[Tensor, " batch"],
-        *,
-        space: Space,
-        state: Any,  # noqa: ARG002
-        rng: RowStreams,
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Attack what is right; the answer of a sample is that at the first point where it is wrong."""
+        """Attack the samples that are right; the prediction is taken at the first point that is wrong."""
         found = answers(model(x), y)
         for attack, num_draws, name, number in self._tries(space):
             if name != "PGD" and self.steps and "adversarial" not in found:
@@ -178,7 +168,7 @@ class WorstCase(Evaluation):
         space: Space,
         rng: RowStreams,
     ) -> None:
-        """Strike out the samples that a draw of the attack makes wrong, a few at a time, as memory allows."""
+        """Update the samples that a draw of the attack makes wrong, some rows at a time."""
         left = found["correct"].nonzero()[:, 0]
         for rows in left.split(max(1, POINTS_AT_ONCE // num_draws)):
             if len(rows) == 0:  # an empty tensor splits into one empty part
@@ -213,7 +203,7 @@ class WorstCase(Evaluation):
 
 
 def _num_vertices(ball: Ball, space: Space) -> int:
-    """Return how many vertices to try: all or, where they are too many, none."""
+    """Return how many vertices to try: all, or 0 if there are too many."""
     try:
         count = Vertices(ball=ball).count(torch.zeros(1, *space.shape), space=space)
     except InputError:

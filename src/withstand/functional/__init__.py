@@ -1,1 +1,1 @@
-"""Pure tensor arithmetic with none of the package's objects in it."""
+"""Pure functions on tensors."""

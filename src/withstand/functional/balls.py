@@ -1,8 +1,4 @@
-"""Points of an lp ball around the origin: projection, uniform samples, steepest ascent, distance.
-
-A radius is a number, or a tensor that can be broadcast to the displacements: then the ball is stretched along each
-feature by that feature's radius, and a feature of radius 0 stays where it is.
-"""
+"""Balls of l1, l2 and linf: projection, uniform samples, steepest ascent, distance."""
 
 from typing import Literal
 
@@ -11,13 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Device, PerRow, Points
 
 Norm = Literal["l1", "l2", "linf"]
-Points = Float[Tensor, "batch *feature"]
+# A number, or a tensor that broadcasts to the displacements: the ball is then stretched along each feature by its
+# radius, and a feature of radius 0 does not move.
 Radius = float | Tensor
 
 
-def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> Float[Tensor, " batch"]:
+def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> PerRow:
     """Return the norm of each row in radii: at most 1 in the ball; infinity where a fixed feature has moved.
 
     Example:
@@ -37,7 +35,7 @@ def project(delta: Points, norm: Norm, radius: Radius) -> Points:
     Args:
         delta: Displacements from the centre.
         norm: The ball's norm.
-        radius: At least 0, in the units of delta; near is meant in radii where there is one per feature.
+        radius: At least 0, in the units of delta. With one per feature, distances are measured in radii.
 
     Source:
         l1: Duchi, Shalev-Shwartz, Singer, Chandra: "Efficient Projections onto the l1-Ball", ICML 2008, figure 1.
@@ -71,7 +69,7 @@ def sample(
     *,
     num_draws: int,
     rng: Rng,
-    device: torch.device | str | None = None,
+    device: Device | None = None,
     fixed: Tensor | None = None,
 ) -> Float[Tensor, "draw batch *feature"]:
     """Return points uniform in the ball of radius 1, several per row.
@@ -129,7 +127,7 @@ def uphill(gradient: Points, norm: Norm, radius: Radius = 1.0) -> Points:
     if norm == "linf":
         step = flat.sign()
     elif norm == "l2":
-        # The squares of what a confident network's gradient holds may be nothing in 32 bits.
+        # The squares of a confident network's gradient may underflow in 32 bits.
         flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
         step = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(0.5)
     else:

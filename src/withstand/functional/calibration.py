@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that turns logits into probabilities that can be believed."""
+"""Temperature scaling of logits."""
 
 import torch
 from jaxtyping import Float, Int

@@ -1,4 +1,4 @@
-"""Changes: values that some inputs of a table may take together in place of their own, such as levels of a category."""
+"""Discrete changes of some inputs of a table, such as levels of a category."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,18 +8,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from withstand.errors import InputError
+from withstand.functional.tensors import Points
 
 Box = tuple[float, float]
 
 
 class Change(NamedTuple):
-    """What a few inputs may become.
+    """Allowed values of a few inputs.
 
     Attributes:
-        inputs: Their numbers.
-        values: What they may be, together: one tuple per option, with a value for each of the inputs.
-        added: Whether the values are added to a row's own. Otherwise they take the place of them, in rows that have one
-            of the options already; other rows stay as they are.
+        inputs: Indices of the inputs.
+        values: One tuple per option, with a value for each of the inputs.
+        added: Whether the values are added to a row's own. Otherwise they replace them, in rows that have one of the
+            options already; other rows do not change.
     """
 
     inputs: tuple[int, ...]
@@ -28,11 +29,11 @@ class Change(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What a few inputs may become around each row of a batch.
+    """Allowed values of a few inputs around each row of a batch.
 
     Attributes:
-        inputs: Their numbers.
-        own: What they are.
+        inputs: Indices of the inputs.
+        own: Their present values.
         values: The options of each row.
     """
 
@@ -58,16 +59,16 @@ class Options(NamedTuple):
         return self.values.shape[1]
 
 
-def options(x: Float[Tensor, "batch *feature"], change: Change, box: Box | None) -> Options:
-    """Return what the inputs of a change may be in each row; where that is nothing else, their own as every option.
+def options(x: Points, change: Change, box: Box | None) -> Options:
+    """Return the allowed values of a change in each row; rows that cannot change repeat their own value.
 
     Args:
         x: Rows of a table.
         change: The change.
-        box: Lowest and highest value of an input: what lies outside is no option.
+        box: Lowest and highest value of an input: options outside are dropped.
 
     Raises:
-        InputError: If the inputs are no rows of a table.
+        InputError: If the inputs are not rows of a table.
 
     Example:
         >>> options(torch.tensor([[1.0, 0.0, 0.3]]), Change((0, 1), ((1.0, 0.0), (0.0, 1.0))), None).values
@@ -91,10 +92,10 @@ def options(x: Float[Tensor, "batch *feature"], change: Change, box: Box | None)
 
 
 def check_rows(x: Tensor) -> None:
-    """Refuse inputs that are no rows of a table.
+    """Reject inputs that are not rows of a table.
 
     Raises:
-        InputError: If they have not two axes.
+        InputError: If they do not have two axes.
     """
     if x.ndim != 2:
         raise InputError(f"Ball: changes are for rows of a table, got inputs of shape {tuple(x.shape)}.")

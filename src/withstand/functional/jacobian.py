@@ -1,4 +1,4 @@
-"""Jacobians of fully connected networks, and the steepest place that a search finds: lower Lipschitz bounds."""
+"""Jacobians of fully connected networks, and lower bounds of their Lipschitz constants."""
 
 import math
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from withstand.functional.tensors import PerRow
 
 Points = Float[Tensor, "batch feature"]
 
@@ -18,7 +20,7 @@ HALF_LENGTHS = tuple(10.0**-k for k in range(1, 7))
 
 
 class Layers(NamedTuple):
-    """A network as what it computes: affine maps with an activation, applied to each value, between them.
+    """A network as affine maps with activations, applied to each value, between them.
 
     Attributes:
         weights: One matrix (out, in) per affine map, float64.
@@ -37,7 +39,7 @@ class Layers(NamedTuple):
         return x @ self.weights[-1].T + self.biases[-1]
 
 
-def jacobian_norms(layers: Layers, x: Points) -> Float[Tensor, " batch"]:
+def jacobian_norms(layers: Layers, x: Points) -> PerRow:
     """Return the spectral norm of the Jacobian of the outputs at each point.
 
     Where an activation has a kink at exactly its input, its slope there is the one that PyTorch's gradient takes.
@@ -63,12 +65,12 @@ def jacobian_norms(layers: Layers, x: Points) -> Float[Tensor, " batch"]:
 
 
 def climb(layers: Layers, x: Points, *, steps: int) -> Points:
-    r"""Return for each point a place near by where the Jacobian is steep, at best the steepest that was seen.
+    r"""Return for each point the steepest place that a search near it finds.
 
     .. math:: \max_{x, u} \lVert J_w(x) u \rVert_2, \quad \lVert u \rVert_2 = 1
 
-    The Jacobian of a ReLU network is constant between kinks, so its gradient says nothing. Here every slope is replaced
-    by that of the secant from w below to w above, which has a gradient; x follows it (Adam), u follows the power
+    The Jacobian of a ReLU network is constant between kinks, so its gradient is 0. Here every slope is replaced by
+    that of the secant from w below to w above, which has a gradient; x follows it (Adam), u follows the power
     iteration, and w falls to almost nothing. Places are judged by the true Jacobian.
 
     Args:
@@ -77,7 +79,7 @@ def climb(layers: Layers, x: Points, *, steps: int) -> Points:
         steps: At least 0.
 
     Returns:
-        One place per start, the start itself where nothing steeper was met.
+        One place per start; the start itself if nothing steeper was found.
     """
     scale = _scale(x)
     with torch.enable_grad():
@@ -107,7 +109,7 @@ def steepest_quotient(layers: Layers, x: Points) -> float:
     .. math:: \lVert f(a) - f(b) \rVert_2 / \lVert a - b \rVert_2, \quad a, b = x \pm h v
 
     with v the direction in which the Jacobian at x stretches most, for several h. Two inputs prove it, whatever the
-    activations do between them. What float64 may have added to f(a) - f(b) is taken off.
+    activations do between them. The largest possible rounding error of f(a) - f(b) is subtracted.
 
     Args:
         layers: The network.

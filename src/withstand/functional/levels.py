@@ -1,4 +1,4 @@
-"""Whole levels of 8 bits, as images are stored."""
+"""Conversion between floats and 8-bit levels."""
 
 import torch
 from jaxtyping import Float, UInt8

@@ -1,23 +1,4 @@
-r"""Upper bounds of the Lipschitz constant (l2 to l2) of fully connected networks, from their weights alone.
-
-Between two inputs the network W_n phi(... phi(W_1 x + b_1)) changes by W_n D_{n-1} W_{n-1} ... D_1 W_1 dx, where D_i is
-diagonal with slopes of the activation in [0, 1]. So for every layer, with z_0 = dx and z_i = D_i W_i z_{i-1}, and any
-diagonal L_i > 0, the number z_i' L_i (W_i z_{i-1} - z_i) is not negative. If the quadratic form
-
-.. math:: |z_0|^2 + \sum_i z_i' L_i (z_i - W_i z_{i-1}) - 2 y' W_n z_{n-1} + \rho |y|^2
-
-is positive definite in (z_0, ..., z_{n-1}, y), then choosing y = W_n z_{n-1} / rho shows |W_n z_{n-1}|^2 <= rho |dx|^2:
-the root of rho is a Lipschitz constant. Its matrix is block tridiagonal, and eliminating block after block leaves
-
-.. math:: X_0 = I, \ X_i = L_i - L_i W_i X_{i-1}^{-1} W_i' L_i / 4, \ \rho > \lambda_{max}(W_n X_{n-1}^{-1} W_n').
-
-The L_i are the `multipliers`: any for which the X_i are positive definite give a bound, the best give LipSDP-neuron's.
-
-Source:
-    Fazlyab, Robey, Hassani, Morari, Pappas 2019, arXiv 1906.04893 (LipSDP-neuron); Xu, Sivaranjani 2024,
-    arXiv 2404.04375 (the chain, ECLipsE-Fast).
-    Differs: the multipliers are found by gradients, and what was found is certified against rounding.
-"""
+"""Upper bounds of the Lipschitz constant (l2 to l2) of fully connected networks, from their weights."""
 
 import math
 from collections.abc import Sequence
@@ -103,7 +84,20 @@ def eclipse_fast_multipliers(weights: Weights) -> list[Tensor]:
 
 
 def certified_bound(weights: Weights, multipliers: Multipliers) -> float:
-    """Return the bound that some multipliers prove, rounded so far up that no rounding error can make it wrong.
+    r"""Return the bound that some multipliers prove, rounded up so that no rounding error can make it wrong.
+
+    Between two inputs, W_n phi(... phi(W_1 x + b_1)) changes by W_n D_{n-1} W_{n-1} ... D_1 W_1 dx, with D_i diagonal
+    and slopes of the activation, in [0, 1], on the diagonal. With z_0 = dx and z_i = D_i W_i z_{i-1}, and any diagonal
+    L_i > 0, the number z_i' L_i (W_i z_{i-1} - z_i) is not negative. If the quadratic form
+
+    .. math:: |z_0|^2 + \sum_i z_i' L_i (z_i - W_i z_{i-1}) - 2 y' W_n z_{n-1} + \rho |y|^2
+
+    is positive definite in (z_0, ..., z_{n-1}, y), y = W_n z_{n-1} / rho shows |W_n z_{n-1}|^2 <= rho |dx|^2: the root
+    of rho is a Lipschitz constant. Its matrix is block tridiagonal; eliminating block after block leaves
+
+    .. math:: X_0 = I, \ X_i = L_i - L_i W_i X_{i-1}^{-1} W_i' L_i / 4, \ \rho > \lambda_{max}(W_n X_{n-1}^{-1} W_n').
+
+    The L_i are the `multipliers`: any with positive definite X_i give a bound, the best give LipSDP-neuron's.
 
     The bound is raised, from 1e-9 of itself on, until the matrix of the quadratic form, with every diagonal entry
     lowered by 4 m^2 u (m its size, u the unit roundoff), has a Cholesky factorisation in float64. The factors' backward
@@ -116,6 +110,10 @@ def certified_bound(weights: Weights, multipliers: Multipliers) -> float:
 
     Returns:
         Infinity where the multipliers prove nothing.
+
+    Source:
+        Fazlyab et al. 2019, arXiv 1906.04893 (LipSDP-neuron); Xu, Sivaranjani 2024, arXiv 2404.04375 (the chain).
+        Differs: multipliers are found by gradients and certified against rounding.
 
     Example:
         >>> round(certified_bound([torch.ones(1, 1, dtype=torch.float64)], []), 6)
@@ -131,18 +129,17 @@ def certified_bound(weights: Weights, multipliers: Multipliers) -> float:
         return math.inf
     loosening = TIGHTEST
     while loosening <= LOOSEST:
-        raised = square * (1 + loosening) ** 2
-        if _is_positive_definite(weights, multipliers, raised):
+        if _is_positive_definite(weights, multipliers, raised := square * (1 + loosening) ** 2):
             return factor * math.sqrt(raised) * (1 + TIGHTEST)
         loosening *= 10
     return math.inf
 
 
 def check_weights(weights: Weights) -> None:
-    """Refuse matrices that cannot follow each other.
+    """Reject matrices that do not form a network.
 
     Raises:
-        InputError: If there is none, one holds what is no finite number, or two do not fit together.
+        InputError: If there is none, one is not finite, or two shapes do not fit together.
     """
     if not weights:
         raise InputError("lipschitz: weights must hold at least one matrix, got none.")
@@ -151,7 +148,7 @@ def check_weights(weights: Weights) -> None:
             raise InputError(f"lipschitz: weights must be finite float64 numbers, matrix {number + 1} is not.")
         if number and weight.shape[1] != len(weights[number - 1]):
             shapes = ", ".join(str(tuple(each.shape)) for each in weights)
-            raise InputError(f"lipschitz: every matrix must take what the one before gives, got shapes {shapes}.")
+            raise InputError(f"lipschitz: each matrix must take the outputs of the previous one, got shapes {shapes}.")
 
 
 def _scaled(weights: Weights) -> tuple[list[Tensor], float]:
@@ -195,13 +192,13 @@ def _search(weights: list[Tensor], start: list[Tensor], steps: int) -> list[Tens
         lowest, best = math.inf, start
         tops: list[Tensor | None] = [None] * len(start)
         for _ in range(steps):
-            # What does not depend on the input may have any multiplier, and the larger the better.
+            # Neurons that do not depend on the input may have any multiplier; larger ones are better.
             most = [each.detach().max() - math.log(DEAD) for each in logarithms]
             free = [torch.where(*each).exp() for each in zip(dead, most, logarithms, strict=True)]
             try:
                 multipliers, square = _feasible(weights, free, shares, tops)
             except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
-                # An eigenvector was not followed well: the next step looks afresh.
+                # The power iteration lost an eigenvector: the next step computes them anew.
                 tops = [None] * len(start)
                 continue
             if square.item() < lowest:

@@ -1,24 +1,25 @@
-"""The loss of every sample, from outputs and labels."""
+"""Losses per sample, from outputs and labels."""
 
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from withstand.errors import InputError
+from withstand.functional.tensors import PerRow, Targets
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "hinge", "squared_error"]
 
 
 def loss_per_sample(
     outputs: Float[Tensor, "batch output"],
-    y: Real[Tensor, " batch"] | Float[Tensor, "batch output"],
+    y: Targets | Float[Tensor, "batch output"],
     loss: Loss = "cross_entropy",
     *,
     label_smoothing: float = 0.0,
-) -> Float[Tensor, " batch"]:
+) -> PerRow:
     """Return one loss per sample, in float32 or better also under autocast.
 
     Args:

@@ -1,4 +1,4 @@
-"""float64 where a device has it: Apple's GPUs do not."""
+"""float64 on devices that support it."""
 
 import torch
 from jaxtyping import Float

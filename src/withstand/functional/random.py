@@ -1,13 +1,4 @@
-"""Random numbers from named streams of one seed; a global generator is read for `seeded_globally` alone.
-
-A perturbation is given one of four sources, all under the name `rng`:
-
-- a `torch.Generator`: one source for the whole batch;
-- a `BatchStream`: the same, for a process that holds only some rows of a batch shared by several processes. Every
-  process draws for the whole batch and keeps its rows, so the noise does not depend on the number of processes;
-- a `RowStreams`: one source per row, so a row's noise depends neither on its neighbours nor on the batch size;
-- a `TrialStreams`: one source per trial, where a batch holds the rows of several trials.
-"""
+"""Random numbers from named streams of one seed."""
 
 import hashlib
 import json
@@ -19,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from withstand.errors import InputError
+from withstand.functional.tensors import Device
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -32,7 +24,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
-def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> Generator:
+def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
     """Return the generator of one purpose: same seed and names, same numbers.
 
     Args:
@@ -48,8 +40,8 @@ def stream(seed: int, *names: str | int, device: torch.device | str = "cpu") -> 
     return Generator(device).manual_seed(derive_seed(seed, *names))
 
 
-def seeded_globally(device: torch.device | str = "cpu") -> Generator:
-    """Return a generator whose seed comes from PyTorch's global generator; for transforms outside the package's loops.
+def seeded_globally(device: Device = "cpu") -> Generator:
+    """Return a generator seeded by PyTorch's global generator; for transforms outside the package's loops.
 
     Example:
         >>> seeded_globally().device
@@ -60,7 +52,10 @@ def seeded_globally(device: torch.device | str = "cpu") -> Generator:
 
 
 class BatchStream:
-    """One source for a batch of `total` rows, read by a process that holds the rows from `start` to `stop`."""
+    """One source for a batch of `total` rows, in a process that holds the rows from `start` to `stop`.
+
+    Every process draws for the whole batch and keeps its rows, so noise does not depend on the number of processes.
+    """
 
     def __init__(
         self,
@@ -71,12 +66,12 @@ class BatchStream:
         total: int,
         weight: float | None = None,
     ) -> None:
-        """Keep how to make the generator: it is made when the first number is drawn.
+        """Store a factory of the generator, which is called when the first number is drawn.
 
         Args:
-            make: Makes it.
+            make: The factory.
             start: First row held here.
-            stop: The row behind the last.
+            stop: The row after the last.
             total: Number of rows of the batch.
             weight: Share of the batch that the rows held here count for; None goes by their number.
         """
@@ -96,10 +91,10 @@ class BatchStream:
 
 
 class RowStreams:
-    """One source per row: a row's numbers depend on (base, the row's index) only."""
+    """One source per row: a row's noise depends on (base, the row's index), not on its neighbours or the batch size."""
 
-    def __init__(self, base: int, index: Tensor, *, device: torch.device | str = "cpu") -> None:
-        """Keep what the generators are made from: they are made when the first number is drawn."""
+    def __init__(self, base: int, index: Tensor, *, device: Device = "cpu") -> None:
+        """Store the seeds of the generators, which are made when the first number is drawn."""
         self.base, self.index, self.device = base, index, device
 
     @cached_property
@@ -113,7 +108,7 @@ class RowStreams:
         return RowStreams(derive_seed(self.base, *names), self.index, device=self.device)
 
     def subset(self, rows: Tensor) -> "RowStreams":
-        """Return the streams of some rows (indices), which go on where these stand."""
+        """Return the streams of some rows (indices), in their present state."""
         chosen = RowStreams(self.base, self.index[rows.to(self.index.device)], device=self.device)
         chosen.generators = [self.generators[i] for i in rows.tolist()]
         return chosen
@@ -126,7 +121,7 @@ class TrialStreams:
     """
 
     def __init__(self, makes: Sequence[Callable[[], Generator]]) -> None:
-        """Keep how to make each trial's generator: they are made when the first number is drawn."""
+        """Store a factory per trial, called when the first number is drawn."""
         self.makes = makes
 
     @cached_property
@@ -141,10 +136,11 @@ class TrialStreams:
         return rows
 
 
+# The source of a perturbation: one generator for the whole batch, or one of the classes above.
 Rng = Generator | BatchStream | RowStreams | TrialStreams
 
 
-def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.device | str = "cpu") -> RowStreams:
+def row_streams(seed: int, *names: str | int, index: Tensor, device: Device = "cpu") -> RowStreams:
     """Return one stream per row, from (seed, names, the row's index in its data set).
 
     Args:
@@ -156,7 +152,7 @@ def row_streams(seed: int, *names: str | int, index: Tensor, device: torch.devic
     return RowStreams(derive_seed(seed, *names), index, device=device)
 
 
-def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+def uniform(shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return float32 numbers uniform in [0, 1); the first axis of the shape is the batch.
 
     Example:
@@ -166,14 +162,12 @@ def uniform(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None
     return _fill(shape, torch.float32, rng, device, lambda out, g: out.uniform_(generator=g))
 
 
-def normal(shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Tensor:
+def normal(shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return float32 standard normal numbers; the first axis of the shape is the batch."""
     return _fill(shape, torch.float32, rng, device, lambda out, g: out.normal_(generator=g))
 
 
-def integers(
-    shape: Sequence[int], low: int, high: int, *, rng: Rng, device: torch.device | str | None = None
-) -> Tensor:
+def integers(shape: Sequence[int], low: int, high: int, *, rng: Rng, device: Device | None = None) -> Tensor:
     """Return int64 numbers uniform in low, ..., high - 1; the first axis of the shape is the batch."""
     return _fill(shape, torch.int64, rng, device, lambda out, g: out.random_(low, high, generator=g))
 
@@ -204,7 +198,7 @@ def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Te
         generator = rng
         rng = BatchStream(lambda: generator, total=batch)
     order = torch.randperm(rng.total, generator=rng.generator, device=rng.generator.device).cpu()
-    # A source of its own for every part: a process that holds no row of a part need not draw for it.
+    # Every part has its own source: a process without rows of a part need not draw for it.
     seeds = torch.randint(2**62, (len(shares),), generator=rng.generator, device=rng.generator.device).tolist()
     borders = [0, *(ends * rng.total).round().long().tolist()]
     parts: list[tuple[Tensor, Rng]] = []
@@ -243,7 +237,7 @@ def new_seed(rng: Rng) -> int:
 
 
 def branches(rng: Rng) -> Callable[[int], Rng]:
-    """Return sources by number, each of which can be made again: the same number, the same draws.
+    """Return sources by number; the same number gives the same draws again.
 
     Example:
         >>> branch = branches(stream(0, "x"))
@@ -270,7 +264,7 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
 
 def _one(rng: Rng) -> Generator:
     if isinstance(rng, TrialStreams):
-        raise InputError("random: trials that are trained together cannot draw one number for all; train them singly.")
+        raise InputError("random: stacked trials cannot share one random number; train them one by one.")
     return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]
 
 
@@ -278,7 +272,7 @@ def _fill(
     shape: Sequence[int],
     dtype: torch.dtype,
     rng: Rng,
-    device: torch.device | str | None,
+    device: Device | None,
     fill: Callable[[Tensor, Generator], Tensor],
 ) -> Tensor:
     if isinstance(rng, Generator):

@@ -1,4 +1,4 @@
-"""How the losses of several draws become one number per sample."""
+"""Soft maximum over the losses of several draws."""
 
 import math
 
@@ -6,16 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from withstand.functional.tensors import PerRow
+
 # Losses whose differences over the temperature are above this are summed without cancellation.
 NEARLY_EQUAL = -1.0
 
 
 def soft_maximum(
-    losses: Float[Tensor, "draw batch"],
-    *,
-    temperature: float,
-    log_weights: Float[Tensor, "draw batch"] | None = None,
-) -> Float[Tensor, " batch"]:
+    losses: Float[Tensor, "draw batch"], *, temperature: float, log_weights: Float[Tensor, "draw batch"] | None = None
+) -> PerRow:
     r"""Return the normalised log-sum-exp over the draws.
 
     .. math:: \tau \log \sum_s w_s \exp(\ell_s / \tau), \quad \sum_s w_s = 1
@@ -50,17 +49,14 @@ def soft_maximum(
     below = (losses - highest) / temperature
     folded = (below + log_weights).logsumexp(0)
     if temperature >= 1:
-        # At high ones the result is a small number times tau, which must not come from the difference of large ones.
+        # At high temperatures the result is a small number times tau; a difference of large numbers would lose it.
         small = torch.log1p((log_weights.exp() * below.clamp_min(-1).expm1()).sum(0))
         folded = torch.where(below.amin(0) > NEARLY_EQUAL, small, folded)
     return highest + temperature * folded
 
 
 def weights_of_draws(
-    losses: Float[Tensor, "draw batch"],
-    *,
-    temperature: float,
-    log_weights: Float[Tensor, "draw batch"] | None = None,
+    losses: Float[Tensor, "draw batch"], *, temperature: float, log_weights: Float[Tensor, "draw batch"] | None = None
 ) -> Float[Tensor, "draw batch"]:
     """Return the derivative of the soft maximum by each loss: at least 0, with sum 1 over the draws.
 

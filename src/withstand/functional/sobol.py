@@ -1,4 +1,4 @@
-"""Evenly spread random points: scrambled Sobol sequences, and what they become in a ball."""
+"""Scrambled Sobol sequences in the cube and in balls."""
 
 from functools import lru_cache
 
@@ -9,12 +9,13 @@ from torch.quasirandom import SobolEngine
 
 from withstand.functional.balls import Norm
 from withstand.functional.random import Rng, integers
+from withstand.functional.tensors import Device
 
 BITS = 23  # whole numbers and a half below this power are exact in 32 bits
 
 
 def sobol(
-    batch: int, dimension: int, *, num_draws: int, rng: Rng, device: torch.device | str | None = None
+    batch: int, dimension: int, *, num_draws: int, rng: Rng, device: Device | None = None
 ) -> Float[Tensor, "batch draw dimension"]:
     """Return points of the unit cube: each is uniform, the points of a row together fill the cube evenly.
 

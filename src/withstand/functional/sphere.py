@@ -1,13 +1,12 @@
-"""Noise of a given length after clipping: the scale at which a clipped image has moved by a given distance."""
+"""Noise scaled to a given l2 distance after clipping."""
 
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Points = Float[Tensor, "batch *feature"]
+from withstand.functional.tensors import Points
 
 MAX_STEPS = 100
 # Steps between two looks at whether all rows have arrived: a look makes a GPU wait.

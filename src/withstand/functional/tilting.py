@@ -1,4 +1,4 @@
-"""Draws that are tilted along a gradient: truncated exponential distributions in a box, and one of a few options."""
+"""Distributions tilted along a gradient: truncated exponentials in a box, and discrete options."""
 
 import math
 
@@ -45,9 +45,7 @@ def log_tilt(slope: Float[Tensor, "*row feature"], point: Float[Tensor, "*row fe
 
 
 def tilted_options(
-    gains: Float[Tensor, "row option"],
-    uniform: Float[Tensor, "row draw"],
-    tilted: Bool[Tensor, "row draw"],
+    gains: Float[Tensor, "row option"], uniform: Float[Tensor, "row draw"], tilted: Bool[Tensor, "row draw"]
 ) -> tuple[Int[Tensor, "row draw"], Float[Tensor, "row draw"]]:
     """Return numbers of options, and the logarithm of their tilted probability over the uniform one.
 

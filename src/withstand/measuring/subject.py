@@ -39,7 +39,7 @@ class Silent:
     def say(self, sentence: str) -> None:
         """Say nothing."""
 
-    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:  # noqa: ARG002
+    def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
         """Count nothing."""
         return nullcontext(lambda _: None)
 

@@ -1,1 +1,1 @@
-"""The only place where parameters are born."""
+"""Networks."""

@@ -1,4 +1,4 @@
-"""Model: which network, before it has parameters."""
+"""Model: the base of configurations that build networks."""
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -6,17 +6,13 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.errors import InputError
 from withstand.models.normalize import Normalize
 
 
-class Model(ABC):
-    """Which network: a frozen keyword-only dataclass that builds it for the data at hand."""
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
+class Model(Configuration, ABC):
+    """A network before it has parameters: a frozen keyword-only dataclass that builds it for given data."""
 
     def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
         """Return the network with fresh (or pretrained) parameters: inputs in, logits out.
@@ -24,7 +20,7 @@ class Model(ABC):
         Args:
             shape: Shape of one input, (channel, height, width) or (feature,).
             num_classes: Number of logits.
-            seed: Decides the initial parameters; the global generators stay as they were.
+            seed: Of the initial parameters; the global generators are not affected.
 
         Returns:
             A module with the parts `normalize`, which holds mean and std as buffers, and `network`.
@@ -48,7 +44,7 @@ class Model(ABC):
 
 
 def check_image(who: str, shape: tuple[int, ...], *, smallest: int = 1) -> None:
-    """Refuse inputs that are not images of at least the smallest side length."""
+    """Reject inputs that are not images of at least the smallest side length."""
     if len(shape) != 3 or min(shape[1:]) < smallest:
         raise InputError(
             f"{who}: inputs must be images (channel, height, width) of at least {smallest} x {smallest} pixels, "

@@ -1,4 +1,4 @@
-"""A model as something to look at: nothing about it changes."""
+"""Context managers for evaluation mode and frozen parameters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode, and afterwards every part of it back into the mode it had."""
+    """Put the model into evaluation mode, and restore the mode of every part at the end of the block."""
     modes = [(each, each.training) for each in model.modules()]
     model.eval()
     try:
@@ -20,7 +20,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Put the model into evaluation mode and let no gradient reach its parameters, until the end of the block."""
+    """Put the model into evaluation mode, with parameters that require no gradient, until the end of the block."""
     trained = [each for each in model.parameters() if each.requires_grad]
     with evaluating(model):
         try:

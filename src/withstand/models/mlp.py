@@ -1,4 +1,4 @@
-"""Fully connected layers, for tables and for images as vectors."""
+"""Fully connected networks."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -6,7 +6,7 @@ from math import prod
 
 from torch import nn
 
-from withstand.errors import InputError
+from withstand.limits import PositiveInt
 from withstand.models.base import Model
 from withstand.models.normalize import Normalize
 
@@ -22,11 +22,7 @@ class MLP(Model):
         The default, 200 and 200, is the network of the Avila study (Piat, Fadili, Jurie, da Veiga).
     """
 
-    hidden: tuple[int, ...] = (200, 200)
-
-    def __post_init__(self) -> None:
-        if any(each < 1 for each in self.hidden):
-            raise InputError(f"MLP: hidden must be widths of at least 1, got {self.hidden}.")
+    hidden: tuple[PositiveInt, ...] = (200, 200)
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build it for inputs of any shape, flattened."""

@@ -1,4 +1,4 @@
-"""A small network that turns standard normal numbers into noise, whatever the input."""
+"""A small network that turns normal numbers into noise."""
 
 from typing import Literal
 
@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from withstand.errors import InputError
 from withstand.functional.random import Rng, normal
+from withstand.functional.tensors import Images, Points
 
 Kernel = Literal["1x1", "3x3"]
 WIDTH = 20
@@ -52,20 +53,18 @@ class NoiseGenerator(nn.Module):
             _convolution(WIDTH, channels, 1, rng),
         )
 
-    def forward(self, z: Float[Tensor, "batch channel height width"]) -> Float[Tensor, "batch channel rows columns"]:
+    def forward(self, z: Images) -> Float[Tensor, "batch channel rows columns"]:
         """Return noise from normal numbers, which have a margin of one pixel with the kernel 3x3."""
         inner = slice(self.margin, -self.margin) if self.margin else slice(None)
         return self.layers(z) + z[..., inner, inner]
 
-    def draw(
-        self, x: Float[Tensor, "batch *feature"], *, rng: Rng, parameters: dict[str, Tensor] | None = None
-    ) -> Float[Tensor, "batch *feature"]:
-        """Return noise for each row of x, on its device; only the shape of x counts.
+    def draw(self, x: Points, *, rng: Rng, parameters: dict[str, Tensor] | None = None) -> Points:
+        """Return noise for each row of x, on its device; the values of x do not matter.
 
         Args:
             x: Inputs.
             rng: Source of the normal numbers.
-            parameters: Others than this network's own, by name.
+            parameters: Replace this network's own, by name.
         """
         height, width = (side + 2 * self.margin for side in (*self.shape[1:], 1, 1)[:2])
         z = normal((len(x), self.shape[0], height, width), rng=rng, device=x.device)
@@ -76,7 +75,7 @@ class NoiseGenerator(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, size: int, rng: Generator) -> nn.Module:
-    # Without the usual first weights, which would come from the global generator.
+    # Without the default initialisation, which uses the global generator.
     layer = nn.utils.skip_init(nn.Conv2d, inputs, outputs, size)
     nn.init.normal_(layer.get_parameter("weight"), std=STD_OF_WEIGHTS, generator=rng)
     nn.init.zeros_(layer.get_parameter("bias"))

@@ -1,4 +1,4 @@
-"""The first layer of every model: from [0, 1] to what the network was made for."""
+"""Input normalisation, the first layer of every model."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ class Normalize(nn.Module):
     std: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Keep mean and std, in input units; one value stands for all channels or features."""
+        """Register mean and std, in input units; a single value is used for all channels or features."""
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))

@@ -1,4 +1,4 @@
-"""Networks that were released with their weights, by name."""
+"""Networks with released weights, by name."""
 
 import hashlib
 from collections import OrderedDict
@@ -29,7 +29,7 @@ class Release(NamedTuple):
     Attributes:
         training: How the network was trained.
         file: Name of the file.
-        url: What the file is below.
+        url: Folder of the file; None is the release of Game of Noise.
         sha256: Its checksum, if it was published.
     """
 
@@ -60,13 +60,13 @@ RELEASES: dict[str, Release] = {
 class Released(Model):
     """A ResNet-50 for ImageNet with the weights that a paper released; needs the extra `vision`.
 
-    The file of weights is looked for in `models/game-of-noise/` under the data root, then under the user's cache, and
-    downloaded to the cache if it is in neither. No checksums were published: the one of the first download is kept
-    beside the file, and the file is compared with it whenever it is read.
+    The weights are read from `models/game-of-noise/` under the data root or the user's cache, and downloaded to the
+    cache if they are in neither. No checksums were published: the checksum of the first download is saved next to the
+    file and verified whenever the file is read.
 
     Attributes:
-        name: Which one.
-        pretrained: False leaves the weights out, for others to take their place.
+        name: Name of the release.
+        pretrained: Whether to load the weights; False if others are loaded afterwards.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057; bethgelab/game-of-noise, release v1.0.
@@ -76,8 +76,9 @@ class Released(Model):
     pretrained: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.name not in RELEASES:
-            raise InputError(f"model: {self.name} was not released; {nearest(self.name, RELEASES)}")
+            raise InputError(f"model: {self.name} is not a released network; {nearest(self.name, RELEASES)}")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build it for photographs of ImageNet's classes."""
@@ -104,7 +105,7 @@ def find_weights(name: str) -> Path:
         name: One of `RELEASES`.
 
     Raises:
-        InputError: If the file is nowhere, cannot be downloaded, or is another one than before.
+        InputError: If the file is missing and cannot be downloaded, or its checksum differs.
     """
     release = RELEASES[name]
     places = dict.fromkeys(folder / FOLDER / release.file for folder in (data_root(None), cache_folder()))
@@ -116,8 +117,8 @@ def find_weights(name: str) -> Path:
             fetch(f"{release.url or GAME_OF_NOISE}/{release.file}", path, sha256=known)
         except InputError as error:
             raise InputError(
-                f"{name}: its weights were looked for at {' and '.join(map(str, places))}, and could not be had from "
-                f"the network ({str(error).rstrip('.')})."
+                f"{name}: no weights at {' or '.join(map(str, places))}, and the download failed "
+                f"({str(error).rstrip('.')})."
             ) from error
     if known is not None:
         check_sha256(name, path, known)

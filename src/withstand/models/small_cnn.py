@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from withstand.errors import InputError
+from withstand.limits import PositiveInt
 from withstand.models.base import Model, check_image
 from withstand.models.normalize import Normalize
 
@@ -20,12 +20,8 @@ class SmallCNN(Model):
             output does not depend on its neighbours, and training on several processes equals training on one.
     """
 
-    width: int = 32
+    width: PositiveInt = 32
     batch_norm: bool = False
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise InputError(f"SmallCNN: width must be at least 1, got {self.width}.")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build it for images of at least 8 x 8 pixels."""

@@ -1,4 +1,4 @@
-"""The networks of torchvision and timm, by name."""
+"""Networks of torchvision and timm, by name."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Vision(Model):
     """A network of torchvision (`resnet50`) or timm (`timm/convnext_tiny`); needs the extra `vision`.
 
     Attributes:
-        name: The library's name for it; `timm/` in front means timm.
-        pretrained: Start from the ImageNet weights: of torchvision the first published ones (IMAGENET1K_V1, for
-            resnet50 76.13 % top-1), of timm the default ones. For another number of classes the last layer is new.
+        name: Name in the library; prefix `timm/` for timm.
+        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), the default
+            ones of timm. For another number of classes the last layer is new.
     """
 
     name: str = "resnet18"
@@ -49,7 +49,9 @@ class Vision(Model):
         models = import_vision("torchvision").models
         if self.name not in models.list_models(module=models):
             known = [*known_names(), "small-cnn", "mlp"]
-            raise InputError(f"model: {self.name} is neither ours nor torchvision's; {nearest(self.name, known)}")
+            raise InputError(
+                f"model: {self.name} is not a network of withstand or torchvision; {nearest(self.name, known)}"
+            )
         # Inception's auxiliary head would make training return two outputs; its inputs are scaled to [-1, 1].
         inception = self.name == "inception_v3"
         options: dict[str, Any] = {"aux_logits": False, "init_weights": False} if inception else {}

@@ -1,4 +1,4 @@
-"""Weights in files: read without running code, whichever of the usual layouts they have."""
+"""Reading and writing weights, without running code."""
 
 import pickle
 import warnings
@@ -16,7 +16,7 @@ LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
 
 def read_tensors(path: str | Path) -> dict[str, Any]:
-    """Return the content of a `.safetensors` or PyTorch file; nothing but tensors and plain values is accepted.
+    """Return the content of a `.safetensors` or PyTorch file; only tensors and plain values are accepted.
 
     Raises:
         InputError: If the file is missing, damaged or would run code.
@@ -32,7 +32,7 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # a damaged pickle can end in almost any error
         unsafe = isinstance(problem, pickle.UnpicklingError) and "unsupported" in str(problem).lower()
-        what = "it holds more than tensors and is refused" if unsafe else "it is damaged or of another kind"
+        what = "it contains objects other than tensors" if unsafe else "it is damaged or has another format"
         raise InputError(f"weights: {path} is not a file of tensors: {what}.") from problem
     if not isinstance(content, dict):
         raise InputError(f"weights: {path} must hold a state dict, got {type(content).__name__}.")
@@ -42,7 +42,7 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
 def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a file's weights into a model built by `Model.build`.
 
-    Accepted are our own files, plain state dicts of the network (torchvision's, timm's), the same under one of the
+    Accepted are files of withstand, plain state dicts of the network (torchvision, timm), the same under one of the
     keys `model_state_dict`, `state_dict`, `model`, `net`, and names that begin with `module.` or all with `model.`.
 
     Args:

@@ -1,25 +1,24 @@
-"""Adversarial noise training: a noise generator and the classifier play against each other."""
+"""Adversarial noise training (ANT)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
 from withstand.functional.sphere import move_to_distance
+from withstand.functional.tensors import PerRow, Points, Targets
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Share
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
-from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
+from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
 from withstand.objectives.stylized import Stylized
 
 # Keeps gradients in half precision away from 0.
@@ -29,13 +28,13 @@ PUBLISHED_RADIUS, PUBLISHED_SIZE = 135.0, 3 * 224 * 224
 
 
 class Game(nn.Module):
-    """The state: the current generator and its optimiser, and the earlier generators.
+    """State: the current generator, its optimiser and the earlier generators.
 
     Attributes:
         generator: The current one.
-        past: Parameters of earlier ones, a vector each.
-        seen: Number of earlier ones there have been.
-        stylized: Where stylized images come from, if there are any.
+        past: Parameter vectors of earlier generators.
+        seen: Number of earlier generators so far, including discarded ones.
+        stylized: Source of stylized images, if any.
     """
 
     def __init__(self, generator: NoiseGenerator, *, lr: float, stylized: Stylized | None = None) -> None:
@@ -45,12 +44,12 @@ class Game(nn.Module):
         self.optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what is not a parameter of the current generator."""
+        """Return the state besides the parameters of the current generator."""
         own = {"past": self.past, "seen": self.seen, "optimizer": self.optimizer.state_dict()}
         return own if self.stylized is None else own | {"stylized": self.stylized.seed}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what `get_extra_state` returned."""
+        """Restore what `get_extra_state` returned."""
         device = next(self.generator.parameters()).device
         self.past, self.seen = [each.to(device) for each in state["past"]], state["seen"]
         self.optimizer.load_state_dict(state["optimizer"])
@@ -67,14 +66,13 @@ class Game(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialNoise(Objective):
-    """Adversarial noise training (ANT): part of every batch meets noise that is made to fool the classifier.
+    """Adversarial noise training (ANT): part of every batch gets noise trained to fool the classifier.
 
-    A small generator turns normal numbers into noise, independent of the image. In every step it follows the gradient
-    that raises the classifier's cross entropy (the classifier is frozen and in evaluation mode then). The classifier
-    follows its own on a batch of which one part is clean, one part has the current generator's noise, and one part has
-    that of earlier generators, so that it does not forget them. Every noisy image has the same l2 distance from its
-    clean one after clipping. From the second epoch on, each begins with a fresh generator that is trained against the
-    classifier.
+    A small generator turns normal numbers into noise, independent of the image. In every step it ascends the
+    classifier's cross entropy, with the classifier frozen and in evaluation mode. Then the classifier descends its loss
+    on a batch with a clean part, a part with noise of the current generator, and a part with noise of earlier ones.
+    Every noisy image has the same l2 distance from its clean one after clipping. From the second epoch on, each epoch
+    starts with a fresh generator that is trained against the classifier.
 
     Attributes:
         radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
@@ -84,10 +82,10 @@ class AdversarialNoise(Objective):
         replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest is the current one's.
         num_replayed: Number of earlier generators that share it.
         lr: Learning rate of the generator in the steps, > 0.
-        restart_steps: Steps of training of the fresh generator at the beginning of an epoch, >= 0; 0 keeps the old one.
+        restart_steps: Training steps of a fresh generator at the start of an epoch, >= 0; 0 keeps the old generator.
         restart_lr: Learning rate of these steps, > 0.
-        capacity: Number of earlier generators that are kept, at least 1.
-        keep: Which ones: `reservoir` a random choice of all there have been, `newest` the last ones.
+        capacity: Number of earlier generators to keep, at least 1.
+        keep: `reservoir` keeps a random choice of all earlier generators, `newest` the last ones.
         stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
             with the classes of the data, as written or under the data root. None adds none.
         stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
@@ -99,39 +97,32 @@ class AdversarialNoise(Objective):
         every step, from the whole folder.
     """
 
-    radius: float | None = None
+    radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
-    clean_share: float = 0.5
-    replay_share: float = 0.2
-    num_replayed: int = 2
-    lr: float = 1e-4
-    restart_steps: int = 1000
-    restart_lr: float = 5e-4
-    capacity: int = 128
+    clean_share: Share = 0.5
+    replay_share: Share = 0.2
+    num_replayed: PositiveInt = 2
+    lr: PositiveFloat = 1e-4
+    restart_steps: NonNegativeInt = 1000
+    restart_lr: PositiveFloat = 5e-4
+    capacity: PositiveInt = 128
     keep: Literal["reservoir", "newest"] = "reservoir"
     stylized: str | None = None
-    stylized_ratio: float = 15 / 55
+    stylized_ratio: PositiveFloat = 15 / 55
 
     def __post_init__(self) -> None:
-        for name in ("radius", "lr", "restart_lr", "stylized_ratio"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"AdversarialNoise: {name} must be a number > 0, got {value}.")
+        super().__post_init__()
         clean, replay = self.clean_share, self.replay_share
-        if not (clean >= 0 and replay >= 0 and clean + replay < 1):
+        if clean + replay >= 1:
             raise InputError(
-                "AdversarialNoise: clean_share and replay_share must be shares >= 0 with a sum below 1, "
-                f"got {clean:g} and {replay:g}."
+                f"AdversarialNoise: clean_share + replay_share must be below 1, got {clean:g} + {replay:g}."
             )
-        for name, least in (("num_replayed", 1), ("restart_steps", 0), ("capacity", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"AdversarialNoise: {name} must be at least {least}, got {getattr(self, name)}.")
 
     def check(self, space: Space) -> None:
-        """Refuse tables where the radius is open."""
+        """Reject tables if the radius is None."""
         radius_for(self.radius, space.shape)
 
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Game:
+    def init(self, x: Points, *, rng: Rng) -> Game:
         """Return a fresh generator without a past."""
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:
@@ -139,17 +130,9 @@ class AdversarialNoise(Objective):
         return Game(generator, lr=self.lr, stylized=stylized)
 
     def begin_epoch(
-        self,
-        model: nn.Module,
-        batches: Iterator[tuple[Sample, BatchStream]],
-        *,
-        space: Space,
-        state: Stateful,
-        epoch: int,
-        epochs: int,  # noqa: ARG002
-        rng: Rng,
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
-        """Remember the current generator, and train a fresh one in its place."""
+        """Store the current generator, and train a fresh one."""
         assert isinstance(state, Game)
         if epoch == 0:
             return
@@ -169,10 +152,10 @@ class AdversarialNoise(Objective):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
         count: int,
@@ -212,7 +195,7 @@ class AdversarialNoise(Objective):
         share = rng.weight if isinstance(rng, BatchStream) else 1.0
         flat = torch.cat([each.flatten() for each in gradients]) * (share / LOSS_SCALE)
         flat = sum_over_processes(flat)
-        # A step that is not finite is left out; the trainer refuses a classifier that is not.
+        # Non-finite steps are skipped; the trainer raises if the classifier's loss is not finite.
         flat = flat.nan_to_num(0.0, 0.0, 0.0)
         for each, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
             each.grad = part.view_as(each)
@@ -241,7 +224,7 @@ class AdversarialNoise(Objective):
         return mixed
 
     def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
-        # Drawn on the CPU, from a number that every process has.
+        # Drawn on the CPU, from a seed that all processes share.
         first = stream(new_seed(rng), "generator")
         generator = NoiseGenerator(tuple(x.shape[1:]), kernel=self.kernel, rng=first)
         return generator.to(x.device)

@@ -1,28 +1,31 @@
-"""Objective: a scalar to minimise, and what it trains or remembers besides the model."""
+"""Objective: the base of training objectives, and their state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.functional.random import BatchStream, Rng
+from withstand.functional.tensors import PerRow, Points, Targets
+
+Batches = Iterator[tuple[Sample, BatchStream]]
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What an objective carries from step to step; it travels in every checkpoint."""
+    """State of an objective between steps; saved in every checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors, numbers and text, nested in dictionaries and lists."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take over a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         ...
 
 
@@ -31,50 +34,38 @@ class Step(NamedTuple):
 
     Attributes:
         loss: Mean over the batch of each sample's loss times its weight, in nats; training follows its gradient.
-        logs: Further numbers worth a curve, detached.
+        logs: Further numbers to log, detached.
     """
 
     loss: Float[Tensor, ""]
     logs: dict[str, Tensor]
 
 
-class Objective(ABC):
-    """A scalar to minimise: a frozen keyword-only dataclass; everything that changes lives in its state."""
+class Objective(Configuration, ABC):
+    """A scalar to minimise: a frozen keyword-only dataclass; all that changes is in its state."""
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
-
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
-        """Return a fresh state for inputs like x; empty unless the objective has something to remember."""
+    def init(self, x: Points, *, rng: Rng) -> Stateful:
+        """Return a fresh state for inputs like x; empty by default."""
         return nn.Module()
 
-    def check(self, space: Space) -> None:  # noqa: B027
-        """Refuse a space that the objective does not fit; called before training starts.
+    def check(self, space: Space) -> None:
+        """Reject a space that the objective does not fit; called before training starts.
 
         Raises:
             InputError: If it does not fit.
         """
 
-    def begin_epoch(  # noqa: B027
-        self,
-        model: nn.Module,
-        batches: Iterator[tuple[Sample, BatchStream]],
-        *,
-        space: Space,
-        state: Stateful,
-        epoch: int,
-        epochs: int,
-        rng: Rng,
+    def begin_epoch(
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Prepare the state for an epoch; nothing by default.
 
         Args:
             model: As in `step`.
-            batches: Training batches without end, in an order of their own: this process's share of each, and the
-                source of randomness of the whole batch.
+            batches: Endless training batches, shuffled independently: this process's share of each, and the source
+                of randomness of the whole batch.
             space: As in `step`.
-            state: What `init` made and earlier steps changed.
+            state: From `init`, changed by earlier steps.
             epoch: Number of epochs done before this one.
             epochs: Number of epochs of the whole training.
             rng: Source of randomness for this call only, besides those of the batches; the same in every process.
@@ -84,10 +75,10 @@ class Objective(ABC):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
         count: int,
@@ -99,9 +90,9 @@ class Objective(ABC):
             model: Maps inputs to logits; in training mode.
             x: Inputs.
             y: Labels, or the targets of a regression.
-            weight: What each sample's loss is multiplied by, at least 0; None means 1.
+            weight: Factor of each sample's loss, at least 0; None means 1.
             space: Where inputs live.
-            state: What `init` made and earlier steps changed.
+            state: From `init`, changed by earlier steps.
             count: Number of steps done before this one.
             rng: Source of randomness for this step only.
         """
@@ -112,7 +103,7 @@ class Objective(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
-def weighted_mean(losses: Float[Tensor, " batch"], weight: Float[Tensor, " batch"] | None) -> Float[Tensor, ""]:
+def weighted_mean(losses: PerRow, weight: PerRow | None) -> Float[Tensor, ""]:
     """Return the mean of the losses, each times its weight, if there are weights.
 
     Example:

@@ -1,20 +1,20 @@
-"""The risk under a perturbation: plain, noise, adversarial and smoothed training are its fields."""
+"""The risk under a perturbation: plain, noise, adversarial and smoothed training."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from withstand.data.sample import Sample
+from withstand import limits
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss, loss_per_sample
-from withstand.functional.random import BatchStream, Rng
+from withstand.functional.random import Rng
 from withstand.functional.risks import soft_maximum
-from withstand.objectives.base import Objective, Stateful, Step, weighted_mean
+from withstand.functional.tensors import PerRow, Points, Targets
+from withstand.limits import PositiveInt, Share
+from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
 from withstand.objectives.two_passes import TwoPasses
 from withstand.perturbations.base import Perturbation, targets_of
 from withstand.perturbations.identity import Identity
@@ -37,7 +37,7 @@ class Temperature(nn.Module):
         return {"temperature": self.value}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take over what `get_extra_state` returned."""
+        """Restore the temperature."""
         self.value = state["temperature"]
 
 
@@ -51,10 +51,10 @@ class PerturbedRisk(Objective):
     draws from a ball and a low temperature smoothed robust training.
 
     Attributes:
-        perturbation: What the inputs are replaced by.
+        perturbation: Applied to the inputs.
         num_draws: Copies per sample and step.
-        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; without effect for one draw.
-            Perturbations that have a temperature and leave it open take this one.
+        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; not used for one draw.
+            Perturbations whose temperature is None use this one.
         last_temperature: tau of the last epoch; None keeps it constant.
         cooling: How tau goes there from epoch to epoch: `linear`, or `log_linear` (by equal factors).
         loss: Of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
@@ -74,59 +74,37 @@ class PerturbedRisk(Objective):
     """
 
     perturbation: Perturbation = Identity()
-    num_draws: int = 1
-    temperature: float = 1.0
-    last_temperature: float | None = None
+    num_draws: PositiveInt = 1
+    temperature: limits.Temperature = 1.0
+    last_temperature: limits.Temperature | None = None
     cooling: Cooling = "log_linear"
     loss: Loss = "cross_entropy"
     mode: Mode = "exact"
-    num_kept: int = 16
-    tolerance: float = 1e-3
-    points_at_once: int = 6400
-    label_smoothing: float = 0.0
+    num_kept: PositiveInt = 16
+    tolerance: Share = 1e-3
+    points_at_once: PositiveInt = 6400
+    label_smoothing: Share = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("num_draws", "num_kept", "points_at_once"):
-            if getattr(self, name) < 1:
-                raise InputError(f"PerturbedRisk: {name} must be at least 1, got {getattr(self, name)}.")
-        if not self.temperature >= 0:
-            raise InputError(f"PerturbedRisk: temperature must be >= 0, got {self.temperature}.")
-        if self.last_temperature is not None and not self.last_temperature >= 0:
-            raise InputError(f"PerturbedRisk: last_temperature must be >= 0, got {self.last_temperature}.")
+        super().__post_init__()
         ends = (self.temperature, self.last_temperature)
         if self.last_temperature is not None and self.cooling == "log_linear" and 0 in ends:
             raise InputError("PerturbedRisk: log_linear cooling needs temperatures > 0, got 0; linear can end there.")
         if self.last_temperature is not None and self.cooling != "constant" and math.inf in ends:
             raise InputError("PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.")
-        for name, known in (("cooling", Cooling), ("loss", Loss), ("mode", Mode)):
-            if getattr(self, name) not in get_args(known):
-                raise InputError(
-                    f"PerturbedRisk: {name} must be {', '.join(get_args(known))}, got {getattr(self, name)}."
-                )
-        for name in ("label_smoothing", "tolerance"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"PerturbedRisk: {name} must be in [0, 1), got {getattr(self, name)}.")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise InputError(f"PerturbedRisk: label_smoothing needs the loss cross_entropy, got {self.loss}.")
 
     def check(self, space: Space) -> None:
-        """Ask the perturbation."""
+        """Check the perturbation."""
         self.perturbation.check(space)
 
-    def init(self, x: Float[Tensor, "batch *feature"], *, rng: Rng) -> Stateful:  # noqa: ARG002
+    def init(self, x: Points, *, rng: Rng) -> Stateful:
         """Return the first temperature, if it will change."""
         return nn.Module() if self.last_temperature is None else Temperature(self.temperature)
 
     def begin_epoch(
-        self,
-        model: nn.Module,  # noqa: ARG002
-        batches: Iterator[tuple[Sample, BatchStream]],  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        state: Stateful,
-        epoch: int,
-        epochs: int,
-        rng: Rng,  # noqa: ARG002
+        self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Set the temperature of the epoch."""
         if isinstance(state, Temperature):
@@ -148,13 +126,13 @@ class PerturbedRisk(Objective):
     def step(
         self,
         model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
+        x: Points,
+        y: Targets,
         *,
-        weight: Float[Tensor, " batch"] | None = None,
+        weight: PerRow | None = None,
         space: Space,
         state: Stateful,
-        count: int,  # noqa: ARG002
+        count: int,
         rng: Rng,
     ) -> Step:
         """Draw, fold the losses of the draws, average over the batch."""
@@ -174,9 +152,7 @@ class PerturbedRisk(Objective):
         losses = self.losses(model, x, y, space=space, state=state, rng=rng)
         return Step(weighted_mean(losses, weight), {})
 
-    def losses(
-        self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng
-    ) -> Float[Tensor, " batch"]:
+    def losses(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng) -> PerRow:
         """Return the soft maximum of each sample, with its gradient through all draws at once."""
         temperature = self._temperature(state)
         perturbation = self.perturbation.tempered(temperature)

@@ -1,11 +1,11 @@
-"""The smoothed loss over many draws in little memory: a pass without gradient, then one through what counts."""
+"""The smoothed loss over many draws in little memory: a pass without gradient, then one with."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Real
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
@@ -15,15 +15,16 @@ from withstand.functional.losses import Loss, loss_per_sample
 from withstand.functional.precision import in_double
 from withstand.functional.random import BatchStream, Rng, branches, uniform
 from withstand.functional.risks import soft_maximum, weights_of_draws
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import weighted_mean
 from withstand.perturbations.base import Draws, Perturbation, targets_of
 
 # In the second pass more points than this many times those at once are drawn and computed piece by piece, each twice.
 PIECES_KEPT = 8
-# Losses that are weighed together, in a few copies of double precision: 16 MB each.
+# Losses that are weighted together, in a few copies of double precision: 16 MB each.
 LOSSES_AT_ONCE = 2**21
-# Makes a piece of the draws by its number and the number of draws in it, as often as it is wanted.
+# Makes a piece of the draws from its number and its number of draws; repeatable.
 Draw = Callable[[int, int], Draws]
 
 
@@ -42,7 +43,7 @@ class Chunk(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The points of a piece that the gradient goes through, and what they count."""
+    """The points of a piece that the gradient goes through, and their weights."""
 
     number: int
     points: Bool[Tensor, "draw batch"]
@@ -50,7 +51,7 @@ class Chosen(NamedTuple):
 
 
 class FirstPass(NamedTuple):
-    """What is known of all draws."""
+    """Losses and weights of all draws."""
 
     losses: Float[Tensor, "draw batch"]
     log_weights: Float[Tensor, "draw batch"] | None
@@ -58,7 +59,7 @@ class FirstPass(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TwoPasses:
-    """How the soft maximum over many draws is computed.
+    """The soft maximum over many draws, in two passes.
 
     Attributes:
         perturbation: Makes the draws.
@@ -82,14 +83,7 @@ class TwoPasses:
     points_at_once: int
 
     def __call__(
-        self,
-        model: nn.Module,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        *,
-        weight: Float[Tensor, " batch"] | None = None,
-        space: Space,
-        rng: Rng,
+        self, model: nn.Module, x: Points, y: Targets, *, weight: PerRow | None = None, space: Space, rng: Rng
     ) -> Float[Tensor, ""]:
         """Return the mean of the weighted soft maxima, whose gradient goes through the draws that matter."""
         branch, at_once = branches(rng), max(self.points_at_once, 1)
@@ -139,11 +133,11 @@ class TwoPasses:
         if int(chosen.sum()) <= PIECES_KEPT * at_once:
             surrogate = weighted(own)
         else:
-            # Neither points nor what the model makes of them are kept for the way back: both are made again.
+            # Neither points nor activations are kept for the backward pass: both are computed again.
             sums = [checkpoint(weighted, group, use_reentrant=False) for group in _groups(own, at_once)]
             surrogate = torch.stack(sums).sum()  # pyright: ignore[reportArgumentType, reportCallIssue]
         surrogate = surrogate / max(1, len(y))
-        # The value is that of all draws, the gradient that of the chosen ones.
+        # The value of all draws, with the gradient of the chosen ones.
         return surrogate + (weighted_mean(values, weight) - surrogate.detach())
 
     @torch.no_grad()
@@ -190,13 +184,13 @@ class TwoPasses:
             size = weights * -torch.expm1(-losses)
         allowed = self.tolerance * size.sum(0)
         kept = size > allowed / max(1, len(size))
-        # Every sample keeps its highest draw, whose gradient may be nothing.
+        # Every sample keeps its highest draw, even if its gradient is 0.
         return kept.scatter_(0, size.argmax(0, keepdim=True), True)
 
     def _weighted(self, model: nn.Module, y: Tensor, group: list[Chosen], draw: Draw, at_once: int) -> Tensor:
         """Return the weighted sum of the losses at the chosen points of some pieces, with its graph."""
         found, targets = [], []
-        # What an attack does to find its points is no part of the graph, nor of what is computed twice.
+        # The search of an attack is not part of the graph, nor of the checkpointed computation.
         with saved_tensors_hooks(_same, _same):
             for number, chosen, _ in group:
                 draws = draw(number, len(chosen))

@@ -1,1 +1,1 @@
-"""Ways to draw changed copies of an input."""
+"""Perturbations of inputs."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,10 +13,11 @@ from withstand.errors import InputError
 from withstand.functional import balls, changes
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import PerRow, Points
+from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
-Points = Float[Tensor, "batch *feature"]
 Unit = Literal["std", "raw", "iqr"]
-PerFeature = tuple[float, ...]
+PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,8 @@ class Ball:
     """The points within a radius of each input, cut to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
-    feature's radius, have a norm of at most 1. A feature of radius 0, and one that the space fixes, stays where it is.
-    Besides, inputs that are counted or named instead of measured (columns of whole numbers, categories) take one of the
-    values that the space allows, whatever the radius is.
+    feature's radius, have a norm of at most 1. A feature of radius 0, or fixed by the space, does not move. Discrete
+    inputs (columns of whole numbers, categories) take any of the values that the space allows, whatever the radius.
 
     Attributes:
         norm: The norm that measures displacements.
@@ -45,18 +44,13 @@ class Ball:
     """
 
     norm: balls.Norm = "linf"
-    radius: float | PerFeature | tuple[PerFeature, ...] = 8 / 255
+    radius: NonNegativeFloat | PerFeature | Annotated[tuple[PerFeature, ...], NonEmpty] = 8 / 255
     unit: Unit = "std"
 
     def __post_init__(self) -> None:
-        if self.norm not in get_args(balls.Norm):
-            raise InputError(f"Ball: norm must be l1, l2 or linf, got {self.norm}.")
-        if self.unit not in get_args(Unit):
-            raise InputError(f"Ball: unit must be std, raw or iqr, got {self.unit}.")
-        values = _flat(self.radius)
-        if not values or any(not _is_number(each) or not 0 <= each < float("inf") for each in values):
-            raise InputError(f"Ball: radius must be a number >= 0, or such numbers, got {self.radius}.")
-        if not _is_even(self.radius):
+        check_fields(self)
+        radius = self.radius
+        if isinstance(radius, Sequence) and len({len(each) for each in radius if isinstance(each, Sequence)}) > 1:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
 
     def check(self, space: Space) -> None:
@@ -110,7 +104,7 @@ class Ball:
             point: Where the step begins.
             gradient: Of the loss, at that point.
             space: Where inputs live.
-            share: Length of the step, in radii. There is no part of the way to another option: it is taken whole.
+            share: Length of the step, in radii. Steps to another option are always taken whole.
         """
         step = self.uphill(x, gradient, space=space)
         moved = point + step.mul(share)
@@ -118,10 +112,10 @@ class Ball:
             moved[:, change.inputs] = x[:, change.inputs] + step[:, change.inputs]
         return self.project(x, moved, space=space)
 
-    def distance(self, x: Points, point: Points, *, space: Space) -> Float[Tensor, " batch"]:
+    def distance(self, x: Points, point: Points, *, space: Space) -> PerRow:
         """Return how far each point is from x, in radii: at most 1 in the ball.
 
-        It is infinity if a fixed feature moved, or took a value that is none of its options.
+        Infinity if a fixed feature moved, or took a value that is not among its options.
         """
         displaced = point
         for each in self.options(x, space=space):
@@ -161,7 +155,7 @@ class Ball:
                 raise InputError(f"Ball: unit {self.unit} needs a table whose features are scaled, got inputs without.")
             return None
         if not any(features.movable) and not features.changes:
-            raise InputError("Ball: none of the features may change; name some with --data.movable or --data.changes.")
+            raise InputError("Ball: all features are fixed; set --data.movable or --data.changes.")
         if self.unit == "std":
             return None if all(features.movable) else tuple(map(float, features.movable))
         units = features.iqr if self.unit == "iqr" else (1.0,) * len(features.scale)
@@ -191,20 +185,3 @@ class Ball:
         if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
             return self
         return replace(self, radius=tuple(radius[row % len(radius)] for row in rows.tolist()))
-
-
-def _is_even(radius: float | Sequence) -> bool:
-    """Return whether either none of the radii is a row of several, or all are, of one length."""
-    if not isinstance(radius, Sequence):
-        return True
-    return len({len(each) if isinstance(each, Sequence) else None for each in radius}) == 1
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _flat(radius: Any) -> list[Any]:
-    if isinstance(radius, list | tuple):
-        return [value for each in radius for value in _flat(each)]
-    return [radius]

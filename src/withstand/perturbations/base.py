@@ -1,21 +1,24 @@
-"""Perturbation: a way to draw changed copies of an input. Corruption: random parameters, then a deterministic rule."""
+"""Perturbation and Corruption: the bases of all perturbations."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
 from jaxtyping import Float, Real, UInt8
 from torch import Tensor, nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
+from withstand.functional.tensors import Device, Images, Points, Targets
 from withstand.perturbations.ball import Ball
 
+Severity = Literal[1, 2, 3, 4, 5]
+Pixels = Literal[224, 299, 64, 32]
 # Values of images that are corrupted together on a CPU.
 VALUES_AT_ONCE = 8 * 3 * 224 * 224
 
@@ -34,22 +37,18 @@ class Draws(NamedTuple):
     targets: Float[Tensor, "draw batch class"] | None = None
 
 
-class Perturbation(ABC):
+class Perturbation(Configuration, ABC):
     """A way to draw changed copies of an input.
 
     Contract of every subclass: a frozen keyword-only dataclass; the copies are detached, on the input's device and in
     its dtype, the same for the same `rng`; the input, the model (weights, gradients, mode, batch statistics) and the
-    global generators stay as they were.
+    global generators are not changed.
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
     """
 
     images_only: ClassVar[bool] = False
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
 
     @property
     def condition(self) -> str:
@@ -62,22 +61,13 @@ class Perturbation(ABC):
         return self.condition
 
     @abstractmethod
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Return changed copies of the inputs.
 
         Args:
-            x: Inputs; images in [0, 1]. There may be none.
-            y: Labels, or the targets of a regression, for perturbations that look for the worst case.
-            model: Maps inputs to logits, for perturbations that look at it.
+            x: Inputs; images in [0, 1]. The batch may be empty.
+            y: Labels, or the targets of a regression, for worst-case perturbations.
+            model: Maps inputs to logits, for perturbations that depend on it.
             space: Where inputs live: copies are cut to its box and leave its fixed features unchanged.
             num_draws: Number of copies, at least 1.
             rng: Source of randomness: one for the batch, or one per row.
@@ -100,12 +90,18 @@ class Perturbation(ABC):
                 if isinstance(part, Ball | Perturbation):
                     part.check(space)
 
-    def tempered(self, temperature: float) -> "Perturbation":  # noqa: ARG002
-        """Return the perturbation with this temperature (in nats) wherever it is None; itself by default.
-
-        Perturbations that hold others pass it on.
-        """
-        return self
+    def tempered(self, temperature: float) -> "Perturbation":
+        """Return the perturbation with this temperature (in nats) wherever a field `temperature` is None."""
+        changes: dict[str, Any] = {}
+        for each in fields(self):  # type: ignore[arg-type]
+            held = getattr(self, each.name)
+            if each.name == "temperature" and held is None:
+                changes[each.name] = temperature
+            elif isinstance(held, Perturbation):
+                changes[each.name] = held.tempered(temperature)
+            elif isinstance(held, tuple) and any(isinstance(part, Perturbation) for part in held):
+                changes[each.name] = tuple(part.tempered(temperature) for part in held)
+        return replace(self, **changes) if changes else self  # type: ignore[type-var]
 
     @classmethod
     @abstractmethod
@@ -113,6 +109,7 @@ class Perturbation(ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Corruption(Perturbation):
     """A corruption of ImageNet-C: random parameters are sampled first, then applied deterministically.
 
@@ -130,13 +127,12 @@ class Corruption(Perturbation):
     """
 
     images_only: ClassVar[bool] = True
-    severity: int
-    pixels: Literal[224, 299, 64, 32] | None
     tables: ClassVar[dict[int, Sequence[Any]]]
+    severity: Severity = 3
+    pixels: Pixels | None = None
 
     def __post_init__(self) -> None:
-        if self.severity not in (1, 2, 3, 4, 5):
-            raise InputError(f"{type(self).__name__}: severity must be 1, 2, 3, 4 or 5, got {self.severity}.")
+        super().__post_init__()
         if self.pixels is not None and self.pixels not in self.tables:
             known = ", ".join(str(each) for each in self.tables)
             raise InputError(
@@ -158,18 +154,16 @@ class Corruption(Perturbation):
         """Return the name in ImageNet-C, e.g. `gaussian_noise`."""
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
 
-    def sample(self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None) -> Any:  # noqa: ARG002
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Any:
         """Return the random parameters for a batch of the given shape (batch, channel, height, width).
 
         Returns:
-            A tensor with the batch in front, a tuple of such tensors, or None where nothing is random, as by default.
+            A tensor with the batch in front, a tuple of such tensors, or None, the default, if nothing is random.
         """
         return None
 
     @abstractmethod
-    def corrupt(
-        self, x: Float[Tensor, "batch channel height width"], parameters: Any
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Any) -> Images:
         """Return the corrupted images in [0, 1], before the floor to 8 bits; deterministic.
 
         Args:
@@ -178,16 +172,7 @@ class Corruption(Perturbation):
         """
 
     @final
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Sample and corrupt, once per draw; on a CPU a few images at a time, which then stay in its cache."""
         check_images(type(self).__name__, x.shape)
         x = x.detach()
@@ -205,7 +190,7 @@ class Corruption(Perturbation):
                     parameters = self.sample(x[part].shape, rng=own, device=x.device)
                 else:
                     parameters = _rows_of(whole, part)
-                # In [0, 1], so that nothing has to be cut off on the way to whole levels.
+                # In [0, 1], so whole levels need no clipping.
                 corrupted = self.corrupt(x[part], parameters)
                 torch.add(x.new_tensor(1e-3), corrupted, alpha=255, out=copy[part]).floor_().div_(255)
         return Draws(copies)
@@ -223,7 +208,7 @@ class Corruption(Perturbation):
                 known = ", ".join(str(each) for each in self.tables)
                 raise InputError(
                     f"{type(self).__name__}: parameters are published for {known} pixels; images of "
-                    f"{height} x {width} need pixels to say which of them to use."
+                    f"{height} x {width} need the field pixels."
                 )
             pixels = height
         return self.tables[pixels][self.severity - 1]
@@ -235,7 +220,7 @@ class Corruption(Perturbation):
         return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
 
 
-def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
+def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
     """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
 
     Example:
@@ -248,13 +233,13 @@ def targets_of(draws: Draws, y: Real[Tensor, " batch"]) -> Real[Tensor, " point"
 def transform(
     perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
 ) -> Tensor:
-    """Return changed images, so that a perturbation can be part of a `torchvision.transforms.v2.Compose`.
+    """Return changed images; for perturbations as part of a `torchvision.transforms.v2.Compose`.
 
     Args:
-        perturbation: One that does not look at model or labels.
+        perturbation: One that does not depend on model or labels.
         x: Images (..., channel, height, width) in [0, 1], or in whole levels from 0 to 255 as uint8.
-        rng: Source of randomness; None takes a seed from PyTorch's global generator, as the transforms of
-            torchvision do, so that workers that load data differ.
+        rng: Source of randomness; None takes a seed from PyTorch's global generator, as torchvision does, so that
+            data loading workers differ.
 
     Returns:
         Images of the same shape and type.
@@ -289,18 +274,6 @@ def check_images(who: str, shape: Sequence[int]) -> None:
         raise InputError(
             f"{who}: inputs must be images (batch, 1 or 3 channels, height, width), got shape {tuple(shape)}."
         )
-
-
-def check_std(who: str, std: float | tuple[float, ...]) -> tuple[float, ...]:
-    """Return one or several standard deviations as a tuple.
-
-    Raises:
-        InputError: If there is none, or one is negative or not finite.
-    """
-    values = tuple(std) if isinstance(std, list | tuple) else (std,)
-    if not values or any(not 0 <= each < float("inf") for each in values):
-        raise InputError(f"{who}: std must be a number >= 0 or a list of such numbers, got {std}.")
-    return values
 
 
 def _rows_of(parameters: Any, part: slice) -> Any:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from torch import nn
 
 from withstand.data.space import Space
 from withstand.functional.random import Rng
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.base import Draws, Perturbation
 
 
@@ -16,23 +16,14 @@ class Identity(Perturbation):
 
     @property
     def condition(self) -> str:
-        """The word that every table uses for unchanged inputs."""
+        """The name of unchanged inputs in tables."""
         return "clean"
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,  # noqa: ARG002
-        num_draws: int,
-        rng: Rng,  # noqa: ARG002
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Return the input itself, as a view."""
         return Draws(x.detach().expand(num_draws, *x.shape))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """The only one there is."""
+        """The only instance."""
         return [cls()]

@@ -1,17 +1,18 @@
-"""The benchmark ImageNet-C as one perturbation."""
+"""The whole benchmark ImageNet-C as one perturbation."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
-from jaxtyping import Float, Real, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.random import Rng
-from withstand.perturbations.base import Draws, Perturbation, check_images, transform
-from withstand.perturbations.corruptions.imagenet_c.frost import Frost
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import SomeOf
+from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images, transform
+from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
+from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
@@ -20,30 +21,25 @@ from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 class ImageNetC(Perturbation):
     """The 15 corruptions of ImageNet-C at several severities.
 
-    As an augmentation or transform every image meets one of them, chosen at random, each as likely as the others. In
-    an evaluation (`evaluate(..., on=ImageNetC())`) every image meets all of them: see `cells`.
+    As an augmentation or transform, every image gets one of them, chosen uniformly at random. In an evaluation
+    (`evaluate(..., on=ImageNetC())`), every image gets all of them: see `cells`.
 
     Attributes:
         severities: From 1 to 5.
-        pixels: Size of images whose published parameters are taken; None takes those nearest to the images.
-        jpeg: Whether images are saved as JPEG files of quality 85 in between. None does as was published: with the
-            parameters for 224, 299 and 64 pixels, not with those for 32 (CIFAR-10-C).
-        validation: Whether the 4 extra corruptions take part, which the benchmark keeps for validation.
-        frost: Whose textures: `published` or `procedural`. None takes the published ones; in an evaluation, those
-            that it asks for.
+        pixels: Image size whose published parameters are used; None takes the nearest.
+        jpeg: Whether to save images as JPEG files of quality 85. None follows the publication: yes for 224, 299 and 64
+            pixels, no for 32 (CIFAR-10-C).
+        validation: Whether to include the 4 extra corruptions, meant for validation.
+        frost: Textures of frost, `published` or `procedural`; None takes the published ones, in an evaluation its own.
     """
 
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-    pixels: Literal[224, 299, 64, 32] | None = None
+    severities: Annotated[tuple[Severity, ...], SomeOf] = (1, 2, 3, 4, 5)
+    pixels: Pixels | None = None
     jpeg: bool | None = None
     validation: bool = False
-    frost: Literal["published", "procedural"] | None = None
+    frost: Textures | None = None
 
     images_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not self.severities or not set(self.severities) <= {1, 2, 3, 4, 5}:
-            raise InputError(f"ImageNetC: severities must be some of 1, 2, 3, 4 and 5, got {self.severities}.")
 
     def cells(self, height: int, width: int) -> tuple[Perturbation, ...]:
         """Return every corruption at every severity, in the published order, for images of a size.
@@ -67,16 +63,7 @@ class ImageNetC(Perturbation):
         for each in self.cells(*space.shape[1:]):
             each.check(space)
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Corrupt every image by one of the cells."""
         check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])

@@ -1,15 +1,17 @@
-"""Several perturbations that share a batch."""
+"""Mixtures of perturbations within a batch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import one_hot
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng, partition
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import NonEmpty, PositiveFloat
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -19,37 +21,23 @@ from withstand.perturbations.identity import Identity
 class Mixture(Perturbation):
     """Each sample of the batch goes to one of several perturbations, in fixed shares.
 
-    In training the shares hold in every batch (to the rounding of one sample) and the samples are chosen at random. In
-    evaluation every sample chooses for itself, with the shares as probabilities, so that its noise does not depend on
-    the batch around it.
+    In training the shares hold in every batch, to the rounding of one sample, and the samples are chosen at random. In
+    evaluation the part is drawn per sample, with the shares as probabilities: noise does not depend on the batch.
 
     Attributes:
         parts: The perturbations.
-        shares: A positive number for each; only the proportions count. None means equal shares.
+        shares: A positive number per part; only the proportions matter. None means equal shares.
     """
 
-    parts: tuple[Perturbation, ...] = (Identity(), Gaussian())
-    shares: tuple[float, ...] | None = None
+    parts: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(), Gaussian())
+    shares: tuple[PositiveFloat, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.parts:
-            raise InputError("Mixture: parts must name at least one perturbation, got none.")
-        shares = self._shares()
-        if len(shares) != len(self.parts) or any(not 0 < each < float("inf") for each in shares):
-            raise InputError(
-                f"Mixture: shares must be {len(self.parts)} positive numbers, one per part, got {self.shares}."
-            )
+        super().__post_init__()
+        if len(self._shares()) != len(self.parts):
+            raise InputError(f"Mixture: shares must be {len(self.parts)}, one per part, got {self.shares}.")
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Split the batch, let every part draw for its samples, and put them back in place."""
         inputs = x.detach().repeat(num_draws, *[1] * x.ndim)
         log_weights = targets = None
@@ -69,10 +57,6 @@ class Mixture(Perturbation):
                     targets = one_hot(y, draws.targets.shape[2]).to(draws.targets.dtype).repeat(num_draws, 1, 1)
                 targets[:, rows] = draws.targets
         return Draws(inputs, log_weights, targets)
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Pass it on to the parts."""
-        return replace(self, parts=tuple(each.tempered(temperature) for each in self.parts))
 
     def _shares(self) -> tuple[float, ...]:
         return (1.0,) * len(self.parts) if self.shares is None else tuple(self.shares)

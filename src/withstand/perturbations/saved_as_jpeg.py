@@ -1,16 +1,17 @@
-"""Images that went through a JPEG file after another perturbation."""
+"""JPEG compression after another perturbation."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from annotated_types import Ge, Le
+from torch import nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.kernels.jpeg import jpeg
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import Within
 from withstand.perturbations.base import Draws, Perturbation, check_images
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.identity import Identity
@@ -20,7 +21,7 @@ from withstand.perturbations.identity import Identity
 class SavedAsJpeg(Perturbation):
     """Another perturbation, cut down to 8 bits, saved as a JPEG file and read again; on the CPU, in memory.
 
-    With quality 85 this is how the images of ImageNet-C came about.
+    The images of ImageNet-C were saved with quality 85.
 
     Attributes:
         perturbation: Applied before saving.
@@ -32,13 +33,9 @@ class SavedAsJpeg(Perturbation):
     """
 
     perturbation: Perturbation = Identity()
-    quality: int = 85
+    quality: Annotated[int, Within(Ge(1), Le(95))] = 85
 
     images_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.quality <= 95:
-            raise InputError(f"SavedAsJpeg: quality must be from 1 to 95, got {self.quality}.")
 
     @property
     def condition(self) -> str:
@@ -52,25 +49,12 @@ class SavedAsJpeg(Perturbation):
         """The same noise as without the file."""
         return self.perturbation.noise
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Perturb, encode and decode."""
         check_images(type(self).__name__, x.shape)
         draws = self.perturbation.draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
         decoded = jpeg(to_levels(draws.inputs.flatten(0, 1)), quality=self.quality)
         return draws._replace(inputs=decoded.to(x.dtype).div_(255).view_as(draws.inputs))
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Pass it on."""
-        return replace(self, perturbation=self.perturbation.tempered(temperature))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

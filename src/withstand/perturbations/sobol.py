@@ -1,8 +1,7 @@
-"""Evenly spread draws from a ball."""
+"""Quasi-random draws from a ball."""
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
@@ -10,6 +9,7 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.functional.sobol import ball_from_cube, sobol
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -18,8 +18,8 @@ from withstand.perturbations.base import Draws, Perturbation
 class Sobol(Perturbation):
     """Points of a ball around the input, each uniform, together evenly spread; cut to the box.
 
-    A mean over them, or a smoothed loss of high temperature, is far nearer its limit than over independent points; at
-    low temperatures they miss the worst points as those do (see Tilted).
+    Means, and smoothed losses at high temperature, converge much faster than with independent points. At low
+    temperatures they miss the worst points, too (see Tilted).
 
     Attributes:
         ball: The norm, radius and box.
@@ -27,16 +27,7 @@ class Sobol(Perturbation):
 
     ball: Ball = Ball()
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Shift a scrambled sequence at random, once per row."""
         x = x.detach()
         radii, length = self.ball.radii(x, space=space), max(1, x.shape[1:].numel())
@@ -68,8 +59,4 @@ class Sobol(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm."""
-        return [
-            cls(ball=Ball("linf", 0.1)),
-            cls(ball=Ball("l2", 0.5)),
-            cls(ball=Ball("l1", 1.0)),
-        ]
+        return [cls(ball=Ball("linf", 0.1)), cls(ball=Ball("l2", 0.5)), cls(ball=Ball("l1", 1.0))]

@@ -1,18 +1,18 @@
-"""Speckle noise: Gaussian noise that grows with the value it is added to."""
+"""Speckle noise."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from torch import Tensor
 
-from withstand.data.space import Space
-from withstand.functional.random import Rng, normal
-from withstand.perturbations.base import Draws, Perturbation, check_std
-from withstand.perturbations.gaussian import choose
+from withstand.functional.tensors import Points
+from withstand.limits import NonEmpty, NonNegativeFloat
+from withstand.perturbations.additive_noise import AdditiveNoise, Values
+from withstand.perturbations.base import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speckle(Perturbation):
+class Speckle(AdditiveNoise):
     """Multiplicative Gaussian noise: clip(x + x n), n ~ N(0, std^2), independent per value.
 
     Attributes:
@@ -22,26 +22,11 @@ class Speckle(Perturbation):
         Rusak et al. 2020, arXiv 2001.06057, section 3, with the five values that are the default here.
     """
 
-    std: float | tuple[float, ...] = (0.15, 0.2, 0.35, 0.45, 0.6)
+    std: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], NonEmpty] = (0.15, 0.2, 0.35, 0.45, 0.6)
 
-    def __post_init__(self) -> None:
-        check_std("Speckle", self.std)
-
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
-        """Add the noise."""
-        x = x.detach()
-        noise = normal((len(x), num_draws, *x.shape[1:]), rng=rng, device=x.device).movedim(1, 0)
-        std = choose((len(x), num_draws), check_std("Speckle", self.std), rng=rng, like=noise)
-        return Draws(space.hold(x, x + x * (std * noise)))
+    def added(self, x: Points, numbers: Values, std: Tensor) -> Values:
+        """Scale the numbers by the input."""
+        return x * (std * numbers)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Real
-from torch import Tensor, nn
+from torch import nn
 
 from withstand.data.space import Space
 from withstand.functional.random import Rng
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -21,24 +21,11 @@ class Uniform(Perturbation):
 
     ball: Ball = Ball()
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Sample the ball."""
         return Draws(self.ball.sample(x.detach(), space=space, num_draws=num_draws, rng=rng))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """One ball of each norm."""
-        return [
-            cls(ball=Ball("linf", 0.1)),
-            cls(ball=Ball("l2", 0.5)),
-            cls(ball=Ball("l1", 1.0)),
-        ]
+        return [cls(ball=Ball("linf", 0.1)), cls(ball=Ball("l2", 0.5)), cls(ball=Ball("l1", 1.0))]

@@ -36,7 +36,7 @@ class BatchPool(Pool):
         """Let a run wait for others of its kind."""
         self.waiting[key] = experiment
 
-    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:  # noqa: ARG002
+    def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Do all runs of the kind that has waited longest; blocks until they are done."""
         if not self.waiting:
             return []

@@ -1,1 +1,1 @@
-"""The training loop, for every objective."""
+"""The training loop."""

@@ -1,4 +1,4 @@
-"""Checkpoints: written atomically, the last two are kept, read without running code."""
+"""Atomic checkpoints, read without running code."""
 
 import io
 import pickle
@@ -23,7 +23,7 @@ def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
     Args:
         folder: Holds the two checkpoints and at most one temporary file.
         content: Tensors and plain values, nested.
-        identity: Of the configuration, so that the checkpoint is not continued under another.
+        identity: Of the configuration; another one cannot resume from the checkpoint.
     """
     buffer = io.BytesIO()
     torch.save({"identity": identity, "content": content}, buffer)
@@ -93,7 +93,7 @@ class Keeper:
             folder: None keeps nothing.
             identity: Of the configuration.
             writes: Whether this process is the one that writes.
-            seconds: Least time between two checkpoints; it grows so that saving takes a twentieth of the time.
+            seconds: Minimum time between two checkpoints; increased so that saving takes at most 5 % of the time.
         """
         self.folder, self.identity, self.writes, self.seconds = folder, identity, writes, seconds
         self.saved, self.cost = time.monotonic(), 0.0

@@ -1,4 +1,4 @@
-"""How parameters follow their gradients."""
+"""Optimisers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from withstand.configuration import check_final
+from withstand.configuration import Configuration
 from withstand.errors import InputError
+from withstand.limits import NonNegativeFloat, PositiveFloat, Share
 
 
-class Optimizer(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Configuration, ABC):
     """An optimiser: a frozen keyword-only dataclass that builds PyTorch's.
 
     Attributes:
@@ -19,19 +21,8 @@ class Optimizer(ABC):
         weight_decay: At least 0; applied to weights, not to biases and other vectors.
     """
 
-    lr: float
-    weight_decay: float
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
-
-    def __post_init__(self) -> None:
-        who = type(self).__name__
-        if not 0 < self.lr < float("inf"):
-            raise InputError(f"{who}: lr must be a number above 0, got {self.lr}.")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise InputError(f"{who}: weight_decay must be a number >= 0, got {self.weight_decay}.")
+    lr: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's trainable parameters."""
@@ -55,33 +46,23 @@ class SGD(Optimizer):
     """Stochastic gradient descent.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         momentum: In [0, 1).
         nesterov: Whether the momentum looks ahead.
-        weight_decay: At least 0; applied to weights, not to biases and other vectors.
     """
 
-    lr: float = 0.1
-    momentum: float = 0.9
+    lr: PositiveFloat = 0.1
+    momentum: Share = 0.9
     nesterov: bool = False
-    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"SGD: momentum must be in [0, 1), got {self.momentum}.")
         if self.nesterov and self.momentum == 0:
             raise InputError("SGD: nesterov needs a momentum above 0, got 0.")
 
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's SGD."""
-        return torch.optim.SGD(
-            parameters,
-            lr=self.lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
-        )
+        momentum = {"momentum": self.momentum, "nesterov": self.nesterov}
+        return torch.optim.SGD(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,18 +70,12 @@ class Adam(Optimizer):
     """Adam.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         betas: Decay of the two running means, each in [0, 1).
         weight_decay: At least 0, added to the gradient; applied to weights, not to biases and other vectors.
     """
 
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_betas("Adam", self.betas)
+    lr: PositiveFloat = 1e-3
+    betas: tuple[Share, Share] = (0.9, 0.999)
 
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's Adam."""
@@ -112,25 +87,13 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay.
 
     Attributes:
-        lr: Learning rate before the schedule, above 0.
         betas: Decay of the two running means, each in [0, 1).
-        weight_decay: At least 0; applied to weights, not to biases and other vectors.
     """
 
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_betas("AdamW", self.betas)
+    lr: PositiveFloat = 1e-3
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 0.01
 
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's AdamW."""
         return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
-
-
-def check_betas(who: str, betas: tuple[float, float]) -> None:
-    """Reject decays of running means outside [0, 1)."""
-    if any(not 0 <= each < 1 for each in betas):
-        raise InputError(f"{who}: betas must be two numbers in [0, 1), got {betas}.")

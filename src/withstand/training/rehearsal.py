@@ -1,4 +1,4 @@
-"""A rehearsal: one loss in training mode, to report mismatches before anything is written."""
+"""A trial step that reports mismatches before training starts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ from withstand.training.trainer import Trainer, batches_of
 
 
 def rehearse(trainer: Trainer) -> None:
-    """Compute the loss of a made-up batch as a step of the training would, in its smallest size up to 2 samples.
+    """Compute the loss of a batch of zeros as a training step would, with at most 2 samples.
 
     The model, its gradients, its batch statistics and the global generators stay unchanged.
 
     Args:
-        trainer: Of which no step has been done.
+        trainer: Before its first step.
 
     Raises:
-        InputError: If the training step cannot take such a batch; one sentence.
+        InputError: If the training step fails.
     """
     split, engine, objective, model = trainer.split, trainer.engine, trainer.objective, trainer.model
     batches = batches_of(torch.arange(len(split)), trainer.training.batch_size)
@@ -45,7 +45,7 @@ def rehearse(trainer: Trainer) -> None:
 
 @contextmanager
 def kept(model: nn.Module) -> Iterator[None]:
-    """Put the mode and the buffers of every part of a model back at the end of the block."""
+    """Restore the mode and the buffers of every part of a model at the end of the block."""
     modes = [(each, each.training) for each in model.modules()]
     buffers = [
         (each, name, buffer, buffer.detach().clone())

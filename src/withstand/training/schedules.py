@@ -1,29 +1,25 @@
-"""How the learning rate changes: a factor that depends on the progress of training only."""
+"""Learning rate schedules."""
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated
 
-from withstand.configuration import check_final
-from withstand.errors import InputError
+from annotated_types import Ge, Gt, Le
+
+from withstand.configuration import Configuration
+from withstand.limits import NonNegativeFloat, PositiveInt, Within
 
 
-class Schedule(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Configuration, ABC):
     """A factor on the learning rate: a frozen keyword-only dataclass.
 
     Attributes:
         warmup: Epochs (a fraction is fine) in which the factor rises linearly from 0.
     """
 
-    warmup: float
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        check_final(cls)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warmup < math.inf:
-            raise InputError(f"{type(self).__name__}: warmup must be a number of epochs >= 0, got {self.warmup}.")
+    warmup: NonNegativeFloat = 0.0
 
     def factor(self, count: int, *, steps_per_epoch: int, epochs: int) -> float:
         """Return the factor for the step after `count` steps, in [0, 1]."""
@@ -38,15 +34,9 @@ class Schedule(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """No change after the warm-up.
+    """No change after the warm-up."""
 
-    Attributes:
-        warmup: Epochs in which the factor rises linearly from 0.
-    """
-
-    warmup: float = 0.0
-
-    def after_warmup(self, progress: float, epochs: int) -> float:  # noqa: ARG002
+    def after_warmup(self, progress: float, epochs: int) -> float:
         """Always 1."""
         return 1.0
 
@@ -56,20 +46,13 @@ class Cosine(Schedule):
     """Half a cosine from 1, at the end of the warm-up, to the floor, at the end of training.
 
     Attributes:
-        warmup: Epochs in which the factor rises linearly from 0.
         floor: Last factor, in [0, 1].
 
     Source:
         Loshchilov, Hutter: "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017, equation 5, no restarts.
     """
 
-    warmup: float = 0.0
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.floor <= 1:
-            raise InputError(f"Cosine: floor must be in [0, 1], got {self.floor}.")
+    floor: Annotated[float, Within(Ge(0), Le(1))] = 0.0
 
     def after_warmup(self, progress: float, epochs: int) -> float:
         """Follow the cosine."""
@@ -82,22 +65,13 @@ class StepDecay(Schedule):
     """Multiply by a constant at a fixed interval of epochs.
 
     Attributes:
-        warmup: Epochs in which the factor rises linearly from 0.
         every: Epochs between two changes, at least 1.
         decay: Multiplier of the factor, in (0, 1].
     """
 
-    warmup: float = 0.0
-    every: int = 30
-    decay: float = 0.1
+    every: PositiveInt = 30
+    decay: Annotated[float, Within(Gt(0), Le(1))] = 0.1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.every < 1 or not 0 < self.decay <= 1:
-            raise InputError(
-                f"StepDecay: every must be at least 1 and decay in (0, 1], got {self.every} and {self.decay}."
-            )
-
-    def after_warmup(self, progress: float, epochs: int) -> float:  # noqa: ARG002
+    def after_warmup(self, progress: float, epochs: int) -> float:
         """Count the changes so far."""
         return self.decay ** (int(progress) // self.every)

@@ -1,9 +1,11 @@
-"""Training: how long, in which batches, with which optimiser and schedule."""
+"""Training settings: epochs, batch size, optimiser, schedule, precision."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from withstand.errors import InputError
+from annotated_types import Gt, Lt
+
+from withstand.limits import NonNegativeInt, PositiveInt, Within, check_fields
 from withstand.training.optimizers import Adam, Optimizer
 from withstand.training.schedules import Cosine, Schedule
 
@@ -17,42 +19,29 @@ class Training:
         batch_size: Samples per step, over all processes together.
         optimizer: Update rule of the parameters.
         schedule: How the learning rate changes.
-        clip_norm: Largest l2 norm of the gradient, above 0; None does not clip.
+        clip_norm: Maximum l2 norm of the gradient, above 0; None does not clip.
         amp: Mixed precision: `no`, `bf16`, or `fp16` (with loss scaling, CUDA only). Losses are float32 all the same.
         ema_decay: Decay of the running mean of the weights, in (0, 1), which is then the result; None keeps none.
         keep: The result: weights after the last epoch, or after the one with the best validation accuracy.
         patience: Stop after so many epochs without a better validation accuracy; None never stops early.
-        augment: Whether the data's own random augmentation (crops, flips) is done.
+        augment: Whether to apply the data's own random augmentation (crops, flips).
     """
 
-    epochs: int = 10
-    batch_size: int = 64
+    epochs: NonNegativeInt = 10
+    batch_size: PositiveInt = 64
     optimizer: Optimizer = Adam()
     schedule: Schedule = Cosine()
-    clip_norm: float | None = None
+    clip_norm: Annotated[float, Within(Gt(0))] | None = None
     amp: Literal["no", "bf16", "fp16"] = "no"
-    ema_decay: float | None = None
+    ema_decay: Annotated[float, Within(Gt(0), Lt(1))] | None = None
     keep: Literal["last", "best"] = "last"
-    patience: int | None = None
+    patience: PositiveInt | None = None
     augment: bool = True
 
     def __post_init__(self) -> None:
-        for name, family in (("optimizer", Optimizer), ("schedule", Schedule)):
-            if not isinstance(getattr(self, name), family):
-                raise InputError(f"Training: {name} must be a {family.__name__}, got {getattr(self, name)!r}.")
-        for name, known in (("amp", ("no", "bf16", "fp16")), ("keep", ("last", "best"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"Training: {name} must be one of {', '.join(known)}, got {getattr(self, name)!r}.")
-        for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 1)):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int) and value >= least):
-                raise InputError(f"Training: {name} must be a whole number of at least {least}, got {value}.")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise InputError(f"Training: clip_norm must be above 0, got {self.clip_norm}.")
-        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise InputError(f"Training: ema_decay must be in (0, 1), got {self.ema_decay}.")
+        check_fields(self)
 
     @property
     def needs_validation(self) -> bool:
-        """Whether the outcome depends on the validation part."""
+        """Whether the result depends on the validation part."""
         return self.keep == "best" or self.patience is not None

@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The trainer."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ from withstand.training.watch import Watch
 class Trainer:
     """Minimises an objective; `state_dict` holds everything needed to resume.
 
-    Every random number derives from (seed, purpose, epoch, step), so a run that is stopped anywhere and continued
-    equals one that was not, bit for bit on a CPU, and processes that share a batch draw what one process would.
+    Every random number derives from (seed, purpose, epoch, step): a resumed run equals an uninterrupted one, bit for
+    bit on a CPU, and processes that share a batch draw the same numbers as one process.
     """
 
     def __init__(
@@ -46,8 +46,8 @@ class Trainer:
             model: Maps inputs to logits; on the engine's device. It is changed in place.
             split: Training samples.
             objective: The objective to minimise.
-            training: How.
-            seed: Decides the order of the samples and every draw.
+            training: The settings.
+            seed: Of the order of the samples and every draw.
             engine: Device and processes; does not affect results.
             validate: Returns the score that selects the best epoch (higher is better), the same in every process.
         """
@@ -68,7 +68,7 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The resulting model: the running mean if there is one."""
+        """The resulting model: the running mean, if any."""
         return self.update.ema.module if self.update.ema else self.model
 
     @property
@@ -92,7 +92,7 @@ class Trainer:
             watch: Receives a callback per step and epoch.
 
         Raises:
-            TrainingError: If a loss or gradient is not finite. No step is taken then, the last checkpoint stays.
+            TrainingError: If a loss or gradient is not finite. The last checkpoint is kept.
         """
         keeper = Keeper(folder, identity=identity, writes=self.engine.is_first, seconds=self.engine.checkpoint_seconds)
         content = keeper.load()
@@ -141,7 +141,7 @@ class Trainer:
             yield loss, len(rows)
 
     def more_batches(self, epoch: int) -> Iterator[tuple[Sample, BatchStream]]:
-        """Yield an endless sequence of shuffled batches for work of an objective between epochs."""
+        """Yield endless shuffled batches for an objective's work between epochs."""
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
             whole = batches_of(order, self.training.batch_size)

@@ -1,4 +1,4 @@
-"""Update: from the loss of a step to new parameters."""
+"""Optimiser steps with scaling, clipping and averaging."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from withstand.engine import Engine
+from withstand.engine import Engine, sum_over_processes
 from withstand.errors import InputError, TrainingError
 from withstand.training.settings import Training
 
@@ -23,8 +23,8 @@ class Update:
 
         Args:
             model: Its parameters are updated.
-            training: How.
-            engine: Device and processes, which add up their gradients.
+            training: The settings.
+            engine: Device and processes; gradients are summed over processes.
             steps_per_epoch: For the schedule.
         """
         if training.amp == "fp16" and engine.device.type != "cuda":
@@ -53,7 +53,7 @@ class Update:
             count: Number of steps done before.
 
         Raises:
-            TrainingError: If the loss, or the gradient that is clipped, is not finite; no step is taken then.
+            TrainingError: If the loss, or a gradient to clip, is not finite; no step is taken.
         """
         schedule, epochs = self.training.schedule, self.training.epochs
         factor = schedule.factor(count, steps_per_epoch=self.steps_per_epoch, epochs=epochs)
@@ -101,7 +101,7 @@ class Update:
         if self.engine.world_size == 1:
             return loss
         gradients = [each.grad for each in self.parameters if each.grad is not None]
-        flat = self.engine.add_up(torch.cat([loss.view(1), *(each.flatten() for each in gradients)]))
+        flat = sum_over_processes(torch.cat([loss.view(1), *(each.flatten() for each in gradients)]))
         for gradient, added in zip(gradients, flat[1:].split([each.numel() for each in gradients]), strict=True):
             gradient.copy_(added.view_as(gradient))
         return flat[0]

@@ -1,4 +1,4 @@
-"""Watch: callbacks of training."""
+"""Callbacks of training."""
 
 from typing import Protocol
 

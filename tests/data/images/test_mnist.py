@@ -20,8 +20,6 @@ def test_the_folder_of_torchvision_is_found(tmp_path, data_root):
     assert len(Mnist(root=str(tmp_path)).load("test")) == 10_000
 
 
-def test_nothing_to_read_and_bad_shares_are_refused(tmp_path):
+def test_nothing_to_read_is_refused(tmp_path):
     with pytest.raises(InputError, match="Mnist: expected mnist/t10k-images"):
         Mnist(root=str(tmp_path)).load("test")
-    with pytest.raises(InputError, match="Mnist: validation and test"):
-        Mnist(validation=1.0)

@@ -40,7 +40,5 @@ def test_a_damaged_file_is_named_by_line(tmp_path):
 def test_bad_fields_and_missing_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="Avila: columns must be published or all, got 'some'"):
         Avila(columns="some")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="Avila: validation and test"):
-        Avila(validation=1.5)
     with pytest.raises(InputError, match=r"Avila: expected avila/avila-tr.txt or avila-tr.txt under"):
         Avila(root=str(tmp_path)).load("train")

@@ -42,8 +42,6 @@ def test_pixels_have_names_and_are_not_scaled(data_root):
     assert 0 < max(features.iqr) <= 1
 
 
-def test_nothing_to_read_and_bad_shares_are_refused(tmp_path):
+def test_nothing_to_read_is_refused(tmp_path):
     with pytest.raises(InputError, match="Mnist14: expected mnist/train-images"):
         Mnist14(root=str(tmp_path)).load("test")
-    with pytest.raises(InputError, match="Mnist14: validation and test"):
-        Mnist14(validation=1.0)

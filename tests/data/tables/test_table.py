@@ -71,9 +71,7 @@ def test_columns_that_cannot_be_used_are_refused(path, fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"validation": -0.1}, "Table: validation and test must be shares"),
         ({"validation": 0.8}, "Table: validation and test must be shares"),
-        ({"scale": "minmax"}, "Table: scale must be standard or none, got 'minmax'"),
         ({"categorical": ("a",), "movable": ("b", "a")}, "Table: column 'a' must not be both categorical and movable"),
         ({"features": ("a", "y")}, "Table: the target 'y' must not be a feature as well"),
     ],

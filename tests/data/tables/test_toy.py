@@ -113,23 +113,6 @@ def test_classes_have_names():
     assert all(len(set(settings.classes)) == 2 for settings in SETTINGS.values())
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"shape": "moons"}, "shape must be two_gaussians, doughnut, two_moons, saw, mix, got 'moons'"),
-        ({"num_train": 1}, "num_train must be at least 2, got 1"),
-        ({"num_test": 0}, "num_test must be at least 2, got 0"),
-        ({"noise": -0.1}, "noise must be a number >= 0, got -0.1"),
-        ({"noise": float("nan")}, "noise must be a number >= 0, got nan"),
-        ({"seed": -1}, "seed must be at least 0, got -1"),
-        ({"validation": 1.0}, "validation and test must be shares"),
-    ],
-)
-def test_bad_fields_are_refused_at_once(fields, message):
-    with pytest.raises(InputError, match=f"Toy: {message}"):
-        Toy(**fields)
-
-
 def test_too_few_points_for_training_are_refused():
     with pytest.raises(InputError, match=r"Toy: 10 points and validation 0.95 leave a class none for training"):
         Toy(shape="saw", num_train=10, validation=0.95).load("train")

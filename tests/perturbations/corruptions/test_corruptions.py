@@ -88,7 +88,7 @@ def test_a_severity_that_is_not_there_is_refused():
 
 
 def test_a_size_without_a_table_is_refused_when_it_comes():
-    with pytest.raises(InputError, match="images of 20 x 37 need pixels"):
+    with pytest.raises(InputError, match="images of 20 x 37 need the field pixels"):
         drawn(GaussianNoise(), photos(1, 3, 20, 37), stream(0, "a"))
 
 

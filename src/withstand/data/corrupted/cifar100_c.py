@@ -38,5 +38,5 @@ class Cifar100C(CellsInArrays):
     def _folder(self) -> Path:
         return self._find("CIFAR-100-C", "cifar100-c", ".")
 
-    def _classes(self, largest: int) -> tuple[str, ...]:  # noqa: ARG002
+    def _classes(self, largest: int) -> tuple[str, ...]:
         return CLASSES

@@ -26,5 +26,5 @@ class Cifar10C(CellsInArrays):
     def _folder(self) -> Path:
         return self._find("CIFAR-10-C", "cifar10-c", ".")
 
-    def _classes(self, largest: int) -> tuple[str, ...]:  # noqa: ARG002
+    def _classes(self, largest: int) -> tuple[str, ...]:
         return CLASSES

@@ -42,8 +42,8 @@ class ArraySplit(Split):
         plan: Iterable[Tensor],
         *,
         device: torch.device | str = "cpu",
-        num_workers: int = 0,  # noqa: ARG002
-        augmentation_seed: int | None = None,  # noqa: ARG002
+        num_workers: int = 0,
+        augmentation_seed: int | None = None,
     ) -> Iterator[Sample]:
         """Read the rows; there is no augmentation."""
         for rows in plan:

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.data.base import Dataset, Part, TensorSplit, check_part, cut
 from withstand.data.images.array_pickle import read_array_pickle
 from withstand.data.images.augmentation import crop_and_flip
 from withstand.data.places import data_root
 from withstand.errors import InputError
+from withstand.limits import Share
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
@@ -49,11 +50,8 @@ class Cifar10(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
+    validation: Share = 0.1
     augment: bool = True
-
-    def __post_init__(self) -> None:
-        check_shares("Cifar10", self.validation)
 
     def load(self, part: Part) -> TensorSplit:
         """Read the Python or the binary version."""

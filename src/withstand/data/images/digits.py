@@ -8,6 +8,7 @@ from PIL import Image
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
 from withstand.data.images.mnist import CLASSES
+from withstand.limits import Share
 
 SIDE = 32  # pixels, the size of CIFAR networks and corruptions
 
@@ -26,10 +27,11 @@ class Digits(Dataset):
         Differs: 8 bits per value, enlarged bilinearly for image corruptions.
     """
 
-    validation: float = 0.1
-    test: float = 0.2
+    validation: Share = 0.1
+    test: Share = 0.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_shares("Digits", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.base import Dataset, Part, TensorSplit
 from withstand.data.images.idx import load_idx
+from withstand.limits import Share
 
 CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot".split(","))
 
@@ -21,10 +22,7 @@ class FashionMnist(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_shares("FashionMnist", self.validation)
+    validation: Share = 0.1
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files."""

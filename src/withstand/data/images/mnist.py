@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.base import Dataset, Part, TensorSplit
 from withstand.data.images.idx import load_idx
+from withstand.limits import Share
 
 FOLDERS = ("mnist", "MNIST/raw", ".")
 CLASSES = tuple(str(digit) for digit in range(10))
@@ -22,10 +23,7 @@ class Mnist(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_shares("Mnist", self.validation)
+    validation: Share = 0.1
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files."""

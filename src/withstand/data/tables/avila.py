@@ -1,13 +1,13 @@
 """Avila: layout features of pages of a medieval Bible, labelled by copyist."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.base import Dataset, Part, TensorSplit
 from withstand.data.places import find
 from withstand.data.tables.formats import TableFile
 from withstand.data.tables.preprocessing import load_tabular
-from withstand.errors import InputError
+from withstand.limits import Share
 
 FEATURES = (
     "intercolumnar distance",
@@ -43,13 +43,8 @@ class Avila(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
+    validation: Share = 0.1
     columns: Columns = "published"
-
-    def __post_init__(self) -> None:
-        check_shares("Avila", self.validation)
-        if self.columns not in get_args(Columns):
-            raise InputError(f"Avila: columns must be {' or '.join(get_args(Columns))}, got {self.columns!r}.")
 
     def load(self, part: Part) -> TensorSplit:
         """Read the two text files."""

@@ -6,6 +6,7 @@ from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.places import find
 from withstand.data.tables.formats import TableFile
 from withstand.data.tables.preprocessing import load_tabular
+from withstand.limits import Share
 
 FILE = "Data_for_UCI_named.csv"
 FEATURES = tuple(f"{name}{node}" for name in ("tau", "p", "g") for node in (1, 2, 3, 4))
@@ -28,10 +29,11 @@ class GridStability(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
-    test: float = 0.2
+    validation: Share = 0.1
+    test: Share = 0.2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_shares("GridStability", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:

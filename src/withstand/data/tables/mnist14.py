@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_shares
+from withstand.data.base import Dataset, Part, TensorSplit
 from withstand.data.images.idx import load_idx
 from withstand.data.images.mnist import CLASSES, FOLDERS
 from withstand.data.tables.features import fit_features
+from withstand.limits import Share
 
 SIDE = 14  # pixels
 NAMES = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
@@ -30,10 +31,7 @@ class Mnist14(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_shares("Mnist14", self.validation)
+    validation: Share = 0.1
 
     def load(self, part: Part) -> TensorSplit:
         """Read the IDX files and shrink the images."""

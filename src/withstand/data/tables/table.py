@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.tables.formats import TableFile
 from withstand.data.tables.preprocessing import Scale, load_tabular
 from withstand.errors import InputError, nearest
+from withstand.limits import Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Table(Dataset):
     path: str
     target: str
     test_path: str | None = None
-    validation: float = 0.1
-    test: float = 0.2
+    validation: Share = 0.1
+    test: Share = 0.2
     features: tuple[str, ...] | None = None
     drop: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
@@ -47,9 +47,8 @@ class Table(Dataset):
     changes: dict[str, tuple[str | bool | int | float, ...]] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_shares("Table", self.validation, self._test_share)
-        if self.scale not in get_args(Scale):
-            raise InputError(f"Table: scale must be {' or '.join(get_args(Scale))}, got {self.scale!r}.")
         if self.target in (self.features or ()):
             raise InputError(f"Table: the target {self.target!r} must not be a feature as well.")
         both = [name for name in self.movable or () if name in self.categorical]

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import torch
+from annotated_types import Ge
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from withstand.data.base import Dataset, Part, TensorSplit, check_part, check_shares, cut
+from withstand.data.base import Dataset, Part, TensorSplit, check_part, cut
 from withstand.data.tables.features import fit_features
 from withstand.errors import InputError
 from withstand.functional.random import normal, stream, uniform
+from withstand.limits import NonNegativeFloat, NonNegativeInt, Share, Within
 
 Shape = Literal["two_gaussians", "doughnut", "two_moons", "saw", "mix"]
 Points = Float[Tensor, "point 2"]
@@ -54,23 +56,11 @@ class Toy(Dataset):
     """
 
     shape: Shape = "two_moons"
-    num_train: int | None = None
-    num_test: int | None = None
-    noise: float | None = None
-    validation: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.shape not in get_args(Shape):
-            raise InputError(f"Toy: shape must be {', '.join(get_args(Shape))}, got {self.shape!r}.")
-        for name, number in (("num_train", self.num_train), ("num_test", self.num_test)):
-            if number is not None and number < 2:
-                raise InputError(f"Toy: {name} must be at least 2, got {number}.")
-        if self.noise is not None and not 0 <= self.noise < math.inf:
-            raise InputError(f"Toy: noise must be a number >= 0, got {self.noise}.")
-        if self.seed < 0:
-            raise InputError(f"Toy: seed must be at least 0, got {self.seed}.")
-        check_shares("Toy", self.validation)
+    num_train: Annotated[int, Within(Ge(2))] | None = None
+    num_test: Annotated[int, Within(Ge(2))] | None = None
+    noise: NonNegativeFloat | None = None
+    validation: Share = 0.1
+    seed: NonNegativeInt = 0
 
     def load(self, part: Part) -> TensorSplit:
         """Draw the points; the test points do not depend on the number of training points."""

@@ -1,1 +1,1 @@
-"""Image operations that the corruptions are made of."""
+"""Image operations used by the corruptions."""

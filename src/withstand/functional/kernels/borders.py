@@ -1,4 +1,4 @@
-"""What lies beyond the border of an image."""
+"""Border handling of filters."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ Border = Literal["nearest", "reflect", "mirror"]
 
 
 def fold(place: Int[Tensor, "*shape"], size: int, border: Border) -> Int[Tensor, "*shape"]:
-    """Return the pixels that stand in for places beyond a row of pixels; places within stay.
+    """Return the pixels that replace places beyond a row of pixels; places within stay.
 
     Args:
         place: Any whole numbers.

@@ -1,4 +1,4 @@
-"""Shrinking by means of boxes and growing by repetition, in the arithmetic of 8 bits."""
+"""Box resizing of images in 8-bit arithmetic."""
 
 from functools import lru_cache
 from math import prod

@@ -1,16 +1,15 @@
-"""Changes of colour in closed form."""
+"""Brightness and saturation in closed form."""
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+
+from withstand.functional.pieces import pieces
+from withstand.functional.tensors import Images
 
 # Takes part where channels are equal and is lost in rounding where they are not.
 _FAINTEST_RED = 1e-30
 
 
-def brighten(
-    x: Float[Tensor, "batch channel height width"], amount: float
-) -> Float[Tensor, "batch channel height width"]:
+def brighten(x: Images, amount: float) -> Images:
     """Return images whose value V of the HSV colour model is larger by an amount, cut to [0, 1].
 
     V is the largest channel. With hue and saturation kept all channels are proportional to V, so they are
@@ -30,14 +29,12 @@ def brighten(
     return torch.addcmul(value.le_(0).mul_(new), x, factor)
 
 
-def saturate(
-    x: Float[Tensor, "batch channel height width"], factor: float, amount: float
-) -> Float[Tensor, "batch channel height width"]:
+def saturate(x: Images, factor: float, amount: float) -> Images:
     """Return images whose saturation S of the HSV colour model is S * factor + amount, cut to 1.
 
     S is the distance between the largest and the smallest channel over the largest, V. With hue and value kept
     every channel's distance from V grows as S does. Grey counts as red without any saturation, and becomes
-    red with an amount; an image of one channel has no saturation and stays as it is.
+    red with an amount; an image of one channel has no saturation and stays unchanged.
 
     Args:
         x: Images in [0, 1].
@@ -49,9 +46,7 @@ def saturate(
         tensor([0.5000, 0.1250, 0.3125])
     """
     saturated = torch.empty_like(x)
-    # A few images at a time stay in a processor's cache.
-    rows = 4 if x.device.type == "cpu" else max(1, len(x))
-    for part, out in zip(x.split(rows), saturated.split(rows), strict=True):
+    for part, out in pieces(4, x, saturated):
         value = part.amax(dim=1, keepdim=True)
         spread = value - part.amin(dim=1, keepdim=True)
         new = torch.minimum((spread * factor).add_(value, alpha=amount), value)

@@ -1,4 +1,4 @@
-"""Disks, as a lens out of focus makes of points, and the filter that lays one on every pixel."""
+"""Disk kernels and the filter that applies them."""
 
 import torch
 from jaxtyping import Float
@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from withstand.functional.kernels.borders import fold
 from withstand.functional.kernels.gaussian import gaussian_weights, sum_in_order
+from withstand.functional.pieces import pieces
+from withstand.functional.tensors import Images
 
 # On the CPU, values that are added up at once: more do not fit its cache.
 _CHUNK = 2**16
@@ -49,9 +51,7 @@ def disk(radius: float, std: float) -> Float[Tensor, "side side"]:
     return kernel[empty : 2 * half + 1 - empty, empty : 2 * half + 1 - empty]
 
 
-def correlate(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def correlate(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     """Return, per channel and pixel, the sum of its neighbours, each times its weight in the kernel.
 
     Beyond the border the image is mirrored, without its outermost pixels. The time hardly depends on the size of the
@@ -70,14 +70,11 @@ def correlate(
     return _add_up(x, kernel) if len(kernel) <= _SMALL else _transform(x, kernel)
 
 
-def _add_up(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def _add_up(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sums = torch.zeros_like(x)
-    per_chunk = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
-    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True):
+    for chunk, result in pieces(_CHUNK // x.shape[1:].numel(), x, sums):
         mirrored = _mirror(chunk, margin, margin, margin)
         for down, right in kernel.nonzero().tolist():
             part = mirrored[..., down : down + height, right : right + width]
@@ -85,26 +82,21 @@ def _add_up(
     return sums
 
 
-def _transform(
-    x: Float[Tensor, "batch channel height width"], kernel: Float[Tensor, "side side"]
-) -> Float[Tensor, "batch channel height width"]:
+def _transform(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sides = [_fast(size + 2 * margin) for size in (height, width)]
     spectrum = torch.fft.rfft2(kernel.double(), s=sides).conj_physical().to(x.device, x.dtype.to_complex())
     sums = torch.empty_like(x)
     # On the CPU one by one: the rounding of a transform depends on how many are made at once.
-    per_chunk = 1 if x.device.type == "cpu" else max(1, len(x))
-    for chunk, result in zip(x.split(per_chunk), sums.split(per_chunk), strict=True) if len(x) else ():
+    for chunk, result in pieces(1, x, sums):
         mirrored = _mirror(chunk, margin, sides[0] - height - margin, sides[1] - width - margin)
         product = torch.fft.rfft2(mirrored).mul_(spectrum)
         result.copy_(torch.fft.irfft2(product, s=sides)[..., :height, :width])
     return sums
 
 
-def _mirror(
-    x: Float[Tensor, "batch channel height width"], margin: int, below: int, right: int
-) -> Float[Tensor, "batch channel higher wider"]:
+def _mirror(x: Images, margin: int, below: int, right: int) -> Float[Tensor, "batch channel higher wider"]:
     height, width = x.shape[-2:]
     if max(margin, below) < height and max(margin, right) < width:
         return nn.functional.pad(x, [margin, right, margin, below], mode="reflect")

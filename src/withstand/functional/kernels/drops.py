@@ -1,4 +1,4 @@
-"""Drops of water on glass, from how thick the water is."""
+"""Water drops on glass."""
 
 import torch
 from jaxtyping import Float, Int

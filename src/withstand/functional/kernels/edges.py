@@ -1,10 +1,12 @@
-"""Edges of images in 8 bits, and how far every pixel is from the nearest."""
+"""Edge detection on 8-bit images, and distances from edges."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+Levels = Int[Tensor, "batch height width"]
+Marks = Bool[Tensor, "batch height width"]
 _TANGENT = 13573  # of 22.5 degrees, with 15 bits behind the point
 # Steps of the chamfer distance (rows, columns) with their lengths, of which 16 bits behind the point are kept.
 _STEPS = {
@@ -14,7 +16,7 @@ _STEPS = {
 }
 
 
-def canny(levels: Int[Tensor, "batch height width"], *, low: int, high: int) -> Bool[Tensor, "batch height width"]:
+def canny(levels: Levels, *, low: int, high: int) -> Marks:
     """Return which pixels are edges: crests of the gradient above a high threshold, and above a low one next to those.
 
     Args:
@@ -44,7 +46,7 @@ def canny(levels: Int[Tensor, "batch height width"], *, low: int, high: int) -> 
         edges = grown
 
 
-def chamfer_distance(marked: Bool[Tensor, "batch height width"], *, most: int) -> Float[Tensor, "batch height width"]:
+def chamfer_distance(marked: Marks, *, most: int) -> Float[Tensor, "batch height width"]:
     """Return how far every pixel is from the nearest marked one, at most so many pixels.
 
     A way consists of steps to neighbours (length 1), to diagonal neighbours (1.4) and like a knight's at chess
@@ -70,9 +72,7 @@ def chamfer_distance(marked: Bool[Tensor, "batch height width"], *, most: int) -
     return distance[:, most:-most, most:-most]
 
 
-def _sobel(
-    levels: Int[Tensor, "batch height width"],
-) -> tuple[Int[Tensor, "batch height width"], Int[Tensor, "batch height width"]]:
+def _sobel(levels: Levels) -> tuple[Levels, Levels]:
     rows, columns = (torch.arange(-1, size + 1, device=levels.device).clamp(0, size - 1) for size in levels.shape[1:])
     around = levels[:, rows][:, :, columns]
     smooth = around[:, :-2] + 2 * around[:, 1:-1] + around[:, 2:]
@@ -81,16 +81,12 @@ def _sobel(
     return across, smooth[:, 2:] - smooth[:, :-2]
 
 
-def _crest(
-    across: Int[Tensor, "batch height width"],
-    down: Int[Tensor, "batch height width"],
-    steepness: Int[Tensor, "batch height width"],
-) -> Bool[Tensor, "batch height width"]:
+def _crest(across: Levels, down: Levels, steepness: Levels) -> Marks:
     # No smaller than the two neighbours along the gradient, whose direction is one of four.
     height, width = steepness.shape[1:]
     around = pad(steepness, (1, 1, 1, 1))
 
-    def neighbour(row: int, column: int) -> Int[Tensor, "batch height width"]:
+    def neighbour(row: int, column: int) -> Levels:
         return around[:, 1 + row : 1 + row + height, 1 + column : 1 + column + width]
 
     x, y = across.abs(), down.abs() << 15
@@ -104,7 +100,7 @@ def _crest(
     return torch.where(flat, left_right, torch.where(steep, up_down, diagonal))
 
 
-def _dilate(marked: Bool[Tensor, "batch height width"]) -> Bool[Tensor, "batch height width"]:
+def _dilate(marked: Marks) -> Marks:
     grown = marked.clone()
     grown[:, 1:] |= marked[:, :-1]
     grown[:, :-1] |= marked[:, 1:]

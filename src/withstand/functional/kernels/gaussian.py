@@ -1,4 +1,4 @@
-"""The Gaussian filter of scipy, as a product with matrices and as sums in the order of scipy."""
+"""Gaussian filters equal to scipy's."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.borders import Border, fold
+from withstand.functional.pieces import pieces
 from withstand.functional.precision import in_double
+from withstand.functional.tensors import Images
 
 # On the CPU, values that are filtered at once (more do not fit its cache), and rows or columns that are made at once
 # (few read little beyond what the filter needs, many are fast).
@@ -47,8 +49,7 @@ def gaussian_filter(
     )
     images = x[None].flatten(0, -3)
     smooth = images.new_empty(images.shape)
-    per_chunk = max(1, _CHUNK // x.shape[-2:].numel() if on_cpu else len(images))
-    for chunk, result in zip(images.split(per_chunk), smooth.split(per_chunk), strict=True):
+    for chunk, result in pieces(_CHUNK // x.shape[-2:].numel(), images, smooth):
         half = torch.empty_like(result)
         for made, read, weights, _ in downs:
             torch.bmm(weights.expand(len(chunk), -1, -1), chunk[:, read], out=half[:, made])
@@ -57,7 +58,7 @@ def gaussian_filter(
     return smooth.reshape(x.shape)
 
 
-def blur(x: Float[Tensor, "batch channel height width"], std: float) -> Float[Tensor, "batch channel height width"]:
+def blur(x: Images, std: float) -> Images:
     """Return images smoothed by a Gaussian with border `nearest`; for a small one already cut down to 8 bits.
 
     Where the result is a whole level, which in plain areas is the rule, `numpy.uint8` cuts to it or to the level
@@ -80,9 +81,8 @@ def blur(x: Float[Tensor, "batch channel height width"], std: float) -> Float[Te
     if radius == 0:
         return x.clone()
     values = _CHUNK // 4 if radius <= _EXACT else _CHUNK
-    per_chunk = max(1, values // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
     results = torch.empty_like(x)
-    for chunk, result in zip(x.split(per_chunk), results.split(per_chunk), strict=True):
+    for chunk, result in pieces(values // x.shape[1:].numel(), x, results):
         if radius <= _EXACT:
             sums = sum_in_order(in_float64(chunk), gaussian_weights(std, radius), border="nearest")
             result.copy_(sums.mul_(255).floor_().div_(255))

@@ -1,15 +1,15 @@
-"""Pixels that are overwritten by others near by, one after the other."""
+"""Pixel shuffling of glass blur."""
 
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
+from withstand.functional.tensors import Images
 
-def copy_in_order(
-    x: Float[Tensor, "batch channel height width"], choices: Int[Tensor, "batch iteration rows columns"], *, reach: int
-) -> Float[Tensor, "batch channel height width"]:
+
+def copy_in_order(x: Images, choices: Int[Tensor, "batch iteration rows columns"], *, reach: int) -> Images:
     """Return images whose pixels were overwritten one after the other, each by one near by.
 
     It goes from right to left and from the bottom to the top, and again in every iteration. What a pixel is

@@ -1,4 +1,4 @@
-"""Frozen windows, made from random numbers."""
+"""Procedural frost textures."""
 
 from math import pi
 

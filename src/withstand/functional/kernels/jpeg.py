@@ -1,4 +1,4 @@
-"""The loss of a JPEG file, made in memory."""
+"""JPEG compression in memory."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

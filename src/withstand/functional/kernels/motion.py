@@ -1,10 +1,11 @@
-"""Motion blur, as ImageMagick makes it."""
+"""Motion blur equal to ImageMagick's."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.precision import in_double
+from withstand.functional.tensors import Images, PerRow
 
 # A weight below this is lost beside the others in float32.
 _NEGLIGIBLE = 2.0**-25
@@ -13,9 +14,7 @@ _LEVELS = 2**16 - 1
 _CHUNK = 2**16
 
 
-def motion_blur(
-    x: Float[Tensor, "batch channel height width"], angle: Float[Tensor, " batch"], *, radius: int, std: float
-) -> Float[Tensor, "batch channel height width"]:
+def motion_blur(x: Images, angle: PerRow, *, radius: int, std: float) -> Images:
     r"""Return images smeared along a line, each image in a direction of its own.
 
     A pixel p becomes the weighted mean of the pixels on a line that begins at it; their places are rounded to whole
@@ -82,11 +81,8 @@ def _blur(
 
 
 def _gathered(
-    x: Float[Tensor, "batch channel height width"],
-    down: Int[Tensor, "batch step"],
-    right: Int[Tensor, "batch step"],
-    weights: list[float],
-) -> Float[Tensor, "batch channel height width"]:
+    x: Images, down: Int[Tensor, "batch step"], right: Int[Tensor, "batch step"], weights: list[float]
+) -> Images:
     # One step of all images at a time, for devices that do not like many small operations.
     height, width = x.shape[-2:]
     total = x.new_zeros(x.shape)

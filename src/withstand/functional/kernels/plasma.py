@@ -1,4 +1,4 @@
-"""Clouds: the plasma fractal, made by midpoint displacement on a torus."""
+"""Plasma fractals by midpoint displacement."""
 
 from math import isqrt
 

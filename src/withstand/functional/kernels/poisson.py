@@ -1,4 +1,4 @@
-"""Poisson counts from uniform numbers, by inversion of the distribution function."""
+"""Poisson counts from uniform numbers, by inversion."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Images read at other places, between pixels by linear interpolation."""
+"""Affine maps and displacement fields with linear interpolation."""
 
 from functools import lru_cache
 
@@ -7,11 +7,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand.functional.precision import in_double
+from withstand.functional.tensors import Images
 
 
-def warp_affine(
-    x: Float[Tensor, "batch channel height width"], inverse: Float[Tensor, "batch 2 3"]
-) -> Float[Tensor, "batch channel height width"]:
+def warp_affine(x: Images, inverse: Float[Tensor, "batch 2 3"]) -> Images:
     """Return images moved by affine maps; beyond its border an image is mirrored, without its outermost pixels.
 
     Args:
@@ -35,12 +34,7 @@ def warp_affine(
     return nn.functional.grid_sample(x, places.movedim(1, -1), padding_mode="reflection", align_corners=True)
 
 
-def displace(
-    x: Float[Tensor, "batch channel height width"],
-    field: Float[Tensor, "batch 2 height width"],
-    *,
-    amplitude: float = 1.0,
-) -> Float[Tensor, "batch channel height width"]:
+def displace(x: Images, field: Float[Tensor, "batch 2 height width"], *, amplitude: float = 1.0) -> Images:
     """Return images read some way off every pixel; beyond its border an image is mirrored, outermost pixels too.
 
     Args:

@@ -1,4 +1,4 @@
-"""Enlarging the middle of images: once, and as the mean of many times."""
+"""Zooms into the middle of images, and their mean."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,6 +7,9 @@ from math import ceil
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from withstand.functional.pieces import pieces
+from withstand.functional.tensors import Images
 
 # Images that are enlarged at once on the CPU, and rows whose weights are made at once.
 _CHUNK = 16
@@ -57,9 +60,7 @@ def enlarge(
     return x
 
 
-def mean_of_zooms(
-    x: Float[Tensor, "batch channel height width"], factors: Sequence[float]
-) -> Float[Tensor, "batch channel height width"]:
+def mean_of_zooms(x: Images, factors: Sequence[float]) -> Images:
     """Return the mean of images and their middles, enlarged by each of the factors.
 
     Args:
@@ -74,8 +75,7 @@ def mean_of_zooms(
     # Every pixel is a weighted sum of others, the same for all images: a bag of rows in a table of the pixels.
     pixels, starts, weights = _bags(height, width, tuple(factors), x.device)
     mean = x.new_empty(x.shape)
-    per_chunk = _CHUNK if x.device.type == "cpu" else max(1, len(x))
-    for chunk, out in zip(x.split(per_chunk), mean.split(per_chunk), strict=True):
+    for chunk, out in pieces(_CHUNK, x, mean):
         rows = chunk.reshape(-1, height * width)
         if len(rows) == 1:
             rows = rows.expand(2, -1)  # a table of one column is summed up with other rounding than among others

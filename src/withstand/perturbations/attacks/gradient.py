@@ -1,10 +1,11 @@
-"""The loss of every point and its gradient with respect to the point."""
+"""Loss and gradient at points."""
 
 import torch
-from jaxtyping import Float, Real
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import frozen
 
 # Nats by which a label's logit may lead before the gradient of cross entropy loses digits in 32 bits.
@@ -12,23 +13,18 @@ MOST_LEAD = 8.0
 
 
 def loss_and_gradient(
-    model: nn.Module,
-    points: Float[Tensor, "batch *feature"],
-    y: Real[Tensor, " batch"],
-    loss: Loss,
-    *,
-    steep: bool = False,
-) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch *feature"], Float[Tensor, "batch output"]]:
+    model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False
+) -> tuple[PerRow, Points, Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
     Args:
         model: Maps inputs to logits.
-        points: Where.
+        points: Inputs.
         y: Labels, or targets of `squared_error`.
-        loss: Which loss.
-        steep: Whether the gradient is for ascent only, where its direction counts. Cross entropy of a confident network
-            is 0 in 32 bits, and so is its gradient. With this the logits are divided, row by row, so that the
-            label's does not lead by more than 8; nothing else is changed.
+        loss: The loss.
+        steep: Whether the gradient is for ascent only, where its direction matters. The gradient of a confident
+            network's cross entropy underflows in 32 bits. With this option the logits are divided, row by row, so that
+            the label leads by at most 8.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690, section 4, on attacks whose success depends on the scale of the logits.

@@ -1,16 +1,16 @@
-"""A Langevin chain in a ball: points drawn by the exponential of their loss."""
+"""Langevin sampling in a ball, by the exponential of the loss."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.changes import Options
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Temperature
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -23,19 +23,17 @@ class Langevin(Perturbation):
     r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
-    the root of twice the step size. Points that leave an linf ball are reflected at its walls; those that leave
-    other balls are projected.
-    Inputs with options jump to other ones between two steps, and are accepted by the Metropolis rule.
-    Log weights are minus the loss over tau: states are where the loss is high, so in a fold over equally likely draws
-    each counts by the inverse. The gradient of the smoothed loss is then the plain mean of the states' gradients.
+    the root of twice the step size. Points that leave an linf ball are reflected at its walls; other balls project.
+    Inputs with options jump to other options between steps, with Metropolis acceptance.
+    Log weights are minus the loss over tau, which compensates the density of the states. The gradient of the smoothed
+    loss is then the plain mean of the states' gradients.
 
     Attributes:
         ball: The norm, radius and box.
-        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
-        step: Step size in squared radii, > 0. From a gradient on by which a row would go farther than a tenth of the
-            radius, its steps are so much smaller.
-        burn_in: Steps before the first state that is taken, at least 0.
-        thinning: Steps from one state that is taken to the next, at least 1.
+        temperature: tau >= 0 in nats; None takes the objective's, or 1 / 100 without one.
+        step: Step size in squared radii, > 0. Reduced for rows whose drift exceeds a tenth of the radius.
+        burn_in: Steps before the first state that is returned, at least 0.
+        thinning: Steps between returned states, at least 1.
         loss: The loss whose gradient the chain follows.
 
     Source:
@@ -46,33 +44,14 @@ class Langevin(Perturbation):
     """
 
     ball: Ball = Ball()
-    temperature: float | None = None
-    step: float = 0.02
-    burn_in: int = 10
-    thinning: int = 2
+    temperature: Temperature | None = None
+    step: PositiveFloat = 0.02
+    burn_in: NonNegativeInt = 10
+    thinning: PositiveInt = 2
     loss: Loss = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        if self.temperature is not None and not self.temperature >= 0:
-            raise InputError(f"Langevin: temperature must be >= 0, got {self.temperature}.")
-        if not 0 < self.step < float("inf"):
-            raise InputError(f"Langevin: step must be a number > 0, got {self.step}.")
-        if self.burn_in < 0 or self.thinning < 1:
-            raise InputError(
-                f"Langevin: burn_in must be at least 0 and thinning at least 1, got {self.burn_in} and {self.thinning}."
-            )
-
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Run one chain per row from a uniform point of the ball."""
         x, radii = x.detach(), self.ball.radii(x, space=space)
         points = self.ball.sample(x, space=space, num_draws=1, rng=rng)[0]
@@ -98,10 +77,6 @@ class Langevin(Perturbation):
             moved = points + (step * drift + (2 * step).sqrt() * noise) * radii
             points = self._inside(x, moved, radii, space)
         return Draws(torch.stack(states), -torch.stack(losses_taken) / temperature)
-
-    def tempered(self, temperature: float) -> Perturbation:
-        """Set the temperature if it is None."""
-        return replace(self, temperature=temperature) if self.temperature is None else self
 
     def _jump(
         self,

@@ -1,15 +1,15 @@
-"""Projected gradient ascent: the worst point of a ball that a few steps find."""
+"""Projected gradient ascent (PGD)."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
+from withstand.functional.tensors import Points, Targets
+from withstand.limits import PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -19,15 +19,14 @@ from withstand.perturbations.base import Draws, Perturbation
 class PGD(Perturbation):
     """Projected gradient ascent on the loss, from a point drawn uniformly in the ball; every draw is a restart.
 
-    The point with the highest loss of all that were visited is kept. With several draws this is the attack with as many
-    restarts.
+    The visited point with the highest loss is kept.
 
     Attributes:
         ball: The norm, radius and box.
         steps: Gradient steps, at least 1.
         reach: Sum of the lengths of all steps, in radii, > 0.
-        until_wrong: Stop a row at the first point where another class wins: enough for accuracies, and faster. The
-            point that is kept is then that one.
+        until_wrong: Stop each row at the first point where another class wins, and keep that point: faster, and enough
+            for accuracies.
         loss: The loss to maximise.
 
     Source:
@@ -37,28 +36,13 @@ class PGD(Perturbation):
     """
 
     ball: Ball = Ball()
-    steps: int = 10
-    reach: float = 2.5
+    steps: PositiveInt = 10
+    reach: PositiveFloat = 2.5
     until_wrong: bool = False
     loss: Loss = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise InputError(f"PGD: steps must be at least 1, got {self.steps}.")
-        if not 0 < self.reach < float("inf"):
-            raise InputError(f"PGD: reach must be a number > 0, got {self.reach}.")
-
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Ascend from one start per draw, batched."""
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
@@ -74,7 +58,7 @@ class PGD(Perturbation):
             wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
-                # With more than two classes a point before, still right, can have a higher loss.
+                # With more than two classes, an earlier point that is right can have a higher loss.
                 better |= wrong
             highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
             if step == self.steps:

@@ -1,17 +1,20 @@
-"""Draws from a box, more of them where the loss is high, with importance weights."""
+"""Importance sampling in a box, tilted towards high loss."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated
 
 import torch
-from jaxtyping import Float, Real
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Points, Targets
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
+from withstand.limits import NonNegativeInt, Temperature, Within
 from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
@@ -23,50 +26,36 @@ LOWEST_TEMPERATURE = 1e-6
 class Tilted(Perturbation):
     r"""Importance sampling of :math:`\tau \log E \exp(\ell / \tau)` over an linf ball.
 
-    The gradient is taken at the corner that a few steps of ascent reach. A part of the draws is uniform in the ball,
-    the others follow :math:`\exp(g \cdot \delta / \tau)`, which is where the exponential of a linear loss has its mass.
-    Log weights are exact for the mixture of the two, so folds over the draws estimate what they would over uniform
-    ones, with far fewer draws when the temperature is small against the gradient times the radius.
+    The gradient is taken at the corner that a few steps of ascent reach. Some draws are uniform in the ball, the others
+    follow :math:`\exp(g \cdot \delta / \tau)`, the optimum for a linear loss. Log weights are exact for the mixture, so
+    folds estimate the same as over uniform draws, with far fewer draws if the temperature is small compared with the
+    gradient times the radius.
 
     Attributes:
         ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
-        temperature: tau > 0 in nats; None takes the objective's, or 1 / 100 elsewhere.
+        temperature: tau >= 0 in nats; None takes the objective's, or 1 / 100 without one.
         ascent_steps: Steps of ascent to the corner, at least 0.
-        uniform_share: Share of the draws that are uniform, > 0 and below 1, rounded to whole draws (at least one): no
-            weight is above the inverse of what this gives.
-        loss: The loss towards which draws are tilted.
+        uniform_share: Share of uniform draws, above 0 and below 1, rounded to whole draws (at least one). Its inverse
+            bounds the weights.
+        loss: The loss to tilt towards.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
     """
 
     ball: Ball = Ball()
-    temperature: float | None = None
-    ascent_steps: int = 2
-    uniform_share: float = 1 / 8
+    temperature: Temperature | None = None
+    ascent_steps: NonNegativeInt = 2
+    uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
     loss: Loss = "cross_entropy"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.ball.norm != "linf":
             raise InputError(f"Tilted: the ball must be linf, got {self.ball.norm}.")
-        if self.temperature is not None and not self.temperature >= 0:
-            raise InputError(f"Tilted: temperature must be >= 0, got {self.temperature}.")
-        if self.ascent_steps < 0:
-            raise InputError(f"Tilted: ascent_steps must be at least 0, got {self.ascent_steps}.")
-        if not 0 < self.uniform_share < 1:
-            raise InputError(f"Tilted: uniform_share must be a share above 0 and below 1, got {self.uniform_share}.")
 
     @torch.no_grad()
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],
-        model: nn.Module,
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Find the corner, draw the uniform ones first, and weigh all of them."""
         x = x.detach()
         radii, gradient = self.ball.radii(x, space=space), self._gradient(x, y, model, space)
@@ -80,7 +69,7 @@ class Tilted(Perturbation):
         share = num_uniform / num_draws
         tilted = (torch.arange(num_draws, device=x.device) >= num_uniform).expand(len(x), -1)
         if num_draws == 1:
-            # A single draw is one or the other by chance.
+            # A single draw is uniform with this probability.
             share = self.uniform_share
             tilted = uniform((len(x), 1), rng=rng, device=x.device) >= share
             points = torch.where(tilted.unsqueeze(2), truncated_exponential(slope, numbers), points)
@@ -97,10 +86,6 @@ class Tilted(Perturbation):
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
         return Draws(inputs, -mixture.T.contiguous())
 
-    def tempered(self, temperature: float) -> Perturbation:
-        """Set the temperature if it is None."""
-        return replace(self, temperature=temperature) if self.temperature is None else self
-
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
         """Return the gradient at the corner, in 32 bits or more."""
         corner = x
@@ -113,7 +98,4 @@ class Tilted(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """A low and a high temperature."""
-        return [
-            cls(ball=Ball("linf", 0.1)),
-            cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0),
-        ]
+        return [cls(ball=Ball("linf", 0.1)), cls(ball=Ball("linf", 0.3), temperature=1.0, ascent_steps=0)]

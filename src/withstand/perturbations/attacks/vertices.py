@@ -1,15 +1,15 @@
-"""The vertices of a ball: where a loss that is convex in the input has its maximum."""
+"""Vertices of a ball."""
 
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import changes
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 
@@ -20,8 +20,8 @@ MOST_FEATURES = 16
 class Vertices(Perturbation):
     """Vertices of an linf or l1 ball, in random order: all of them are drawn before one is drawn twice.
 
-    In d features that move an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d; each of them comes with every
-    combination of options, where inputs have any.
+    A loss that is convex in the input has its maximum there. With d moving features an linf ball has 2^d vertices (d up
+    to 16), an l1 ball 2 d; each is combined with all options of discrete inputs.
 
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.
@@ -30,10 +30,11 @@ class Vertices(Perturbation):
     ball: Ball = Ball()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.ball.norm == "l2":
             raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
 
-    def count(self, x: Float[Tensor, "batch *feature"], *, space: Space) -> int:
+    def count(self, x: Points, *, space: Space) -> int:
         """Return the number of vertices around each of these inputs; a ball without extent has one."""
         if not space.changes:
             return self._count_corners(x, space)
@@ -49,16 +50,7 @@ class Vertices(Perturbation):
         moving = self._moving(x, space)
         return 2 ** len(moving) if self.ball.norm == "linf" else max(1, 2 * len(moving))
 
-    def draw(
-        self,
-        x: Float[Tensor, "batch *feature"],
-        y: Real[Tensor, " batch"],  # noqa: ARG002
-        model: nn.Module,  # noqa: ARG002
-        *,
-        space: Space,
-        num_draws: int,
-        rng: Rng,
-    ) -> Draws:
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Take the first vertices of a random order per row."""
         x, moving, length = x.detach(), self._moving(x, space), x.shape[1:].numel()
         count, corners = self.count(x, space=space), self._count_corners(x, space)

@@ -1,10 +1,10 @@
-"""The benchmark as a list: which corruptions it has, in which order and under which heading."""
+"""The corruptions of ImageNet-C as ordered suites."""
 
 from collections.abc import Sequence
 from math import log
 from typing import Any, Literal, cast, get_args
 
-from withstand.perturbations.base import Corruption
+from withstand.perturbations.base import Corruption, Pixels
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
@@ -26,7 +26,6 @@ from withstand.perturbations.corruptions.imagenet_c.speckle_noise import Speckle
 from withstand.perturbations.corruptions.imagenet_c.zoom_blur import ZoomBlur
 
 Group = Literal["noise", "blur", "weather", "digital"]
-Pixels = Literal[224, 299, 64, 32]
 
 # The published order: the groups one after the other.
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
@@ -45,11 +44,11 @@ EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {
 
 
 def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
-    """Return the corruptions of ImageNet-C that are there, in the published order, each with every severity.
+    """Return the corruptions of ImageNet-C in the published order, each with every severity.
 
     Args:
         severities: From 1 to 5.
-        pixels: Size whose parameters all take; None takes the images' own.
+        pixels: Image size whose parameters are used; None takes the size of the images.
 
     Example:
         >>> [each.condition for each in imagenet_c(severities=(1, 5))][:3]
@@ -59,7 +58,7 @@ def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | 
 
 
 def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
-    """Return the corruptions that ImageNet-C keeps for validation; arguments as in `imagenet_c`.
+    """Return the extra corruptions, meant for validation; arguments as in `imagenet_c`.
 
     Example:
         >>> [each.condition for each in extras(severities=(3,))][:1]
@@ -69,7 +68,7 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
 
 
 def group(corruption: Corruption) -> Group:
-    """Return the heading that the benchmark has a corruption under.
+    """Return the group of a corruption in the benchmark.
 
     Example:
         >>> group(Brightness())
@@ -79,7 +78,7 @@ def group(corruption: Corruption) -> Group:
         for name, members in suite.items():
             if isinstance(corruption, members):
                 return name
-    raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS. Add its name there.")
+    raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS.")
 
 
 def nearest_pixels(height: int, width: int) -> Pixels:

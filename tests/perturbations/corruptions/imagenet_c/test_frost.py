@@ -68,11 +68,6 @@ def test_published_and_made_textures_have_names_of_their_own():
     assert procedural(severity=2).condition == "frost-procedural/2"
 
 
-def test_other_textures_are_refused():
-    with pytest.raises(InputError, match=r"^Frost: textures must be published or procedural, got snow\.$"):
-        Frost(textures="snow")
-
-
 def test_textures_are_looked_for_when_they_are_needed(tmp_path, monkeypatch):
     monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

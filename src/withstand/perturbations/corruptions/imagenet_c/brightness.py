@@ -1,12 +1,10 @@
 """Brightness of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.colour import brighten
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -19,9 +17,6 @@ class Brightness(Corruption):
         Differs: in closed form, without the way through hue and saturation; one channel is its own V.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (0.1, 0.2, 0.3, 0.4, 0.5),
         299: (0.1, 0.2, 0.3, 0.4, 0.5),
@@ -29,10 +24,6 @@ class Brightness(Corruption):
         32: (0.05, 0.1, 0.15, 0.2, 0.3),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Brighten."""
         return brighten(x, self.published(*x.shape[-2:]))

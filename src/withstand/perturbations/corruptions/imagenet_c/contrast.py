@@ -1,12 +1,11 @@
 """Contrast of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -18,9 +17,6 @@ class Contrast(Corruption):
         hendrycks/robustness, ImageNet-C/create_c, `contrast`; c is `tables`, a factor.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (0.4, 0.3, 0.2, 0.1, 0.05),
         299: (0.4, 0.3, 0.2, 0.1, 0.05),
@@ -28,11 +24,7 @@ class Contrast(Corruption):
         32: (0.75, 0.5, 0.4, 0.3, 0.15),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Draw towards the mean."""
         # Whole numbers have the same sum in any order: neither the batch nor the device changes the mean.
         total = (x * 2.0**24).round_().flatten(2).sum(2, dtype=torch.int64)[..., None, None]

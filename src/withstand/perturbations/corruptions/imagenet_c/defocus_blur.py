@@ -1,13 +1,11 @@
 """Defocus blur of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.disk import correlate, disk
 from withstand.functional.kernels.gaussian import in_float64
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 # Kernels of up to so many rows are those of small images, for which there is time to round as the original does.
@@ -24,9 +22,6 @@ class DefocusBlur(Corruption):
         original, whose sum is 1.013 and 1.011 for radii 8 and 10: these make the image brighter.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
         299: ((4, 0.1), (5, 0.5), (7, 0.5), (10, 0.5), (12, 0.5)),
@@ -34,11 +29,7 @@ class DefocusBlur(Corruption):
         32: ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Lay a disk on every pixel."""
         radius, std = self.published(*x.shape[-2:])
         kernel = disk(radius, std)

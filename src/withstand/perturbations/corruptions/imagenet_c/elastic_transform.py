@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,8 +10,10 @@ from torch import Tensor
 
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace, warp_affine
+from withstand.functional.pieces import pieces
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 # Pixels that are worked on at once on the CPU: more do not fit its cache.
@@ -39,9 +41,6 @@ class ElasticTransform(Corruption):
         do not, and neither does this.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: _times(244, _LARGE),
         299: _times(360, _LARGE),
@@ -50,7 +49,7 @@ class ElasticTransform(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]]:
         """Return numbers uniform in [-1, 1) for the points and for the displacements, in both columns first."""
         points = uniform((shape[0], 3, 2), rng=rng, device=device)
@@ -58,20 +57,15 @@ class ElasticTransform(Corruption):
         return points.mul_(2).sub_(1), field.mul_(2).sub_(1)
 
     def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]],
-    ) -> Float[Tensor, "batch channel height width"]:
+        self, x: Images, parameters: tuple[Float[Tensor, "batch 3 2"], Float[Tensor, "batch 2 height width"]]
+    ) -> Images:
         """Move the points, then every pixel."""
         height, width = x.shape[-2:]
         amplitude, std, jitter = self.published(height, width)
         points, numbers = parameters
         inverse = _inverse(in_double(points) * jitter, height, width)
         moved = torch.empty_like(x)
-        rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
-        for part, matrix, each, out in zip(
-            x.split(rows), inverse.split(rows), numbers.to(x.dtype).split(rows), moved.split(rows), strict=True
-        ):
+        for part, matrix, each, out in pieces(_CHUNK // (height * width), x, inverse, numbers.to(x.dtype), moved):
             field = gaussian_filter(each, std, border="reflect", truncate=3)
             torch.clamp(displace(warp_affine(part, matrix), field, amplitude=amplitude), 0, 1, out=out)
         return moved

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.kernels.plasma import plasma
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 
@@ -26,9 +28,6 @@ class Fog(Corruption):
         Differs: the original's sides are fixed; in float32 instead of float64.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
         299: ((1.5, 2), (2, 2), (2.5, 1.8), (2.5, 1.6), (3, 1.5)),
@@ -36,29 +35,19 @@ class Fog(Corruption):
         32: ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
     }
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Float[Tensor, "batch numbers"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Float[Tensor, "batch numbers"]:
         """Return the uniform numbers that the fractal is made of."""
         side = 2
         while side < max(shape[-2:]):
             side *= 2
         return uniform((shape[0], side**2 - 1), rng=rng, device=device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, "batch numbers"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Float[Tensor, "batch numbers"]) -> Images:
         """Add the fog and darken."""
         height, width = x.shape[-2:]
         amount, decay = self.published(height, width)
         foggy = torch.empty_like(x)
-        # A few images at a time stay in a processor's cache.
-        rows = 16 if x.device.type == "cpu" else max(1, len(x))
-        for part, numbers, out in zip(
-            x.split(rows), parameters.to(x.dtype).split(rows), foggy.split(rows), strict=True
-        ):
+        for part, numbers, out in pieces(16, x, parameters.to(x.dtype), foggy):
             highest = part.amax((-3, -2, -1), keepdim=True)
             darkened = highest / (highest + amount)
             clouds = plasma(numbers, decay=decay)[:, None, :height, :width] * (darkened * amount)

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from withstand.data.frost_textures import TEXTURES, read_frost_textures
 from withstand.data.space import Space
-from withstand.errors import InputError
 from withstand.functional.kernels.bilinear import resize
 from withstand.functional.kernels.ice import ice
+from withstand.functional.pieces import pieces
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, stream, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption, Perturbation
 
 Textures = Literal["published", "procedural"]
@@ -28,12 +29,11 @@ _FACTORS = {224: 1.0, 299: 1.0, 64: 0.3, 32: 0.2}  # by which the sides of the t
 class Frost(Corruption):
     """A frozen window: a piece of one of five photographs t of frost is laid over the image, clip(a x + b t).
 
-    The photographs are read when they are first needed; see `read_frost_textures` for where from.
+    The photographs are read when they are first needed; see `read_frost_textures`.
 
     Attributes:
-        textures: `published` takes the original's photographs; `procedural` takes pictures of the same sizes that are
-            made from random numbers, always the same. Results are then no longer those of the benchmark, and their
-            condition is called `frost-procedural`.
+        textures: `published` takes the original photographs; `procedural` generates textures of the same sizes, always
+            the same. Results then differ from the benchmark; the condition is called `frost-procedural`.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures
@@ -43,8 +43,6 @@ class Frost(Corruption):
         channel the texture is grey (ITU-R BT.601).
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
     textures: Textures = "published"
 
     tables: ClassVar = {
@@ -53,11 +51,6 @@ class Frost(Corruption):
         64: ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
         32: ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
     }
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.textures not in get_args(Textures):
-            raise InputError(f"Frost: textures must be {' or '.join(get_args(Textures))}, got {self.textures}.")
 
     @property
     def condition(self) -> str:
@@ -69,9 +62,7 @@ class Frost(Corruption):
         super().check(space)
         _read_or_make(self.textures)
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Int[Tensor, "batch 3"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Int[Tensor, "batch 3"]:
         """Return the number of the texture, and the row and column in it where the piece begins."""
         height, width = shape[-2:]
         # In float64, where a product with a number below 1 stays below the other factor.
@@ -86,23 +77,18 @@ class Frost(Corruption):
         begin = (places.to(index.device)[index] * torch.stack(start, 1)).long()
         return torch.cat([index[:, None], begin], dim=1).to(numbers.device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Int[Tensor, "batch 3"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Int[Tensor, "batch 3"]) -> Images:
         """Lay the pieces over the images."""
         channels, height, width = x.shape[1:]
         clearness, amount = self.published(height, width)
         stack = _stack(self.textures, self._factors(height, width), channels == 1, str(x.device))
-        pieces = stack.unfold(2, height, 1).unfold(3, width, 1)
+        windows = stack.unfold(2, height, 1).unfold(3, width, 1)
         frozen, single = torch.empty_like(x), x.device.type == "cpu"
         # One at a time a piece is a view, which need not be copied, and stays in the processor's cache.
-        rows = 1 if single else max(1, len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), frozen.split(rows), strict=True):
+        for part, numbers, out in pieces(1, x, parameters, frozen):
             if len(part):
                 index, top, left = numbers[0].tolist() if single else numbers.unbind(1)
-                torch.mul(part, clearness, out=out).add_(pieces[index, :, top, left], alpha=amount / 255).clamp_(0, 1)
+                torch.mul(part, clearness, out=out).add_(windows[index, :, top, left], alpha=amount / 255).clamp_(0, 1)
         return frozen
 
     def _factors(self, height: int, width: int) -> tuple[float, ...]:

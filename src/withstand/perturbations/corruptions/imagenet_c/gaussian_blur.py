@@ -1,12 +1,10 @@
-"""Gaussian blur of ImageNet-C."""
+"""Gaussian blur of ImageNet-C, an extra corruption."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.gaussian import blur
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -19,9 +17,6 @@ class GaussianBlur(Corruption):
         c is `tables`, in pixels.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (1, 2, 3, 4, 6),
         299: (1.5, 2.5, 3.5, 4.5, 6.5),
@@ -29,10 +24,6 @@ class GaussianBlur(Corruption):
         32: (0.4, 0.6, 0.7, 0.8, 1),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Smooth."""
         return blur(x, self.published(*x.shape[-2:]))

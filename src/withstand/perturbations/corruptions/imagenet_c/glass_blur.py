@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from withstand.functional.kernels.gaussian import blur
 from withstand.functional.kernels.glass import copy_in_order
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 # Pixels that are worked on at once on the CPU: more do not fit its cache.
@@ -29,9 +31,6 @@ class GlassBlur(Corruption):
         downwards and to the right is one less, and the image is cut to 8 bits after the first blur.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
         299: ((0.8, 1, 3), (1, 3, 1), (1.1, 2, 4), (1.2, 4, 2), (1.6, 5, 2)),
@@ -40,7 +39,7 @@ class GlassBlur(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> Int[Tensor, "batch iteration rows columns"]:
         """Return, per iteration and pixel away from the border, which of those near by overwrites it."""
         height, width = shape[-2:]
@@ -50,16 +49,11 @@ class GlassBlur(Corruption):
         numbers = uniform((shape[0], iterations, *inner), rng=rng, device=device)
         return numbers.mul_((2 * reach) ** 2).int()
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Int[Tensor, "batch iteration rows columns"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Int[Tensor, "batch iteration rows columns"]) -> Images:
         """Blur, overwrite, and blur again."""
         std, reach, _ = self.published(*x.shape[-2:])
         blurred = torch.empty_like(x)
-        rows = max(1, _CHUNK // x.shape[-2:].numel() if x.device.type == "cpu" else len(x))
-        for part, choices, out in zip(x.split(rows), parameters.split(rows), blurred.split(rows), strict=True):
+        for part, choices, out in pieces(_CHUNK // x.shape[-2:].numel(), x, parameters, blurred):
             levels = blur(part, std).mul_(255).add_(1e-3).floor_().div_(255)
             out.copy_(blur(copy_in_order(levels, choices, reach=reach), std))
         return blurred

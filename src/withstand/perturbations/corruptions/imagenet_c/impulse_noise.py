@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 
@@ -21,9 +22,6 @@ class ImpulseNoise(Corruption):
         c is `tables`, a fraction.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (0.03, 0.06, 0.09, 0.17, 0.27),
         299: (0.04, 0.07, 0.10, 0.18, 0.28),
@@ -32,7 +30,7 @@ class ImpulseNoise(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]]:
         """Return masks of the replaced values, and of those that become 1."""
         amount = self.published(*shape[-2:])
@@ -42,9 +40,9 @@ class ImpulseNoise(Corruption):
 
     def corrupt(
         self,
-        x: Float[Tensor, "batch channel height width"],
+        x: Images,
         parameters: tuple[Shaped[Tensor, "batch channel height width"], Shaped[Tensor, "batch channel height width"]],
-    ) -> Float[Tensor, "batch channel height width"]:
+    ) -> Images:
         """Replace the masked values."""
         flipped, salted = parameters
         return torch.lerp(x, salted.to(x.dtype), flipped.to(x.dtype))

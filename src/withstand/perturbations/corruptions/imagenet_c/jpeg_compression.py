@@ -1,13 +1,11 @@
 """JPEG compression of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.jpeg import jpeg
 from withstand.functional.levels import to_levels
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -20,9 +18,6 @@ class JpegCompression(Corruption):
         Differs: an image of one channel is saved as grey.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (25, 18, 15, 10, 7),
         299: (23, 16, 13, 8, 5),
@@ -30,10 +25,6 @@ class JpegCompression(Corruption):
         32: (80, 65, 58, 50, 40),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Encode and decode."""
         return jpeg(to_levels(x), quality=self.published(*x.shape[-2:])).to(x.dtype).div_(255)

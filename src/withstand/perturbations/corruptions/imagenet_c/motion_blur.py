@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.base import Corruption
 
 
@@ -22,9 +19,6 @@ class MotionBlur(Corruption):
         of the line and the standard deviation of the weights along it, in pixels.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
         299: ((12, 4), (17, 6), (17, 9), (17, 13), (22, 16)),
@@ -32,17 +26,11 @@ class MotionBlur(Corruption):
         32: ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
     }
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Float[Tensor, " batch"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> PerRow:
         """Return angles in degrees."""
         return uniform((shape[0],), rng=rng, device=device) * 90 - 45
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, " batch"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: PerRow) -> Images:
         """Smear."""
         radius, std = self.published(*x.shape[-2:])
         return motion_blur(x, parameters, radius=radius, std=std)

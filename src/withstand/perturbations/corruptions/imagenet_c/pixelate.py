@@ -1,14 +1,14 @@
 """Pixelate of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from withstand.functional.kernels.boxes import grow, shrink
 from withstand.functional.levels import to_levels
+from withstand.functional.pieces import pieces
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 _CHUNK = 2**18  # pixels that are worked on at once on the CPU
@@ -23,9 +23,6 @@ class Pixelate(Corruption):
         ways; c is `tables`, a fraction of the side. Growing with BOX repeats pixels.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (0.6, 0.5, 0.4, 0.3, 0.25),
         299: (0.5, 0.4, 0.3, 0.25, 0.2),
@@ -33,18 +30,12 @@ class Pixelate(Corruption):
         32: (0.95, 0.9, 0.85, 0.75, 0.65),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Shrink and grow, in 8 bits."""
         height, width = x.shape[-2:]
         share = self.published(height, width)
         pixelated = torch.empty_like(x)
-        # A few images at a time stay in a processor's cache.
-        rows = max(1, _CHUNK // (height * width) if x.device.type == "cpu" else len(x))
-        for part, out in zip(x.split(rows), pixelated.split(rows), strict=True):
+        for part, out in pieces(_CHUNK // (height * width), x, pixelated):
             small = shrink(to_levels(part).to(x.dtype), max(1, int(height * share)), max(1, int(width * share)))
             grow(small.div_(255), height, width, out=out)
         return pixelated

@@ -1,12 +1,10 @@
-"""Saturate, one of the extra corruptions of ImageNet-C."""
+"""Saturate of ImageNet-C, an extra corruption."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from withstand.functional.kernels.colour import saturate
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -20,9 +18,6 @@ class Saturate(Corruption):
         stays unchanged.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
         299: ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
@@ -30,11 +25,7 @@ class Saturate(Corruption):
         32: ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2)),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Saturate."""
         factor, amount = self.published(*x.shape[-2:])
         return saturate(x, factor, amount)

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from withstand.functional.kernels.poisson import poisson_counts
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 _CHUNK = 2**18  # values that are worked on at once on the CPU: more do not stay in its cache
@@ -27,9 +27,6 @@ class ShotNoise(Corruption):
         out together have a probability below 2^-25 = 3e-8: beyond about 5.4 standard deviations.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: (60, 25, 12, 5, 3),
         299: (50, 20, 10, 5, 3),
@@ -37,21 +34,14 @@ class ShotNoise(Corruption):
         32: (500, 250, 100, 75, 50),
     }
 
-    def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> Float[Tensor, "batch channel height width"]:
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Images:
         """Return uniform numbers, at least 2^-25 and at most 1 - 2^-24."""
         return uniform(shape, rng=rng, device=device).clamp_(min=2.0**-25)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, "batch channel height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Images) -> Images:
         """Replace each value by the Poisson count of its uniform number."""
         scale = self.published(*x.shape[-2:])
         noisy = torch.empty_like(x)
-        rows = max(1, _CHUNK // x.shape[1:].numel() if x.device.type == "cpu" else len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), noisy.split(rows), strict=True):
+        for part, numbers, out in pieces(_CHUNK // x.shape[1:].numel(), x, parameters, noisy):
             torch.div(poisson_counts(part, numbers, scale=scale), scale, out=out).clamp_(max=1)
         return noisy

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,9 @@ from torch import Tensor
 from withstand.functional.kernels.motion import motion_blur
 from withstand.functional.kernels.zoom import enlarge, middle
 from withstand.functional.levels import floor_to_8_bits
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, normal, uniform
+from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.base import Corruption
 
 
@@ -28,9 +30,6 @@ class Snow(Corruption):
         smear and the standard deviation of its weights in pixels, and m.
         Differs: of the noise only the part that is enlarged is drawn.
     """
-
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
 
     tables: ClassVar = {
         224: (
@@ -64,33 +63,26 @@ class Snow(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
-    ) -> tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]]:
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
+    ) -> tuple[Float[Tensor, "batch rows columns"], PerRow]:
         """Return standard normal numbers for the part that is enlarged, and angles in degrees."""
         factor = self.published(*shape[-2:])[2]
         rows, columns = (len(range(size)[middle(size, factor)]) for size in shape[-2:])
         numbers = normal((shape[0], rows, columns), rng=rng, device=device)
         return numbers, uniform((shape[0],), rng=rng, device=device) * 90 - 135
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: tuple[Float[Tensor, "batch rows columns"], Float[Tensor, " batch"]],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: tuple[Float[Tensor, "batch rows columns"], PerRow]) -> Images:
         """Let it snow."""
         mix = self.published(*x.shape[-2:])[-1]
         snowy = torch.empty_like(x)
-        # On a CPU one image after the other, which stays in the cache.
-        rows = 1 if x.device.type == "cpu" else max(1, len(x))
-        layers = self._layers(*parameters, x)
-        for part, layer, out in zip(x.split(rows), layers.split(rows), snowy.split(rows), strict=True):
+        for part, layer, out in pieces(1, x, self._layers(*parameters, x), snowy):
             grey = part if part.shape[1] == 1 else _grey(part)
             torch.maximum(part, grey * 1.5 + 0.5, out=out).mul_(1 - mix).add_(part, alpha=mix)
             out.add_(layer + layer.flip((-2, -1))).clamp_(0, 1)
         return snowy
 
     def _layers(
-        self, numbers: Float[Tensor, "batch rows columns"], angle: Float[Tensor, " batch"], x: Tensor
+        self, numbers: Float[Tensor, "batch rows columns"], angle: PerRow, x: Tensor
     ) -> Float[Tensor, "batch 1 height width"]:
         height, width = x.shape[-2:]
         mean, std, factor, threshold, radius, smear, _ = self.published(height, width)

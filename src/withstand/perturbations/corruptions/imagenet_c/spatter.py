@@ -1,8 +1,8 @@
-"""Spatter, one of the extra corruptions of ImageNet-C."""
+"""Spatter of ImageNet-C, an extra corruption."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from withstand.functional.kernels.drops import shine
 from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.pieces import pieces
 from withstand.functional.random import Rng, normal
+from withstand.functional.tensors import Device, Images
 from withstand.perturbations.base import Corruption
 
 _WATER = (175 / 255, 238 / 255, 238 / 255)  # pale turquoise
@@ -30,9 +32,6 @@ class Spatter(Corruption):
         Differs: in float32 instead of float64; an image of one channel has liquids of the mean of their colours;
         without a drop the image stays, where the original divides by 0.
     """
-
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
 
     tables: ClassVar = {
         224: (
@@ -66,22 +65,17 @@ class Spatter(Corruption):
     }
 
     def sample(
-        self, shape: Sequence[int], *, rng: Rng, device: torch.device | str | None = None
+        self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> Float[Tensor, "batch height width"]:
         """Return standard normal numbers, one per pixel."""
         return normal((shape[0], *shape[-2:]), rng=rng, device=device)
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: Float[Tensor, "batch height width"],
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: Float[Tensor, "batch height width"]) -> Images:
         """Spatter."""
         mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
         spattered = torch.empty_like(x)
         # One at a time: batching changes the rounding of sums, which may then cross a threshold.
-        rows = 1 if x.device.type == "cpu" else max(1, len(x))
-        for part, numbers, out in zip(x.split(rows), parameters.split(rows), spattered.split(rows), strict=True):
+        for part, numbers, out in pieces(1, x, parameters, spattered):
             liquid = gaussian_filter(mean + std * numbers, smooth, border="nearest")
             colour = torch.tensor(_MUD if mud else _WATER, dtype=x.dtype, device=x.device)[:, None, None]
             colour = colour if x.shape[1] == 3 else colour.mean(0, keepdim=True)

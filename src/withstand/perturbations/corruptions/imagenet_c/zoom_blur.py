@@ -1,13 +1,12 @@
 """Zoom blur of ImageNet-C."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
 
 from withstand.functional.kernels.zoom import mean_of_zooms
+from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
 
@@ -22,9 +21,6 @@ class ZoomBlur(Corruption):
         Differs: sums the weights of each pixel first, then the image, in float32.
     """
 
-    severity: int = 3
-    pixels: Literal[224, 299, 64, 32] | None = None
-
     tables: ClassVar = {
         224: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
         299: ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
@@ -32,11 +28,7 @@ class ZoomBlur(Corruption):
         32: ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
     }
 
-    def corrupt(
-        self,
-        x: Float[Tensor, "batch channel height width"],
-        parameters: None,  # noqa: ARG002
-    ) -> Float[Tensor, "batch channel height width"]:
+    def corrupt(self, x: Images, parameters: None) -> Images:
         """Take the mean."""
         stop, step = self.published(*x.shape[-2:])
         return mean_of_zooms(x, np.arange(1, stop, step).tolist()).clamp_(0, 1)

@@ -1,0 +1,12 @@
+"""Types of the tensors in signatures."""
+
+import torch
+from jaxtyping import Float, Int, Real
+from torch import Tensor
+
+Points = Float[Tensor, "batch *feature"]
+Images = Float[Tensor, "batch channel height width"]
+Labels = Int[Tensor, " batch"]
+Targets = Real[Tensor, " batch"]  # labels, or the numbers of a regression
+PerRow = Float[Tensor, " batch"]
+Device = torch.device | str
