@@ -154,7 +154,7 @@ def commands(page: Path) -> list[list[str]]:
         for line in text.splitlines():
             for part in re.split(r" (?:&&|\||>) ", f"{line} "):
                 words = shlex.split(part, comments=True)
-                if "withstand" in words and words[0] in ("withstand", "torchrun", "accelerate", "python"):
+                if "withstand" in words and words[0] in ("withstand", "torchrun", "python"):
                     found.append(words[words.index("withstand") + 1 :])
     return [each for each in found if each]
 
