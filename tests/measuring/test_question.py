@@ -95,7 +95,7 @@ def test_frost_is_a_word_whichever_textures_are_taken():
         ({"init_args": {}}, "on: expected the name of a class, or class_path and init_args"),
         ("{class_path: [}", "on: .* is not valid YAML"),
         ("{class_path: Gaussian, init_args: {std: -1}}", "Gaussian: std must be"),
-        ("{class_path: Gaussian, init_args: {sd: 1}}", "Gaussian: sd is not one of its fields"),
+        ("{class_path: Gaussian, init_args: {sd: 1}}", "Gaussian: sd is not known"),
         (7, "on: expected names, perturbations or evaluations, got 7"),
         (Ball, "on: expected names, perturbations or evaluations, got .*Ball"),
         (int, "on: expected names, perturbations or evaluations, got .*int"),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from withstand.console import Console
 from withstand.engine import Engine, check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
-from withstand.families import friendly
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
+from withstand.parser_errors import unknown_option
 from withstand.rendering.grid import Grid
 from withstand.study.tables.folding import short_names
 from withstand.sweeps.batch_pool import BatchPool
@@ -137,9 +136,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
     for word in words:
         name = "--" + word.partition("=")[0][2:].replace("-", "_")
         if word.startswith("--") and name.partition(".")[0] not in known:
-            close = get_close_matches(name, sorted(each for each in known if each.startswith("--")), n=1)
-            hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
-            raise InputError(f"option {friendly(name)} is not known; {hint}")
+            raise InputError(unknown_option(name, sorted(known)))
 
 
 def check_place(found: Any) -> None:

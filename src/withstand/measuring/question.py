@@ -223,8 +223,7 @@ def resolve(
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             words = known_words()
             spelled = [*words, *(each for each in names if each.lower() not in words)]
-            hint = nearest(given, spelled)
-            hint = "`withstand list conditions` shows all." if hint.startswith("known:") else hint
+            hint = nearest(given, spelled, otherwise="`withstand list conditions` shows all.")
             raise InputError(f"on: {given} is not a known condition; {hint}")
         given = build("on", given, "evaluations", "perturbation")
     if named and isinstance(given, Corruption) and pixels is not None:
