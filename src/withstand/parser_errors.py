@@ -23,9 +23,10 @@ def sentence(message: str, command: str, options: Sequence[str], words: Sequence
     classes = ["withstand.experiment.Experiment", *re.findall(r"class_path '([^']+)'", message)]
     last = re.split(r"['\"]:\n", message)[-1]
     if found := re.search(r"(?:Group '(\S+)' .*o|O)ption '(\S+)'|arguments: --([^\s=]+)", last):
-        (*groups, name), cls = ".".join(filter(None, found.groups())).split("."), cast(Any, locate(classes[-1]))
+        *groups, name = ".".join(filter(None, found.groups())).split(".")
+        cls = cast(Any, locate(classes[-1]))
         for group in groups:
-            own = (each.type for each in fields(cls) if each.name == group and is_dataclass(each.type))
+            own: Any = (each.type for each in fields(cls) if each.name == group and is_dataclass(each.type))
             cls = next(own, cls)
         return f"{cls.__name__}: {name} is not known; {nearest(name, [each.name for each in fields(cls)])}"
     option, key = f"option --{friendly(path)}: " if path else "", path.rpartition(".")[2]
