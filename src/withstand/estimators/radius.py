@@ -80,7 +80,7 @@ def _cross_validate(
 ) -> dict[str, np.ndarray]:
     """Return the scores by name, each with a row per radius and a column per fold."""
     who, num = type(estimator).__name__, x.shape[1]
-    noise, ball = _noise(estimator, num)
+    noise, ball = noise_of(estimator, num)
     folds = list(_folds(estimator, y).split(x, y))
     names = ("clean", "noisy") if ball is None else ("clean", "noisy", "worst_case")
     scores = {name: np.empty((len(candidates), len(folds))) for name in names}
@@ -100,7 +100,7 @@ def _cross_validate(
     return scores
 
 
-def _noise(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | None]:
+def noise_of(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | None]:
     """Return the deployment noise, and its ball if it was given as a radius."""
     noise = estimator.deployment_noise
     if noise is None:
