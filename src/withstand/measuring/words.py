@@ -1,4 +1,4 @@
-"""The words that `--on` understands: named sets of conditions."""
+"""Named conditions that `--on` accepts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -25,23 +25,20 @@ from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_ce
 
 SETS = {
     "clean": "unchanged inputs",
-    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, as published: saved as JPEG in between, "
-    "but not with the parameters for 32 pixels",
-    "imagenet-c-in-memory": "the same, never saved",
-    "corruptions": "the same and the 4 extra corruptions, never saved",
-    "noise": "Gaussian, uniform and speckle noise of three strengths",
+    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (in memory at 32 pixels)",
+    "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
+    "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
+    "noise": "Gaussian, uniform and speckle noise at three strengths",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": (
         "1x1",
-        "how far Gaussian, uniform and adversarial noise (of a generator trained against the model) must go; also one "
-        "kind alone (noise-distance/adversarial)",
+        "l2 distance at which Gaussian, uniform and adversarial noise fool the model; /KIND for one",
     ),
-    "noise-distance-3x3": ("3x3", "the same, with a generator whose noise depends on neighbouring pixels"),
+    "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
 OTHERS = {
-    "worst-case": "accuracy at the worst point of a ball (--radius, --norm) that several attacks find, and over the "
-    "ball on average",
+    "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds of the Lipschitz constant of fully connected networks",
 }
