@@ -252,9 +252,9 @@ def test_what_does_not_fit_is_found_before_anything_is_written(tmp_path, capsys)
 
 BAD = {
     "a missing folder": (["--data=mnist", "--root=nowhere"], r"Mnist: expected .* under nowhere, found none"),
-    "an unknown data set": (["--data=fashion"], r"fashion is not a known Dataset; did you mean fashion-mnist\?"),
+    "an unknown data set": (["--data=fashion"], r"fashion is not known; did you mean fashion-mnist\?"),
     "an unknown network": (["--model=resnet19"], r"did you mean resnet1"),
-    "an unknown perturbation": (["--objective.perturbation=Gausian"], r"Gausian is not a known .* Gaussian"),
+    "an unknown perturbation": (["--objective.perturbation=Gausian"], r"Gausian is not known.* Gaussian"),
     "a negative deviation": (
         ["--objective.perturbation=Gaussian", "--objective.perturbation.std=-1"],
         r"Gaussian: std must be a number >= 0 .*, got -1",

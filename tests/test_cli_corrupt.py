@@ -136,7 +136,7 @@ BAD = {
         ["corrupt", "./nowhere", "out"],
         r"corrupt: expected a folder of images or the name of a data set",
     ),
-    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not a known Dataset; did you mean digits\?"),
+    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not known; did you mean digits\?"),
     "an unknown corruption": (
         ["corrupt", "digits", "out", "--corruptions", "contrasst"],
         r"corrupt: contrasst is not a known corruption; did you mean contrast\?",

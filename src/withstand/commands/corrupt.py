@@ -95,8 +95,8 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("source", type=str, help="folder of images, one image, or a data set")
     add("target", type=str | None, nargs="?", help="folder to write, new or to resume")
-    add("--corruptions", type=str, nargs="+", default=["imagenet-c"], help="names, or imagenet-c, extras or all")
-    add("--severities", type=str, nargs="+", default=["1-5"], help="severities, e.g. 1 3 5")
+    add("--corruptions", type=str, nargs="+", default=["imagenet-c"], metavar="NAME", help="names, or extras, or all")
+    add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, e.g. 1 3 5")
     add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
     add("--size", type=int, default=224, help="width and height of the central crop")
     add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")

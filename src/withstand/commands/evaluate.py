@@ -69,12 +69,14 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("models", type=str, nargs="+", help="folders of runs, or names of models")
     add("--data", type=Dataset | None, help="data set (default: the run's)")
-    add("--on", type=str, nargs="+", help="conditions, by name or YAML; see `withstand list conditions`")
+    add(
+        "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
+    )
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size that sets corruption parameters (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="textures of frost; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", help="one or more radii of the ball for worst-case")
+    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",

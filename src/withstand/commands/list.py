@@ -35,9 +35,8 @@ WIDTH = 130  # of a line
 
 def main(words: list[str]) -> None:
     """List."""
-    parser = make_parser(
-        "list", f"List the names that options accept. Kinds: {', '.join(KINDS)}.", positional="[KIND ...]"
-    )
+    description = f"List the names that options accept. Kinds: {', '.join(KINDS)}."
+    parser = make_parser("list", description, positional="[KIND ...]")
     parser.add_argument("kinds", type=str, nargs="*", help="kinds to list (default: all)")
     parser.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the output")
     found = parse(parser, words)
@@ -70,6 +69,7 @@ def entries(kind: str) -> dict[str, str]:
             "contrast": "one corruption at severities 1 to 5; see `withstand list corruptions`",
             "contrast/3": "one corruption at one severity",
             "contrast+jpeg/3": "the same, with images saved as JPEG and read again",
+            "noise-distance/adversarial": "the distance of one kind of noise",
             "Gaussian": "a perturbation or evaluation, with defaults; see `withstand list perturbations`",
             "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as quoted YAML",
         }

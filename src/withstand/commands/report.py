@@ -27,7 +27,9 @@ def main(words: list[str]) -> None:
     add = parser.add_argument
     add("runs", type=str, help="folder of a sweep, of runs, or of one run")
     add("--output", type=str | None, help="folder of the report (default: RUNS/report)")
-    add("--baseline", type=str, nargs="+", help="values to compare with, e.g. method=regular (default: plain training)")
+    add(
+        "--baseline", type=str, nargs="+", metavar="AXIS=VALUE", help="values to compare with (default: plain training)"
+    )
     spreads = Literal["quantiles", "interval"]
     add(
         "--spread",

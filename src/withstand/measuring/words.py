@@ -31,10 +31,7 @@ SETS = {
     "noise": "Gaussian, uniform and speckle noise at three strengths",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
-    "noise-distance": (
-        "1x1",
-        "l2 distance at which Gaussian, uniform and adversarial noise fool the model; /KIND for one",
-    ),
+    "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
 OTHERS = {
