@@ -315,7 +315,7 @@ def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     assert code == 2
     assert "expected the folder of a run or the name of a model" in err
     code, _, err = run(["evaluate", "resnet18"], capsys)
-    wanted = "found no folder resnet18, and if it is the name of a model, --data is needed as well, got none."
+    wanted = "found no folder resnet18; if it is the name of a model, give --data"
     assert (code, err) == (2, f"withstand: evaluate: {wanted}\n")
 
 

@@ -1,4 +1,4 @@
-"""Many trials in one batch: experiments that differ in their seed or in the radius of balls are trained together."""
+"""Batched training of experiments that differ in seed or radius."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -38,16 +38,16 @@ from withstand.stacked.trainer import Together
 from withstand.training.checkpoint import clear, load
 from withstand.training.watch import Watch
 
-# They treat rows independently and keep their order, from which the stacked model finds the trial of a row.
+# These treat rows independently and in order; the stacked model finds the trial of a row by its position.
 PERTURBATIONS = (
     Identity, Gaussian, Speckle, UniformNoise, Uniform, Sobol, Vertices, PGD, Langevin, Tilted, Mixture
 )  # fmt: skip
-# On a CPU more weights than its cache holds make a step slower than it saves.
+# On a CPU, larger batches exceed the cache and are slower.
 TRIALS_ON_CPU = 16
 
 
 class TrialsError(TrainingError):
-    """Some trials failed, and the others are finished.
+    """Some trials failed; all others are finished.
 
     Attributes:
         failures: Why, by the folder of the run.
@@ -62,7 +62,7 @@ class TrialsError(TrainingError):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Unfinished experiments whose trainings differ in seed and radius of balls only, and their data."""
+    """Unfinished experiments that differ only in seed and radii, and their data."""
 
     experiments: list[Experiment]
     train: Split
@@ -115,26 +115,38 @@ def run_together(
     for kind in kinds:
         with ExitStack() as locks:
             for each in kind.experiments:
-                folder = each.folder(root)
-                locks.enter_context(hold(folder))
-                begin(each, folder, kind.train)
+                locks.enter_context(hold(each.folder(root)))
+                begin(each, each.folder(root), kind.train)
             for batch, states in batches_of_trials(kind.experiments, root, most):
                 say(f"{len(batch)} trials together: training on {len(kind.train):,} samples, {engine.device}.")
                 trainer = make_trainer(kind, batch, engine, states)
-                paths = [each.folder(root) for each in batch]
-                identities = [each.identity for each in batch]
-                trainer.fit(folders=[each / "checkpoints" for each in paths], identities=identities, watch=watch)
-                say(f"{len(trainer.going)} trials: evaluating each on {len(kind.test):,} samples.")
-                for trial in trainer.going:
-                    model = build_model(batch[trial], kind.train, engine)
-                    model.load_state_dict(trainer.result(trial))
-                    history = trainer.history(trial)
-                    question = question_of(batch[trial], kind.test)
-                    finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
-                failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
+                failures |= run_batch(trainer, kind, batch, root, engine=engine, watch=watch, say=say)
     if failures:
         raise TrialsError(failures, total=len(waiting))
     return folders
+
+
+def run_batch(
+    trainer: Together,
+    kind: Kind,
+    batch: Sequence[Experiment],
+    root: Path,
+    *,
+    engine: Engine,
+    watch: Watch | None,
+    say: Callable[[str], None],
+) -> dict[Path, str]:
+    """Train and evaluate a batch of trials, and return why trials failed, by folder."""
+    paths = [each.folder(root) for each in batch]
+    checkpoints = [each / "checkpoints" for each in paths]
+    trainer.fit(folders=checkpoints, identities=[each.identity for each in batch], watch=watch)
+    say(f"{len(trainer.going)} trials: evaluating each on {len(kind.test):,} samples.")
+    for trial in trainer.going:
+        model = build_model(batch[trial], kind.train, engine)
+        model.load_state_dict(trainer.result(trial))
+        history, question = trainer.history(trial), question_of(batch[trial], kind.test)
+        finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
+    return {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
 
 
 def most_at_once(engine: Engine, number: int) -> int:
@@ -204,7 +216,7 @@ def with_radii(objective: Objective, radius: Callable[[int], float | tuple[tuple
 
     Args:
         objective: May hold several balls.
-        radius: Gives it, by the ball's number.
+        radius: Returns the radius for a ball's number.
     """
     numbers = count()
 

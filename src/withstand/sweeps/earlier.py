@@ -29,12 +29,12 @@ class Union:
 def unite(plan: Plan, folder: Path) -> Union:
     """Return a plan united with the one in the sweep's folder.
 
-    If finished runs there belong to no entry of the plan, the earlier entries of all finished runs stay, but not those
-    whose values and seed the plan gives to another run while it uses their own run elsewhere.
+    If finished runs there are not in the plan, the earlier entries of all finished runs are kept, except those whose
+    values and seed belong to another run of the plan, which uses their own run elsewhere.
 
     Raises:
-        InputError: If the file there is not the plan of a sweep, or such runs have other axes, or the values and the
-            seed of a run of the plan though they differ from it in something else; one sentence.
+        InputError: If the file there is not a plan, or such runs have other axes, or the values and seed of a run of
+            the plan with other settings.
     """
     found = read_entries(folder) if (folder / PLAN).exists() else ()
     own = {_key(each) for each in plan.entries}

@@ -1,4 +1,4 @@
-"""The file of a sweep."""
+"""Reading and checking of sweep files."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from withstand.errors import InputError, nearest
 
 KEYS = ("name", "set", "vary", "seeds", "small")
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
-# YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a text.
+# YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a string.
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
@@ -23,7 +23,7 @@ class Loader(yaml.SafeLoader):
         """Reject duplicate keys, of which PyYAML keeps the last.
 
         Raises:
-            InputError: In one sentence.
+            InputError: With the lines.
         """
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
@@ -58,7 +58,7 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
         raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
     content = _read((path if path.is_file() else recipe).read_bytes(), source)
     if content is None:
-        raise InputError(f"sweep: {source} is empty; it must hold some of {', '.join(KEYS)}.")
+        raise InputError(f"sweep: {source} is empty; expected {', '.join(KEYS)}.")
     if not isinstance(content, dict):
         raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
     content.setdefault("name", path.stem)
@@ -108,13 +108,13 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
     for key in content:
         if key not in known:
             hint = nearest(str(key), known)
-            raise InputError(f"sweep: {inside}{key} is not known in the file of a sweep; {hint}")
+            raise InputError(f"sweep: {inside}{key} is not a key of a sweep file; {hint}")
     for key in ("set", "vary", "small"):
         if not isinstance(content.get(key, {}), dict):
             raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")
         for name in content.get(key, {}):
             if not isinstance(name, str):
-                raise InputError(f"sweep: names in {inside}{key} must be texts, got {name!r}; put it into quotes.")
+                raise InputError(f"sweep: names in {inside}{key} must be strings, got {name!r}; quote it.")
     if "name" in content:
         check_name(content["name"])
     if "seeds" in content:
