@@ -119,9 +119,7 @@ def test_a_damaged_generator_is_named(folder, capsys):
     path.write_bytes(path.read_bytes()[:50])
     code, out, err = run(words, capsys)
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == (
-        f"withstand: evaluate: {path} is damaged; remove it, and the generator is trained again."
-    )
+    assert err.splitlines()[-1] == (f"withstand: evaluate: {path} is damaged; remove it to train the generator again.")
 
 
 def table(tmp_path, capsys):

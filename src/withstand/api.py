@@ -64,17 +64,11 @@ def fit(
     engine = Engine.start(device=device, num_workers=workers)
     outputs = _num_outputs(model, data)
     split, model = as_split(data, "train", num_classes=outputs), engine.place(model)
-    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
     check_outputs(model, split, engine)
-    trainer = Trainer(
-        model,
-        split,
-        objective=objective or PerturbedRisk(),
-        training=Training(**training),
-        seed=seed,
-        engine=engine,
-        validate=partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None,
-    )
+    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
+    validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
+    objective, settings = objective or PerturbedRisk(), Training(**training)
+    trainer = Trainer(model, split, objective=objective, training=settings, seed=seed, engine=engine, validate=validate)
     rehearse(trainer)
     result = trainer.fit()
     if result is not model:
@@ -128,23 +122,27 @@ def evaluate(
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
-    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
-        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
+    folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
         if data is not None and not isinstance(data, Dataset):
             raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
         names = [model] if isinstance(model, str) else list(model)
-        subjects = of_names(names, ask_of, data=data, root=Path(keep or "runs"), seed=seed, engine=engine)
+        subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     modules = _modules(model)
     question = ask_of(data, num_classes=_num_outputs(next(iter(modules.values())), data))
-    folder = None if keep is None else Path(keep)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InputError(f"evaluate: keep: expected a folder, found a file at {folder}.")
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
+
+
+def _folder(keep: Any) -> Path | None:
+    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
+        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
+    if keep is not None and Path(keep).is_file():
+        raise InputError(f"evaluate: keep: expected a folder, found a file at {keep}.")
+    return None if keep is None else Path(keep)
 
 
 def _modules(model: Any) -> dict[str, nn.Module]:

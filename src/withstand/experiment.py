@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -160,12 +160,8 @@ def run(
     return folder
 
 
-def make_trainer(experiment: Experiment, train: Split, validation: Split, engine: Engine) -> Trainer:
+def make_trainer(experiment: Experiment, train: Split, validation: Split | None, engine: Engine) -> Trainer:
     """Return the trainer of an experiment."""
-
-    def validate(current: nn.Module) -> float:
-        return accuracy_of(current, validation, seed=experiment.seed, engine=engine)
-
     return Trainer(
         build_model(experiment, train, engine),
         train,
@@ -173,7 +169,7 @@ def make_trainer(experiment: Experiment, train: Split, validation: Split, engine
         training=experiment.training,
         seed=experiment.seed,
         engine=engine,
-        validate=validate if len(validation) else None,
+        validate=partial(accuracy_of, split=validation, seed=experiment.seed, engine=engine) if validation else None,
     )
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -88,8 +88,6 @@ def of_names(
         question = questions[key] = questions.get(key) or ask(experiment.data)
         own = _measurement(name, experiment, question, seed)
         label = identity(own) if is_run(name) else f"{short.replace('/', '_')}-{identity(own)}"
-        config = to_plain(own)
-        assert isinstance(config, dict)
         found.append(
             Subject(
                 name=short,
@@ -97,7 +95,7 @@ def of_names(
                 load=_loader(name, experiment, question.split, engine),
                 fit_on=partial(experiment.data.load, "train"),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
-                config=config,
+                config=cast(dict, to_plain(own)),
                 notes=_differences(short, name, question.split) if is_run(name) else (),
             )
         )

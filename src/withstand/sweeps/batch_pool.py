@@ -6,7 +6,8 @@ from pathlib import Path
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
 from withstand.experiment import ROWS, Experiment
-from withstand.stacked.trials import TrialsError, check, kinds_of, most_at_once, run_together
+from withstand.stacked.kinds import check, kinds_of
+from withstand.stacked.trials import TrialsError, most_at_once, run_together
 from withstand.study.sweep import FAILED, write_failure
 from withstand.sweeps.attempt import Outcome, State, attempt
 from withstand.sweeps.pool import Pool

@@ -9,10 +9,9 @@ import torch
 
 from withstand.configuration import canonical
 from withstand.engine import Engine
-from withstand.experiment import Experiment, build_model
+from withstand.experiment import Experiment, make_trainer
 from withstand.sweeps.plan import Plan
 from withstand.training.rehearsal import rehearse
-from withstand.training.trainer import Trainer
 
 STEPS, SECONDS = 20, 2.0
 
@@ -48,15 +47,8 @@ def _of_kinds(plan: Plan, runs: Iterable[str], engine: Engine) -> dict[str, floa
 
 def measured(experiment: Experiment, engine: Engine) -> float:
     """Return the estimated seconds of a training, from its first steps."""
-    train = experiment.data.load("train")
-    trainer = Trainer(
-        build_model(experiment, train, engine),
-        train,
-        objective=experiment.objective,
-        training=replace(experiment.training, keep="last", patience=None),
-        seed=experiment.seed,
-        engine=engine,
-    )
+    training = replace(experiment.training, keep="last", patience=None)
+    trainer = make_trainer(replace(experiment, training=training), experiment.data.load("train"), None, engine)
     rehearse(trainer)
     steps = trainer.steps()
     next(steps)  # the first one is slower
