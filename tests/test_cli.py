@@ -313,7 +313,7 @@ def test_a_bad_cell_is_named_with_file_line_and_column(line, named, tmp_path, ca
 def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     code, _, err = run(["evaluate", tmp_path], capsys)
     assert code == 2
-    assert "expected the folder of a run or the name of a model" in err
+    assert "expected a run's folder or a model name" in err
     code, _, err = run(["evaluate", "resnet18"], capsys)
     wanted = "found no folder resnet18; if it is the name of a model, give --data"
     assert (code, err) == (2, f"withstand: evaluate: {wanted}\n")

@@ -65,12 +65,9 @@ def _run(command: str, words: list[str]) -> int:
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
         return importlib.import_module(f"withstand.commands.{command}").main(words) or 0
-    except InputError as problem:
-        return _fail(str(problem), 2)
-    except TrainingError as problem:
-        return _fail(str(problem), 1)
-    except SweepError as problem:
-        return _fail(str(problem), 3)
+    except (InputError, TrainingError, SweepError) as problem:
+        code = 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1
+        return _fail(str(problem), code)
     except OSError as problem:
         if problem.errno is None:
             raise

@@ -22,8 +22,8 @@ class Console:
         logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
 
     def say(self, sentence: str) -> None:
-        """Print a sentence on stderr, unless quiet."""
-        if not self.silent:
+        """Print a sentence on stderr, unless quiet or empty."""
+        if sentence and not self.silent:
             sys.stderr.write(sentence + "\n")
 
     def print(self, text: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import yaml
 from torch import nn
@@ -245,9 +245,7 @@ def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) ->
 
 def plain(experiment: Experiment) -> dict:
     """Return the experiment as plain values, as in its YAML."""
-    content = to_plain(experiment)
-    assert isinstance(content, dict)
-    return content
+    return cast(dict, to_plain(experiment))
 
 
 def dump(content: dict) -> str:

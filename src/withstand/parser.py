@@ -4,7 +4,6 @@ import re
 from argparse import ArgumentError
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,17 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from withstand.configuration import discover
 from withstand.errors import InputError, nearest
-from withstand.families import FAMILIES, every_family, family_of, friendly, is_number, loose, spellings, training_fields
+from withstand.families import (
+    FAMILIES,
+    every_family,
+    family_of,
+    friendly,
+    is_number,
+    loose,
+    recipes,
+    spellings,
+    training_fields,
+)
 from withstand.parser_errors import sentence
 
 # jsonargparse imports a class path before it checks it, so only this package may be imported.
@@ -166,16 +175,17 @@ def _option(name: str, own: set[str], *, training: bool) -> str:
 
 def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     key = name.removesuffix(".help").rsplit(".", 1)[-1].removeprefix("--")
-    if name == "--config" and values and not Path(values[0]).exists():
-        recipes = files("withstand") / "recipes"
-        recipe = recipes / f"{values[0]}.yaml"
-        if not recipe.is_file():
-            known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
-            raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {nearest(values[0], known)}")
-        values = [str(recipe)]
     if name == "--config" and values:
-        _check_yaml(values[0])
-        return [(name, values)]
+        path = Path(values[0])
+        if not path.exists():
+            if values[0] not in recipes():
+                hint = nearest(values[0], recipes())
+                raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {hint}")
+            path = recipes()[values[0]]
+        content = read_yaml("config", values[0], path)
+        if not isinstance(content, dict):
+            raise InputError(f"config: {values[0]} must hold options by name, got {type(content).__name__}.")
+        return [(name, [str(path)])]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
     known = spellings(family_of(key))
@@ -187,17 +197,16 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     return [(name, values)]
 
 
-def _check_yaml(path: str) -> None:
+def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the content of a YAML file or recipe; `who` and `name` begin the message for an invalid one."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"config: {path} cannot be read as text.") from problem
-    except yaml.YAMLError as problem:
+        reader = loader(path.read_text(encoding="utf-8"))
+        reader.name = name
+        return reader.get_single_data()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"config: {path} is not valid YAML{where}.") from problem
-    if not isinstance(content, dict):
-        raise InputError(f"config: {path} must hold options by name, got {type(content).__name__}.")
+        raise InputError(f"{who}: {name} is not valid YAML{where}.") from problem
 
 
 def _is_value(token: str) -> bool:

@@ -26,11 +26,7 @@ Examples = list[NoiseExamples | Landscape]
 
 
 def check_figures(questions: Sequence[Question]) -> None:
-    """Check that there is learned noise or 2D data to draw.
-
-    Raises:
-        InputError: If there is not.
-    """
+    """Check that there is learned noise or 2D data to draw."""
     for each in questions:
         if _learned(each):
             check_picturable(each.split.shape)

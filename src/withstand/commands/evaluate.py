@@ -95,11 +95,7 @@ def _parser() -> ArgumentParser:
 
 
 def _check(found: Any) -> None:
-    """Reject invalid options before anything is loaded.
-
-    Raises:
-        InputError: If one is invalid.
-    """
+    """Reject invalid options before anything is loaded."""
     if found.seed < 0:
         raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
     if found.batch_size is not None and found.batch_size < 1:
@@ -113,11 +109,7 @@ def _check(found: Any) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Reject a file that cannot be written.
-
-    Raises:
-        InputError: If it is a folder, or its parent is not a writable folder.
-    """
+    """Reject a file that cannot be written."""
     if path.is_dir():
         raise InputError(f"evaluate: samples: expected a file, found a folder at {path}.")
     folder = next(each for each in path.absolute().parents if each.exists())
@@ -138,14 +130,10 @@ def show(
         console.print(shown(results.tables(measure=measure, each_severity=each_severity)))
         return
     measures = {name: each.plain() for name, each in results.measures.items()}
-    rows = [{name: _finite(value) for name, value in each.items()} for each in results.records()]
+    endless = (math.inf, -math.inf)  # null in JSON
+    rows = [{key: None if value in endless else value for key, value in each.items()} for each in results.records()]
     content = {"notes": list(results.notes), "measures": measures, "rows": rows}
     if len(results.rows) > 1:
         with suppress(InputError):  # models measured on different samples are not compared
             content["differences"] = results.compare().to_dicts()
     console.print(json.dumps(content))
-
-
-def _finite(value: Any) -> Any:
-    """Return a value for JSON, which has no infinity: null instead."""
-    return None if isinstance(value, float) and math.isinf(value) else value

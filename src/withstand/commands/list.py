@@ -1,7 +1,6 @@
 """`withstand list`: names that options accept."""
 
 import textwrap
-from importlib.resources import files
 from typing import Literal
 
 from withstand.configuration import discover
@@ -9,7 +8,7 @@ from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
-from withstand.families import command_name
+from withstand.families import command_name, recipes
 from withstand.measuring.words import WORDS
 from withstand.models.base import Model
 from withstand.models.released import RELEASES, Released
@@ -59,11 +58,8 @@ def main(words: list[str]) -> None:
 def entries(kind: str) -> dict[str, str]:
     """Return the names of a kind, with summaries."""
     if kind in ("recipes", "sweeps"):
-        folder = files("withstand") / "recipes" / ("sweeps" if kind == "sweeps" else "")
-        recipes = sorted(each.name for each in folder.iterdir() if each.name.endswith(".yaml"))
-        return {
-            name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes
-        }
+        found = recipes("sweeps" if kind == "sweeps" else "")
+        return {name: path.read_text().splitlines()[0].lstrip("# ") for name, path in found.items()}
     if kind == "conditions":
         more = {
             "contrast": "one corruption at severities 1 to 5; see `withstand list corruptions`",

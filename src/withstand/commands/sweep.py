@@ -22,7 +22,7 @@ from withstand.rendering.grid import Grid
 from withstand.study.tables.folding import short_names
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
-from withstand.sweeps.earlier import Union, spoken_of, unite
+from withstand.sweeps.earlier import spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
@@ -51,19 +51,19 @@ def main(words: list[str]) -> None:
     folder = Path(found.output) / plan.name
     missing = unfinished(plan, folder)
     if found.dry_run:
-        say_earlier(unite(plan, folder), folder, console)
+        console.say(spoken_of(unite(plan, folder), folder))
         console.print(shown([overview(plan, folder)]))
         console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
     if missing:
         with make_pool(found, folder, len(missing)) as pool:
-            say_earlier(record(plan, folder, command=command), folder, console)
+            console.say(spoken_of(record(plan, folder, command=command), folder))
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
         record_again(plan, folder, console, command=command)
     else:
-        say_earlier(record(plan, folder, command=command), folder, console)
+        console.say(spoken_of(record(plan, folder, command=command), folder))
         tally = Tally(found=list(plan.experiments))
     tell(plan, folder, tally, console, form=found.format)
 
@@ -96,12 +96,6 @@ def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
     return f": at least {spoken(seconds)} of training, plus evaluation"
 
 
-def say_earlier(union: Union, folder: Path, console: Console) -> None:
-    """Print which runs of an earlier plan are kept, if any."""
-    if sentence := spoken_of(union, folder):
-        console.say(sentence)
-
-
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
     """Write the plan again, in case another sweep changed it in the meantime."""
     try:
@@ -128,11 +122,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
 
 def check_place(found: Any) -> None:
-    """Reject conflicting options, and devices that this machine lacks.
-
-    Raises:
-        InputError: If there are any.
-    """
+    """Reject conflicting options, and devices that this machine lacks."""
     if found.workers < 0:
         raise InputError(f"sweep: workers must be at least 0, got {found.workers}.")
     if found.address is not None and found.slurm:

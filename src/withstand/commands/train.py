@@ -102,14 +102,10 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:
-    folder = None
-    for place, word in enumerate(words):
-        if word.startswith("--resume="):
-            folder = word.partition("=")[2]
-        elif word == "--resume" and place + 1 < len(words):
-            folder = words[place + 1]
-    if folder is None:
+    typed = [part for word in words for part in word.split("=", 1)]
+    if "--resume" not in typed[:-1]:
         return words
+    folder = typed[typed.index("--resume") + 1]
     if not (Path(folder) / CONFIG).is_file():
         raise InputError(f"resume: expected the folder of a run, found no {CONFIG} in {folder}.")
     return words if any(word.startswith("--config") for word in words) else [*words, f"--config={folder}/{CONFIG}"]

@@ -69,14 +69,6 @@ class RobustEstimator(BaseEstimator, ABC):
     _loss: ClassVar[Loss]
 
     @abstractmethod
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Train on a table."""
-
-    @abstractmethod
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score on clean rows."""
-
-    @abstractmethod
     def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
         """Return the checked labels or targets that predictions are compared with, one per row."""
 
@@ -162,11 +154,7 @@ class RobustEstimator(BaseEstimator, ABC):
         sys.stderr.write(f"{self._who}: {line.strip()}\n")
 
     def _check(self, num_features: int) -> None:
-        """Check the parameters, and resolve the seed.
-
-        Raises:
-            InputError: If a parameter is invalid.
-        """
+        """Check the parameters, and resolve the seed."""
         check_parameters(self)
         if not isinstance(self.radius, str):
             self._ball(self.radius, num_features)

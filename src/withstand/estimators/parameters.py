@@ -11,21 +11,13 @@ from withstand.objectives.base import Objective
 
 
 def check_whole(who: str, name: str, value: Any) -> None:
-    """Check for a whole number of at least 1.
-
-    Raises:
-        InputError: If it is not one.
-    """
+    """Check for a whole number of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise InputError(f"{who}: {name} must be a whole number of at least 1, got {value!r}.")
 
 
 def check_parameters(estimator: Any) -> None:
-    """Check the parameters of an estimator that no other part checks.
-
-    Raises:
-        InputError: If one is invalid.
-    """
+    """Check the parameters of an estimator that no other part checks."""
     who, radius, objective = type(estimator).__name__, estimator.radius, estimator.objective
     for name in ("epochs", "batch_size", *(() if estimator.num_draws is None else ("num_draws",))):
         check_whole(who, name, getattr(estimator, name))

@@ -28,11 +28,7 @@ def numbers_only(who: str) -> Iterator[None]:
 
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
-    """Reject non-finite numbers.
-
-    Raises:
-        InputError: If there is one; names its row, from 0, and its column.
-    """
+    """Reject non-finite numbers, by row (from 0) and column."""
     wrong = ~np.isfinite(x)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
@@ -41,11 +37,7 @@ def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
 
 
 def check_targets(who: str, y: Any) -> None:
-    """Reject regression targets that are not numbers.
-
-    Raises:
-        InputError: If one is not, such as text.
-    """
+    """Reject regression targets that are not numbers."""
     if np.asarray(y).dtype.kind == "c":  # scikit-learn reports it
         return
     try:

@@ -33,16 +33,7 @@ def worst_errors(
 ) -> Tensor:
     """Return the error of largest magnitude that attacks find for every row, or the clean error.
 
-    Args:
-        model: Maps inputs to one prediction each.
-        x: Inputs.
-        y: Their targets.
-        ball: Allowed perturbations.
-        space: Of the inputs.
-        steps: Of projected gradient ascent.
-        restarts: Of the ascent.
-        vertices: Whether to try all vertices if there are at most 4,096.
-        seed: A row's randomness derives from the seed and its number.
+    A row's randomness derives from the seed and its number. Attacks are those of `RobustEstimator.robust_score`.
     """
     ascent = PGD(ball=ball, steps=steps, loss="squared_error")
     # Every restart has its own random numbers, so more restarts only add points.

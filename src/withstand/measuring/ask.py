@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -230,8 +230,7 @@ def _missing(task: Task, kept: Kept) -> list[str]:
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
     """Return the plain form of an evaluation; classes from outside the package add a hash of their source."""
-    plain = to_plain(evaluation)
-    assert isinstance(plain, dict)
+    plain = cast(dict[str, Any], to_plain(evaluation))
     source = foreign_source(evaluation)
     return plain | {"source": source} if source else plain
 

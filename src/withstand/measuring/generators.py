@@ -31,16 +31,7 @@ def prepared(
 ) -> Any:
     """Return the state of an evaluation; a noise generator is read from the folder, or trained and kept there.
 
-    All processes must call this together.
-
-    Args:
-        evaluation: Adapted to the split.
-        model: On the engine's device.
-        split: The samples.
-        fit_on: Returns training samples.
-        folder: Of the model; None keeps nothing.
-        seed: Of the training.
-        engine: Device and processes.
+    All processes must call this together. `fit_on` returns training samples; without a folder nothing is kept.
 
     Raises:
         InputError: If a file is damaged.

@@ -68,22 +68,14 @@ class Subject:
 
 
 def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
-    """Reject a model that does not suit its question.
-
-    Raises:
-        InputError: If it does not suit the samples or an evaluation.
-    """
+    """Reject a model that does not suit its question."""
     check_outputs(model, question.split, engine)
     for each in question.evaluations:
         each.check(model, question.split.space)
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
-    """Reject a model that does not map the split's inputs to one logit per class.
-
-    Raises:
-        InputError: With the shape of its outputs.
-    """
+    """Reject a model that does not map the split's inputs to one logit per class."""
     x = torch.zeros(2, *split.shape, device=engine.device)
     with torch.no_grad(), evaluating(model):
         try:
@@ -100,11 +92,7 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
 
 
 def check_config(subject: Subject) -> None:
-    """Reject a folder that holds the outcomes of another model.
-
-    Raises:
-        InputError: If its configuration differs.
-    """
+    """Reject a folder that holds the outcomes of another model."""
     path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
     if path is None or not path.exists():
         return

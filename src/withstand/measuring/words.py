@@ -83,8 +83,9 @@ def meant(
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
+    pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)
-    found = found or _corruptions(word, ImageNetC(pixels=pixels or _nearest(shape), jpeg=False, frost=frost))
+    found = found or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
     if found and word not in others and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found
@@ -104,10 +105,6 @@ def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
     every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
     return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
-
-
-def _nearest(shape: tuple[int, ...]) -> Pixels:
-    return nearest_pixels(*shape[1:]) if len(shape) == 3 else 224
 
 
 def _noise_distances(word: str) -> list[Asked]:

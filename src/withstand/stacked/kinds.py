@@ -46,11 +46,7 @@ def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
 
 
 def check(experiment: Experiment, engine: Engine) -> None:
-    """Reject experiments that cannot be trained in one batch with other trials.
-
-    Raises:
-        InputError: With the setting that prevents it.
-    """
+    """Reject experiments that cannot be trained in one batch with other trials."""
     objective, training, model = experiment.objective, experiment.training, experiment.model
     mode = getattr(objective, "mode", "exact") if getattr(objective, "num_draws", 1) > 1 else "exact"
     needs = [

@@ -188,11 +188,7 @@ def import_ray() -> ModuleType:
 
 
 def check_answer(address: str) -> None:
-    """Reject an address whose port does not answer; Ray itself would retry for minutes.
-
-    Raises:
-        InputError: If the port does not answer.
-    """
+    """Reject an address whose port does not answer; Ray itself would retry for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return

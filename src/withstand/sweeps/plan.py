@@ -102,11 +102,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 
 
 def _check_axis(name: str, values: Any) -> None:
-    """Reject an axis without values, with duplicates, or with a reserved name.
-
-    Raises:
-        InputError: If it is invalid.
-    """
+    """Reject an axis without values, with duplicates, or with a reserved name."""
     if name in ("seed", "seeds"):
         raise InputError(f"sweep: vary.{name} is not an axis; use `seeds: 5` next to vary.")
     if not isinstance(values, dict | list) or not values:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from withstand.errors import InputError, nearest
+from withstand.families import recipes
+from withstand.parser import read_yaml
 
 KEYS = ("name", "set", "vary", "seeds", "small")
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
@@ -20,11 +21,7 @@ class Loader(yaml.SafeLoader):
     """Reads YAML with unique keys, in which 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Reject duplicate keys, of which PyYAML keeps the last.
-
-        Raises:
-            InputError: With the lines.
-        """
+        """Reject duplicate keys, of which PyYAML keeps the last."""
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
@@ -50,13 +47,10 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
     Raises:
         InputError: If there is no such file or recipe, or it is not the file of a sweep.
     """
-    recipes = files("withstand") / "recipes" / "sweeps"
-    path = Path(source)
-    recipe = recipes / f"{source}.yaml"
-    if not path.is_file() and not recipe.is_file():
-        known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
+    path, known = Path(source), recipes("sweeps")
+    if not path.is_file() and source not in known:
         raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
-    content = _read((path if path.is_file() else recipe).read_bytes(), source)
+    content = read_yaml("sweep", source, path if path.is_file() else known[source], Loader)
     if content is None:
         raise InputError(f"sweep: {source} is empty; expected {', '.join(KEYS)}.")
     if not isinstance(content, dict):
@@ -72,34 +66,15 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
 
 
 def check_name(name: Any) -> None:
-    """Reject an invalid name of a sweep.
-
-    Raises:
-        InputError: If it is not usable as a folder's name.
-    """
+    """Reject an invalid name of a sweep."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InputError(f"sweep: name must be usable as a folder's name, got {name!r}.")
 
 
 def check_seeds(count: Any) -> None:
-    """Reject an invalid number of seeds.
-
-    Raises:
-        InputError: If it is not a whole number above 0.
-    """
+    """Reject an invalid number of seeds."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
-
-
-def _read(text: bytes, source: str) -> Any:
-    try:
-        loader = Loader(text.decode())
-        loader.name = source
-        return loader.get_single_data()
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"sweep: {source} is not valid YAML{where}.") from problem
 
 
 def _check(content: Mapping[Any, Any], inside: str = "") -> None:
