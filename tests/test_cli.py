@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from withstand.cli import main
+from withstand.cli import COMMANDS, main
+from withstand.experiment import Experiment
+from withstand.training.settings import Training
 
 QUICK = ["--epochs=1", "--model.width=4", "--quiet"]
 
@@ -50,6 +53,27 @@ def test_help_and_version_are_there_at_once(capsys):
     code, out, _ = run(["--version"], capsys)
     assert code == 0
     assert re.fullmatch(r"withstand \d+\.\d+\.\d+\n", out)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_fits_a_terminal_and_says_no_type(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "type:" not in out
+    assert "class_path" not in out
+
+
+def test_the_help_of_training_has_every_field_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    names = {each.name for each in (*fields(Experiment), *fields(Training))} - {"training"}
+    assert not [name for name in names if f" --{name.replace('_', '-')} " not in out]
+    assert [f"(default: {each})" in out for each in ("Digits", "SmallCNN", "Adam", "10", "true")] == [True] * 5
 
 
 def test_no_command_and_an_unknown_one_end_with_2(capsys):
@@ -315,7 +339,7 @@ def test_evaluating_what_is_no_run_says_what_was_expected(tmp_path, capsys):
     assert code == 2
     assert "expected a run's folder or a model name" in err
     code, _, err = run(["evaluate", "resnet18"], capsys)
-    wanted = "found no folder resnet18; if it is the name of a model, give --data"
+    wanted = "found no folder resnet18; if it is the name of a model, give --data."
     assert (code, err) == (2, f"withstand: evaluate: {wanted}\n")
 
 

@@ -1,7 +1,6 @@
 """Earlier plans in the folder of a sweep, whose finished runs are kept."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +47,8 @@ def unite(plan: Plan, folder: Path) -> Union:
     if strange is not None:
         raise InputError(
             f"sweep: {folder} holds {_counted(len({each.run for each in others}))} of a sweep that varied "
-            f"{_listed(strange.labels)}, not {_listed(axes)}; choose another --name or --output."
+            f"{' and '.join(strange.labels) or 'nothing'}, not {' and '.join(axes) or 'nothing'}; choose another --name "
+            "or --output."
         )
     taken = {_key(replace(each, run="")) for each in plan.entries}
     kept = [
@@ -92,7 +92,3 @@ def _key(entry: Entry) -> str:
 
 def _counted(number: int) -> str:
     return "1 finished run" if number == 1 else f"{number:,} finished runs"
-
-
-def _listed(axes: Iterable[str]) -> str:
-    return " and ".join(axes) or "nothing"
