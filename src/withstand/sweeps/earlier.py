@@ -47,8 +47,8 @@ def unite(plan: Plan, folder: Path) -> Union:
     if strange is not None:
         raise InputError(
             f"sweep: {folder} holds {_counted(len({each.run for each in others}))} of a sweep that varied "
-            f"{' and '.join(strange.labels) or 'nothing'}, not {' and '.join(axes) or 'nothing'}; choose another --name "
-            "or --output."
+            f"{' and '.join(strange.labels) or 'nothing'}, not {' and '.join(axes) or 'nothing'}; choose another "
+            "--name or --output."
         )
     taken = {_key(replace(each, run="")) for each in plan.entries}
     kept = [
