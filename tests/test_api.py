@@ -102,7 +102,7 @@ def test_data_that_are_corrupted_already_are_measured_cell_by_cell(tmp_path):
         "fog/1": 1.0,
         "corruptions (2 cells)": 1.0,
     }
-    assert results.notes[0] == "Images read from files that were corrupted before."
+    assert results.notes[0] == "Images read from corrupted files."
     assert "fog/2,3,4,5" in results.notes[1]
     only = ws.evaluate(Bright(), data, on="fog", device="cpu")
     assert {row["condition"] for row in only.records()} == {"fog/1", "corruptions (1 cell)"}
@@ -118,5 +118,5 @@ def test_names_that_stand_for_evaluations_are_known(tmp_path):
     results = ws.evaluate(model, TensorDataset(x, (x[:, 0] > 0).long()), on=["clean", "by-class"], device="cpu")
     conditions = {row["condition"] for row in results.records()}
     assert conditions == {"clean", "clean by class"}
-    with pytest.raises(ws.InputError, match="in Python WorstCase"):
+    with pytest.raises(ws.InputError, match="WorstCase"):
         ws.evaluate(model, TensorDataset(x, (x[:, 0] > 0).long()), on="worst-case", device="cpu")

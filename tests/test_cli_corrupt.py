@@ -62,7 +62,7 @@ def test_a_copy_gives_the_numbers_of_the_streaming_evaluation_cell_by_cell(
     assert len(counts(from_copy)) == 2 * 16 + 3
     assert len({value for value, _ in counts(from_copy).values()}) > 10
     notes = json.loads(from_copy)["notes"]
-    assert "Images read from files that were corrupted before" in notes[0]
+    assert "Images read from corrupted files" in notes[0]
     assert any(note.startswith("Missing: shot_noise") for note in notes)
     code, fog, err = run([*copied, "--on", f"contrast{suffix}/3"], capsys)
     assert code == 0
@@ -136,7 +136,7 @@ BAD = {
         ["corrupt", "./nowhere", "out"],
         r"corrupt: expected a folder of images or the name of a data set",
     ),
-    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not a known Dataset; did you mean digits\?"),
+    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not known; did you mean digits\?"),
     "an unknown corruption": (
         ["corrupt", "digits", "out", "--corruptions", "contrasst"],
         r"corrupt: contrasst is not a known corruption; did you mean contrast\?",

@@ -119,9 +119,7 @@ def test_a_damaged_generator_is_named(folder, capsys):
     path.write_bytes(path.read_bytes()[:50])
     code, out, err = run(words, capsys)
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == (
-        f"withstand: evaluate: {path} is damaged; remove it, and the generator is trained again."
-    )
+    assert err.splitlines()[-1] == (f"withstand: evaluate: {path} is damaged; remove it to train the generator again.")
 
 
 def table(tmp_path, capsys):
@@ -137,7 +135,7 @@ def test_what_cannot_be_drawn_is_one_sentence_before_anything_is_measured(folder
     taken.write_text("a file")
     readings = table(tmp_path, capsys)
     cases = {
-        "evaluate: --figures shows adversarial noise; add noise-distance to --on.": (folder, ["clean"], figures),
+        "evaluate: --figures needs noise-distance on images; add it to --on.": (folder, ["clean"], figures),
         f"evaluate: figures: expected a folder, found a file at {taken}.": (folder, ["noise-distance"], taken),
         "on: noise-distance needs images, got inputs of shape (3,); try clean or noise.": (
             readings,
@@ -154,6 +152,6 @@ def test_what_cannot_be_drawn_is_one_sentence_before_anything_is_measured(folder
     code, _, err = run([*evaluated(readings, "clean"), "--figures", figures], capsys)
     assert (code, err) == (
         2,
-        "withstand: evaluate: --figures shows data of two features that are numbers, or adversarial noise on images, "
-        "got inputs of shape (3,); leave it out.\n",
+        "withstand: evaluate: --figures needs data with two numeric features, or noise-distance on images, "
+        "got inputs of shape (3,).\n",
     )

@@ -229,6 +229,7 @@ MISSPELT = [
     ("--optimizer SGD --optimizer.momentm 0.1", ["SGD", "momentm", "momentum"]),
     ("--objective.perturbation Gaussian --objective.perturbation.sdt 1", ["Gaussian", "sdt", "std"]),
     ("--objective.perturbation.std 1", ["Identity", "std"]),
+    ("--objective.perturbation Uniform --objective.perturbation.ball.raduis 1", ["Ball", "raduis", "radius"]),
     ("--pretrained", ["SmallCNN", "pretrained", "width"]),
     ("extra", ["extra"]),
 ]
@@ -242,23 +243,23 @@ def test_a_misspelt_name_is_refused_with_the_nearest_known_one(typed, named):
 
 
 WRONG = [
-    ("--epochs x", ["epochs", "a whole number", "got x"]),
-    ("--epochs 1.5", ["epochs", "a whole number", "got 1.5"]),
-    ("--epochs -1", ["Training", "epochs must be at least 0", "got -1"]),
+    ("--epochs x", ["epochs", "got x"]),
+    ("--epochs 1.5", ["epochs", "got 1.5"]),
+    ("--epochs -1", ["epochs must be at least 0", "got -1"]),
     ("--epochs", ["epochs"]),
     ("--batch-size 0", ["batch_size must be at least 1", "got 0"]),
     ("--patience 0", ["patience must be at least 1", "got 0"]),
-    ("--lr abc", ["lr", "a number", "got abc"]),
+    ("--lr abc", ["lr", "got abc"]),
     ("--lr 0", ["Adam", "lr must be above 0", "got 0.0"]),
-    ("--lr nan", ["lr", "a number", "nan"]),
-    ("--lr 1e400", ["lr must be above 0 and finite", "got inf"]),
+    ("--lr nan", ["lr", "got nan"]),
+    ("--lr 1e400", ["lr must be above 0", "inf"]),
     ("--clip-norm 0", ["clip_norm must be above 0", "got 0"]),
     ("--ema-decay 1", ["ema_decay must be above 0 and below 1", "got 1"]),
-    ("--amp fp8", ["amp", "no or bf16 or fp16", "got fp8"]),
-    ("--keep worst", ["keep", "last or best", "got worst"]),
-    ("--augment maybe", ["augment", "true or false", "got maybe"]),
+    ("--amp fp8", ["amp", "no", "bf16", "fp16", "got fp8"]),
+    ("--keep worst", ["keep", "last", "best", "got worst"]),
+    ("--augment maybe", ["augment", "got maybe"]),
     ("--seed -1", ["seed must be at least 0", "got -1"]),
-    ("--seed a", ["seed", "a whole number", "got a"]),
+    ("--seed a", ["seed", "got a"]),
     ("--name a/b", ["name", "a/b"]),
     ("--model.width 0", ["SmallCNN", "width must be at least 1", "got 0"]),
     ("--data.validation 2", ["Digits", "validation must be", "got 2"]),
@@ -273,7 +274,7 @@ WRONG = [
     ),
     (
         "--objective.perturbation Uniform --objective.perturbation.ball.norm l3",
-        ["norm", "l1 or l2 or linf", "got l3"],
+        ["norm", "l1", "l2", "linf", "got l3"],
     ),
     ("--optimizer.betas [0.9]", ["betas", "[0.9]"]),
     ("--config nothing", ["config", "nothing"]),
@@ -291,10 +292,12 @@ def test_a_wrong_value_is_refused_in_one_sentence(typed, named):
 
 
 FILES = {
-    "training:\n  epochs: x\n": ["epochs", "a whole number", "got x"],
-    "training:\n  epoch: 3\n": ["epoch"],
+    "training:\n  epochs: x\n": ["epochs", "got x"],
+    "training:\n  epoch: 3\n": ["epoch", "epochs"],
     "epochs: 3\n": ["epochs"],
-    "seed: 1.5\n": ["seed", "a whole number", "got 1.5"],
+    "objective:\n  class_path: PerturbedRisk\n  init_args:\n    perturbation:\n      class_path: Uniform\n"
+    "      init_args:\n        ball: {radis: 1}\n": ["Ball", "radis", "did you mean radius?"],
+    "seed: 1.5\n": ["seed", "got 1.5"],
     "model:\n  class_path: SmallCNN\n  init_args:\n    widht: 3\n": ["SmallCNN", "widht", "width"],
     "model:\n  class_path: Smal\n": ["Smal", "small-cnn"],
     "model:\n  class_path: withstand.errors.InputError\n": ["withstand.errors.InputError"],
@@ -353,9 +356,7 @@ def test_a_data_set_can_have_a_command_of_its_own(tmp_path):
         assert found.data == ImagenetCFiles(root="/d")
     assert "did you mean imagenet-c" in refusal(["--data", "imagenet-d"])
     (tmp_path / "a.yaml").write_text("data: imagenet-c\n")
-    assert (
-        refusal(["--config", str(tmp_path / "a.yaml")]) == "data: imagenet-c is spelled ImagenetCFiles in a YAML file."
-    )
+    assert "did you mean ImagenetCFiles?" in refusal(["--config", str(tmp_path / "a.yaml")])
 
 
 def test_a_class_path_outside_the_package_is_refused_before_it_is_imported(tmp_path, monkeypatch):

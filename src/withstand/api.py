@@ -1,7 +1,8 @@
-"""Two functions for Python users: `fit` and `evaluate`, for any module and any data."""
+"""`fit` and `evaluate`: the Python API for any module and data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,17 @@ def fit(
     """Train a model in place and return it in evaluation mode.
 
     Args:
-        model: Maps inputs to logits; images come in [0, 1], so normalisation belongs inside.
-        data: A data set of the package (its training part is used), a split, or any PyTorch data set of pairs.
-        objective: What is minimised; None is plain training.
-        validation: The same kinds as data (the validation part is used); needed for `keep="best"` and `patience`.
-        seed: Decides the order of the samples and every draw.
+        model: Maps inputs to logits; images are in [0, 1], so normalisation belongs inside.
+        data: A data set of the package (its training part is used), a split, or a PyTorch data set of pairs.
+        objective: Objective of the training; None is plain training.
+        validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
+        seed: Of the sample order and every draw.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         **training: Fields of `Training`: epochs, batch_size, optimizer, ...
 
     Raises:
-        InputError: If something does not fit; one sentence.
+        InputError: If an argument is invalid, or model and data do not fit.
 
     Example:
         >>> import withstand as ws
@@ -59,40 +60,31 @@ def fit(
         >>> sorted({row.measure for row in ws.evaluate(model, ws.Digits(), device="cpu").rows["model"]})
         ['top1', 'top5']
     """
-    unknown = [name for name in training if name not in _names()]
-    if unknown:
-        raise InputError(f"fit: {unknown[0]} is not a field of Training; {nearest(unknown[0], _names())}")
-    if objective is not None and not isinstance(objective, Objective):
-        raise InputError(f"fit: objective must be an Objective, got {type(objective).__name__}.")
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"fit: model must be a torch.nn.Module, got {type(model).__name__}; configurations are built first."
-        )
+    _check_fit(model, objective, training)
     engine = Engine.start(device=device, num_workers=workers)
     outputs = _num_outputs(model, data)
     split, model = as_split(data, "train", num_classes=outputs), engine.place(model)
-    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
-
     check_outputs(model, split, engine)
-
-    def validate(current: nn.Module) -> float:
-        assert held_out is not None
-        return accuracy_of(current, held_out, seed=seed, engine=engine)
-
-    trainer = Trainer(
-        model,
-        split,
-        objective=objective or PerturbedRisk(),
-        training=Training(**training),
-        seed=seed,
-        engine=engine,
-        validate=validate if held_out is not None and len(held_out) else None,
-    )
+    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
+    validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
+    objective, settings = objective or PerturbedRisk(), Training(**training)
+    trainer = Trainer(model, split, objective=objective, training=settings, seed=seed, engine=engine, validate=validate)
     rehearse(trainer)
     result = trainer.fit()
     if result is not model:
         model.load_state_dict(result.state_dict())
     return model.eval()
+
+
+def _check_fit(model: Any, objective: Any, training: Mapping[str, Any]) -> None:
+    names = [each.name for each in fields(Training)]
+    for name in training:
+        if name not in names:
+            raise InputError(f"fit: {name} is not a field of Training; {nearest(name, names)}")
+    if objective is not None and not isinstance(objective, Objective):
+        raise InputError(f"fit: objective must be an Objective, got {type(objective).__name__}.")
+    if not isinstance(model, nn.Module):
+        raise InputError(f"fit: model must be a torch.nn.Module, got {type(model).__name__}; build it first.")
 
 
 def evaluate(
@@ -108,72 +100,70 @@ def evaluate(
     workers: int = 0,
     batch_size: int | None = None,
 ) -> Results:
-    """Measure one or several models, as `withstand evaluate` does.
+    """Measure one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, several of them by name, or folders of finished runs.
-        data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs; None takes
+        model: A module that maps inputs to logits, a mapping from names to modules, or folders of finished runs.
+        data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
             each run's own.
-        on: Words as on the command line (`clean`, `corruptions`, `contrast/3`, `by-class`), classes of perturbations or
-            evaluations by name or as YAML, or such objects. None is clean, or every cell of data that are corrupted
-            already, of which only names can choose some.
-        frost: Whose textures frost takes: `auto`, `published` or `procedural`.
-        pixels: Size of images whose published parameters the corruptions take (224, 299, 64 or 32); None takes the
-            nearest.
-        keep: Folder under which the outcomes of modules are kept, so that what was measured before is not measured
-            again and a measurement that was killed resumes; None keeps nothing. Runs keep theirs themselves.
-        seed: Decides every draw; the same seed gives every model the same noise.
+        on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), class name or YAML, or perturbations
+            and evaluations; None is clean, or every cell of data that are already corrupted.
+        frost: Textures of frost: `auto`, `published` or `procedural`.
+        pixels: Image size that sets corruption parameters (224, 299, 64 or 32); None takes the nearest.
+        keep: Folder for the outcomes of modules, to reuse and resume measurements; None keeps nothing. Runs keep
+            theirs in their own folders.
+        seed: Of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
-        batch_size: Samples per batch; None goes by the size of the inputs. Does not affect results.
+        batch_size: Samples per batch; None chooses by the input size. Does not affect results.
 
     Raises:
-        InputError: If something does not fit; one sentence.
+        InputError: If an argument is invalid, or model and data do not fit.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
-    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
-        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
+    folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
+    ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
-
-        def asked(own: Dataset) -> Question:
-            return Question.of(own, on, frost=frost, pixels=pixels)
-
         if data is not None and not isinstance(data, Dataset):
             raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
         names = [model] if isinstance(model, str) else list(model)
-        subjects = of_names(names, asked, data=data, root=Path(keep or "runs"), seed=seed, engine=engine)
+        subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
-    modules: dict[str, nn.Module] = {}
-    for name, each in (model if isinstance(model, Mapping) else {"model": model}).items():
-        if not isinstance(name, str) or not name:
-            raise InputError(f"evaluate: models must have names, got {name!r}.")
-        if not isinstance(each, nn.Module):
-            raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
-        modules[name] = each
-    if not modules:
-        raise InputError("evaluate: expected at least one model, got none.")
-    question = Question.of(
-        data, on, num_classes=_num_outputs(next(iter(modules.values())), data), frost=frost, pixels=pixels
-    )
-    folder = None if keep is None else Path(keep)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise InputError(f"evaluate: keep: expected a folder, found a file at {folder}.")
+    modules = _modules(model)
+    question = ask_of(data, num_classes=_num_outputs(next(iter(modules.values())), data))
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
 
 
+def _folder(keep: Any) -> Path | None:
+    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
+        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
+    if keep is not None and Path(keep).is_file():
+        raise InputError(f"evaluate: keep: expected a folder, found a file at {keep}.")
+    return None if keep is None else Path(keep)
+
+
+def _modules(model: Any) -> dict[str, nn.Module]:
+    """Return modules by name, checked."""
+    modules = dict(model) if isinstance(model, Mapping) else {"model": model}
+    for name, each in modules.items():
+        if not isinstance(name, str) or not name:
+            raise InputError(f"evaluate: models must have names, got {name!r}.")
+        if not isinstance(each, nn.Module):
+            raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
+    if not modules:
+        raise InputError("evaluate: expected at least one model, got none.")
+    return modules
+
+
 def _num_outputs(model: Any, data: Any) -> int | None:
-    """Return how many classes a model knows, for pairs that do not say how many there are."""
+    """Return the number of a model's outputs, for pairs without a number of classes."""
     if isinstance(data, Split | Dataset) or not (hasattr(data, "__getitem__") and hasattr(data, "__len__")):
         return None
     try:
         x = data[0][0]
-    except Exception:  # whatever is wrong with the pairs is said when they are read
+    except Exception:  # reported when the pairs are read
         return None
     return num_outputs(model, x) if isinstance(x, torch.Tensor) else None
-
-
-def _names() -> list[str]:
-    return [each.name for each in fields(Training)]

@@ -7,13 +7,13 @@ import sys
 from types import FrameType
 
 COMMANDS = {
-    "quickstart": "Train a small network four ways, measure all, write a report.",
-    "train": "Train a model and evaluate it; resumes.",
-    "evaluate": "Measure finished runs or named models under noise and corruptions, side by side.",
-    "corrupt": "Write a corrupted copy of images, like ImageNet-C or CIFAR-10-C, or a preview.",
-    "sweep": "Train under many settings and seeds, locally or on a cluster; resumes.",
-    "report": "Write a report of runs or a sweep: HTML page, tables, figures, CSV, LaTeX, model cards.",
-    "list": "List data sets, models, objectives, perturbations, corruptions, evaluations, recipes or sweeps.",
+    "quickstart": "Train a small network four ways, evaluate all, write a report.",
+    "train": "Train a model and evaluate it.",
+    "evaluate": "Measure runs or named models under noise and corruptions, side by side.",
+    "corrupt": "Write a corrupted copy of images, or a preview.",
+    "sweep": "Train many settings and seeds, locally or on a cluster.",
+    "report": "Write a report of runs or a sweep: HTML, figures, CSV, LaTeX.",
+    "list": "List the names that options accept.",
 }
 
 GO_ON = "run the same command again to resume from the last checkpoint."
@@ -27,10 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return the exit code.
 
     Args:
-        arguments: Words after the program's name; None takes those of the process.
+        arguments: Command-line arguments; None takes `sys.argv`.
 
     Returns:
-        0 done, 1 failure, 2 wrong usage or bad input, 3 a sweep with failed runs, 130 Ctrl-C, 143 SIGTERM.
+        0 success, 1 failure, 2 invalid input, 3 a sweep with failed runs, 130 Ctrl-C, 143 SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help", "help"):
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     code = _run(words[0], words[1:])
     if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Communication threads sometimes outlive the interpreter and abort it on exit.
+        # Communication threads may outlive the interpreter and abort it on exit.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -65,12 +65,9 @@ def _run(command: str, words: list[str]) -> int:
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
         return importlib.import_module(f"withstand.commands.{command}").main(words) or 0
-    except InputError as problem:
-        return _fail(str(problem), 2)
-    except TrainingError as problem:
-        return _fail(str(problem), 1)
-    except SweepError as problem:
-        return _fail(str(problem), 3)
+    except (InputError, TrainingError, SweepError) as problem:
+        code = 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1
+        return _fail(str(problem), code)
     except OSError as problem:
         if problem.errno is None:
             raise
@@ -97,11 +94,12 @@ def _help() -> str:
         [
             "usage: withstand COMMAND [OPTIONS]",
             "",
-            "Train classifiers that withstand noise, corruption and shift, and measure how much.",
+            "Train robust classifiers, and measure robustness to noise, corruptions and shift.",
             "",
             *lines,
             "",
-            "`withstand COMMAND --help` shows a command's options; `withstand --version` the version.",
+            "train, evaluate, corrupt and sweep resume when run again.",
+            "`withstand COMMAND --help` shows the options of a command.",
         ]
     )
 

@@ -22,8 +22,8 @@ class Console:
         logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
 
     def say(self, sentence: str) -> None:
-        """Print a sentence on stderr, unless quiet."""
-        if not self.silent:
+        """Print a sentence on stderr, unless quiet or empty."""
+        if sentence and not self.silent:
             sys.stderr.write(sentence + "\n")
 
     def print(self, text: str) -> None:
@@ -40,7 +40,7 @@ class Console:
     def progress(self, epochs: int) -> Iterator[Any]:
         """Yield a watch: a progress bar on a terminal, else a line per epoch."""
         if self.silent or not epochs or not sys.stderr.isatty():
-            yield EpochLines(self, epochs)
+            yield EpochLines(self.say, epochs)
             return
         from withstand.progress import ProgressBar
 
@@ -62,9 +62,9 @@ class Console:
 class EpochLines:
     """Prints a line for about ten epochs of a training."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, say: Callable[[str], None], epochs: int) -> None:
         """Choose the epochs to print."""
-        self.console, self.epochs, self.every = console, epochs, max(1, epochs // 10)
+        self.say, self.epochs, self.every = say, epochs, max(1, epochs // 10)
 
     def on_step(self, epoch: int, step: int, steps_per_epoch: int, loss: float, rows: int) -> None:
         """Print nothing."""
@@ -74,4 +74,4 @@ class EpochLines:
         epoch = int(entry["epoch"])
         if epoch % self.every == 0 or epoch == self.epochs:
             validation = f", validation {100 * entry['validation']:.2f} %" if "validation" in entry else ""
-            self.console.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")
+            self.say(f"  epoch {epoch}/{self.epochs}: loss {entry['loss']:.4f}{validation}")

@@ -20,8 +20,13 @@ class SweepError(RuntimeError):
     """Some runs of a sweep failed; all others are finished."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], *, otherwise: str | None = None) -> str:
     """Return a suggestion of the known names nearest to an unknown one.
+
+    Args:
+        name: The unknown one.
+        known: All known ones.
+        otherwise: What to say if none is near; None lists the known ones.
 
     Example:
         >>> nearest("Gausian", ["Gaussian", "Speckle"])
@@ -32,5 +37,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     lowered = {each.lower(): each for each in reversed(names)}
     close = [lowered[each] for each in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
     shown = [*names[:12], "..."] if len(names) > 12 else names
-    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(shown).removesuffix('.')}."
+    return otherwise or f"known: {', '.join(shown).removesuffix('.') or 'none'}."

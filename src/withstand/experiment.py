@@ -1,4 +1,4 @@
-"""Experiment: everything that decides the numbers of one run, and how it becomes a folder."""
+"""Experiment: the configuration of a run, and its folder."""
 
 import json
 import platform
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, cast
 
 import yaml
 from torch import nn
@@ -46,16 +46,16 @@ PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.js
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """Everything that decides the numbers of one run.
+    """Configuration of a run: everything that affects its results.
 
     Attributes:
-        data: Where the samples come from.
-        model: Which network.
-        objective: What training minimises.
-        training: How long, in which batches, with which optimiser and schedule.
-        evaluations: What is measured on the test part afterwards.
-        weights: File of weights to start from; None starts from fresh (or pretrained) ones.
-        seed: Decides initial weights, order of samples and every draw; at least 0.
+        data: Data set.
+        model: Network.
+        objective: Objective of the training.
+        training: Epochs, batches, optimizer and schedule.
+        evaluations: Evaluations on the test part after training.
+        weights: Weights file to start from; None starts from fresh or pretrained weights.
+        seed: Seed of initial weights, sample order and every draw; at least 0.
         name: First part of the run's folder name; does not affect results.
     """
 
@@ -75,7 +75,7 @@ class Experiment:
 
     @property
     def identity(self) -> str:
-        """16 hexadecimal digits that depend on everything that decides a number."""
+        """16 hexadecimal digits that depend on everything that affects results."""
         return identity(replace(self, name="run"))
 
     def folder(self, root: Path) -> Path:
@@ -95,7 +95,7 @@ def load_parts(data: Dataset) -> Parts:
     """Return all parts of a data set.
 
     Raises:
-        InputError: If files are missing or cannot be used, or there is nothing to test on.
+        InputError: If files are missing or invalid, or the test part is empty.
     """
     parts = Parts(data.load("train"), data.load("validation"), data.load("test"))
     if len(parts.test) == 0:
@@ -112,45 +112,36 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     load: Callable[[Dataset], Parts] = load_parts,
 ) -> Path:
-    """Train and evaluate, or go on where an earlier call stopped; a finished run is returned as it is.
+    """Train and evaluate; resumes an unfinished run, and returns a finished one unchanged.
 
     Args:
-        experiment: What to do.
+        experiment: The configuration.
         root: Folder of all runs.
         engine: Device and processes.
-        watch: Is told of every step and epoch.
-        say: Is told in a sentence what is going on.
-        load: Returns the data, if they are not to be read anew.
+        watch: Receives a callback per step and epoch.
+        say: Callback for progress messages.
+        load: Returns the data; replaced to reuse loaded data.
 
     Returns:
-        The run's folder: `config.yaml`, `provenance.json`, `model.safetensors`, `history.json`, and `rows.jsonl`, whose
-        presence means that the run is done.
+        The run's folder: `config.yaml`, `provenance.json`, `model.safetensors`, `history.json`, and `rows.jsonl`, which
+        is written last and marks the run as finished.
+
+    Raises:
+        InputError: If the configuration is invalid or does not fit the data; nothing is written then.
+        BusyError: If another process works on the run.
     """
     engine = engine or Engine()
     folder = experiment.folder(root)
     if is_finished(experiment, folder):
         say(f"{folder} is finished already.")
         return folder
-    # Everything that can be wrong with the input is found before anything is written.
+    # All input is checked before anything is written.
     train, validation, test = load(experiment.data)
-    model = build_model(experiment, train, engine)
     question = question_of(experiment, test)
-
-    def validate(current: nn.Module) -> float:
-        return accuracy_of(current, validation, seed=experiment.seed, engine=engine)
-
-    trainer = Trainer(
-        model,
-        train,
-        objective=experiment.objective,
-        training=experiment.training,
-        seed=experiment.seed,
-        engine=engine,
-        validate=validate if len(validation) else None,
-    )
+    trainer = make_trainer(experiment, train, validation, engine)
     rehearse(trainer)
     with hold(folder) if engine.is_first else nullcontext():
-        if engine.world_size == 1 and (folder / ROWS).exists():  # by another process, in the meantime
+        if engine.world_size == 1 and (folder / ROWS).exists():  # finished by another process in the meantime
             return folder
         if engine.is_first:
             begin(experiment, folder, train)
@@ -163,8 +154,21 @@ def run(
     return folder
 
 
+def make_trainer(experiment: Experiment, train: Split, validation: Split | None, engine: Engine) -> Trainer:
+    """Return the trainer of an experiment."""
+    return Trainer(
+        build_model(experiment, train, engine),
+        train,
+        objective=experiment.objective,
+        training=experiment.training,
+        seed=experiment.seed,
+        engine=engine,
+        validate=partial(accuracy_of, split=validation, seed=experiment.seed, engine=engine) if validation else None,
+    )
+
+
 def question_of(experiment: Experiment, test: Split) -> Question:
-    """Return what is asked of the trained model, checked against the samples of the test part."""
+    """Return the question for the trained model, checked against the test part."""
     return Question.of_evaluations(test, experiment.evaluations, data=type(experiment.data).__name__)
 
 
@@ -181,17 +185,17 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
             text = path.read_text()
             is_own = text == dump(own) or canonical(yaml.safe_load(text) | {"name": own["name"]}) == canonical(own)
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, InputError) as problem:
-            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run, and does not.") from problem
+            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run.") from problem
         if not is_own:
             raise InputError(
-                f"{folder}: expected the configuration of {experiment.identity}, found another one in {CONFIG}; "
+                f"{folder}: expected {CONFIG} of run {experiment.identity}, found another configuration; "
                 "move the folder away, or choose another --output."
             )
     return (folder / ROWS).exists()
 
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
-    """Write what is known of a run before it is trained, into its folder."""
+    """Write configuration and provenance into the folder of a run."""
     write_whole(folder / CONFIG, dump(plain(experiment)).encode(), settle=False)
     if not (folder / PROVENANCE).exists():
         content = json.dumps(provenance(experiment, train), indent=2)
@@ -207,7 +211,7 @@ def finish(
     question: Question,
     engine: Engine,
 ) -> None:
-    """Write a trained model and its history into a run's folder and evaluate it; the rows come last."""
+    """Write a trained model and its history into a run's folder, and evaluate it; the rows come last."""
     if engine.is_first:
         before = (folder / MODEL).read_bytes() if (folder / MODEL).exists() else None
         write_weights(folder / MODEL, model, settle=False)
@@ -219,7 +223,7 @@ def finish(
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:
-    """Return the experiment's model with the weights that training starts from."""
+    """Return the experiment's model with its initial weights."""
     seed = derive_seed(experiment.seed, "model/init")
     model = experiment.model.build(split.shape, len(split.classes), seed=seed)
     if experiment.weights is not None:
@@ -228,25 +232,23 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
 
 
 def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) -> float:
-    """Return the share of a split's samples that a model classifies correctly, the same in every process."""
+    """Return the accuracy of a model on a split, the same in every process."""
     found = Accuracy(top=(1,)).measure(model, split, seed=seed, engine=engine)
     return found.columns["clean"]["correct"].sum().item() / max(1, len(found.number))
 
 
 def plain(experiment: Experiment) -> dict:
-    """Return the experiment in the form that its YAML has."""
-    content = to_plain(experiment)
-    assert isinstance(content, dict)
-    return content
+    """Return the experiment as plain values, as in its YAML."""
+    return cast(dict, to_plain(experiment))
 
 
 def dump(content: dict) -> str:
-    """Return plain values as YAML, in their order; by libyaml, where PyYAML was built with it, which is faster."""
+    """Return plain values as YAML, in their order; uses libyaml if available, which is faster."""
     return yaml.dump(content, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
 
 
 def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
-    """Return how a run came about: versions, command, machine, time, hash of the weights it started from."""
+    """Return the origin of a run: versions, command, machine, time, hash of the initial weights file."""
     content: dict[str, object] = {
         "identity": experiment.identity,
         "classes": train.classes,
@@ -264,5 +266,5 @@ def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of what a run's numbers depend on."""
+    """Return the versions of the packages that affect results."""
     return {name: version(name) for name in ("withstand", "torch", "numpy", "scikit-learn", "Pillow")}

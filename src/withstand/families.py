@@ -1,9 +1,11 @@
-"""Families: the classes that an option may name, and how names are spelled."""
+"""Names that options accept: classes of families, and recipes."""
 
 import importlib
 import re
 from dataclasses import fields
 from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from withstand.configuration import discover
 
@@ -23,7 +25,7 @@ FAMILIES = {
 
 @cache
 def family_of(name: str) -> type:
-    """Return the abstract class of an option's values."""
+    """Return the abstract class of an option."""
     module, _, own = FAMILIES[name].rpartition(".")
     return getattr(importlib.import_module(f"withstand.{module}"), own)
 
@@ -39,9 +41,15 @@ def every_family() -> tuple[type, ...]:
 
 @cache
 def training_fields() -> tuple[str, ...]:
-    """Return the names of the options of a training."""
+    """Return the fields of `Training`."""
     settings = importlib.import_module("withstand.training.settings")
     return tuple(each.name for each in fields(settings.Training))
+
+
+def recipes(folder: str = "") -> dict[str, Any]:
+    """Return the bundled YAML files by name: recipes of runs, or of `sweeps`."""
+    found = sorted((files("withstand") / "recipes" / folder).iterdir(), key=lambda each: each.name)
+    return {each.name.removesuffix(".yaml"): each for each in found if each.name.endswith(".yaml")}
 
 
 def command_name(cls: type) -> str:

@@ -1,11 +1,17 @@
 """Files that are written atomically, and locks."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from withstand.errors import BusyError
+
+# How flock fails on file systems that have no locks; these are used without.
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
@@ -14,8 +20,8 @@ def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
     Args:
         path: Of the file; missing folders are made.
         content: Of the file.
-        settle: Whether its name must survive a loss of power from now on; False leaves that to the next file of the
-            folder that is written with True, which saves a wait for the disk.
+        settle: Whether to sync the folder, too, so that the new name survives a power loss; False leaves this to a
+            later file of the same folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
@@ -29,7 +35,7 @@ def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a loss of power, where the system can."""
+    """Sync a folder, so that renames in it survive a power loss; no-op on Windows."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -40,20 +46,21 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold a lock on a run's folder; it ends with the process, however that ends.
+    """Hold the lock of a run's folder; it is freed when the process ends, even if forked children live on.
 
     Raises:
         BusyError: If another process works on the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        if os.name == "posix":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as problem:
-                raise BusyError(f"{folder} is being worked on by another process.") from problem
-            except OSError:  # a file system without locks
-                pass
+    lock = FileLock(folder / "lock", blocking=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as problem:
+        raise BusyError(f"{folder} is being worked on by another process.") from problem
+    except OSError as problem:
+        if problem.errno not in WITHOUT_LOCKS:
+            raise
+    try:
         yield
+    finally:
+        lock.release()

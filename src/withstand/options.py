@@ -1,12 +1,12 @@
 """Parser and execution options that commands share."""
 
+import argparse
 import re
-import textwrap
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from withstand.console import Console
 from withstand.errors import InputError
@@ -17,64 +17,67 @@ if TYPE_CHECKING:
     from withstand.engine import Engine
     from withstand.experiment import Experiment
 
-CHOICE = re.compile(
-    r"\(type:\s+(?:<class\s+'\w+'>|\w+\s+\|\s+null),\s+default:((?:(?!\(type:).)*?)known\s+subclasses:([^)]*)\)",
-    re.DOTALL,
-)
-
-INNER = r"(?:[^\[\]]|\[[^\[\]]*\])+"  # of a type, with at most one level of brackets within
-TYPES = {
-    r"Annotated\[(\w+),\s+([^\[\]]+)\]": r"\1 \2",
-    rf"Annotated\[(tuple\[{INNER}\]),\s+[^\[\]]+\]": r"\1",
-    rf"Optional\[({INNER})\]": r"\1 | null",
-}
+LISTS = {"data": "datasets", "model": "models", "objective": "objectives", "evaluations": "evaluations"}
 
 
-class Parser(ArgumentParser):
-    """A jsonargparse parser whose help shows options with dashes and short class names."""
+class Formatter(DefaultHelpFormatter):
+    """Shows options with dashes, and short defaults instead of types."""
 
-    def format_help(self, *arguments: Any, **options: Any) -> str:
-        """Show dashes and limits in words, omit `training`, and shorten class names."""
-        text = super().format_help(*arguments, **options)
-        text = re.sub(r"(?m)^  --training CONFIG.*\n", "", text)
-        text = re.sub(CHOICE, _shorten, text)
-        for pattern, words in TYPES.items():
-            text = re.sub(pattern, words, text)
-        return re.sub(r"--[\w.]+", lambda found: "--" + friendly(found.group()[2:]), text)
+    def add_argument(self, action: argparse.Action) -> None:
+        """Add an option, without those that jsonargparse adds for classes and groups."""
+        if not action.dest.endswith(".help") and action.dest != "training":
+            super().add_argument(action)
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if text.endswith("."):  # from a docstring
+            text = text[0].lower() + text[1:-1]
+        classes = getattr(action, "extra_help", str)().removeprefix(", known subclasses: ").split(", ")
+        default = action.default
+        if classes != [""]:
+            where = (
+                f"see `withstand list {LISTS[action.dest]}`" if action.dest in LISTS else ", ".join(map(_name, classes))
+            )
+            text = f"{text}; {where}"
+            each = default if isinstance(default, tuple) else [default] if default else []
+            default = [type(one).__name__ if is_dataclass(one) else _name(one["class_path"]) for one in each]
+        if default is None or default is False or default in ("", [], argparse.SUPPRESS):
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default).lower()
+        return f"{text} (default: {shown})"
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return re.sub(r"--[\w.]+", lambda found: friendly(found.group()), super()._format_action_invocation(action))
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        return re.split(r"[._]", action.dest)[-1].upper()
 
 
-def _shorten(found: re.Match[str]) -> str:
-    default = re.search(r"'class_path':\s+'(?:\w+\.)*(\w+)'", found.group(1))
-    names = ", ".join(each.strip().rsplit(".", 1)[-1] for each in found.group(2).split(","))
-    text = f"({default.group(1) + ' by default; ' if default else ''}one of {names})"
-    return "\n" + textwrap.indent(textwrap.fill(text, 55), " " * 24)
+def _name(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def make_parser(command: str, description: str, *, positional: str = "") -> ArgumentParser:
     """Return a parser that rejects abbreviations and raises instead of exiting."""
-    return Parser(
+    return ArgumentParser(
         prog=f"withstand {command}",
-        usage=f"withstand {command} [OPTIONS]" if not positional else f"withstand {command} {positional} [OPTIONS]",
+        usage=" ".join(filter(None, ["withstand", command, positional, "[OPTIONS]"])),
         description=description,
+        formatter_class=Formatter,
         exit_on_error=False,
         allow_abbrev=False,
         print_config=None,
     )
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: ArgumentParser, *, workers: str = "processes that decode images (-j)") -> None:
     """Add the options of every command that works on data."""
     group = parser.add_argument_group("execution (does not affect results)")
-    group.add_argument("--output", type=str, default="runs", help="folder of all runs")
+    group.add_argument("--output", type=str, default="runs", help="folder of runs")
     group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    group.add_argument("--workers", type=int, default=0, help="processes that decode image files (-j)")
-    group.add_argument("--quiet", action="store_true", help="print the result only")
-    group.add_argument(
-        "--format",
-        type=Literal["table", "json"],
-        default="table",
-        help="the result as a table, or as JSON on stdout with everything else on stderr",
-    )
+    group.add_argument("--workers", type=int, default=0, help=workers)
+    group.add_argument("--quiet", action="store_true", help="print only the result")
+    group.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the result")
 
 
 def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Console, Path]":
@@ -92,7 +95,7 @@ def experiment_parser(command: str = "train", description: str = "") -> Argument
     from withstand.experiment import Experiment
 
     parser = make_parser(command, description)
-    parser.add_argument("--config", action="config", help="YAML file, or the name of a recipe")
+    parser.add_argument("--config", action="config", help="YAML file or recipe; see `withstand list recipes`")
     parser.add_class_arguments(Experiment, None)
     return parser
 

@@ -1,9 +1,9 @@
-"""Parse flags and YAML: jsonargparse over the configuration dataclasses, with friendlier spelling."""
+"""Parsing of options and YAML: jsonargparse with short spellings."""
 
 import re
 from argparse import ArgumentError
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,20 @@ from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from withstand.configuration import discover
 from withstand.errors import InputError, nearest
-from withstand.families import FAMILIES, every_family, family_of, friendly, is_number, loose, spellings, training_fields
+from withstand.families import (
+    FAMILIES,
+    every_family,
+    family_of,
+    friendly,
+    is_number,
+    loose,
+    recipes,
+    spellings,
+    training_fields,
+)
 from withstand.parser_errors import sentence
 
-# A configuration may name classes of the package only, since jsonargparse imports a name before it checks it.
+# jsonargparse imports a class path before it checks it, so only this package may be imported.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
 
 SHORT = {
@@ -38,11 +48,11 @@ def spell(
     lists: frozenset[str] | None = None,
     classes: bool = True,
 ) -> list[str]:
-    """Rewrite friendly spellings into the full option names, and put broad options before narrow ones.
+    """Rewrite short and dashed spellings into full option names, and put broad options before narrow ones.
 
-    Dashes become underscores; options of `training` may come without that prefix; `--model resnet18` and `--data
-    fashion-mnist` become class names; `--config` names a recipe where there is no such file. So the order in which
-    options are typed does not matter.
+    Dashes become underscores; options of `training` may omit that prefix; `--model resnet18` and `--data
+    fashion-mnist` become class names; `--config` names a recipe if there is no such file. The order in which options
+    are typed does not matter.
 
     Args:
         arguments: As typed.
@@ -58,40 +68,35 @@ def spell(
     if classes:
         every_family()
     own = set(training_fields()) if training else set()
-    plain, options, position = [], [], 0
-    while position < len(arguments):
-        token = arguments[position]
-        position += 1
-        if not token.startswith("-") or is_number(token):
+    plain, options, rest = [], [], deque(arguments)
+    while rest:
+        token = rest.popleft()
+        if _is_value(token):
             plain.append(token)
             continue
         name, equals, value = token.partition("=")
-        values = [value] if equals else []
-        name = _option(name, own, training=training)
+        name, values = _option(name, own, training=training), [value] if equals else []
         most = 0 if equals or name in flags else len(arguments) if lists is None or name in lists else 1
-        while len(values) < most and position < len(arguments) and _is_value(arguments[position]):
-            word = arguments[position]
+        while len(values) < most and rest and _is_value(rest[0]):
+            word = rest.popleft()
             values.append(".inf" if word in ("inf", "infinity") else word)
-            position += 1
         if name == "--model.pretrained" and not values:
             values = ["true"]
-        if name.startswith("-") and not name.startswith("--") and name != "-h":
+        if not name.startswith("--") and name != "-h":
             raise InputError(f"option {name} is not known; --help shows all.")
         if not values and name not in flags and not name.endswith(("help", "-h")):
             raise InputError(f"option {friendly(name)}: expected a value, got none.")
         options += _rewrite(name, values)
     options.sort(key=lambda each: (not each[0].startswith("--config"), each[0].count(".")))
-    written = []
-    for name, values in options:
-        written += [f"{name}={values[0]}"] if len(values) == 1 else [name, *values]
-    return plain + written
+    written = [[f"{name}={values[0]}"] if len(values) == 1 else [name, *values] for name, values in options]
+    return plain + [word for words in written for word in words]
 
 
 def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = False) -> Namespace:
-    """Return the instantiated arguments.
+    """Parse command-line arguments, and return them as objects.
 
     Raises:
-        InputError: If an option or value is not known or out of range; one sentence.
+        InputError: If an option or value is unknown or out of range.
     """
     flags, lists = (
         frozenset(o for action in parser._actions if action.nargs in counts for o in action.option_strings)
@@ -114,19 +119,21 @@ def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: 
             if isinstance(cause, InputError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        raise InputError(sentence(str(problem), parser, words)) from problem
+        options = [each for action in parser._actions for each in action.option_strings]
+        command = str(parser.prog).removeprefix("withstand ")
+        raise InputError(sentence(str(problem), command, options, words)) from problem
 
 
 def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
-    """Return the object that a class by name, YAML or plain values describe.
+    """Build an object from a class name, or from its `class_path` and `init_args`.
 
     Args:
-        who: Whose name an error begins with.
-        value: The name of a class, or its `class_path` and `init_args`, as YAML or as a mapping.
-        keys: Options whose families it may be of, such as `perturbation`.
+        who: First word of error messages.
+        value: A class name, YAML or a mapping.
+        keys: Options whose families the class may belong to, such as `perturbation`.
 
     Raises:
-        InputError: If there is no such class, or a field cannot have its value; one sentence.
+        InputError: If the class is unknown, or a field cannot have its value.
 
     Example:
         >>> build("on", "{class_path: Gaussian, init_args: {std: 0.1}}", "perturbation")
@@ -151,7 +158,7 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
         raise InputError(f"{who}: {content['class_path']} is not known; did you mean {name}?")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument(f"--{key}", type=family_of(key))
-    # Its full path: a class of the user's own may have the same name.
+    # The full path, since a user-defined class may have the same name.
     given = {key: {**content, "class_path": path}}
     return getattr(_instantiated(parser, lambda: parser.parse_object(given)), key)
 
@@ -168,16 +175,17 @@ def _option(name: str, own: set[str], *, training: bool) -> str:
 
 def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     key = name.removesuffix(".help").rsplit(".", 1)[-1].removeprefix("--")
-    if name == "--config" and values and not Path(values[0]).exists():
-        recipes = files("withstand") / "recipes"
-        recipe = recipes / f"{values[0]}.yaml"
-        if not recipe.is_file():
-            known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
-            raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {nearest(values[0], known)}")
-        values = [str(recipe)]
     if name == "--config" and values:
-        _check_yaml(values[0])
-        return [(name, values)]
+        path = Path(values[0])
+        if not path.exists():
+            if values[0] not in recipes():
+                hint = nearest(values[0], recipes())
+                raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {hint}")
+            path = recipes()[values[0]]
+        content = read_yaml("config", values[0], path)
+        if not isinstance(content, dict):
+            raise InputError(f"config: {values[0]} must hold options by name, got {type(content).__name__}.")
+        return [(name, [str(path)])]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
     known = spellings(family_of(key))
@@ -189,17 +197,16 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     return [(name, values)]
 
 
-def _check_yaml(path: str) -> None:
+def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
+    """Return the content of a YAML file or recipe; `who` and `name` begin the message for an invalid one."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as problem:
-        raise InputError(f"config: {path} cannot be read as text.") from problem
-    except yaml.YAMLError as problem:
+        reader = loader(path.read_text(encoding="utf-8"))
+        reader.name = name
+        return reader.get_single_data()
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"config: {path} is not valid YAML{where}.") from problem
-    if not isinstance(content, dict):
-        raise InputError(f"config: {path} must hold options by name, got {type(content).__name__}.")
+        raise InputError(f"{who}: {name} is not valid YAML{where}.") from problem
 
 
 def _is_value(token: str) -> bool:

@@ -1,4 +1,4 @@
-"""Subjects: the models that can be measured: folders of runs, names of networks, modules."""
+"""Subjects from folders of runs, names of models, and modules."""
 
 import hashlib
 import json
@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -26,20 +27,20 @@ from withstand.models.frozen import evaluating
 from withstand.options import read_experiment
 from withstand.study.runs import CONFIG, EVALUATIONS
 
-NUM_HASHED = 64  # samples that tell data of the user's own from others
+NUM_HASHED = 64  # samples that identify custom data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """Everything but the conditions that decides the answers of a run, or of a model by name.
+    """Everything that affects the outcomes of a run or named model, except the conditions.
 
     Attributes:
-        experiment: The run, or a model by name (then nothing was trained).
-        weights_sha256: Hash of the file of weights; empty where there is none.
+        experiment: The run, or an untrained experiment with the named model.
+        weights_sha256: Hash of the weights file; empty without one.
         version: Of the package.
-        data: Whose test part is measured.
-        num_samples: How many that are.
-        seed: Decides every draw.
+        data: Data set whose test part is measured.
+        num_samples: Size of the test part.
+        seed: Of every draw.
     """
 
     experiment: Experiment
@@ -61,54 +62,56 @@ def of_names(
     seed: int,
     engine: Engine,
 ) -> list[Subject]:
-    """Return runs (their folders) and models by name.
+    """Return subjects for folders of runs and names of models.
 
     Args:
-        names: Of them.
-        ask: Makes the question for some data.
-        data: Whose test part is measured; None takes each run's own.
-        weights: File for a model given by name.
-        pretrained: Whether a model given by name starts from published weights.
-        root: Folder under which answers of models given by name are kept.
+        names: Folders or names.
+        ask: Returns the question for a data set.
+        data: Data set whose test part is measured; None takes each run's own.
+        weights: Weights file for a model given by name.
+        pretrained: Whether a model given by name uses published weights.
+        root: Folder for the outcomes of models given by name.
         seed: Of the measurement.
         engine: Device and processes.
 
     Raises:
-        InputError: If one is neither a finished run nor a model, or is there twice.
+        InputError: If one is neither a finished run nor a model, or is given twice.
     """
     experiments = [_experiment(name, data, weights, pretrained, seed) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
-        raise InputError("evaluate: every model must be given once, got one twice.")
+        raise InputError("evaluate: models must differ, got one twice.")
     questions: dict[str, Question] = {}
     found = []
     for short, name, experiment in zip(_short(names), names, experiments, strict=True):
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
-        file = Path(name) / MODEL if is_run(name) else experiment.weights and Path(experiment.weights)
-        own = Measurement(
-            experiment=replace(experiment, weights=None, name="run"),
-            weights_sha256=sha256(file.read_bytes()).hexdigest() if file and file.is_file() else "",
-            version=version("withstand"),
-            data=experiment.data,
-            num_samples=len(question.split),
-            seed=seed,
-        )
+        own = _measurement(name, experiment, question, seed)
         label = identity(own) if is_run(name) else f"{short.replace('/', '_')}-{identity(own)}"
-        config = to_plain(own)
-        assert isinstance(config, dict)
         found.append(
             Subject(
                 name=short,
                 question=question,
                 load=_loader(name, experiment, question.split, engine),
-                fit_on=_training_part(experiment.data),
+                fit_on=partial(experiment.data.load, "train"),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
-                config=config,
+                config=cast(dict, to_plain(own)),
                 notes=_differences(short, name, question.split) if is_run(name) else (),
             )
         )
     return found
+
+
+def _measurement(name: str, experiment: Experiment, question: Question, seed: int) -> Measurement:
+    file = Path(name) / MODEL if is_run(name) else experiment.weights and Path(experiment.weights)
+    return Measurement(
+        experiment=replace(experiment, weights=None, name="run"),
+        weights_sha256=sha256(file.read_bytes()).hexdigest() if file and file.is_file() else "",
+        version=version("withstand"),
+        data=experiment.data,
+        num_samples=len(question.split),
+        seed=seed,
+    )
 
 
 def of_modules(
@@ -120,13 +123,13 @@ def of_modules(
     seed: int,
     engine: Engine,
 ) -> list[Subject]:
-    """Return modules of the user's own.
+    """Return subjects for modules.
 
     Args:
         modules: By name.
-        question: What is asked of each.
-        data: What the question is about.
-        keep: Folder under which answers are kept, in one named by model, weights, data and seed; None keeps nothing.
+        question: Question for each.
+        data: Data of the question.
+        keep: Folder for the outcomes, in subfolders named by model, weights, data and seed; None keeps nothing.
         seed: Of the measurement.
         engine: Device and processes.
     """
@@ -142,8 +145,8 @@ def of_modules(
             "seed": seed,
         }
         folder = None if keep is None else keep / f"{name.replace('/', '_')}-{identity(config)}"
-        fit_on = _training_part(data) if isinstance(data, Dataset) and not data.cells() else None
-        load = _placer(module, engine)
+        fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
+        load = partial(engine.place, module)
         own = Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config)
         found.append(own)
     return found
@@ -166,40 +169,36 @@ def hash_of(module: nn.Module) -> str:
 
 
 def num_outputs(module: nn.Module, x: torch.Tensor) -> int | None:
-    """Return how many outputs a module has for an input; None if it cannot be asked."""
+    """Return the number of outputs of a module; None if it does not accept the input."""
     parameter = next(module.parameters(), torch.zeros(0))
     try:
         with torch.no_grad(), evaluating(module):
             outputs = module(torch.stack([x, x]).to(parameter.device).float())
-    except Exception:  # whatever a module raises is said when it meets the question
+    except Exception:  # reported later by check_outputs
         return None
     return outputs.shape[1] if isinstance(outputs, torch.Tensor) and outputs.ndim == 2 else None
 
 
 def is_run(name: str) -> bool:
-    """Return whether a name is the folder of a run."""
+    """Return whether a name is a run's folder."""
     return (Path(name) / CONFIG).is_file()
 
 
 def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
     if is_run(name):
         if weights is not None or pretrained:
-            raise InputError(
-                f"evaluate: {name} is a run and has its own weights; leave --weights and --pretrained out."
-            )
+            raise InputError(f"evaluate: {name} is a run; --weights and --pretrained are for models given by name.")
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
-            raise InputError(f"evaluate: {name} has no {MODEL}; train it to the end first.")
+            raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
         if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
-            # Scaling and classes are those of the training file: a new file is a test file for it.
+            # Scaling and classes come from the training file; the new file becomes its test file.
             data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
-        raise InputError(f"evaluate: expected the folder of a run or the name of a model, found no {CONFIG} in {name}.")
+        raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {name}.")
     if data is None:
-        raise InputError(
-            f"evaluate: found no folder {name}, and if it is the name of a model, --data is needed as well, got none."
-        )
+        raise InputError(f"evaluate: found no folder {name}; if it is the name of a model, give --data.")
     words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
     experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):
@@ -208,7 +207,7 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
 
 
 def _differences(name: str, run: str, split: Split) -> tuple[str, ...]:
-    """Return what a reader must know if a run is measured on other classes than it was trained on."""
+    """Return a note if a run is measured on other classes than it was trained on."""
     path = Path(run) / PROVENANCE
     try:
         before, now = tuple(json.loads(path.read_text())["classes"]), split.classes
@@ -219,31 +218,23 @@ def _differences(name: str, run: str, split: Split) -> tuple[str, ...]:
     if len(before) != len(now):
         raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
-    return (f"Other classes than {name} was trained on: class {first} was {before[first]}, here it is {now[first]}.",)
+    return (f"Classes differ from the training of {name}: class {first} was {before[first]}, here it is {now[first]}.",)
 
 
 def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> Callable[[], nn.Module]:
     if is_run(name):
         experiment = replace(experiment, weights=str(Path(name) / MODEL))
-    # Weights come from a file, so published ones need not be fetched.
+    # With a weights file, published weights are not downloaded.
     if experiment.weights is not None and getattr(experiment.model, "pretrained", False):
         experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
     return lambda: build_model(experiment, split, engine)
 
 
-def _training_part(data: Dataset) -> Callable[[], Split]:
-    return lambda: data.load("train")
-
-
-def _placer(module: nn.Module, engine: Engine) -> Callable[[], nn.Module]:
-    return lambda: engine.place(module)
-
-
 def _about(data: Any, split: Split) -> Any:
-    """Return what tells data from others: their configuration, or else what they look like."""
+    """Return what identifies data: their configuration, or a hash of samples."""
     if isinstance(data, Dataset):
         return to_plain(data)
-    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # all of them are at hand
+    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # in memory
         whole = sha256(b"".join(each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)).hexdigest()
         return {"kind": type(data).__name__, "classes": list(split.classes), "tensors": whole}
     places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
@@ -254,7 +245,7 @@ def _about(data: Any, split: Split) -> Any:
 
 def _short(names: Sequence[str]) -> list[str]:
     plain = [re.sub(r"-[0-9a-f]{16}$", "", Path(each).name) for each in names]
-    if len(set(plain)) == len(plain):  # the identities of runs are not needed to tell them apart
+    if len(set(plain)) == len(plain):  # unique without the identities of the runs
         return plain
     for shorten in (lambda each: Path(each).name, lambda each: each.strip("/").replace("/", "_")):
         short = [shorten(each) for each in names]

@@ -242,7 +242,7 @@ def test_lines_are_written_if_wished(blobs, small, capsys):
     RobustClassifier("regular", verbose=True, **small).fit(*blobs)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 8
-    assert lines[-1].startswith("RobustClassifier: epoch 8/8, loss ")
+    assert lines[-1].startswith("RobustClassifier: epoch 8/8: loss ")
 
 
 def noisy_score(classifier, x, y, radius, num_draws):

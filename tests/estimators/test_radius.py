@@ -6,7 +6,7 @@ import pytest
 from sklearn.model_selection import KFold
 
 from withstand.estimators.classifier import RobustClassifier
-from withstand.estimators.radius import within_one_error
+from withstand.estimators.radius import noise_of, within_one_error
 from withstand.estimators.regressor import RobustRegressor
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.gaussian import Gaussian
@@ -77,7 +77,7 @@ def test_scores_of_a_fold_are_those_under_the_stated_noise(chosen, table):
     x, y = table
     rng = np.random.default_rng(0)
     drawn = [chosen.score(x + 0.5 * x.std(0) * rng.uniform(-1, 1, x.shape), y) for _ in range(64)]
-    noise = chosen._noise(2)
+    noise = noise_of(chosen, 2)[0]
     found = chosen._noisy_score(x, y, noise, rows=np.arange(240), num_draws=64)
     assert found == pytest.approx(np.mean(drawn), abs=0.01)
     assert found < chosen.score(x, y)
@@ -127,8 +127,8 @@ def test_the_frontier_has_a_point_per_radius_and_marks_the_chosen_one(measure, c
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"deployment_noise": None}, "radius='cv' needs deployment_noise, the noise that features will have in use"),
-        ({"deployment_noise": Tilted()}, "noise must be draws that are equally likely, got Tilted "),
+        ({"deployment_noise": None}, "radius='cv' needs deployment_noise"),
+        ({"deployment_noise": Tilted()}, "noise must have equally likely draws, got Tilted "),
         ({"deployment_noise": -1}, "deployment_noise must be a number >= 0, or one per feature, got -1"),
         ({"radii": ()}, r"radii must be a list of at least one radius, got \(\)"),
         ({"radii": 0.1}, r"radii must be a list of at least one radius, got 0\.1"),

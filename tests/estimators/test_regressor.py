@@ -117,7 +117,7 @@ def test_a_target_with_one_value_is_learned(curve, small):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a"] * 120, "RobustRegressor: y must hold numbers, got something else: "),
+        (["a"] * 120, "RobustRegressor: y must hold numbers"),
         (np.full(120, 1e300), "RobustRegressor: y holds numbers too large to scale"),
         ([float("nan")] * 120, "Input y contains NaN"),
     ],
@@ -134,5 +134,5 @@ def test_targets_to_score_against_are_checked(curve, small):
     regressor = RobustRegressor("regular", **small).fit(x, y)
     with pytest.raises(ValueError, match=r"RobustRegressor: y must hold one number per row \(120\), got 119\."):
         regressor.robust_score(x, y[:-1])
-    with pytest.raises(ValueError, match="RobustRegressor: y must hold numbers, got something else"):
+    with pytest.raises(ValueError, match="RobustRegressor: y must hold numbers"):
         regressor.robust_score(x, ["a"] * 120)

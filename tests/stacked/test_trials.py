@@ -27,7 +27,8 @@ from withstand.perturbations.corruptions.imagenet_c.fog import Fog
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
-from withstand.stacked.trials import run_together, with_radii
+from withstand.stacked.kinds import with_radii
+from withstand.stacked.trials import run_together
 from withstand.study.measures.row import read_rows
 from withstand.training.optimizers import SGD
 from withstand.training.settings import Training

@@ -115,7 +115,7 @@ def test_a_cluster_has_as_many_places_as_its_nodes_and_one_run_waits(ray, tmp_pa
     ray.machines[1]["Resources"]["CPU"] = 16.0
     assert RayPool(tmp_path, address="auto", gpus_per_run=0.25).free == 4 + 1
     ray.machines[1]["Alive"] = False
-    with pytest.raises(InputError, match=r"a run needs a CPU and 0\.25 of a GPU, which no node"):
+    with pytest.raises(InputError, match=r"a run needs a CPU and 0\.25 of a GPU; no node"):
         RayPool(tmp_path, address="auto", gpus_per_run=0.25)
 
 
@@ -184,11 +184,11 @@ def test_without_ray_one_sentence_names_the_extra(source, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--address", "auto", "--slurm"], "--address and --slurm name two clusters"),
-        (["--gpus-per-run", "0.5"], "name it with --address"),
-        (["--address", "auto", "--device", "cpu"], "leave --device out"),
+        (["--address", "auto", "--slurm"], "--address and --slurm cannot be combined"),
+        (["--gpus-per-run", "0.5"], "add --address"),
+        (["--address", "auto", "--device", "cpu"], "--device cannot be combined with --address"),
         (["--address", "auto", "--gpus-per-run", "2"], "gpus_per_run must be a share from 0 to 1, got 2"),
-        (["--slurm-options", "partition=gpu"], "add --slurm"),
+        (["--slurm-options", "partition=gpu"], "--slurm-options needs --slurm"),
     ],
 )
 def test_options_that_contradict_each_other_are_one_sentence(source, tmp_path, capsys, words, sentence):

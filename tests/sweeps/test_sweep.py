@@ -157,7 +157,7 @@ def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
     assert main(["sweep", str(source), "--output", str(tmp_path), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert re.search("4 runs, 4 missing: at least .* of training; measuring comes on top", out)
+    assert re.search("4 runs, 4 missing: at least .* of training, plus evaluation", out)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -181,10 +181,10 @@ def test_a_dry_run_of_four_axes_fits_a_terminal_and_names_them_shortly(tmp_path,
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--smal"], "option --smal is not known; did you mean --small?"),
-        (["--dryrun"], "option --dryrun is not known; did you mean --dry-run?"),
-        (["--seed-s=3"], "option --seed-s is not known; did you mean --seeds?"),
-        (["--epoch", "3"], "option --epoch is not known; did you mean --epochs?"),
+        (["--smal"], "option --smal is not known; did you mean --small"),
+        (["--dryrun"], "option --dryrun is not known; did you mean --dry-run"),
+        (["--seed-s=3"], "option --seed-s is not known; did you mean --seeds"),
+        (["--epoch", "3"], "option --epoch is not known; did you mean --epochs"),
         (["--qqqq", "3"], "option --qqqq is not known; --help shows all."),
         (["--optimizer.nosuch", "3"], "nosuch"),
     ],

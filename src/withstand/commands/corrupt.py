@@ -1,4 +1,4 @@
-"""`withstand corrupt`: a corrupted copy of images on disk, or a preview."""
+"""`withstand corrupt`: a corrupted copy of images, or a preview."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
 from withstand.console import Console
@@ -23,22 +24,21 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
+from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
-    "Write every image of SRC under every corruption and severity to DST, in the layout of ImageNet-C "
-    "(DST/<corruption>/<severity>/<class>/<file>) or as arrays like those of CIFAR-10-C. SRC is a folder of images, "
-    "sorted into class folders or not, or a data set by name, whose test part is taken. Run the same command again to "
-    "resume."
+    "Write every image of SRC with every corruption and severity to DST, as files like ImageNet-C or arrays like "
+    "CIFAR-10-C. SRC is a folder of images, with or without class folders, or a data set, of which the test part is "
+    "used. Run the same command again to resume."
 )
 WIDTH_OF_TILE = 144
 
 
 @dataclass(frozen=True, kw_only=True)
 class LooseImages(Dataset):
-    """Images in one folder without class folders, or a single image: for copies and pictures only."""
+    """Images in a folder without class folders, or a single image."""
 
     path: str
     pixels: int
@@ -64,51 +64,7 @@ class LooseImages(Dataset):
 
 def main(words: list[str]) -> None:
     """Corrupt."""
-    parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
-    parser.add_argument("source", type=str, help="folder of images, one image, or name of a data set")
-    parser.add_argument(
-        "target", type=str | None, nargs="?", default=None, help="folder to write; new, or of a copy to resume"
-    )
-    parser.add_argument(
-        "--corruptions",
-        type=str,
-        nargs="+",
-        default=["imagenet-c"],
-        help="names; imagenet-c: the 15 of the benchmark (default); extras: the 4 others; all: both",
-    )
-    parser.add_argument("--severities", type=str, nargs="+", default=["1-5"], help="e.g. 1 3 5, or 1-5 (default)")
-    parser.add_argument(
-        "--to",
-        type=Literal["jpeg", "png", "npy"],
-        default="jpeg",
-        help="jpeg: files of quality 85 (default); png: files without loss; npy: one array per corruption",
-    )
-    parser.add_argument("--size", type=int, default=224, help="width and height of the central crop")
-    parser.add_argument(
-        "--resize", type=int | None, default=None, help="shorter side before the crop; 8/7 of the size by default"
-    )
-    parser.add_argument(
-        "--pixels",
-        type=Literal[224, 299, 64, 32] | None,
-        default=None,
-        help="image size whose published parameters are used; the nearest by default",
-    )
-    parser.add_argument(
-        "--frost", type=Literal["published", "procedural"], default="published", help="textures of frost"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="decides every draw")
-    parser.add_argument(
-        "--on_bad_image", type=Literal["error", "skip"], default="error", help="stop at a bad file, or skip it"
-    )
-    parser.add_argument("--preview", type=str | None, default=None, help="PNG file for one image under everything")
-    parser.add_argument("--sample", type=int, default=0, help="number of the image for the preview")
-    group = parser.add_argument_group("execution (does not affect results)")
-    group.add_argument("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    group.add_argument(
-        "--workers", type=int | None, default=None, help="processes (-j); on a CPU one per core by default"
-    )
-    group.add_argument("--quiet", action="store_true", help="print errors only")
-    found = parse(parser, words)
+    found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.workers is not None and found.workers < 0:
@@ -132,6 +88,29 @@ def main(words: list[str]) -> None:
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
         write(copy, Path(found.target), workers=found.workers, engine=engine, console=console)
+
+
+def _parser() -> ArgumentParser:
+    parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
+    add = parser.add_argument
+    add("source", type=str, help="folder of images, one image, or a data set")
+    add("target", type=str | None, nargs="?", help="folder to write, new or to resume")
+    add("--corruptions", type=str, nargs="+", default=["imagenet-c"], metavar="NAME", help="names, or extras, or all")
+    add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, e.g. 1 3 5")
+    add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
+    add("--size", type=int, default=224, help="width and height of the central crop")
+    add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")
+    add("--pixels", type=Pixels | None, help="image size that sets corruption parameters (default: nearest)")
+    add("--frost", type=Literal["published", "procedural"], default="published", help="textures of frost")
+    add("--seed", type=int, default=0, help="seed of every draw")
+    add("--on_bad_image", type=OnBadImage, default="error", help="stop at an unreadable image, or skip it")
+    add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
+    add("--sample", type=int, default=0, help="number of the image in the preview")
+    add = parser.add_argument_group("execution (does not affect results)").add_argument
+    add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    add("--workers", type=int | None, help="processes (-j) (default: one per core on a CPU)")
+    add("--quiet", action="store_true", help="print only errors")
+    return parser
 
 
 def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
@@ -167,10 +146,10 @@ def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> Non
 
 
 def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
-    """Return corruptions by their names, in the published order.
+    """Return corruptions by name, in the published order.
 
     Raises:
-        InputError: If a name is not known.
+        InputError: If a name is unknown.
     """
     published, others = imagenet_c(severities=severities), extras(severities=severities)
     sets = {"imagenet-c": published, "extras": others, "all": published + others}
@@ -192,7 +171,7 @@ def _data(found: Any) -> Dataset:
         folder = str(path.resolve())
         if not any(each.is_dir() and not each.name.startswith(".") for each in path.iterdir()):
             if next(walk_images(path), None) is None:
-                raise InputError(f"corrupt: {path} holds no image file ({', '.join(SUFFIXES)}).")
+                raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
             return LooseImages(path=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
         return ImageFolder(root=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
     if "/" in found.source or "." in found.source:

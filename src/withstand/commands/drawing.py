@@ -1,4 +1,4 @@
-"""Figures of what was measured: learned noise, and decisions over a plane."""
+"""Figures of `withstand evaluate`: learned noise and decision regions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,11 +26,7 @@ Examples = list[NoiseExamples | Landscape]
 
 
 def check_figures(questions: Sequence[Question]) -> None:
-    """Refuse to draw where no noise is learned and no inputs are points of a plane, or where images have no picture.
-
-    Raises:
-        InputError: If there is nothing to draw.
-    """
+    """Check that there is learned noise or 2D data to draw."""
     for each in questions:
         if _learned(each):
             check_picturable(each.split.shape)
@@ -39,16 +35,16 @@ def check_figures(questions: Sequence[Question]) -> None:
     shape = questions[0].split.shape
     if len(shape) == 1:
         raise InputError(
-            "evaluate: --figures shows data of two features that are numbers, or adversarial noise on images, "
-            f"got inputs of shape {shape}; leave it out."
+            "evaluate: --figures needs data with two numeric features, or noise-distance on images, "
+            f"got inputs of shape {shape}."
         )
-    raise InputError("evaluate: --figures shows adversarial noise; add noise-distance to --on.")
+    raise InputError("evaluate: --figures needs noise-distance on images; add it to --on.")
 
 
 def examples_of(subject: Subject, *, seed: int, engine: Engine) -> Examples:
-    """Return what there is to draw of a model: the noise learned against it, and what it decides over a plane.
+    """Return what to draw of a model: its learned noise, and its decision regions.
 
-    Noise generators that were not kept are trained again; all processes must come here together.
+    Noise generators that were not kept are trained again; all processes must call this together.
     """
     question, split = subject.question, subject.question.split
     found: Examples = []
@@ -70,7 +66,7 @@ def _learned(question: Question) -> list[NoiseDistance]:
 def draw(
     subjects: Sequence[Subject], results: Results, folder: Path, *, seed: int, engine: Engine, console: Console
 ) -> None:
-    """Write the figures of each model, and those that show landscapes of several models side by side."""
+    """Write the figures of each model, and the side-by-side figures of several."""
     every = {each.name: examples_of(each, seed=seed, engine=engine) for each in subjects}
     if not engine.is_first:
         return
@@ -98,7 +94,7 @@ def draw(
 
 
 def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[dict[str, Landscape]]:
-    """Return by model the landscapes of several models that show the same points and the same ball."""
+    """Group the landscapes of several models that show the same points and ball."""
     groups: list[dict[str, Landscape]] = []
     for model, own in examples.items():
         for each in own:
@@ -113,7 +109,7 @@ def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[d
 
 
 def accuracies(rows: Sequence[Row], landscape: Landscape) -> dict[str, float]:
-    """Return what was measured of a model on all test points: `clean`, and `worst case` in the landscape's ball."""
+    """Return the accuracies on all test points: `clean`, and `worst case` in the landscape's ball."""
     found: dict[str, float] = {}
     ball = landscape.ball
     for row in rows:

@@ -1,16 +1,14 @@
 """`withstand list`: names that options accept."""
 
 import textwrap
-from importlib.resources import files
 from typing import Literal
 
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.data.base import Dataset
-from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
-from withstand.families import command_name
+from withstand.families import command_name, recipes
 from withstand.measuring.words import WORDS
 from withstand.models.base import Model
 from withstand.models.released import RELEASES, Released
@@ -36,15 +34,16 @@ WIDTH = 130  # of a line
 
 def main(words: list[str]) -> None:
     """List."""
-    parser = make_parser("list", f"List the names that options accept: {', '.join(KINDS)}.", positional="[KIND ...]")
-    parser.add_argument("kinds", type=str, nargs="*", help="what to list; everything by default")
-    parser.add_argument("--format", type=Literal["table", "json"], default="table", help="table or json")
+    description = f"List the names that options accept. Kinds: {', '.join(KINDS)}."
+    parser = make_parser("list", description, positional="[KIND ...]")
+    parser.add_argument("kinds", type=str, nargs="*", help="kinds to list (default: all)")
+    parser.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the output")
     found = parse(parser, words)
     for kind in found.kinds:
         if kind not in KINDS:
-            raise InputError(f"list: {kind} is not one of the kinds; {nearest(kind, KINDS)}")
+            raise InputError(f"list: {kind} is not a kind; {nearest(kind, KINDS)}")
     content = {kind: entries(kind) for kind in found.kinds or KINDS}
-    console = Console(engine=Engine(), quiet=False)
+    console = Console(quiet=False)
     if found.format == "json":
         console.print_json(content)
         return
@@ -57,20 +56,18 @@ def main(words: list[str]) -> None:
 
 
 def entries(kind: str) -> dict[str, str]:
-    """Return name and summary of everything of a kind."""
+    """Return the names of a kind, with summaries."""
     if kind in ("recipes", "sweeps"):
-        folder = files("withstand") / "recipes" / ("sweeps" if kind == "sweeps" else "")
-        recipes = sorted(each.name for each in folder.iterdir() if each.name.endswith(".yaml"))
-        return {
-            name.removesuffix(".yaml"): (folder / name).read_text().splitlines()[0].lstrip("# ") for name in recipes
-        }
+        found = recipes("sweeps" if kind == "sweeps" else "")
+        return {name: path.read_text().splitlines()[0].lstrip("# ") for name, path in found.items()}
     if kind == "conditions":
         more = {
-            "contrast": "a corruption at severities 1 to 5 (`withstand list corruptions` shows all)",
-            "contrast/3": "one severity of it",
-            "contrast+jpeg/3": "the same, saved as JPEG",
-            "Gaussian": "a perturbation or evaluation with its default fields",
-            "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as YAML (in quotes)",
+            "contrast": "one corruption at severities 1 to 5; see `withstand list corruptions`",
+            "contrast/3": "one corruption at one severity",
+            "contrast+jpeg/3": "the same, with images saved as JPEG and read again",
+            "noise-distance/adversarial": "the distance of one kind of noise",
+            "Gaussian": "a perturbation or evaluation, with defaults; see `withstand list perturbations`",
+            "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as quoted YAML",
         }
         return dict(WORDS) | more
     if kind == "corruptions":

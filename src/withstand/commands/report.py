@@ -1,4 +1,4 @@
-"""`withstand report`: an HTML page, tables and figures of all runs in a folder."""
+"""`withstand report`: HTML page, tables and figures of runs."""
 
 import shlex
 import webbrowser
@@ -22,28 +22,22 @@ DESCRIPTION = (
 def main(words: list[str]) -> None:
     """Report."""
     parser = make_parser("report", DESCRIPTION, positional="RUNS")
-    parser.add_argument("runs", type=str, help="folder of a sweep, of runs, or of a run")
-    parser.add_argument("--output", type=str | None, default=None, help="folder of the report; RUNS/report by default")
-    parser.add_argument(
-        "--baseline",
-        type=str,
-        nargs="+",
-        default=None,
-        help="values that others are compared with, such as method=regular; by default a value called regular, "
-        "plain, standard or baseline, else the first value of the first axis",
+    add = parser.add_argument
+    add("runs", type=str, help="folder of a sweep, of runs, or of one run")
+    add("--output", type=str | None, help="folder of the report (default: RUNS/report)")
+    add(
+        "--baseline", type=str, nargs="+", metavar="AXIS=VALUE", help="values to compare with (default: plain training)"
     )
-    parser.add_argument(
+    spreads = Literal["quantiles", "interval"]
+    add(
         "--spread",
-        type=Literal["quantiles", "interval"],
+        type=spreads,
         default="quantiles",
-        help="quantiles: median over the seeds and the range from the 10 to the 90 percent quantile; interval: "
-        "mean and its 95 percent interval",
+        help="median and 10-90 % range over seeds, or mean and 95 % CI",
     )
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    parser.add_argument("--quiet", action="store_true", help="print the main table only")
-    parser.add_argument(
-        "--format", type=Literal["table", "json"], default="table", help="print the main table, or JSON"
-    )
+    add("--open", action="store_true", help="open the page in the browser")
+    add("--quiet", action="store_true", help="print only the main table")
+    add("--format", type=Literal["table", "json"], default="table", help="format of the main table on stdout")
     found = parse(parser, words)
     console = Console(quiet=found.quiet)
     report = write_report(
@@ -60,7 +54,7 @@ def main(words: list[str]) -> None:
 
 
 def tell(report: Report, console: Console, *, as_json: bool) -> None:
-    """Print the main table and where the page is."""
+    """Print the main table and the path of the page."""
     if as_json:
         table = report.sheets[0].texts
         lines = [dict(zip(table.columns, line, strict=True)) for line in table.lines if line]

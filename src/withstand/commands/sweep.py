@@ -3,25 +3,25 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentParser
 
 from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
 from withstand.console import Console
-from withstand.engine import Engine, check_device
+from withstand.engine import check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
-from withstand.families import friendly
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
+from withstand.parser_errors import unknown_option
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import shown
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
-from withstand.sweeps.earlier import Union, spoken_of, unite
+from withstand.sweeps.earlier import spoken_of, unite
 from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.pool import Pool
@@ -29,52 +29,20 @@ from withstand.sweeps.sweep import Tally, record, sweep, unfinished
 from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
-    "Train and evaluate under every combination of the values in a YAML file, or of a recipe, with several seeds. All "
-    "other options are those of `withstand train`, and hold for every run. Runs are in OUTPUT/NAME. Run the "
-    "same command again to resume."
+    "Train and evaluate every combination of the values in a YAML file or recipe, with several seeds. Options of "
+    "`withstand train` apply to every run. Runs are in OUTPUT/NAME. Run the same command again to resume."
 )
 
 
 def main(words: list[str]) -> None:
     """Sweep."""
-    parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
-    parser.add_argument("source", type=str, help="YAML file of a sweep, or the name of a recipe")
-    parser.add_argument(
-        "--name", type=str, default=None, help="name of the sweep and its folder; the file's by default"
-    )
-    parser.add_argument("--small", action="store_true", help="the small variant, if the file has one")
-    parser.add_argument("--seeds", type=int, default=None, help="number of seeds; the file's by default")
-    parser.add_argument(
-        "--vectorize",
-        action="store_true",
-        help="train runs that differ only in seed or radius in one batch (MLP only), in one process; much faster on "
-        "a GPU; the same results up to rounding",
-    )
-    parser.add_argument(
-        "--dry_run", action="store_true", help="print the number of runs and an estimate of the time, and exit"
-    )
-    group = parser.add_argument_group("on a cluster (without these: -j processes on this machine)")
-    group.add_argument(
-        "--address", type=str, default=None, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT"
-    )
-    group.add_argument("--gpus_per_run", type=float, default=0.0, help="with --address: share of a GPU for each run")
-    group.add_argument("--slurm", action="store_true", help="submit jobs to Slurm, -j at a time")
-    group.add_argument("--chunk", type=int, default=10, help="with --slurm: runs per job")
-    group.add_argument(
-        "--slurm_options",
-        type=str,
-        default="",
-        help="with --slurm: such as partition=gpu,timeout_min=120,gpus_per_node=1",
-    )
-    add_options(parser)
+    parser = _parser()
     options = {o for action in parser._actions for o in action.option_strings}
     own, more = split_words(words, options)
     check_options(more, options)
     found = parse(parser, own)
-    if found.workers < 0:
-        raise InputError(f"sweep: workers must be a number of processes of at least 1, got {found.workers}.")
     check_place(found)
-    console = Console(engine=Engine(), quiet=found.quiet)
+    console = Console(quiet=found.quiet)
     plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
     if found.name is not None:
         check_name(found.name)
@@ -82,40 +50,53 @@ def main(words: list[str]) -> None:
     folder = Path(found.output) / plan.name
     missing = unfinished(plan, folder)
     if found.dry_run:
-        say_earlier(unite(plan, folder), folder, console)
+        console.say(spoken_of(unite(plan, folder), folder))
         console.print(shown([overview(plan, folder)]))
         console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
     if missing:
         with make_pool(found, folder, len(missing)) as pool:
-            say_earlier(record(plan, folder, command=command), folder, console)
+            console.say(spoken_of(record(plan, folder, command=command), folder))
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
         record_again(plan, folder, console, command=command)
     else:
-        say_earlier(record(plan, folder, command=command), folder, console)
+        console.say(spoken_of(record(plan, folder, command=command), folder))
         tally = Tally(found=list(plan.experiments))
     tell(plan, folder, tally, console, form=found.format)
 
 
+def _parser() -> ArgumentParser:
+    parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
+    add = parser.add_argument
+    add("source", type=str, help="YAML file or recipe; see `withstand list sweeps`")
+    add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
+    add("--small", action="store_true", help="use the small variant in the file")
+    add("--seeds", type=int, help="number of seeds (default: the file's)")
+    add("--vectorize", action="store_true", help="train similar runs in one batch (MLP only)")
+    add("--dry_run", action="store_true", help="print the number of runs and a time estimate, and exit")
+    add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
+    add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
+    add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: share of a GPU per run")
+    add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
+    add("--chunk", type=int, default=10, help="with --slurm: runs per job")
+    add("--slurm_options", type=str, default="", help="with --slurm: e.g. partition=gpu,timeout_min=120")
+    add_options(parser, workers="parallel runs (-j)")
+    return parser
+
+
 def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
-    """Return the minimum time of the missing runs as the end of a sentence; empty if none is missing."""
+    """Return the minimum time of the missing runs as the end of a sentence; empty without missing runs."""
     if not missing:
         return ""
     device = devices_of("auto" if found.slurm else found.device)[0]
     seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-    return f": at least {spoken(seconds)} of training; measuring comes on top"
-
-
-def say_earlier(union: Union, folder: Path, console: Console) -> None:
-    """Print which runs of an earlier plan stay, if any."""
-    if sentence := spoken_of(union, folder):
-        console.say(sentence)
+    return f": at least {spoken(seconds)} of training, plus evaluation"
 
 
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
-    """Name finished runs in the plan again, if a sweep with other values was started in the folder meanwhile."""
+    """Write the plan again, in case another sweep changed it in the meantime."""
     try:
         record(plan, folder, command=command)
     except InputError as problem:
@@ -130,39 +111,35 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
         options: Of this command.
 
     Raises:
-        InputError: In one sentence, which names the nearest option of either.
+        InputError: With the nearest option of either.
     """
     known = {*options, *SHORT, *(f"--{each}" for each in options_of_train())}
     for word in words:
         name = "--" + word.partition("=")[0][2:].replace("-", "_")
         if word.startswith("--") and name.partition(".")[0] not in known:
-            close = get_close_matches(name, sorted(each for each in known if each.startswith("--")), n=1)
-            hint = f"did you mean {friendly(close[0])}?" if close else "--help shows all."
-            raise InputError(f"option {friendly(name)} is not known; {hint}")
+            raise InputError(unknown_option(name, sorted(known)))
 
 
 def check_place(found: Any) -> None:
-    """Reject options that contradict each other, and devices that this machine lacks if it does the work.
-
-    Raises:
-        InputError: In one sentence.
-    """
+    """Reject conflicting options, and devices that this machine lacks."""
+    if found.workers < 0:
+        raise InputError(f"sweep: workers must be at least 0, got {found.workers}.")
     if found.address is not None and found.slurm:
-        raise InputError("sweep: --address and --slurm name two clusters; leave one out.")
+        raise InputError("sweep: --address and --slurm cannot be combined.")
     if found.vectorize and (found.address is not None or found.slurm or found.workers > 1):
-        raise InputError("sweep: --vectorize trains in one process; leave --address, --slurm and --workers out.")
+        raise InputError("sweep: --vectorize cannot be combined with --address, --slurm or several --workers.")
     if found.gpus_per_run and found.address is None:
-        raise InputError("sweep: --gpus-per-run is for runs on a Ray cluster; name it with --address.")
+        raise InputError("sweep: --gpus-per-run needs a Ray cluster; add --address.")
     if found.slurm_options and not found.slurm:
-        raise InputError("sweep: --slurm-options are for jobs of Slurm; add --slurm.")
+        raise InputError("sweep: --slurm-options needs --slurm.")
     if found.address is not None and found.device != "auto":
-        raise InputError("sweep: on a Ray cluster --gpus-per-run decides where runs are done; leave --device out.")
+        raise InputError("sweep: --device cannot be combined with --address; use --gpus-per-run.")
     if not found.slurm:
         check_device(found.device)
 
 
 def make_pool(found: Any, folder: Path, missing: int) -> Pool:
-    """Return where the runs are done."""
+    """Return the pool that does the runs."""
     most = found.workers or None
     if found.vectorize:
         return BatchPool(folder, device=found.device)
@@ -179,7 +156,7 @@ def make_pool(found: Any, folder: Path, missing: int) -> Pool:
 
 
 def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[str]]:
-    """Return the words that belong to this command, and those that belong to the runs.
+    """Split the words into options of this command and options of the runs.
 
     Example:
         >>> split_words(["a", "--seeds", "2", "--epochs", "5"], {"--seeds"})
@@ -204,7 +181,7 @@ def devices_of(device: str) -> list[str]:
 
 
 def overview(plan: Plan, folder: Path) -> Grid:
-    """Return a line per combination of values: how many runs it has, and how many are finished."""
+    """Return a table with the number of runs and of finished runs per combination of values."""
     axes = list(plan.entries[0].labels)
     lines = []
     for labels, runs in runs_of(plan).items():
@@ -246,6 +223,6 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""
         raise SweepError(
             f"{len(tally.failed)} of {len(plan.experiments)} runs failed: {run} ({problem.removesuffix('.')}){others}; "
-            "the others are finished, run the same command again to retry these."
+            "all others are finished. Run the same command again to retry."
         )
     console.say(f"{len(plan.experiments)} runs finished; next: withstand report {folder}")

@@ -13,19 +13,19 @@ from withstand.console import Console
 from withstand.sweeps.attempt import Outcome, State
 from withstand.sweeps.plan import Plan
 
-LINES_AROUND = 5  # heads, the lines for the rest and for all, the caption, the cursor
+LINES_AROUND = 5  # header, rest, total, caption, cursor
 
 
 class SweepWatch:
-    """Receives a callback when a run begins or ends, and shows the progress."""
+    """Shows progress; receives a callback when a run begins or ends."""
 
     def __init__(self, plan: Plan, console: Console, *, missing: Collection[str]) -> None:
         """Count the missing runs.
 
         Args:
             plan: Of the sweep.
-            console: Prints the lines.
-            missing: Runs that are not finished.
+            console: For output without a terminal.
+            missing: Unfinished runs.
         """
         self.plan, self.console, self.total = plan, console, len(missing)
         self.finished = set(plan.experiments) - set(missing)
@@ -39,7 +39,7 @@ class SweepWatch:
     def __enter__(self) -> "SweepWatch":
         """Show the table, on a terminal."""
         if self.total and sys.stderr.isatty() and not self.console.silent:
-            terminal = RichConsole(stderr=True)  # Live asks for the table before it exists itself
+            terminal = RichConsole(stderr=True)  # Live calls back before its constructor returns
             self.live = Live(
                 console=terminal, get_renderable=lambda: self.fitting_table(terminal.height), refresh_per_second=2
             )

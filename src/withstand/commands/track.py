@@ -1,4 +1,4 @@
-"""Curves for TensorBoard."""
+"""Curves: TensorBoard event files."""
 
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,7 @@ class Curves:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as problem:
-            raise InputError(
-                "track: tensorboard is not installed; `pip install 'withstand[track]'` brings it."
-            ) from problem
+            raise InputError("track: tensorboard is not installed; run `pip install 'withstand[track]'`.") from problem
         self.open, self.folder, self.other = SummaryWriter, folder, other
         self.writer: Any = None
 

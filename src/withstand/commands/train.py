@@ -1,10 +1,10 @@
-"""`withstand train`: from a configuration to a run's folder."""
+"""`withstand train`: train and evaluate one configuration."""
 
 from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 from withstand.commands.track import Curves
 from withstand.console import Console
@@ -24,37 +24,16 @@ from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
     "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "
-    "Run the same command again to resume."
+    "Run the same command again to resume. `--model.help MLP` shows the options of a class."
 )
 
 
 def main(words: list[str]) -> None:
     """Train."""
-    parser = experiment_parser(description=DESCRIPTION)
-    parser.add_argument("--print_config", action="store_true", help="print the YAML that reproduces the run, and exit")
-    parser.add_argument(
-        "--resume",
-        type=str,
-        default=None,
-        help="folder of an unfinished run to resume; uses its configuration unless other options are given",
-    )
-    parser.add_argument(
-        "--checkpoint_seconds",
-        type=float,
-        default=10.0,
-        help="minimum seconds between checkpoints; does not affect results",
-    )
-    parser.add_argument("--track", action="store_true", help="write curves for TensorBoard into the run's folder")
-    parser.add_argument("--seeds", type=int, default=1, help="number of runs, with seeds from --seed on")
-    parser.add_argument(
-        "--vectorize", action="store_true", help="train all seeds in one batch (MLP only); much faster on a GPU"
-    )
-    add_options(parser)
-    words = _with_config_of_resumed(words)
-    found = parse(parser, words, training=True)
+    found = parse(_parser(), _with_config_of_resumed(words), training=True)
     experiment = Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
     if found.print_config:
-        Console(engine=Engine(), quiet=False).print(yaml.safe_dump(plain(experiment), sort_keys=False))
+        Console(quiet=False).print(yaml.safe_dump(plain(experiment), sort_keys=False))
         return
     engine, console, root = start(found)
     engine = replace(engine, checkpoint_seconds=found.checkpoint_seconds)
@@ -66,7 +45,7 @@ def main(words: list[str]) -> None:
         root = folder.parent
         if experiment.folder(root) != folder:
             raise InputError(
-                f"resume: {found.resume} was made by another configuration, or has been renamed; this one belongs to "
+                f"resume: {found.resume} was made by another configuration or has been renamed, expected "
                 f"{experiment.folder(root).name}."
             )
     finished = (experiment.folder(root) / ROWS).exists()
@@ -86,11 +65,24 @@ def main(words: list[str]) -> None:
         console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 
+def _parser() -> ArgumentParser:
+    parser = experiment_parser(description=DESCRIPTION)
+    add = parser.add_argument
+    add("--print_config", action="store_true", help="print the full configuration as YAML and exit")
+    add("--resume", type=str, help="folder of an unfinished run to resume, with its configuration")
+    add("--checkpoint_seconds", type=float, default=10.0, help="minimum seconds between checkpoints")
+    add("--track", action="store_true", help="write TensorBoard event files into the run's folder")
+    add("--seeds", type=int, default=1, help="number of runs, with consecutive seeds from --seed on")
+    add("--vectorize", action="store_true", help="train all seeds in one batch (MLP only)")
+    add_options(parser)
+    return parser
+
+
 def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, console: Console, root: Path) -> None:
     if found.seeds < 1:
         raise InputError(f"seeds: expected a number of at least 1, got {found.seeds}.")
     if found.resume is not None or found.track:
-        raise InputError("seeds: several seeds cannot be trained with --resume or --track; leave these out.")
+        raise InputError("seeds: --seeds cannot be combined with --resume or --track.")
     experiments = [replace(experiment, seed=experiment.seed + number) for number in range(found.seeds)]
     if found.vectorize:
         with console.progress(experiment.training.epochs) as watch:
@@ -110,14 +102,10 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:
-    folder = None
-    for place, word in enumerate(words):
-        if word.startswith("--resume="):
-            folder = word.partition("=")[2]
-        elif word == "--resume" and place + 1 < len(words):
-            folder = words[place + 1]
-    if folder is None:
+    typed = [part for word in words for part in word.split("=", 1)]
+    if "--resume" not in typed[:-1]:
         return words
+    folder = typed[typed.index("--resume") + 1]
     if not (Path(folder) / CONFIG).is_file():
         raise InputError(f"resume: expected the folder of a run, found no {CONFIG} in {folder}.")
     return words if any(word.startswith("--config") for word in words) else [*words, f"--config={folder}/{CONFIG}"]

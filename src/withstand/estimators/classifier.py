@@ -1,9 +1,9 @@
-"""RobustClassifier: a classifier for tables that keeps its answer when features are a little wrong."""
+"""RobustClassifier: a classifier for tables, robust to noise in the features."""
 
 import copy
-from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,31 +17,57 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.base import RobustEstimator
 from withstand.evaluation.worst_case import WorstCase
-from withstand.functional.balls import Norm
 from withstand.functional.calibration import best_temperature
 from withstand.functional.losses import Loss
-from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.ball import Ball, Unit
+from withstand.perturbations.ball import Ball
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RobustClassifier(ClassifierMixin, RobustEstimator):
-    """A network for tables, trained so that its answer holds in a ball around every row.
+    """A network for tables, trained so that its prediction holds in a ball around every row.
 
-    Features are scaled inside: to mean 0 and standard deviation 1 over the rows of the training. Every feature moves,
-    up to its radius; give integers and categories a radius of 0 where they cannot be wrong. A column with one value is
-    ignored.
+    Features are scaled internally, to mean 0 and standard deviation 1 over the training rows. Every feature moves up
+    to its radius; give exact integers and categories a radius of 0. Constant columns are ignored.
 
-    Weights of rows multiply their losses, those of the worst or of many draws included; rows of weight 0 are as if they
-    were not there. Losses that are reported are unweighted.
+    Sample weights multiply the losses of a row, including the worst or soft maximum of its draws; rows of weight 0 are
+    ignored. Reported losses are unweighted.
+
+    Args:
+        objective: What training minimises: `regular`, the plain loss; `noise`, the loss at uniform points of the ball;
+            `adversarial`, at the worst point that gradient ascent finds; `smoothed`, a soft maximum over points tilted
+            towards the worst; `langevin`, one over the states of a chain; or an objective, with radii of its own.
+        radius: How far features may move: a number >= 0, one per feature, or `cv` to choose among `radii`.
+        unit: Of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`, interquartile
+            ranges.
+        norm: Of the ball: `linf`, each feature up to its radius; `l2` or `l1`, all together up to the radius.
+        hidden: Widths of the hidden layers.
+        epochs: Passes over the rows, at least 1.
+        batch_size: Rows per step.
+        lr: Initial learning rate of Adam, > 0, with a cosine schedule to 0. Gradients are clipped to a norm of 2.
+        temperature: Of the soft maximum in `smoothed` and `langevin`, in nats, >= 0: towards 0 the worst draw counts,
+            towards infinity all equally. Higher ones trade worst-case accuracy for clean accuracy.
+        num_draws: Copies of each row per step; None takes 1 for `noise` and `adversarial`, 16 for `smoothed`, 8 for
+            `langevin`.
+        class_weight: A dictionary from class to weight, `balanced`, or None.
+        calibrate: Share of the rows, above 0 and at most 0.5, held out (stratified, always the same rows) to calibrate
+            probabilities by temperature scaling. None holds out none.
+        radii: The grid of `radius="cv"`.
+        deployment_noise: The noise expected in use, for `radius="cv"`: a radius of uniform noise (in the same unit and
+            norm), or a perturbation.
+        cv: Folds of `radius="cv"`: a number (shuffled, stratified), or a splitter.
+        device: auto, cpu, cuda, cuda:1 or mps, for training and attacks; predictions run on the CPU.
+        random_state: Seed of everything random. A number gives the same model each time; None takes a seed from
+            NumPy's global generator.
+        verbose: Whether to print a line after every tenth of the epochs.
 
     Attributes:
         classes_: The labels, sorted; the columns of `predict_proba`.
-        radius_: The radius of the training: as given, or as chosen.
-        cv_results_: With `radius="cv"`, what was measured: one entry per radius, ascending.
+        radius_: The training radius, given or chosen.
+        cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to logits; on the CPU.
         features_: Offset, scale and interquartile range of every feature.
-        calibration_temperature_: What logits are divided by before they become probabilities; 1 without `calibrate`.
+        calibration_temperature_: Divides logits before the softmax; 1 without `calibrate`.
         loss_curve_: Mean loss of each epoch, in nats.
         n_iter_: Number of epochs.
         seed_: The seed that was used.
@@ -54,79 +80,9 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         True
     """
 
-    _loss: Loss = "cross_entropy"
-
-    def __init__(
-        self,
-        objective: Literal["regular", "noise", "adversarial", "smoothed", "langevin"] | Objective = "smoothed",
-        radius: Any = 0.1,
-        *,
-        unit: Unit = "std",
-        norm: Norm = "linf",
-        hidden: Sequence[int] = (100, 100),
-        epochs: int = 50,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        temperature: float = 0.01,
-        num_draws: int | None = None,
-        class_weight: Any = None,
-        calibrate: float | None = None,
-        radii: Sequence = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5),
-        deployment_noise: Any = None,
-        cv: Any = 5,
-        device: str = "auto",
-        random_state: Any = 0,
-        verbose: bool = False,
-    ) -> None:
-        """Keep the parameters; `fit` checks them.
-
-        Args:
-            objective: What training minimises: `regular`, the plain loss; `noise`, the loss at uniform points of the
-                ball; `adversarial`, at the worst point that gradient ascent finds; `smoothed`, a soft maximum over
-                points tilted towards the worst; `langevin`, one over the states of a chain; or an objective, whose own
-                radii count then.
-            radius: How far features may move: a number >= 0, one per feature, or `cv` to choose among `radii`.
-            unit: Of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`, interquartile
-                ranges.
-            norm: Of the ball: `linf`, each feature up to its radius; `l2` or `l1`, all together up to the radius.
-            hidden: Widths of the hidden layers.
-            epochs: Passes over the rows, at least 1.
-            batch_size: Rows per step.
-            lr: First learning rate of Adam, > 0; it falls to 0 along a cosine. Gradients are cut to a norm of 2.
-            temperature: Of the soft maximum in `smoothed` and `langevin`, in nats, >= 0: to 0 the worst draw counts, to
-                infinity all alike. Higher ones trade worst-case accuracy for clean accuracy.
-            num_draws: Copies of each row per step; None takes 1 for `noise` and `adversarial`, 16 for `smoothed`, 8 for
-                `langevin`.
-            class_weight: A dictionary from class to weight, `balanced`, or None.
-            calibrate: Share of the rows, above 0 and at most 0.5, that is held out class by class, always the same
-                rows, to fit one temperature that makes probabilities believable. None holds out none.
-            radii: The grid of `radius="cv"`.
-            deployment_noise: What the features will meet in use, for `radius="cv"`: a radius of uniform noise (in the
-                same unit and norm), or a perturbation.
-            cv: Folds of `radius="cv"`: a number, shuffled and with equal shares of the classes, or a splitter.
-            device: auto, cpu, cuda, cuda:1 or mps, for training and attacks; predictions are made on the CPU.
-            random_state: Decides everything random. A number gives the same model each time; None takes a seed from
-                NumPy's global generator.
-            verbose: Whether a line is written after every tenth of the epochs.
-        """
-        self.objective = objective
-        self.radius = radius
-        self.unit: Unit = unit
-        self.norm: Norm = norm
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.temperature = temperature
-        self.num_draws = num_draws
-        self.class_weight = class_weight
-        self.calibrate = calibrate
-        self.radii = radii
-        self.deployment_noise = deployment_noise
-        self.cv = cv
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    class_weight: Any = None
+    calibrate: float | None = None
+    _loss: ClassVar[Loss] = "cross_entropy"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RobustClassifier":
         """Train on a table.
@@ -134,10 +90,10 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         Args:
             X: Rows of numbers: an array, or a data frame of pandas or polars.
             y: One label per row, of at least two classes.
-            sample_weight: One number >= 0 per row; None counts all alike.
+            sample_weight: One number >= 0 per row; None weighs all equally.
 
         Raises:
-            ValueError: If the data or a parameter cannot be used; one sentence.
+            ValueError: If the data or a parameter is invalid.
         """
         x, y, given = self._read_training(X, y, sample_weight)
         check_classification_targets(y)
@@ -181,14 +137,14 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         return (self._outputs_of(self._read(X)) / self.calibration_temperature_).log_softmax(1).numpy()
 
     def to_split(self, X: Any, y: Any) -> TensorSplit:
-        """Return scaled rows and numbered labels, which with `module_` go into `withstand.evaluate`.
+        """Return scaled rows and numbered labels, to evaluate `module_` with `withstand.evaluate`.
 
         Args:
             X: Rows.
             y: Their labels.
 
         Raises:
-            ValueError: If the rows do not fit or a label is of no class of the training; one sentence.
+            ValueError: If the rows are invalid, or a label is not a class of the training data.
         """
         x = self._read(X)
         return self._split(x, self._labels(self._read_truth(y, len(x))))
@@ -206,9 +162,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             raise InputError(f"{self._who}: y must hold one label per row ({num_rows}), got {len(y)}.")
         unknown = (self._labels(y) < 0).nonzero()
         if len(unknown):
-            raise InputError(
-                f"{self._who}: y must hold classes of the training, got {y[int(unknown[0])].item()!r}, which is none."
-            )
+            raise InputError(f"{self._who}: y must hold classes of the training, got {y[int(unknown[0])].item()!r}.")
         return y
 
     def _split(self, x: np.ndarray, labels: Tensor) -> TensorSplit:
@@ -216,12 +170,12 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         return TensorSplit(self._inputs(x), labels, classes=names, box=None, features=self.features_)
 
     def _labels(self, y: Any) -> Tensor:
-        """Return the numbers of labels, -1 for those of no class of the training."""
+        """Return the numbers of labels, -1 for unknown ones."""
         number = {name: k for k, name in enumerate(self.classes_.tolist())}
         return torch.tensor([number.get(each, -1) for each in np.asarray(y).tolist()], dtype=torch.int64)
 
     def _targets(self, y: Any) -> Tensor:
-        # An attack on a row of an unknown class is one on the first: the row is wrong anyway.
+        # Rows of an unknown class are attacked as the first class: they are wrong anyway.
         return self._labels(y).clamp_min(0)
 
     def _decide(self, outputs: Tensor) -> np.ndarray:
@@ -243,5 +197,5 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         model = engine.place(copy.deepcopy(self.module_))
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
-        # A row of a class that training never saw, as a fold may hold, is wrong anyway.
+        # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

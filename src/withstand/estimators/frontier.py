@@ -1,4 +1,4 @@
-"""The picture of what a radius costs and brings."""
+"""Plot of clean scores against scores under perturbation."""
 
 from contextlib import nullcontext
 from typing import Any, Literal, get_args
@@ -8,7 +8,7 @@ import numpy as np
 from withstand.errors import InputError
 
 Measure = Literal["noisy", "worst_case"]
-LABELS = {"noisy": "under the noise of deployment", "worst_case": "at the worst point"}
+LABELS = {"noisy": "under the deployment noise", "worst_case": "at the worst point"}
 
 
 def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax: Any) -> Any:
@@ -21,7 +21,7 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
 
     from withstand.reports.figures.style import BLUE, FAINT, INK, ORANGE, house_style
 
-    # Axes that are the user's own keep the user's own style.
+    # The user's axes keep their own style.
     with house_style() if ax is None else nullcontext():
         if ax is None:
             from matplotlib import pyplot
@@ -42,11 +42,11 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
             "zorder": 2,
         }
         for number, (radius, *place) in enumerate(zip(results["radius"], clean, changed, strict=True)):
-            # Right and left in turn: neighbours are often close.
+            # Alternate sides, since neighbours are often close.
             side, align = (7, "left") if number % 2 == 0 else (-7, "right")
             ax.annotate(_words(radius), place, xytext=(side, 4), textcoords="offset points", ha=align, **text)
         ax.margins(x=0.12)
-        ax.set(xlabel="score on clean rows (beside each point: radius of the training)", ylabel="score on changed rows")
+        ax.set(xlabel="score on clean rows (labels: training radius)", ylabel="score on perturbed rows")
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 

@@ -1,4 +1,4 @@
-"""The objectives that have a short name."""
+"""Objectives by short name."""
 
 from typing import Any, Literal, get_args
 
@@ -14,27 +14,27 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
 
 Name = Literal["regular", "noise", "adversarial", "smoothed", "langevin"]
-# Draws per row and step where the user names no number.
+# Default number of draws per row and step.
 NUM_DRAWS = {"noise": 1, "adversarial": 1, "smoothed": 16, "langevin": 8}
 
 
 def make_objective(
     objective: str | Objective, *, who: str, ball: Ball, temperature: float, num_draws: int | None, loss: Loss
 ) -> Objective:
-    """Return the objective that a name stands for, or the one that was given, with the loss of a regression.
+    """Return the objective for a name, or the given one with the loss of a regression.
 
     Args:
         objective: `regular`, `noise` (uniform in the ball), `adversarial` (projected gradient ascent), `smoothed` (soft
             maximum over tilted draws), `langevin` (over the states of a chain), or an objective.
-        who: Whose name an error begins with.
-        ball: What the features may do in training. With radius 0 every name is `regular`.
+        who: First word of error messages.
+        ball: Of the training. With radius 0 every name is `regular`.
         temperature: Of the soft maximum of `smoothed` and `langevin`, in nats.
-        num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Several of `noise` are averaged, of `adversarial`
+        num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Draws of `noise` are averaged; of `adversarial`
             the worst counts.
-        loss: Of the names; `squared_error` also goes into an objective that was given.
+        loss: Of a named objective; `squared_error` also replaces the losses of a given one.
 
     Raises:
-        InputError: If there is no such name, or it does not go with the ball or with a regression.
+        InputError: If the name is unknown, or does not support the ball or a regression.
     """
     if isinstance(objective, Objective):
         if loss == "squared_error" and not isinstance(objective, PerturbedRisk):

@@ -1,48 +1,43 @@
-"""Checks of parameters that no part checks by itself."""
+"""Checks of the estimators' parameters."""
 
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from withstand.engine import check_device
 from withstand.errors import InputError
+from withstand.objectives.base import Objective
 
 
 def check_whole(who: str, name: str, value: Any) -> None:
-    """Refuse what is no whole number of at least 1.
-
-    Raises:
-        InputError: If it is none.
-    """
+    """Check for a whole number of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise InputError(f"{who}: {name} must be a whole number of at least 1, got {value!r}.")
 
 
-def check_temperature(who: str, value: Any) -> None:
-    """Refuse what is no temperature; infinity is one.
-
-    Raises:
-        InputError: If it is no number >= 0.
-    """
-    if not (isinstance(value, Real) and float(value) >= 0):
-        raise InputError(f"{who}: temperature must be a number >= 0, got {value!r}.")
-
-
-def check_lr(who: str, value: Any) -> None:
-    """Refuse what is no learning rate.
-
-    Raises:
-        InputError: If it is no finite number > 0.
-    """
-    if not (isinstance(value, Real) and 0 < float(value) < np.inf):
-        raise InputError(f"{who}: lr must be a number > 0, got {value!r}.")
+def check_parameters(estimator: Any) -> None:
+    """Check the parameters of an estimator that no other part checks."""
+    who, radius, objective = type(estimator).__name__, estimator.radius, estimator.objective
+    for name in ("epochs", "batch_size", *(() if estimator.num_draws is None else ("num_draws",))):
+        check_whole(who, name, getattr(estimator, name))
+    if not (isinstance(estimator.temperature, Real) and float(estimator.temperature) >= 0):
+        raise InputError(f"{who}: temperature must be a number >= 0, got {estimator.temperature!r}.")
+    if not (isinstance(estimator.lr, Real) and 0 < float(estimator.lr) < np.inf):
+        raise InputError(f"{who}: lr must be a number > 0, got {estimator.lr!r}.")
+    widths_of(who, estimator.hidden)
+    if isinstance(radius, str) and radius != "cv":
+        raise InputError(f"{who}: radius must be a number, one per feature, or 'cv', got {radius!r}.")
+    if isinstance(radius, str) and (isinstance(objective, Objective) or objective == "regular"):
+        raise InputError(f"{who}: radius='cv' needs an objective by name that has a radius.")
+    check_device(estimator.device)
 
 
 def widths_of(who: str, hidden: Any) -> tuple[int, ...]:
     """Return the widths of hidden layers, given as one or several.
 
     Raises:
-        InputError: If one is no whole number of at least 1.
+        InputError: If one is not a whole number of at least 1.
     """
     widths = np.ravel(np.asarray(hidden, dtype=object)).tolist()
     if not all(isinstance(each, Integral) and not isinstance(each, bool) and int(each) >= 1 for each in widths):
@@ -51,10 +46,10 @@ def widths_of(who: str, hidden: Any) -> tuple[int, ...]:
 
 
 def radius_of(who: str, radius: Any, num_features: int, *, name: str = "radius") -> float | tuple[float, ...]:
-    """Return a radius given as a number, or as one per feature in whatever holds them.
+    """Return a radius given as a number, or as an array or sequence with one per feature.
 
     Raises:
-        InputError: If there are not as many radii as features, or one is no number >= 0.
+        InputError: If the number of radii is not that of features, or one is not a number >= 0.
     """
     try:
         values = np.asarray(radius, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The radius by cross-validation."""
+"""Choice of the radius by cross-validation."""
 
 import warnings
 from numbers import Integral
@@ -11,7 +11,9 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from withstand.errors import InputError
 from withstand.estimators.parameters import radius_of
 from withstand.functional.random import derive_seed
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.uniform import Uniform
 
 NUM_DRAWS = 16  # per held-out row
 
@@ -19,19 +21,21 @@ NUM_DRAWS = 16  # per held-out row
 def choose_radius(
     estimator: Any, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the radius of a grid that serves best under the noise of deployment, and what was measured.
+    """Choose the radius from a grid by cross-validation under the deployment noise.
 
-    Every radius is trained on the same folds and meets the same draws of the noise, so radii are compared fold by fold.
-    Of those whose mean score is within one standard error of the best one's (of the differences between the two over
-    the folds, which the difficulty of a fold does not enter) the smallest is taken. Breiman's rule takes the simplest
-    of the models that cannot be told apart; here that is the one that departs least from plain training, as what a
-    radius costs is the score on clean rows, and nothing was stated that more of it would serve.
+    All radii are trained on the same folds and meet the same draws of the noise, so they are compared fold by fold. The
+    smallest radius is chosen whose mean score is within one standard error of the best; the error is that of the paired
+    differences. Breiman's rule takes the simplest of the models that cannot be told apart; here it is the one closest
+    to plain training, since a larger radius costs clean accuracy.
 
     Args:
-        estimator: Not fitted; its `radii`, `deployment_noise` and `cv` count.
+        estimator: Not fitted, with `radii`, `deployment_noise` and `cv`.
         x: Rows, float64.
-        y: Labels or targets, as they came.
-        sample_weight: Of the rows in training; in scores all count alike.
+        y: Labels or targets, unscaled.
+        sample_weight: Of the rows in training; scores are unweighted.
+
+    Returns:
+        The radius, and the scores as `cv_results_`.
 
     Raises:
         InputError: If there is no grid or no noise.
@@ -40,53 +44,85 @@ def choose_radius(
         Breiman, Friedman, Olshen, Stone: "Classification and Regression Trees", 1984, section 3.4.3.
         Differs: the standard error is that of paired differences, and a larger radius is not the simpler model.
     """
-    who, num = type(estimator).__name__, x.shape[1]
+    candidates = _candidates(estimator, x.shape[1])
+    scores = _cross_validate(estimator, candidates, x, y, sample_weight)
+    if not all(np.isfinite(values).all() for values in scores.values()):
+        who = type(estimator).__name__
+        raise InputError(f"{who}: radius='cv' needs a score for every fold, got NaN; give cv folds of at least 2 rows.")
+    chosen, shortfall, error = within_one_error(scores["noisy"])
+    results: dict[str, np.ndarray] = {"radius": _column(candidates)}
+    for name, values in scores.items():
+        results[f"mean_{name}_score"] = values.mean(axis=1)
+        results |= {f"split{fold}_{name}_score": each for fold, each in enumerate(values.T)}
+    results |= {"mean_shortfall": shortfall, "standard_error_of_shortfall": error}
+    results["is_chosen"] = np.arange(len(candidates)) == chosen
+    return candidates[chosen], results
+
+
+def _candidates(estimator: Any, num_features: int) -> list[Any]:
+    """Return the grid, ascending.
+
+    Raises:
+        InputError: If it is empty or holds something else than radii.
+    """
+    who = type(estimator).__name__
     try:
         candidates = list(estimator.radii)
     except TypeError:
         candidates = []
     if not candidates:
         raise InputError(f"{who}: radii must be a list of at least one radius, got {estimator.radii!r}.")
-    candidates.sort(key=lambda radius: float(np.mean(radius_of(who, radius, num, name="each of radii"))))
-    noise, worst = estimator._noise(num), not isinstance(estimator.deployment_noise, Perturbation)
+    return sorted(candidates, key=lambda each: float(np.mean(radius_of(who, each, num_features, name="each of radii"))))
+
+
+def _cross_validate(
+    estimator: Any, candidates: list[Any], x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Return the scores by name, each with a row per radius and a column per fold."""
+    who, num = type(estimator).__name__, x.shape[1]
+    noise, ball = noise_of(estimator, num)
     folds = list(_folds(estimator, y).split(x, y))
-    shape = len(candidates), len(folds)
-    scores = {name: np.empty(shape) for name in ("clean", "noisy", *(["worst_case"] if worst else []))}
+    names = ("clean", "noisy") if ball is None else ("clean", "noisy", "worst_case")
+    scores = {name: np.empty((len(candidates), len(folds))) for name in names}
     for number, radius in enumerate(candidates):
         for fold, (train, test) in enumerate(folds):
             model: Any = clone(estimator)
             model.set_params(radius=radius, random_state=estimator.seed_, verbose=False)
             with warnings.catch_warnings():
-                # The fit over all rows says it once.
+                # The fit on all rows warns once.
                 warnings.filterwarnings("ignore", f"{who}: columns with one value")
                 model.fit(x[train], y[train], sample_weight=None if sample_weight is None else sample_weight[train])
             place, held_out = (number, fold), (x[test], y[test])
             scores["clean"][place] = model.score(*held_out)
             scores["noisy"][place] = model._noisy_score(*held_out, noise, rows=test, num_draws=NUM_DRAWS)
-            if worst:
-                ball = model._ball(estimator.deployment_noise, num)
+            if ball is not None:
                 scores["worst_case"][place] = model._worst_score(*held_out, ball, steps=20, restarts=1, vertices=False)
-    if not all(np.isfinite(values).all() for values in scores.values()):
-        raise InputError(f"{who}: radius='cv' needs a score for every fold, got NaN; give cv folds of at least 2 rows.")
-    chosen, shortfall, error = within_one_error(scores["noisy"])
-    results: dict[str, np.ndarray] = {"radius": _column(candidates)}
-    for name, values in scores.items():
-        results[f"mean_{name}_score"] = values.mean(axis=1)
-        results |= {f"split{fold}_{name}_score": values[:, fold] for fold in range(len(folds))}
-    results |= {"mean_shortfall": shortfall, "standard_error_of_shortfall": error}
-    results["is_chosen"] = np.arange(len(candidates)) == chosen
-    return candidates[chosen], results
+    return scores
+
+
+def noise_of(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | None]:
+    """Return the deployment noise, and its ball if it was given as a radius."""
+    noise = estimator.deployment_noise
+    if noise is None:
+        raise InputError(
+            f"{type(estimator).__name__}: radius='cv' needs deployment_noise, the noise expected in use: a radius of "
+            "uniform noise, or a Perturbation."
+        )
+    if isinstance(noise, Perturbation):
+        return noise, None
+    ball = estimator._ball(noise, num_features, name="deployment_noise")
+    return Uniform(ball=ball), ball
 
 
 def within_one_error(scores: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-    """Return the first of the candidates that fall short of the best by at most one standard error.
+    """Return the first candidate that falls short of the best by at most one standard error.
 
     Args:
         scores: One per candidate and fold; higher is better.
 
     Returns:
-        Its number; by how much each falls short of the best mean, on average over the folds; and the standard errors of
-        these means, which are 0 where there is one fold.
+        Its number; the mean shortfall of each from the best, over the folds; and the standard errors of these means, 0
+        if there is one fold.
 
     Example:
         >>> import numpy as np
@@ -108,7 +144,7 @@ def _folds(estimator: Any, y: np.ndarray) -> Any:
 
 
 def _column(radii: list[Any]) -> np.ndarray:
-    """Return the radii as an array with one entry each, whatever they are."""
+    """Return the radii as an array of objects, one entry each."""
     column = np.empty(len(radii), dtype=object)
     for number, radius in enumerate(radii):
         column[number] = radius

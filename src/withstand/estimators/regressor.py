@@ -1,8 +1,8 @@
-"""RobustRegressor: a regression for tables whose prediction holds when features are a little wrong."""
+"""RobustRegressor: scalar regression for tables, robust to noise in the features."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,25 +15,25 @@ from withstand.errors import InputError
 from withstand.estimators.base import RobustEstimator
 from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
-from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
-from withstand.objectives.base import Objective
-from withstand.perturbations.ball import Ball, Unit
+from withstand.perturbations.ball import Ball
 
 
+@dataclass(eq=False, repr=False)
 class RobustRegressor(RegressorMixin, RobustEstimator):
     """A network for tables, trained so that its prediction holds in a ball around every row.
 
-    As `RobustClassifier`, with half the squared error as the loss of every draw. The target is scaled inside, too: to
-    mean 0 and standard deviation 1, so losses and temperatures are in variances of the target.
+    Parameters are those of `RobustClassifier`, without `class_weight` and `calibrate`. The loss of a draw is half the
+    squared error; a custom objective must be a `PerturbedRisk`, whose losses become `squared_error`. The target is
+    scaled to mean 0 and standard deviation 1, so losses and temperatures are in variances of the target.
 
     Attributes:
-        radius_: The radius of the training: as given, or as chosen.
-        cv_results_: With `radius="cv"`, what was measured: one entry per radius, ascending.
+        radius_: The training radius, given or chosen.
+        cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to the scaled target; on the CPU.
         features_: Offset, scale and interquartile range of every feature.
-        target_offset_: What was subtracted from the target.
-        target_scale_: What the rest was divided by.
+        target_offset_: Subtracted from the target.
+        target_scale_: Divides the rest.
         loss_curve_: Mean loss of each epoch.
         n_iter_: Number of epochs.
         seed_: The seed that was used.
@@ -46,48 +46,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         True
     """
 
-    _loss: Loss = "squared_error"
-
-    def __init__(
-        self,
-        objective: Literal["regular", "noise", "adversarial", "smoothed", "langevin"] | Objective = "smoothed",
-        radius: Any = 0.1,
-        *,
-        unit: Unit = "std",
-        norm: Norm = "linf",
-        hidden: Sequence[int] = (100, 100),
-        epochs: int = 50,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        temperature: float = 0.01,
-        num_draws: int | None = None,
-        radii: Sequence = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5),
-        deployment_noise: Any = None,
-        cv: Any = 5,
-        device: str = "auto",
-        random_state: Any = 0,
-        verbose: bool = False,
-    ) -> None:
-        """Keep the parameters, which are those of `RobustClassifier`; `fit` checks them.
-
-        An objective that is given must be a `PerturbedRisk`; its losses become `squared_error`.
-        """
-        self.objective = objective
-        self.radius = radius
-        self.unit: Unit = unit
-        self.norm: Norm = norm
-        self.hidden = hidden
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.temperature = temperature
-        self.num_draws = num_draws
-        self.radii = radii
-        self.deployment_noise = deployment_noise
-        self.cv = cv
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
+    _loss: ClassVar[Loss] = "squared_error"
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RobustRegressor":
         """Train on a table.
@@ -95,10 +54,10 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         Args:
             X: Rows of numbers: an array, or a data frame of pandas or polars.
             y: One number per row.
-            sample_weight: One number >= 0 per row; None counts all alike.
+            sample_weight: One number >= 0 per row; None weighs all equally.
 
         Raises:
-            ValueError: If the data or a parameter cannot be used; one sentence.
+            ValueError: If the data or a parameter is invalid.
         """
         check_targets(self._who, y)
         x, y, weights = self._read_training(X, y, sample_weight, y_numeric=True)

@@ -1,4 +1,4 @@
-"""What is asked of the rows of a table: numbers, finite ones, and weights."""
+"""Checks of a table's rows, targets and weights."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from withstand.errors import InputError
 
 @contextmanager
 def numbers_only(who: str) -> Iterator[None]:
-    """Say in one sentence that a table holds text.
+    """Turn the error for text in a table into a one-line message.
 
     Raises:
-        InputError: If what is done within fails to turn text into a number.
+        InputError: If the code within fails to convert text to a number.
     """
     try:
         yield
@@ -24,15 +24,11 @@ def numbers_only(who: str) -> Iterator[None]:
         _, found, text = str(error).partition("could not convert string to float: ")
         if not found:
             raise
-        raise InputError(f"{who}: X must hold numbers, got text: {text}; make columns of numbers of it.") from None
+        raise InputError(f"{who}: X must hold numbers, got text: {text}; encode it as numbers.") from None
 
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse what is no finite number.
-
-    Raises:
-        InputError: If there is such a value; its row, from 0, and its column are named.
-    """
+    """Reject non-finite numbers, by row (from 0) and column."""
     wrong = ~np.isfinite(x)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
@@ -41,17 +37,13 @@ def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
 
 
 def check_targets(who: str, y: Any) -> None:
-    """Refuse targets of a regression that are no numbers.
-
-    Raises:
-        InputError: If there is text among them, say.
-    """
-    if np.asarray(y).dtype.kind == "c":  # scikit-learn has words for it
+    """Reject regression targets that are not numbers."""
+    if np.asarray(y).dtype.kind == "c":  # scikit-learn reports it
         return
     try:
         np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{who}: y must hold numbers, got something else: {error}.") from None
+        raise InputError(f"{who}: y must hold numbers ({error}).") from None
 
 
 def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
@@ -71,7 +63,7 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
 
 
 def warn_of_constant_columns(who: str, x: np.ndarray, names: Sequence[str]) -> None:
-    """Warn of columns with one value: nothing can be learned from them, and no change of them is ever seen."""
+    """Warn of constant columns, which are ignored."""
     constant = [names[column] for column in (x.min(axis=0) == x.max(axis=0)).nonzero()[0]]
     if 0 < len(constant) < len(names):
         shown = ", ".join(map(repr, constant[:5])) + (", ..." if len(constant) > 5 else "")

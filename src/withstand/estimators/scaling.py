@@ -1,4 +1,4 @@
-"""What the rows of a table say about its features, weights of the rows included."""
+"""Scaling of features, from weighted rows."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from withstand.errors import InputError
 def describe(who: str, x: np.ndarray, weights: np.ndarray | None, names: Sequence[str]) -> Features:
     """Return the features with their mean as offset and their standard deviation as scale.
 
-    A column with one value has an infinite scale: it is 0 for the network whatever comes later, and never moves.
+    A constant column has an infinite scale: its network input is always 0, and it never moves.
 
     Args:
-        who: Whose name an error begins with.
+        who: First word of error messages.
         x: Rows of finite numbers, float64.
-        weights: Of the rows, > 0; None counts all alike. Quartiles count all alike in any case.
+        weights: Of the rows, > 0; None weighs all equally. Quartiles are unweighted.
         names: Of the columns.
 
     Raises:

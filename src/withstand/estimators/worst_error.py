@@ -1,4 +1,4 @@
-"""The largest error of a regression within a ball that several attacks find."""
+"""Largest regression error in a ball, found by several attacks."""
 
 import torch
 from torch import Tensor, nn
@@ -31,21 +31,12 @@ def worst_errors(
     vertices: bool,
     seed: int,
 ) -> Tensor:
-    """Return for every row the error of largest size that an attack finds, or that of the row itself.
+    """Return the error of largest magnitude that attacks find for every row, or the clean error.
 
-    Args:
-        model: From inputs to one prediction each.
-        x: Inputs.
-        y: Their targets.
-        ball: Where the points may lie.
-        space: Where inputs live.
-        steps: Of projected gradient ascent.
-        restarts: Starts of it.
-        vertices: Whether all vertices are tried where there are at most 4,096.
-        seed: A row's randomness derives from the seed and its number.
+    A row's randomness derives from the seed and its number. Attacks are those of `RobustEstimator.robust_score`.
     """
     ascent = PGD(ball=ball, steps=steps, loss="squared_error")
-    # Every start has random numbers of its own, so that further ones only add points.
+    # Every restart has its own random numbers, so more restarts only add points.
     attacks: list[tuple[Perturbation, int, int]] = [(ascent, 1, start) for start in range(restarts)]
     count = _count(ball, x, space) if vertices else 0
     if count:

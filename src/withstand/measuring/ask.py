@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -31,22 +31,22 @@ from withstand.study.runs import CONFIG, NOTES, OUTCOMES, ROWS
 
 
 def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller | None = None) -> Results:
-    """Return the answers of all models, the same in every process.
+    """Measure all models, and return the results, the same in every process.
 
     Args:
-        subjects: The models, each with a name of its own.
-        seed: Decides every draw; the same seed gives every model the same noise.
+        subjects: The models, with different names.
+        seed: Of every draw; the same seed gives every model the same noise.
         engine: Device, processes and batch size; does not affect results.
         tell: Receives progress.
 
     Raises:
-        InputError: If a model does not fit its question; no folder is left behind then.
+        InputError: If a model does not suit its question; no folder is created then.
         BusyError: If another process works in a model's folder.
     """
     tell = tell or Silent()
     if seed < 0:
         raise InputError(f"evaluate: seed must be at least 0, got {seed}.")
-    if len(subjects) > 1:  # a model that does not fit is found before the first one is measured
+    if len(subjects) > 1:  # all models are checked before the first is measured
         for each in subjects:
             if _is_asked(each, seed=seed, engine=engine):
                 check_model(each.load(), each.question, engine)
@@ -64,10 +64,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
 
 
 def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> OutcomeTable:
-    """Return the outcomes of one model under the conditions of its question, in their order.
-
-    Its folder, if it has one, then holds them, with the numbers that all outcomes in it are reduced to.
-    """
+    """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
     kept = _kept(subject, seed=seed, engine=engine)
     missing = engine.of_first([_missing(task, kept) for task in question.tasks])
@@ -81,7 +78,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
                 measure(task, wanted, model, kept, subject=subject, seed=seed, engine=engine, tell=tell)
     else:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
-        if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # a kill came between merging and removing them
+        if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
             for task in question.tasks:
                 _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
     if folder is not None and engine.first(lambda: is_stale(folder)):
@@ -90,7 +87,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
 
 
 def is_stale(folder: Path) -> bool:
-    """Return whether the numbers in a model's folder are missing, or older than the outcomes that they come from."""
+    """Return whether the summary in a model's folder is missing, or older than the outcomes."""
     rows, outcomes = folder / ROWS, folder / OUTCOMES / ABOUT
     return not rows.exists() or rows.stat().st_mtime_ns < outcomes.stat().st_mtime_ns
 
@@ -106,7 +103,7 @@ def measure(
     engine: Engine,
     tell: Teller,
 ) -> None:
-    """Measure some conditions of a task, part by part, and add them to what is kept."""
+    """Measure some conditions of a task, part by part, and keep their outcomes."""
     split = task.load()
     evaluations = [
         each.only(wanted)
@@ -127,21 +124,12 @@ def measure(
     samples, frames = engine.first(parts.frames)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")
-    found = []
+    found: list[ConditionOutcomes] = []
     for each, state in zip(evaluations, states, strict=True):
         own = {name: _columns(frames[name]) for name in each.conditions}
         with evaluating(model):
             numbers = each.conclude(model, split, own, state=state, engine=engine)
-        for name in each.conditions:
-            found.append(
-                ConditionOutcomes(
-                    condition=task.name_of(name),
-                    measures=each.measures,
-                    columns=frames[name],
-                    numbers=numbers.get(name, {}),
-                    evaluation=_plain(each.only([name])),
-                )
-            )
+        found += [_outcomes(each, task, name, frames[name], numbers.get(name, {})) for name in each.conditions]
 
     def keep() -> None:
         kept.add(found, sample_frame(samples, split), source=task.source)
@@ -150,8 +138,18 @@ def measure(
     engine.first(keep)
 
 
+def _outcomes(evaluation: Evaluation, task: Task, condition: str, frame: Any, numbers: Any) -> ConditionOutcomes:
+    return ConditionOutcomes(
+        condition=task.name_of(condition),
+        measures=evaluation.measures,
+        columns=frame,
+        numbers=numbers,
+        evaluation=_plain(evaluation.only([condition])),
+    )
+
+
 def write_summary(subject: Subject, table: OutcomeTable) -> None:
-    """Write the numbers of everything that is kept of a model: configuration, notes, and rows last."""
+    """Write the summary of all kept outcomes of a model: configuration, notes, and rows last."""
     folder = subject.folder
     assert folder is not None
     results = Results({subject.name: table})
@@ -165,10 +163,10 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
 
 
 def read_results(folder: Path) -> Results:
-    """Return what is kept of the model in a folder: a run, or what was measured later.
+    """Return the kept results in a folder: a run, or a later evaluation.
 
     Raises:
-        InputError: If nothing is.
+        InputError: If there are none.
     """
     table = OutcomeTable.read(folder / OUTCOMES)
     return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)))
@@ -182,7 +180,7 @@ def _unread(question: Question, table: OutcomeTable) -> list[str]:
 
 
 def _inputs(question: Question) -> dict[str, Drawn]:
-    """Return how the inputs of every condition that can be drawn again are made; nothing where they are no images."""
+    """Return how to draw the inputs of every condition again; empty if they are not images."""
     if not has_thumbnails(question.split.shape):
         return {}
     return {
@@ -195,7 +193,7 @@ def _inputs(question: Question) -> dict[str, Drawn]:
 
 
 def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
-    """Return what is kept of a model."""
+    """Return the kept outcomes of a model."""
     split = subject.question.split
 
     def read() -> Kept:
@@ -207,7 +205,7 @@ def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
 
 
 def _is_asked(subject: Subject, *, seed: int, engine: Engine) -> bool:
-    """Return whether something must be measured of a model."""
+    """Return whether any condition of a model is missing."""
     kept = _kept(subject, seed=seed, engine=engine)
     return engine.first(lambda: any(_missing(task, kept) for task in subject.question.tasks))
 
@@ -221,7 +219,7 @@ def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: i
 
 
 def _missing(task: Task, kept: Kept) -> list[str]:
-    """Return the names of the conditions that are not kept."""
+    """Return the names of the missing conditions."""
     return [
         task.name_of(own)
         for each in task.evaluations
@@ -232,8 +230,7 @@ def _missing(task: Task, kept: Kept) -> list[str]:
 
 def _plain(evaluation: Evaluation) -> dict[str, Any]:
     """Return the plain form of an evaluation; classes from outside the package add a hash of their source."""
-    plain = to_plain(evaluation)
-    assert isinstance(plain, dict)
+    plain = cast(dict[str, Any], to_plain(evaluation))
     source = foreign_source(evaluation)
     return plain | {"source": source} if source else plain
 

@@ -1,4 +1,4 @@
-"""Noise generators that were trained against a finished model: kept in its folder, and read back."""
+"""Noise generators trained against a model, kept in its folder."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,24 +29,15 @@ def prepared(
     seed: int,
     engine: Engine,
 ) -> Any:
-    """Return what an evaluation needs besides the samples; a noise generator is read from the folder, or kept there.
+    """Return the state of an evaluation; a noise generator is read from the folder, or trained and kept there.
 
-    All processes must call it together.
-
-    Args:
-        evaluation: Adapted to the split.
-        model: On the engine's device.
-        split: The samples.
-        fit_on: Returns the samples that something may be trained on.
-        folder: Of what is kept of the model; None keeps nothing.
-        seed: Decides the training.
-        engine: Device and processes.
+    All processes must call this together. `fit_on` returns training samples; without a folder nothing is kept.
 
     Raises:
         InputError: If a file is damaged.
     """
     path = generator_file(evaluation, folder)
-    # Whether the file is there is asked once, before the first process may write it.
+    # Checked once, before the first process may write the file.
     if path is not None and engine.of_first(path.is_file()):
         assert isinstance(evaluation, NoiseDistance)
         return read_generator(path, evaluation, split).to(engine.device)
@@ -59,10 +50,7 @@ def prepared(
 
 
 def generator_file(evaluation: Evaluation, folder: Path | None) -> Path | None:
-    """Return where the generator of an evaluation is kept; None if it has none, or nothing is kept.
-
-    What does not affect its training does not affect the file's name.
-    """
+    """Return the path of an evaluation's generator; None without one. It depends only on settings of its training."""
     if folder is None or not isinstance(evaluation, NoiseDistance) or not evaluation.needs_training_samples:
         return None
     training = replace(evaluation, noises=("adversarial",), precision=NoiseDistance.precision)
@@ -79,5 +67,5 @@ def read_generator(path: Path, evaluation: NoiseDistance, split: Split) -> Noise
     try:
         generator.load_state_dict(read_tensors(path))
     except (InputError, RuntimeError) as problem:
-        raise InputError(f"evaluate: {path} is damaged; remove it, and the generator is trained again.") from problem
+        raise InputError(f"evaluate: {path} is damaged; remove it to train the generator again.") from problem
     return generator.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""The table of outcomes on disk: written part by part while a measurement goes on, merged when it is done."""
+"""Outcomes on disk: written in parts during a measurement, merged at its end."""
 
 import io
 import json
@@ -26,15 +26,15 @@ PARTS = "parts"
 
 
 class Parts:
-    """The parts of a measurement that is going on, in a folder; what they hold need not be measured again."""
+    """Parts of a running measurement in a folder, from which it resumes."""
 
     def __init__(self, folder: Path | None, conditions: Sequence[str], *, seconds: float, writes: bool) -> None:
-        """Look at what is there.
+        """Find existing parts.
 
         Args:
-            folder: Of these parts alone; None keeps everything in memory.
-            conditions: That are measured together, in their order.
-            seconds: Least time between two parts, but for the first one.
+            folder: Of these parts only; None keeps everything in memory.
+            conditions: Measured together, in this order.
+            seconds: Minimum time between parts after the first.
             writes: Whether this process writes.
         """
         self.folder, self.conditions, self.seconds, self.writes = folder, list(conditions), seconds, writes
@@ -45,13 +45,13 @@ class Parts:
             self.done = stop
 
     def add(self, block: Block) -> None:
-        """Take a block; write a part if it is time."""
+        """Add a block; write a part if it is time."""
         self.waiting.append(block)
         if self.folder is not None and time.monotonic() - self.latest >= self.seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting as a part."""
+        """Write waiting blocks as a part."""
         if self.folder is None or not self.waiting:
             return
         if self.writes:
@@ -60,13 +60,13 @@ class Parts:
         self.done, self.waiting, self.latest = self.waiting[-1].stop, [], time.monotonic()
 
     def frames(self) -> "tuple[polars.DataFrame, dict[str, polars.DataFrame]]":
-        """Return the samples (number, label) and the outcomes by condition, of everything there is."""
+        """Return all samples (number, label), and the outcomes by condition."""
         import polars
 
         self.flush()
         parts = [read_parquet(path) for _, path in self._files()]
         parts += [self._frame(joined(self.waiting))] if self.waiting or not parts else []
-        # A part of which nothing could be read has no columns of conditions.
+        # A part without readable samples has no columns of conditions.
         whole = polars.concat([each for each in parts if len(each)] or parts[:1]).sort("number")
         found = {}
         for place, condition in enumerate(self.conditions):
@@ -79,14 +79,14 @@ class Parts:
         return whole.select("number", "label"), found
 
     def remove(self) -> None:
-        """Remove the files, once what they hold is safe elsewhere."""
+        """Remove the files, after their content is merged."""
         if self.folder is not None and self.writes:
             shutil.rmtree(self.folder, ignore_errors=True)
             if self.folder.parent.is_dir() and not any(self.folder.parent.iterdir()):
                 self.folder.parent.rmdir()
 
     def _files(self) -> list[tuple[int, Path]]:
-        """Return the parts that follow one another from the first sample on, each with the place behind its last."""
+        """Return the contiguous parts from the first sample on, each with its end."""
         found: list[tuple[int, Path]] = []
         done = 0
         for path in sorted(self.folder.glob("*-*.parquet")) if self.folder is not None else ():
@@ -97,7 +97,7 @@ class Parts:
         return found
 
     def _frame(self, outcomes: Outcomes) -> "polars.DataFrame":
-        """Return outcomes as a line per sample, with the columns of every condition behind its place: `0:correct`."""
+        """Return outcomes as a line per sample; column names start with the condition's number: `0:correct`."""
         import polars
 
         columns = {
@@ -110,12 +110,12 @@ class Parts:
 
 
 class Kept:
-    """The outcomes of one model: in a folder, from which what was measured before is read, or in memory."""
+    """The outcomes of one model, in a folder or in memory."""
 
     def __init__(
         self, folder: Path | None, *, data: str, seed: int, classes: Sequence[str], shape: Sequence[int]
     ) -> None:
-        """Read what is there.
+        """Read existing outcomes.
 
         Args:
             folder: Of the outcomes; None keeps them in memory.
@@ -163,14 +163,14 @@ class Kept:
         return Parts(folder, conditions, seconds=seconds, writes=writes)
 
     def add(self, found: Sequence[ConditionOutcomes], samples: "polars.DataFrame", *, source: str) -> None:
-        """Add the outcomes of some conditions, which take the place of older ones of the same name.
+        """Add the outcomes of some conditions, which replace older ones of the same name.
 
-        With a folder, their files are written first, then the list of all, which makes them count.
+        The list of all conditions is written last, so a killed process leaves the old state.
 
         Args:
             found: With their frames.
             samples: With the columns number, label and identifier.
-            source: What the samples are called where they are not those of other conditions.
+            source: Name of the samples, unless they are those of other conditions.
         """
         source, samples = self._placed(samples, source)
         names = {each.condition for each in found}
@@ -197,7 +197,7 @@ class Kept:
         for (name,), own in known.partition_by("source", as_dict=True, include_key=False).items():
             if own.sort("number").equals(samples.sort("number")):
                 return str(name), known
-            if name == source:  # the same samples, of which fewer could be read
+            if name == source:  # the same samples, fewer of them readable
                 known = known.filter(known["source"] != source)
                 samples = polars.concat([own, samples]).unique("number", keep="last").sort("number")
         source = source if len(known) else ""
@@ -228,7 +228,7 @@ class Kept:
 
 
 def sample_frame(samples: "polars.DataFrame", split: Split) -> "polars.DataFrame":
-    """Return the lines of samples (number, label) with what each is known by."""
+    """Return samples (number, label) with their identifiers."""
     import polars
 
     known = split.identifiers()
@@ -244,5 +244,5 @@ def _bytes(frame: "polars.DataFrame") -> bytes:
 
 
 def _as_read(plain: Any) -> Any:
-    """Return a plain value as a file gives it back."""
+    """Return a plain value as it is read from JSON."""
     return json.loads(json.dumps(plain))

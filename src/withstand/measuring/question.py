@@ -1,7 +1,8 @@
-"""Question: what is asked of a model, and of which samples."""
+"""Question: the evaluations of a model, and their samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, cast, get_args
 
 from withstand.configuration import discover
@@ -35,12 +36,12 @@ On = str | Mapping[str, Any] | type | Perturbation | Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Evaluations that read the same samples, each of which is fetched once for all of them.
+    """Evaluations on the same samples; each sample is loaded once for all.
 
     Attributes:
         load: Returns the samples.
-        evaluations: What is asked, adapted to the samples.
-        source: Name of the cell, if these are samples that are corrupted already; else nothing.
+        evaluations: Evaluations, adapted to the samples.
+        source: Name of the cell of already corrupted data; else empty.
     """
 
     load: Callable[[], Split]
@@ -48,7 +49,7 @@ class Task:
     source: str = ""
 
     def name_of(self, condition: str) -> str:
-        """Return what a condition of an evaluation is called in results: clean images of a cell are the cell."""
+        """Return the name of a condition in results; clean images of a cell are the cell."""
         if not self.source:
             return condition
         return self.source if condition == CLEAN else f"{condition} on {self.source}"
@@ -61,13 +62,13 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a model.
+    """The evaluations of a model on a data set.
 
     Attributes:
         tasks: One per set of samples.
         split: The samples, or those of the first cell.
         data: Name of the data set.
-        notes: Sentences that a reader of the answer must know.
+        notes: Remarks for readers of the results.
     """
 
     tasks: tuple[Task, ...]
@@ -96,31 +97,21 @@ class Question:
         pixels: Pixels | None = None,
         balls: Sequence[Ball] = (),
     ) -> "Question":
-        """Return what is meant, checked against the samples, so that nothing is found out in the middle.
+        """Return the question for some data, checked against the samples.
 
         Args:
-            data: A data set of the package (its test part is used), a split, or any PyTorch data set of pairs.
-            on: Words, classes of perturbations or evaluations by name, YAML of these, or such objects; None is clean,
-                or every cell of data that are corrupted already. Of these, names choose cells, and all else is asked
-                of every one.
-            num_classes: Of pairs that do not say how many classes there are.
-            frost: Whose textures: `auto` takes the published ones where they are, else procedural ones.
-            pixels: Size of images whose published parameters the corruptions take; None takes the nearest.
+            data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs.
+            on: Conditions by name, class name or YAML, or perturbations and evaluations; None is clean, or every cell
+                of data that are already corrupted. Of these, names choose cells; all else applies to every cell.
+            num_classes: For pairs without a number of classes.
+            frost: Textures of frost; `auto` takes the published ones if present, else procedural ones.
+            pixels: Image size that sets corruption parameters; None takes the nearest.
             balls: For `worst-case`.
 
         Raises:
-            InputError: If something is not known or cannot be asked of the samples.
+            InputError: If a name is unknown, or a condition does not suit the samples.
         """
-        if frost not in get_args(WhoseFrost):
-            raise InputError(f"frost: expected {', '.join(get_args(WhoseFrost))}, got {frost!r}.")
-        if pixels not in (None, *get_args(Pixels)):
-            raise InputError(f"pixels: expected one of {get_args(Pixels)}, got {pixels!r}.")
-        if on is not None and not isinstance(on, str | Mapping | type | Perturbation | Evaluation | Sequence):
-            raise InputError(f"on: expected names, perturbations or evaluations, got {on!r}.")
-        given: list[On] = [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
-        textures: Textures = "procedural" if frost == "procedural" else "published"
-        if frost == "auto" and not has_frost_textures():
-            textures = "procedural"
+        given, textures = _checked(on, frost, pixels)
 
         def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
             found: list[Asked] = []
@@ -141,10 +132,10 @@ class Question:
 
     @classmethod
     def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
-        """Return the question that evaluations are, asked of a split.
+        """Return the question of some evaluations on a split.
 
         Raises:
-            InputError: If one cannot be asked of the samples, or two have a condition in common.
+            InputError: If one does not suit the samples, or two share a condition.
         """
         task = Task(load=lambda: split, evaluations=_adapted(evaluations, split))
         drawn = [each for own in task.evaluations if isinstance(own, Accuracy) for each in own.perturbations]
@@ -159,7 +150,7 @@ class Question:
         cells: Mapping[str, Dataset],
         evaluations: Callable[[Sequence[On], tuple[int, ...]], list[Evaluation]],
     ) -> "Question":
-        """Return a question of samples that are corrupted already: names choose cells, all else is asked of each."""
+        """Return a question on already corrupted samples: names choose cells, all else applies to each."""
         others = [each for each in given if not isinstance(each, str) or is_evaluation(each)]
         names = [each for each in given if isinstance(each, str) and each not in others]
         chosen = choose_cells(names or None, cells)
@@ -167,17 +158,32 @@ class Question:
         asked = _adapted([Accuracy(), *evaluations(others, first.shape)], first)
         tasks = []
         for name in chosen:
-            load = (lambda: first) if name == chosen[0] else _loader(cells[name])
+            load = (lambda: first) if name == chosen[0] else partial(cells[name].load, "test")
             tasks.append(Task(load=load, evaluations=asked, source=name))
         notes = cell_notes(chosen, data.missing())
         return cls(tasks=tuple(tasks), split=first, data=type(data).__name__, notes=notes)
 
 
+def _checked(on: Any, frost: WhoseFrost, pixels: Pixels | None) -> tuple[list[On], Textures]:
+    """Return the conditions as a list, and the textures of frost."""
+    one = (str, Mapping, type, Perturbation, Evaluation)
+    if frost not in get_args(WhoseFrost):
+        raise InputError(f"frost: expected {', '.join(get_args(WhoseFrost))}, got {frost!r}.")
+    if pixels not in (None, *get_args(Pixels)):
+        raise InputError(f"pixels: expected one of {get_args(Pixels)}, got {pixels!r}.")
+    if on is not None and not isinstance(on, (*one, Sequence)):
+        raise InputError(f"on: expected names, perturbations or evaluations, got {on!r}.")
+    if frost == "auto":
+        frost = "published" if has_frost_textures() else "procedural"
+    given: list[On] = [on] if isinstance(on, one) else list(on or ())
+    return given, frost
+
+
 def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluation, ...]:
-    """Return evaluations as they are asked of a split.
+    """Return evaluations adapted to a split.
 
     Raises:
-        InputError: If one cannot be asked of the samples, or two have a condition in common.
+        InputError: If one does not suit the samples, or two share a condition.
     """
     adapted = tuple(each.adapted(split) for each in evaluations)
     declared: dict[str, Any] = {}
@@ -191,21 +197,21 @@ def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluatio
         for measure in each.measures:
             known = declared.setdefault(measure.name, (measure.words, measure.better, measure.percent))
             if known != (measure.words, measure.better, measure.percent):
-                raise InputError(f"on: two evaluations declare a measure {measure.name}, each another one.")
+                raise InputError(f"on: two evaluations declare different measures named {measure.name}.")
     names = [condition for each in adapted for condition in each.conditions]
     twice = [each for each in names if names.count(each) > 1]
     if twice:
-        raise InputError(f"on: conditions must differ from each other, got {twice[0]} from two evaluations.")
+        raise InputError(f"on: conditions must differ, got {twice[0]} from two evaluations.")
     return adapted
 
 
 def resolve(
     given: On, shape: tuple[int, ...], *, balls: Sequence[Ball], pixels: Pixels | None, frost: Textures
 ) -> Iterator[Asked]:
-    """Yield the perturbations and evaluations that one thing stands for; see `Question.of`.
+    """Yield the perturbations and evaluations of one item of `on`; see `Question.of`.
 
     Raises:
-        InputError: If it stands for nothing.
+        InputError: If it is unknown.
     """
     if isinstance(given, str) and (found := meant(given, shape, balls=balls, pixels=pixels, frost=frost)):
         yield from found
@@ -214,7 +220,7 @@ def resolve(
         try:
             given = given()
         except TypeError as problem:
-            raise InputError(f"on: {given.__name__} needs fields, got the class alone ({problem}).") from problem
+            raise InputError(f"on: {given.__name__} has required fields; pass an instance ({problem}).") from problem
     named = isinstance(given, str)
     if isinstance(given, str | Mapping):
         from withstand.parser import build
@@ -223,8 +229,7 @@ def resolve(
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             words = known_words()
             spelled = [*words, *(each for each in names if each.lower() not in words)]
-            hint = nearest(given, spelled)
-            hint = "`withstand list conditions` shows all." if hint.startswith("known:") else hint
+            hint = nearest(given, spelled, otherwise="`withstand list conditions` shows all.")
             raise InputError(f"on: {given} is not a known condition; {hint}")
         given = build("on", given, "evaluations", "perturbation")
     if named and isinstance(given, Corruption) and pixels is not None:
@@ -239,12 +244,8 @@ def resolve(
         raise InputError(f"on: expected names, perturbations or evaluations, got {given!r}.")
 
 
-def _loader(data: Dataset) -> Callable[[], Split]:
-    return lambda: data.load("test")
-
-
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
-    """Return notes on what moves within balls, where that is not every column by the radius."""
+    """Return notes on columns that are fixed or change otherwise within balls."""
     features = split.features
     if features is None or not any(isinstance(each, WorstCase) for each in evaluations):
         return ()

@@ -1,4 +1,4 @@
-"""Subject: a model that is measured, and what is asked of it."""
+"""Subject: a model to measure, and its question."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -34,28 +34,28 @@ class Teller(Protocol):
 
 
 class Silent:
-    """Says nothing."""
+    """A `Teller` that prints nothing."""
 
     def say(self, sentence: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def counting(self, total: int, what: str) -> AbstractContextManager[Callable[[int], None]]:
-        """Count nothing."""
+        """Show no progress."""
         return nullcontext(lambda _: None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A model, and what is asked of it.
+    """A model to measure, and its question.
 
     Attributes:
         name: Of the model, in tables.
-        question: What is asked.
-        load: Returns the model on the engine's device; called only if something must be measured.
-        fit_on: Returns the samples of the training part, for attacks that are trained; None takes the samples.
-        folder: Where its answers are kept; None keeps nothing.
-        config: What decides the answers besides the question, in plain form.
-        notes: Sentences about this model that a reader must know.
+        question: The evaluations.
+        load: Returns the model on the engine's device; called only if a condition is missing.
+        fit_on: Returns training samples, for attacks that are trained; None takes the test samples.
+        folder: For the outcomes; None keeps nothing.
+        config: Everything else that affects outcomes, in plain form.
+        notes: Remarks for readers of the results.
     """
 
     name: str
@@ -68,27 +68,19 @@ class Subject:
 
 
 def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
-    """Refuse a model that the question cannot be asked of.
-
-    Raises:
-        InputError: If it does not fit the samples, or an evaluation.
-    """
+    """Reject a model that does not suit its question."""
     check_outputs(model, question.split, engine)
     for each in question.evaluations:
         each.check(model, question.split.space)
 
 
 def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
-    """Refuse a model that does not map the split's inputs to one logit per class.
-
-    Raises:
-        InputError: If it does not; the message says what came.
-    """
+    """Reject a model that does not map the split's inputs to one logit per class."""
     x = torch.zeros(2, *split.shape, device=engine.device)
     with torch.no_grad(), evaluating(model):
         try:
             logits = model(x)
-        except Exception as problem:  # a module of the user's own may raise anything
+        except Exception as problem:  # custom modules may raise anything
             told = (str(problem) or type(problem).__name__).splitlines()[0]
             raise InputError(f"model: cannot take inputs of shape {split.shape} ({told}).") from problem
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
@@ -100,11 +92,7 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
 
 
 def check_config(subject: Subject) -> None:
-    """Refuse a folder that is called as this model's and holds the answers of another one.
-
-    Raises:
-        InputError: If its configuration is another one.
-    """
+    """Reject a folder that holds the outcomes of another model."""
     path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
     if path is None or not path.exists():
         return
@@ -114,14 +102,14 @@ def check_config(subject: Subject) -> None:
         known = None
     if canonical(known) != canonical(subject.config):
         raise InputError(
-            f"{path.parent}: expected what was measured of {subject.name}, found the {CONFIG} of something else; move "
-            "the folder away."
+            f"{path.parent}: expected outcomes of {subject.name}, found the {CONFIG} of something else; move the "
+            "folder away."
         )
 
 
 @contextmanager
 def held(subject: Subject, engine: Engine) -> Iterator[None]:
-    """Hold a model's folder; if nothing came of it, it does not stay behind."""
+    """Lock a model's folder; remove it after a failure that left no outcomes."""
     folder = subject.folder
     if folder is None:
         yield

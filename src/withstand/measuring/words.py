@@ -1,4 +1,4 @@
-"""The words that `--on` understands: named sets of conditions."""
+"""Named conditions that `--on` accepts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -25,23 +25,17 @@ from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_ce
 
 SETS = {
     "clean": "unchanged inputs",
-    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, as published: saved as JPEG in between, "
-    "but not with the parameters for 32 pixels",
-    "imagenet-c-in-memory": "the same, never saved",
-    "corruptions": "the same and the 4 extra corruptions, never saved",
-    "noise": "Gaussian, uniform and speckle noise of three strengths",
+    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (in memory at 32 pixels)",
+    "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
+    "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
+    "noise": "Gaussian, uniform and speckle noise at three strengths",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
-    "noise-distance": (
-        "1x1",
-        "how far Gaussian, uniform and adversarial noise (of a generator trained against the model) must go; also one "
-        "kind alone (noise-distance/adversarial)",
-    ),
-    "noise-distance-3x3": ("3x3", "the same, with a generator whose noise depends on neighbouring pixels"),
+    "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
+    "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
 OTHERS = {
-    "worst-case": "accuracy at the worst point of a ball (--radius, --norm) that several attacks find, and over the "
-    "ball on average",
+    "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds of the Lipschitz constant of fully connected networks",
 }
@@ -60,19 +54,18 @@ def meant(
     pixels: Pixels | None = None,
     frost: Textures = "published",
 ) -> list[Asked]:
-    """Return the perturbations and evaluations that a word stands for; nothing if the word is not known.
+    """Return the perturbations and evaluations of a name; empty if it is unknown.
 
     Args:
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
-            corruption (`contrast`), or a cell (`contrast/3`); with `+jpeg` (`contrast+jpeg/3`) images are saved as JPEG
-            files in between.
+            corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Of one input.
         balls: For `worst-case`.
-        pixels: Size of images whose published parameters the corruptions take; None takes the nearest to the images.
-        frost: Whose textures.
+        pixels: Image size that sets corruption parameters; None takes the nearest.
+        frost: Textures of frost.
 
     Raises:
-        InputError: If the word needs images or balls, and there are none.
+        InputError: If the name needs images or balls, and there are none.
 
     Example:
         >>> [each.condition for each in meant("fog", (3, 32, 32))][:2]
@@ -84,21 +77,22 @@ def meant(
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
     if word == "worst-case" and not balls:
-        raise InputError("on: worst-case needs the radius of a ball; give --radius, in Python WorstCase(ball=...).")
+        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(ball=...) in Python.")
     others: dict[str, list[Asked]] = {
         "worst-case": [WorstCase(ball=each) for each in balls],
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
+    pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)
-    found = found or _corruptions(word, ImageNetC(pixels=pixels or _nearest(shape), jpeg=False, frost=frost))
+    found = found or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
     if found and word not in others and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found
 
 
 def is_evaluation(word: str) -> bool:
-    """Return whether a word, a class name or YAML asks something of samples that are corrupted already.
+    """Return whether a name or YAML applies to already corrupted samples, rather than choosing among them.
 
     Example:
         >>> is_evaluation("by-class"), is_evaluation("Recall"), is_evaluation("fog/3")
@@ -108,13 +102,9 @@ def is_evaluation(word: str) -> bool:
 
 
 def known_words() -> list[str]:
-    """Return all words, and the names of the corruptions."""
+    """Return all names of sets, evaluations and corruptions."""
     every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
     return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
-
-
-def _nearest(shape: tuple[int, ...]) -> Pixels:
-    return nearest_pixels(*shape[1:]) if len(shape) == 3 else 224
 
 
 def _noise_distances(word: str) -> list[Asked]:
@@ -122,7 +112,7 @@ def _noise_distances(word: str) -> list[Asked]:
     if word not in NOISE_DISTANCES or (slash and kind not in get_args(Noise)):
         return []
     chosen: list[Noise] = [each for each in get_args(Noise) if kind in ("", each)]
-    # Only adversarial noise has a kernel; the other kinds are the same measurement under both words.
+    # Only adversarial noise has a kernel; other kinds are equal under both names.
     kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
 
@@ -141,13 +131,13 @@ def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
 
 
 def _names(condition: str) -> set[str]:
-    """Return what a cell and its corruption are called; `frost` is that of whichever textures are taken."""
+    """Return the names of a cell and its corruption; `frost` stands for either textures."""
     cells = {condition, condition.replace("-procedural", "")}
     return cells | {each.rsplit("/", 1)[0] for each in cells}
 
 
 def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Return what a reader of results under perturbations must know: protocol, parameters, textures."""
+    """Return notes on results under perturbations: protocol, parameters, textures."""
     saved = [each for each in perturbations if isinstance(each, SavedAsJpeg)]
     notes = ["+jpeg: saved as JPEG of quality 85 and read again, as ImageNet-C was."] if saved else []
     if any(isinstance(each, Corruption) for each in perturbations):
@@ -158,20 +148,20 @@ def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> t
         size = "" if shape[1:] == (pixels, pixels) else f" (the images have {shape[1]} x {shape[2]})"
         notes.append(f"Parameters for {pixels} pixels{size}.")
     if any(each.condition.startswith("frost-procedural") for each in inner):
-        notes.append("frost: procedural, with textures made here instead of the published ones; so there is no mCE.")
+        notes.append("frost: procedural textures instead of the published ones; mCE is not reported.")
     return tuple(notes)
 
 
 def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]:
-    """Return which cells of data that are corrupted already are meant by names.
+    """Return the cells of already corrupted data that names choose.
 
     Args:
         names: `clean`, `imagenet-c` (the 15), `corruptions` (all but clean), kinds (`fog`), or cells (`fog/3`), the
             last two with or without `+jpeg`; None means all.
-        cells: Conditions that there are.
+        cells: All cells.
 
     Raises:
-        InputError: If a name is among none of them.
+        InputError: If a name matches none.
 
     Example:
         >>> choose_cells(["fog"], ["clean", "fog+jpeg/1", "fog+jpeg/2", "snow+jpeg/1"])
@@ -191,14 +181,14 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
 
 
 def cell_notes(chosen: Sequence[str], gaps: Sequence[Gap]) -> tuple[str, ...]:
-    """Return what a reader of results on data that were corrupted already must know.
+    """Return notes on results on already corrupted data.
 
     Example:
         >>> cell_notes(["fog/1"], [Gap("snow/2", 0, 50), Gap("snow/3", 0, 50), Gap("fog/1", 49, 50)])
-        ('Images read from files that were corrupted before.', 'Missing: snow/2,3.', 'Partial: fog/1 (49 of 50).')
+        ('Images read from corrupted files.', 'Missing: snow/2,3.', 'Partial: fog/1 (49 of 50).')
     """
     saved = any(JPEG in each for each in chosen)
-    notes = ["Images read from files that were corrupted before" + ("; +jpeg: saved as JPEG." if saved else ".")]
+    notes = ["Images read from corrupted files" + ("; +jpeg: saved as JPEG." if saved else ".")]
     absent: dict[str, list[str]] = {}
     for gap in gaps:
         if gap.images == 0:

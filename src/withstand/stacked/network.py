@@ -1,4 +1,4 @@
-"""Networks of the same shape as one: their weights stacked, each with rows of its own."""
+"""Stacked: several networks of equal shape as one module."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +35,7 @@ class Stacked(nn.Module):
             if isinstance(layer, nn.Linear) and isinstance(networks[0], nn.Sequential):
                 layers.append(StackedLinear([each.get_submodule(str(number)) for each in networks]))
             elif isinstance(layer, nn.ReLU):
-                # What a linear layer has just written is not needed for its gradient.
+                # The output of a linear layer is not needed for its gradient.
                 layers.append(nn.ReLU(inplace=bool(layers) and isinstance(layers[-1], StackedLinear)))
             elif isinstance(layer, nn.Flatten):
                 layers.append(nn.Identity())  # keeps the names; forward flattens
@@ -75,8 +75,8 @@ class StackedLinear(nn.Module):
 class Affine(torch.autograd.Function):
     """x W^T + b for each network.
 
-    PyTorch's own derivative makes the gradient of W^T and copies it transposed, which takes a fifth of a training step
-    on a CPU; this one makes it in the layout of W.
+    Computes the gradient in the layout of W. PyTorch computes that of W^T and copies it, which takes a fifth of a
+    training step on a CPU.
     """
 
     @staticmethod
@@ -87,7 +87,7 @@ class Affine(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Compute the gradients that are asked for."""
+        """Compute the requested gradients."""
         (gradient,), (x, weight) = gradients, ctx.saved_tensors
         by_x, by_weight, by_bias = ctx.needs_input_grad
         return (

@@ -1,4 +1,4 @@
-"""The training loop for several trials in one batch; each equals its single run up to rounding."""
+"""Together: the training loop for several trials in one batch."""
 
 import math
 import time
@@ -29,8 +29,8 @@ from withstand.training.watch import Watch
 class Together:
     """Minimises one objective for several seeds at once; its balls may have a radius per trial.
 
-    Row i of a batch belongs to trial i modulo their number. Every trial has the order of samples, the draws and the
-    checkpoints that `Trainer` would give it. A trial whose loss is not finite ends; the others go on.
+    Row i of a batch belongs to trial i modulo their number. Sample order, draws and checkpoints of a trial are those of
+    `Trainer`, and results are equal up to rounding. A trial with a non-finite loss ends; the others continue.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Together:
             models: One per trial, on the engine's device; they are not changed.
             split: Training samples.
             objective: The objective to minimise; a ball has a radius per row, from the trial of the row.
-            training: How.
+            training: Settings of the training.
             seeds: One per trial.
             engine: The device; does not affect results.
             validate: Returns the validation accuracies of the trials after an epoch.
@@ -174,7 +174,7 @@ class Together:
             yield Sample(*stacked)
 
     def losses(self, sample: Sample, rng: Rng) -> Float[Tensor, " trial"]:
-        """Return the loss of each trial: what the objective's step returns, but for the mean over the trials."""
+        """Return the mean loss of each trial, as the objective's step for one."""
         losses = self.objective.losses(self.model, sample.x, sample.y, space=self.space, state=self.state, rng=rng)
         if sample.weight is not None:
             losses = sample.weight * losses
@@ -200,7 +200,7 @@ class Together:
         self.epoch, self.step = self.epoch + 1, 0
 
     def save(self, folders: Sequence[Path], identities: Sequence[str]) -> float:
-        """Write the checkpoint of every trial that has not failed, and return the seconds that took."""
+        """Write checkpoints of all trials that have not failed; return the seconds taken."""
         begun = time.monotonic()
         if folders:
             for trial in self.going:
@@ -210,13 +210,8 @@ class Together:
     def state_dict(self, trial: int) -> dict[str, Any]:
         """Return the state of a trial's training, as `Trainer.state_dict`."""
         progress = {"epoch": self.epoch, "step": self.step} | self.progress[trial]
-        state = self.state.state_dict()
-        return {
-            "update": self.update.state_of(trial),
-            "objective": state,
-            "progress": progress,
-            "best": self.best[trial],
-        }
+        state = {"update": self.update.state_of(trial), "objective": self.state.state_dict()}
+        return state | {"progress": progress, "best": self.best[trial]}
 
     def _go_on(self, states: Sequence[dict[str, Any]]) -> None:
         self.update.load_optimizers([each["update"] for each in states])

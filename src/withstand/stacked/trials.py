@@ -1,53 +1,40 @@
-"""Many trials in one batch: experiments that differ in their seed or in the radius of balls are trained together."""
+"""Batched training of experiments that differ in seed or radius."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, is_dataclass, replace
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from withstand.configuration import canonical, rebuilt
 from withstand.data.base import Split, TensorSplit
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
-from withstand.evaluation.accuracy import Accuracy, rank
-from withstand.experiment import Experiment, begin, build_model, finish, is_finished, question_of
+from withstand.evaluation.accuracy import rank
+from withstand.experiment import (
+    Experiment,
+    Parts,
+    begin,
+    build_model,
+    finish,
+    is_finished,
+    load_parts,
+    question_of,
+)
 from withstand.files import hold
 from withstand.models.frozen import evaluating
-from withstand.models.mlp import MLP
-from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.attacks.langevin import Langevin
-from withstand.perturbations.attacks.pgd import PGD
-from withstand.perturbations.attacks.tilted import Tilted
-from withstand.perturbations.attacks.vertices import Vertices
-from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Perturbation
-from withstand.perturbations.gaussian import Gaussian
-from withstand.perturbations.identity import Identity
-from withstand.perturbations.mixture import Mixture
-from withstand.perturbations.sobol import Sobol
-from withstand.perturbations.speckle import Speckle
-from withstand.perturbations.uniform import Uniform
-from withstand.perturbations.uniform_noise import UniformNoise
+from withstand.stacked.kinds import check, in_turn, kinds_of
 from withstand.stacked.network import Stacked
 from withstand.stacked.trainer import Together
 from withstand.training.checkpoint import clear, load
 from withstand.training.watch import Watch
 
-# They treat rows independently and keep their order, from which the stacked model finds the trial of a row.
-PERTURBATIONS = (
-    Identity, Gaussian, Speckle, UniformNoise, Uniform, Sobol, Vertices, PGD, Langevin, Tilted, Mixture
-)  # fmt: skip
-# On a CPU more weights than its cache holds make a step slower than it saves.
+# On a CPU, larger batches exceed the cache and are slower.
 TRIALS_ON_CPU = 16
 
 
 class TrialsError(TrainingError):
-    """Some trials failed, and the others are finished.
+    """Some trials failed; all others are finished.
 
     Attributes:
         failures: Why, by the folder of the run.
@@ -58,16 +45,6 @@ class TrialsError(TrainingError):
         self.failures = failures
         reasons = " ".join(f"{folder}: {sentence}" for folder, sentence in failures.items())
         super().__init__(f"{len(failures)} of {total} trials failed: {reasons}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Unfinished experiments whose trainings differ in seed and radius of balls only, and their data."""
-
-    experiments: list[Experiment]
-    train: Split
-    validation: Split
-    test: Split
 
 
 def run_together(
@@ -109,32 +86,46 @@ def run_together(
     for each in waiting:
         check(each, engine)
     # All input is checked before anything is written.
-    kinds = [prepared(each, engine) for each in kinds_of(waiting)]
+    kinds = [(each, prepared(each, engine)) for each in kinds_of(waiting)]
     most = at_once or most_at_once(engine, len(waiting))
     failures: dict[Path, str] = {}
-    for kind in kinds:
-        with ExitStack() as locks:
-            for each in kind.experiments:
-                folder = each.folder(root)
-                locks.enter_context(hold(folder))
-                begin(each, folder, kind.train)
-            for batch, states in batches_of_trials(kind.experiments, root, most):
-                say(f"{len(batch)} trials together: training on {len(kind.train):,} samples, {engine.device}.")
-                trainer = make_trainer(kind, batch, engine, states)
-                paths = [each.folder(root) for each in batch]
-                identities = [each.identity for each in batch]
-                trainer.fit(folders=[each / "checkpoints" for each in paths], identities=identities, watch=watch)
-                say(f"{len(trainer.going)} trials: evaluating each on {len(kind.test):,} samples.")
-                for trial in trainer.going:
-                    model = build_model(batch[trial], kind.train, engine)
-                    model.load_state_dict(trainer.result(trial))
-                    history = trainer.history(trial)
-                    question = question_of(batch[trial], kind.test)
-                    finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
-                failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
+    for kind, parts in kinds:
+        failures |= run_kind(kind, parts, root, most, engine=engine, watch=watch, say=say)
     if failures:
         raise TrialsError(failures, total=len(waiting))
     return folders
+
+
+def run_kind(
+    experiments: Sequence[Experiment],
+    parts: Parts,
+    root: Path,
+    most: int,
+    *,
+    engine: Engine,
+    watch: Watch | None,
+    say: Callable[[str], None],
+) -> dict[Path, str]:
+    """Train and evaluate experiments of a kind, and return why trials failed, by folder."""
+    failures: dict[Path, str] = {}
+    with ExitStack() as locks:
+        for each in experiments:
+            locks.enter_context(hold(each.folder(root)))
+            begin(each, each.folder(root), parts.train)
+        for batch, states in batches_of_trials(experiments, root, most):
+            say(f"{len(batch)} trials together: training on {len(parts.train):,} samples, {engine.device}.")
+            trainer = make_trainer(parts, batch, engine, states)
+            paths = [each.folder(root) for each in batch]
+            checkpoints = [each / "checkpoints" for each in paths]
+            trainer.fit(folders=checkpoints, identities=[each.identity for each in batch], watch=watch)
+            say(f"{len(trainer.going)} trials: evaluating each on {len(parts.test):,} samples.")
+            for trial in trainer.going:
+                model = build_model(batch[trial], parts.train, engine)
+                model.load_state_dict(trainer.result(trial))
+                history, question = trainer.history(trial), question_of(batch[trial], parts.test)
+                finish(batch[trial], paths[trial], model.eval(), history=history, question=question, engine=engine)
+            failures |= {paths[trial]: sentence for trial, sentence in trainer.failures.items()}
+    return failures
 
 
 def most_at_once(engine: Engine, number: int) -> int:
@@ -142,113 +133,13 @@ def most_at_once(engine: Engine, number: int) -> int:
     return max(1, min(number, TRIALS_ON_CPU) if engine.device.type == "cpu" else number)
 
 
-def check(experiment: Experiment, engine: Engine) -> None:
-    """Reject experiments that cannot be trained in one batch with other trials.
-
-    Raises:
-        InputError: With the setting that prevents it.
-    """
-    objective, training = experiment.objective, experiment.training
-    problem = None
-    if engine.world_size > 1:
-        problem = f"one process, got {engine.world_size}"
-    elif not isinstance(experiment.model, MLP):
-        problem = f"the model MLP, got {type(experiment.model).__name__}"
-    elif not isinstance(objective, PerturbedRisk):
-        problem = f"the objective PerturbedRisk, got {type(objective).__name__}"
-    elif objective.mode != "exact" and objective.num_draws > 1:
-        problem = f"the mode exact, got {objective.mode}"
-    elif training.amp != "no":
-        problem = f"amp no, got {training.amp}"
-    elif training.ema_decay is not None:
-        problem = f"no ema_decay, got {training.ema_decay}"
-    elif training.patience is not None:
-        problem = f"no patience, got {training.patience}"
-    else:
-        for each in perturbations_in(objective):
-            if not isinstance(each, PERTURBATIONS):
-                known = ", ".join(sorted(cls.__name__ for cls in PERTURBATIONS))
-                problem = f"a perturbation among {known}, got {type(each).__name__}"
-            elif isinstance(each, PGD) and each.until_wrong:
-                problem = "PGD without until_wrong"
-    if problem:
-        raise InputError(f"together: trials in one batch need {problem}; train them one by one.")
-
-
-def perturbations_in(value: object) -> Iterator[Perturbation]:
-    """Yield every perturbation that a configuration holds."""
-    if isinstance(value, Perturbation):
-        yield value
-    if isinstance(value, tuple):
-        for each in value:
-            yield from perturbations_in(each)
-    elif is_dataclass(value):
-        for each in fields(value):
-            yield from perturbations_in(getattr(value, each.name))
-
-
-def kinds_of(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
-    """Group the experiments that can share batches, each experiment once.
-
-    They differ in seed, name, evaluations, and radii of balls that are one number.
-    """
-    kinds: dict[str, dict[str, Experiment]] = {}
-    for each in experiments:
-        alike = replace(each, seed=0, evaluations=(Accuracy(),), objective=with_radii(each.objective, lambda _: 1.0))
-        kinds.setdefault(canonical(replace(alike, name="run")), {})[canonical(each)] = each
-    return [list(each.values()) for each in kinds.values()]
-
-
-def with_radii(objective: Objective, radius: Callable[[int], float | tuple[tuple[float], ...]]) -> Objective:
-    """Return an objective with other radii of those balls whose radius is a number.
-
-    Args:
-        objective: May hold several balls.
-        radius: Gives it, by the ball's number.
-    """
-    numbers = count()
-
-    def rule(_: str, value: Any) -> Any:
-        is_one = isinstance(value, Ball) and not isinstance(value.radius, Sequence)
-        return replace(value, radius=radius(next(numbers))) if is_one else value
-
-    return rebuilt(objective, rule)
-
-
-def radii_of(objective: Objective) -> list[float]:
-    """Return the radii that `with_radii` replaces."""
-    found: list[float] = []
-
-    def rule(_: str, value: Any) -> Any:
-        if isinstance(value, Ball) and not isinstance(value.radius, Sequence):
-            found.append(value.radius)
-        return value
-
-    rebuilt(objective, rule)
-    return found
-
-
-def in_turn(objectives: Sequence[Objective]) -> Objective:
-    """Return one objective for interleaved rows of several objectives that differ only in radii of balls."""
-    radii = [radii_of(each) for each in objectives]
-
-    def radius(number: int) -> float | tuple[tuple[float], ...]:
-        own = [each[number] for each in radii]
-        return own[0] if len(set(own)) == 1 else tuple((each,) for each in own)
-
-    return with_radii(objectives[0], radius)
-
-
-def prepared(experiments: list[Experiment], engine: Engine) -> Kind:
-    """Return experiments of a kind with their data, after a rehearsal of the first."""
-    train, validation, test = (experiments[0].data.load(part) for part in ("train", "validation", "test"))
-    if len(test) == 0:
-        raise InputError("data: the test part has no samples.")
-    if not isinstance(train, TensorSplit):
+def prepared(experiments: Sequence[Experiment], engine: Engine) -> Parts:
+    """Return the data of experiments of a kind, after a rehearsal of the first."""
+    parts = load_parts(experiments[0].data)
+    if not isinstance(parts.train, TensorSplit):
         raise InputError("together: trials in one batch need data held in memory; train them one by one.")
-    kind = Kind(experiments=experiments, train=train, validation=validation, test=test)
-    make_trainer(kind, experiments[:1], engine, []).rehearse()
-    return kind
+    make_trainer(parts, experiments[:1], engine, []).rehearse()
+    return parts
 
 
 def batches_of_trials(
@@ -269,20 +160,20 @@ def batches_of_trials(
             yield trials[start : start + most], states[start : start + most]
 
 
-def make_trainer(kind: Kind, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
+def make_trainer(parts: Parts, trials: Sequence[Experiment], engine: Engine, states: Sequence[dict]) -> Together:
     """Return the trainer of some trials of a kind."""
     for each in trials:
-        each.objective.check(kind.train.space)
+        each.objective.check(parts.train.space)
     objective = in_turn([each.objective for each in trials])
     assert isinstance(objective, PerturbedRisk)
     return Together(
-        [build_model(each, kind.train, engine) for each in trials],
-        kind.train,
+        [build_model(each, parts.train, engine) for each in trials],
+        parts.train,
         objective=objective,
         training=trials[0].training,
         seeds=[each.seed for each in trials],
         engine=engine,
-        validate=(lambda model: accuracies(model, kind.validation, engine)) if len(kind.validation) else None,
+        validate=(lambda model: accuracies(model, parts.validation, engine)) if len(parts.validation) else None,
         states=states,
     )
 

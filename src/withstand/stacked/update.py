@@ -1,4 +1,4 @@
-"""StackedUpdate: from the losses of several trials in a step to new parameters of each."""
+"""StackedUpdate: the optimizer step of several trials at once."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from withstand.training.settings import Training
 
 
 class StackedUpdate:
-    """The optimiser of stacked networks with its schedule and clipping: `Update` for every trial at once.
+    """`Update` for several trials: optimizer, schedule and clipping of stacked networks.
 
-    All optimisers work elementwise, so one optimiser of the stacked weights serves all trials.
+    Optimizers work elementwise, so one optimizer of the stacked weights serves all trials.
     """
 
     def __init__(self, model: Stacked, *, training: Training, steps_per_epoch: int) -> None:
@@ -23,7 +23,7 @@ class StackedUpdate:
 
         Args:
             model: Its parameters are updated.
-            training: How.
+            training: Settings of the training.
             steps_per_epoch: For the schedule.
         """
         self.model, self.training, self.steps_per_epoch = model, training, steps_per_epoch
@@ -43,8 +43,8 @@ class StackedUpdate:
     def apply(self, losses: Float[Tensor, " trial"], *, count: int) -> list[float]:
         """Follow the gradient of every trial's loss, and return the losses.
 
-        A trial whose loss, or gradient that is clipped, is not finite fails. It takes part to the end, since what its
-        weights are does not reach the others.
+        A trial fails if its loss, or its gradient with clipping, is not finite. It stays in the batch, which does not
+        affect the others.
 
         Args:
             losses: Mean over each trial's rows.
@@ -54,7 +54,7 @@ class StackedUpdate:
         factor = schedule.factor(count, steps_per_epoch=self.steps_per_epoch, epochs=epochs)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        # No weight is shared, so the gradient of the sum is that of each trial's own loss.
+        # No weight is shared, so the gradient of the sum is each trial's own.
         losses.sum().backward()
         values = losses.detach().tolist()
         place = f"epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
@@ -85,7 +85,7 @@ class StackedUpdate:
         self.optimizer.load_state_dict(optimizers[0] | {"state": merged})
 
     def _clip(self, limit: float) -> Float[Tensor, " trial"]:
-        """Make each trial's gradient at most as long as the limit, and return the lengths it had."""
+        """Clip the gradient norm of each trial, and return the norms before."""
         gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
         lengths = torch.stack([torch.linalg.vector_norm(each.flatten(1), dim=1) for each in gradients])
         norms = torch.linalg.vector_norm(lengths, dim=0)

@@ -1,1 +1,1 @@
-"""Sweeps: one experiment under many settings and seeds, on this machine or on many."""
+"""Sweeps: many runs of one experiment, on one or many machines."""

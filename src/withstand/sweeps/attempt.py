@@ -1,4 +1,4 @@
-"""One run of a sweep, wherever it is done: nothing that goes wrong in it reaches the others."""
+"""One run of a sweep; its failure does not affect the others."""
 
 import traceback
 from enum import StrEnum
@@ -24,9 +24,9 @@ class State(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """How an attempt ended, and a sentence that says more where it did not end well.
+    """How an attempt ended, and the problem if it failed.
 
-    `busy` means that another process works on the run; `lost` that the process or machine that did is gone.
+    `busy`: another process works on the run; `lost`: its process or machine is gone.
     """
 
     state: State
@@ -34,13 +34,13 @@ class Outcome(NamedTuple):
 
 
 def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
-    """Do a run, or go on with it, and return how that ended; a failure is also written into the run's folder."""
+    """Do or resume a run, and return how it ended; a failure is also written into the run's folder."""
     folder = experiment.folder(root)
     try:
         run(experiment, root, engine=engine, load=latest_data)
     except BusyError:
         return Outcome(State.BUSY)
-    except Exception as problem:  # whatever it was, the other runs go on
+    except Exception as problem:  # the other runs continue
         known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
         sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
         write_failure(folder, sentence, traceback.format_exc())
@@ -50,7 +50,7 @@ def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
 
 
 def attempt_on(device: str, experiment: Experiment, root: Path) -> Outcome:
-    """Do a run in this process, with one thread as everywhere in a sweep, so that its numbers are the same."""
+    """Do a run in this process, with one thread as in all of a sweep, for equal results."""
     torch.set_num_threads(1)
     try:
         engine = Engine.start(device=device)

@@ -1,4 +1,4 @@
-"""BatchPool: this process, which trains runs that fit together in one batch."""
+"""BatchPool: trains similar runs in one batch, in this process."""
 
 import traceback
 from pathlib import Path
@@ -6,23 +6,24 @@ from pathlib import Path
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
 from withstand.experiment import ROWS, Experiment
-from withstand.stacked.trials import TrialsError, check, kinds_of, most_at_once, run_together
+from withstand.stacked.kinds import check, kinds_of
+from withstand.stacked.trials import TrialsError, most_at_once, run_together
 from withstand.study.sweep import FAILED, write_failure
 from withstand.sweeps.attempt import Outcome, State, attempt
 from withstand.sweeps.pool import Pool
 
-MOST = 100_000  # runs that wait
+MOST = 100_000  # waiting runs
 
 
 class BatchPool(Pool):
-    """Trains several runs at a time in this process: those of one kind in one batch, the others one by one."""
+    """Trains runs of one kind in one batch, others one by one, in this process."""
 
     def __init__(self, root: Path, *, device: str) -> None:
-        """Wait for runs.
+        """Start without runs.
 
         Args:
             root: Folder of the runs.
-            device: Where they are trained.
+            device: Device of the training.
         """
         self.root, self.engine = root, Engine.start(device=device)
         self.waiting: dict[str, Experiment] = {}
@@ -33,11 +34,11 @@ class BatchPool(Pool):
         return MOST - len(self.waiting)
 
     def begin(self, key: str, experiment: Experiment) -> None:
-        """Let a run wait for others of its kind."""
+        """Queue a run for a batch of its kind."""
         self.waiting[key] = experiment
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Do all runs of the kind that has waited longest; blocks until they are done."""
+        """Do the runs of the kind that has waited longest; blocks until they are done."""
         if not self.waiting:
             return []
         keys = {experiment.folder(self.root): key for key, experiment in self.waiting.items()}
@@ -57,11 +58,11 @@ class BatchPool(Pool):
         return list(zip(found, outcomes, strict=True))
 
     def close(self) -> None:
-        """Forget the runs that wait."""
+        """Drop the waiting runs."""
         self.waiting.clear()
 
     def _together(self, batch: list[Experiment]) -> list[Outcome]:
-        """Return how each run of a batch ended; one that failed has the reason in its folder."""
+        """Train a batch, and return how each run ended; reasons of failures are written into the folders."""
         failures: dict[Path, str] = {}
         general, trace = "", ""
         try:
@@ -70,7 +71,7 @@ class BatchPool(Pool):
             return [Outcome(State.BUSY)] * len(batch)
         except TrialsError as problem:
             failures, trace = problem.failures, traceback.format_exc()
-        except Exception as problem:  # whatever it was, the other runs go on
+        except Exception as problem:  # the other runs continue
             general, trace = f"{type(problem).__name__}: {problem}", traceback.format_exc()
         outcomes = []
         for each in batch:

@@ -1,4 +1,4 @@
-"""RayPool: the machines of a Ray cluster, one run per task; the only file that imports Ray."""
+"""RayPool: runs as tasks on a Ray cluster. Only this file imports Ray."""
 
 import logging
 import os
@@ -23,13 +23,13 @@ SECONDS_BETWEEN_COUNTS = 5.0
 SECONDS_TO_ANSWER = 300
 SECONDS_TO_CONNECT = 10
 HANDED_ON = ("WITHSTAND_DATA", "WITHSTAND_OFFLINE")
-# Ray would hide the other GPUs from a process for good, which then could not be used for a run on another one.
+# Otherwise Ray hides all other GPUs from a process permanently.
 ALL_GPUS_SEEN = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
 OBJECT_STORE_BYTES = 100 * 2**20  # of a cluster on this machine; nothing large is sent
 
 
 class Place(NamedTuple):
-    """Arguments of a task: the folder of the runs, a file in it that every node must see, the working directory."""
+    """Arguments of a task: folder of the runs, a marker file that every node must see, working directory."""
 
     root: Path
     marker: Path
@@ -37,9 +37,9 @@ class Place(NamedTuple):
 
 
 class RayPool(Pool):
-    """A Ray cluster: a run is a task of one CPU and a share of a GPU, and lost with its process or node.
+    """A Ray cluster. A run is a task with one CPU and a share of a GPU; it is lost with its process or node.
 
-    All nodes must see the folder of the runs under the same path, and have the same version of this package.
+    All nodes need the folder of the runs under the same path, and the same version of this package.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RayPool(Pool):
             most: Maximum number of runs at a time; None chooses by the cluster.
 
         Raises:
-            InputError: If Ray is missing, no cluster answers, it has no place for a run, or a node cannot do one.
+            InputError: If Ray is missing, no cluster answers, none of its nodes fits a run, or a node fails.
         """
         if not 0 <= gpus_per_run <= 1:
             raise InputError(f"sweep: gpus_per_run must be a share from 0 to 1, got {gpus_per_run:g}.")
@@ -79,7 +79,7 @@ class RayPool(Pool):
 
     @property
     def free(self) -> int:
-        """How many more runs can be begun: one more than there is room for, so that a cluster that can grow does."""
+        """Number of runs that can begin now; one more than fits, so that an autoscaling cluster grows."""
         if time.monotonic() - self.counted > SECONDS_BETWEEN_COUNTS:
             self.counted, self.places = time.monotonic(), sum(self._places(node) for node in self._nodes())
         room = self.places + 1 if self.most is None else min(self.places + 1, self.most)
@@ -135,7 +135,7 @@ class RayPool(Pool):
         return [node for node in self.ray.nodes() if node["Alive"]]
 
     def _places(self, node: dict[str, Any]) -> int:
-        """Return how many runs a node has room for."""
+        """Return how many runs fit on a node."""
         cpus, gpus = (node["Resources"].get(name, 0.0) for name in ("CPU", "GPU"))
         return int(cpus) if not self.gpus else min(int(cpus), int(gpus / self.gpus + 1e-9))
 
@@ -144,7 +144,7 @@ class RayPool(Pool):
         nodes = self._nodes()
         if not any(self._places(node) for node in nodes):
             gpus = f" and {self.gpus:g} of a GPU" if self.gpus else ""
-            raise InputError(f"sweep: a run needs a CPU{gpus}, which no node of the Ray cluster has.")
+            raise InputError(f"sweep: a run needs a CPU{gpus}; no node of the Ray cluster has this.")
         task = self.ray.remote(num_cpus=0, max_retries=0)(look)
         asked = {}
         for node in nodes:
@@ -188,11 +188,7 @@ def import_ray() -> ModuleType:
 
 
 def check_answer(address: str) -> None:
-    """Reject an address whose port does not answer; Ray itself would retry for minutes.
-
-    Raises:
-        InputError: If the port does not answer.
-    """
+    """Reject an address whose port does not answer; Ray itself would retry for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         return
@@ -203,7 +199,7 @@ def check_answer(address: str) -> None:
 
 
 def look(place: Place) -> tuple[bool, str]:
-    """Return whether this node sees the folder of the runs, and its version of this package."""
+    """Return whether this node sees the folder, and its version of this package."""
     return place.marker.exists(), version("withstand")
 
 

@@ -1,4 +1,4 @@
-"""How long the runs of a sweep may take: a few steps of each kind, extrapolated."""
+"""Time estimate of a sweep, from a few steps of each kind of run."""
 
 import time
 from collections.abc import Iterable
@@ -9,25 +9,24 @@ import torch
 
 from withstand.configuration import canonical
 from withstand.engine import Engine
-from withstand.experiment import Experiment, build_model
+from withstand.experiment import Experiment, make_trainer
 from withstand.sweeps.plan import Plan
 from withstand.training.rehearsal import rehearse
-from withstand.training.trainer import Trainer
 
 STEPS, SECONDS = 20, 2.0
 
 
 def seconds_per_run(plan: Plan, runs: Iterable[str], *, device: str) -> dict[str, float]:
-    """Return about how many seconds the training of each run takes on one process; evaluation is not counted.
+    """Return the estimated training seconds of each run in one process, without evaluation.
 
     Args:
         plan: Of the sweep.
-        runs: Names of the runs; of those that differ in their seed only, one is measured.
-        device: Where.
+        runs: Names of the runs; one of those that differ only in seed is measured.
+        device: Device of the training.
     """
     engine = Engine.start(device=device)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the processes of a sweep; several would wait for each other on a busy machine
+    torch.set_num_threads(1)  # as in a sweep
     try:
         return _of_kinds(plan, runs, engine)
     finally:
@@ -47,16 +46,9 @@ def _of_kinds(plan: Plan, runs: Iterable[str], engine: Engine) -> dict[str, floa
 
 
 def measured(experiment: Experiment, engine: Engine) -> float:
-    """Return about how many seconds a training takes, from its first steps."""
-    train = experiment.data.load("train")
-    trainer = Trainer(
-        build_model(experiment, train, engine),
-        train,
-        objective=experiment.objective,
-        training=replace(experiment.training, keep="last", patience=None),
-        seed=experiment.seed,
-        engine=engine,
-    )
+    """Return the estimated seconds of a training, from its first steps."""
+    training = replace(experiment.training, keep="last", patience=None)
+    trainer = make_trainer(replace(experiment, training=training), experiment.data.load("train"), None, engine)
     rehearse(trainer)
     steps = trainer.steps()
     next(steps)  # the first one is slower

@@ -1,7 +1,6 @@
 """Earlier plans in the folder of a sweep, whose finished runs are kept."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,12 +28,12 @@ class Union:
 def unite(plan: Plan, folder: Path) -> Union:
     """Return a plan united with the one in the sweep's folder.
 
-    If finished runs there belong to no entry of the plan, the earlier entries of all finished runs stay, but not those
-    whose values and seed the plan gives to another run while it uses their own run elsewhere.
+    If finished runs there are not in the plan, the earlier entries of all finished runs are kept, except those whose
+    values and seed belong to another run of the plan, which uses their own run elsewhere.
 
     Raises:
-        InputError: If the file there is not the plan of a sweep, or such runs have other axes, or the values and the
-            seed of a run of the plan though they differ from it in something else; one sentence.
+        InputError: If the file there is not a plan, or such runs have other axes, or the values and seed of a run of
+            the plan with other settings.
     """
     found = read_entries(folder) if (folder / PLAN).exists() else ()
     own = {_key(each) for each in plan.entries}
@@ -48,7 +47,8 @@ def unite(plan: Plan, folder: Path) -> Union:
     if strange is not None:
         raise InputError(
             f"sweep: {folder} holds {_counted(len({each.run for each in others}))} of a sweep that varied "
-            f"{_listed(strange.labels)}, not {_listed(axes)}; choose another --name or --output."
+            f"{' and '.join(strange.labels) or 'nothing'}, not {' and '.join(axes) or 'nothing'}; choose another "
+            "--name or --output."
         )
     taken = {_key(replace(each, run="")) for each in plan.entries}
     kept = [
@@ -92,7 +92,3 @@ def _key(entry: Entry) -> str:
 
 def _counted(number: int) -> str:
     return "1 finished run" if number == 1 else f"{number:,} finished runs"
-
-
-def _listed(axes: Iterable[str]) -> str:
-    return " and ".join(axes) or "nothing"

@@ -1,4 +1,4 @@
-"""The data that a process has loaded last, for the next run that wants the same."""
+"""Cache of the data set that a process loaded last."""
 
 from withstand.configuration import canonical
 from withstand.data.base import Dataset
@@ -8,9 +8,9 @@ _latest: dict[str, Parts] = {}
 
 
 def latest_data(data: Dataset) -> Parts:
-    """Return the three parts of a data set; those of the last one asked for are kept in memory.
+    """Return the three parts of a data set; the last data set is cached.
 
-    Only for processes that do the runs of one sweep: a file that changes in between is not read again.
+    For the processes of a sweep only: changed files are not read again.
     """
     key = canonical(data)
     if key not in _latest:

@@ -1,4 +1,4 @@
-"""LocalPool: processes on this machine, one run at a time in each."""
+"""LocalPool: worker processes on this machine."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ from withstand.sweeps.pool import Pool
 
 @dataclass
 class Worker:
-    """A process and the run it is at."""
+    """A process and its current run."""
 
     process: BaseProcess
     connection: Connection
@@ -26,7 +26,7 @@ class Worker:
 
 
 class LocalPool(Pool):
-    """Processes that are started once, with one thread each; one that dies is replaced."""
+    """Worker processes with one thread each; dead ones are replaced."""
 
     def __init__(self, size: int, root: Path, *, devices: Sequence[str]) -> None:
         """Start the processes.
@@ -34,7 +34,7 @@ class LocalPool(Pool):
         Args:
             size: How many, at least 1.
             root: Folder of the runs.
-            devices: Given to the processes in turn.
+            devices: Assigned to the processes in turn.
         """
         self.root = root
         self.context = multiprocessing.get_context("spawn")
@@ -42,11 +42,11 @@ class LocalPool(Pool):
 
     @property
     def free(self) -> int:
-        """How many processes have nothing to do."""
+        """Number of idle processes."""
         return sum(each.key is None for each in self.workers)
 
     def begin(self, key: str, experiment: Experiment) -> None:
-        """Give a run to a process that has nothing to do."""
+        """Give a run to an idle process."""
         number = next(number for number, each in enumerate(self.workers) if each.key is None)
         if not self.workers[number].process.is_alive():
             self._replace(number)
@@ -102,7 +102,7 @@ class LocalPool(Pool):
 
 
 def work(connection: Connection, root: Path, device: str) -> None:
-    """Do runs one after the other until the connection ends, and no longer than the process that wants them lives."""
+    """Do runs until the connection or the parent process ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

@@ -1,4 +1,4 @@
-"""Plan: the varied values of a sweep and its experiments."""
+"""Plan: the runs of a sweep."""
 
 import itertools
 import re
@@ -26,7 +26,7 @@ class Plan:
 
     Attributes:
         name: Of the sweep, and of its folder.
-        entries: Which run belongs to which values; several entries may share a run.
+        entries: The run of each combination of values; several may share a run.
         experiments: By the name of the run's folder.
     """
 
@@ -40,20 +40,20 @@ def read_plan(
 ) -> Plan:
     """Return the plan of a YAML file or recipe.
 
-    The file has `name`, `set` (options of every run), `vary` (axes), `seeds` (how many) and `small` (what replaces
-    parts of these in the small variant). An axis is an option of `withstand train` with a list of values; or a name
-    with a list of values, which `set` and other axes use as `$name`; or a name with groups of options, each under a
-    name of its own. Every value of an axis is combined with every value of the others, and with every seed.
+    The file has `name`, `set` (options of every run), `vary` (axes), `seeds` (their number) and `small` (replacements
+    for the small variant). An axis is an option of `withstand train` with a list of values; or a name with a list of
+    values, used as `$name` in `set` and other axes; or a name with named groups of options. All combinations of values
+    are run with every seed.
 
     Args:
         source: Path of the file, or name of a recipe in `recipes/sweeps`.
-        read: Returns the experiment that options of `withstand train` describe.
-        small: Whether to take the small variant.
-        seeds: How many seeds; None takes the file's number.
-        more: Options of `withstand train` that hold for every run.
+        read: Returns the experiment for options of `withstand train`.
+        small: Whether to use the small variant.
+        seeds: Number of seeds; None takes the file's.
+        more: Options of `withstand train` for every run.
 
     Raises:
-        InputError: If the file is not a sweep, or an experiment cannot be made; one sentence.
+        InputError: If the file is not a sweep, or an experiment is invalid.
     """
     content = load(source, small=small)
     count = content.get("seeds", 1) if seeds is None else seeds
@@ -102,13 +102,9 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 
 
 def _check_axis(name: str, values: Any) -> None:
-    """Reject an axis without values, with one twice, or whose name means something else.
-
-    Raises:
-        InputError: In one sentence.
-    """
+    """Reject an axis without values, with duplicates, or with a reserved name."""
     if name in ("seed", "seeds"):
-        raise InputError(f"sweep: vary.{name} is not an axis; `seeds: 5` next to vary makes five seeds of every run.")
+        raise InputError(f"sweep: vary.{name} is not an axis; use `seeds: 5` next to vary.")
     if not isinstance(values, dict | list) or not values:
         raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
@@ -122,7 +118,7 @@ def _check_axis(name: str, values: Any) -> None:
 
 
 def spelling(value: Any) -> str:
-    """Return a text that equal values share, however they are written.
+    """Return a canonical text of a value.
 
     Example:
         >>> [spelling(each) for each in (0.001, "1e-3", 1, 1.0, True, "a", [4])]
@@ -135,17 +131,17 @@ def spelling(value: Any) -> str:
 
 
 def is_option(name: str) -> bool:
-    """Return whether an axis is an option of `withstand train`, by the first part of its name."""
+    """Return whether an axis is an option of `withstand train`."""
     return name.replace("-", "_").split(".")[0] in options_of_train()
 
 
 def options_of_train() -> list[str]:
-    """Return the first parts of the names of options that an experiment has."""
+    """Return the top-level option names of an experiment."""
     return ["config", "lr", *(each.name for each in (*fields(Experiment), *fields(Training)))]
 
 
 def names_in(value: Any) -> Iterator[str]:
-    """Yield the names of axes that values use."""
+    """Yield the names of axes used in values."""
     if isinstance(value, str) and value.startswith("$"):
         yield value[1:]
     elif isinstance(value, dict | list):
@@ -154,7 +150,7 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 def filled(value: Any, labels: Settings) -> Any:
-    """Return a value with that of an axis in the place of each `$name`.
+    """Return a value with each `$name` replaced by the value of the axis.
 
     Raises:
         InputError: If there is no such axis.
@@ -171,7 +167,7 @@ def filled(value: Any, labels: Settings) -> Any:
 
 
 def words_of(options: Settings) -> list[str]:
-    """Return options as words of a command line.
+    """Return options as command-line arguments.
 
     Example:
         >>> words_of({"config": "avila-noise", "epochs": 5, "seeds": None})
@@ -181,7 +177,7 @@ def words_of(options: Settings) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """Return the text of a value in the name of a folder."""
+    """Return the text of a value in a folder's name."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return re.sub(r"[^\w.]+", "_", text).strip("_.") or "none"
 

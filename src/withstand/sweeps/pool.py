@@ -1,4 +1,4 @@
-"""Pool: where the runs of a sweep are done."""
+"""Pool: executor of the runs of a sweep."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -14,15 +14,15 @@ class Pool(ABC):
     @property
     @abstractmethod
     def free(self) -> int:
-        """How many more runs can be begun now."""
+        """Number of runs that can begin now."""
 
     @abstractmethod
     def begin(self, key: str, experiment: Experiment) -> None:
-        """Begin a run, known by its key from now on."""
+        """Begin a run, identified by its key."""
 
     @abstractmethod
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Return the keys and outcomes of runs that have ended, after so many seconds at most."""
+        """Return keys and outcomes of ended runs, after at most the given seconds."""
 
     @abstractmethod
     def close(self) -> None:

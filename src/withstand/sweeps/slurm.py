@@ -1,4 +1,4 @@
-"""SlurmPool: jobs of a Slurm cluster, several runs one after the other in each; the only file that imports submitit."""
+"""SlurmPool: runs in Slurm jobs. Only this file imports submitit."""
 
 import json
 import time
@@ -23,29 +23,29 @@ MOST_JOBS = 100
 
 @dataclass
 class Job:
-    """A job that was handed in, and the runs of it that are not known to have ended, in its order."""
+    """A submitted job, and its unfinished runs in order."""
 
     handle: Any
     runs: list[str]
 
 
 class Chunk:
-    """The runs of a job. A job whose time is over resumes them in another job."""
+    """The runs of a job; resumed in another job at the time limit."""
 
     def __call__(self, experiments: Sequence[Experiment], root: Path, device: str) -> None:
-        """Do the runs one after the other; how each ends is seen in its folder."""
+        """Do the runs in sequence; outcomes are read from their folders."""
         for each in experiments:
             attempt_on(device, each, root)
 
     def checkpoint(self, experiments: Sequence[Experiment], root: Path, device: str) -> Any:
-        """Return the follow-up job: the same, since finished runs are not repeated."""
+        """Return the follow-up job, which repeats no finished run."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, experiments, root, device)
 
 
 class SlurmPool(Pool):
-    """Jobs that submitit hands to Slurm. How runs end is read from their folders, never from what a job returns."""
+    """Jobs submitted to Slurm by submitit; outcomes are read from the folders of the runs."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class SlurmPool(Pool):
         """Find Slurm.
 
         Args:
-            root: Folder of the runs; scripts and output of the jobs lie in `jobs` within.
+            root: Folder of the runs; scripts and logs of the jobs are in its `jobs`.
             chunk: Runs per job, at least 1.
             most: Jobs at a time; None takes 100.
-            options: Of the jobs, as submitit or Slurm name them; `cluster: local` takes processes on this machine.
-            device: For `Engine.start`, on the machine of the job.
+            options: Job options of submitit or Slurm; `cluster: local` uses processes on this machine.
+            device: For `Engine.start`, in the job.
 
         Raises:
-            InputError: If submitit or Slurm is missing, or an option is not known.
+            InputError: If submitit or Slurm is missing, or an option is unknown.
         """
         if chunk < 1:
             raise InputError(f"sweep: chunk must be a number of runs of at least 1, got {chunk}.")
@@ -78,11 +78,11 @@ class SlurmPool(Pool):
 
     @property
     def free(self) -> int:
-        """How many runs the jobs that may still be handed in can take."""
+        """Number of runs that fit in jobs yet to be submitted."""
         return max(0, (self.most - len(self.jobs)) * self.chunk - len(self.gathered))
 
     def begin(self, key: str, experiment: Experiment) -> None:
-        """Keep a run for the next job, unless it is being worked on: a job should not be queued for nothing."""
+        """Queue a run for the next job, unless another process works on it."""
         if is_held(self.root / key):
             self.held.append(key)
         else:
@@ -102,7 +102,7 @@ class SlurmPool(Pool):
     def close(self) -> None:
         """Cancel the jobs."""
         for job in self.jobs:
-            with suppress(Exception):  # a job that cannot be cancelled continues, and is found finished next time
+            with suppress(Exception):  # it continues, and is found finished next time
                 job.handle.cancel(check=False)
 
     def _submit(self) -> None:
@@ -120,8 +120,8 @@ class SlurmPool(Pool):
         self.jobs += [Job(handle, [key for key, _ in chunk]) for handle, chunk in zip(handles, chunks, strict=True)]
 
     def _ended(self, job: Job) -> list[tuple[str, Outcome]]:
-        """Return the runs of a job that have ended, and take them out of it."""
-        over = job.handle.done()  # asked first: results missing after the end stay missing
+        """Remove and return the ended runs of a job."""
+        over = job.handle.done()  # checked first: results missing after the end stay missing
         ended = []
         for key in job.runs:
             outcome = outcome_of(self.root / key)
@@ -161,7 +161,7 @@ def make_executor(folder: Path, options: dict[str, Any]) -> Any:
     """Return the executor that submits jobs.
 
     Raises:
-        InputError: If submitit or Slurm is missing, or an option is not known.
+        InputError: If submitit or Slurm is missing, or an option is unknown.
     """
     try:
         import submitit
@@ -175,7 +175,7 @@ def make_executor(folder: Path, options: dict[str, Any]) -> Any:
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     except RuntimeError as problem:
-        raise InputError("sweep: --slurm found no Slurm on this machine, that is, no program srun.") from problem
+        raise InputError("sweep: --slurm found no srun on this machine.") from problem
     named = {name if name in GENERIC else f"slurm_{name}": value for name, value in (DEFAULTS | options).items()}
     try:
         executor.update_parameters(**named)
@@ -186,10 +186,10 @@ def make_executor(folder: Path, options: dict[str, Any]) -> Any:
 
 
 def read_options(text: str) -> dict[str, Any]:
-    """Return options from their form on the command line.
+    """Parse options such as `partition=gpu,timeout_min=120`.
 
     Raises:
-        InputError: If it has another form.
+        InputError: If the format is wrong.
 
     Example:
         >>> read_options("partition=gpu,timeout_min=120")
@@ -205,7 +205,7 @@ def read_options(text: str) -> dict[str, Any]:
 
 
 def _read_value(text: str) -> Any:
-    """Return a number, true or false as such, and anything else (a time like 1:30:00) as text."""
+    """Return a JSON value, or the text itself, such as the time 1:30:00."""
     try:
         return json.loads(text)
     except ValueError:

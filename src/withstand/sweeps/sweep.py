@@ -1,4 +1,4 @@
-"""Do the missing runs of a sweep."""
+"""Execution of the missing runs of a sweep."""
 
 import time
 from collections import deque
@@ -36,9 +36,9 @@ class Tally:
     """How the runs of a sweep ended.
 
     Attributes:
-        found: Runs that were finished already.
+        found: Runs finished before.
         done: Runs finished now.
-        failed: Why, by run.
+        failed: Reasons by run.
     """
 
     found: list[str] = field(default_factory=list)
@@ -47,11 +47,11 @@ class Tally:
 
 
 def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> Union:
-    """Write the plan into the sweep's folder, united with an earlier one, unless it is there already; return both.
+    """Write the plan, united with an earlier one, into the sweep's folder, and return it.
 
     Raises:
-        InputError: If the folder holds something else than the plan of a sweep, or finished runs of other axes, or
-            another process writes it now.
+        InputError: If the folder holds finished runs of other axes, or something else than a sweep.
+        BusyError: If another process keeps writing the plan.
     """
     patience = SECONDS_OF_PATIENCE
     while True:
@@ -69,24 +69,24 @@ def record(plan: Plan, folder: Path, *, command: Sequence[str]) -> Union:
 
 
 def unfinished(plan: Plan, folder: Path) -> list[str]:
-    """Return the runs of a plan that have no rows yet in the sweep's folder.
+    """Return the unfinished runs of a plan.
 
     Raises:
-        InputError: If the folder of a run holds the configuration of another one.
+        InputError: If the folder of a run holds another configuration.
     """
     return [run for run, experiment in plan.experiments.items() if not is_finished(experiment, folder / run)]
 
 
 def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
-    """Do the runs that are not finished, each once, and return how they ended.
+    """Do the unfinished runs, and return how they ended.
 
-    A run that another process works on is waited for. One whose process or machine is lost begins again from its
-    checkpoint, three times at most. A failed one is not repeated; the others continue.
+    Runs in work by other processes are waited for. A run whose process or machine is lost resumes from its checkpoint,
+    at most three times. Failed runs are not repeated; the others continue.
 
     Args:
         plan: The runs.
-        folder: Of the sweep; holds a folder per run.
-        pool: Where.
+        folder: Of the sweep, with a folder per run.
+        pool: Does the runs.
         watch: Receives a callback when a run begins or ends.
     """
     waiting = deque(unfinished(plan, folder))

@@ -1,18 +1,19 @@
-"""The file of a sweep."""
+"""Reading and checking of sweep files."""
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from withstand.errors import InputError, nearest
+from withstand.families import recipes
+from withstand.parser import read_yaml
 
 KEYS = ("name", "set", "vary", "seeds", "small")
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
-# YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a text.
+# YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a string.
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
@@ -20,11 +21,7 @@ class Loader(yaml.SafeLoader):
     """Reads YAML with unique keys, in which 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Reject duplicate keys, of which PyYAML keeps the last.
-
-        Raises:
-            InputError: In one sentence.
-        """
+        """Reject duplicate keys, of which PyYAML keeps the last."""
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if not isinstance(key, yaml.ScalarNode):
@@ -50,15 +47,12 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
     Raises:
         InputError: If there is no such file or recipe, or it is not the file of a sweep.
     """
-    recipes = files("withstand") / "recipes" / "sweeps"
-    path = Path(source)
-    recipe = recipes / f"{source}.yaml"
-    if not path.is_file() and not recipe.is_file():
-        known = [each.name.removesuffix(".yaml") for each in recipes.iterdir() if each.name.endswith(".yaml")]
+    path, known = Path(source), recipes("sweeps")
+    if not path.is_file() and source not in known:
         raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
-    content = _read((path if path.is_file() else recipe).read_bytes(), source)
+    content = read_yaml("sweep", source, path if path.is_file() else known[source], Loader)
     if content is None:
-        raise InputError(f"sweep: {source} is empty; it must hold some of {', '.join(KEYS)}.")
+        raise InputError(f"sweep: {source} is empty; expected {', '.join(KEYS)}.")
     if not isinstance(content, dict):
         raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
     content.setdefault("name", path.stem)
@@ -72,34 +66,15 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
 
 
 def check_name(name: Any) -> None:
-    """Reject an invalid name of a sweep.
-
-    Raises:
-        InputError: If it is not usable as a folder's name.
-    """
+    """Reject an invalid name of a sweep."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InputError(f"sweep: name must be usable as a folder's name, got {name!r}.")
 
 
 def check_seeds(count: Any) -> None:
-    """Reject an invalid number of seeds.
-
-    Raises:
-        InputError: If it is not a whole number above 0.
-    """
+    """Reject an invalid number of seeds."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
-
-
-def _read(text: bytes, source: str) -> Any:
-    try:
-        loader = Loader(text.decode())
-        loader.name = source
-        return loader.get_single_data()
-    except (UnicodeDecodeError, yaml.YAMLError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"sweep: {source} is not valid YAML{where}.") from problem
 
 
 def _check(content: Mapping[Any, Any], inside: str = "") -> None:
@@ -108,13 +83,13 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
     for key in content:
         if key not in known:
             hint = nearest(str(key), known)
-            raise InputError(f"sweep: {inside}{key} is not known in the file of a sweep; {hint}")
+            raise InputError(f"sweep: {inside}{key} is not a key of a sweep file; {hint}")
     for key in ("set", "vary", "small"):
         if not isinstance(content.get(key, {}), dict):
             raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")
         for name in content.get(key, {}):
             if not isinstance(name, str):
-                raise InputError(f"sweep: names in {inside}{key} must be texts, got {name!r}; put it into quotes.")
+                raise InputError(f"sweep: names in {inside}{key} must be strings, got {name!r}; quote it.")
     if "name" in content:
         check_name(content["name"])
     if "seeds" in content:

@@ -16,15 +16,15 @@ class Training:
 
     Attributes:
         epochs: Passes over the training part.
-        batch_size: Samples per step, over all processes together.
+        batch_size: Samples per step, over all processes.
         optimizer: Update rule of the parameters.
-        schedule: How the learning rate changes.
-        clip_norm: Maximum l2 norm of the gradient, above 0; None does not clip.
-        amp: Mixed precision: `no`, `bf16`, or `fp16` (with loss scaling, CUDA only). Losses are float32 all the same.
-        ema_decay: Decay of the running mean of the weights, in (0, 1), which is then the result; None keeps none.
-        keep: The result: weights after the last epoch, or after the one with the best validation accuracy.
-        patience: Stop after so many epochs without a better validation accuracy; None never stops early.
-        augment: Whether to apply the data's own random augmentation (crops, flips).
+        schedule: Schedule of the learning rate.
+        clip_norm: Maximum l2 norm of the gradient, above 0; None disables clipping.
+        amp: Mixed precision; `fp16` uses loss scaling and needs CUDA. Losses stay float32.
+        ema_decay: Decay of averaged weights, in (0, 1), which become the result; None disables averaging.
+        keep: Resulting weights: of the last epoch, or of the best validation accuracy.
+        patience: Epochs without better validation accuracy before stopping; None never stops early.
+        augment: Whether to apply the data set's augmentation (crops, flips).
     """
 
     epochs: NonNegativeInt = 10
