@@ -98,7 +98,7 @@ def test_a_job_does_its_runs_and_what_goes_wrong_is_written(executor, plan, tmp_
     executor.jobs[1].work()
     ((_, outcome),) = other.wait(0)
     assert outcome.state == State.FAILED
-    assert "cuda:99 was asked for" in outcome.problem
+    assert "cuda:99" in outcome.problem
 
 
 def test_jobs_are_cancelled_at_the_end(executor, plan, tmp_path):
