@@ -206,7 +206,7 @@ def test_a_damaged_file_stops_or_is_left_out(tmp_path):
     ("fields", "message"),
     [
         ({"corruption": "frog"}, r"CorruptedFolder: corruption frog is not known; did you mean fog or frost\?"),
-        ({"severity": 6}, "CorruptedFolder: severity must be 1, 2, 3, 4 or 5, got 6"),
+        ({"severity": 6}, "CorruptedFolder: severity must be from 1 to 5, got 6"),
         ({"corruption": "clean"}, "CorruptedFolder: corruption clean needs the field clean, and no severity"),
         ({"pixels": 0}, "CorruptedFolder: pixels must be at least 1"),
         ({"clean": "c", "clean_resize": 4}, r"CorruptedFolder: resize must be at least pixels \(8\), got 4"),

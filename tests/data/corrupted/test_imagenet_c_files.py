@@ -48,7 +48,7 @@ def test_clean_images_are_resized_to_256(tmp_path, numbers):
 def test_messages_name_the_data_set(tmp_path):
     with pytest.raises(InputError, match=r"^ImagenetCFiles: expected images in .*, found none; say where with --data"):
         ImagenetCFiles(root=str(tmp_path)).cells()
-    with pytest.raises(InputError, match=r"^ImagenetCFiles: severity must be 1, 2, 3, 4 or 5, got 0\.$"):
+    with pytest.raises(InputError, match=r"^ImagenetCFiles: severity must be from 1 to 5, got 0\.$"):
         ImagenetCFiles(severity=0)
     with pytest.raises(InputError, match=r"^ImagenetCFiles: on_bad_image must be error or skip"):
         ImagenetCFiles(on_bad_image="no")  # type: ignore[arg-type]

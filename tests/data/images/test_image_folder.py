@@ -135,7 +135,7 @@ def test_with_a_class_map_one_folder_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"validation_share": 1.0}, "ImageFolder: validation and test must be shares"),
+        ({"validation_share": 1.0}, "ImageFolder: validation_share must be"),
         ({"pixels": 300}, r"ImageFolder: resize must be at least pixels \(300\), got 256"),
         ({"on_bad_image": "no"}, "ImageFolder: on_bad_image must be error or skip"),
     ],

@@ -59,7 +59,7 @@ def test_validation_images_that_are_not_sorted_into_folders_are_reported(tmp_pat
 def test_nothing_to_read_and_bad_fields_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"Imagenet: expected imagenet/train or .* or train under"):
         load(tmp_path, "train")
-    with pytest.raises(InputError, match="Imagenet: validation and test"):
+    with pytest.raises(InputError, match="Imagenet: validation must be"):
         Imagenet(validation=1.0)
     with pytest.raises(InputError, match="Imagenet: resize must be at least pixels"):
         Imagenet(resize=100)

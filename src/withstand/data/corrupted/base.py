@@ -4,11 +4,15 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from withstand.data.base import Dataset, Part, Split, check_part
 from withstand.data.corrupted.cells import is_selected
 from withstand.errors import InputError, nearest
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, SEVERITIES, Cell
+from withstand.limits import Within
+from withstand.study.measures.condition import CLEAN, CORRUPTIONS, Cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +27,19 @@ class CorruptedDataset(Dataset):
 
     root: str | None
     corruption: str | None = None
-    severity: int | None = None
+    severity: Annotated[int, Within(Ge(1), Le(5))] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_cell()
+
+    def _check_cell(self) -> None:
         if self.corruption == CLEAN:
             raise InputError(f"{self.who}: corruption {CLEAN} needs the field clean, and no severity.")
         if self.corruption is not None and self.corruption not in CORRUPTIONS:
             raise InputError(
                 f"{self.who}: corruption {self.corruption} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
             )
-        if self.severity is not None and self.severity not in SEVERITIES:
-            raise InputError(f"{self.who}: severity must be 1, 2, 3, 4 or 5, got {self.severity}.")
 
     @property
     def who(self) -> str:

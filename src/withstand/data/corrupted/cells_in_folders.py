@@ -28,9 +28,12 @@ class CellsInFolders(CorruptedDataset):
     clean: str | None = None
 
     def __post_init__(self) -> None:
-        if self.corruption != CLEAN or self.clean is None or self.severity is not None:
-            super().__post_init__()
+        super().__post_init__()
         self._reader(is_clean=self.clean is not None)
+
+    def _check_cell(self) -> None:
+        if self.corruption != CLEAN or self.clean is None or self.severity is not None:
+            super()._check_cell()
 
     def load(self, part: Part) -> FileSplit:
         """List the files of the selected cell; they are decoded when fetched."""

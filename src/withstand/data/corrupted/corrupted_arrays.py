@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.corrupted.cells_in_arrays import CellsInArrays
-from withstand.data.images.class_map import MAX_CLASSES, check_num_classes
+from withstand.data.images.class_map import MAX_CLASSES, NumClasses
 from withstand.errors import InputError
 
 
@@ -24,11 +24,7 @@ class CorruptedArrays(CellsInArrays):
     """
 
     root: str
-    num_classes: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_num_classes(self.who, self.num_classes)
+    num_classes: NumClasses | None = None
 
     def _folder(self) -> Path:
         return Path(self.root).expanduser()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from withstand.data.corrupted.cells_in_folders import CellsInFolders
 from withstand.data.images.class_folders import ClassFolders
-from withstand.data.images.class_map import MANIFEST
+from withstand.data.images.class_map import MANIFEST, NumClasses
+from withstand.limits import PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,10 @@ class CorruptedFolder(CellsInFolders):
     """
 
     root: str
-    pixels: int = 224
+    pixels: PositiveInt = 224
     class_map: str | None = None
-    num_classes: int | None = None
-    clean_resize: int | None = 256
+    num_classes: NumClasses | None = None
+    clean_resize: PositiveInt | None = 256
 
     def _folder(self) -> Path:
         return Path(self.root).expanduser()

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from withstand.data.base import Part, cut
-from withstand.data.images.class_map import ClassMap, check_num_classes
-from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.images.class_map import ClassMap
+from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import SUFFIXES, walk_images
 from withstand.errors import InputError
 
@@ -35,8 +35,8 @@ class ClassFolders:
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
-        check_num_classes(self.who, self.num_classes)
-        check_images(self.who, pixels=self.pixels, resize=self.resize, on_bad_image=self.on_bad_image)
+        if self.resize is not None and self.resize < self.pixels:
+            raise InputError(f"{self.who}: resize must be at least pixels ({self.pixels}), got {self.resize}.")
 
     def read(
         self,

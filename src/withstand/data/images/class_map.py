@@ -5,12 +5,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from withstand.errors import InputError
+from withstand.limits import Within
 
 IMAGENET = "imagenet"
 MANIFEST = "manifest.json"  # written by `withstand corrupt`
 MAX_CLASSES = 100_000
+NumClasses = Annotated[int, Within(Ge(2), Le(MAX_CLASSES))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +66,6 @@ class ClassMap:
         return cls(
             numbers=numbers, names=names or _name_classes(numbers, num_classes), origin=f"the class map {source}"
         )
-
-
-def check_num_classes(who: str, num_classes: int | None) -> None:
-    """Reject a number of classes that is out of range.
-
-    Raises:
-        InputError: If it is below 2 or above `MAX_CLASSES`.
-    """
-    if num_classes is not None and not 2 <= num_classes <= MAX_CLASSES:
-        raise InputError(f"{who}: num_classes must be from 2 to {MAX_CLASSES:,}, got {num_classes:,}.")
 
 
 def _check_pairs(who: str, pairs: Iterator[tuple[str, str, object]], *, above: int) -> dict[str, int]:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from withstand.data.base import Dataset, Part, check_part, check_shares
+from withstand.data.base import Dataset, Part, check_part
 from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.class_map import NumClasses
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.errors import InputError
+from withstand.limits import PositiveInt, Share
 
 USUAL = ("train", "val", "test")
 
@@ -36,16 +38,16 @@ class ImageFolder(Dataset):
     root: str
     train: str = "train"
     validation: str | None = None
-    validation_share: float = 0.1
+    validation_share: Share = 0.1
     test: str = "val"
-    pixels: int = 224
-    resize: int | None = 256
+    pixels: PositiveInt = 224
+    resize: PositiveInt | None = 256
     class_map: str | None = None
-    num_classes: int | None = None
+    num_classes: NumClasses | None = None
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
-        check_shares("ImageFolder", self.validation_share)
+        super().__post_init__()
         self._reader()
 
     def load(self, part: Part) -> FileSplit:

@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from withstand.data.base import Dataset, Part, check_part, check_shares
+from withstand.data.base import Dataset, Part, check_part
 from withstand.data.images.class_folders import ClassFolders
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.places import find
 from withstand.errors import InputError
+from withstand.limits import PositiveInt, Share
 
 NUM_CLASSES = 1000
 FOLDERS = ("imagenet", "ILSVRC/Data/CLS-LOC", ".")
@@ -33,14 +34,14 @@ class Imagenet(Dataset):
     """
 
     root: str | None = None
-    validation: float = 0.02
-    pixels: int = 224
-    resize: int | None = 256
+    validation: Share = 0.02
+    pixels: PositiveInt = 224
+    resize: PositiveInt | None = 256
     class_map: str | None = None
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
-        check_shares("Imagenet", self.validation)
+        super().__post_init__()
         self._reader()
 
     def load(self, part: Part) -> FileSplit:
