@@ -40,7 +40,7 @@ class Thing:
     ],
 )
 def test_values_within_the_limits_are_accepted(fields):
-    Thing(**fields)
+    assert {name: getattr(Thing(**fields), name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_values_within_the_limits_are_accepted(fields):
 )
 def test_others_are_refused_by_class_place_and_value(fields, place, value):
     with pytest.raises(InputError) as refused:
-        Thing(**fields)
+        assert {name: getattr(Thing(**fields), name) for name in fields} == fields
     message = str(refused.value)
     assert message.startswith(f"Thing: {place} must be ")
     assert message.endswith(f", got {value}.")

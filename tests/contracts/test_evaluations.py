@@ -103,6 +103,7 @@ def test_every_measure_is_in_the_tables_and_in_markdown(evaluation, model, tiny_
     results = ask([Subject(name="mine", question=question, load=lambda: model)], seed=0, engine=Engine())
     text = results.to_markdown()
     cells = {cell for table in results.tables() for line in table.lines if line for cell in line}
+    assert results.rows["mine"]
     for row in results.rows["mine"]:
         shown = results.measures[row.measure].written(row.value)
         assert shown in text, row
@@ -190,6 +191,7 @@ def test_one_condition_alone_gives_what_it_gives_among_others(evaluation, model,
         only = adapted.only([condition])
         assert condition in only.conditions
         found = only.measure(model, tiny_split, seed=0, engine=Engine())
+        assert found.columns[condition].keys() == whole.columns[condition].keys()
         for name, values in found.columns[condition].items():
             assert torch.equal(values, whole.columns[condition][name])
 

@@ -82,7 +82,9 @@ def test_bad_fields_are_refused_at_once(fields, message):
 
 
 def test_the_share_for_testing_does_not_count_with_a_test_file():
-    Table(path="p", target="y", test_path="q", validation=0.5, test=0.6)
+    with pytest.raises(InputError):
+        Table(path="p", target="y", validation=0.5, test=0.6)
+    assert Table(path="p", target="y", test_path="q", validation=0.5, test=0.6).test == 0.6
 
 
 def test_missing_files_and_unknown_parts_are_reported(tmp_path, path):
