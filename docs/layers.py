@@ -1,4 +1,4 @@
-"""Draw the import layers of `pyproject.toml` as docs/images/floors.svg."""
+"""Draw the import layers of `pyproject.toml` as docs/images/layers.svg."""
 
 import tomllib
 from html import escape
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PICTURE = ROOT / "docs" / "images" / "floors.svg"
+PICTURE = ROOT / "docs" / "images" / "layers.svg"
 WIDTH, NOTE, HEIGHT, GAP, LEFT, TOP = 520, 250, 24, 6, 40, 34  # pixels
 STYLE = """
     text { font: 13px system-ui, sans-serif; fill: #1f2328; }
@@ -28,7 +28,7 @@ def contracts() -> list[dict[str, Any]]:
     return settings["tool"]["importlinter"]["contracts"]
 
 
-def floors(found: list[dict[str, Any]]) -> list[list[str]]:
+def layers_of(found: list[dict[str, Any]]) -> list[list[str]]:
     """Return the packages of each layer, top layer first."""
     (layers,) = [each["layers"] for each in found if each["type"] == "layers"]
     return [[name.strip() for name in layer.split("|")] for layer in layers]
@@ -46,7 +46,7 @@ def without(found: list[dict[str, Any]], name: str) -> str:
 def draw() -> str:
     """Return the picture as SVG text."""
     found = contracts()
-    layers = floors(found)
+    layers = layers_of(found)
     bottom = TOP + len(layers) * (HEIGHT + GAP)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + NOTE} {bottom + 4}" role="img">',
