@@ -31,7 +31,7 @@ TOPIC = "Accuracy over balls"
 
 @dataclass(frozen=True, kw_only=True)
 class WorstCase(Evaluation):
-    """Share of samples that no attack makes the model get wrong: an upper bound of the accuracy at the worst point.
+    """Share of samples on which no attack succeeds: an upper bound on worst-case accuracy in a ball.
 
     Projected gradient ascent with restarts comes first. Samples that are still right are tested at all vertices of the
     ball, if there are at most 4,096, and then, in an linf ball, at points tilted along the gradient. Further measures:

@@ -1,4 +1,4 @@
-"""Upper bounds of the Lipschitz constant (l2 to l2) of fully connected networks, from their weights."""
+"""Upper bounds on the Lipschitz constant (l2 to l2) of fully connected networks, from their weights."""
 
 import math
 from collections.abc import Sequence

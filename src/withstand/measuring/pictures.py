@@ -1,4 +1,4 @@
-"""Pictures of some samples under some conditions, drawn again as the model met them."""
+"""Thumbnails of perturbed inputs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

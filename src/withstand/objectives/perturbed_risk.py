@@ -43,7 +43,7 @@ class Temperature(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbedRisk(Objective):
-    r"""Mean over the batch of the soft maximum, over draws of a perturbation, of the loss.
+    r"""Batch mean of the soft maximum of the loss over perturbed copies.
 
     .. math:: \frac{1}{B} \sum_i \tau \log \sum_s w_{si} \exp(\ell_{si} / \tau)
 

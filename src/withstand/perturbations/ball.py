@@ -22,7 +22,7 @@ PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
 @dataclass(frozen=True)
 class Ball:
-    """The points within a radius of each input, cut to the box of the inputs' space.
+    """The points within a radius of each input, clipped to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
     feature's radius, have a norm of at most 1. A feature of radius 0, or fixed by the space, does not move. Discrete
@@ -77,7 +77,7 @@ class Ball:
         return inside
 
     def sample(self, x: Points, *, space: Space, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
-        """Return points uniform in the ball around each row before the cut to the box; options are equally likely."""
+        """Return points uniform in the ball around each row before clipping to the box; options are equally likely."""
         radii = self.radii(x, space=space)
         fixed = radii == 0 if isinstance(radii, Tensor) else None
         shape = tuple(x.shape)

@@ -1,4 +1,4 @@
-"""Cell: a text in a printed table, and what is behind it."""
+"""Cell of a printed table with its metadata."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Evidence: what a report takes from the outcomes of one run, so that a table is read once and not kept."""
+"""Evidence: the parts of a run's outcomes that a report uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

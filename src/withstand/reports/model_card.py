@@ -1,4 +1,4 @@
-"""Model card: what one combination of a study is, was trained on and reaches, and what is not known of it."""
+"""Model card of a combination: configuration, results, limitations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The headline of a report: what hurts most and whom, and which model to prefer."""
+"""Headline of a report: worst condition, affected classes, preferred model."""
 
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence

@@ -1,4 +1,4 @@
-"""Together: the training loop for several trials in one batch."""
+"""Trainer for several trials in one batch."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Axes: what was varied, by name; as columns of frames beside others, and in words."""
+"""Axes of a study: column names and labels."""
 
 import re
 from collections.abc import Iterable

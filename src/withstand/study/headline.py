@@ -1,4 +1,4 @@
-"""Which measures a reader wants first."""
+"""Selection of primary measures."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

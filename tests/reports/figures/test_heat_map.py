@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from withstand.reports.figures.heat_map import heat_map_pictures
-from withstand.reports.figures.style import house_style
+from withstand.reports.figures.style import figure_style
 from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
@@ -46,7 +46,7 @@ def write(folder, shares, *, seeds=1, lost=(), ratios=True, overall=True):
 
 def drawn(picture, *, dark=False):
     """Return the axes of the figure."""
-    with house_style(dark=dark):
+    with figure_style(dark=dark):
         return picture.draw().axes[0]
 
 

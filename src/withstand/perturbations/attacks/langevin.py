@@ -20,7 +20,7 @@ LOWEST_TEMPERATURE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Langevin(Perturbation):
-    r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
+    r"""Langevin chain in a ball that samples in proportion to exp(loss / tau).
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
     the root of twice the step size. Points that leave an linf ball are reflected at its walls; other balls project.

@@ -1,4 +1,4 @@
-"""Labels of lines and points, so placed that they do not meet."""
+"""Non-overlapping labels for lines and points."""
 
 from collections.abc import Sequence
 from itertools import pairwise

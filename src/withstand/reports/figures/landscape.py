@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, house_style, new_figure
+from withstand.reports.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, figure_style, new_figure
 from withstand.study.landscape import DrawnBall, Landscape
 
 # The house's four colours, then others that stay apart from them without seeing colours; markers tell classes, too.
@@ -59,7 +59,7 @@ def landscape_figure(
     thinned = {name: each.thinned(MOST_POINTS // columns) for name, each in landscapes.items()}
     one = next(iter(thinned.values()))
     height = max(panels[-1].top + panels[-1].height + FOOT, HEAD + _key_height(one) + MARGIN)
-    with house_style():
+    with figure_style():
         figure = new_figure(height)
         title = f"Decisions of {next(iter(landscapes))}" if is_alone else "Decisions side by side"
         _write(figure, title, MARGIN, 0.13, WIDTH - 2 * MARGIN, size=10, weight="bold")

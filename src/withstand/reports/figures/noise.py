@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.style import BLUE, FAINT, ORANGE, WIDTH, house_style, new_figure
+from withstand.reports.figures.style import BLUE, FAINT, ORANGE, WIDTH, figure_style, new_figure
 from withstand.study.noise_examples import NoiseExamples
 
 GAUSSIAN = "gaussian noise"
@@ -34,7 +34,7 @@ def noise_figure(examples: NoiseExamples, *, model: str, accuracies: Mapping[str
     num_lines = len(examples.images)
     images = num_lines * (TILE + GAP) - GAP
     height = HEAD + images + BETWEEN + PLOT + FOOT
-    with house_style():
+    with figure_style():
         figure = new_figure(height)
         factor = amplification(examples)
         _images(figure, examples, height, factor)

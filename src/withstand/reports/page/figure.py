@@ -1,4 +1,4 @@
-"""Figures within a page: SVG that follows light and dark, whose marks tell their values."""
+"""Inline SVG figures with light and dark colours and tooltips."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import ON_BOTH, ON_DARK, house_style, write_figure
+from withstand.reports.figures.style import ON_BOTH, ON_DARK, figure_style, write_figure
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels
@@ -35,7 +35,7 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
         The element: the drawing in the colours of light and dark pages, or pixels where it is very large; and the
         files by their kind.
     """
-    with house_style():
+    with figure_style():
         figure = picture.draw()
     png, svg = write_figure(folder / picture.name, figure)
     files = {"png": png, "svg": svg}
@@ -67,7 +67,7 @@ def darkened(light: bytes) -> bytes | None:
 
 def drawn(figure: Callable[[], Figure], *, dark: bool) -> bytes:
     """Return a figure as SVG, drawn for light or dark pages."""
-    with house_style(dark=dark):
+    with figure_style(dark=dark):
         buffer = io.BytesIO()
         figure().savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

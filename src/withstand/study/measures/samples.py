@@ -1,4 +1,4 @@
-"""The samples of models: what each is taken for under every condition, and what breaks it first."""
+"""Predictions per sample, and the first failing severity or radius."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple

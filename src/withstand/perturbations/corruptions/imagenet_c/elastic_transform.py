@@ -29,7 +29,7 @@ _LARGE = ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02),
 
 @dataclass(frozen=True, kw_only=True)
 class ElasticTransform(Corruption):
-    """Rubber: an affine map that moves three points at random, then a smooth random displacement of every pixel.
+    """Apply a random affine map, then a smooth random displacement of every pixel.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `elastic_transform`, with OpenCV's `warpAffine` and scipy's
