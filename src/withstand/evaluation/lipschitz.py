@@ -1,4 +1,4 @@
-"""Upper and lower bounds of a network's Lipschitz constant."""
+"""Upper and lower bounds on a network's Lipschitz constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepes
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
-from withstand.limits import NonNegativeInt, PositiveInt, DistinctNonEmpty
+from withstand.limits import DistinctNonEmpty, NonNegativeInt, PositiveInt
 from withstand.models.affine import affine_layers
 from withstand.study.measures.measure import Kind, Measure
 

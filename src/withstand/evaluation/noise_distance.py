@@ -16,7 +16,7 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import BatchStream, RowStreams, normal, stream, uniform
 from withstand.functional.sphere import move_to_distance
 from withstand.functional.tensors import Labels, Points
-from withstand.limits import PositiveFloat, PositiveInt, DistinctNonEmpty
+from withstand.limits import DistinctNonEmpty, PositiveFloat, PositiveInt
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
 from withstand.study.measures.measure import Measure

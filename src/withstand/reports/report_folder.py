@@ -33,9 +33,9 @@ from withstand.study.study import Study
 
 PAGE, LIST = "index.html", "files.json"
 FILES = (
-    ("report.md", "this report for a repository"),
+    ("report.md", "this report as Markdown"),
     ("rows.csv", "every row of every run"),
-    ("rows.parquet", "the same with types"),
+    ("rows.parquet", "the same, typed"),
     ("summary.csv", "every measure and condition over the seeds"),
     ("tables/", "the tables as Markdown and LaTeX (booktabs, longtable)"),
     ("figures/", "the figures as PNG and SVG"),

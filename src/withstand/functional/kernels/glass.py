@@ -51,7 +51,7 @@ def _steps(reach: int, width: int, pixels: int, device: torch.device) -> Int[Ten
 
 
 def _follow(pointers: Int[Tensor, " nodes"], pixels: int, *, is_long: bool) -> Int[Tensor, " {pixels}"]:
-    # From the last nodes to the first, which point to themselves. Long paths are shortened to an eighth first: three times
+    # From the last nodes to the first, which point to themselves. Long paths are shortened first: three times
     # every node jumps to where its target points to.
     for _ in range(3 if is_long else 0):
         ends = torch.empty_like(pointers)

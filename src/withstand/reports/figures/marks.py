@@ -78,9 +78,9 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
 def signs(marks: Iterable[Mark]) -> str:
     """Return sentences about the signs for what is missing that a figure has, each after a space."""
     known = list(marks)
-    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in known) else ""
-    crosses = " Crosses stand for no result." if any(not each.done for each in known) else ""
-    infinite = " A cross with seeds stands for infinity." if any(each.done and not each.span for each in known) else ""
+    hollow = " Hollow: seeds missing." if any(0 < each.done < each.planned for each in known) else ""
+    crosses = " Cross: no result." if any(not each.done for each in known) else ""
+    infinite = " Cross with seeds: infinite." if any(each.done and not each.span for each in known) else ""
     return hollow + crosses + infinite
 
 
@@ -95,12 +95,12 @@ def told(line: Mapping[str, Any], measure: Measure) -> str:
     Example:
         >>> line = {"q10": 0.738, "q50": 0.742, "q90": 0.749, "done": 3, "planned": 5, "missing": "1, 4"}
         >>> told(line, Measure(name="top1", column="correct", percent=True))
-        '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, without 1, 4)'
+        '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, missing 1, 4)'
     """
     if line["q50"] is None:
         return f"no result (0/{line['planned']} seeds)"
     seeds = f"{line['done']}/{line['planned']} seeds" if line["planned"] > 1 else "1 run"
-    lost = f", without {seeds_of(line)}" if line["missing"] else ""
+    lost = f", missing {seeds_of(line)}" if line["missing"] else ""
     spread = ""
     if line["done"] > 1:
         spread = f"10-90 %: {number(measure, line['q10'])}-{number(measure, line['q90'])}, "
@@ -171,7 +171,7 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
             unmeasured.append(name)
             continue
         why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
-        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, without {seeds_of(line)}{why}")
+        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, missing {seeds_of(line)}{why}")
     found = f" Missing: {_listed(parts)}." if parts else ""
     return found + (f" Not measured: {_listed(unmeasured)}." if unmeasured else "")
 
