@@ -92,9 +92,9 @@ def told(study, **options):
 def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
     sure = sweep(tmp_path / "sure", {("regular",): [0.8, 0.81, 0.79], ("smoothed",): [0.9, 0.92, 0.9]})
     assert "smoothed has the highest median, 90.0 % (10-90 %: 90.0 to 91.6, 3 seeds); +10.7 points" in told(sure)
-    assert "not told apart" not in told(sure)
+    assert "not significant" not in told(sure)
     unsure = sweep(tmp_path / "unsure", {("regular",): [0.8, 0.9, 0.7], ("smoothed",): [0.9, 0.7, 0.9]})
-    assert "includes 0: the two are not told apart" in told(unsure)
+    assert "includes 0: not significant" in told(unsure)
     two = sweep(tmp_path / "two", {("regular",): [0.8, 0.8], ("smoothed",): [0.9, 0.9]})
     assert "2 pairs, too few to tell the two apart" in told(two)
     one = sweep(tmp_path / "one", {("regular",): [0.8], ("smoothed",): [0.9]})
@@ -177,7 +177,7 @@ def test_a_topic_has_a_table_of_what_the_main_one_leaves_out_and_images_saved_as
     assert [cell.text for cell in saved.lines[0][2:5]] == ["50.00", "13.0", "12.0"]
     assert {cell.plain for cell in saved.lines[1][2:]} == {"\N{EN DASH} [not measured]"}
     assert "Not measured at all severities: gaussian noise, shot noise." in plain.notes
-    assert plain.caption == "Values of one run each; shares in percent."
+    assert plain.caption == "Single runs; shares in percent."
     assert "Lower is better." in plain.notes
 
 
@@ -189,7 +189,7 @@ def test_a_long_topic_keeps_a_column_of_every_measure(tmp_path):
     heads = [head.text for head in sheet.heads[2:]]
     assert len(heads) == 40
     assert set(heads) == {f"M{k}" for k in range(9)}
-    assert sheet.notes == ("In the table of all numbers: 41 more.",)
+    assert sheet.notes == ("41 more columns in All numbers.",)
 
 
 def test_of_a_single_run_the_interval_over_the_samples_is_shown_and_said(tmp_path):
@@ -349,7 +349,7 @@ def test_runs_that_no_plan_has_are_named(tmp_path):
         sentence = f"Left out: 1 run that is in the sweep's folder, but not in its plan: {name}"
         assert report.holes == (sentence,)
         assert sentence in html.unescape(report.page.read_text())
-        assert "Not everything is there" in (tmp_path / "report" / "report.md").read_text()
+        assert "Missing results" in (tmp_path / "report" / "report.md").read_text()
     for number in range(2, 9):
         single(tmp_path / "s", f"old-{number}")
     (sentence,) = Digest.of(study).holes

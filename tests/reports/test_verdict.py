@@ -1,4 +1,4 @@
-"""The headline says what the numbers say: the largest drop, whom it hits, and which model is better beyond chance."""
+"""The headline says what the numbers say: the largest drop, whom it hits, and which model is significantly better."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_the_headline_names_the_largest_drop_its_classes_and_the_better_model(mo
     assert " a (" not in found[1][1]
     assert found[2][0] == "Prefer good"
     assert "points more than poor" in found[2][1]
-    assert "beyond chance on these samples" in found[2][1]
+    assert "a significant difference on these samples" in found[2][1]
 
 
 def test_scores_and_differences_of_single_runs_are_over_the_samples(models):
@@ -104,13 +104,13 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
 def test_without_a_drop_nothing_is_said_to_hurt(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1), "fog/3": answers(0.1)}, label=LABEL, classes=CLASSES)
     ((lead, _),) = verdict(scores_of(tmp_path))[:1]
-    assert lead == "No condition lowers the accuracy of net beyond chance"
+    assert lead == "No condition significantly lowers the accuracy of net"
 
 
 def test_of_clean_inputs_alone_it_says_that_nothing_else_is_known(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1)}, label=LABEL, classes=CLASSES)
     ((lead, text),) = verdict(scores_of(tmp_path))
-    assert lead == "Nothing is known about robustness"
+    assert lead == "Robustness was not measured"
     assert "--on corruptions" in text
 
 

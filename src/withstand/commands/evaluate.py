@@ -24,8 +24,8 @@ from withstand.rendering.terminal import shown
 from withstand.subjects import of_names
 
 DESCRIPTION = (
-    "Evaluate finished runs, or models by name with --weights or --pretrained, and print comparison tables. Results are "
-    "cached."
+    "Evaluate finished runs, or models by name with --weights or --pretrained, and print comparison tables. Results "
+    "are cached."
 )
 
 

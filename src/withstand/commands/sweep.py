@@ -108,7 +108,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
     Args:
         words: Those that belong to the runs.
-        options: Of this command.
+        options: Options of this command.
 
     Raises:
         InputError: With the nearest option of either.

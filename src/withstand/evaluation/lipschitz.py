@@ -53,9 +53,9 @@ class Lipschitz(Evaluation):
 
     Attributes:
         bounds: Which of them, by the last word of their names.
-        steps: Of the search for LipSDP's multipliers, at least 1. Each is a few products and factorisations of
+        steps: Number of search steps for LipSDP's multipliers, at least 1. Each is a few products and factorisations of
             matrices as wide as the layers: ten milliseconds for widths of 200, a second for 1000.
-        climb_steps: Of the search for steep places, at least 0.
+        climb_steps: Number of search steps for steep places, at least 0.
         num_starts: Steepest samples that it starts from, at least 1.
 
     Source:

@@ -44,7 +44,7 @@ class NoiseDistance(Evaluation):
         noises: Kinds of noise.
         radius: l2 distance at which the accuracy is measured and the generator is trained, > 0. None takes 135 for
             images of 224 x 224 x 3, the same per root of the number of values otherwise; tables need a number.
-        kernel: Of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
+        kernel: Kernel of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
         steps: Training steps of the generator, at least 1.
         lr: Learning rate of the generator (Adam), > 0.
         batch_size: Samples per step, at least 1.
@@ -232,7 +232,7 @@ def is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _farthest(x: Tensor, unit: Tensor, radius: float, box: Box | None) -> Tensor:
-    """Return the scale at which every value has met its wall, at most the largest one that is tried."""
+    """Return the scale at which every value has reached its wall, at most the largest one that is tried."""
     most = torch.full((len(x),), radius * LARGEST, device=x.device)
     if box is None:
         return most

@@ -44,7 +44,7 @@ class WorstCase(Evaluation):
         restarts: Restarts of the ascent, at least 1.
         vertices: Whether to try the vertices.
         num_tilted: Tilted points per sample; 0 disables them.
-        temperature: Of the tilt, in nats, > 0.
+        temperature: Temperature of the tilt, in nats, > 0.
         num_mean: Points per sample of the mean; 0 disables it.
 
     Source:
@@ -77,7 +77,7 @@ class WorstCase(Evaluation):
 
     @property
     def where(self) -> str:
-        """The ball in words, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
+        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
         unit = "" if self.ball.unit == "std" else f" {self.ball.unit}"
         radius = self.ball.radius
         if isinstance(radius, int | float):

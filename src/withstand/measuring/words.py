@@ -59,7 +59,7 @@ def meant(
     Args:
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
-        shape: Of one input.
+        shape: Shape of one input.
         balls: For `worst-case`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.

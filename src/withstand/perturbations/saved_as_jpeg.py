@@ -25,7 +25,7 @@ class SavedAsJpeg(Perturbation):
 
     Attributes:
         perturbation: Applied before saving.
-        quality: Of the file, from 1 to 95.
+        quality: JPEG quality, from 1 to 95.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py: `Image.save` with quality 85 and colour at

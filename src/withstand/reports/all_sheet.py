@@ -20,7 +20,7 @@ def all_sheet(digest: Digest, *, index: int | None = None, most: int = MOST_LINE
 
     Args:
         digest: The numbers.
-        index: Of a combination; None takes all.
+        index: Index of a combination; None takes all.
         most: Lines; a note says how many are left out.
     """
     chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)

@@ -71,7 +71,7 @@ def write_report(
 
     Args:
         study: The runs.
-        folder: Of the report.
+        folder: Folder of the report.
         pictures: Gives the figures after the first one, which shows the accuracies.
         baseline: Such as `["method=regular"]`.
         spread: What tables show besides the middle.

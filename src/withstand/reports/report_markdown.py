@@ -1,4 +1,4 @@
-"""A report for a repository: one Markdown file, beside its figures."""
+"""Report as one Markdown file, next to its figures."""
 
 from collections.abc import Sequence
 
@@ -30,10 +30,10 @@ def report_markdown(
     Args:
         digest: The numbers.
         found: The tables but for the next one.
-        every: The table of all numbers; where it is long, a link stands for it.
+        every: The table of all numbers; a long one is replaced by a link.
         drawn: The figures.
         origins: By combination.
-        mistakes: Of combinations; their thumbnails are left out.
+        mistakes: Mistakes of combinations; their thumbnails are left out.
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
         warnings: Sentences about runs that may not belong together.

@@ -48,7 +48,7 @@ class Scores:
 
     Attributes:
         digest: The numbers.
-        groups: Of conditions.
+        groups: Groups of conditions.
         evidence: By index of the combination.
     """
 
@@ -87,7 +87,10 @@ class Scores:
         return Score(value, line["sample_low"], line["sample_high"], 1, line["samples"] or 0)
 
     def difference(self, one: tuple[int, Group], other: tuple[int, Group]) -> Score | None:
-        """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample; None if nothing is paired."""
+        """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample.
+
+        None if nothing is paired, unless each of the two has a single run.
+        """
         ours, theirs = self._by_seed(*one), self._by_seed(*other)
         both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
         if len(both) > 1:

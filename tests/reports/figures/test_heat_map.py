@@ -94,9 +94,9 @@ def test_a_model_of_which_an_overall_number_is_not_known_has_a_dash_and_lacks_no
 def test_a_run_that_lacks_a_corruption_is_counted(tmp_path):
     study = write(tmp_path, {"plain": 0.5, "other": 0.4}, seeds=2, lost=[("plain", 1, "fog")])
     (picture,) = heat_map_pictures(study)
-    assert "plain, ratio: 50.0 % (1/2 seeds, without 1)" in picture.values.values()
+    assert "plain, ratio: 50.0 % (1/2 seeds, missing 1)" in picture.values.values()
     assert "50.0*" in [each.get_text() for each in drawn(picture).texts]
-    assert "plain: 1/2 seeds, without 1" in picture.caption
+    assert "plain: 1/2 seeds, missing 1" in picture.caption
 
 
 def test_without_overall_numbers_the_mean_is_the_opposite_of_the_mean_accuracy(tmp_path):

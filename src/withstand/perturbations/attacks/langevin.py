@@ -89,7 +89,7 @@ class Langevin(Perturbation):
         temperature: float,
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, losses and gradients after redrawing one change of each row, where that was accepted."""
+        """Return points, losses and gradients after redrawing one change of each row, if that was accepted."""
         which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
         proposed = points.clone()
         for number, each in enumerate(changing):

@@ -116,10 +116,10 @@ def write_figure(path: Path, figure: Figure) -> tuple[Path, Path]:
         The two files.
     """
     drawing = io.BytesIO()
-    with figure_style(), ThreadPoolExecutor(1) as beside:
+    with figure_style(), ThreadPoolExecutor(1) as worker:
         size, points = _draw(figure)
         # Packing the pixels takes as long as drawing them, and leaves the interpreter free for the other drawing.
-        packed = beside.submit(_png, size, points)
+        packed = worker.submit(_png, size, points)
         figure.savefig(drawing, format="svg", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Date": None})
         contents = {"png": packed.result(), "svg": drawing.getvalue()}
     png, svg = (path.with_name(f"{path.name}.{kind}") for kind in contents)

@@ -28,11 +28,11 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
 
     Args:
         picture: What to draw.
-        folder: Of the files.
+        folder: Folder of the files.
         prefix: Put before every name in the drawing, since several drawings share a page.
 
     Returns:
-        The element: the drawing in the colours of light and dark pages, or pixels where it is very large; and the
+        The element: the drawing in the colours of light and dark pages, or pixels if it is very large; and the
         files by their kind.
     """
     with figure_style():
@@ -53,7 +53,7 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
 
 
 def darkened(light: bytes) -> bytes | None:
-    """Return a drawing in the colours of dark pages; None where it has colours that are mixed, which differ there.
+    """Return a drawing in the colours of dark pages; None if it has colours that are mixed, which differ there.
 
     Args:
         light: As matplotlib writes it.
@@ -78,7 +78,7 @@ def inline(light: bytes, dark: bytes, *, prefix: str, alt: str, values: Mapping[
 
     Args:
         light: As matplotlib writes it.
-        dark: The same in the colours of dark pages; where it has other parts, the light colours stay.
+        dark: The same in the colours of dark pages; if it has other parts, the light colours stay.
         prefix: Put before every name in it.
         alt: Text for readers who do not see it.
         values: Text of a mark by its name.

@@ -44,8 +44,8 @@ def wilson(share: float, count: float) -> Interval:
     """Return Wilson's interval of a share of independent 0/1 outcomes.
 
     Args:
-        share: Of ones, 0 to 1.
-        count: Of outcomes, > 0.
+        share: Share of ones, 0 to 1.
+        count: Number of outcomes, > 0.
 
     Source:
         Wilson 1927, J. Am. Stat. Assoc. 22, 209.

@@ -8,7 +8,7 @@ from withstand.functional.kernels.gaussian import in_float64
 from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
-# Kernels of up to so many rows are those of small images, for which there is time to round as the original does.
+# Kernels with at most this many rows are those of small images, for which there is time to round as the original does.
 _EXACT = 5
 
 

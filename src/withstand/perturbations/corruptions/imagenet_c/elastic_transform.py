@@ -36,7 +36,7 @@ class ElasticTransform(Corruption):
         `map_coordinates`; `tables` holds the amplitude of the displacements, the standard deviation of the Gaussian
         that makes them smooth, and how far each of the points is moved at most along an axis, all in pixels: factors
         times the side, with 244 for 224 and 360 for 299 as published.
-        Differs: the points lie around the middle of the image also where it is not square. OpenCV 3.4, which the
+        Differs: the points lie around the middle of the image also if it is not square. OpenCV 3.4, which the
         published files were made with, rounds the places that the affine map reads to 1/32 of a pixel; new releases
         do not, and neither does this.
     """

@@ -33,7 +33,7 @@ class Frost(Corruption):
 
     Attributes:
         textures: `published` takes the original photographs; `procedural` generates textures of the same sizes, always
-            the same. Results then differ from the benchmark; the condition is called `frost-procedural`.
+            the same. Results then differ from the benchmark; the condition has the label `frost-procedural`.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures
