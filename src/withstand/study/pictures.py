@@ -95,7 +95,7 @@ def pictured(own: ConditionOutcomes, number: int) -> Pictured:
 
 
 def wanted_pictures(table: OutcomeTable) -> dict[str, set[int]]:
-    """Return the numbers of the samples that a report shows, by condition: the examples, and the most confident mistakes."""
+    """Return the numbers of the samples that a report shows, by condition: examples and most confident mistakes."""
     known, mistakes = examples_of(table), pick_mistakes(table)
     found = {
         own.condition: set(known.get(own.source, {}).values())

@@ -112,7 +112,7 @@ class Keeper:
             self.save(content)
 
     def save(self, content: Callable[[], dict[str, Any]]) -> None:
-        """Save."""
+        """Save the checkpoint."""
         if self.folder and self.writes:
             begun = time.monotonic()
             save(self.folder, content(), identity=self.identity)
