@@ -114,13 +114,13 @@ def test_of_clean_inputs_alone_it_says_that_nothing_else_is_known(keep_run, tmp_
     assert "--on corruptions" in text
 
 
-def sweep(folder, values, seeds):
-    """Write a sweep: values by method and condition, one per seed."""
+def sweep(folder, values, seeds, *, apart=0):
+    """Write a sweep: values by method and condition, one per seed; seeds of the next method are `apart` higher."""
     entries = []
-    for method, own in values.items():
+    for k, (method, own) in enumerate(values.items()):
         for seed in range(seeds):
             run = f"{method}-{seed}"
-            entries.append(Entry(labels={"method": method}, seed=seed, run=run))
+            entries.append(Entry(labels={"method": method}, seed=seed + k * apart, run=run))
             rows = [
                 Row(measure="worst" if "linf" in name else "top1", condition=name, value=each[seed], count=100)
                 for name, each in own.items()
@@ -148,7 +148,7 @@ def test_a_model_that_is_better_under_attack_is_named_beside_the_best_one(tmp_pa
     found = verdict(sweep(tmp_path, {"a": ours, "b": theirs}, 3))
     lead, text = found[-1]
     assert lead == "Prefer a, but b against attacks"
-    assert "Under attack (linf 0.1) it has 39.3 points less than b" in text
+    assert "Under attack (linf 0.1) it is 39.3 points below b" in text
     assert "No model is better on clean inputs." in text
     assert found[0][0] == "Fog hurts most"
     assert "Under attack (linf 0.1): the accuracy of a falls from 91.0 % on clean inputs to 11.0 %" in found[1][1]
@@ -159,6 +159,18 @@ def test_two_seeds_are_too_few_to_prefer_a_model(tmp_path):
     lead, text = verdict(sweep(tmp_path, values, 2))[-1]
     assert lead == "No model is clearly best"
     assert "too few seeds" in text
+
+
+@pytest.mark.parametrize("apart", [1, 2])
+def test_with_at_most_one_seed_in_common_there_is_no_interval(tmp_path, apart):
+    values = {"a": {"clean": (0.9, 0.9), "fog/2": (0.8, 0.8)}, "b": {"clean": (0.9, 0.9), "fog/2": (0.7, 0.75)}}
+    scores = sweep(tmp_path, values, 2, apart=apart)
+    fog = next(each for each in scores.groups if each.name == "fog")
+    gap = scores.difference((0, fog), (1, fog))
+    assert gap is None if apart == 2 else (round(gap.value, 6), gap.low, gap.seeds) == (0.1, None, 1)
+    lead, text = verdict(scores)[-1]
+    assert lead == "No model is clearly best"
+    assert ("no seed in common with b" if apart == 2 else "10.0 points more than b (no interval)") in text
 
 
 def test_models_under_conditions_of_their_own_are_not_ranked(tmp_path):

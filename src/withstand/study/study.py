@@ -142,7 +142,7 @@ class Study:
                 why = next((f": {problem}" for _, _, problem in lost if problem), "")
                 plural = "s" if len(lost) > 1 else ""
                 done = f"{len(wrong) - len(lost)}/{len(wrong)} runs"
-                sentences.append(f"{name_of(own)}: {done}, without seed{plural} {seeds}{why}")
+                sentences.append(f"{name_of(own)}: {done}, missing seed{plural} {seeds}{why}")
         return sentences
 
     @property

@@ -212,7 +212,7 @@ def test_a_text_has_the_median_the_quantiles_and_the_seeds(sweep):
     )
     low, middle, high = (f"{100 * line[each]:.1f}" for each in ("q10", "q50", "q90"))
     texts = by_name(sweep)["worst-case-top1-against-radius"].values.values()
-    assert f"smoothed, radius 0.1: {middle} % (10-90 %: {low}-{high}, 4/5 seeds, without 3)" in texts
+    assert f"smoothed, radius 0.1: {middle} % (10-90 %: {low}-{high}, 4/5 seeds, missing 3)" in texts
 
 
 def test_missing_seeds_are_named_in_every_caption_and_marked(sweep):
@@ -222,7 +222,7 @@ def test_missing_seeds_are_named_in_every_caption_and_marked(sweep):
     for caption in (*shown.values(), together):
         for (method, radius), seeds in LOST.items():
             lost = ", ".join(map(str, seeds))
-            whole = f"{method}, radius {radius:g}: {5 - len(seeds)}/5 seeds, without {lost} (failed: {PROBLEM[:-1]})"
+            whole = f"{method}, radius {radius:g}: {5 - len(seeds)}/5 seeds, missing {lost} (failed: {PROBLEM[:-1]})"
             assert whole in caption
     assert any("0/5" in text.get_text() for text in texts_of(by_name(sweep)["top1-against-radius"]))
     assert any("4/5" in text.get_text() for text in texts_of(by_name(sweep)["top1-against-radius"]))
@@ -422,7 +422,7 @@ def test_infinite_values_are_said_and_stand_at_no_place(tmp_path):
     study = write_sweep(tmp_path, methods=("plain",), radii=(0.05, 0.1, 0.2), seeds=2, rows=rows, lost={})
     picture = by_name(study)["lipschitz-lower-against-radius"]
     assert "plain, radius 0.2: inf (10-90 %: inf-inf, 2/2 seeds)" in picture.values.values()
-    assert "A cross with seeds stands for infinity." in picture.caption
+    assert "Cross with seeds: infinite." in picture.caption
     with figure_style():
         (axes,) = picture.draw().axes
     marks = [line for line in axes.lines if line.get_gid() in picture.values]
