@@ -49,7 +49,7 @@ def test_it_writes_beside_the_runs_and_prints_the_main_table(runs, capsys):
     assert (runs / "report" / "index.html").exists()
     assert f"Report: {runs}/report/index.html" in err
     assert max(map(len, out.splitlines())) <= 80
-    assert "without seed 2" in out
+    assert "missing seed 2" in out
     assert "80.5" in out
     # The report is no run.
     assert run(["report", runs, "--quiet"], capsys)[:2] == (0, out)
@@ -67,7 +67,7 @@ def test_the_table_as_json(runs, capsys, tmp_path):
     found = json.loads(out)
     assert code == 0
     assert found["page"] == str(tmp_path / "r" / "index.html")
-    assert found["missing"] == ["regular: 2/3 runs, without seed 2"]
+    assert found["missing"] == ["regular: 2/3 runs, missing seed 2"]
     assert found["table"][0]["Top-1 accuracy, clean"] == "80.5 (80.1-80.9)"
 
 

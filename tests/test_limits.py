@@ -7,7 +7,15 @@ import pytest
 from annotated_types import Ge, Interval, Le, MultipleOf
 
 from withstand.errors import InputError
-from withstand.limits import NonEmpty, NonNegativeFloat, PositiveInt, SomeOf, Temperature, Within, check_fields
+from withstand.limits import (
+    DistinctNonEmpty,
+    NonEmpty,
+    NonNegativeFloat,
+    PositiveInt,
+    Temperature,
+    Within,
+    check_fields,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +24,7 @@ class Thing:
     temperature: Temperature | None = None
     sizes: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], NonEmpty] = 0.5
     pair: tuple[PositiveInt, Literal["a", "b"]] = (1, "a")
-    some: Annotated[tuple[int, ...], SomeOf] = (1,)
+    some: Annotated[tuple[int, ...], DistinctNonEmpty] = (1,)
     plain: Annotated[int, Ge(1), Le(3)] = 1
     grouped: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     other: object = None

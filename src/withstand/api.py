@@ -45,7 +45,7 @@ def fit(
         data: A data set of the package (its training part is used), a split, or a PyTorch data set of pairs.
         objective: Objective of the training; None is plain training.
         validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
-        seed: Of the sample order and every draw.
+        seed: Seed of the sample order and every draw.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         **training: Fields of `Training`: epochs, batch_size, optimizer, ...
@@ -112,7 +112,7 @@ def evaluate(
         pixels: Image size that sets corruption parameters (224, 299, 64 or 32); None takes the nearest.
         keep: Folder for the outcomes of modules, to reuse and resume measurements; None keeps nothing. Runs keep
             theirs in their own folders.
-        seed: Of every draw; the same seed gives every model the same noise.
+        seed: Seed of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None chooses by the input size. Does not affect results.

@@ -148,7 +148,7 @@ def foreign_source(value: object) -> str:
 
 
 def source_of(cls: type) -> str:
-    """Return the source of a class, or its byte code where there is no source."""
+    """Return the source of a class, or its byte code if there is no source."""
     try:
         return inspect.getsource(cls)
     except (OSError, TypeError):

@@ -54,7 +54,7 @@ class Experiment:
         objective: Objective of the training.
         training: Epochs, batches, optimizer and schedule.
         evaluations: Evaluations on the test part after training.
-        weights: Weights file to start from; None starts from fresh or pretrained weights.
+        weights: Weights file to start from; default: random or pretrained weights.
         seed: Seed of initial weights, sample order and every draw; at least 0.
         name: First part of the run's folder name; does not affect results.
     """

@@ -18,8 +18,8 @@ def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
     """Write a file atomically, through a temporary one in the same folder that is synced and renamed.
 
     Args:
-        path: Of the file; missing folders are made.
-        content: Of the file.
+        path: Path of the file; missing folders are made.
+        content: Content of the file.
         settle: Whether to sync the folder, too, so that the new name survives a power loss; False leaves this to a
             later file of the same folder.
     """

@@ -8,13 +8,13 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MinLen, Predicate
+from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 
 from withstand.errors import InputError
 
 
 class Within(GroupedMetadata):
-    """Several limits of annotated-types; shown in words by help texts and errors.
+    """Several limits of annotated-types; shown as text by help texts and errors.
 
     jsonargparse prints the metadata of a type, and passes those of annotated-types to pydantic if it is installed.
 
@@ -38,9 +38,8 @@ class Within(GroupedMetadata):
                 return " and ".join(_rule(each)[0] for each in self.limits)
 
 
-def is_without_repetition(values: tuple) -> bool:
-    """Return whether no two values are equal."""
-    return len(set(values)) == len(values)
+class Distinct(BaseMetadata):
+    """Limit of a tuple: no two values are equal."""
 
 
 NonNegativeInt = Annotated[int, Within(Ge(0))]
@@ -50,7 +49,7 @@ PositiveFloat = Annotated[float, Within(Gt(0), Lt(math.inf))]
 Share = Annotated[float, Within(Ge(0), Lt(1))]  # of a whole of which something must be left
 Temperature = Annotated[float, Within(Ge(0))]  # in nats; may be infinite
 NonEmpty = Within(MinLen(1))  # of a tuple
-SomeOf = Within(MinLen(1), Predicate(is_without_repetition))  # of a tuple
+DistinctNonEmpty = Within(MinLen(1), Distinct())  # of a tuple
 
 
 class Refusal(NamedTuple):
@@ -188,7 +187,7 @@ def _tuple_of(checks: list[Check], *, is_open: bool) -> Check:
 
 
 def _rule(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:
-    """Return a limit in words and as a test."""
+    """Return a limit as text and as a test."""
     match limit:
         case Ge(ge=low):
             return f"at least {low:,}", lambda value: value >= low
@@ -199,7 +198,8 @@ def _rule(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:
         case Lt(lt=high):
             return "finite" if high == math.inf else f"below {high:,}", lambda value: value < high
         case MinLen(min_length=length):
-            return f"a list of at least {length}", lambda value: len(value) >= length
-        case Predicate(func=rule):
-            return rule.__name__.removeprefix("is_").replace("_", " "), rule
-    raise TypeError(f"limits: {limit!r} is not supported; use Ge, Gt, Le, Lt, MinLen or Predicate.")
+            elements = "element" if length == 1 else "elements"
+            return f"a list of at least {length} {elements}", lambda value: len(value) >= length
+        case Distinct():
+            return "without duplicates", lambda value: len(set(value)) == len(value)
+    raise TypeError(f"limits: {limit!r} is not supported; use Ge, Gt, Le, Lt, MinLen or Distinct.")

@@ -37,10 +37,10 @@ class Measurement:
     Attributes:
         experiment: The run, or an untrained experiment with the named model.
         weights_sha256: Hash of the weights file; empty without one.
-        version: Of the package.
+        version: Version of the package.
         data: Data set whose test part is measured.
         num_samples: Size of the test part.
-        seed: Of every draw.
+        seed: Seed of every draw.
     """
 
     experiment: Experiment
@@ -71,7 +71,7 @@ def of_names(
         weights: Weights file for a model given by name.
         pretrained: Whether a model given by name uses published weights.
         root: Folder for the outcomes of models given by name.
-        seed: Of the measurement.
+        seed: Seed of the measurement.
         engine: Device and processes.
 
     Raises:
@@ -130,7 +130,7 @@ def of_modules(
         question: Question for each.
         data: Data of the question.
         keep: Folder for the outcomes, in subfolders named by model, weights, data and seed; None keeps nothing.
-        seed: Of the measurement.
+        seed: Seed of the measurement.
         engine: Device and processes.
     """
     about = _about(data, question.split) if keep is not None else {}

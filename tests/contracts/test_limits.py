@@ -7,13 +7,14 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen, Predicate
+from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 
 from withstand.configuration import discover
 from withstand.data.base import Dataset
 from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
 from withstand.experiment import Experiment
+from withstand.limits import Distinct
 from withstand.models.base import Model
 from withstand.objectives.base import Objective
 from withstand.perturbations.ball import Ball
@@ -73,7 +74,7 @@ def just_outside(limit: object, good: object, *, whole: bool) -> object:
             return high
         case MinLen(min_length=length):
             return ((good if isinstance(good, tuple) else ()) * length)[: length - 1]
-        case Predicate():
+        case Distinct():
             return (good[0], good[0])
     raise AssertionError(limit)
 

@@ -122,7 +122,7 @@ def kept_in(folder, own, inputs, name="clean-a"):
     return read_pictures(folder / "pictures.parquet")
 
 
-def test_every_condition_has_the_examples_and_its_surest_mistakes(split, tmp_path):
+def test_every_condition_has_the_examples_and_its_most_confident_mistakes(split, tmp_path):
     inputs = {"clean": Drawn(lambda: split, FakeNoise(condition="clean", noise="n"))}
     found = kept_in(tmp_path, outcomes("clean", [1] * 6), inputs)
     assert {each.number for each in found} == set(NUMBERS)

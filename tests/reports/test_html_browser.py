@@ -205,7 +205,7 @@ def test_light_and_dark_differ_and_every_figure_is_there(found):
 def test_every_thumbnail_is_loaded_and_said_in_words(found):
     assert len(found["images"]) == 2 * (0 + 1 + 2 + 3)
     assert all(width == 8 for _, width, _ in found["images"])
-    assert found["images"][0][0] == "cat taken for <i>dog</i>, 99 %"
+    assert found["images"][0][0] == "cat predicted as <i>dog</i>, 99 %"
     assert [is_open for _, _, is_open in found["images"]] == [True] * 6 + [False] * 6
     assert found["thumbnail"] > 40
     assert found["injected"] == 0

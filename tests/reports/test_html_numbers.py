@@ -92,13 +92,13 @@ def told(study, **options):
 def test_a_lead_is_claimed_only_where_the_interval_excludes_0(tmp_path):
     sure = sweep(tmp_path / "sure", {("regular",): [0.8, 0.81, 0.79], ("smoothed",): [0.9, 0.92, 0.9]})
     assert "smoothed has the highest median, 90.0 % (10-90 %: 90.0 to 91.6, 3 seeds); +10.7 points" in told(sure)
-    assert "not told apart" not in told(sure)
+    assert "not significant" not in told(sure)
     unsure = sweep(tmp_path / "unsure", {("regular",): [0.8, 0.9, 0.7], ("smoothed",): [0.9, 0.7, 0.9]})
-    assert "includes 0: the two are not told apart" in told(unsure)
+    assert "includes 0: not significant" in told(unsure)
     two = sweep(tmp_path / "two", {("regular",): [0.8, 0.8], ("smoothed",): [0.9, 0.9]})
-    assert "2 pairs, too few to tell the two apart" in told(two)
+    assert "2 pairs, too few pairs for a conclusion" in told(two)
     one = sweep(tmp_path / "one", {("regular",): [0.8], ("smoothed",): [0.9]})
-    assert "from one pair of runs, which shows no spread" in told(one)
+    assert "from one pair of runs, without an interval" in told(one)
 
 
 def test_the_lowest_is_the_best_where_less_is_better_and_bounds_from_below_have_no_best(tmp_path):
@@ -135,7 +135,7 @@ def test_each_is_compared_with_the_baseline_that_agrees_in_the_rest(tmp_path):
     found = {each.index: digest.pair(each.index, column) for each in digest.combinations}
     assert [found[index] and round(found[index]["difference"], 6) for index in range(4)] == [None, None, 0.1, -0.1]
     assert [digest.baseline_of(each) for each in digest.combinations] == [0, 1, 0, 1]
-    assert "the largest gain is that of pgd, radius 0.1" in told(study)
+    assert "pgd, radius 0.1 gains most" in told(study)
     assert told(study, baseline=["method=regular", "radius=0.10"]) == told(
         study, baseline=["radius=0.1", "method=regular"]
     )
@@ -177,7 +177,7 @@ def test_a_topic_has_a_table_of_what_the_main_one_leaves_out_and_images_saved_as
     assert [cell.text for cell in saved.lines[0][2:5]] == ["50.00", "13.0", "12.0"]
     assert {cell.plain for cell in saved.lines[1][2:]} == {"\N{EN DASH} [not measured]"}
     assert "Not measured at all severities: gaussian noise, shot noise." in plain.notes
-    assert plain.caption == "Values of one run each; shares in percent."
+    assert plain.caption == "Single runs; shares in percent."
     assert "Lower is better." in plain.notes
 
 
@@ -189,7 +189,7 @@ def test_a_long_topic_keeps_a_column_of_every_measure(tmp_path):
     heads = [head.text for head in sheet.heads[2:]]
     assert len(heads) == 40
     assert set(heads) == {f"M{k}" for k in range(9)}
-    assert sheet.notes == ("In the table of all numbers: 41 more.",)
+    assert sheet.notes == ("41 more columns in All numbers.",)
 
 
 def test_of_a_single_run_the_interval_over_the_samples_is_shown_and_said(tmp_path):
@@ -199,7 +199,7 @@ def test_of_a_single_run_the_interval_over_the_samples_is_shown_and_said(tmp_pat
     for spread in ("quantiles", "interval"):
         sheet = main_sheet(digest, spread=spread)
         assert sheet.lines[0][2].plain == "90.0 (82.0-95.0)"
-        assert "their 95 % interval over the test samples" in sheet.caption
+        assert "with 95 % intervals over the test samples" in sheet.caption
     assert "90.0 % (one run, 95 % interval over the samples 82.0 to 95.0)" in told(digest.study)
     single(tmp_path, "net-2", seed=1)
     single(tmp_path, "other-1", rows=rows)
@@ -319,9 +319,9 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
         "| top-1 accuracy, % | clean | 90.0 |",
         "Searched with: linf 0.1, worst of 9 draws.",
         "Corrupted images without being saved as JPEG.",
-        "One seed: nothing is known of the spread over seeds.",
-        "They are no guarantee.",
-        "Nothing is certified.",
+        "One seed: the spread over seeds is unknown.",
+        "Accuracies under attack are upper bounds",
+        "No certified bounds.",
     ):
         assert text in re.sub(r"(?<=\S) +", " ", card)
     assert "Not measured under the corruptions" not in card
@@ -349,7 +349,7 @@ def test_runs_that_no_plan_has_are_named(tmp_path):
         sentence = f"Left out: 1 run that is in the sweep's folder, but not in its plan: {name}"
         assert report.holes == (sentence,)
         assert sentence in html.unescape(report.page.read_text())
-        assert "Not everything is there" in (tmp_path / "report" / "report.md").read_text()
+        assert "Missing results" in (tmp_path / "report" / "report.md").read_text()
     for number in range(2, 9):
         single(tmp_path / "s", f"old-{number}")
     (sentence,) = Digest.of(study).holes
@@ -360,7 +360,7 @@ def test_runs_that_no_plan_has_are_named(tmp_path):
 
 def test_what_has_no_better_direction_is_said_to_have_no_star(tmp_path):
     values = {("a",): [0.5, 0.5, 0.5], ("b",): [0.7, 0.7, 0.8]}
-    note = "Without a better direction, and so without a star: Lipschitz lower bound."
+    note = "No preferred direction, never marked: Lipschitz lower bound."
     sheet = differences_sheet(Digest.of(sweep(tmp_path / "lower", values, "lower", "l2 to l2")))
     assert note in sheet.notes
     assert sheet.lines[0][-1].tone == ""

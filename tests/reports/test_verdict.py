@@ -1,4 +1,4 @@
-"""The headline says what the numbers say: the largest drop, whom it hits, and which model is better beyond chance."""
+"""The headline says what the numbers say: the largest drop, whom it hits, and which model is significantly better."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_the_headline_names_the_largest_drop_its_classes_and_the_better_model(mo
     assert " a (" not in found[1][1]
     assert found[2][0] == "Prefer good"
     assert "points more than poor" in found[2][1]
-    assert "beyond chance on these samples" in found[2][1]
+    assert "a significant difference on these samples" in found[2][1]
 
 
 def test_scores_and_differences_of_single_runs_are_over_the_samples(models):
@@ -104,23 +104,23 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
 def test_without_a_drop_nothing_is_said_to_hurt(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1), "fog/3": answers(0.1)}, label=LABEL, classes=CLASSES)
     ((lead, _),) = verdict(scores_of(tmp_path))[:1]
-    assert lead == "No condition lowers the accuracy of net beyond chance"
+    assert lead == "No condition significantly lowers the accuracy of net"
 
 
 def test_of_clean_inputs_alone_it_says_that_nothing_else_is_known(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1)}, label=LABEL, classes=CLASSES)
     ((lead, text),) = verdict(scores_of(tmp_path))
-    assert lead == "Nothing is known about robustness"
+    assert lead == "Robustness was not measured"
     assert "--on corruptions" in text
 
 
-def sweep(folder, values, seeds):
-    """Write a sweep: values by method and condition, one per seed."""
+def sweep(folder, values, seeds, *, apart=0):
+    """Write a sweep: values by method and condition, one per seed; seeds of the next method are `apart` higher."""
     entries = []
-    for method, own in values.items():
+    for k, (method, own) in enumerate(values.items()):
         for seed in range(seeds):
             run = f"{method}-{seed}"
-            entries.append(Entry(labels={"method": method}, seed=seed, run=run))
+            entries.append(Entry(labels={"method": method}, seed=seed + k * apart, run=run))
             rows = [
                 Row(measure="worst" if "linf" in name else "top1", condition=name, value=each[seed], count=100)
                 for name, each in own.items()
@@ -148,7 +148,7 @@ def test_a_model_that_is_better_under_attack_is_named_beside_the_best_one(tmp_pa
     found = verdict(sweep(tmp_path, {"a": ours, "b": theirs}, 3))
     lead, text = found[-1]
     assert lead == "Prefer a, but b against attacks"
-    assert "Under attack (linf 0.1) it has 39.3 points less than b" in text
+    assert "Under attack (linf 0.1) it is 39.3 points below b" in text
     assert "No model is better on clean inputs." in text
     assert found[0][0] == "Fog hurts most"
     assert "Under attack (linf 0.1): the accuracy of a falls from 91.0 % on clean inputs to 11.0 %" in found[1][1]
@@ -159,6 +159,18 @@ def test_two_seeds_are_too_few_to_prefer_a_model(tmp_path):
     lead, text = verdict(sweep(tmp_path, values, 2))[-1]
     assert lead == "No model is clearly best"
     assert "too few seeds" in text
+
+
+@pytest.mark.parametrize("apart", [1, 2])
+def test_with_at_most_one_seed_in_common_there_is_no_interval(tmp_path, apart):
+    values = {"a": {"clean": (0.9, 0.9), "fog/2": (0.8, 0.8)}, "b": {"clean": (0.9, 0.9), "fog/2": (0.7, 0.75)}}
+    scores = sweep(tmp_path, values, 2, apart=apart)
+    fog = next(each for each in scores.groups if each.name == "fog")
+    gap = scores.difference((0, fog), (1, fog))
+    assert gap is None if apart == 2 else (round(gap.value, 6), gap.low, gap.seeds) == (0.1, None, 1)
+    lead, text = verdict(scores)[-1]
+    assert lead == "No model is clearly best"
+    assert ("no seed in common with b" if apart == 2 else "10.0 points more than b (no interval)") in text
 
 
 def test_models_under_conditions_of_their_own_are_not_ranked(tmp_path):

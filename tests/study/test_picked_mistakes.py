@@ -1,4 +1,4 @@
-"""Mistakes are picked from the outcomes: the surest of each condition, at the highest severity."""
+"""Mistakes are picked from the outcomes: the most confident of each condition, at the highest severity."""
 
 from dataclasses import replace
 
@@ -41,7 +41,7 @@ def table(*conditions):
 CLEAN = outcomes("clean", LABELS)
 
 
-def test_the_surest_mistakes_are_picked_and_equal_ones_by_number():
+def test_the_most_confident_mistakes_are_picked_and_equal_ones_by_number():
     found = pick_mistakes(table(outcomes("clean", [1, 0, 0, 0, 0, 0], (0.5, 0.9, 0.8, 0.8, 0.70004, 0.6))))
     (own,) = found.conditions
     assert (found.data, found.seed, found.classes) == ("Tiny", 5, ("a", "b", "c"))

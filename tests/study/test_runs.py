@@ -355,7 +355,7 @@ def test_the_newest_declaration_counts_and_differing_ones_are_named(tmp_path):
     assert found.measures["top1"].words == "top-1 accuracy"
     assert found.conflicts == ("top1",)
     (sentence,) = warnings(Digest.of(Study.of(tmp_path)))
-    assert sentence.startswith("Top-1 accuracy (top1): the runs declare it in more than one way")
+    assert sentence.startswith("Top-1 accuracy (top1): runs declare this measure differently")
 
 
 def test_notes_are_those_of_all_combinations_or_name_theirs(tmp_path):

@@ -29,9 +29,8 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
-    "Write every image of SRC with every corruption and severity to DST, as files like ImageNet-C or arrays like "
-    "CIFAR-10-C. SRC is a folder of images, with or without class folders, or a data set, of which the test part is "
-    "used. Run the same command again to resume."
+    "Write SRC under every corruption and severity to DST, as image files like ImageNet-C or arrays like CIFAR-10-C. "
+    "SRC is a folder of images, an image, or a data set (its test part). Repeat the command to resume."
 )
 WIDTH_OF_TILE = 144
 
@@ -63,7 +62,7 @@ class LooseImages(Dataset):
 
 
 def main(words: list[str]) -> None:
-    """Corrupt."""
+    """Run `withstand corrupt`."""
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
@@ -95,21 +94,28 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("source", type=str, help="folder of images, one image, or a data set")
     add("target", type=str | None, nargs="?", help="folder to write, new or to resume")
-    add("--corruptions", type=str, nargs="+", default=["imagenet-c"], metavar="NAME", help="names, or extras, or all")
+    add(
+        "--corruptions",
+        type=str,
+        nargs="+",
+        default=["imagenet-c"],
+        metavar="NAME",
+        help="corruption names, imagenet-c, extras or all",
+    )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, e.g. 1 3 5")
     add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
     add("--size", type=int, default=224, help="width and height of the central crop")
     add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")
-    add("--pixels", type=Pixels | None, help="image size that sets corruption parameters (default: nearest)")
-    add("--frost", type=Literal["published", "procedural"], default="published", help="textures of frost")
-    add("--seed", type=int, default=0, help="seed of every draw")
+    add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
+    add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
+    add("--seed", type=int, default=0, help="random seed")
     add("--on_bad_image", type=OnBadImage, default="error", help="stop at an unreadable image, or skip it")
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
-    add("--sample", type=int, default=0, help="number of the image in the preview")
+    add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("execution (does not affect results)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add("--workers", type=int | None, help="processes (-j) (default: one per core on a CPU)")
-    add("--quiet", action="store_true", help="print only errors")
+    add("--quiet", action="store_true", help="print only the result")
     return parser
 
 

@@ -24,13 +24,13 @@ from withstand.rendering.terminal import shown
 from withstand.subjects import of_names
 
 DESCRIPTION = (
-    "Evaluate finished runs, or models by name with --weights or --pretrained, and print one table. Measurements are "
-    "kept and reused."
+    "Evaluate finished runs, or models by name with --weights or --pretrained, and print comparison tables. Results "
+    "are cached."
 )
 
 
 def main(words: list[str]) -> None:
-    """Evaluate."""
+    """Run `withstand evaluate`."""
     found = parse(_parser(), words)
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
@@ -67,28 +67,28 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     add = parser.add_argument
-    add("models", type=str, nargs="+", help="folders of runs, or names of models")
+    add("models", type=str, nargs="+", help="run folders or model names")
     add("--data", type=Dataset | None, help="data set (default: the run's)")
     add(
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
     )
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use published weights, for a model given by name")
-    add("--pixels", type=Pixels | None, help="image size that sets corruption parameters (default: nearest)")
-    add("--frost", type=WhoseFrost, default="auto", help="textures of frost; mCE needs the published ones")
+    add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
+    add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
     add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
         type=Unit,
         default="std",
-        help="unit of the radius on tables: scaled, raw, or quartile range",
+        help="unit of the radius on tables: std, raw, or interquartile range",
     )
     add("--each_severity", action="store_true", help="with several models, show every severity instead of means")
     add("--measure", type=str | None, help="measure in the table, such as top5 (default: top1)")
     add("--figures", type=str | None, help="folder for figures of learned noise or 2D decision regions")
     add("--samples", type=str | None, help="CSV file for the predictions of every sample")
-    add("--seed", type=int, default=0, help="seed of every draw, shared by all models")
+    add("--seed", type=int, default=0, help="random seed, shared by all models")
     add("--batch_size", type=int | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser

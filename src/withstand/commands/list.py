@@ -33,7 +33,7 @@ WIDTH = 130  # of a line
 
 
 def main(words: list[str]) -> None:
-    """List."""
+    """Run `withstand list`."""
     description = f"List the names that options accept. Kinds: {', '.join(KINDS)}."
     parser = make_parser("list", description, positional="[KIND ...]")
     parser.add_argument("kinds", type=str, nargs="*", help="kinds to list (default: all)")

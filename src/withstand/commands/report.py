@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 def main(words: list[str]) -> None:
-    """Report."""
+    """Run `withstand report`."""
     parser = make_parser("report", DESCRIPTION, positional="RUNS")
     add = parser.add_argument
     add("runs", type=str, help="folder of a sweep, of runs, or of one run")
@@ -36,7 +36,7 @@ def main(words: list[str]) -> None:
         help="median and 10-90 % range over seeds, or mean and 95 % CI",
     )
     add("--open", action="store_true", help="open the page in the browser")
-    add("--quiet", action="store_true", help="print only the main table")
+    add("--quiet", action="store_true", help="print only the result")
     add("--format", type=Literal["table", "json"], default="table", help="format of the main table on stdout")
     found = parse(parser, words)
     console = Console(quiet=found.quiet)

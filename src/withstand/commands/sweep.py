@@ -30,12 +30,12 @@ from withstand.sweeps.sweep_file import check_name
 
 DESCRIPTION = (
     "Train and evaluate every combination of the values in a YAML file or recipe, with several seeds. Options of "
-    "`withstand train` apply to every run. Runs are in OUTPUT/NAME. Run the same command again to resume."
+    "`withstand train` apply to every run. Runs are written to OUTPUT/NAME. Repeat the command to resume."
 )
 
 
 def main(words: list[str]) -> None:
-    """Sweep."""
+    """Run `withstand sweep`."""
     parser = _parser()
     options = {o for action in parser._actions for o in action.option_strings}
     own, more = split_words(words, options)
@@ -108,7 +108,7 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
     Args:
         words: Those that belong to the runs.
-        options: Of this command.
+        options: Options of this command.
 
     Raises:
         InputError: With the nearest option of either.
@@ -223,6 +223,6 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""
         raise SweepError(
             f"{len(tally.failed)} of {len(plan.experiments)} runs failed: {run} ({problem.removesuffix('.')}){others}; "
-            "all others are finished. Run the same command again to retry."
+            "the others finished. Repeat the command to retry."
         )
     console.say(f"{len(plan.experiments)} runs finished; next: withstand report {folder}")

@@ -23,7 +23,7 @@ class SweepWatch:
         """Count the missing runs.
 
         Args:
-            plan: Of the sweep.
+            plan: Plan of the sweep.
             console: For output without a terminal.
             missing: Unfinished runs.
         """

@@ -14,7 +14,7 @@ class Curves:
         """Prepare; the event file is opened after the first epoch.
 
         Args:
-            folder: Of the event files.
+            folder: Folder of the event files.
             other: Receives each callback first.
 
         Raises:

@@ -24,12 +24,12 @@ from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
     "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "
-    "Run the same command again to resume. `--model.help MLP` shows the options of a class."
+    "Run the same command again to resume. `--model.help MLP` lists the options of a model class."
 )
 
 
 def main(words: list[str]) -> None:
-    """Train."""
+    """Run `withstand train`."""
     found = parse(_parser(), _with_config_of_resumed(words), training=True)
     experiment = Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
     if found.print_config:
@@ -72,7 +72,7 @@ def _parser() -> ArgumentParser:
     add("--resume", type=str, help="folder of an unfinished run to resume, with its configuration")
     add("--checkpoint_seconds", type=float, default=10.0, help="minimum seconds between checkpoints")
     add("--track", action="store_true", help="write TensorBoard event files into the run's folder")
-    add("--seeds", type=int, default=1, help="number of runs, with consecutive seeds from --seed on")
+    add("--seeds", type=int, default=1, help="number of runs, with seeds counted up from --seed")
     add("--vectorize", action="store_true", help="train all seeds in one batch (MLP only)")
     add_options(parser)
     return parser

@@ -175,7 +175,7 @@ class Dataset(Configuration, ABC):
         """
 
     def cells(self) -> dict[str, "Dataset"]:
-        """Return one data set per condition, for data corrupted beforehand; empty by default.
+        """Return one data set per condition, for already corrupted data; empty by default.
 
         Returns:
             Test parts by condition, in the published order: `clean`, if there are clean images, then corruption and
@@ -187,7 +187,7 @@ class Dataset(Configuration, ABC):
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the absent or partial cells of the benchmark, for data corrupted beforehand.
+        """Return the absent or partial cells of the benchmark, for already corrupted data.
 
         Returns:
             Gaps among the 15 corruptions, and among others with at least one cell. `cells` includes partial ones.

@@ -15,7 +15,7 @@ class Space:
     """The input space, passed to perturbations and evaluations.
 
     Attributes:
-        shape: Of one input: (channel, height, width), or (feature,).
+        shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
         features: Statistics and kinds of a table's columns, from its training part; None for other data.
     """

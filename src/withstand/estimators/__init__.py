@@ -1,1 +1,1 @@
-"""Estimators in the manner of scikit-learn, over the same parts as everything else."""
+"""Estimators for scikit-learn."""

@@ -104,7 +104,7 @@ class RobustEstimator(BaseEstimator, ABC):
             X: Rows.
             y: A label or target per row.
             radius: A number >= 0 or one per feature, in `unit`; None takes `radius_`.
-            norm: Of the ball; None takes the parameter `norm`.
+            norm: Norm of the ball; None takes the parameter `norm`.
             steps: Steps of the ascent, at least 1.
             restarts: Restarts of the ascent, at least 1.
 
@@ -180,7 +180,7 @@ class RobustEstimator(BaseEstimator, ABC):
         Args:
             x: Unscaled rows, float64.
             targets: Labels as integers, or scaled regression targets.
-            weights: Of the rows, >= 0 with mean 1; None weighs all equally.
+            weights: Weights of the rows, >= 0 with mean 1; None weighs all equally.
             num_outputs: Outputs of the network.
         """
         if weights is not None and (weights == weights[0]).all():

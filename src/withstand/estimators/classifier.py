@@ -38,15 +38,15 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             `adversarial`, at the worst point that gradient ascent finds; `smoothed`, a soft maximum over points tilted
             towards the worst; `langevin`, one over the states of a chain; or an objective, with radii of its own.
         radius: How far features may move: a number >= 0, one per feature, or `cv` to choose among `radii`.
-        unit: Of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`, interquartile
-            ranges.
-        norm: Of the ball: `linf`, each feature up to its radius; `l2` or `l1`, all together up to the radius.
+        unit: Unit of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`,
+            interquartile ranges.
+        norm: Norm of the ball: `linf`, each feature up to its radius; `l2` or `l1`, all together up to the radius.
         hidden: Widths of the hidden layers.
         epochs: Passes over the rows, at least 1.
         batch_size: Rows per step.
         lr: Initial learning rate of Adam, > 0, with a cosine schedule to 0. Gradients are clipped to a norm of 2.
-        temperature: Of the soft maximum in `smoothed` and `langevin`, in nats, >= 0: towards 0 the worst draw counts,
-            towards infinity all equally. Higher ones trade worst-case accuracy for clean accuracy.
+        temperature: Temperature of the soft maximum in `smoothed` and `langevin`, in nats, >= 0: towards 0 the worst
+            draw counts, towards infinity all equally. Higher ones trade worst-case accuracy for clean accuracy.
         num_draws: Copies of each row per step; None takes 1 for `noise` and `adversarial`, 16 for `smoothed`, 8 for
             `langevin`.
         class_weight: A dictionary from class to weight, `balanced`, or None.

@@ -27,11 +27,11 @@ def make_objective(
         objective: `regular`, `noise` (uniform in the ball), `adversarial` (projected gradient ascent), `smoothed` (soft
             maximum over tilted draws), `langevin` (over the states of a chain), or an objective.
         who: First word of error messages.
-        ball: Of the training. With radius 0 every name is `regular`.
-        temperature: Of the soft maximum of `smoothed` and `langevin`, in nats.
+        ball: Ball of the training. With radius 0 every name is `regular`.
+        temperature: Temperature of the soft maximum of `smoothed` and `langevin`, in nats.
         num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Draws of `noise` are averaged; of `adversarial`
             the worst counts.
-        loss: Of a named objective; `squared_error` also replaces the losses of a given one.
+        loss: Loss of a named objective; `squared_error` also replaces the losses of a given one.
 
     Raises:
         InputError: If the name is unknown, or does not support the ball or a regression.

@@ -23,16 +23,16 @@ def choose_radius(
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """Choose the radius from a grid by cross-validation under the deployment noise.
 
-    All radii are trained on the same folds and meet the same draws of the noise, so they are compared fold by fold. The
-    smallest radius is chosen whose mean score is within one standard error of the best; the error is that of the paired
-    differences. Breiman's rule takes the simplest of the models that cannot be told apart; here it is the one closest
-    to plain training, since a larger radius costs clean accuracy.
+    All radii are trained on the same folds and receive the same draws of the noise, so they are compared fold by fold.
+    The smallest radius is chosen whose mean score is within one standard error of the best, where the error is that of
+    the paired differences. Breiman's rule takes the simplest of the models that do not differ significantly: here the
+    one closest to plain training, since a larger radius costs clean accuracy.
 
     Args:
         estimator: Not fitted, with `radii`, `deployment_noise` and `cv`.
         x: Rows, float64.
         y: Labels or targets, unscaled.
-        sample_weight: Of the rows in training; scores are unweighted.
+        sample_weight: Weights of the rows in training; scores are unweighted.
 
     Returns:
         The radius, and the scores as `cv_results_`.

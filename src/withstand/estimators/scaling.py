@@ -16,8 +16,8 @@ def describe(who: str, x: np.ndarray, weights: np.ndarray | None, names: Sequenc
     Args:
         who: First word of error messages.
         x: Rows of finite numbers, float64.
-        weights: Of the rows, > 0; None weighs all equally. Quartiles are unweighted.
-        names: Of the columns.
+        weights: Weights of the rows, > 0; None weighs all equally. Quartiles are unweighted.
+        names: Names of the columns.
 
     Raises:
         InputError: If no column varies, or numbers are too large for their squares.

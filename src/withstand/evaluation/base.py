@@ -23,7 +23,7 @@ class Outcomes(NamedTuple):
     """Outcomes of all samples of a split, on the CPU, in the order of the samples' numbers.
 
     Attributes:
-        number: Of each sample in its split.
+        number: Number of each sample in its split.
         label: Its class.
         columns: By condition and column, one value per sample.
         numbers: By condition and column, numbers about the model as a whole.
@@ -89,7 +89,7 @@ class Evaluation(Configuration, ABC):
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
             fit_on: Samples to train on: the training part, or the samples themselves.
             space: The input space.
-            seed: Of every draw.
+            seed: Seed of every draw.
             engine: Device and processes; does not affect results.
         """
         return None
@@ -121,7 +121,7 @@ class Evaluation(Configuration, ABC):
         Args:
             model: As for `outcomes`.
             split: All samples.
-            outcomes: Of all of them, in the order of their numbers, on the CPU.
+            outcomes: Outcomes of all batches, in the order of their numbers, on the CPU.
             state: From `prepare`.
             engine: Device; does not affect results.
         """
@@ -136,7 +136,7 @@ class Evaluation(Configuration, ABC):
         Args:
             model: Maps inputs to logits; on the engine's device.
             split: The samples.
-            seed: Of every draw.
+            seed: Seed of every draw.
             engine: Device, processes and batch size.
             fit_on: Samples to train on; None takes the samples themselves.
         """

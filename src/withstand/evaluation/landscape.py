@@ -43,7 +43,7 @@ def draw_landscape(
         model: Maps inputs to logits; on the engine's device.
         split: Samples of two numbers.
         attack: Measures which points are right all over a ball, adapted to the split; None measures clean ones only.
-        seed: Of the measurement, whose draws are repeated.
+        seed: Seed of the evaluation, whose draws are repeated.
         engine: Device and batch size.
         num_ticks: Points of the grid along each feature, at least 2.
     """

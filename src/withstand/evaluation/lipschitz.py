@@ -1,4 +1,4 @@
-"""Upper and lower bounds of a network's Lipschitz constant."""
+"""Upper and lower bounds on a network's Lipschitz constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from withstand.functional.jacobian import Layers, climb, jacobian_norms, steepes
 from withstand.functional.lipschitz import eclipse_fast_bound, lipsdp_neuron_bound, product_bound
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
-from withstand.limits import NonNegativeInt, PositiveInt, SomeOf
+from withstand.limits import DistinctNonEmpty, NonNegativeInt, PositiveInt
 from withstand.models.affine import affine_layers
 from withstand.study.measures.measure import Kind, Measure
 
@@ -38,7 +38,7 @@ NAMES: dict[Bound, tuple[str, str, Kind]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Lipschitz(Evaluation):
-    """Bounds of the Lipschitz constant, l2 change of all logits per l2 change of the input.
+    """Bounds on the Lipschitz constant from the input to the logits, both in l2.
 
     Of the network on all inputs, in exact arithmetic, in the units of the data (tables: standard deviations after
     scaling). The measures:
@@ -53,9 +53,9 @@ class Lipschitz(Evaluation):
 
     Attributes:
         bounds: Which of them, by the last word of their names.
-        steps: Of the search for LipSDP's multipliers, at least 1. Each is a few products and factorisations of
+        steps: Number of search steps for LipSDP's multipliers, at least 1. Each is a few products and factorisations of
             matrices as wide as the layers: ten milliseconds for widths of 200, a second for 1000.
-        climb_steps: Of the search for steep places, at least 0.
+        climb_steps: Number of search steps for steep places, at least 0.
         num_starts: Steepest samples that it starts from, at least 1.
 
     Source:
@@ -63,7 +63,7 @@ class Lipschitz(Evaluation):
         Differs: no solver of semidefinite programmes; bounds are certified against rounding.
     """
 
-    bounds: Annotated[tuple[Bound, ...], SomeOf] = get_args(Bound)
+    bounds: Annotated[tuple[Bound, ...], DistinctNonEmpty] = get_args(Bound)
     steps: PositiveInt = USUAL_STEPS
     climb_steps: NonNegativeInt = USUAL_CLIMB
     num_starts: PositiveInt = USUAL_STARTS

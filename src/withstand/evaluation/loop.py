@@ -25,8 +25,8 @@ class Block(NamedTuple):
     Attributes:
         start: Index of the first sample in the split.
         stop: Index after the last one.
-        number: Of each sample that could be read.
-        label: Of each of these samples.
+        number: Number of each sample that could be read.
+        label: Class of each of these samples.
         columns: By condition and column.
     """
 
@@ -63,7 +63,7 @@ def blocks(
         states: State of each of them, from `prepare`.
         model: Maps inputs to logits; on the engine's device.
         split: The samples.
-        seed: Of every draw.
+        seed: Seed of every draw.
         engine: Device, processes and batch size.
         start: Number of samples to skip at the beginning, when resuming.
     """

@@ -16,7 +16,7 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import BatchStream, RowStreams, normal, stream, uniform
 from withstand.functional.sphere import move_to_distance
 from withstand.functional.tensors import Labels, Points
-from withstand.limits import PositiveFloat, PositiveInt, SomeOf
+from withstand.limits import DistinctNonEmpty, PositiveFloat, PositiveInt
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.adversarial_noise import AdversarialNoise, radius_for
 from withstand.study.measures.measure import Measure
@@ -32,7 +32,7 @@ TOPIC = "How far (l2) noise must go to make the model wrong"
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseDistance(Evaluation):
-    """Median over the samples of the smallest l2 distance along a noise direction at which the model is wrong.
+    """Median l2 distance along a noise direction at which the model first errs.
 
     Every sample has one direction per kind of noise. The distance along it, with clipping to the box, starts at 1/4 of
     the radius and doubles until the model is wrong or all values are clipped; bisection then finds the boundary.
@@ -44,7 +44,7 @@ class NoiseDistance(Evaluation):
         noises: Kinds of noise.
         radius: l2 distance at which the accuracy is measured and the generator is trained, > 0. None takes 135 for
             images of 224 x 224 x 3, the same per root of the number of values otherwise; tables need a number.
-        kernel: Of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
+        kernel: Kernel of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
         steps: Training steps of the generator, at least 1.
         lr: Learning rate of the generator (Adam), > 0.
         batch_size: Samples per step, at least 1.
@@ -56,7 +56,7 @@ class NoiseDistance(Evaluation):
         evaluated again.
     """
 
-    noises: Annotated[tuple[Noise, ...], SomeOf] = ("gaussian", "uniform", "adversarial")
+    noises: Annotated[tuple[Noise, ...], DistinctNonEmpty] = ("gaussian", "uniform", "adversarial")
     radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
     steps: PositiveInt = USUAL_STEPS
@@ -232,7 +232,7 @@ def is_wrong(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _farthest(x: Tensor, unit: Tensor, radius: float, box: Box | None) -> Tensor:
-    """Return the scale at which every value has met its wall, at most the largest one that is tried."""
+    """Return the scale at which every value has reached its wall, at most the largest one that is tried."""
     most = torch.full((len(x),), radius * LARGEST, device=x.device)
     if box is None:
         return most

@@ -38,7 +38,7 @@ def draw_examples(
         generator: Trained by the evaluation; on the engine's device.
         split: The images; samples are spread over it, since files are often sorted by class.
         num_images: Maximum number of images.
-        seed: Of the measurement, whose directions are repeated.
+        seed: Seed of the evaluation, whose directions are repeated.
         engine: Device.
 
     Raises:

@@ -31,7 +31,7 @@ TOPIC = "Accuracy over balls"
 
 @dataclass(frozen=True, kw_only=True)
 class WorstCase(Evaluation):
-    """Share of samples that no attack makes the model get wrong: an upper bound of the accuracy at the worst point.
+    """Share of samples on which no attack succeeds: an upper bound on worst-case accuracy in a ball.
 
     Projected gradient ascent with restarts comes first. Samples that are still right are tested at all vertices of the
     ball, if there are at most 4,096, and then, in an linf ball, at points tilted along the gradient. Further measures:
@@ -44,7 +44,7 @@ class WorstCase(Evaluation):
         restarts: Restarts of the ascent, at least 1.
         vertices: Whether to try the vertices.
         num_tilted: Tilted points per sample; 0 disables them.
-        temperature: Of the tilt, in nats, > 0.
+        temperature: Temperature of the tilt, in nats, > 0.
         num_mean: Points per sample of the mean; 0 disables it.
 
     Source:
@@ -77,7 +77,7 @@ class WorstCase(Evaluation):
 
     @property
     def where(self) -> str:
-        """The ball in words, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
+        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
         unit = "" if self.ball.unit == "std" else f" {self.ball.unit}"
         radius = self.ball.radius
         if isinstance(radius, int | float):

@@ -15,7 +15,7 @@ def best_temperature(
     """Return the T for which softmax(logits / T) gives the labels the highest likelihood.
 
     Args:
-        logits: Of rows that the model was not trained on.
+        logits: Logits of rows that the model was not trained on.
         y: Their labels.
         weights: How much each row counts, at least 0; None counts all alike.
 

@@ -1,4 +1,4 @@
-"""Jacobians of fully connected networks, and lower bounds of their Lipschitz constants."""
+"""Jacobians of fully connected networks, and lower bounds on their Lipschitz constants."""
 
 import math
 from collections.abc import Callable

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def to_levels(x: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
-    """Return images in [0, 1] as whole levels from 0 to 255, cut down as `floor_to_8_bits` does.
+    """Return images in [0, 1] as whole levels from 0 to 255, floored as `floor_to_8_bits` does.
 
     Example:
         >>> to_levels(torch.tensor([0.0, 7 / 255, 7.9 / 255, 1.0]))
@@ -17,7 +17,7 @@ def to_levels(x: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 def floor_to_8_bits(x: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Return images in [0, 1] cut down to multiples of 1/255, as saving through `numpy.uint8` does.
+    """Return images in [0, 1] floored to multiples of 1/255, as saving through `numpy.uint8` does.
 
     A thousandth of a level is added first, so that a value which is a level up to float32 rounding stays one.
 

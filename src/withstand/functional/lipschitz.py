@@ -1,4 +1,4 @@
-"""Upper bounds of the Lipschitz constant (l2 to l2) of fully connected networks, from their weights."""
+"""Upper bounds on the Lipschitz constant (l2 to l2) of fully connected networks, from their weights."""
 
 import math
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def lipsdp_neuron_bound(weights: Weights, *, steps: int) -> float:
 
     Args:
         weights: As in `product_bound`.
-        steps: Of the search, at least 0; none gives ECLipsE-Fast's.
+        steps: Number of search steps, at least 0; 0 gives ECLipsE-Fast's bound.
     """
     fallback = eclipse_fast_bound(weights)
     if len(weights) == 1 or fallback == 0 or steps == 0:
@@ -177,7 +177,7 @@ def _chain(weights: Weights, multipliers: Multipliers) -> Tensor:
 
 
 def _search(weights: list[Tensor], start: list[Tensor], steps: int) -> list[Tensor]:
-    """Return the best multipliers met on the way.
+    """Return the best multipliers found.
 
     A layer's are c d, where d are free numbers > 0 and c is a free share of the largest number for which X_i stays
     positive definite, 4 / lambda_max(d^1/2 W_i X_{i-1}^{-1} W_i' d^1/2): so every step can be taken.

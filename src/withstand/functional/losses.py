@@ -31,7 +31,7 @@ def loss_per_sample(
         label_smoothing: Share of the target that is spread over all classes; for `cross_entropy` alone.
 
     Raises:
-        InputError: If `squared_error` meets several outputs, or `hinge` or `squared_error` probabilities of classes.
+        InputError: If `squared_error` receives several outputs, or `hinge` or `squared_error` class probabilities.
 
     Source:
         Hinge: Crammer, Singer: "On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines", 2001.

@@ -130,7 +130,7 @@ class TrialStreams:
         return [make() for make in self.makes]
 
     def rows(self, batch: int) -> int:
-        """Return how many of so many rows each trial has."""
+        """Return how many of `batch` rows each trial has."""
         rows, left = divmod(batch, len(self.makes))
         assert left == 0, f"{batch} rows are not equally many for {len(self.makes)} trials"
         return rows

@@ -23,7 +23,7 @@ def sobol(
 
     Args:
         batch: Number of rows.
-        dimension: Of the cube, up to 21,201.
+        dimension: Dimension of the cube, up to 21,201.
         num_draws: Points per row; powers of two are the most even.
         rng: Source of the shifts.
         device: Where the points are wanted.

@@ -28,7 +28,7 @@ def move_to_distance(x: Points, noise: Points, radius: float, *, box: tuple[floa
         box: Lowest and highest value; None does not clip.
 
     Returns:
-        To about 1e-6 of the radius at its distance. Rows that meet the walls of the box everywhere before are
+        To about 1e-6 of the radius at its distance. Rows that reach the walls of the box everywhere before are
         returned there, nearer than the radius, and have no gradient.
 
     Source:
@@ -93,7 +93,7 @@ def _move(x: Tensor, noise: Tensor, radius: float, low: float, high: float) -> t
     if high == torch.inf:
         return x + noise * square.sqrt()[:, None], square.sqrt()[:, None]
     most = torch.where(noise > 0, high - x, x - low).clamp_min_(0).square_().mul_(speed > 0)
-    wall = most / speed  # eta squared at which a value meets its wall; without noise it is not a number
+    wall = most / speed  # eta squared at which a value reaches its wall; without noise it is not a number
     arrives = most.sum(1) > radius**2
     chosen = torch.empty_like(x)
     for step in range(1, MAX_STEPS + 1):

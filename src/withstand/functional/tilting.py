@@ -29,7 +29,7 @@ def log_tilt(slope: Float[Tensor, "*row feature"], point: Float[Tensor, "*row fe
     """Return the logarithm of the tilted density over the uniform one, at points of the cube [-1, 1]^d.
 
     Args:
-        slope: Of each feature's exponential.
+        slope: Slope of each feature's exponential.
         point: Where.
 
     Example:

@@ -1,1 +1,1 @@
-"""One question, one answer: what is asked of models, where the outcomes are kept, and what comes back."""
+"""Evaluate models and store their outcomes."""

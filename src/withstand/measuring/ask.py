@@ -35,7 +35,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
 
     Args:
         subjects: The models, with different names.
-        seed: Of every draw; the same seed gives every model the same noise.
+        seed: Seed of every draw; the same seed gives every model the same noise.
         engine: Device, processes and batch size; does not affect results.
         tell: Receives progress.
 

@@ -56,7 +56,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     """Return the differences to the first model, without single cells of corruptions.
 
     Returns:
-        None where nothing can be compared; a note names single conditions that cannot.
+        None if nothing can be compared; a note names single conditions that cannot.
     """
     first = next(iter(outcomes))
     every = _pairs(outcomes, first, cells=False)

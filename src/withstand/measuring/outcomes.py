@@ -32,7 +32,7 @@ class Parts:
         """Find existing parts.
 
         Args:
-            folder: Of these parts only; None keeps everything in memory.
+            folder: Folder of these parts only; None keeps everything in memory.
             conditions: Measured together, in this order.
             seconds: Minimum time between parts after the first.
             writes: Whether this process writes.
@@ -118,11 +118,11 @@ class Kept:
         """Read existing outcomes.
 
         Args:
-            folder: Of the outcomes; None keeps them in memory.
+            folder: Folder of the outcomes; None keeps them in memory.
             data: Name of the data set.
-            seed: Of every draw.
+            seed: Seed of every draw.
             classes: Names of the classes.
-            shape: Of an input.
+            shape: Shape of an input.
 
         Raises:
             InputError: If the folder holds something else.

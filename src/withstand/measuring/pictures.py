@@ -1,4 +1,4 @@
-"""Pictures of some samples under some conditions, drawn again as the model met them."""
+"""Thumbnails of perturbed inputs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -41,12 +41,12 @@ class Drawn(NamedTuple):
 def keep_pictures(
     folder: Path, table: OutcomeTable, inputs: Mapping[str, Drawn], load: Callable[[], nn.Module], *, engine: Engine
 ) -> None:
-    """Write the pictures that a report shows of a model, beside those that are kept already.
+    """Write the pictures that a report shows of a model, in addition to the saved ones.
 
     Conditions that were measured again by another evaluation are drawn again.
 
     Args:
-        folder: Of what is kept of the model.
+        folder: Folder of the model's outcomes.
         table: Its outcomes, perhaps under some of the conditions that are kept.
         inputs: How the inputs of each condition are made; one that is missing has no pictures.
         load: Returns the model, on the engine's device; called only if something must be drawn.
@@ -73,13 +73,13 @@ def keep_pictures(
 def draw_pictures(
     wanted: Mapping[str, set[int]], inputs: Mapping[str, Drawn], model: nn.Module, *, seed: int, engine: Engine
 ) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield thumbnails of some samples only, which meet the noise that they met in the measurement.
+    """Yield thumbnails of some samples, with the same noise as in the evaluation.
 
     Args:
         wanted: Numbers of the samples by condition.
         inputs: By condition.
         model: Is given to the perturbations; on the engine's device.
-        seed: Of the measurement.
+        seed: Seed of the measurement.
         engine: Device.
 
     Yields:

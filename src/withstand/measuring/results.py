@@ -61,7 +61,7 @@ class Results:
         Args:
             tables: Outcomes by model, at least one.
             rows: What the outcomes were reduced to before, by model; None reduces them.
-            measures: Of these rows, by name.
+            measures: Measures of these rows, by name.
             notes: Sentences about how it was measured.
 
         Raises:
@@ -148,10 +148,10 @@ class Results:
         return polars.concat(parts, how="diagonal_relaxed")
 
     def samples(self) -> "polars.DataFrame":
-        """Return a line per model and sample: what it is taken for under every condition, and where it breaks.
+        """Return a line per model and sample: its predictions under every condition, and the first failing value.
 
         `breaks: fog` is the lowest severity at which the sample is wrong, `breaks: linf, PGD-40` the smallest radius;
-        null where it never is. What is wrong under most conditions comes first.
+        null if it never is. What is wrong under most conditions comes first.
         """
         import polars
 
@@ -191,7 +191,7 @@ class Results:
             column: Whose values make the groups: `label` (names of the classes), or a column of the frame.
             measure: Its name; None takes the first primary one.
             condition: None takes all that have the measure.
-            frame: Further columns of the samples, beside `identifier` or `number`.
+            frame: Further columns of the samples, in addition to `identifier` or `number`.
 
         Returns:
             A line per model, condition and group: the column, value, count, low and high.

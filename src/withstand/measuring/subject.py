@@ -49,7 +49,7 @@ class Subject:
     """A model to measure, and its question.
 
     Attributes:
-        name: Of the model, in tables.
+        name: Name of the model, in tables.
         question: The evaluations.
         load: Returns the model on the engine's device; called only if a condition is missing.
         fit_on: Returns training samples, for attacks that are trained; None takes the test samples.

@@ -25,7 +25,7 @@ from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_ce
 
 SETS = {
     "clean": "unchanged inputs",
-    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (in memory at 32 pixels)",
+    "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
     "noise": "Gaussian, uniform and speckle noise at three strengths",
@@ -37,7 +37,7 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
 OTHERS = {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "by-class": "accuracy of every class, and their mean",
-    "lipschitz": "bounds of the Lipschitz constant of fully connected networks",
+    "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
@@ -59,10 +59,10 @@ def meant(
     Args:
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
-        shape: Of one input.
+        shape: Shape of one input.
         balls: For `worst-case`.
-        pixels: Image size that sets corruption parameters; None takes the nearest.
-        frost: Textures of frost.
+        pixels: Image size whose corruption parameters apply; None takes the nearest.
+        frost: Frost textures.
 
     Raises:
         InputError: If the name needs images or balls, and there are none.
@@ -131,7 +131,7 @@ def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
 
 
 def _names(condition: str) -> set[str]:
-    """Return the names of a cell and its corruption; `frost` stands for either textures."""
+    """Return the names of a cell and its corruption; `frost` is both kinds of textures."""
     cells = {condition, condition.replace("-procedural", "")}
     return cells | {each.rsplit("/", 1)[0] for each in cells}
 

@@ -20,7 +20,7 @@ class Model(Configuration, ABC):
         Args:
             shape: Shape of one input, (channel, height, width) or (feature,).
             num_classes: Number of logits.
-            seed: Of the initial parameters; the global generators are not affected.
+            seed: Seed of the initial parameters; the global generators are not affected.
 
         Returns:
             A module with the parts `normalize`, which holds mean and std as buffers, and `network`.

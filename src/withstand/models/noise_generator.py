@@ -30,8 +30,8 @@ class NoiseGenerator(nn.Module):
         """Make the network.
 
         Args:
-            shape: Of one input: (channel, height, width), or (feature,).
-            kernel: Of the second convolution.
+            shape: Shape of one input: (channel, height, width), or (feature,).
+            kernel: Kernel of the second convolution.
             rng: Source of the first weights.
         """
         super().__init__()

@@ -26,6 +26,6 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
 
     def forward(self, x: Float[Tensor, "batch channel *size"]) -> Float[Tensor, "batch normalised *size"]:
-        """Normalise."""
+        """Normalise the inputs."""
         per_channel = (-1, *[1] * (x.ndim - 2))
         return (x - self.mean.view(per_channel)) / self.std.view(per_channel)

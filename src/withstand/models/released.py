@@ -51,8 +51,10 @@ RELEASES: dict[str, Release] = {
     "game-of-noise/Gauss-single": Release("Gaussian noise of std 0.5", "Gauss_sigma_0.5_Model.pth"),
     "game-of-noise/ANT": Release("adversarial noise", "ANT_Model.pth"),
     "game-of-noise/ANT-SIN": Release("adversarial noise and stylized images", "ANT_SIN_Model.pth"),
-    "game-of-noise/ANT3x3": Release("adversarial noise with dependent neighbours", "ANT3x3_Model.pth"),
-    "game-of-noise/ANT3x3-SIN": Release("the same and stylized images", "ANT3x3_SIN_Model.pth"),
+    "game-of-noise/ANT3x3": Release("spatially correlated adversarial noise", "ANT3x3_Model.pth"),
+    "game-of-noise/ANT3x3-SIN": Release(
+        "spatially correlated adversarial noise and stylized images", "ANT3x3_SIN_Model.pth"
+    ),
 }
 
 

@@ -106,7 +106,7 @@ def import_vision(name: str) -> Any:
         raise InputError(f"model: {name} is not installed; `pip install 'withstand[vision]'` brings it.") from problem
     except RuntimeError as problem:
         raise InputError(
-            f"model: torchvision does not fit the installed torch {torch.__version__} (a CPU-only torch beside a "
+            f"model: torchvision does not fit the installed torch {torch.__version__} (a CPU-only torch next to a "
             "torchvision of the package index does this); install both together with `pip install torch torchvision`."
         ) from problem
 

@@ -93,8 +93,8 @@ class AdversarialNoise(Objective):
     Source:
         Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of
         bethgelab/game-of-noise, main.py.
-        Differs: the trained generator is the one whose noise the classifier meets; stylized images are drawn anew for
-        every step, from the whole folder.
+        Differs: the trained generator is the one whose noise the classifier receives; stylized images are drawn anew
+        for every step, from the whole folder.
     """
 
     radius: PositiveFloat | None = None

@@ -43,7 +43,7 @@ class Temperature(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class PerturbedRisk(Objective):
-    r"""Mean over the batch of the soft maximum, over draws of a perturbation, of the loss.
+    r"""Batch mean of the soft maximum of the loss over perturbed copies.
 
     .. math:: \frac{1}{B} \sum_i \tau \log \sum_s w_{si} \exp(\ell_{si} / \tau)
 
@@ -57,7 +57,7 @@ class PerturbedRisk(Objective):
             Perturbations whose temperature is None use this one.
         last_temperature: tau of the last epoch; None keeps it constant.
         cooling: How tau goes there from epoch to epoch: `linear`, or `log_linear` (by equal factors).
-        loss: Of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
+        loss: Loss of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
         mode: `exact` sends the gradient through all draws at once. `two_pass` first computes all losses without
             gradient, some at a time, and then sends it through the draws that carry it; `resampled` through `num_kept`
             draws per sample taken by their weights, which is right on average. Of the memory of the last two only a few
@@ -111,7 +111,7 @@ class PerturbedRisk(Objective):
             state.value = self.temperature_in(epoch, epochs)
 
     def temperature_in(self, epoch: int, epochs: int) -> float:
-        """Return the temperature of an epoch (from 0) of a training of so many.
+        """Return the temperature of an epoch (from 0) of a training of `epochs` epochs.
 
         Example:
             >>> PerturbedRisk(temperature=1.0, last_temperature=0.01).temperature_in(1, 3)

@@ -40,7 +40,7 @@ class Stylized:
 
         Args:
             folder: Holds `train/<class>/<file>`; looked for as written, then under the data root.
-            shape: Of an input.
+            shape: Shape of an input.
             ratio: See above.
             seed: See above.
 

@@ -65,7 +65,7 @@ class TwoPasses:
         perturbation: Makes the draws.
         num_draws: Number of draws per sample.
         temperature: tau >= 0 in nats.
-        loss: Of every draw.
+        loss: Loss of every draw.
         label_smoothing: For cross entropy.
         num_kept: Draws per sample, chosen at random by their weight, that the gradient goes through; None takes all
             that matter.
@@ -212,7 +212,7 @@ class TwoPasses:
 
 
 def _groups(pieces: list[Chosen], at_once: int) -> Iterator[list[Chosen]]:
-    """Yield the pieces together that have so many points, or just more."""
+    """Yield pieces in groups of at least `at_once` points."""
     group: list[Chosen] = []
     for each in pieces:
         group.append(each)

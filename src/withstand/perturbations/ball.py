@@ -22,7 +22,7 @@ PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
 @dataclass(frozen=True)
 class Ball:
-    """The points within a radius of each input, cut to the box of the inputs' space.
+    """The points within a radius of each input, clipped to the box of the inputs' space.
 
     With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
     feature's radius, have a norm of at most 1. A feature of radius 0, or fixed by the space, does not move. Discrete
@@ -32,8 +32,9 @@ class Ball:
         norm: The norm that measures displacements.
         radius: At least 0: a number, one per feature of a table, or, for use from Python, one per row and feature, or
             per row (`((0.1,), (0.2,))`); a batch of several times as many rows takes them in turn.
-        unit: Of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling); for
-            tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in training.
+        unit: Unit of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling);
+            for tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in
+            training.
 
     Example:
         >>> x, point, space = torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.3]]), Space(shape=(2,), box=(0.0, 1.0))
@@ -77,7 +78,7 @@ class Ball:
         return inside
 
     def sample(self, x: Points, *, space: Space, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
-        """Return points uniform in the ball around each row before the cut to the box; options are equally likely."""
+        """Return points uniform in the ball around each row before clipping to the box; options are equally likely."""
         radii = self.radii(x, space=space)
         fixed = radii == 0 if isinstance(radii, Tensor) else None
         shape = tuple(x.shape)
@@ -102,7 +103,7 @@ class Ball:
         Args:
             x: Centres.
             point: Where the step begins.
-            gradient: Of the loss, at that point.
+            gradient: Gradient of the loss, at that point.
             space: Where inputs live.
             share: Length of the step, in radii. Steps to another option are always taken whole.
         """
@@ -130,7 +131,7 @@ class Ball:
         return [changes.options(x, each, space.box) for each in space.changes]
 
     def radii(self, x: Points, *, space: Space) -> float | Tensor:
-        """Return the radius as a number, or as a tensor that can be broadcast to x; 0 where there are changes.
+        """Return the radius as a number, or as a tensor that can be broadcast to x; 0 if there are changes.
 
         Raises:
             InputError: If its unit needs the data's scaling, no feature may change, or there are not as many radii as

@@ -68,7 +68,7 @@ class Perturbation(Configuration, ABC):
             x: Inputs; images in [0, 1]. The batch may be empty.
             y: Labels, or the targets of a regression, for worst-case perturbations.
             model: Maps inputs to logits, for perturbations that depend on it.
-            space: Where inputs live: copies are cut to its box and leave its fixed features unchanged.
+            space: Where inputs live: copies are clipped to its box and leave its fixed features unchanged.
             num_draws: Number of copies, at least 1.
             rng: Source of randomness: one for the batch, or one per row.
         """

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
-from withstand.limits import SomeOf
+from withstand.limits import DistinctNonEmpty
 from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images, transform
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
@@ -33,7 +33,7 @@ class ImageNetC(Perturbation):
         frost: Textures of frost, `published` or `procedural`; None takes the published ones, in an evaluation its own.
     """
 
-    severities: Annotated[tuple[Severity, ...], SomeOf] = (1, 2, 3, 4, 5)
+    severities: Annotated[tuple[Severity, ...], DistinctNonEmpty] = (1, 2, 3, 4, 5)
     pixels: Pixels | None = None
     jpeg: bool | None = None
     validation: bool = False

@@ -19,7 +19,7 @@ from withstand.perturbations.identity import Identity
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Perturbation):
-    """Each sample of the batch goes to one of several perturbations, in fixed shares.
+    """Splits a batch among several perturbations in fixed shares.
 
     In training the shares hold in every batch, to the rounding of one sample, and the samples are chosen at random. In
     evaluation the part is drawn per sample, with the shares as probabilities: noise does not depend on the batch.

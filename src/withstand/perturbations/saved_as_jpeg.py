@@ -19,13 +19,13 @@ from withstand.perturbations.identity import Identity
 
 @dataclass(frozen=True, kw_only=True)
 class SavedAsJpeg(Perturbation):
-    """Another perturbation, cut down to 8 bits, saved as a JPEG file and read again; on the CPU, in memory.
+    """Another perturbation, floored to 8 bits and compressed as JPEG in memory; runs on the CPU.
 
     The images of ImageNet-C were saved with quality 85.
 
     Attributes:
         perturbation: Applied before saving.
-        quality: Of the file, from 1 to 95.
+        quality: JPEG quality, from 1 to 95.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py: `Image.save` with quality 85 and colour at

@@ -16,7 +16,7 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class Sobol(Perturbation):
-    """Points of a ball around the input, each uniform, together evenly spread; cut to the box.
+    """Scrambled Sobol points in a ball, each uniform and together evenly spread; clipped to the box.
 
     Means, and smoothed losses at high temperature, converge much faster than with independent points. At low
     temperatures they miss the worst points, too (see Tilted).

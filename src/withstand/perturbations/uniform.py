@@ -13,7 +13,7 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform(Perturbation):
-    """Points uniform in a ball around the input, cut to the box.
+    """Points uniform in a ball around the input, clipped to the box.
 
     Attributes:
         ball: The norm, radius and box.

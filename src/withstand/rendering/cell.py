@@ -1,4 +1,4 @@
-"""Cell: a text in a printed table, and what is behind it."""
+"""Cell of a printed table with its metadata."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,8 +16,8 @@ class Cell:
         flag: What is missing, in short.
         aside: A second, smaller line on a page; printed only in heads.
         tone: Whether it is significantly better or worse than the baseline.
-        measure: Of the rows behind the cell; in the first cell, of those behind the line.
-        condition: Of these rows.
+        measure: Measure of the rows of the cell; in the first cell, of the line.
+        condition: Condition of these rows.
         combination: In the first cell: index of the combination that the line is about.
         against: In the first cell: index of the combination that it is compared with.
     """

@@ -112,7 +112,7 @@ def captioned(table: Grid) -> str:
     """Return the title and what the numbers are, in one sentence.
 
     Example:
-        >>> print(captioned(Grid(title="Results", caption="Values of one run each.", columns=(), lines=())))
+        >>> print(captioned(Grid(title="Results", caption="Single runs.", columns=(), lines=())))
         Results – values of one run each.
     """
     what = re.sub(r"^[A-Z](?=[a-z ])", lambda found: found.group().lower(), table.caption)

@@ -1,1 +1,1 @@
-"""Rows to text and pictures. No torch here."""
+"""Reports from rows; does not import torch."""

@@ -20,16 +20,16 @@ def all_sheet(digest: Digest, *, index: int | None = None, most: int = MOST_LINE
 
     Args:
         digest: The numbers.
-        index: Of a combination; None takes all.
+        index: Index of a combination; None takes all.
         most: Lines; a note says how many are left out.
     """
     chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)
     columns = OVER_SEEDS | (OVER_SAMPLES if chosen["sample_low"].is_not_null().any() else {})
     lines = [_line(digest, line, tuple(columns)) for line in chosen.head(most).iter_rows(named=True)]
-    notes = ["Sample: the 95 % interval of a single run over the test samples."] if len(columns) > 7 else []
+    notes = ["Sample: the 95 % interval of a single run over the test samples."] if "sample_low" in columns else []
     notes += digest.study.holes
     if len(chosen) > most:
-        notes.append(f"Only the first {most:,} of {len(chosen):,} lines are here; all are in summary.csv.")
+        notes.append(f"The first {most:,} of {len(chosen):,} rows; summary.csv has all.")
     return Grid(
         name="all",
         title="All numbers",
@@ -49,7 +49,7 @@ def _line(digest: Digest, line: Mapping[str, Any], columns: tuple[str, ...]) -> 
     flag = "missing" if line["done"] < line["planned"] else ""
     runs = Cell(text=f"{line['done']}/{line['planned']}", value=float(line["done"]), flag=flag)
     if line["measure"] is None:
-        return name, "nothing", "", *[NOT_MEASURED] * len(columns), runs, NOT_MEASURED, line["missing"]
+        return name, "no result", "", *[NOT_MEASURED] * len(columns), runs, NOT_MEASURED, line["missing"]
     measure = digest.study.measures[line["measure"]]
     shown = [each for each in columns if line["done"] > 1 or each in ("q50", "mean", *OVER_SAMPLES)]
     values = [

@@ -1,4 +1,4 @@
-"""Evidence: what a report takes from the outcomes of one run, so that a table is read once and not kept."""
+"""Evidence: the parts of a run's outcomes that a report uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,18 +35,18 @@ class Evidence:
     """What a report takes from the outcomes of one run.
 
     Attributes:
-        combination: Of the run.
+        combination: Combination of the run.
         trial: The run.
         data: Name of the data set.
-        seed: Of every draw.
+        seed: Seed of every draw.
         classes: Names of the classes.
-        mistakes: The worst classes and the surest mistakes; None without predictions.
+        mistakes: The worst classes and the most confident mistakes; None without predictions.
         examples: Answers by condition and key of the example.
         numbers: Number and class of every example, by key.
         pictures: JPEG by condition and number.
         keys: Number by condition and key of the example.
-        labels: Class of every sample by its place, -1 where it is not known.
-        shares: Share of the conditions under which a sample is right, by name of the group and place; NaN where it was
+        labels: Class of every sample by its place, -1 if it is not known.
+        shares: Share of the conditions under which a sample is right, by name of the group and place; NaN if it was
             not measured.
     """
 
@@ -74,7 +74,7 @@ def evidence_of(digest: Digest, groups: Sequence[Group]) -> dict[int, Evidence]:
 
     Args:
         digest: The numbers.
-        groups: Of conditions.
+        groups: Groups of conditions.
 
     Raises:
         InputError: If a table of outcomes or a file of pictures is damaged.

@@ -11,7 +11,7 @@ from withstand.study.study import Study, name_of
 NORMS = ("l1", "l2", "linf")
 RADIUS_UNITS = {"": "units of the inputs", "raw": "units of the file", "iqr": "interquartile ranges"}
 UNITS = {"temperature": "nats"}
-MOST_FIXED = 3  # conditions that all values of the axis share, beside those that hold it
+MOST_FIXED = 3  # conditions that all values of the axis share, in addition to those that hold it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +19,10 @@ class Axis:
     """A numeric axis of a study, along which figures run.
 
     Attributes:
-        name: Of the column.
+        name: Name of the column.
         values: What there is, ascending.
         others: The other axes; their values make a series.
-        unit: Of the values, perhaps with the norm.
+        unit: Unit of the values, perhaps with the norm.
     """
 
     name: str
@@ -62,7 +62,7 @@ def axis_of(study: Study) -> Axis | None:
 
 
 def template(condition: str, value: float, words: str) -> str:
-    """Return a condition with the name of the axis in the place of its value; the condition where it has none.
+    """Return a condition with the name of the axis in the place of its value; the condition if it has none.
 
     Example:
         >>> template("linf 0.1, PGD-40 x 3", 0.1, "radius"), template("clean", 0.1, "radius")
@@ -77,7 +77,7 @@ def template(condition: str, value: float, words: str) -> str:
 
 
 def axis_along(text: str) -> tuple[str, str]:
-    """Return what an axis is called along which conditions differ, and its unit.
+    """Return the label of an axis along which conditions differ, and its unit.
 
     Args:
         text: What `along` returns of the conditions.
@@ -93,7 +93,7 @@ def axis_along(text: str) -> tuple[str, str]:
 
 
 def unit_of(text: str) -> str:
-    """Return the norm and the unit of a radius, from a condition without it; nothing where it is no radius.
+    """Return the norm and the unit of a radius, from a condition without it; empty if it is no radius.
 
     Example:
         >>> unit_of("l2 [], PGD-40 x 3"), unit_of("Gaussian std=[]")
@@ -108,7 +108,7 @@ def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[di
     """Return the lines of a measure by family of conditions, each with two or more values of the axis.
 
     Without an axis a family is a condition that two or more combinations share. Corruptions are left out.
-    Where more than a few conditions are shared by the values of the axis, beside a family that holds the value itself,
+    Where more than a few conditions are shared by the values of the axis, next to a family that holds the value itself,
     these are left to the figure of curves.
     """
     lines = [

@@ -32,8 +32,8 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
         found.append(
             (
                 "",
-                "The best of several is chosen by the same numbers that it is shown with, so its lead is rather too "
-                "large than too small. Intervals are over the seeds of training, or over the samples of one run.",
+                "The best combination is selected on the same data, so its lead is biased upwards. Intervals are over "
+                "training seeds or, for a single run, over test samples.",
             )
         )
     return found
@@ -59,20 +59,20 @@ def warnings(digest: Digest) -> list[str]:
         if each.repeated:
             seeds = ", ".join(map(str, each.repeated))
             found.append(
-                f"{each.name}: several runs have seed {seeds}; they count as one seed each, with the mean of their "
-                "values. Give them other names to tell them apart."
+                f"{each.name}: several runs have seed {seeds}; their mean counts as one. Use different names to "
+                "separate them."
             )
     for name in digest.study.conflicts:
         words = digest.study.measures[name].words
         found.append(
-            f"{sentence(words)} ({name}): the runs declare it in more than one way, so that their values may differ in "
-            "what they are; the newest declaration is shown."
+            f"{sentence(words)} ({name}): runs declare this measure differently, so values may not be comparable; the "
+            "newest declaration is shown."
         )
     return found
 
 
 def _different_data(digest: Digest) -> list[str]:
-    """Return a sentence where combinations were measured on data with different classes."""
+    """Return a sentence if combinations were measured on data with different classes."""
     names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for each in digest.combinations:
         run = next((trial.run for trial in each.trials if trial.status == "done"), None)
@@ -106,8 +106,8 @@ def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str
     start = f"{names} {'has' if len(best) == 1 else 'share'} the {word} {together}, "
     start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
     if best[0] in digest.baseline_indices:
-        word = "this is" if len(digest.baseline_indices) == 1 else "it belongs to"
-        return [(_what(digest, column), f"{start}; {word} the baseline.")]
+        word = "the" if len(digest.baseline_indices) == 1 else "a"
+        return [(_what(digest, column), f"{start}; this is {word} baseline.")]
     return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, scores)}.")]
 
 
@@ -123,9 +123,7 @@ def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[
     what = f"{_what(digest, column)}, each combination under its own condition"
     if gains[best] <= 0:
         return [(what, f"no combination has a better mean than {digest.baseline_name} under the same condition.")]
-    sentence = (
-        f"the largest gain is that of {name}, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
-    )
+    sentence = f"{name} gains most, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
     return [(what, f"{sentence}; {_over_baseline(digest, best, column, scores)}.")]
 
 
@@ -141,17 +139,17 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
     )
     unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
-        shown = _on_samples(digest, index, column, scores) or "from one pair of runs, which shows no spread"
+        shown = _on_samples(digest, index, column, scores) or "from one pair of runs, without an interval"
         return f"{difference}{unit} against {digest.baseline_name}, {shown}"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
-    verdict = "" if line["low"] > 0 or line["high"] < 0 else ", which includes 0: the two are not told apart"
+    verdict = "" if line["low"] > 0 or line["high"] < 0 else ", includes 0: not significant"
     if line["pairs"] < LEAST_PAIRS:
-        verdict = ", too few to tell the two apart"
+        verdict = ", too few pairs for a conclusion"
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
 
 
 def _on_samples(digest: Digest, index: int, column: Column, scores: Scores) -> str:
-    """Return how sure the difference of two single runs on the same samples is; nothing where that is not known."""
+    """Return the interval of the difference of two single runs on the same samples; empty if it is unknown."""
     base = digest.baseline_of(digest.combinations[index])
     measure, condition = digest.measure(column), digest.condition(index, column)
     if base is None or condition is None or measure.reduction != "mean":

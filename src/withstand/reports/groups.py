@@ -32,7 +32,7 @@ class Group:
 
     @property
     def severities(self) -> str:
-        """Which severities it is the mean of, in words; nothing where there are none."""
+        """The severities that it averages, as text; empty if there are none."""
         cells = [cell for each in self.conditions if (cell := parse_cell(each))]
         found = sorted({cell.severity for cell in cells})
         if not found or self.kind == "mean":

@@ -1,4 +1,4 @@
-"""Model card: what one combination of a study is, was trained on and reaches, and what is not known of it."""
+"""Model card of a combination: configuration, results, limitations."""
 
 from typing import Any
 
@@ -23,14 +23,14 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
         parts.append(f"- Started from the weights `{settings['weights']}`.")
     parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination, origin)]
     parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
-    parts += ["", "## How to make it again", "", "```", *origin.commands]
+    parts += ["", "## Reproduce", "", "```", *origin.commands]
     parts += [origin.again] if origin.again else []
     parts += ["```", "", *(f"- {each}" for each in origin.versions)]
     return "\n".join(parts) + "\n"
 
 
 def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
-    """Return what is not known of a model, in sentences."""
+    """Return limitations of a model, in sentences."""
     lines = [key for key in digest.lines if key[0] == combination.index]
     conditions = {condition for _, _, condition in lines}
     kinds = {digest.study.measures[measure].kind for _, measure, _ in lines}
@@ -38,7 +38,7 @@ def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str
     if combination.missing:
         found.append(f"Seeds without a result: {', '.join(map(str, combination.missing))}.")
     if combination.num_done == 1:
-        found.append("One seed: nothing is known of the spread over seeds.")
+        found.append("One seed: the spread over seeds is unknown.")
     if not any(parse_cell(each) for each in conditions):
         found.append("Not measured under the corruptions of ImageNet-C.")
     elif not any(JPEG in each for each in conditions):
@@ -46,15 +46,12 @@ def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str
             "Corrupted images were not saved as JPEG, so errors cannot be compared with those on the published files."
         )
     if "attacked" in kinds:
-        found.append(
-            "Accuracies under attack come from a search: a stronger one can only find lower values. They are no "
-            "guarantee."
-        )
+        found.append("Accuracies under attack are upper bounds; a stronger attack may find lower values.")
     else:
-        found.append("Not measured against an adversary.")
+        found.append("Not measured under attack.")
     if "certified" not in kinds:
-        found.append("Nothing is certified.")
-    found.append("Measured on the test part of the data named above; nothing is said about other data.")
+        found.append("No certified bounds.")
+    found.append("Measured on the test part of the data above only.")
     found += [each for each in warnings(digest) if each.startswith(f"{combination.name}: ")]
     if origin.differing:
         found.append("Its runs differ in more than the seed; the report's section on runs lists the lines.")

@@ -16,7 +16,7 @@ def number(measure: Measure, value: float, samples: int | None = None, *, sign: 
     """Return a value without unit, with as many decimals as the samples support; bounds are rounded to the safe side.
 
     Args:
-        measure: Of the value.
+        measure: Measure of the value.
         value: A share, a number, or with a sign a difference of two.
         samples: How many it was measured on; None shows percentages with one decimal.
         sign: Whether it has a sign in front; a difference is no bound, and is rounded to the nearest.
@@ -66,7 +66,7 @@ def titled(measure: Measure) -> Measure:
 
 
 def named(measure: Measure, condition: str) -> str:
-    """Return what a measure is called under a condition that a word can say: clean inputs, and the mean of corruptions.
+    """Return the label of a measure under a condition with a name: clean inputs, and the mean of corruptions.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy")

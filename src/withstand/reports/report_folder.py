@@ -1,4 +1,4 @@
-"""A report's folder: one page, and beside it the same as Markdown, tables, figures and model cards."""
+"""Report folder: HTML page, Markdown, tables, figures, model cards."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import house_style
+from withstand.reports.figures.style import figure_style
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
@@ -33,9 +33,9 @@ from withstand.study.study import Study
 
 PAGE, LIST = "index.html", "files.json"
 FILES = (
-    ("report.md", "this report for a repository"),
+    ("report.md", "this report as Markdown"),
     ("rows.csv", "every row of every run"),
-    ("rows.parquet", "the same with types"),
+    ("rows.parquet", "the same, typed"),
     ("summary.csv", "every measure and condition over the seeds"),
     ("tables/", "the tables as Markdown and LaTeX (booktabs, longtable)"),
     ("figures/", "the figures as PNG and SVG"),
@@ -71,7 +71,7 @@ def write_report(
 
     Args:
         study: The runs.
-        folder: Of the report.
+        folder: Folder of the report.
         pictures: Gives the figures after the first one, which shows the accuracies.
         baseline: Such as `["method=regular"]`.
         spread: What tables show besides the middle.
@@ -196,7 +196,7 @@ def _sections(
 def _drawn(pictures: Sequence[Picture], folder: Path) -> list[ShownPicture]:
     """Draw the figures; each has its own prefix for the names in its drawing, for there are several in a page."""
     found = []
-    with house_style():
+    with figure_style():
         for place, picture in enumerate(pictures):
             element, files = draw(picture, folder, prefix=f"f{place}-")
             addresses = {kind: f"{folder.name}/{path.name}" for kind, path in files.items()}

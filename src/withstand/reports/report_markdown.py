@@ -1,4 +1,4 @@
-"""A report for a repository: one Markdown file, beside its figures."""
+"""Report as one Markdown file, next to its figures."""
 
 from collections.abc import Sequence
 
@@ -30,10 +30,10 @@ def report_markdown(
     Args:
         digest: The numbers.
         found: The tables but for the next one.
-        every: The table of all numbers; where it is long, a link stands for it.
+        every: The table of all numbers; a long one is replaced by a link.
         drawn: The figures.
         origins: By combination.
-        mistakes: Of combinations; their thumbnails are left out.
+        mistakes: Mistakes of combinations; their thumbnails are left out.
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
         warnings: Sentences about runs that may not belong together.
@@ -41,7 +41,7 @@ def report_markdown(
     """
     parts = [f"# {escaped(digest.study.name)}", "", escaped(tally), ""]
     if digest.holes or warnings:
-        parts += ["## Not everything is there" if digest.holes else "## To be read with care", ""]
+        parts += ["## Missing results" if digest.holes else "## Warnings", ""]
         parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]
     parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
     for sheet in found:
@@ -55,7 +55,7 @@ def report_markdown(
         parts.append(markdown(every, title=False))
     else:
         parts += [f"[{len(every.lines):,} lines](tables/{every.name}.md).", ""]
-    parts += ["## How to make it again", ""]
+    parts += ["## Reproduce", ""]
     commands = dict.fromkeys(text for origin in origins for text in origin.commands)
     parts += ["```", *commands, command, "```", ""]
     parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]

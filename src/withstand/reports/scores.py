@@ -12,7 +12,7 @@ from withstand.reports.evidence import Evidence, evidence_of
 from withstand.reports.groups import Group, groups_of
 from withstand.study.combination import INDEX
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.intervals import LEVEL, normal, share
+from withstand.study.measures.intervals import normal, share, student
 
 
 class Score(NamedTuple):
@@ -20,10 +20,10 @@ class Score(NamedTuple):
 
     Attributes:
         value: A fraction, or a difference of two; the mean over the seeds.
-        low: Lower end of its 95 % interval; None where it is not known.
+        low: Lower end of its 95 % interval; None if it is unknown.
         high: Upper end of it.
         seeds: Number of seeds.
-        samples: Number of samples that the interval is over; 0 where it is over the seeds, or there is none.
+        samples: Number of samples that the interval is over; 0 if it is over the seeds, or there is none.
     """
 
     value: float
@@ -48,7 +48,7 @@ class Scores:
 
     Attributes:
         digest: The numbers.
-        groups: Of conditions.
+        groups: Groups of conditions.
         evidence: By index of the combination.
     """
 
@@ -87,12 +87,17 @@ class Scores:
         return Score(value, line["sample_low"], line["sample_high"], 1, line["samples"] or 0)
 
     def difference(self, one: tuple[int, Group], other: tuple[int, Group]) -> Score | None:
-        """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample."""
+        """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample.
+
+        None if nothing is paired, unless each of the two has a single run.
+        """
         ours, theirs = self._by_seed(*one), self._by_seed(*other)
         both = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
         if len(both) > 1:
             return _over_seeds(both)
         if not (ours and theirs):
+            return None
+        if not both and max(len(ours), len(theirs)) > 1:
             return None
         value = both[0] if both else float(np.mean([*ours.values()])) - float(np.mean([*theirs.values()]))
         gains = self._gains(one, other) if len(ours) == len(theirs) == 1 else None
@@ -123,7 +128,7 @@ class Scores:
         return shares[np.isfinite(shares)]
 
     def _gains(self, one: tuple[int, Group], other: tuple[int, Group]) -> np.ndarray | None:
-        """Return differences by sample; None where the samples are others, or not known."""
+        """Return differences by sample; None if the samples differ or are unknown."""
         ours, theirs = (self.evidence.get(each[0]) for each in (one, other))
         if ours is None or theirs is None or ours.question != theirs.question:
             return None
@@ -160,8 +165,6 @@ def _over_seeds(values: list[float]) -> Score | None:
     """Return the mean of several values and its interval by Student's t; None without a finite one."""
     if not values or not np.isfinite(values).all():
         return None
-    from scipy.special import stdtrit
-
     mean, count = float(np.mean(values)), len(values)
-    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = student(count) * float(np.std(values, ddof=1)) / math.sqrt(count)
     return Score(mean, mean - half, mean + half, count, 0)

@@ -21,7 +21,7 @@ SPREADS = {
     "quantiles": "Median over the seeds, and the range from the 10 % to the 90 % quantile",
     "interval": "Mean over the seeds, and its 95 % interval (Student's t)",
 }
-KINDS = {"attacked": "an upper bound, by attacks", "certified": "certified", "estimated": "an estimate"}
+KINDS = {"attacked": "upper bound from attacks", "certified": "certified", "estimated": "an estimate"}
 MOST_OF_A_TOPIC = 40  # columns
 TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
@@ -37,10 +37,10 @@ def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     """Return the table with a line per combination and the most wanted measures across."""
     notes = _samples(digest)
     if any(each.condition is None for each in digest.columns):
-        notes.append("Own ball: each combination under its own condition, named in the table of all numbers.")
+        notes.append("Own ball: each combination is measured under its own condition; see All numbers.")
     left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
     if left > 0:
-        notes.append(f"In the table of all numbers: {left} more, such as single corruptions, classes or budgets.")
+        notes.append(_more(left))
     notes += _obtained(digest.measure(each) for each in digest.columns)
     heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     notes += [*digest.notes, *digest.holes]
@@ -81,7 +81,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
     notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []
     notes += [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
     left = len(columns) - len(shown)
-    notes += [f"In the table of all numbers: {left} more."] if left else []
+    notes += [_more(left)] if left else []
     notes += _obtained(digest.measure(each) for each in shown)
     heads = _heads(shown, [digest.measure(each) for each in shown])
     return _combinations_down(digest, name, title, shown, heads, spread, [*notes, *digest.study.holes])
@@ -99,12 +99,12 @@ def differences_sheet(digest: Digest) -> Grid:
             lines.append((replace(name, against=digest.baseline_of(each)), *labels, *cells))
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
     notes = [
-        f"Bold, or with a star, where {LEAST_PAIRS} seeds or more have an interval that excludes 0; every interval "
-        "stands for itself, and with many of them some exclude 0 by chance."
+        f"Bold (or *): at least {LEAST_PAIRS} seeds and an interval that excludes 0. Intervals are not corrected for "
+        "multiple comparisons."
     ]
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
-        notes.append(f"Without a better direction, and so without a star: {'; '.join(dict.fromkeys(neither))}.")
+        notes.append(f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}.")
     caption = (
         f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
         "(Student's t), shares in percentage points."
@@ -174,7 +174,7 @@ def _labels(digest: Digest, combination: Combination) -> tuple[Cell, ...]:
     ]
     lost = ", ".join(map(str, combination.missing))
     plural = "s" if len(combination.missing) > 1 else ""
-    aside = f"without seed{plural} {lost}" if lost else ""
+    aside = f"missing seed{plural} {lost}" if lost else ""
     runs = Cell(text=combination.share, value=float(combination.num_done), flag="!" if lost else "", aside=aside)
     return (Cell(text=combination.name, combination=combination.index), *axes, runs)
 
@@ -245,7 +245,7 @@ def _heads(columns: Sequence[Column], measures: Sequence[Measure]) -> tuple[Cell
 
 
 def _head(column: Column, measure: Measure) -> Cell:
-    """Return the head of a column; a corruption stands above the measure, since many of them are side by side."""
+    """Return the head of a column; a corruption is shown above the measure."""
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:
@@ -256,13 +256,17 @@ def _head(column: Column, measure: Measure) -> Cell:
 
 
 def _spread(digest: Digest, spread: Spread) -> str:
-    """Return what the numbers are: of one run each, or over the seeds; and what stands beside them."""
+    """Return what the numbers are: of single runs or over the seeds; and what is shown next to them."""
     several = any(line["done"] > 1 for line in digest.lines.values())
     alone = any(line["done"] == 1 and line["sample_low"] is not None for line in digest.lines.values())
     interval = "95 % interval over the test samples"
     if several:
         return SPREADS[spread] + (f"; of a single run its value, and the {interval}" if alone else "")
-    return "Values of one run each" + (f", and their {interval}" if alone else "")
+    return "Single runs" + (", with 95 % intervals over the test samples" if alone else "")
+
+
+def _more(number_of: int) -> str:
+    return f"{number_of} more column{'s' if number_of > 1 else ''} in All numbers."
 
 
 def _samples(digest: Digest) -> list[str]:

@@ -1,4 +1,4 @@
-"""The headline of a report: what hurts most and whom, and which model to prefer."""
+"""Headline of a report: worst condition, affected classes, preferred model."""
 
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
@@ -11,7 +11,7 @@ FEW_CLASSES = 3  # of fewer, naming those that lose most says nothing
 def verdict(scores: Scores) -> list[tuple[str, str]]:
     """Return two or three statements for the person who decides; no claim goes beyond the numbers.
 
-    Empty without an accuracy. Where combinations have no condition in common, nothing is said about which is better.
+    Empty without an accuracy. Without a common condition, no combination is preferred.
 
     Returns:
         The statement, or nothing, and sentences about it.
@@ -27,7 +27,7 @@ def verdict(scores: Scores) -> list[tuple[str, str]]:
     found = _hurts(scores, order[0], clean, harms) if clean else []
     if not harms:
         run = "run `withstand evaluate` with `--on corruptions`, then write the report again"
-        found = [("Nothing is known about robustness", f"only clean inputs were measured; {run}.")]
+        found = [("Robustness was not measured", f"only clean inputs were evaluated; {run}.")]
     return [*found, *_preferred(scores, order, ranking)]
 
 
@@ -50,8 +50,9 @@ def ranked(scores: Scores, group: Group) -> list[int]:
 
 def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[tuple[str, str]]:
     """Return what lowers the accuracy of a combination most, attacks apart from the rest, and of which classes."""
-    drops = {each.name: scores.difference((index, clean), (index, each)) for each in harms}
-    there = sorted((each for each in harms if drops[each.name] is not None), key=lambda each: -_value(drops[each.name]))
+    found = ((each, scores.difference((index, clean), (index, each))) for each in harms)
+    drops = [(each, drop.value) for each, drop in found if drop is not None]
+    there = [each for each, _ in sorted(drops, key=lambda pair: -pair[1])]
     attacks = [each for each in there if each.kind == "attack"]
     others = [each for each in there if each.kind != "attack"]
     found: list[tuple[str, str]] = []
@@ -80,7 +81,7 @@ def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) ->
     points = f"{number(worst.measure, drop.value, drop.samples or None)} points{interval}"
     if drop.low is not None and not drop.is_sure:
         return (
-            f"No condition lowers the accuracy of {name} beyond chance",
+            f"No condition significantly lowers the accuracy of {name}",
             f"{worst.words} lowers it most, by {points}.",
         )
     severities = f" ({worst.severities})" if worst.severities else ""
@@ -110,23 +111,26 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
 
 
 def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[str, str]]:
-    """Return which combination is best, whether beyond chance, and what it costs on clean inputs."""
+    """Return which combination is best, whether significantly, and what it costs on clean inputs."""
     if len(scores.digest.combinations) == 1:
         return []
     if len(order) == 1:
-        return [("No model is preferred", "the combinations were measured under conditions of their own.")]
+        return [("No model is preferred", "the combinations share no condition.")]
     names = [scores.digest.combinations[each].name for each in order]
     best = scores.of(order[0], ranking)
     gap = scores.difference((order[0], ranking), (order[1], ranking))
     assert best is not None
-    assert gap is not None
     where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
     where = where or f"under {ranking.words}"
     value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"
+    if gap is None:
+        return [
+            ("No model is clearly best", f"{names[0]} leads with {value}, but has no seed in common with {names[1]}.")
+        ]
     points = number(ranking.measure, gap.value, gap.samples or None)
     lead = f"{points} points more than {names[1]}{_interval(ranking, gap)}"
     if gap.is_sure:
-        chance = "beyond chance" if not gap.samples else "beyond chance on these samples, of one training run each"
+        chance = "a significant difference" + (" on these samples, of one training run each" if gap.samples else "")
         rival, costs = _rivals(scores, order[0], ranking)
         prefer = f"Prefer {names[0]}" + (f", but {rival} against attacks" if rival else "")
         return [(prefer, f"{names[0]} has {value}, {lead}, {chance}.{costs}")]
@@ -136,7 +140,7 @@ def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[s
     else:
         why = "the interval includes 0" if gap.low <= 0 <= gap.high else "there are too few seeds"
     level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
-    told = f"{'; '.join(level)} cannot be told apart. {names[0]} leads with {value}, {lead}; {why}."
+    told = f"{'; '.join(level)} do not differ significantly. {names[0]} leads with {value}, {lead}; {why}."
     return [("No model is clearly best", told)]
 
 
@@ -146,31 +150,32 @@ def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:
 
 
 def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
-    """Return which combination is better under attack beyond chance, and what the best one costs elsewhere."""
+    """Return which combination is significantly better under attack, and what the best one costs elsewhere."""
     name, text = "", ""
     others = [each for each in scores.groups if each.kind in ("clean", "attack") and each is not ranking]
     for group in others[:MOST_RIVALS]:
         top = next((each for each in ranked(scores, group)), best)
         where = "on clean inputs" if group.kind == "clean" else f"under {group.words}"
         cost = scores.difference((top, group), (best, group))
-        if top == best or cost is None or cost.value <= 0:
+        rival = scores.digest.combinations[top].name
+        if top != best and cost is None:
+            text += f" {sentence(where)} it has no seed in common with {rival}, the best one there."
+            continue
+        if cost is None or top == best or cost.value <= 0:
             text += f" No model is better {where}."
             continue
-        chance = "" if cost.is_sure else ", not beyond chance"
-        rival = scores.digest.combinations[top].name
+        chance = "" if cost.is_sure else ", not significant"
         points = number(group.measure, cost.value, cost.samples or None)
-        text += (
-            f" {sentence(where)} it has {points} points less than {rival}{_interval(group, cost, of=False)}{chance}."
-        )
+        text += f" {sentence(where)} it is {points} points below {rival}{_interval(group, cost, of=False)}{chance}."
         if cost.is_sure and group.kind == "attack":
             name = name or rival
     return name, text
 
 
 def _interval(group: Group, score: Score, *, of: bool = True) -> str:
-    """Return the interval of a difference in brackets, with what it is over."""
+    """Return the interval of a difference in brackets, with the samples or seeds that it is over."""
     if score.low is None or score.high is None:
-        return " (one run, no interval)"
+        return " (no interval)"
     low, high = (number(group.measure, each, score.samples or None, sign=True) for each in (score.low, score.high))
     over = f", {score.samples:,} samples" if score.samples else f", {score.seeds} seeds"
     return f" (95 % interval {low.lstrip('+')} to {high.lstrip('+')}{over if of else ''})"
@@ -178,10 +183,6 @@ def _interval(group: Group, score: Score, *, of: bool = True) -> str:
 
 def _shown(group: Group, score: Score) -> str:
     return number(group.measure, score.value, score.samples or None)
-
-
-def _value(score: Score | None) -> float:
-    return -1.0 if score is None else score.value
 
 
 def _listed(names: list[str]) -> str:

@@ -21,7 +21,7 @@ class Stacked(nn.Module):
         """Copy the weights of models that `Model.build` made.
 
         Args:
-            models: Of the same shape, with the same normalisation; at least one.
+            models: Models of the same shape, with the same normalisation; at least one.
 
         Raises:
             InputError: If a layer is neither linear, ReLU nor Flatten.

@@ -1,4 +1,4 @@
-"""Together: the training loop for several trials in one batch."""
+"""Trainer for several trials in one batch."""
 
 import math
 import time
@@ -112,7 +112,7 @@ class Together:
 
         Args:
             folders: Where the checkpoints of each trial are kept; empty keeps none.
-            identities: Of each trial's configuration.
+            identities: Identity of each trial's configuration.
             watch: Receives a callback per step and epoch, with means over the trials.
         """
         saved, cost = time.monotonic(), 0.0

@@ -1,4 +1,4 @@
-"""Rows of results, and how they become fewer numbers. No torch here."""
+"""Rows of results and their aggregation; does not import torch."""
 
 from withstand.study.aggregate import aggregate as aggregate
 from withstand.study.aggregate import paired as paired

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError
+from withstand.study.measures.intervals import student
 from withstand.study.runs import axes_of
 
 if TYPE_CHECKING:
     import polars
 
 QUANTILES = (0.1, 0.5, 0.9)
-CONFIDENCE = 0.95
 
 
 def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTILES) -> "polars.DataFrame":
@@ -136,14 +136,6 @@ def _half_interval(std: str, number: str, numbers: "polars.Series") -> "polars.E
     """Return half the width of the interval of a mean by Student's t; null for one value, or for an infinite one."""
     import polars
 
-    factor = {each: _student(each) / math.sqrt(each) for each in numbers.drop_nulls().unique() if each > 1}
+    factor = {each: student(each) / math.sqrt(each) for each in numbers.drop_nulls().unique() if each > 1}
     wide = polars.col(number).replace_strict(factor, default=None, return_dtype=polars.Float64)
     return polars.col(std).fill_nan(None) * wide
-
-
-def _student(number: int) -> float:
-    """Return the quantile of Student's t that a two-sided interval takes for so many values, at least 2."""
-    # What `scipy.stats.t.ppf` calls; its own module takes much longer to import.
-    from scipy.special import stdtrit
-
-    return float(stdtrit(number - 1, (1 + CONFIDENCE) / 2))

@@ -1,4 +1,4 @@
-"""Axes: what was varied, by name; as columns of frames beside others, and in words."""
+"""Axes of a study: column names and labels."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ QUANTILE = re.compile(r"q\d[\d.e+-]*")
 
 
 def columns_of(axes: Iterable[str]) -> dict[str, str]:
-    """Return the name of each axis's column: its own, with a `_` behind it where that is the name of another column.
+    """Return the name of each axis's column: its own, with a `_` behind it if that is the name of another column.
 
     Example:
         >>> columns_of(["std", "optimizer.std", "run", "run_", "q50"])
@@ -31,7 +31,7 @@ def columns_of(axes: Iterable[str]) -> dict[str, str]:
 
 
 def words_of(column: str) -> str:
-    """Return what the axis of a column is called within a sentence.
+    """Return the label of a column's axis within a sentence.
 
     Example:
         >>> words_of("training.optimizer.weight_decay"), words_of("std_")

@@ -20,7 +20,7 @@ class Trial:
     """One run of a combination.
 
     Attributes:
-        seed: Of the run.
+        seed: Seed of the run.
         run: Its folder, within that of the study.
         status: `done`, `failed` or `missing`.
         problem: Why it failed, if that is known.
@@ -38,7 +38,7 @@ class Combination:
 
     Attributes:
         index: Its place, from 0.
-        name: Short, in words.
+        name: Short readable name.
         labels: Value by axis.
         trials: Its runs, planned and found.
     """
@@ -116,7 +116,7 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
 
     Args:
         words: Such as `method=regular`.
-        combinations: Of the study.
+        combinations: Combinations of the study.
 
     Raises:
         InputError: If there is no such axis or no combination has these values.

@@ -73,7 +73,7 @@ class Digest:
 
     @property
     def baseline_name(self) -> str:
-        """The baseline in words."""
+        """Readable name of the baseline."""
         return name_of(self.baseline)
 
     @cached_property
@@ -107,7 +107,7 @@ class Digest:
 
     @cached_property
     def _own(self) -> dict[tuple[int, str], str]:
-        """The condition by combination and measure; where there are several, the last one."""
+        """The condition by combination and measure; if there are several, the last one."""
         return {(index, measure): condition for index, measure, condition in self.lines}
 
     def condition(self, index: int, column: Column) -> str | None:

@@ -1,4 +1,4 @@
-"""Which measures a reader wants first."""
+"""Selection of primary measures."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Column:
 
     Attributes:
         measure: Its name.
-        condition: Of the rows; None where no combination has more than one and they differ, such as balls of the
+        condition: Condition of the rows; None if no combination has more than one and they differ, such as balls of the
             radius that each was trained with.
     """
 

@@ -10,7 +10,7 @@ class Plane(NamedTuple):
     """A rectangle of two features, all numbers in the units of the table's file.
 
     Attributes:
-        names: Of the features.
+        names: Names of the features.
         first: Grid of the first feature, ascending.
         second: Grid of the second one.
         scale: What a unit of the model's inputs is, per feature: its standard deviation, if the table is scaled, or 1.
@@ -27,9 +27,9 @@ class DrawnBall(NamedTuple):
 
     Attributes:
         where: In words, as in rows: `linf 0.1`.
-        norm: Of displacements, each divided by its feature's radius.
-        radii: Of the two features, in the units of the file; 0 for one that may not change.
-        right: Of each point, whether no attack makes the model get it wrong: (point,).
+        norm: Norm of displacements, each divided by its feature's radius.
+        radii: Radii of the two features, in the units of the file; 0 for one that may not change.
+        right: Whether no attack makes the model err, per point: (point,).
     """
 
     where: str
@@ -67,7 +67,7 @@ class Landscape:
     ball: DrawnBall | None = None
 
     def thinned(self, num_points: int) -> "Landscape":
-        """Return the landscape with at most so many of its points, taken from all over them."""
+        """Return the landscape with at most `num_points` of its points, evenly chosen."""
         chosen = np.linspace(0, len(self.points) - 1, min(num_points, len(self.points))).round().astype(int)
         return replace(
             self,

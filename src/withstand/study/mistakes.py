@@ -12,7 +12,7 @@ class Mistake(NamedTuple):
     Attributes:
         index: Number of the sample in its split.
         label: Its class, from 0.
-        predicted: The class with the highest logit, from 0; the label itself where it shares the highest logit with
+        predicted: The class with the highest logit, from 0; the label itself if it shares the highest logit with
             another class; -1 where the output is not finite.
         confidence: Probability (softmax) of that class, a fraction rounded to four digits.
     """
@@ -27,7 +27,7 @@ class ClassAccuracy(NamedTuple):
     """How many samples of a class are classified correctly.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         hits: Number of samples whose class has the highest logit, alone.
         size: Number of samples, at least 1.
     """

@@ -21,7 +21,7 @@ class NoisyImages(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NoiseExamples:
-    """A generator's noise beside Gaussian noise of the same length, on a few images.
+    """A generator's noise next to Gaussian noise of the same length, on a few images.
 
     Attributes:
         condition: Name of the learned noise in rows, e.g. `adversarial noise 1x1`.
@@ -30,8 +30,8 @@ class NoiseExamples:
         gaussian: The same under Gaussian noise.
         learned: The same under the learned noise.
         edges: Borders of the bins of the density, in the units of the images, ascending.
-        density: Of the learned noise before clipping, scaled to the length of the radius: (channel, bin). What lies
-            outside the bins is missing, so that a channel may integrate to less than 1.
+        density: Density of the learned noise before clipping, scaled to the length of the radius: (channel, bin). What
+            lies outside the bins is missing, so that a channel may integrate to less than 1.
     """
 
     condition: str

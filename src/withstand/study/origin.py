@@ -34,9 +34,9 @@ class Origin:
         differing: Lines in which the other runs' configurations differ from it, besides seed and name.
         started: First and last day, or one.
         identities: By run.
-        versions: Of the software, a text per set of versions.
+        versions: Versions of the software, a text per set of versions.
         classes: Number of them; None if it is not known.
-        shape: Of an input.
+        shape: Shape of an input.
     """
 
     commands: tuple[str, ...] = ()

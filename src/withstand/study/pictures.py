@@ -1,4 +1,4 @@
-"""Pictures: small JPEG copies of some samples under some conditions, kept beside the outcomes of a model."""
+"""Pictures: small JPEG copies of some samples under some conditions, saved next to the outcomes of a model."""
 
 import io
 from pathlib import Path
@@ -27,7 +27,7 @@ class Pictured(NamedTuple):
     Attributes:
         condition: As in rows, e.g. `fog/5`.
         outcomes: Name of the file with the outcomes under the condition; another file is another measurement.
-        number: Of the sample in its split.
+        number: Number of the sample in its split.
     """
 
     condition: str
@@ -80,7 +80,7 @@ def read_pictures(path: Path) -> Pictures:
 
 
 def pictures_of(table: OutcomeTable) -> Pictures:
-    """Return the pictures that are kept beside a table of outcomes; none for a table in memory.
+    """Return the pictures that are saved next to a table of outcomes; none for a table in memory.
 
     Raises:
         InputError: If the file is damaged.
@@ -95,7 +95,7 @@ def pictured(own: ConditionOutcomes, number: int) -> Pictured:
 
 
 def wanted_pictures(table: OutcomeTable) -> dict[str, set[int]]:
-    """Return the numbers of the samples that a report shows, by condition: the examples, and the surest mistakes."""
+    """Return the numbers of the samples that a report shows, by condition: examples and most confident mistakes."""
     known, mistakes = examples_of(table), pick_mistakes(table)
     found = {
         own.condition: set(known.get(own.source, {}).values())

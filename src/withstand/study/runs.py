@@ -54,12 +54,12 @@ def read(folder: str | Path) -> "polars.DataFrame":
     """Return every row of every run under a folder, with what was varied.
 
     Args:
-        folder: Of a sweep, of several sweeps or runs, of a run, or of evaluations of models by name.
+        folder: Folder of a sweep, of several sweeps or runs, of a run, or of evaluations of models by name.
 
     Returns:
         A line per row, with a column per axis, then `seed`, `run` (its folder, within the given one), `status` (`done`,
         `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `value`, `count`, `low` and `high`
-        (the 95 % interval over the test samples, where the row has one). An axis that is called as one of these, or as
+        (the 95 % interval over the test samples, where the row has one). An axis with the name of one of these, or as
         a column of what `aggregate` and `paired` return, has a `_` behind its name: `std_`. A run that a sweep planned
         and that has no rows has one line without measure, so that no run is missing unseen.
         Runs that belong to no sweep, and models that were evaluated by name, have the axis `name`. What `withstand

@@ -49,7 +49,7 @@ class Study:
     """The runs under a folder, or the results of an evaluation from Python.
 
     Attributes:
-        folder: Where they lie; None where they are in memory only.
+        folder: Where they lie; None if they are in memory only.
         frame: A line per run and row, as `read` returns it, without means over corruptions that cannot be compared.
         summary: A line per combination of values, measure and condition, as `aggregate` returns it.
         measures: What was measured, by name, in the order of declaration.
@@ -142,7 +142,7 @@ class Study:
                 why = next((f": {problem}" for _, _, problem in lost if problem), "")
                 plural = "s" if len(lost) > 1 else ""
                 done = f"{len(wrong) - len(lost)}/{len(wrong)} runs"
-                sentences.append(f"{name_of(own)}: {done}, without seed{plural} {seeds}{why}")
+                sentences.append(f"{name_of(own)}: {done}, missing seed{plural} {seeds}{why}")
         return sentences
 
     @property

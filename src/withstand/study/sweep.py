@@ -18,7 +18,7 @@ class Entry:
 
     Attributes:
         labels: Value by axis.
-        seed: Of the run.
+        seed: Seed of the run.
         run: Name of the run's folder, within that of the sweep.
     """
 

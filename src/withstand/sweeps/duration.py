@@ -20,7 +20,7 @@ def seconds_per_run(plan: Plan, runs: Iterable[str], *, device: str) -> dict[str
     """Return the estimated training seconds of each run in one process, without evaluation.
 
     Args:
-        plan: Of the sweep.
+        plan: Plan of the sweep.
         runs: Names of the runs; one of those that differ only in seed is measured.
         device: Device of the training.
     """

@@ -15,7 +15,7 @@ class Union:
     """A plan united with an earlier one.
 
     Attributes:
-        entries: Of both; those of the plan come first.
+        entries: Entries of both; those of the plan come first.
         earlier: Finished runs that only the earlier plan has.
         is_written: Whether the folder holds exactly this already.
     """

@@ -25,7 +25,7 @@ class Plan:
     """The runs of a sweep.
 
     Attributes:
-        name: Of the sweep, and of its folder.
+        name: Name of the sweep, and of its folder.
         entries: The run of each combination of values; several may share a run.
         experiments: By the name of the run's folder.
     """

@@ -85,7 +85,7 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
 
     Args:
         plan: The runs.
-        folder: Of the sweep, with a folder per run.
+        folder: Folder of the sweep, with a folder per run.
         pool: Does the runs.
         watch: Receives a callback when a run begins or ends.
     """

@@ -23,7 +23,7 @@ def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
     Args:
         folder: Holds the two checkpoints and at most one temporary file.
         content: Tensors and plain values, nested.
-        identity: Of the configuration; another one cannot resume from the checkpoint.
+        identity: Identity of the configuration; another one cannot resume from the checkpoint.
     """
     buffer = io.BytesIO()
     torch.save({"identity": identity, "content": content}, buffer)
@@ -91,7 +91,7 @@ class Keeper:
 
         Args:
             folder: None keeps nothing.
-            identity: Of the configuration.
+            identity: Identity of the configuration.
             writes: Whether this process is the one that writes.
             seconds: Minimum time between two checkpoints; increased so that saving takes at most 5 % of the time.
         """
@@ -112,7 +112,7 @@ class Keeper:
             self.save(content)
 
     def save(self, content: Callable[[], dict[str, Any]]) -> None:
-        """Save."""
+        """Save the checkpoint."""
         if self.folder and self.writes:
             begun = time.monotonic()
             save(self.folder, content(), identity=self.identity)

@@ -17,12 +17,12 @@ class Training:
     Attributes:
         epochs: Passes over the training part.
         batch_size: Samples per step, over all processes.
-        optimizer: Update rule of the parameters.
+        optimizer: Optimizer.
         schedule: Schedule of the learning rate.
-        clip_norm: Maximum l2 norm of the gradient, above 0; None disables clipping.
+        clip_norm: Maximum l2 gradient norm, above 0; None disables clipping.
         amp: Mixed precision; `fp16` uses loss scaling and needs CUDA. Losses stay float32.
         ema_decay: Decay of averaged weights, in (0, 1), which become the result; None disables averaging.
-        keep: Resulting weights: of the last epoch, or of the best validation accuracy.
+        keep: Weights to keep: last epoch, or best validation accuracy.
         patience: Epochs without better validation accuracy before stopping; None never stops early.
         augment: Whether to apply the data set's augmentation (crops, flips).
     """

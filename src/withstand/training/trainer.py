@@ -47,7 +47,7 @@ class Trainer:
             split: Training samples.
             objective: The objective to minimise.
             training: The settings.
-            seed: Of the order of the samples and every draw.
+            seed: Seed of the order of the samples and every draw.
             engine: Device and processes; does not affect results.
             validate: Returns the score that selects the best epoch (higher is better), the same in every process.
         """
@@ -88,7 +88,7 @@ class Trainer:
 
         Args:
             folder: Where checkpoints are kept; None keeps none.
-            identity: Of the configuration; a checkpoint of another one is rejected.
+            identity: Identity of the configuration; a checkpoint of another one is rejected.
             watch: Receives a callback per step and epoch.
 
         Raises:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from withstand.reports.figures.bars import MOST_MODELS, NARROW, bars_picture
-from withstand.reports.figures.style import house_style
+from withstand.reports.figures.style import figure_style
 from withstand.reports.scores import Scores
 from withstand.study.digest import Digest
 from withstand.study.study import Study
@@ -34,7 +34,7 @@ def bars_of(figure):
 @pytest.mark.parametrize("form", ["draw", "narrow"])
 def test_bars_are_as_long_as_the_scores_and_lines_as_the_intervals(scores, form):
     picture = bars_picture(scores)
-    with house_style():
+    with figure_style():
         figure = getattr(picture, form)()
     found = bars_of(figure)
     assert found.keys() == picture.values.keys()
@@ -52,7 +52,7 @@ def test_bars_are_as_long_as_the_scores_and_lines_as_the_intervals(scores, form)
 
 
 def test_the_narrow_figure_is_legible_on_a_phone(scores):
-    with house_style():
+    with figure_style():
         figure = bars_picture(scores).narrow()
     # 390 pixels less the margins of the page.
     scale = 358 / (72 * figure.get_size_inches()[0])
@@ -82,6 +82,6 @@ def test_a_model_without_a_result_has_its_place(keep_run, tmp_path):
     shares = {"all": {"clean": 0.1, "fog/3": 0.2, "snow/3": 0.3}, "some": {"clean": 0.1, "snow/3": 0.2}}
     picture = bars_picture(study(keep_run, tmp_path, shares))
     assert [text for text in picture.values.values() if "no result" in text] == ["some, fog (severity 3): no result"]
-    with house_style():
+    with figure_style():
         found = [text.get_text() for axes in picture.draw().axes for text in axes.texts]
     assert found.count("no result") == 1

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from withstand.reports.figures.heat_map import heat_map_pictures
-from withstand.reports.figures.style import house_style
+from withstand.reports.figures.style import figure_style
 from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
@@ -46,7 +46,7 @@ def write(folder, shares, *, seeds=1, lost=(), ratios=True, overall=True):
 
 def drawn(picture, *, dark=False):
     """Return the axes of the figure."""
-    with house_style(dark=dark):
+    with figure_style(dark=dark):
         return picture.draw().axes[0]
 
 
@@ -94,9 +94,9 @@ def test_a_model_of_which_an_overall_number_is_not_known_has_a_dash_and_lacks_no
 def test_a_run_that_lacks_a_corruption_is_counted(tmp_path):
     study = write(tmp_path, {"plain": 0.5, "other": 0.4}, seeds=2, lost=[("plain", 1, "fog")])
     (picture,) = heat_map_pictures(study)
-    assert "plain, ratio: 50.0 % (1/2 seeds, without 1)" in picture.values.values()
+    assert "plain, ratio: 50.0 % (1/2 seeds, missing 1)" in picture.values.values()
     assert "50.0*" in [each.get_text() for each in drawn(picture).texts]
-    assert "plain: 1/2 seeds, without 1" in picture.caption
+    assert "plain: 1/2 seeds, missing 1" in picture.caption
 
 
 def test_without_overall_numbers_the_mean_is_the_opposite_of_the_mean_accuracy(tmp_path):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from withstand.reports.figures import style as figures
 from withstand.reports.figures.noise import amplification, noise_figure
-from withstand.reports.figures.style import house_style, new_figure, write_figure
+from withstand.reports.figures.style import figure_style, new_figure, write_figure
 from withstand.study.noise_examples import NoiseExamples, NoisyImages
 
 
@@ -121,5 +121,5 @@ def test_the_settings_of_the_user_neither_matter_nor_change(tmp_path):
         own, _ = write_figure(tmp_path / "b", noise_figure(data, model="net"))
         assert (mpl.rcParams["font.size"], mpl.rcParams["axes.facecolor"]) == (20.0, "red")
     assert plain.read_bytes() == own.read_bytes()
-    with house_style():
+    with figure_style():
         assert mpl.rcParams["font.size"] == figures.STYLE["font.size"]

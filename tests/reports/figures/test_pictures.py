@@ -13,7 +13,7 @@ import pytest
 from withstand.reports.figures.marks import told
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
-from withstand.reports.figures.style import house_style
+from withstand.reports.figures.style import figure_style
 from withstand.reports.page.figure import darkened, inline
 from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
@@ -149,14 +149,14 @@ def models(tmp_path_factory):
 def drawn(picture, *, dark=False):
     """Return the picture as SVG, with texts as texts, which is faster."""
     buffer = io.StringIO()
-    with house_style(dark=dark), mpl.rc_context({"svg.fonttype": "none"}):
+    with figure_style(dark=dark), mpl.rc_context({"svg.fonttype": "none"}):
         picture.draw().savefig(buffer, format="svg")
     return buffer.getvalue()
 
 
 def gids(picture):
     """Return the names of the drawn marks, without writing them to a file."""
-    with house_style():
+    with figure_style():
         return {each.get_gid() for each in picture.draw().findobj()}
 
 
@@ -212,7 +212,7 @@ def test_a_text_has_the_median_the_quantiles_and_the_seeds(sweep):
     )
     low, middle, high = (f"{100 * line[each]:.1f}" for each in ("q10", "q50", "q90"))
     texts = by_name(sweep)["worst-case-top1-against-radius"].values.values()
-    assert f"smoothed, radius 0.1: {middle} % (10-90 %: {low}-{high}, 4/5 seeds, without 3)" in texts
+    assert f"smoothed, radius 0.1: {middle} % (10-90 %: {low}-{high}, 4/5 seeds, missing 3)" in texts
 
 
 def test_missing_seeds_are_named_in_every_caption_and_marked(sweep):
@@ -222,7 +222,7 @@ def test_missing_seeds_are_named_in_every_caption_and_marked(sweep):
     for caption in (*shown.values(), together):
         for (method, radius), seeds in LOST.items():
             lost = ", ".join(map(str, seeds))
-            whole = f"{method}, radius {radius:g}: {5 - len(seeds)}/5 seeds, without {lost} (failed: {PROBLEM[:-1]})"
+            whole = f"{method}, radius {radius:g}: {5 - len(seeds)}/5 seeds, missing {lost} (failed: {PROBLEM[:-1]})"
             assert whole in caption
     assert any("0/5" in text.get_text() for text in texts_of(by_name(sweep)["top1-against-radius"]))
     assert any("4/5" in text.get_text() for text in texts_of(by_name(sweep)["top1-against-radius"]))
@@ -232,7 +232,7 @@ def test_missing_seeds_are_named_in_every_caption_and_marked(sweep):
 
 
 def texts_of(picture, *, of_figure=False):
-    with house_style():
+    with figure_style():
         figure = picture.draw()
     return figure.texts if of_figure else figure.axes[0].texts
 
@@ -259,7 +259,7 @@ def test_marks_have_names_of_their_own_in_an_svg(sweep, name):
 
 def test_no_mark_lies_at_a_place_that_is_no_number(sweep):
     for picture in pictures(sweep):
-        with house_style():
+        with figure_style():
             figure = picture.draw()
         lines = [line for axes in figure.axes for line in axes.lines if line.get_gid() in picture.values]
         assert all(math.isfinite(float(value)) for line in lines for value in line.get_xydata().flat)
@@ -422,8 +422,8 @@ def test_infinite_values_are_said_and_stand_at_no_place(tmp_path):
     study = write_sweep(tmp_path, methods=("plain",), radii=(0.05, 0.1, 0.2), seeds=2, rows=rows, lost={})
     picture = by_name(study)["lipschitz-lower-against-radius"]
     assert "plain, radius 0.2: inf (10-90 %: inf-inf, 2/2 seeds)" in picture.values.values()
-    assert "A cross with seeds stands for infinity." in picture.caption
-    with house_style():
+    assert "Cross with seeds: infinite." in picture.caption
+    with figure_style():
         (axes,) = picture.draw().axes
     marks = [line for line in axes.lines if line.get_gid() in picture.values]
     assert len(marks) == 3
@@ -445,7 +445,7 @@ def test_any_number_in_a_condition_makes_a_curve(tmp_path):
     for picture in (noise, ball):
         assert sum(text.endswith("at 0: 90.0 % (1 run)") for text in picture.values.values()) == 2
         assert sum(text.endswith("at 0.5: 65.0 % (1 run)") for text in picture.values.values()) == 2
-    with house_style():
+    with figure_style():
         assert ball.draw().axes[0].get_xlabel() == "radius of the ball, l2 in interquartile ranges"
 
 

@@ -152,9 +152,9 @@ def test_differences_are_paired_and_judged_by_their_interval(page):
 
 
 def test_missing_seeds_are_named_everywhere(report, page):
-    sentence = "smoothed: 2/4 runs, without seeds 1, 3"
+    sentence = "smoothed: 2/4 runs, missing seeds 1, 3"
     assert page.count(sentence) >= 4
-    assert "without seeds 1, 3" in " ".join(cells(page, "main")[1][1])
+    assert "missing seeds 1, 3" in " ".join(cells(page, "main")[1][1])
     assert "The loss is not &lt;finite&gt;." in page
     markdown = (report / "report.md").read_text()
     assert sentence in markdown

@@ -1,4 +1,4 @@
-"""Mistakes in a report: the worst classes, and the surest mistakes with their pictures."""
+"""Mistakes in a report: the worst classes, and the most confident mistakes with their pictures."""
 
 import base64
 import html
@@ -48,14 +48,14 @@ def page_of(study, tmp_path):
     return write_report(study, tmp_path / "report", pictures=lambda _: []).page.read_text()
 
 
-def test_the_page_names_the_worst_classes_and_shows_the_pictures_of_the_surest_mistakes(study, tmp_path):
+def test_the_page_names_the_worst_classes_and_shows_the_pictures_of_the_most_confident_mistakes(study, tmp_path):
     text = page_of(study, tmp_path)
     part = text[text.index('<section id="mistakes"') : text.index('<section id="numbers"')]
     found = [re.sub(r"<[^>]+>", "", each) for each in re.findall(r'<ul class="worst">(.*?)</ul>', part)]
     assert [html.unescape(each) for each in found] == ["<b>&dog: 20 % 2 of 10cat: 90 % 9 of 10"] * 2
     images = re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" width="8" height="8" alt="([^"]+)">', part)
     assert len(images) == 2 * 4
-    assert html.unescape(images[0][1]) == "<b>&dog taken for fox, 69 %"
+    assert html.unescape(images[0][1]) == "<b>&dog predicted as fox, 69 %"
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(images[0][0]))))
     assert np.abs(pixels.astype(int) - shade("fog/5", 19)).max() <= 2
     assert "<b>&dog" not in part
@@ -83,7 +83,7 @@ def test_models_without_pictures_have_numbers_of_samples_instead(keep_run, tmp_p
     keep_run(tmp_path / "s" / "plain", {"fog/5": FOG}, label=LABEL, classes=CLASSES)
     text = page_of(Study.of(tmp_path / "s"), tmp_path)
     assert "<img" not in text
-    assert "<b>cat</b> taken for <b>&lt;b&gt;&amp;dog</b>, 90 % <span>no. 0</span>" in text
+    assert "<b>cat</b> predicted as <b>&lt;b&gt;&amp;dog</b>, 90 % <span>no. 0</span>" in text
     assert 'id="examples"' not in text
 
 
@@ -105,7 +105,7 @@ def test_a_report_from_memory_picks_mistakes_from_the_outcomes(made_up_outcomes,
     (own,) = shown.conditions
     assert own.error == 0.25
     assert own.classes == (("no", "50", "1 of 2"),)
-    assert [each.sentence for each in own.samples] == ["no taken for yes, 75 %"]
+    assert [each.sentence for each in own.samples] == ["no predicted as yes, 75 %"]
     assert about
     assert '<section id="mistakes"' in page_of(study, tmp_path)
 

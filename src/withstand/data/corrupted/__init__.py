@@ -1,1 +1,1 @@
-"""Data sets of images corrupted beforehand."""
+"""Data sets of already corrupted images."""

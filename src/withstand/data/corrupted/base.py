@@ -1,4 +1,4 @@
-"""CorruptedDataset: images corrupted beforehand, one test part per corruption and severity."""
+"""CorruptedDataset: already corrupted images, one test part per corruption and severity."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from withstand.study.measures.condition import CLEAN, CORRUPTIONS, Cell
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedDataset(Dataset):
-    """Images corrupted beforehand: every cell, a corruption at one severity, is a test part.
+    """Already corrupted images: every cell, a corruption at one severity, is a test part.
 
     Attributes:
         root: Folder of the files.

@@ -21,7 +21,7 @@ CLASSES = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar100C(CellsInArrays):
-    """Corrupted test images of CIFAR-100, a data set per corruption and severity; lossless.
+    """Corrupted test images of CIFAR-100, one cell per corruption and severity; lossless.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-100-C/` or `cifar100-c/`; None

@@ -9,7 +9,7 @@ from withstand.data.images.cifar10 import CLASSES
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar10C(CellsInArrays):
-    """Corrupted test images of CIFAR-10, a data set per corruption and severity; lossless.
+    """Corrupted test images of CIFAR-10, one cell per corruption and severity; lossless.
 
     Attributes:
         root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-10-C/` or `cifar10-c/`; None

@@ -11,7 +11,7 @@ from withstand.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedArrays(CellsInArrays):
-    """Corrupted images in `root/<corruption>.npy`, a data set per corruption and severity.
+    """Corrupted images in `root/<corruption>.npy`, one cell per corruption and severity.
 
     An array is uint8 (5 n, height, width, channels): severity 1 first, n images each. `labels.npy` holds n or 5 n
     numbers. `classes.json`, a list, names the classes; without it, their names are their numbers.

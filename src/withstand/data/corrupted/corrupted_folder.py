@@ -11,7 +11,7 @@ from withstand.limits import PositiveInt
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedFolder(CellsInFolders):
-    """Corrupted images in `root/<corruption>/<severity>/<class>/<file>`, a data set per corruption and severity.
+    """Corrupted images in `root/<corruption>/<severity>/<class>/<file>`, one cell per corruption and severity.
 
     Images are centre-cropped, not resized. Classes are numbered by a class map, else by the manifest of the copy, else
     by the ranks of the class folders of all cells. Cells of JPEG files are named `fog+jpeg/3`, of PNG files `fog/3`.

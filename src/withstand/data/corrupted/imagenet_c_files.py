@@ -15,7 +15,7 @@ PIXELS, CLEAN_RESIZE = 224, 256
 
 @dataclass(frozen=True, kw_only=True)
 class ImagenetCFiles(CellsInFolders):
-    """The published JPEG files of ImageNet-C, 224 x 224, a data set per corruption and severity.
+    """The published JPEG files of ImageNet-C, 224 x 224, one cell per corruption and severity.
 
     Files are read unchanged. Classes keep their numbers among the 1,000, even if some are absent; this needs timm.
 

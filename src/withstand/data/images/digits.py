@@ -15,7 +15,7 @@ SIDE = 32  # pixels, the size of CIFAR networks and corruptions
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(Dataset):
-    """1,797 grey digits of 8 x 8 pixels, enlarged to 32 x 32 and three equal channels.
+    """1,797 handwritten digits of 8 x 8 pixels, upsampled to 3 x 32 x 32.
 
     Attributes:
         validation: Share for validation, at least 0; below 1 together with test.

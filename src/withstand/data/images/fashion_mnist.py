@@ -11,7 +11,7 @@ CLASSES = tuple("T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Ba
 
 @dataclass(frozen=True, kw_only=True)
 class FashionMnist(Dataset):
-    """60,000 + 10,000 grey pictures of clothing of 28 x 28 pixels.
+    """60,000 + 10,000 greyscale images of clothing of 28 x 28 pixels.
 
     Attributes:
         root: Folder that holds `fashion-mnist/`, `FashionMNIST/raw/`, or the four files; None takes `$WITHSTAND_DATA`.

@@ -12,7 +12,7 @@ CLASSES = tuple(str(digit) for digit in range(10))
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist(Dataset):
-    """60,000 + 10,000 grey handwritten digits of 28 x 28 pixels.
+    """60,000 + 10,000 greyscale handwritten digits of 28 x 28 pixels.
 
     Attributes:
         root: Folder that holds `mnist/`, `MNIST/raw/`, or the four files; None takes `$WITHSTAND_DATA`.

@@ -27,7 +27,7 @@ Columns = Literal["published", "all"]
 
 @dataclass(frozen=True, kw_only=True)
 class Avila(Dataset):
-    """10,430 + 10,437 rows with 10 features of a page's layout; 12 very unequal classes.
+    """10,430 + 10,437 rows with 10 features of page layout; 12 imbalanced classes.
 
     Attributes:
         root: Folder that holds `avila/avila-tr.txt` and `avila/avila-ts.txt`, or the files themselves; None takes

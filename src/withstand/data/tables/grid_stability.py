@@ -14,7 +14,7 @@ FEATURES = tuple(f"{name}{node}" for name in ("tau", "p", "g") for node in (1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class GridStability(Dataset):
-    """10,000 simulated networks with a producer and three consumers: stable or unstable.
+    """10,000 simulated power networks with one producer and three consumers; classes stable and unstable.
 
     The 12 inputs are each node's reaction time (tau), power (p) and price elasticity (g). The column `stab`, whose sign
     is the class, is not an input.

@@ -86,7 +86,7 @@ class Table(Dataset):
 
     @property
     def _changes(self) -> dict[str, tuple[str | bool | int | float, ...]]:
-        """Changes by name; YAML reads a column called 1 as a number."""
+        """Changes by name; YAML reads a column named 1 as a number."""
         return {str(name): values for name, values in (self.changes or {}).items()}
 
     @property

@@ -27,7 +27,7 @@ TEETH = 3.0  # the saw goes up from 0 to 1, down, and up again, one per unit of 
 
 @dataclass(frozen=True, kw_only=True)
 class Toy(Dataset):
-    """Points in the plane in two classes that touch or overlap a little.
+    """Two-class problems in the plane with slightly overlapping classes.
 
     | shape | class 0 | class 1 | noise | points for training, for testing |
     | --- | --- | --- | --- | --- |

@@ -10,7 +10,7 @@ Border = Literal["nearest", "reflect", "mirror"]
 
 
 def fold(place: Int[Tensor, "*shape"], size: int, border: Border) -> Int[Tensor, "*shape"]:
-    """Return the pixels that replace places beyond a row of pixels; places within stay.
+    """Return indices of padded pixels.
 
     Args:
         place: Any whole numbers.

@@ -23,7 +23,7 @@ def shrink(
         width: New width, likewise.
 
     Returns:
-        Whole numbers from 0 to 255, exactly those of Pillow's `Image.resize` with its BOX filter where that
+        Whole numbers from 0 to 255, exactly those of Pillow's `Image.resize` with its BOX filter if that
         begins with the width. New releases do not for some tall images (pull request 9549, 2026), which then
         differ by a level here and there.
 

@@ -10,7 +10,7 @@ _FAINTEST_RED = 1e-30
 
 
 def brighten(x: Images, amount: float) -> Images:
-    """Return images whose value V of the HSV colour model is larger by an amount, cut to [0, 1].
+    """Return images whose value V of the HSV colour model is larger by an amount, clipped to [0, 1].
 
     V is the largest channel. With hue and saturation kept all channels are proportional to V, so they are
     multiplied by the new V over the old; black becomes grey. An image of one channel is its own V.
@@ -30,7 +30,7 @@ def brighten(x: Images, amount: float) -> Images:
 
 
 def saturate(x: Images, factor: float, amount: float) -> Images:
-    """Return images whose saturation S of the HSV colour model is S * factor + amount, cut to 1.
+    """Return images whose saturation S of the HSV colour model is S * factor + amount, clipped to 1.
 
     S is the distance between the largest and the smallest channel over the largest, V. With hue and value kept
     every channel's distance from V grows as S does. Grey counts as red without any saturation, and becomes

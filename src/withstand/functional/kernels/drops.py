@@ -11,13 +11,15 @@ _REACH = 20  # pixels from the edge of a drop at which it no longer matters
 
 
 def shine(levels: Int[Tensor, "batch height width"]) -> Float[Tensor, "batch height width"]:
-    """Return how brightly drops shine that are lit from one corner, at most 1; all 0 where there is no drop.
+    """Return the specular highlights of drops lit from a corner.
+
+    At most 1; all 0 without a drop.
 
     The distance from the drops' edges is stretched to a histogram as even as it gets, embossed, and multiplied by
     the thickness.
 
     Args:
-        levels: Thickness of the water, whole numbers from 0 to 255; 0 where there is none.
+        levels: Thickness of the water, whole numbers from 0 to 255; 0 if there is none.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py, `spatter`, with the rounding of the functions of

@@ -17,7 +17,7 @@ _STEPS = {
 
 
 def canny(levels: Levels, *, low: int, high: int) -> Marks:
-    """Return which pixels are edges: crests of the gradient above a high threshold, and above a low one next to those.
+    """Return Canny's edges: crests of the gradient above a high threshold, and above a low one next to those.
 
     Args:
         levels: Whole numbers from 0 to 255.
@@ -47,7 +47,7 @@ def canny(levels: Levels, *, low: int, high: int) -> Marks:
 
 
 def chamfer_distance(marked: Marks, *, most: int) -> Float[Tensor, "batch height width"]:
-    """Return how far every pixel is from the nearest marked one, at most so many pixels.
+    """Return the chamfer distance to the nearest marked pixel, up to a maximum.
 
     A way consists of steps to neighbours (length 1), to diagonal neighbours (1.4) and like a knight's at chess
     (2.1969), which is the straight length to two per cent.

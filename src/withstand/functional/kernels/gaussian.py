@@ -59,7 +59,7 @@ def gaussian_filter(
 
 
 def blur(x: Images, std: float) -> Images:
-    """Return images smoothed by a Gaussian with border `nearest`; for a small one already cut down to 8 bits.
+    """Return images smoothed by a Gaussian with border `nearest`; for a small one already floored to 8 bits.
 
     Where the result is a whole level, which in plain areas is the rule, `numpy.uint8` cuts to it or to the level
     below, as rounding will have it. For standard deviations below 0.625 the same rounding is done here.

@@ -28,7 +28,7 @@ def copy_in_order(x: Images, choices: Int[Tensor, "batch iteration rows columns"
         >>> copy_in_order(x, right, reach=2)[0, 0, 3], copy_in_order(x, left, reach=2)[0, 0, 3]
         (tensor([0., 1., 2., 4., 4.]), tensor([0., 1., 2., 1., 4.]))
     """
-    # A node is a pixel after so many iterations, and points to the node that it is a copy of: one of the same
+    # A node is a pixel after some number of iterations, and points to the node that it is a copy of: one of the same
     # iteration if that was overwritten before, else one of the iteration before.
     batch, channels, height, width = x.shape
     iterations, pixels = choices.shape[1], batch * height * width
@@ -51,7 +51,7 @@ def _steps(reach: int, width: int, pixels: int, device: torch.device) -> Int[Ten
 
 
 def _follow(pointers: Int[Tensor, " nodes"], pixels: int, *, is_long: bool) -> Int[Tensor, " {pixels}"]:
-    # From the last nodes to the first, which point to themselves. Long ways are cut to an eighth before: three times
+    # From the last nodes to the first, which point to themselves. Long paths are shortened first: three times
     # every node jumps to where its target points to.
     for _ in range(3 if is_long else 0):
         ends = torch.empty_like(pointers)

@@ -18,7 +18,7 @@ _DARK, _BRIGHT = (0.25, 0.35, 0.45), (0.90, 0.95, 1.0)
 
 
 def ice(height: int, width: int, *, rng: Rng) -> Float[Tensor, "3 {height} {width}"]:
-    """Return a picture of frost in [0, 1]: feathers of ice, whitish blue, on glass that is more or less misted.
+    """Return a procedural frost texture in [0, 1].
 
     A feather is a stem with branches on both sides, shorter towards its tip. Everything becomes fainter towards
     its end.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from withstand.functional.precision import in_double
 from withstand.functional.tensors import Images, PerRow
 
-# A weight below this is lost beside the others in float32.
+# A weight below this is lost next to the others in float32.
 _NEGLIGIBLE = 2.0**-25
 _LEVELS = 2**16 - 1
 # Values of an image that are summed at once on the CPU: more do not fit its cache.
@@ -15,7 +15,7 @@ _CHUNK = 2**16
 
 
 def motion_blur(x: Images, angle: PerRow, *, radius: int, std: float) -> Images:
-    r"""Return images smeared along a line, each image in a direction of its own.
+    r"""Return motion-blurred images, with one angle per image.
 
     A pixel p becomes the weighted mean of the pixels on a line that begins at it; their places are rounded to whole
     pixels. Beyond the border the outermost pixels are repeated.
@@ -34,7 +34,7 @@ def motion_blur(x: Images, angle: PerRow, *, radius: int, std: float) -> Images:
 
     Source:
         ImageMagick 6, magick/effect.c, `MotionBlurImageChannel`.
-        Differs: in float32, without the weights that are lost beside the others in it.
+        Differs: in float32, without the weights that are lost next to the others in it.
 
     Example:
         >>> motion_blur(torch.tensor([[[[0.0, 0.0, 1.0, 0.0]]]]), torch.zeros(1), radius=1, std=1.0)

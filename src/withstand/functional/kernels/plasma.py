@@ -11,7 +11,7 @@ def plasma(u: Float[Tensor, "batch numbers"], *, decay: float) -> Float[Tensor, 
     r"""Return square maps of clouds in [0, 1] from uniform numbers; opposite sides of a map fit each other.
 
     The map begins as one value and doubles its side level by level. First the middle of every square becomes the
-    mean of its four corners, then the middle of every edge the mean of its two ends and of the two middles beside
+    mean of its four corners, then the middle of every edge the mean of its two ends and of the two middles next to
     it, each plus noise; at the end the lowest value becomes 0 and the highest 1.
 
     .. math:: \text{new} = \text{mean} + (2 u - 1) / d^{2 k} \quad \text{at level } k = 0, 1, \ldots

@@ -17,7 +17,7 @@ _STRIP = 16
 
 
 def middle(size: int, factor: float) -> slice:
-    """Return the pixels of a row that fill it when they are enlarged: size / factor of them, rounded up.
+    """Return the index range of the central crop, ceil(size / factor) pixels.
 
     Example:
         >>> middle(224, 3.0)
@@ -39,8 +39,8 @@ def enlarge(
     Args:
         x: What `middle` chooses of the images' rows and columns.
         factor: At least 1.
-        height: Of the images.
-        width: Of the images.
+        height: Height of the images.
+        width: Width of the images.
 
     Returns:
         `scipy.ndimage.zoom(x, factor, order=1)` per image, cut, to the rounding of x's type.

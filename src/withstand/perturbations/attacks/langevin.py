@@ -20,7 +20,7 @@ LOWEST_TEMPERATURE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Langevin(Perturbation):
-    r"""States of a Langevin chain whose law tends to :math:`\exp(\ell / \tau)` within the ball.
+    r"""Langevin chain in a ball that samples in proportion to exp(loss / tau).
 
     Every step adds the gradient of the row's own loss over tau, times the step size, and normal numbers times
     the root of twice the step size. Points that leave an linf ball are reflected at its walls; other balls project.
@@ -89,7 +89,7 @@ class Langevin(Perturbation):
         temperature: float,
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return points, losses and gradients after redrawing one change of each row, where that was accepted."""
+        """Return points, losses and gradients after redrawing one change of each row, if that was accepted."""
         which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
         proposed = points.clone()
         for number, each in enumerate(changing):

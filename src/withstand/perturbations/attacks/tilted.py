@@ -24,7 +24,7 @@ LOWEST_TEMPERATURE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Tilted(Perturbation):
-    r"""Importance sampling of :math:`\tau \log E \exp(\ell / \tau)` over an linf ball.
+    r"""Importance sampling of the smoothed loss over an linf ball, tilted along the gradient.
 
     The gradient is taken at the corner that a few steps of ascent reach. Some draws are uniform in the ball, the others
     follow :math:`\exp(g \cdot \delta / \tau)`, the optimum for a linear loss. Log weights are exact for the mixture, so
@@ -32,7 +32,7 @@ class Tilted(Perturbation):
     gradient times the radius.
 
     Attributes:
-        ball: An linf ball. Points outside the box are cut to it, as with all draws from a ball.
+        ball: An linf ball. Points outside the box are clipped to it, as with all draws from a ball.
         temperature: tau >= 0 in nats; None takes the objective's, or 1 / 100 without one.
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of uniform draws, above 0 and below 1, rounded to whole draws (at least one). Its inverse

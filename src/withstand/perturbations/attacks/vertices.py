@@ -18,7 +18,7 @@ MOST_FEATURES = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Vertices(Perturbation):
-    """Vertices of an linf or l1 ball, in random order: all of them are drawn before one is drawn twice.
+    """Vertices of an linf or l1 ball in random order, without replacement.
 
     A loss that is convex in the input has its maximum there. With d moving features an linf ball has 2^d vertices (d up
     to 16), an l1 ball 2 d; each is combined with all options of discrete inputs.

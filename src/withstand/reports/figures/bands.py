@@ -82,7 +82,7 @@ def _draw(axes: Axes, series: Mapping[str, Sequence[Mark]], measure: Measure, *,
     crosses: dict[float, int] = {}
     for number, (name, marks) in enumerate(series.items()):
         own = look(number)
-        # Seeds that are missing everywhere are named once, beside the name.
+        # Seeds that are missing everywhere are named once, next to the name.
         told = len(series) == 1 or len({mark.share for mark in marks}) > 1
         title = name if told or marks[0].is_whole else f"{name} ({marks[0].share})"
         there = [each for each in marks if each.middle is not None]
@@ -137,11 +137,11 @@ def bands_picture(
     Args:
         study: What they are from.
         series: As `bands_figure` takes them.
-        lines: Of the summary, from which the marks are.
-        name: Of the picture.
+        lines: Lines of the summary, from which the marks are.
+        name: Name of the picture.
         measure: What is shown.
         axis: What it is shown against.
-        title: Of the picture.
+        title: Title of the picture.
         note: Sentences for the caption, each after a space.
     """
     marks = [mark for own in series.values() for mark in own]

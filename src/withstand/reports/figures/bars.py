@@ -22,7 +22,7 @@ from withstand.reports.scores import Score, Scores
 from withstand.reports.verdict import ranked, ranking_group
 
 MOST_MODELS, MOST_GROUPS = 6, 24
-LONGEST = 22  # characters of what stands beside bars
+LONGEST = 22  # characters of the labels next to bars
 # Inches.
 NARROW, LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 3.5, 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
@@ -33,7 +33,7 @@ class Bar:
 
     Attributes:
         gid: Its name in the figure.
-        score: None where there is no result.
+        score: None if there is no result.
         text: Its description.
     """
 
@@ -47,7 +47,7 @@ class BarGroup:
     """The bars of a group of conditions.
 
     Attributes:
-        group: Of conditions.
+        group: Group of conditions.
         bars: One per model.
     """
 
@@ -56,7 +56,7 @@ class BarGroup:
 
 
 def bars_picture(scores: Scores) -> Picture | None:
-    """Return the picture that a report opens with; None where there is nothing but clean inputs, or no accuracy.
+    """Return the picture that a report opens with; None if there is nothing but clean inputs, or no accuracy.
 
     Of many models it shows the best ones and the baseline; of many conditions those that cost most.
     """
@@ -89,8 +89,8 @@ def bars_figure(groups: Sequence[BarGroup], names: Sequence[str], *, width: floa
 
     Args:
         groups: From above.
-        names: Of the models.
-        width: In inches; the bars are in two columns where there is room.
+        names: Names of the models.
+        width: In inches; the bars are in two columns if there is room.
     """
     columns = 2 if width > NARROW and len(groups) > 4 else 1
     per_column = ceil(len(groups) / columns)

@@ -65,7 +65,7 @@ def curve(axes: Axes, marks: Sequence[Mark], measure: Measure, own: Look, *, wid
 
 
 def point(axes: Axes, x: float, y: float, mark: Mark, own: Look, *, told: bool = True, size: float = SIZE) -> None:
-    """Draw a mark: hollow where some seeds are missing, and with their number beside it if it is to be told."""
+    """Draw a mark: hollow if some seeds are missing, and optionally with their number next to it."""
     inside = own.color if mark.is_whole else paper()
     above = 4 if mark.is_whole else 5
     (drawn,) = axes.plot([x], [y], own.marker, color=own.color, markerfacecolor=inside, markersize=size, zorder=above)
@@ -85,8 +85,8 @@ def lost(axes: Axes, x: float, mark: Mark, own: Look, *, level: int, height: flo
         mark: Without a result.
         own: Look of its series.
         level: How many crosses are there already.
-        height: Of the axes, in inches.
-        told: Whether the number of its seeds is written beside it.
+        height: Height of the axes, in inches.
+        told: Whether the number of its seeds is written next to it.
     """
     across, y = axes.get_xaxis_transform(), cross_at(level, height)
     (drawn,) = axes.plot([x], [y], "x", color=own.color, markersize=SIZE, transform=across, clip_on=False, zorder=4)
@@ -103,13 +103,13 @@ def cross_at(level: int, height: float) -> float:
 
 
 def numeric_axis(axes: Axes, values: Sequence[float], label: str, *, width: float) -> None:
-    """Show numbers along the first axis: those that were measured, where there is room for them.
+    """Show numbers along the first axis: those that were measured, if there is room for them.
 
     Args:
         axes: Empty or drawn.
         values: What was measured.
-        label: What the axis is called.
-        width: Of the axes, in inches.
+        label: Label of the axis.
+        width: Width of the axes, in inches.
     """
     found = sorted(set(values))
     first, last = found[0], found[-1]
@@ -136,7 +136,7 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
     Args:
         axes: Empty or drawn.
         measure: What is shown.
-        values: As they stand on the axis; those that are to be seen.
+        values: Values on the axis; those to be shown.
     """
     there = [each for each in values if isfinite(each)] or [0.0, 1.0]
     low, high = min(there), max(there)
@@ -159,5 +159,5 @@ def value_axis(axes: Axes, measure: Measure, values: Sequence[float]) -> None:
 
 
 def wrapped(label: str) -> str:
-    """Return what an axis is called, in lines that fit beside it."""
+    """Return the label of an axis, in lines that fit next to it."""
     return "\n".join(wrap(label, WIDEST))

@@ -36,7 +36,7 @@ class Both:
     Attributes:
         clean: With the name of the mark and its text.
         robust: The other.
-        short: Text beside it.
+        short: Text next to it.
         text: Its description.
     """
 
@@ -193,7 +193,7 @@ def _picture(
 
 
 def _about(study: Study, axis: Axis | None, shown: tuple[Measure, str], lines: Sequence[Mapping[str, Any]]) -> str:
-    """Return what the points are: their spread, how many runs they stand for, and their condition."""
+    """Return what the points represent: spread, number of runs, and condition."""
     robust, condition = shown
     several = any(line["planned"] > 1 for line in lines)
     spread = ": medians over the seeds, lines from the 10 % to the 90 % quantile" if several else ""
@@ -203,8 +203,8 @@ def _about(study: Study, axis: Axis | None, shown: tuple[Measure, str], lines: S
         kinds = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
         note = f" The mean is over {len(kinds)} corruptions and their severities."
     if axis:
-        note += f" Points of a series are joined in the order of the {axis.words}, which is written beside them."
-    hollow = " Hollow marks lack seeds." if any(0 < line["done"] < line["planned"] for line in lines) else ""
+        note += f" Points of a series are joined in the order of the {axis.words}, which is written next to them."
+    hollow = " Hollow: seeds missing." if any(0 < line["done"] < line["planned"] for line in lines) else ""
     return f"{spread}; {counted(lines)}.{note}{hollow}"
 
 

@@ -36,8 +36,8 @@ class HeatColumn:
     """A column of the figure.
 
     Attributes:
-        head: What stands above it.
-        measure: Of its values.
+        head: Its head.
+        measure: Measure of its values.
         place: Clean inputs and the mean stand apart from the corruptions; so does an overall number of another measure,
             which is not shaded and has a dash for models that lack it.
         marks: By model.
@@ -80,11 +80,11 @@ def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
     head = HEAD + SLOPE * max(len(each.head) for each in columns)
     height = head + CELL * len(models) + MARGIN
     figure = new_figure(height)
-    # Heads lean to the right: the last one needs room beside it.
+    # Heads lean to the right: the last one needs room next to it.
     right = MARGIN + max(0.0, LEAN * len(columns[-1].head) - CELL)
     across = WIDTH - left - right
     axes = figure.add_axes((left / WIDTH, MARGIN / height, across / WIDTH, 1 - (head + MARGIN) / height))
-    # Seeds that are missing all along a line are named beside its name.
+    # Seeds that are missing all along a line are named next to its name.
     starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
     # Places are in widths of a cell; the gaps between groups, in inches, become wider before overall numbers.
     groups = [each.place for each in columns]
@@ -117,7 +117,7 @@ def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
 
 
 def _cell(axes: Axes, x: float, y: float, mark: Mark, text: str, largest: float | None, *, is_best: bool) -> None:
-    """Draw a cell, shaded as a share of the largest value; without shade where there is no such."""
+    """Draw a cell, shaded as a share of the largest value; without shade if there is no such."""
     if mark.middle is None:
         box = Rectangle((x, y), 1, 1, facecolor="none", edgecolor=faint(), linewidth=0.4, hatch="////", alpha=0.5)
         box.set_gid(mark.gid)

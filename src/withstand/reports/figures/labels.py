@@ -1,4 +1,4 @@
-"""Labels of lines and points, so placed that they do not meet."""
+"""Non-overlapping labels for lines and points."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -31,7 +31,7 @@ class End(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A point, what to write beside it, and its bars: left, bottom, right, top."""
+    """A point, what to write next to it, and its bars: left, bottom, right, top."""
 
     x: float
     y: float
@@ -42,15 +42,15 @@ class Label(NamedTuple):
 
 
 def label_ends(axes: Axes, ends: Sequence[End], *, width: float, height: float) -> None:
-    """Write names beside the ends of lines, apart from each other; the limits of the axes must stand.
+    """Write names next to the ends of lines, apart from each other; the limits of the axes must stand.
 
     A line that ends early has its name where it ends, since a rule from there would look like a line.
 
     Args:
         axes: Drawn.
-        ends: Of the lines.
-        width: Of the axes, in inches.
-        height: Of the axes, in inches.
+        ends: Ends of the lines.
+        width: Width of the axes, in inches.
+        height: Height of the axes, in inches.
     """
     farthest = max((each.x for each in ends), default=0.0)
     halo = [withStroke(linewidth=2, foreground=paper())]
@@ -91,12 +91,12 @@ def room_for(names: Sequence[str]) -> float:
 
 
 def spread(places: Sequence[float], sizes: Sequence[float], length: float) -> list[float]:
-    """Return places that are near the given ones and so far apart that things of these sizes do not meet.
+    """Return places that are near the given ones and so far apart that things of these sizes do not overlap.
 
     Args:
         places: Between 0 and the length.
         sizes: As many.
-        length: That there is; where it is too short, things begin below 0.
+        length: Available length; if it is too short, places begin below 0.
 
     Example:
         >>> spread([25.0, 25.0, 40.0], [4.0, 4.0, 4.0], 50.0)
@@ -125,13 +125,13 @@ def spread(places: Sequence[float], sizes: Sequence[float], length: float) -> li
 
 
 def place_labels(axes: Axes, labels: Sequence[Label], *, width: float, height: float) -> None:
-    """Write beside points where there is room; where there is none, only what is needed, at the emptiest side.
+    """Write next to points if there is room; else only what is needed, at the emptiest side.
 
     Args:
         axes: Drawn; its limits must stand.
         labels: The points, in the order of their importance.
-        width: Of the axes, in inches.
-        height: Of the axes, in inches.
+        width: Width of the axes, in inches.
+        height: Height of the axes, in inches.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [to_axes.transform((each.x, each.y)) * (72 * width, 72 * height) for each in labels]

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, house_style, new_figure
+from withstand.reports.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, figure_style, new_figure
 from withstand.study.landscape import DrawnBall, Landscape
 
 # The house's four colours, then others that stay apart from them without seeing colours; markers tell classes, too.
@@ -28,7 +28,7 @@ MOST_POINTS = 1000  # in a panel of full width
 MARGIN, HEAD, KEY, LEFT, FOOT, GAP = 0.15, 0.55, 1.72, 0.72, 0.47, 0.16
 NAME, NUMBERS, BARE, LINE, BAR = 0.17, 0.2, 0.06, 0.19, 0.5
 DIGIT = 0.055  # of the numbers at ticks
-EDGE = 0.11  # of a panel, where no tick is, whose number would meet that of the next panel
+EDGE = 0.11  # of a panel, where no tick is, whose number would overlap that of the next panel
 
 
 class _Panel(NamedTuple):
@@ -59,7 +59,7 @@ def landscape_figure(
     thinned = {name: each.thinned(MOST_POINTS // columns) for name, each in landscapes.items()}
     one = next(iter(thinned.values()))
     height = max(panels[-1].top + panels[-1].height + FOOT, HEAD + _key_height(one) + MARGIN)
-    with house_style():
+    with figure_style():
         figure = new_figure(height)
         title = f"Decisions of {next(iter(landscapes))}" if is_alone else "Decisions side by side"
         _write(figure, title, MARGIN, 0.13, WIDTH - 2 * MARGIN, size=10, weight="bold")
@@ -184,7 +184,7 @@ def _draw(axes: Axes, landscape: Landscape, panel: _Panel) -> None:
 
 
 def _round_numbers(low: float, high: float, length: float, *, upright: bool) -> list[float]:
-    """Return where ticks are: at least two, if possible, and none where its number would meet another."""
+    """Return where ticks are: at least two, if possible, and none if its number would overlap another."""
     free = (EDGE / 3 if upright else EDGE) / length * (high - low)
     least, found = max(4, round(1.4 * length)), []
     for most in range(least, least + 4):
@@ -282,7 +282,7 @@ def _write(figure: Figure, text: str, left: float, top: float, width: float, **o
 
 
 def _fit(text: Text, figure: Figure, width: float, *, upright: bool = False) -> None:
-    """Leave out the middle of a text that is wider than so many inches."""
+    """Leave out the middle of a text that is wider than `width` inches."""
     whole, renderer = text.get_text(), figure.canvas.get_renderer()  # type: ignore[attr-defined]
     kept, room = len(whole), width * figure.dpi
     while kept > 1:

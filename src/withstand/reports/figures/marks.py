@@ -1,4 +1,4 @@
-"""Marks: the points of a figure, with a text about each; and missing runs, in words."""
+"""Marks: the points of a figure with their texts, and sentences about missing runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Mark:
 
     Attributes:
         gid: Its name in the figure.
-        label: The combination, in words.
-        x: Place on the numeric axis; 0 where there is none.
-        low: 10 % quantile over the seeds; None where there is no result.
+        label: Readable name of the combination.
+        x: Place on the numeric axis; 0 if there is none.
+        low: 10 % quantile over the seeds; None if there is no result.
         middle: Median.
         high: 90 % quantile.
         done: Number of seeds with a result.
@@ -43,7 +43,7 @@ class Mark:
 
     @property
     def span(self) -> tuple[float, ...]:
-        """The three quantiles; nothing where there is no result."""
+        """The three quantiles; empty if there is no result."""
         if self.low is None or self.middle is None or self.high is None:
             return ()
         return self.low, self.middle, self.high
@@ -78,9 +78,9 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
 def signs(marks: Iterable[Mark]) -> str:
     """Return sentences about the signs for what is missing that a figure has, each after a space."""
     known = list(marks)
-    hollow = " Hollow marks lack seeds." if any(0 < each.done < each.planned for each in known) else ""
-    crosses = " Crosses stand for no result." if any(not each.done for each in known) else ""
-    infinite = " A cross with seeds stands for infinity." if any(each.done and not each.span for each in known) else ""
+    hollow = " Hollow: seeds missing." if any(0 < each.done < each.planned for each in known) else ""
+    crosses = " Cross: no result." if any(not each.done for each in known) else ""
+    infinite = " Cross with seeds: infinite." if any(each.done and not each.span for each in known) else ""
     return hollow + crosses + infinite
 
 
@@ -90,17 +90,17 @@ def longest(series: Iterable[Sequence[Mark]]) -> int:
 
 
 def told(line: Mapping[str, Any], measure: Measure) -> str:
-    """Return what a line of a summary says, in words.
+    """Return a line of a summary as text.
 
     Example:
         >>> line = {"q10": 0.738, "q50": 0.742, "q90": 0.749, "done": 3, "planned": 5, "missing": "1, 4"}
         >>> told(line, Measure(name="top1", column="correct", percent=True))
-        '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, without 1, 4)'
+        '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, missing 1, 4)'
     """
     if line["q50"] is None:
         return f"no result (0/{line['planned']} seeds)"
     seeds = f"{line['done']}/{line['planned']} seeds" if line["planned"] > 1 else "1 run"
-    lost = f", without {seeds_of(line)}" if line["missing"] else ""
+    lost = f", missing {seeds_of(line)}" if line["missing"] else ""
     spread = ""
     if line["done"] > 1:
         spread = f"10-90 %: {number(measure, line['q10'])}-{number(measure, line['q90'])}, "
@@ -130,7 +130,7 @@ def seeds_of(line: Mapping[str, Any]) -> str:
 
 
 def combinations(study: Study) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """Return every combination of a study, with an empty line of a summary for where there is no result."""
+    """Return every combination of a study, with an empty line of a summary for those without a result."""
     found = {}
     for *labels, seed in study.frame.select(*study.axes, "seed").unique(maintain_order=True).iter_rows():
         found.setdefault(tuple(labels), []).append(seed)
@@ -152,11 +152,11 @@ def lines_of(study: Study, summary: "polars.DataFrame") -> dict[tuple[Any, ...],
 
 
 def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return a sentence that names every combination whose lines lack seeds, with the reason where it is known.
+    """Return a sentence that names every combination whose lines lack seeds, with the reason if it is known.
 
     Args:
         study: Says which runs failed.
-        lines: Of the figure, with the axes, `done`, `planned` and `missing`.
+        lines: Lines of the figure, with the axes, `done`, `planned` and `missing`.
     """
     worst: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for line in lines:
@@ -171,13 +171,13 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
             unmeasured.append(name)
             continue
         why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
-        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, without {seeds_of(line)}{why}")
+        parts.append(f"{name}: {line['done']}/{line['planned']} seeds, missing {seeds_of(line)}{why}")
     found = f" Missing: {_listed(parts)}." if parts else ""
     return found + (f" Not measured: {_listed(unmeasured)}." if unmeasured else "")
 
 
 def counted(lines: Sequence[Mapping[str, Any]], *, samples: bool = True) -> str:
-    """Return how many seeds and samples the lines of a figure stand for.
+    """Return how many seeds and samples the lines of a figure represent.
 
     Example:
         >>> counted([{"planned": 5, "samples": 2087}, {"planned": 5, "samples": 2087}])

@@ -1,4 +1,4 @@
-"""Learned noise beside Gaussian noise: on images, alone, and the density of its values."""
+"""Learned noise next to Gaussian noise: on images, alone, and the density of its values."""
 
 from collections.abc import Mapping
 from math import ceil, floor, log10
@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.style import BLUE, FAINT, ORANGE, WIDTH, house_style, new_figure
+from withstand.reports.figures.style import BLUE, FAINT, ORANGE, WIDTH, figure_style, new_figure
 from withstand.study.noise_examples import NoiseExamples
 
 GAUSSIAN = "gaussian noise"
 LARGEST_PIECE = 64  # pixels: of noise, whose single pixels are to be seen
 LONGEST_NAME = 54  # characters
 ROUND = [1, 2, 5, 10]  # steps of the axes
-# Densities are shown as far out as this share of every channel lies, at least so many standard deviations.
+# Densities are shown as far out as this share of every channel lies, at least this many standard deviations.
 SHARE_SHOWN, LEAST_STDS = 0.998, 3.0
 # Inches.
 TILE, GAP, MARGIN, HEAD, PLOT = 1.27, 0.06, 0.15, 0.86, 1.3
@@ -34,7 +34,7 @@ def noise_figure(examples: NoiseExamples, *, model: str, accuracies: Mapping[str
     num_lines = len(examples.images)
     images = num_lines * (TILE + GAP) - GAP
     height = HEAD + images + BETWEEN + PLOT + FOOT
-    with house_style():
+    with figure_style():
         figure = new_figure(height)
         factor = amplification(examples)
         _images(figure, examples, height, factor)

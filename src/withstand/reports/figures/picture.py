@@ -1,4 +1,4 @@
-"""Picture: a figure with everything that a page needs to show it to people who see, hover, or listen."""
+"""Picture: a figure with title, caption and alternative text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ class Picture:
         title: One line.
         caption: A sentence or two: the content, the number of runs, and the missing ones.
         alt: Text for readers who do not see the figure.
-        draw: Returns the figure; called within `house_style`.
-        narrow: Returns the figure as pages show it on a phone; None where it is the same.
+        draw: Returns the figure; called within `figure_style`.
+        narrow: Returns the figure as pages show it on a phone; None if it is the same.
         values: Text to show at a mark of the figure, by the mark's `gid`.
         form: What it looks like.
         size: How much it shows: values along the axis of the longest line, points of a scatter, cells of a heat map

@@ -71,7 +71,7 @@ def _picture(
 
 
 def _start(study: Study, measure: Measure) -> str:
-    """Return the measure whose clean value a curve has at 0; nothing where there is none."""
+    """Return the measure whose clean value a curve has at 0; empty if there is none."""
     summary = study.summary
     if not summary.filter((summary["measure"] == measure.name) & (summary["condition"] == CLEAN)).is_empty():
         return measure.name

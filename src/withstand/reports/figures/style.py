@@ -35,7 +35,7 @@ ON_DARK = {
 ON_BOTH = (ORANGE, GREEN, PINK, AMBER, "#000000", "#b0b0b0")
 WIDTH = 7.2  # inches: two columns of a paper
 DOTS_PER_INCH = 300
-_ON: ContextVar[bool | None] = ContextVar("house style", default=None)  # whether it is on, and dark
+_ON: ContextVar[bool | None] = ContextVar("figure style", default=None)  # whether it is on, and dark
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures look alike everywhere
     "font.size": 8,
@@ -67,7 +67,7 @@ STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def house_style(*, dark: bool = False) -> Iterator[None]:
+def figure_style(*, dark: bool = False) -> Iterator[None]:
     """Draw in the style of the house; the user's own settings come back afterwards.
 
     Within itself it changes nothing, so that many figures are drawn in one.
@@ -116,10 +116,10 @@ def write_figure(path: Path, figure: Figure) -> tuple[Path, Path]:
         The two files.
     """
     drawing = io.BytesIO()
-    with house_style(), ThreadPoolExecutor(1) as beside:
+    with figure_style(), ThreadPoolExecutor(1) as worker:
         size, points = _draw(figure)
         # Packing the pixels takes as long as drawing them, and leaves the interpreter free for the other drawing.
-        packed = beside.submit(_png, size, points)
+        packed = worker.submit(_png, size, points)
         figure.savefig(drawing, format="svg", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Date": None})
         contents = {"png": packed.result(), "svg": drawing.getvalue()}
     png, svg = (path.with_name(f"{path.name}.{kind}") for kind in contents)

@@ -12,9 +12,8 @@ from withstand.study.measures.condition import CLEAN, CORRUPTIONS, parse_cell
 MOST_BYTES = 2_900_000  # of all pictures in a page
 MOST_MODELS = 8
 ABOUT = (
-    "Pick an image and a severity to see it under every corruption, with the answer of each model and its confidence. "
-    "The images are the first ones of each class of the test part; corruptions and their noise are those of the "
-    "measurement."
+    "Pick an image and a severity to see every model's prediction and confidence under each corruption. Images are the "
+    "first of each class in the test part, with the noise of the evaluation."
 )
 
 
@@ -24,7 +23,7 @@ class ShownExamples:
 
     Attributes:
         about: What it shows, and what is left out.
-        images: Number and class of each image, in words.
+        images: Number and class name of each image.
         severities: There are.
         content: What its script shows: models, cards, and pictures.
     """
@@ -121,7 +120,7 @@ def _bytes(evidence: Evidence, conditions: Sequence[str], keys: Sequence[int]) -
 
 
 def _answer(evidence: Evidence, answer: Answer | None, key: int) -> list[Any] | None:
-    """Return the predicted class in words, the confidence in percent, and 1 where it is correct."""
+    """Return the predicted class as text, the confidence in percent, and 1 if it is correct."""
     if answer is None:
         return None
     if answer.is_correct:

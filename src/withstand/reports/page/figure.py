@@ -1,4 +1,4 @@
-"""Figures within a page: SVG that follows light and dark, whose marks tell their values."""
+"""Inline SVG figures with light and dark colours and tooltips."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import ON_BOTH, ON_DARK, house_style, write_figure
+from withstand.reports.figures.style import ON_BOTH, ON_DARK, figure_style, write_figure
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels
@@ -28,14 +28,14 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
 
     Args:
         picture: What to draw.
-        folder: Of the files.
+        folder: Folder of the files.
         prefix: Put before every name in the drawing, since several drawings share a page.
 
     Returns:
-        The element: the drawing in the colours of light and dark pages, or pixels where it is very large; and the
+        The element: the drawing in the colours of light and dark pages, or pixels if it is very large; and the
         files by their kind.
     """
-    with house_style():
+    with figure_style():
         figure = picture.draw()
     png, svg = write_figure(folder / picture.name, figure)
     files = {"png": png, "svg": svg}
@@ -53,7 +53,7 @@ def draw(picture: Picture, folder: Path, *, prefix: str) -> tuple[Markup, dict[s
 
 
 def darkened(light: bytes) -> bytes | None:
-    """Return a drawing in the colours of dark pages; None where it has colours that are mixed, which differ there.
+    """Return a drawing in the colours of dark pages; None if it has colours that are mixed, which differ there.
 
     Args:
         light: As matplotlib writes it.
@@ -67,7 +67,7 @@ def darkened(light: bytes) -> bytes | None:
 
 def drawn(figure: Callable[[], Figure], *, dark: bool) -> bytes:
     """Return a figure as SVG, drawn for light or dark pages."""
-    with house_style(dark=dark):
+    with figure_style(dark=dark):
         buffer = io.BytesIO()
         figure().savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
@@ -78,7 +78,7 @@ def inline(light: bytes, dark: bytes, *, prefix: str, alt: str, values: Mapping[
 
     Args:
         light: As matplotlib writes it.
-        dark: The same in the colours of dark pages; where it has other parts, the light colours stay.
+        dark: The same in the colours of dark pages; if it has other parts, the light colours stay.
         prefix: Put before every name in it.
         alt: Text for readers who do not see it.
         values: Text of a mark by its name.

@@ -37,7 +37,7 @@ class Section:
         sheets: Tables, open.
         folded: Tables that are opened by the reader.
         figures: Pictures, each with its element and the names of its files.
-        mistakes: Of combinations; the first is open.
+        mistakes: Mistakes of combinations; the first is open.
         examples: The browser of examples.
     """
 
@@ -62,7 +62,7 @@ class ShownPicture:
 
     Attributes:
         picture: What it is.
-        element: As it stands in the page.
+        element: Its element in the page.
         files: Addresses of its files by kind.
     """
 
@@ -108,10 +108,10 @@ def page(
         summary: What the page opens with.
         sections: Between the summary and the runs.
         origins: By combination.
-        files: Address and description of the files beside the page.
+        files: Address and description of the files next to the page.
         output: Folder of the page, for addresses of runs.
         command: That makes the report again.
-        version: Of withstand.
+        version: Version of withstand.
     """
     place = digest.study.folder
     folder = "" if place is None else Path(os.path.relpath(place.resolve(), output.resolve())).as_posix()
@@ -139,7 +139,7 @@ def values_of(digest: Digest) -> dict[str, Any]:
 
     Returns:
         `combinations` with name, seeds and runs of each, and `values`: by measure and condition, by combination, one
-        number per run, null where there is none and a text (`never`, `inf`) where it is infinite. Very many values are
+        number per run, null if there is none and a text (`never`, `inf`) if it is infinite. Very many values are
         left out, as `left_out` says.
     """
     known = [

@@ -14,8 +14,8 @@ from withstand.study.pictures import size_of
 
 MOST_BYTES = 1_200_000  # of all thumbnails in a page
 ABOUT = (
-    "Under each condition the error, the classes with the lowest accuracy, and the most confident mistakes: wrong "
-    "samples with the highest probability (softmax) of the predicted class, and their numbers."
+    "Per condition: the error, the classes with the lowest accuracy, and the wrong samples with the highest confidence "
+    "(softmax), with their numbers."
 )
 
 
@@ -24,10 +24,10 @@ class ShownSample(NamedTuple):
 
     Attributes:
         label: Name of its class.
-        predicted: What it was taken for, in words: a class, mostly.
-        probability: Of that class, in words: `99 %`.
+        predicted: Its prediction as text: a class, mostly.
+        probability: Probability of that class as text: `99 %`.
         index: Number of the sample in its split.
-        address: Of the thumbnail (`data:`); None where there is none.
+        address: Address of the thumbnail (`data:`); None without one.
         size: Width and height of the thumbnail, in pixels.
     """
 
@@ -40,8 +40,8 @@ class ShownSample(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The mistake in words, e.g. `8 taken for 3, 99 %`."""
-        return f"{self.label} taken for {self.predicted}, {self.probability}"
+        """The mistake as text, e.g. `8 predicted as 3, 99 %`."""
+        return f"{self.label} predicted as {self.predicted}, {self.probability}"
 
 
 class ShownClass(NamedTuple):
@@ -57,7 +57,7 @@ class ShownCondition:
     """The mistakes under one condition as a page shows them.
 
     Attributes:
-        name: Of the condition, in words.
+        name: Readable name of the condition.
         more: Severity and how it was saved; nothing without.
         error: A fraction.
         classes: The worst ones, the lowest accuracy first.
@@ -76,7 +76,7 @@ class ShownMistakes:
     """The mistakes of one combination as a page shows them.
 
     Attributes:
-        name: Of the combination.
+        name: Name of the combination.
         about: In a sentence, which run and which samples.
         conditions: One entry per condition.
     """
@@ -106,7 +106,7 @@ def shown_mistakes(
 
     Args:
         evidence: By index of the combination.
-        combinations: Of the study.
+        combinations: Combinations of the study.
 
     Returns:
         The mistakes, and sentences about what is shown, what was left out to keep the page small, and whose mistakes
@@ -122,13 +122,13 @@ def shown_mistakes(
         shown = f"{number} thumbnail{'s' if number > 1 else ''}" if number else "no thumbnails"
         few = f" To keep the page small, {shown} per condition {'is' if number == 1 else 'are'} shown."
     others = [each.name for each in combinations if each.index not in there]
-    lacking = f" Not kept for {'; '.join(others)}; withstand evaluate keeps them." if others else ""
+    lacking = f" Not available for {'; '.join(others)}; run withstand evaluate." if others else ""
     found = tuple(_mistakes(evidence[index], own, number) for index, own in there.items())
     return found, ABOUT + few + lacking
 
 
 def spoken(condition: str) -> tuple[str, str]:
-    """Return a condition in words: what it is, and its severity.
+    """Return the readable name of a condition, and its severity.
 
     Example:
         >>> spoken("gaussian_noise+jpeg/5"), spoken("Gaussian std=0.5")
@@ -141,19 +141,19 @@ def spoken(condition: str) -> tuple[str, str]:
 
 
 def predicted_words(classes: Sequence[str], label: int, predicted: int) -> str:
-    """Return what a wrong sample was taken for.
+    """Return the prediction of a wrong sample as text.
 
     Example:
         >>> [predicted_words(("cat", "dog"), 0, each) for each in (1, 0, -1)]
-        ['dog', 'itself and another class alike', 'nothing (output not finite)']
+        ['dog', 'a tie with another class', 'no class (non-finite output)']
     """
     if predicted < 0:
-        return "nothing (output not finite)"
-    return "itself and another class alike" if predicted == label else classes[predicted]
+        return "no class (non-finite output)"
+    return "a tie with another class" if predicted == label else classes[predicted]
 
 
 def _bytes(evidence: Mapping[int, Evidence], there: Mapping[int, Mistakes], number: int) -> int:
-    """Return how much the addresses of so many thumbnails per condition take in the page."""
+    """Return how many bytes the addresses of `number` thumbnails per condition take in the page."""
     images = [
         evidence[index].pictures.get((own.condition, each.index), b"")
         for index, mistakes in there.items()

@@ -1,4 +1,4 @@
-"""Samples in a report: those that break first, and what they are taken for."""
+"""Samples that fail first, and their predictions."""
 
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
@@ -9,9 +9,8 @@ from withstand.study.measures.samples import BrokenSample, first_to_break
 
 NUM_SAMPLES, MOST_TABLES = 20, 12
 ABOUT = (
-    f"The {NUM_SAMPLES} samples that are right on clean inputs and break first: at the lowest severity, radius or "
-    "other number of a series of conditions; of these, the ones that are wrong under the most conditions. A cell says "
-    "where in a series a sample is wrong first, and what it is taken for there."
+    f"The {NUM_SAMPLES} samples that are correct on clean inputs and fail at the lowest severity or radius; ties are "
+    "broken by the number of failed conditions. A cell gives the first failing value and the prediction there."
 )
 
 

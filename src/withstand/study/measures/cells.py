@@ -69,7 +69,7 @@ def whole_cells(counts: Mapping[str, int], *, saved: Saved = "") -> dict[str, li
 
 
 def members_of(kinds: Iterable[str]) -> list[str]:
-    """Return the corruptions that a mean over all is made of: no extras, and no variant beside its original.
+    """Return the corruptions that a mean over all is made of: no extras, and no variants of an original.
 
     Where there are only extras, the mean is over these.
 

@@ -21,7 +21,7 @@ class Comparison:
         difference: Mean of the column, less the baseline's.
         low: Lower end of its 95 % interval, from a bootstrap of the samples.
         high: Upper end of it.
-        p: Of the exact test of McNemar that both are right equally often; None where outcomes are not 0 or 1.
+        p: P-value of the exact test of McNemar that both are right equally often; None if outcomes are not 0 or 1.
         only_model: Samples that the model alone gets right; of other values than 0 and 1, that are larger for it.
         only_baseline: Samples that the baseline alone gets right.
         count: Number of samples.

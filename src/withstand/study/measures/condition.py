@@ -43,7 +43,7 @@ class Cell(NamedTuple):
     Attributes:
         corruption: Its name.
         severity: 1 to 5.
-        saved: `+jpeg` where the corrupted image was saved as a JPEG file; nothing where it was kept as it was.
+        saved: `+jpeg` if the corrupted image was saved as a JPEG file; else empty.
 
     Example:
         >>> Cell("fog", 3, "+jpeg").condition

@@ -124,8 +124,8 @@ def corruption_errors(
     """Return the corruption errors of one model.
 
     Args:
-        rows: Of this model, in any order. Conditions other than `clean` and cells of the 15 corruptions do not count,
-            so neither do the extra corruptions.
+        rows: Rows of this model, in any order. Conditions other than `clean` and cells of the 15 corruptions do not
+            count, so neither do the extra corruptions.
         measure: Which rows count.
         saved: Which cells count: `+jpeg` for images that were saved as JPEG files after the corruption.
 

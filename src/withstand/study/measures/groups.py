@@ -19,7 +19,8 @@ def by_group(
         outcomes: A line per sample under one condition, as `OutcomeTable.frame` returns it.
         measure: What to compute of every group.
         column: Whose values make the groups: `label`, `prediction`, or a column of `about`.
-        about: Further columns of the samples, beside `identifier` or `number`; samples that are not in it are left out.
+        about: Further columns of the samples, in addition to `identifier` or `number`; samples that are not in it
+            are left out.
 
     Returns:
         A line per group, in their order: the column, value, count, low and high.

@@ -24,12 +24,28 @@ def normal(value: float, error: float) -> Interval:
     return value - QUANTILE * error, value + QUANTILE * error
 
 
+def student(count: int) -> float:
+    """Return the half width of the interval of a mean by Student's t, in standard errors.
+
+    Args:
+        count: Number of values, at least 2.
+
+    Example:
+        >>> round(student(3), 4)
+        4.3027
+    """
+    # What `scipy.stats.t.ppf` calls; its own module takes much longer to import.
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2))
+
+
 def wilson(share: float, count: float) -> Interval:
     """Return Wilson's interval of a share of independent 0/1 outcomes.
 
     Args:
-        share: Of ones, 0 to 1.
-        count: Of outcomes, > 0.
+        share: Share of ones, 0 to 1.
+        count: Number of outcomes, > 0.
 
     Source:
         Wilson 1927, J. Am. Stat. Assoc. 22, 209.

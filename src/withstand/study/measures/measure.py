@@ -19,7 +19,7 @@ class Parameter(NamedTuple):
     """A parameter of a reduction.
 
     Attributes:
-        expected: Which values it takes, in words.
+        expected: Which values it takes, as text.
         accepts: Whether it takes a value.
         is_required: Whether it has no default.
     """
@@ -59,18 +59,18 @@ class Measure:
 
     Attributes:
         name: In rows and files, e.g. `top1`.
-        column: Of the table of outcomes.
+        column: Column of the table of outcomes.
         reduction: How the column becomes a number: a name of `REDUCTION_PARAMETERS`.
         parameters: Its further arguments, by name.
         words: What a reader calls it, e.g. `top-1 accuracy`; the name by default.
-        unit: Of its values, e.g. `l2`; nothing for shares.
-        better: Which direction is better; nothing where neither can be said.
+        unit: Unit of its values, e.g. `l2`; nothing for shares.
+        better: Which direction is better; empty if neither can be said.
         percent: Whether values are shares that are shown in percent.
         kind: How a number about robustness was obtained: `attacked` (an upper bound of the accuracy, by attacks),
             `certified`, `estimated` (from draws); or which bound it is. Bounds are rounded to their safe side.
         budget: What was spent on it, e.g. `PGD-40 x 3 + vertices`, or `256 points`; shown in the notes of tables.
-        topic: Title of the table that shows it, beside others of the same topic.
-        primary: Whether it is shown wherever there is room for few; the others stand in full tables only.
+        topic: Title of the table that shows it, next to others of the same topic.
+        primary: Whether it is shown if there is room for few; the others are in full tables only.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True)
@@ -104,7 +104,7 @@ class Measure:
 
     @property
     def label(self) -> str:
-        """What an axis is called: words and unit."""
+        """Label of an axis: words and unit."""
         unit = "%" if self.percent else self.unit
         return f"{self.words}, {unit}" if unit else self.words
 
@@ -114,7 +114,7 @@ class Measure:
         return {"higher": 1, "lower": -1, "": 0}[self.better]
 
     def scaled(self, value: float) -> float:
-        """Return a value as it stands on an axis."""
+        """Return a value as shown on an axis."""
         return 100 * value if self.percent else value
 
     def written(self, value: float, *, decimals: int | None = None) -> str:

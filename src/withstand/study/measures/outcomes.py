@@ -65,7 +65,7 @@ class OutcomeTable:
         samples: A line per sample: source (String), number, label, identifier (String or null).
         classes: Names of the classes, by label.
         conditions: One after the other.
-        shape: Of an input.
+        shape: Shape of an input.
         data: Name of the data set, e.g. `Digits`.
         seed: That every draw came from.
 
@@ -218,7 +218,7 @@ class OutcomeTable:
         return samples.select("source", "number", key="number")
 
     def unfinished(self) -> dict[str, tuple[int, int]]:
-        """Return how many outputs were not finite, and of how many, by condition; where there are any."""
+        """Return how many outputs were not finite, and of how many, by condition; if there are any."""
         found: dict[str, tuple[int, int]] = {}
         for own in self.conditions:
             if "prediction" in own.frame.columns and (count := own.frame["prediction"].null_count()):

@@ -38,12 +38,12 @@ def reduce_measure(
     Args:
         measure: What to compute.
         frame: A line per sample: the columns of the outcomes and, for measures by class, `label`.
-        condition: Of the rows.
+        condition: Condition of the rows.
         classes: Names of the classes, by label.
         numbers: Numbers about the model as a whole, by column.
 
     Returns:
-        Measures and rows; nothing where there is no such column, or no value in it.
+        Measures and rows; empty if there is no such column, or no value in it.
 
     Raises:
         TrainingError: If a value is not a number.
@@ -83,7 +83,7 @@ def told_apart(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def class_measure(measure: Measure, name: str) -> Measure:
-    """Return the measure of one class that a measure by class stands for.
+    """Return the measure of one class of a measure by class.
 
     Example:
         >>> recall = Measure(name="recall", column="correct", reduction="by_class")

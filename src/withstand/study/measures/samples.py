@@ -1,4 +1,4 @@
-"""The samples of models: what each is taken for under every condition, and what breaks it first."""
+"""Predictions per sample, and the first failing severity or radius."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ class Step(NamedTuple):
 
     Attributes:
         family: Name of the series.
-        size: Of the step.
+        size: Size of the step.
     """
 
     family: str
@@ -31,7 +31,7 @@ class Break(NamedTuple):
     Attributes:
         family: Name of the series, e.g. `fog`.
         size: The first severity, radius or other number at which the sample is wrong; None for a single condition.
-        prediction: Name of the class it is taken for there; nothing where that is not known.
+        prediction: Name of the predicted class there; empty if it is unknown.
     """
 
     family: str
@@ -44,7 +44,7 @@ class BrokenSample(NamedTuple):
 
     Attributes:
         number: In its split.
-        identifier: File or row; None where there is none.
+        identifier: File or row; None if there is none.
         label: Name of its class.
         breaks: One per series under which it is wrong anywhere.
     """

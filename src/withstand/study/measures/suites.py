@@ -57,7 +57,7 @@ class Suite:
         """Keep the rows.
 
         Args:
-            rows: Of one model.
+            rows: Rows of one model.
             measure: An accuracy.
             table: The outcomes that they come from; None gives no intervals.
             saved: Which cells belong to the suite.
@@ -107,7 +107,7 @@ class Suite:
 
     @cached_property
     def _influences(self) -> "dict[str, np.ndarray] | None":
-        """Influence of every sample on the mean of each condition; 0 where it is missing."""
+        """Influence of every sample on the mean of each condition; 0 if it is missing."""
         import polars
 
         if self.table is None:
@@ -133,8 +133,8 @@ def suite_rows(rows: Iterable[Row], measures: Mapping[str, Measure], table: Outc
     saved as JPEG `ce_alexnet`, `mce_alexnet` and `relative_mce_alexnet`.
 
     Args:
-        rows: Of one model.
-        measures: Of these rows, by name.
+        rows: Rows of one model.
+        measures: Measures of these rows, by name.
         table: The outcomes that they come from; None gives no intervals and nothing relative to AlexNet.
     """
     rows = list(rows)

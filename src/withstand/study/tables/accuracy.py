@@ -46,7 +46,7 @@ class AccuracyTable:
 
         Args:
             results: All rows, by model.
-            measures: Of these rows, by name.
+            measures: Measures of these rows, by name.
             measure: The one to show.
             outcomes: Outcomes behind the rows, by model, where known: give means their intervals.
             each_severity: Whether several models have a line for every severity, or one for the mean over them.
@@ -117,7 +117,7 @@ class AccuracyTable:
         return groups, short
 
     def _one_model(self, title: str) -> Grid:
-        """Return severities across, then the mean and, where there is a reference, CE."""
+        """Return severities across, then the mean and, if there is a reference, CE."""
         (model,) = self.models
         rows, empty, last = self.suites[model].rows, [""] * len(self.severities), [""] * self.ce
         lines: list[Line] = [(name, *empty, self._number(rows[name]), *last) for name in self.plain]
@@ -190,7 +190,7 @@ def saved_ways(conditions: Iterable[str]) -> set[Saved]:
 
 
 def mean_name(name: str, saved: Saved, ways: Collection[Saved]) -> str:
-    """Return what a mean over corruptions is called: the way of saving is named where there are several.
+    """Return the label of a mean over corruptions; it names the way of saving if there are several.
 
     Example:
         >>> mean_name("mean of corruptions", "+jpeg", {"+jpeg"}), mean_name("mean of noise", "+jpeg", {"", "+jpeg"})

@@ -28,7 +28,7 @@ def tables(
 
     Args:
         results: Rows by model.
-        measures: Of these rows, by name; one that is missing counts as a number of which nothing is known.
+        measures: Measures of these rows, by name; one that is missing counts as a number of which nothing is known.
         outcomes: What the rows come from, by model, as far as it is known: gives means over corruptions their
             intervals.
         measure: The accuracy that is shown in full; None takes the first primary one.
@@ -102,7 +102,7 @@ def _known(results: ByModel, measures: Mapping[str, Measure]) -> dict[str, Measu
 
 
 def _summarised(results: ByModel) -> ByModel:
-    """Return rows without the cells of corruptions of which there is a mean; that is called as in the main table."""
+    """Return rows without the cells of corruptions of which there is a mean; labelled as in the main table."""
     found = {}
     ways = saved_ways(row.condition for rows in results.values() for row in rows)
     for model, rows in results.items():

@@ -23,7 +23,7 @@ class Number(NamedTuple):
     """A number of a table.
 
     Attributes:
-        measure: Of the row.
+        measure: Measure of the row.
         row: None if nothing is known.
         group: Its name in the note on the widths of intervals; None leaves it out of the note.
         is_bare: Whether its interval is never shown.
@@ -69,12 +69,12 @@ def number_table(
     """Return a table of numbers: with intervals, or with a note on their widths if they do not fit.
 
     Args:
-        title: Of the table.
+        title: Title of the table.
         columns: Heads.
         lines: Labels and numbers; None draws a rule.
         num_labels: Number of label columns.
         notes: Further notes.
-        spread: Whether the farther end may stand for both, if both do not fit.
+        spread: Whether the farther end may represent both, if both do not fit.
     """
     numbers = [cell for line in lines if line for cell in line if isinstance(cell, Number)]
     shown = [each for each in numbers if not each.is_bare and each.group is not None]
@@ -135,7 +135,7 @@ def title_of(name: str, measures: Iterable[Measure], rows: Sequence[Row]) -> str
 
 
 def mean_of(rows: Sequence[Row | None]) -> Row | None:
-    """Return a row of the mean of several, without interval; None where one is missing."""
+    """Return a row of the mean of several, without interval; None if one is missing."""
     known = [row for row in rows if row is not None]
     if not rows or len(known) < len(rows):
         return None

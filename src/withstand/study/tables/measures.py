@@ -18,7 +18,7 @@ class Place(NamedTuple):
 
     Attributes:
         condition: Without the budget.
-        budget: Of the row, or else behind the first comma of the condition.
+        budget: Budget of the row, or else behind the first comma of the condition.
         measure: Its name.
         apart: The rest of the condition, where rows of one model would be at the same place without it.
     """
@@ -43,7 +43,7 @@ def measure_table(
 
     Args:
         results: Rows by model, at least one.
-        measures: Of these rows, by name.
+        measures: Measures of these rows, by name.
         name: First words of the title.
         each_severity: Whether each severity has a line of its own.
 

@@ -15,7 +15,7 @@ def seeds_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Mea
 
     Args:
         results: Rows by run; runs that differ in their seed only.
-        measures: Of these rows, by name.
+        measures: Measures of these rows, by name.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", percent=True)

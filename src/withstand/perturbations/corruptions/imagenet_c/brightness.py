@@ -10,7 +10,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Brightness(Corruption):
-    """More light: c is added to the value V of the HSV colour model, which is cut to 1.
+    """Add c to the value V of the HSV colour model, clipped to 1.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `brightness`; c is `tables`, in units of V.
@@ -25,5 +25,5 @@ class Brightness(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Brighten."""
+        """Increase the value V."""
         return brighten(x, self.published(*x.shape[-2:]))

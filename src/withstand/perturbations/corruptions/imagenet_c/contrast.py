@@ -11,7 +11,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast(Corruption):
-    """Less contrast: each channel is drawn towards its mean m over the image, clip((x - m) c + m).
+    """Reduce contrast: clip((x - m) c + m), with m the mean of each channel.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `contrast`; c is `tables`, a factor.
@@ -25,7 +25,7 @@ class Contrast(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Draw towards the mean."""
+        """Scale around the mean."""
         # Whole numbers have the same sum in any order: neither the batch nor the device changes the mean.
         total = (x * 2.0**24).round_().flatten(2).sum(2, dtype=torch.int64)[..., None, None]
         mean = (total.float() / (x.shape[-2] * x.shape[-1] * 2.0**24)).to(x.dtype)

@@ -8,13 +8,13 @@ from withstand.functional.kernels.gaussian import in_float64
 from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 
-# Kernels of up to so many rows are those of small images, for which there is time to round as the original does.
+# Kernels with at most this many rows are those of small images, for which there is time to round as the original does.
 _EXACT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class DefocusBlur(Corruption):
-    """Out of focus: every point becomes a disk.
+    """Convolve with a disk.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `defocus_blur`, with OpenCV's `filter2D`; `tables` holds the
@@ -30,7 +30,7 @@ class DefocusBlur(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Lay a disk on every pixel."""
+        """Convolve with the disk."""
         radius, std = self.published(*x.shape[-2:])
         kernel = disk(radius, std)
         if len(kernel) > _EXACT:

@@ -29,14 +29,14 @@ _LARGE = ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02),
 
 @dataclass(frozen=True, kw_only=True)
 class ElasticTransform(Corruption):
-    """Rubber: an affine map that moves three points at random, then a smooth random displacement of every pixel.
+    """Apply a random affine map, then a smooth random displacement of every pixel.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `elastic_transform`, with OpenCV's `warpAffine` and scipy's
         `map_coordinates`; `tables` holds the amplitude of the displacements, the standard deviation of the Gaussian
         that makes them smooth, and how far each of the points is moved at most along an axis, all in pixels: factors
         times the side, with 244 for 224 and 360 for 299 as published.
-        Differs: the points lie around the middle of the image also where it is not square. OpenCV 3.4, which the
+        Differs: the points lie around the middle of the image also if it is not square. OpenCV 3.4, which the
         published files were made with, rounds the places that the affine map reads to 1/32 of a pixel; new releases
         do not, and neither does this.
     """

@@ -17,7 +17,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Fog(Corruption):
-    """Banks of fog: a plasma fractal p in [0, 1] is added, and the whole darkened, clip((x + c p) m / (m + c)).
+    """Add a plasma fractal p in [0, 1] and rescale: clip((x + c p) m / (m + c)).
 
     m is the largest value of the image over all channels.
 

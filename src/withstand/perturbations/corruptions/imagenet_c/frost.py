@@ -27,13 +27,13 @@ _FACTORS = {224: 1.0, 299: 1.0, 64: 0.3, 32: 0.2}  # by which the sides of the t
 
 @dataclass(frozen=True, kw_only=True)
 class Frost(Corruption):
-    """A frozen window: a piece of one of five photographs t of frost is laid over the image, clip(a x + b t).
+    """Blend with a crop of one of five frost photographs t: clip(a x + b t).
 
     The photographs are read when they are first needed; see `read_frost_textures`.
 
     Attributes:
         textures: `published` takes the original photographs; `procedural` generates textures of the same sizes, always
-            the same. Results then differ from the benchmark; the condition is called `frost-procedural`.
+            the same. Results then differ from the benchmark; the condition has the label `frost-procedural`.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures
@@ -63,7 +63,7 @@ class Frost(Corruption):
         _read_or_make(self.textures)
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Int[Tensor, "batch 3"]:
-        """Return the number of the texture, and the row and column in it where the piece begins."""
+        """Return texture number, row and column of each crop."""
         height, width = shape[-2:]
         # In float64, where a product with a number below 1 stays below the other factor.
         numbers = uniform((shape[0], 3), rng=rng, device=device)
@@ -78,7 +78,7 @@ class Frost(Corruption):
         return torch.cat([index[:, None], begin], dim=1).to(numbers.device)
 
     def corrupt(self, x: Images, parameters: Int[Tensor, "batch 3"]) -> Images:
-        """Lay the pieces over the images."""
+        """Blend the crops with the images."""
         channels, height, width = x.shape[1:]
         clearness, amount = self.published(height, width)
         stack = _stack(self.textures, self._factors(height, width), channels == 1, str(x.device))

@@ -10,7 +10,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class GaussianBlur(Corruption):
-    """Soft focus: each channel is smoothed by a Gaussian of standard deviation c.
+    """Convolve each channel with a Gaussian of standard deviation c.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `gaussian_blur`, which calls scikit-image's `gaussian`;
@@ -25,5 +25,5 @@ class GaussianBlur(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Smooth."""
+        """Convolve with the Gaussian."""
         return blur(x, self.published(*x.shape[-2:]))

@@ -21,14 +21,14 @@ _CHUNK = 2**18
 
 @dataclass(frozen=True, kw_only=True)
 class GlassBlur(Corruption):
-    """Frosted glass: between two Gaussian blurs each pixel is overwritten by one near by.
+    """Replace pixels by random neighbours, between two Gaussian blurs.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `glass_blur`, with scikit-image's `gaussian`; `tables` holds the
         standard deviation of the blurs, the largest distance of a pixel from its copy along an axis, both in
         pixels, and how many times all pixels are overwritten.
         As there, pixels are overwritten where the paper has them exchanged, the largest distance
-        downwards and to the right is one less, and the image is cut to 8 bits after the first blur.
+        downwards and to the right is one less, and the image is floored to 8 bits after the first blur.
     """
 
     tables: ClassVar = {
@@ -41,7 +41,7 @@ class GlassBlur(Corruption):
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: Device | None = None
     ) -> Int[Tensor, "batch iteration rows columns"]:
-        """Return, per iteration and pixel away from the border, which of those near by overwrites it."""
+        """Return, per iteration and inner pixel, the index of the neighbour that replaces it."""
         height, width = shape[-2:]
         _, reach, iterations = self.published(height, width)
         inner = (max(height - 2 * reach, 0), max(width - 2 * reach, 0))
@@ -50,7 +50,7 @@ class GlassBlur(Corruption):
         return numbers.mul_((2 * reach) ** 2).int()
 
     def corrupt(self, x: Images, parameters: Int[Tensor, "batch iteration rows columns"]) -> Images:
-        """Blur, overwrite, and blur again."""
+        """Blur, replace pixels, blur again."""
         std, reach, _ = self.published(*x.shape[-2:])
         blurred = torch.empty_like(x)
         for part, choices, out in pieces(_CHUNK // x.shape[-2:].numel(), x, parameters, blurred):

@@ -15,7 +15,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class ImpulseNoise(Corruption):
-    """Salt and pepper: with probability c a channel of a pixel is replaced, by 1 or by 0 with equal chances.
+    """Replace each value with probability c by 0 or 1, equally likely.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `impulse_noise`, which calls scikit-image's `random_noise`;

@@ -11,7 +11,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class JpegCompression(Corruption):
-    """The loss of a JPEG file of low quality c, on the CPU; colour at half the resolution (4:2:0).
+    """Compress as JPEG with quality c and 4:2:0 chroma subsampling; runs on the CPU.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`.

@@ -12,7 +12,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class MotionBlur(Corruption):
-    """Smeared along a line, whose direction is random and within 45 degrees of the horizontal.
+    """Blur along a line of random direction, at most 45 degrees from the horizontal.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `motion_blur`, with ImageMagick; `tables` holds half the length
@@ -31,6 +31,6 @@ class MotionBlur(Corruption):
         return uniform((shape[0],), rng=rng, device=device) * 90 - 45
 
     def corrupt(self, x: Images, parameters: PerRow) -> Images:
-        """Smear."""
+        """Blur along the line."""
         radius, std = self.published(*x.shape[-2:])
         return motion_blur(x, parameters, radius=radius, std=std)

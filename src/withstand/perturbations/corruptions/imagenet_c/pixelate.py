@@ -16,7 +16,7 @@ _CHUNK = 2**18  # pixels that are worked on at once on the CPU
 
 @dataclass(frozen=True, kw_only=True)
 class Pixelate(Corruption):
-    """Coarse pixels: the image is shrunk to c times its sides, cut to whole pixels, and grown again.
+    """Shrink to c times the side lengths (rounded down), then enlarge.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both

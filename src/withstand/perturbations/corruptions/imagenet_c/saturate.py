@@ -10,7 +10,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Saturate(Corruption):
-    """More colour or less: the saturation S of the HSV colour model becomes a S + b, cut to 1.
+    """Change the saturation S of the HSV colour model to a S + b, clipped to 1.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `saturate`; (a, b) are `tables`.
@@ -26,6 +26,6 @@ class Saturate(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Saturate."""
+        """Change the saturation."""
         factor, amount = self.published(*x.shape[-2:])
         return saturate(x, factor, amount)

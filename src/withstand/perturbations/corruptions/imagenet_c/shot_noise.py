@@ -17,7 +17,7 @@ _CHUNK = 2**18  # values that are worked on at once on the CPU: more do not stay
 
 @dataclass(frozen=True, kw_only=True)
 class ShotNoise(Corruption):
-    """Counts of light, independent per pixel and channel: clip(k / c), k ~ Poisson(c x).
+    """Poisson noise, independent per value: clip(k / c), k ~ Poisson(c x).
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `shot_noise`; c is `tables`, the mean count of white.

@@ -19,7 +19,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Snow(Corruption):
-    """Falling snow: a layer of smeared flakes and the same turned by 180 degrees, on an image that is made paler.
+    """Whiten the image and add motion-blurred flakes, also rotated by 180 degrees.
 
     Flakes are the values above a threshold in an enlarged field of normal noise; they fall in a random direction
     within 45 degrees of straight down. The image x becomes m x + (1 - m) max(x, 1.5 g + 0.5), where g is its grey.
@@ -72,7 +72,7 @@ class Snow(Corruption):
         return numbers, uniform((shape[0],), rng=rng, device=device) * 90 - 135
 
     def corrupt(self, x: Images, parameters: tuple[Float[Tensor, "batch rows columns"], PerRow]) -> Images:
-        """Let it snow."""
+        """Whiten and add flakes."""
         mix = self.published(*x.shape[-2:])[-1]
         snowy = torch.empty_like(x)
         for part, layer, out in pieces(1, x, self._layers(*parameters, x), snowy):

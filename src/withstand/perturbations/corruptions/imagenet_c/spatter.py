@@ -22,7 +22,7 @@ _COVERS = 0.8  # share from which mud is seen
 
 @dataclass(frozen=True, kw_only=True)
 class Spatter(Corruption):
-    """Splashes on the lens: water up to severity 3, which lights the image up, and mud beyond, which covers it.
+    """Add bright water drops (severities 1 to 3) or opaque mud (4 and 5).
 
     Normal noise of mean a and std b is smoothed by a Gaussian of c pixels, and there is liquid where it is more
     than d. Water shines with strength e; the edges of mud are smoothed by a Gaussian of e pixels.
@@ -71,7 +71,7 @@ class Spatter(Corruption):
         return normal((shape[0], *shape[-2:]), rng=rng, device=device)
 
     def corrupt(self, x: Images, parameters: Float[Tensor, "batch height width"]) -> Images:
-        """Spatter."""
+        """Add drops or mud."""
         mean, std, smooth, threshold, strength, mud = self.published(*x.shape[-2:])
         spattered = torch.empty_like(x)
         # One at a time: batching changes the rounding of sums, which may then cross a threshold.

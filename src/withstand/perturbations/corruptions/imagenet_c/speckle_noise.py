@@ -11,7 +11,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class SpeckleNoise(Corruption):
-    """Noise in proportion to the image, independent per pixel and channel: clip(x + c x n), n ~ N(0, 1).
+    """Multiplicative Gaussian noise, independent per value: clip(x + c x n), n ~ N(0, 1).
 
     One of the extra corruptions that ImageNet-C keeps for validation; they do not count in its mean.
 

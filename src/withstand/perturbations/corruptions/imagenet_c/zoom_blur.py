@@ -12,7 +12,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class ZoomBlur(Corruption):
-    """Zoomed while the shutter is open: the mean of the image and of its middle, enlarged by several factors.
+    """Average the image with enlarged copies of its centre.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `zoom_blur`; `tables` holds where the factors end and their
