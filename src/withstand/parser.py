@@ -185,6 +185,10 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         content = read_yaml("config", values[0], path)
         if not isinstance(content, dict):
             raise InputError(f"config: {values[0]} must hold options by name, got {type(content).__name__}.")
+        if wrong := [each for each in content if not isinstance(each, str)]:
+            raise InputError(f"config: {values[0]} must hold options by name, got the key {wrong[0]!r}.")
+        if not isinstance(content.get("training", {}), dict):
+            raise InputError(f"config: training must hold options by name, got {content['training']!r}.")
         return [(name, [str(path)])]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]

@@ -28,6 +28,8 @@ def sentence(message: str, command: str, options: Sequence[str], words: Sequence
         for group in groups:
             own: Any = (each.type for each in fields(cls) if each.name == group and is_dataclass(each.type))
             cls = next(own, cls)
+        if cls.__name__ == "Experiment" and name in training_fields():
+            return f"Experiment: {name} is not known; did you mean training.{name}?"
         return f"{cls.__name__}: {name} is not known; {nearest(name, [each.name for each in fields(cls)])}"
     option, key = f"option --{friendly(path)}: " if path else "", path.rpartition(".")[2]
     if (found := re.search(r"(?:path string: |Importing ')([^\s']+)", last)) and key in FAMILIES:

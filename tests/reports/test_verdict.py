@@ -97,7 +97,7 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
         keep_run(tmp_path / name, own, label=LABEL, classes=CLASSES)
     lead, text = verdict(scores_of(tmp_path))[-1]
     assert lead == "No model is clearly best"
-    assert "one; other" in text or "other; one" in text
+    assert "one and other" in text or "other and one" in text
     assert "includes 0" in text
 
 
@@ -111,7 +111,7 @@ def test_of_clean_inputs_alone_it_says_that_nothing_else_is_known(keep_run, tmp_
     keep_run(tmp_path / "net", {"clean": answers(0.1)}, label=LABEL, classes=CLASSES)
     ((lead, text),) = verdict(scores_of(tmp_path))
     assert lead == "Robustness was not measured"
-    assert "--on corruptions" in text
+    assert "--on imagenet-c" in text
 
 
 def sweep(folder, values, seeds, *, apart=0):

@@ -14,7 +14,7 @@ from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset, Part
-from withstand.data.images.file_split import FileSplit, OnBadImage, check_images
+from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import SUFFIXES, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.engine import Engine
@@ -68,6 +68,8 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.workers is not None and found.workers < 0:
         raise InputError(f"corrupt: workers must be at least 0, got {found.workers}.")
+    if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
+        raise InputError(f"corrupt: expected a folder outside of {found.source}, got {found.target}.")
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
     data = _data(found)
@@ -170,7 +172,10 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
 def _data(found: Any) -> Dataset:
     path = Path(found.source).expanduser()
     resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    check_images("corrupt", pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+    if found.size < 1:
+        raise InputError(f"corrupt: size must be at least 1, got {found.size}.")
+    if resize < found.size:
+        raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
     if path.is_file():
         return LooseImages(path=str(path.resolve()), pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
     if path.is_dir():

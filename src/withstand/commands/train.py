@@ -61,7 +61,7 @@ def main(words: list[str]) -> None:
     else:
         console.print(shown(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
-        on = "corruptions" if is_for_images else "worst-case --radius 0.1"
+        on = "imagenet-c" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 

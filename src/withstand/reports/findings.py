@@ -3,8 +3,8 @@
 from withstand.reports.numbers import named, number, says_all, sentence
 from withstand.reports.scores import Scores
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.headline import Column
 from withstand.study.measures.comparison import compare
+from withstand.study.primary import Column
 
 MOST_MEASURES = 6
 
@@ -54,7 +54,7 @@ def tally(digest: Digest) -> str:
 
 def warnings(digest: Digest) -> list[str]:
     """Return sentences about runs that are taken together although they may not be alike."""
-    found = [*_different_data(digest)]
+    found = [*different_data(digest)]
     for each in digest.combinations:
         if each.repeated:
             seeds = ", ".join(map(str, each.repeated))
@@ -71,7 +71,7 @@ def warnings(digest: Digest) -> list[str]:
     return found
 
 
-def _different_data(digest: Digest) -> list[str]:
+def different_data(digest: Digest) -> list[str]:
     """Return a sentence if combinations were measured on data with different classes."""
     names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for each in digest.combinations:

@@ -12,9 +12,9 @@ from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.headline import Column, headlines
 from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.measures.measure import Measure
+from withstand.study.primary import Column, headlines
 
 Spread = Literal["quantiles", "interval"]
 SPREADS = {
@@ -75,7 +75,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
         return (0, 0, 0) if kind is None else (1, order[column.measure], CORRUPTIONS.index(kind[0]))
 
     shown.sort(key=place)
-    kinds = {kind[0] for each in columns if (kind := parse_corruption(each.condition or "")) is not None}
+    kinds = {(each.condition or "").removesuffix(JPEG).removesuffix("-procedural") for each in columns}
     lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
     directions = {digest.measure(each).better for each in shown}
     notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []

@@ -1,5 +1,6 @@
 """Headline of a report: worst condition, affected classes, preferred model."""
 
+from withstand.reports.findings import different_data
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
@@ -20,13 +21,15 @@ def verdict(scores: Scores) -> list[tuple[str, str]]:
     harms = [each for each in scores.groups if each.kind in ("corruption", "condition", "attack")]
     if clean is None and not harms:
         return []
+    if different_data(scores.digest):
+        return [("No model is preferred", "the models were measured on different data.")]
     ranking = ranking_group(scores)
     order = ranked(scores, ranking) if ranking else []
     if not order or ranking is None:
         return []
-    found = _hurts(scores, order[0], clean, harms) if clean else []
+    found = _hurts(scores, order[0], clean, harms, ranking) if clean else []
     if not harms:
-        run = "run `withstand evaluate` with `--on corruptions`, then write the report again"
+        run = "run `withstand evaluate` with `--on imagenet-c`, then write the report again"
         found = [("Robustness was not measured", f"only clean inputs were evaluated; {run}.")]
     return [*found, *_preferred(scores, order, ranking)]
 
@@ -48,27 +51,27 @@ def ranked(scores: Scores, group: Group) -> list[int]:
     return sorted(there, key=lambda index: -group.measure.direction * there[index])
 
 
-def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[tuple[str, str]]:
+def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group], ranking: Group) -> list[tuple[str, str]]:
     """Return what lowers the accuracy of a combination most, attacks apart from the rest, and of which classes."""
-    found = ((each, scores.difference((index, clean), (index, each))) for each in harms)
-    drops = [(each, drop.value) for each, drop in found if drop is not None]
+    known = ((each, scores.difference((index, clean), (index, each))) for each in harms)
+    drops = [(each, drop.value) for each, drop in known if drop is not None]
     there = [each for each, _ in sorted(drops, key=lambda pair: -pair[1])]
     attacks = [each for each in there if each.kind == "attack"]
     others = [each for each in there if each.kind != "attack"]
     found: list[tuple[str, str]] = []
     more: list[str] = []
     if others:
-        found.append(_drop(scores, index, clean, others[0], of=len(others)))
+        found.append(_drop(scores, index, clean, others[0], ranking, of=len(others)))
         more += _classes(scores, index, others[0], clean)
     if attacks and not others:
-        return [_drop(scores, index, clean, attacks[0], of=len(attacks))]
+        return [_drop(scores, index, clean, attacks[0], ranking, of=len(attacks))]
     if attacks:
-        lead, told = _drop(scores, index, clean, attacks[0], of=len(attacks))
+        lead, told = _drop(scores, index, clean, attacks[0], ranking, of=len(attacks))
         more.append(f"{lead}: {told}")
     return found + ([("", " ".join(more))] if more else [])
 
 
-def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) -> tuple[str, str]:
+def _drop(scores: Scores, index: int, clean: Group, worst: Group, ranking: Group, *, of: int) -> tuple[str, str]:
     """Return how far the accuracy of a combination falls from clean inputs to a group."""
     before, after = scores.of(index, clean), scores.of(index, worst)
     drop = scores.difference((index, clean), (index, worst))
@@ -90,7 +93,7 @@ def _drop(scores: Scores, index: int, clean: Group, worst: Group, *, of: int) ->
         return f"Under {worst.words}", f"the accuracy of {name} falls {fall}"
     kinds = "corruptions" if worst.kind == "corruption" else "conditions"
     lead = f"{sentence(worst.words)} hurts most{f' of {of} {kinds}' if of > 1 else ''}"
-    return lead, f"the accuracy of {name}{', the best model on average,' if several else ''} falls {fall}"
+    return lead, f"the accuracy of {name}{f', highest {_place(ranking)},' if several else ''} falls {fall}"
 
 
 def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str]:
@@ -120,9 +123,7 @@ def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[s
     best = scores.of(order[0], ranking)
     gap = scores.difference((order[0], ranking), (order[1], ranking))
     assert best is not None
-    where = {"clean": "on clean inputs", "mean": f"on average over {ranking.words}"}.get(ranking.kind)
-    where = where or f"under {ranking.words}"
-    value = f"{_shown(ranking, best)} % {ranking.measure.words} {where}"
+    value = f"{_shown(ranking, best)} % {ranking.measure.words} {_place(ranking)}"
     if gap is None:
         return [
             ("No model is clearly best", f"{names[0]} leads with {value}, but has no seed in common with {names[1]}.")
@@ -140,8 +141,29 @@ def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[s
     else:
         why = "the interval includes 0" if gap.low <= 0 <= gap.high else "there are too few seeds"
     level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
-    told = f"{'; '.join(level)} do not differ significantly. {names[0]} leads with {value}, {lead}; {why}."
-    return [("No model is clearly best", told)]
+    told = f"{_listed(level)} do not differ significantly {_place(ranking)}. "
+    told += f"{names[0]} leads with {value}, {lead}; {why}." if gap.value else f"{names[0]} has {value}."
+    return [("No model is clearly best", told + _under_attack(scores, ranking))]
+
+
+def _under_attack(scores: Scores, ranking: Group) -> str:
+    """Return sentences about attacks under which the best combination is significantly above the next or the last."""
+    text = ""
+    for group in [each for each in scores.groups if each.kind == "attack" and each is not ranking][:MOST_RIVALS]:
+        best, *others = ranked(scores, group)
+        for other in others[:1] + others[1:][-1:]:
+            gap = scores.difference((best, group), (other, group))
+            if gap is not None and gap.is_sure:
+                first, second = (scores.digest.combinations[each].name for each in (best, other))
+                points = number(group.measure, gap.value, gap.samples or None)
+                text += f" Under {group.words} {first} is {points} points above {second}{_interval(group, gap)}."
+                break
+    return text
+
+
+def _place(group: Group) -> str:
+    known = {"clean": "on clean inputs", "mean": f"on average over {group.words}"}
+    return known.get(group.kind, f"under {group.words}")
 
 
 def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.study.aggregate import paired
 from withstand.study.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
-from withstand.study.headline import Column, headlines
 from withstand.study.measures.measure import Measure
+from withstand.study.primary import Column, headlines
 from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from withstand.data.images.file_split import FileSplit, check_images
+from withstand.data.images.file_split import FileSplit
 from withstand.errors import InputError
 
 # A machine with one core warns that two workers are more than it has.
@@ -161,19 +161,6 @@ def test_a_worker_that_dies_again_and_again_is_an_error(folder, monkeypatch):
     monkeypatch.setattr(file_split, "read_image", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(RuntimeError, match="DataLoader worker"):
         fetch(make(folder), num_workers=1)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"pixels": 0}, "Who: pixels must be at least 1, got 0"),
-        ({"resize": 200}, r"Who: resize must be at least pixels \(224\), got 200"),
-        ({"on_bad_image": "ignore"}, "Who: on_bad_image must be error or skip, got 'ignore'"),
-    ],
-)
-def test_settings_that_fit_no_image_are_refused(fields, message):
-    with pytest.raises(InputError, match=message):
-        check_images("Who", **({"pixels": 224, "resize": 256, "on_bad_image": "error"} | fields))
 
 
 def test_identifiers_are_paths_by_the_number_that_batches_yield(folder):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -123,20 +123,6 @@ class FileSplit(Split):
         if row not in self.bad:
             self.bad[row] = reason
             log.warning("%s; it is left out.", sentence)
-
-
-def check_images(who: str, *, pixels: int, resize: int | None, on_bad_image: str) -> None:
-    """Reject invalid settings for reading images.
-
-    Raises:
-        InputError: If a size is not positive, `resize` is below `pixels`, or `on_bad_image` is unknown.
-    """
-    if pixels < 1:
-        raise InputError(f"{who}: pixels must be at least 1, got {pixels}.")
-    if resize is not None and resize < pixels:
-        raise InputError(f"{who}: resize must be at least pixels ({pixels}), got {resize}.")
-    if on_bad_image not in get_args(OnBadImage):
-        raise InputError(f"{who}: on_bad_image must be {' or '.join(get_args(OnBadImage))}, got {on_bad_image!r}.")
 
 
 class _Images(LoaderDataset[Decoded]):

@@ -49,21 +49,6 @@ def paper() -> str:
     return mpl.rcParams["figure.facecolor"]
 
 
-def curve(axes: Axes, marks: Sequence[Mark], measure: Measure, own: Look, *, width: float = 1.2) -> None:
-    """Draw the medians as a line and the quantiles as a band; both are broken where a mark has no result."""
-    stretches: list[list[tuple[float, ...]]] = [[]]
-    for mark in marks:
-        if mark.span:
-            stretches[-1].append((mark.x, *(measure.scaled(each) for each in mark.span)))
-        else:
-            stretches.append([])
-    for each in stretches:
-        if len(each) > 1:
-            x, low, middle, high = zip(*each, strict=True)
-            axes.plot(x, middle, color=own.color, linestyle=own.dashes, linewidth=width)
-            axes.fill_between(x, low, high, color=own.color, alpha=0.16, linewidth=0)
-
-
 def point(axes: Axes, x: float, y: float, mark: Mark, own: Look, *, told: bool = True, size: float = SIZE) -> None:
     """Draw a mark: hollow if some seeds are missing, and optionally with their number next to it."""
     inside = own.color if mark.is_whole else paper()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from withstand.reports.families import Axis, axis_along
-from withstand.reports.figures.bands import bands_picture
+from withstand.reports.figures.lines import bands_picture
 from withstand.reports.figures.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.figures.picture import Picture
 from withstand.reports.numbers import sentence, slug, titled

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, curve, look, lost, paper, point
+from withstand.reports.figures.bands import curve
+from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
 from withstand.reports.figures.marks import (
     Mark,
     combinations,

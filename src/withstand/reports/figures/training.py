@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from withstand.reports.figures.bands import band
 from withstand.reports.figures.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
 from withstand.reports.figures.labels import End, label_ends, room_for
 from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
@@ -100,8 +101,7 @@ def _draw(axes: Axes, curves: Mapping[str, Curve], measure: Measure, last: int, 
         else:
             epochs = np.arange(1, curve.quantiles.shape[1] + 1)
             low, middle, high = (np.array([measure.scaled(each) for each in line]) for line in curve.quantiles)
-            axes.plot(epochs, middle, color=own.color, linestyle=own.dashes)
-            axes.fill_between(epochs, low, high, color=own.color, alpha=0.16, linewidth=0)
+            band(axes, epochs.tolist(), low.tolist(), middle.tolist(), high.tolist(), own)
             point(axes, mark.x, measure.scaled(mark.middle), mark, own, told=False)
             y = measure.scaled(mark.middle)
         ends.append(End(mark.x or last, y, _title(name, mark), own.color))
