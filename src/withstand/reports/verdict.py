@@ -50,8 +50,8 @@ def ranked(scores: Scores, group: Group) -> list[int]:
 
 def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group]) -> list[tuple[str, str]]:
     """Return what lowers the accuracy of a combination most, attacks apart from the rest, and of which classes."""
-    found = ((each, scores.difference((index, clean), (index, each))) for each in harms)
-    drops = [(each, drop.value) for each, drop in found if drop is not None]
+    pairs = ((each, scores.difference((index, clean), (index, each))) for each in harms)
+    drops = [(each, drop.value) for each, drop in pairs if drop is not None]
     there = [each for each, _ in sorted(drops, key=lambda pair: -pair[1])]
     attacks = [each for each in there if each.kind == "attack"]
     others = [each for each in there if each.kind != "attack"]
