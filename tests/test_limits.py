@@ -82,6 +82,13 @@ def test_the_message_of_a_union_names_the_kinds_it_takes():
         Thing(sizes="big")
 
 
+@pytest.mark.parametrize(("some", "missed"), [((), "a list of at least 1 element"), ((2, 2), "without duplicates")])
+def test_limits_of_a_tuple_are_named(some, missed):
+    with pytest.raises(InputError) as refused:
+        Thing(some=some)
+    assert missed in str(refused.value)
+
+
 def test_a_limit_that_is_not_enforced_is_an_error_of_the_class():
     @dataclass(frozen=True)
     class Odd:

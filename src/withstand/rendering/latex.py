@@ -113,7 +113,7 @@ def captioned(table: Grid) -> str:
 
     Example:
         >>> print(captioned(Grid(title="Results", caption="Single runs.", columns=(), lines=())))
-        Results – values of one run each.
+        Results – single runs.
     """
     what = re.sub(r"^[A-Z](?=[a-z ])", lambda found: found.group().lower(), table.caption)
     return " \N{EN DASH} ".join(part for part in (table.title, what) if part).rstrip(".") + "."

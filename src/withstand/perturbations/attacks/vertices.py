@@ -20,8 +20,9 @@ MOST_FEATURES = 16
 class Vertices(Perturbation):
     """Vertices of an linf or l1 ball in random order, without replacement.
 
-    A loss that is convex in the input has its maximum there. With d moving features an linf ball has 2^d vertices (d up
-    to 16), an l1 ball 2 d; each is combined with all options of discrete inputs.
+    Vertices repeat only after all of them are drawn. A loss that is convex in the input has its maximum at one. With d
+    moving features an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d; each is combined with all options of
+    discrete inputs.
 
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.
