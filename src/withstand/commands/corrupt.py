@@ -114,7 +114,7 @@ def _parser() -> ArgumentParser:
     add("--on_bad_image", type=OnBadImage, default="error", help="stop at an unreadable image, or skip it")
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
-    add = parser.add_argument_group("execution (does not affect results)").add_argument
+    add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add("--workers", type=int | None, help="processes (-j) (default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")

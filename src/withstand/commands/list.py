@@ -65,7 +65,7 @@ def entries(kind: str) -> dict[str, str]:
             "contrast": "one corruption at severities 1 to 5; see `withstand list corruptions`",
             "contrast/3": "one corruption at one severity",
             "contrast+jpeg/3": "the same, with images saved as JPEG and read again",
-            "noise-distance/adversarial": "the distance of one kind of noise",
+            "noise-distance/adversarial": "the distance for one kind of noise",
             "Gaussian": "a perturbation or evaluation, with defaults; see `withstand list perturbations`",
             "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as quoted YAML",
         }

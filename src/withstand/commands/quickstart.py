@@ -35,7 +35,8 @@ def main(words: list[str]) -> None:
         "quickstart",
         "Train a small network on the bundled digits dataset in four ways: plain, with Gaussian noise, with "
         "adversarial noise (ANT), and to resist any change of up to 0.05 per pixel. Evaluate all on clean images, "
-        "corruptions, noise distance and the worst perturbation; write a report. Takes about three minutes.",
+        "under corruptions and the worst perturbation, and by noise distance; write a report. "
+        "Takes two to three minutes.",
     )
     add_options(parser)
     found = parse(parser, words)

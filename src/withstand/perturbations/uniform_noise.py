@@ -13,7 +13,7 @@ from withstand.perturbations.base import Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class UniformNoise(AdditiveNoise):
-    """Additive uniform noise with the standard deviation of the Gaussian it is compared with.
+    """Additive uniform noise with a given standard deviation, comparable to `Gaussian`.
 
     clip(x + n), n uniform on [-sqrt(3) std, sqrt(3) std], independent per value.
 

@@ -21,7 +21,7 @@ class Training:
         schedule: Schedule of the learning rate.
         clip_norm: Maximum l2 gradient norm, above 0; None disables clipping.
         amp: Mixed precision; `fp16` uses loss scaling and needs CUDA. Losses stay float32.
-        ema_decay: Decay of averaged weights, in (0, 1), which become the result; None disables averaging.
+        ema_decay: Decay of the moving average of the weights, in (0, 1), which is the result; None disables it.
         keep: Weights to keep: last epoch, or best validation accuracy.
         patience: Epochs without better validation accuracy before stopping; None never stops early.
         augment: Whether to apply the data set's augmentation (crops, flips).

@@ -19,7 +19,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class Snow(Corruption):
-    """Whiten the image and add motion-blurred flakes, also rotated by 180 degrees.
+    """Whiten the image; add motion-blurred flakes, and the same flakes rotated by 180 degrees.
 
     Flakes are the values above a threshold in an enlarged field of normal noise; they fall in a random direction
     within 45 degrees of straight down. The image x becomes m x + (1 - m) max(x, 1.5 g + 0.5), where g is its grey.
