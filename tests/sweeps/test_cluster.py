@@ -220,7 +220,8 @@ def test_a_node_that_dies_in_the_middle_changes_no_row(source, tmp_path, watch, 
                 nonlocal second
                 ended = wait(seconds)
                 outcomes.extend(ended)
-                if second is not None and len(list(root.glob("*/config.yaml"))) == 2 and not ended:
+                begun = [each.parent for each in root.glob("*/config.yaml")]
+                if second is not None and sum(not (each / ROWS).exists() for each in begun) == 2 and not ended:
                     machines.remove_node(second, allow_graceful=False)
                     second = None
                 return ended
