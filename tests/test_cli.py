@@ -397,22 +397,19 @@ def test_a_stopped_training_says_how_to_resume(tmp_path, number, code):
     ],
     ids=["noise", "game"],
 )
-def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(objective, tmp_path):
-    words = ["train", *objective, "--model.width=8", "--checkpoint-seconds=0.2"]
-    alone = start([*words, "--output", tmp_path / "alone"])
+def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(
+    objective, tmp_path, kill_at_random_moments
+):
+    words = ["train", *objective, "--model.width=8", "--checkpoint-seconds=0.2", "--output"]
+    begun = time.monotonic()
+    alone = start([*words, tmp_path / "alone"])
     alone.communicate()
     assert alone.returncode == 0
-    generator, kills = np.random.default_rng(0), 0
-    for _ in range(10):
-        process = start([*words, "--output", tmp_path / "killed"])
-        time.sleep(2 + generator.uniform(0, 3))
-        kills += process.poll() is None
-        process.kill()
-        process.communicate()
-    last = start([*words, "--output", tmp_path / "killed"])
+    killed = [sys.executable, "-m", "withstand", *words, str(tmp_path / "killed")]
+    kill_at_random_moments(killed, [tmp_path / "killed"], times=10, length=time.monotonic() - begun)
+    last = start([*words, tmp_path / "killed"])
     last.communicate()
     assert last.returncode == 0
-    assert kills == 10
     ours, theirs = (load_file(next((tmp_path / each).glob("*/model.safetensors"))) for each in ("alone", "killed"))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -153,25 +153,15 @@ def test_two_processes_keep_the_outcomes_of_one(runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_killing_at_twenty_random_moments_ends_in_the_same_tables(runs, tmp_path):
+def test_killing_at_twenty_random_moments_ends_in_the_same_tables(runs, tmp_path, monkeypatch, kill_at_random_moments):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     alone, killed = copy_of(runs, tmp_path / "alone"), copy_of(runs, tmp_path / "killed")
     begun = time.monotonic()
-    subprocess.run(command("evaluate", *alone, *ON), check=True, capture_output=True, env=environment())
+    subprocess.run(command("evaluate", *alone, *ON), check=True, capture_output=True)
     length = time.monotonic() - begun
-    generator, kills = np.random.default_rng(0), 0
-    while kills < 20:
-        process = subprocess.Popen(
-            command("evaluate", *killed, *ON), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()
-        )
-        time.sleep(generator.uniform(0.5, 0.9 * length))
-        if process.poll() is not None:  # it was done before it could be killed: again from the beginning
-            for each in killed:
-                shutil.rmtree(Path(each) / "evaluations")
-        else:
-            kills += 1
-        process.kill()
-        process.communicate()
-    subprocess.run(command("evaluate", *killed, *ON), check=True, capture_output=True, env=environment())
+    begun_again = [Path(each) / "evaluations" for each in killed]
+    kill_at_random_moments(command("evaluate", *killed, *ON), begun_again, times=20, length=length)
+    subprocess.run(command("evaluate", *killed, *ON), check=True, capture_output=True)
     for one, other in zip(alone, killed, strict=True):
         assert_equal(kept(one), kept(other))
         rows = [next(Path(each).glob("evaluations/*/rows.jsonl")).read_text() for each in (one, other)]

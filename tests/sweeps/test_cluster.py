@@ -204,7 +204,7 @@ def test_a_node_that_dies_in_the_middle_changes_no_row(source, tmp_path, watch, 
     from ray.cluster_utils import Cluster
 
     content = yaml.safe_load(source.read_text())
-    source.write_text(yaml.safe_dump({**content, "set": {**content["set"], "epochs": 800}}))
+    source.write_text(yaml.safe_dump({**content, "set": {**content["set"], "epochs": 2000}}))
     plan = read_plan(str(source), read_experiment)
     monkeypatch.setitem(os.environ, "RAY_USAGE_STATS_ENABLED", "0")
     head = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 * 2**20}

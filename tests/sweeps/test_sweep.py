@@ -137,11 +137,11 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on(source, tmp_path):
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     folder = tmp_path / "try"
     deadline = time.monotonic() + 60
-    while not list(folder.glob("*/checkpoints/*")) and time.monotonic() < deadline:
+    while not list(folder.glob("*/config.yaml")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
     process.wait()
-    run = next(folder.glob("*/checkpoints")).parent
+    run = next(folder.glob("*/config.yaml")).parent
     while time.monotonic() < deadline:  # its worker ends by itself, and gives the run free
         try:
             with hold(run):
