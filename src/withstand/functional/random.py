@@ -236,6 +236,18 @@ def new_seed(rng: Rng) -> int:
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
+def by_row(rng: Rng, batch: int) -> RowStreams:
+    """Return a source for each of the rows held here, from any source."""
+    if isinstance(rng, RowStreams):
+        return rng
+    if isinstance(rng, TrialStreams):
+        seeds, rows = [new_seed(each) for each in rng.generators], torch.arange(batch)
+        index = [_mix(seeds[row % len(seeds)], row // len(seeds)) for row in rows.tolist()]
+        return RowStreams(0, torch.tensor(index, dtype=torch.int64), device=rng.generators[0].device)
+    start, seed = (rng.start if isinstance(rng, BatchStream) else 0), new_seed(rng)
+    return RowStreams(seed, torch.arange(start, start + batch), device=_one(rng).device)
+
+
 def branches(rng: Rng) -> Callable[[int], Rng]:
     """Return sources by number; the same number gives the same draws again.
 

@@ -1,0 +1,98 @@
+"""Attack: the base of all searches for points that a model gets wrong."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from withstand.data.space import Space
+from withstand.functional.margins import is_wrong
+from withstand.functional.random import Rng, RowStreams, by_row
+from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.perturbations.attacks.frame import Frame
+from withstand.perturbations.attacks.target import Target
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Draws, Perturbation
+
+
+class Attacked(NamedTuple):
+    """What an attack found around each row.
+
+    Attributes:
+        points: A point of the ball on which the model is wrong, or the row itself.
+        success: Whether there is such a point.
+        distance: Distance of the nearest wrong point that was met, in radii; above 1 if it lies outside of the ball,
+            infinity if there is none.
+        passes: Forward and backward passes spent on the row.
+    """
+
+    points: Points
+    success: Bool[Tensor, " batch"]
+    distance: PerRow
+    passes: Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attack(Perturbation):
+    """A search of the ball around each row for a point on which the model is wrong.
+
+    A subclass implements `search`. It is written in radii (see `Frame`), so norms, radii per feature, boxes, fixed
+    columns and discrete changes need no case of their own; and rows leave once they are broken.
+
+    Attributes:
+        ball: The norm, radius and unit. Attacks of least norm (`finds_distance`) leave the ball as well, and measure
+            distances in its radii.
+        needs_gradient: Whether the model must be differentiable.
+        finds_distance: Whether it looks for the nearest wrong point, however far.
+    """
+
+    needs_gradient: ClassVar[bool] = True
+    finds_distance: ClassVar[bool] = False
+    ball: Ball = Ball()
+
+    @abstractmethod
+    def search(self, target: Target, *, rng: RowStreams) -> None:
+        """Search around the rows that are not broken yet (`target.rows`); what is met is kept by the target.
+
+        Args:
+            target: The rows under attack.
+            rng: One source per row of the target: rows draw from `rng.subset(rows)`.
+        """
+
+    @final
+    @torch.no_grad()
+    def attack(self, x: Points, y: Labels, model: nn.Module, *, space: Space, rng: Rng) -> Attacked:
+        """Attack a batch. Every point that counts as a success is checked by a forward pass of its own.
+
+        Args:
+            x: Inputs.
+            y: Labels.
+            model: Maps inputs to logits; in evaluation mode.
+            space: The input space.
+            rng: Source of randomness: one for the batch, or one per row.
+        """
+        target = Target(model, Frame(x.detach(), self.ball, space), y)
+        self.search(target, rng=by_row(rng, len(x)))
+        return checked(target)
+
+    @final
+    def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
+        """Attack once per draw; the rows that no attack breaks are returned unchanged."""
+        return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
+
+
+def checked(target: Target) -> Attacked:
+    """Return what a target's rows have come to; successes that a further forward pass does not confirm are dropped."""
+    frame, success = target.frame, target.is_broken.clone()
+    points = frame.x.clone()
+    rows = success.nonzero()[:, 0]
+    if len(rows):
+        points[rows] = frame.rows(rows).points(target.found.rows(rows))
+        with torch.no_grad():
+            confirmed = is_wrong(target.model(points[rows]), target.y[rows])
+        points[rows[~confirmed]], success[rows[~confirmed]] = frame.x[rows[~confirmed]], False
+    distance = torch.where(success | ~target.is_broken, target.distance, torch.inf)
+    return Attacked(points, success, distance, target.passes)

@@ -1,0 +1,46 @@
+"""Points that a perturbation draws, tried one after another."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from withstand.functional.random import RowStreams
+from withstand.limits import PositiveInt
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.target import Target
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.uniform import Uniform
+
+POINTS_AT_ONCE = 16384
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled(Attack):
+    """Points of the ball drawn by another perturbation, such as its vertices or uniform ones, without gradients.
+
+    Attributes:
+        perturbation: Draws the points.
+        num_draws: Points per row, at least 1.
+    """
+
+    needs_gradient: ClassVar[bool] = False
+    perturbation: Perturbation = Uniform()
+    num_draws: PositiveInt = 64
+
+    def search(self, target: Target, *, rng: RowStreams) -> None:
+        """Try all points of the rows that are left."""
+        space = target.frame.space
+        for rows in target.rows.split(max(1, POINTS_AT_ONCE // self.num_draws)):
+            if len(rows) == 0:  # an empty tensor splits into one empty part
+                return
+            frame = target.frame.rows(rows)
+            draws = self.perturbation.draw(
+                frame.x, target.y[rows], target.model, space=space, num_draws=self.num_draws, rng=rng.subset(rows)
+            )
+            for points in draws.inputs:
+                target.logits(frame.place_of(points), rows)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """Uniform points of two balls."""
+        return [cls(ball=ball, perturbation=Uniform(ball=ball), num_draws=3) for ball in (Ball(), Ball("l2", 0.5))]
