@@ -137,7 +137,10 @@ def measure(
         own = {name: _columns(frames[name]) for name in each.conditions}
         with evaluating(model):
             numbers = each.conclude(model, split, own, state=state, engine=engine)
-        found += [_outcomes(each, task, name, frames[name], numbers.get(name, {})) for name in each.conditions]
+        notes = each.remarks(own, state=state)
+        for name in each.conditions:
+            about = {"numbers": numbers.get(name, {}), "notes": notes.get(name, ())}
+            found.append(_outcomes(each, task, name, frames[name], **about))
 
     def keep() -> None:
         kept.add(found, sample_frame(samples, split), source=task.source)
@@ -146,13 +149,13 @@ def measure(
     engine.first(keep)
 
 
-def _outcomes(evaluation: Evaluation, task: Task, condition: str, frame: Any, numbers: Any) -> ConditionOutcomes:
+def _outcomes(evaluation: Evaluation, task: Task, condition: str, frame: Any, **about: Any) -> ConditionOutcomes:
     return ConditionOutcomes(
         condition=task.name_of(condition),
         measures=evaluation.measures,
         columns=frame,
-        numbers=numbers,
         evaluation=_plain(evaluation.only([condition])),
+        **about,
     )
 
 
