@@ -112,6 +112,18 @@ class Target:
         in_radii = gradient.flatten(1).to(frame.radii.dtype) * frame.radii
         return Slope(value.detach(), in_radii, frame.best_picks(gradient), logits, wrong)
 
+    def others(self) -> Int[Tensor, "batch other"]:
+        """Return the classes other than the label, by their logits at the rows that are not broken, highest first.
+
+        Rows that are broken get any order. One forward pass per row.
+        """
+        rows = self.rows
+        logits = self.logits(self.frame.centre.rows(rows), rows).float()
+        order = logits.scatter(1, self.y[rows, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        others = order.new_zeros(len(self.y), order.shape[1])
+        others[rows] = order
+        return others
+
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
         wrong = is_wrong(logits, self.y[rows])
