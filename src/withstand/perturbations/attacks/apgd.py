@@ -31,7 +31,7 @@ class APGD(Attack):
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
-        Differs: cross entropy is replaced by the log odds, which have the same direction of ascent and do not underflow.
+        Differs: the log odds replace cross entropy; they rise in the same direction and do not underflow.
     """
 
     steps: PositiveInt = 100

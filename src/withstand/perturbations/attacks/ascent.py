@@ -3,11 +3,10 @@
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.frame import Flat, Frame, Place
+from withstand.perturbations.attacks.frame import Frame, Place
 from withstand.perturbations.attacks.target import Objective, Slope, Target
 
 MOMENTUM = 0.75  # share of the new step; the rest repeats the last move
@@ -96,7 +95,7 @@ def checks(steps: int) -> dict[int, int]:
 
 def ascend(
     target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int
-) -> tuple[Int[Tensor, " row"], Flat, PerRow]:
+) -> tuple[Int[Tensor, " left"], Float[Tensor, "left feature"], Float[Tensor, " left"]]:
     """Climb from a start per row; rows leave once they are wrong.
 
     Args:

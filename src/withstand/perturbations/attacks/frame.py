@@ -36,6 +36,10 @@ class Place(NamedTuple):
         """Return the places of some rows (indices or a mask)."""
         return Place(self.u[chosen], self.picks[chosen])
 
+    def put(self, rows: Tensor, places: "Place") -> None:
+        """Replace the places of some rows (indices)."""
+        self.u[rows], self.picks[rows] = places.u, places.picks
+
     def where(self, condition: Tensor, other: "Place") -> "Place":
         """Return these places where a condition per row holds, and others elsewhere."""
         condition = condition[:, None]

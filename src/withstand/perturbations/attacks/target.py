@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from withstand.functional.margins import is_wrong
+from withstand.functional.margins import margin
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
 
 # From logits, labels and the numbers of their rows to a value per row, which attacks increase.
@@ -45,6 +44,8 @@ class Target:
         y: Their labels.
         found: Nearest wrong place of each row; its centre if there is none.
         distance: Its distance in radii; infinity if there is none.
+        highest: Place in the ball at which another class leads most, or trails least.
+        lead: By how much, in logits.
         passes: Forward and backward passes of each row so far.
         by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong as it stands.
     """
@@ -53,12 +54,14 @@ class Target:
         """Start with nothing found.
 
         Args:
-            model: Maps inputs to logits; in evaluation mode.
+            model: Maps inputs to logits; `frozen`.
             frame: The rows and their ball.
             y: Labels.
         """
         self.model, self.frame, self.y = model, frame, y
         self.found = frame.centre
+        self.highest = frame.centre
+        self.lead = torch.full((len(y),), -torch.inf, device=y.device)
         self.distance = torch.full((len(y),), torch.inf, device=y.device)
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
@@ -101,7 +104,7 @@ class Target:
             empty = place.u.new_zeros(0)
             return Slope(empty, place.u, place.picks, place.u.new_zeros(0, 2), empty.bool())
         points = frame.points(place)
-        with frozen(self.model), torch.enable_grad():
+        with torch.enable_grad():
             points.requires_grad_(True)
             logits = self.model(points)
             value = objective(logits, y, rows)
@@ -126,10 +129,13 @@ class Target:
 
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
-        wrong = is_wrong(logits, self.y[rows])
-        distance = self.frame.length(place.u)
+        lead, distance = margin(logits, self.y[rows]), self.frame.length(place.u)
+        wrong = ~(lead < 0)
+        higher = (lead > self.lead[rows]) & (distance <= 1 + SHRINK / 2)
+        self.lead[rows[higher]] = lead[higher].to(self.lead.dtype)
+        self.highest.put(rows[higher], place.rows(higher))
         nearer = wrong & (distance < self.distance[rows])
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
-        self.found.u[chosen], self.found.picks[chosen] = place.u[nearer], place.picks[nearer]
+        self.found.put(chosen, place.rows(nearer))
         return wrong
