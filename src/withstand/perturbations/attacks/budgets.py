@@ -1,0 +1,40 @@
+"""Lists of attacks by name, from quick to thorough."""
+
+from typing import Literal
+
+from withstand.perturbations.attacks.apgd import APGD
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.ball import Ball
+
+Budget = Literal["quick", "standard", "thorough"]
+
+
+def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
+    """Return the attacks of a budget, in the order in which they run; each meets the rows that are left.
+
+    Example:
+        >>> len(attacks_of("quick", Ball("l2", 0.5), num_classes=10))
+        3
+    """
+    others = max(1, num_classes - 1)
+    few, most = min(3, others), min(9, others)
+    quick = (
+        APGD(ball=ball, steps=10),
+        APGD(ball=ball, steps=20, loss="targeted", num_targets=few),
+        APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
+    )
+    if budget == "quick":
+        return quick
+    standard = (
+        APGD(ball=ball, steps=20),
+        APGD(ball=ball, steps=20, loss="targeted", num_targets=most),
+        APGD(ball=ball, steps=40, loss="targeted", num_targets=few, wide=True),
+    )
+    if budget == "standard":
+        return standard
+    return (
+        *standard,
+        APGD(ball=ball, steps=100, restarts=3),
+        APGD(ball=ball, steps=100, loss="targeted", num_targets=most, restarts=2),
+        APGD(ball=ball, steps=100, loss="targeted", num_targets=most, wide=True),
+    )
