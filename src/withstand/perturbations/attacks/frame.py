@@ -104,9 +104,9 @@ class Frame:
         """Return u clipped to the box; features that do not move get 0."""
         return torch.maximum(torch.minimum(u, self.high), self.low)
 
-    def project(self, u: Flat) -> Flat:
-        """Return a point of the unit ball within the box near u; see `Ball.project`."""
-        return self.clip(balls.project(u, self.norm, 1.0))
+    def project(self, u: Flat, radius: float = 1.0) -> Flat:
+        """Return a point of the ball with this radius, within the box, near u; see `Ball.project`."""
+        return self.clip(balls.project(u, self.norm, radius))
 
     def uphill(self, gradient: Flat) -> Flat:
         """Return the step to the unit sphere along which a linear function with this gradient grows most."""
