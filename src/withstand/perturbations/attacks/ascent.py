@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.frame import Flat, Frame, Place
+from withstand.perturbations.attacks.frame import Frame, Place
 from withstand.perturbations.attacks.target import Objective, Slope, Target
 
 MOMENTUM = 0.75  # share of the new step; the rest repeats the last move
@@ -96,7 +95,7 @@ def checks(steps: int) -> dict[int, int]:
 
 def ascend(
     target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int, radius: float = 1.0
-) -> tuple[Int[Tensor, " row"], Place]:
+) -> tuple[Int[Tensor, " left"], Place]:
     """Climb from a start per row; rows leave once they are wrong in the unit ball.
 
     Args:
