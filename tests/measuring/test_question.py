@@ -211,7 +211,7 @@ def test_cells_of_data_that_are_corrupted_already_are_asked_everything_else_too(
     noise = Gaussian(std=0.1)
     found = Question.of(cells, ["fog", noise, "by-class", "WorstCase"]).conditions
     assert found[:3] == ("fog/1", f"{noise.condition} on fog/1", "clean by class on fog/1")
-    assert found[3].startswith("linf 0.0313725, PGD-40 x 3")
+    assert found[3].startswith("linf 0.0313725, standard")
     assert found[3].endswith(" on fog/1")
     assert len(Question.of(cells, "by-class").conditions) == 4
 
