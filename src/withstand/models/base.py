@@ -12,7 +12,7 @@ from withstand.models.normalize import Normalize
 
 
 class Model(Configuration, ABC):
-    """A network before it has parameters: a frozen keyword-only dataclass that builds it for given data."""
+    """The architecture of a network: a frozen keyword-only dataclass that builds the network for given data."""
 
     def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
         """Return the network with fresh (or pretrained) parameters: inputs in, logits out.

@@ -20,8 +20,8 @@ class Vision(Model):
 
     Attributes:
         name: Name in the library; prefix `timm/` for timm.
-        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), the default
-            ones of timm. For another number of classes the last layer is new.
+        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), or the
+            default weights of timm. If the number of classes differs, the last layer is initialised at random.
     """
 
     name: str = "resnet18"

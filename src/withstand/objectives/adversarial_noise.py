@@ -75,20 +75,23 @@ class AdversarialNoise(Objective):
     starts with a fresh generator that is trained against the classifier.
 
     Attributes:
-        radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
-            and the same per root of the number of values otherwise; tables need a number.
-        kernel: `1x1` draws every pixel alone, `3x3` lets neighbours depend on each other.
+        radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3,
+            scaled with the square root of the number of values for other sizes; tables need a number.
+        kernel: `1x1` draws every pixel independently; with `3x3`, the noise of neighbouring pixels is correlated.
         clean_share: Share of the batch without noise, in [0, 1).
-        replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest is the current one's.
-        num_replayed: Number of earlier generators that share it.
-        lr: Learning rate of the generator in the steps, > 0.
+        replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest has noise of the current
+            generator.
+        num_replayed: Number of earlier generators in each batch.
+        lr: Learning rate of the generator during training of the classifier, > 0.
         restart_steps: Training steps of a fresh generator at the start of an epoch, >= 0; 0 keeps the old generator.
-        restart_lr: Learning rate of these steps, > 0.
+        restart_lr: Learning rate of the generator in these training steps, > 0.
         capacity: Number of earlier generators to keep, at least 1.
-        keep: `reservoir` keeps a random choice of all earlier generators, `newest` the last ones.
-        stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
-            with the classes of the data, as written or under the data root. None adds none.
-        stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
+        keep: `reservoir` keeps a random subset of all earlier generators, `newest` the most recent ones.
+        stylized: Folder of images that are added to every batch without noise, with their own labels:
+            `train/<class>/<file>`, with the classes of the data. The path may be relative to the data root. None adds
+            no images.
+        stylized_ratio: Number of stylized images per image of the batch, > 0; the shares above refer to the batch
+            without them.
 
     Source:
         Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of

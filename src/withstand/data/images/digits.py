@@ -18,7 +18,7 @@ class Digits(Dataset):
     """1,797 handwritten digits of 8 x 8 pixels, upsampled to 3 x 32 x 32.
 
     Attributes:
-        validation: Share for validation, at least 0; below 1 together with test.
+        validation: Share for validation, at least 0; below 1 in total with `test`.
         test: Share for testing.
 
     Source:

@@ -21,7 +21,7 @@ class GridStability(Dataset):
 
     Attributes:
         root: Folder that holds `grid/Data_for_UCI_named.csv`, or the file itself; None takes `$WITHSTAND_DATA`.
-        validation: Share of the file for validation, at least 0 and below 1 together with test.
+        validation: Share of the file for validation, at least 0; below 1 in total with `test`.
         test: Share of the file for testing.
 
     Source:
