@@ -95,7 +95,7 @@ class Engine:
         return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
 
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
-        """Return the number of samples in an evaluation batch: `batch_size`, or else a number that depends on the input size.
+        """Return the number of samples in an evaluation batch: `batch_size`, or a number chosen by input size.
 
         At most 32 MB of inputs, and at most 4,096 rows of a table or 1,024 images. On a CPU, at most 128 images, so
         that activations fit in its caches.

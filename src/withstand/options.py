@@ -70,7 +70,9 @@ def make_parser(command: str, description: str, *, positional: str = "") -> Argu
     )
 
 
-def add_options(parser: ArgumentParser, *, workers: str = "processes that decode images (-j); 0: the main process") -> None:
+def add_options(
+    parser: ArgumentParser, *, workers: str = "processes that decode images (-j); 0: the main process"
+) -> None:
     """Add the options of every command that works on data."""
     group = parser.add_argument_group("execution (not part of the configuration)")
     group.add_argument("--output", type=str, default="runs", help="folder for the runs")

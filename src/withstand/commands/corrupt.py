@@ -111,7 +111,12 @@ def _parser() -> ArgumentParser:
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
     add("--seed", type=int, default=0, help="random seed")
-    add("--on_bad_image", type=OnBadImage, default="error", help="error: stop at an unreadable image; skip: leave it out")
+    add(
+        "--on_bad_image",
+        type=OnBadImage,
+        default="error",
+        help="error: stop at an unreadable image; skip: leave it out",
+    )
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument

@@ -26,7 +26,11 @@ def main(words: list[str]) -> None:
     add("runs", type=str, help="folder of a sweep, of runs, or of one run")
     add("--output", type=str | None, help="folder of the report (default: RUNS/report)")
     add(
-        "--baseline", type=str, nargs="+", metavar="AXIS=VALUE", help="baseline to compare with (default: plain training)"
+        "--baseline",
+        type=str,
+        nargs="+",
+        metavar="AXIS=VALUE",
+        help="baseline to compare with (default: plain training)",
     )
     spreads = Literal["quantiles", "interval"]
     add(

@@ -75,7 +75,11 @@ def _parser() -> ArgumentParser:
     add("--small", action="store_true", help="run the small variant defined in the file")
     add("--seeds", type=int, help="number of seeds (default: the file's)")
     add("--vectorize", action="store_true", help="train runs that differ only in seed or radius together (MLP only)")
-    add("--dry_run", action="store_true", help="print the number of runs and a lower bound on the training time, then exit")
+    add(
+        "--dry_run",
+        action="store_true",
+        help="print the number of runs and a lower bound on the training time, then exit",
+    )
     add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
     add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
     add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per run, such as 0.25")

@@ -99,7 +99,7 @@ class Study:
         return "evaluation" if self.folder is None else self.folder.resolve().name
 
     def table_of(self, run: str) -> OutcomeTable | None:
-        """Return the outcomes of a run; of several evaluations, the one with the most conditions; None if there are none.
+        """Return the outcomes of a run (of its evaluation with the most conditions), or None.
 
         Raises:
             InputError: If the outcomes are damaged.

@@ -15,7 +15,7 @@ USUAL = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(Dataset):
-    """Images in `root/<part>/<class>/<file>`; if the root itself holds the class folders, all images are in the test part.
+    """Images in `root/<part>/<class>/<file>`; if the root itself holds class folders, all images are test images.
 
     A class map numbers the classes. Without one, they are numbered in the order of the folder names of the training
     part, or of the test part if it is the only one.
