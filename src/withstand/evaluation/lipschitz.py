@@ -130,7 +130,7 @@ class Lipschitz(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """All bounds with short searches, and two."""
+        """All bounds with short searches, and only two of them."""
         return [cls(steps=5, climb_steps=5, num_starts=3), cls(bounds=("product", "eclipse"))]
 
 

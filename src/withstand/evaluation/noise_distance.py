@@ -163,7 +163,7 @@ class NoiseDistance(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """All kinds with a short training, and one."""
+        """All kinds of noise with short training, and only one kind."""
         return [cls(steps=3, batch_size=8, radius=2.0), cls(noises=("gaussian",), precision=0.1)]
 
 

@@ -83,7 +83,7 @@ class Released(Model):
             raise InputError(f"model: {self.name} is not a released network; {nearest(self.name, RELEASES)}")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for photographs of ImageNet's classes."""
+        """Build the network for photographs of ImageNet's classes."""
         if num_classes != NUM_CLASSES:
             raise InputError(
                 f"{self.name}: data must have the {NUM_CLASSES:,} classes of ImageNet, got {num_classes:,}; a folder "
@@ -96,7 +96,7 @@ class Released(Model):
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """None: the number of classes is not free, and contract tests must not download."""
+        """None, because the number of classes is fixed, and contract tests must not download."""
         return []
 
 

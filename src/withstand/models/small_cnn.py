@@ -25,7 +25,7 @@ class SmallCNN(Model):
     batch_norm: bool = False
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for images of at least 8 x 8 pixels."""
+        """Build the network for images of at least 8 x 8 pixels."""
         check_image("SmallCNN", shape, smallest=8)
         width = self.width
         network = nn.Sequential(

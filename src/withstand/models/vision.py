@@ -28,7 +28,7 @@ class Vision(Model):
     pretrained: bool = False
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for colour images; one channel is spread over three."""
+        """Build the network for colour images; a single channel is repeated three times."""
         check_image(self.name, shape)
         if shape[0] not in (1, 3):
             raise InputError(f"{self.name}: images must have 1 or 3 channels, got {shape[0]}.")
@@ -75,7 +75,7 @@ class Vision(Model):
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """Empty without the extra."""
+        """None without the extra."""
         try:
             import_vision("torchvision")
         except InputError:

@@ -126,7 +126,7 @@ class AdversarialNoise(Objective):
         radius_for(self.radius, space.shape)
 
     def init(self, x: Points, *, rng: Rng) -> Game:
-        """Return a fresh generator without a past."""
+        """Return a new generator, without earlier ones to replay."""
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:
             stylized = Stylized(self.stylized, shape=tuple(x.shape[1:]), ratio=self.stylized_ratio, seed=new_seed(rng))
@@ -164,7 +164,7 @@ class AdversarialNoise(Objective):
         count: int,
         rng: Rng,
     ) -> Step:
-        """Let the generator follow its gradient, then return the loss of the classifier on the mixed batch."""
+        """Update the generator, then return the loss of the classifier on the mixed batch."""
         assert isinstance(state, Game)
         fooled = self.attack(model, x, y, weight=weight, space=space, state=state, rng=rng)
         mixed, scale = self.mix(x, space=space, state=state, rng=rng), 1.0
@@ -188,7 +188,7 @@ class AdversarialNoise(Objective):
         state: Game,
         rng: Rng,
     ) -> Tensor:
-        """Change the generator so that the loss under its noise rises, and return that loss."""
+        """Update the generator to increase the loss under its noise, and return that loss."""
         parameters = list(state.generator.parameters())
         with frozen(model), torch.enable_grad():
             noise = state.generator.draw(x, rng=rng)
@@ -208,7 +208,7 @@ class AdversarialNoise(Objective):
 
     @torch.no_grad()
     def mix(self, x: Tensor, *, space: Space, state: Game, rng: Rng) -> Tensor:
-        """Return the batch with its noisy shares."""
+        """Return the batch with noise added to its noisy shares."""
         earlier = choice(len(state.past), self.num_replayed, rng=rng) if self.replay_share else []
         replay = self.replay_share if earlier else 0.0
         current = 1 - self.clean_share - replay
@@ -246,7 +246,7 @@ class AdversarialNoise(Objective):
 
     @classmethod
     def examples(cls) -> list[Objective]:
-        """The whole game with short restarts, and the generator alone."""
+        """All parts, with short restarts; and the current generator alone."""
         return [
             cls(radius=1.0, lr=1e-2, restart_lr=1e-2, restart_steps=2, capacity=2),
             cls(radius=0.5, clean_share=0.0, replay_share=0.0, restart_steps=0, keep="newest", capacity=1),

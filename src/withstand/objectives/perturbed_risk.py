@@ -153,7 +153,7 @@ class PerturbedRisk(Objective):
         return Step(weighted_mean(losses, weight), {})
 
     def losses(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng) -> PerRow:
-        """Return the soft maximum of each sample, with its gradient through all draws at once."""
+        """Return the soft maximum of the losses of each sample, with gradients through all draws at once."""
         temperature = self._temperature(state)
         perturbation = self.perturbation.tempered(temperature)
         draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=rng)

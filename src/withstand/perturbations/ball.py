@@ -68,7 +68,7 @@ class Ball:
         self.radii(torch.zeros(1, *space.shape), space=space)
 
     def project(self, x: Points, point: Points, *, space: Space) -> Points:
-        """Return points of the ball around x near the given ones.
+        """Return points in the ball around x that are near the given points.
 
         Points are clipped to the box afterwards, which keeps them in the ball if x itself lies in the box. For linf,
         the result is the nearest point in both the ball and the box; for l1 and l2, it is a point in both.
@@ -91,7 +91,7 @@ class Ball:
         return points
 
     def uphill(self, x: Points, gradient: Points, *, space: Space) -> Points:
-        """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
+        """Return the step from x to the surface of the ball that most increases a linear function with this gradient."""
         step = balls.uphill(gradient, self.norm, self.radii(x, space=space))
         for each in self.options(x, space=space):
             each.put(step, each.gains(gradient).argmax(1))

@@ -65,7 +65,7 @@ class ImageNetC(Perturbation):
             each.check(space)
 
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Corrupt every image by one of the cells."""
+        """Corrupt every image with one of the cells."""
         check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])
         return Mixture(parts=cells).draw(x, y, model, space=space, num_draws=num_draws, rng=rng)

@@ -35,7 +35,7 @@ class Digits(Dataset):
         check_shares("Digits", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:
-        """Cut the bundled images."""
+        """Split the bundled images."""
         check_part("Digits", part)
         from sklearn.datasets import load_digits
 
@@ -51,5 +51,5 @@ class Digits(Dataset):
 
     @classmethod
     def examples(cls) -> list[Dataset]:
-        """The default cut."""
+        """The default split."""
         return [cls()]

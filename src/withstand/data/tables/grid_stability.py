@@ -37,7 +37,7 @@ class GridStability(Dataset):
         check_shares("GridStability", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:
-        """Read, cut and scale the rows."""
+        """Read, split and scale the rows."""
         return load_tabular(
             part,
             file=TableFile("GridStability", find(self.root, "GridStability", f"grid/{FILE}", FILE)),

@@ -60,7 +60,7 @@ class Table(Dataset):
             raise InputError(f"Table: column {both[0]!r} must not be both in movable and in changes.")
 
     def load(self, part: Part) -> TensorSplit:
-        """Read, check, cut and scale the rows."""
+        """Read, check, split and scale the rows."""
         file = TableFile("Table", Path(self.path).expanduser())
         file.check_columns([self.target, *self.drop, *(self.features or ())])
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]

@@ -98,7 +98,7 @@ class Frost(Corruption):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """Return those that need no file."""
+        """Return the instances that need no file."""
         return [cls(severity=severity, pixels=32, textures="procedural") for severity in (1, 5)]
 
 
