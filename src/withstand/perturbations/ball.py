@@ -91,7 +91,7 @@ class Ball:
         return points
 
     def uphill(self, x: Points, gradient: Points, *, space: Space) -> Points:
-        """Return the step from x to the surface of the ball that most increases a linear function with this gradient."""
+        """Return the step from x to the surface of the ball that most increases a linear function of this gradient."""
         step = balls.uphill(gradient, self.norm, self.radii(x, space=space))
         for each in self.options(x, space=space):
             each.put(step, each.gains(gradient).argmax(1))
