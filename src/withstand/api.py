@@ -109,7 +109,7 @@ def evaluate(
             None takes each run's own data.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
-        frost: Textures of frost: `auto`, `published` or `procedural`.
+        frost: Frost textures: `auto`, `published` or `procedural`.
         pixels: Image size whose corruption parameters apply (224, 299, 64 or 32); None takes the nearest.
         keep: Cache folder for the outcomes of modules, so that evaluations are reused and resumed; None does not cache.
             The outcomes of runs are in their own folders.
