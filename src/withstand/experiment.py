@@ -51,7 +51,7 @@ class Experiment:
     Attributes:
         data: Data set.
         model: Network.
-        objective: Objective of the training.
+        objective: Loss that training minimises.
         training: Epochs, batches, optimizer and schedule.
         evaluations: Evaluations to run on the test part after training.
         weights: Weights file to start from; default: random or pretrained weights.

@@ -94,8 +94,8 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     add = parser.add_argument
-    add("source", type=str, help="folder of images, one image, or a data set")
-    add("target", type=str | None, nargs="?", help="output folder: new, or to be resumed")
+    add("source", type=str, metavar="SRC", help="folder of images, one image, or a data set")
+    add("target", type=str | None, nargs="?", metavar="DST", help="output folder: new, or to be resumed")
     add(
         "--corruptions",
         type=str,

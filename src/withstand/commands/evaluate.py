@@ -82,7 +82,7 @@ def _parser() -> ArgumentParser:
         "--unit",
         type=Unit,
         default="std",
-        help="for worst-case on tables: unit of the radius (iqr: interquartile range)",
+        help="for worst-case on tables: unit of the radius; iqr is the interquartile range",
     )
     add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")

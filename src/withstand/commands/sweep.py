@@ -70,7 +70,7 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
     add = parser.add_argument
-    add("source", type=str, help="YAML file or recipe; see `withstand list sweeps`")
+    add("source", type=str, metavar="FILE|RECIPE", help="YAML file or recipe; see `withstand list sweeps`")
     add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
     add("--small", action="store_true", help="run the small variant defined in the file")
     add("--seeds", type=int, help="number of seeds (default: the file's)")

@@ -23,8 +23,8 @@ from withstand.study.measures.row import read_rows
 from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
-    "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "
-    "Run the same command again to resume. `--model.help MLP` lists the options of a model class."
+    "Train a model and evaluate it on the test part. Results are written to OUTPUT/NAME-ID, where ID is a hash of the "
+    "configuration. Run the same command again to resume. `--model.help MLP` lists the options of a model class."
 )
 
 

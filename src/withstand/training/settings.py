@@ -18,7 +18,7 @@ class Training:
         epochs: Passes over the training part.
         batch_size: Samples per step, over all processes.
         optimizer: Optimizer.
-        schedule: Schedule of the learning rate.
+        schedule: Learning-rate schedule.
         clip_norm: Maximum l2 gradient norm, above 0; None disables clipping.
         amp: Mixed precision; `fp16` uses loss scaling and needs CUDA. Losses stay float32.
         ema_decay: Decay of the moving average of the weights, in (0, 1). The run returns the averaged weights. None
