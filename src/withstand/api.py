@@ -105,8 +105,8 @@ def evaluate(
 
     Args:
         model: A module that maps inputs to logits, a mapping from names to modules, or folders of finished runs.
-        data: A data set of the package (its test part is used), a split, or a PyTorch data set of (input, label) pairs;
-            None takes each run's own data.
+        data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
+            each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.

@@ -75,14 +75,14 @@ def _parser() -> ArgumentParser:
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
-    add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE requires the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="for worst-case: one or more radii of the ball")
-    add("--norm", type=Norm, default="linf", help="for worst-case: norm of the ball")
+    add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
+    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
+    add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
         type=Unit,
         default="std",
-        help="for worst-case on tables: unit of the radius; iqr is the interquartile range",
+        help="unit of the radius on tables; iqr is the interquartile range",
     )
     add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")

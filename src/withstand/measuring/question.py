@@ -107,8 +107,8 @@ class Question:
                 else applies to every cell.
             num_classes: Number of classes of a data set of pairs that does not declare it.
             frost: Frost textures; `auto` takes the published ones if they are present, otherwise procedural ones.
-            pixels: Image size whose corruption parameters apply; None takes the nearest.
-            balls: Balls for `worst-case`.
+            pixels: Image size that sets corruption parameters; None takes the nearest.
+            balls: For `worst-case`.
 
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.

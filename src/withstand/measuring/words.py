@@ -35,7 +35,7 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
 OTHERS = {
-    "worst-case": "accuracy under the worst perturbation found in a ball, and mean over the ball; needs --radius",
+    "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }

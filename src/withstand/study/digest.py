@@ -25,12 +25,11 @@ class Digest:
 
     Attributes:
         study: The runs.
-        combinations: Combinations of the varied settings, with their runs.
-        frame: One line per run and row, with the index of the combination.
-        summary: One line per combination, measure and condition.
+        combinations: What was varied, with the runs of each.
+        frame: A line per run and row with the index of the combination.
+        summary: A line per combination, measure and condition of it.
         baseline: Values of the combinations that others are compared with.
-        differences: One line per combination, measure and condition, as `paired` returns it; empty if there is only one
-            combination.
+        differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
     """
 
     study: Study

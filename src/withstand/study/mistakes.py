@@ -45,7 +45,7 @@ class ConditionMistakes:
         condition: As in rows, e.g. `fog/5`.
         hits: Number of samples classified correctly, by class: int64 (class,).
         sizes: Number of samples, by class: int64 (class,).
-        worst: The mistakes with the highest confidence, in descending order.
+        worst: The mistakes with the highest confidence, that one first.
     """
 
     condition: str
@@ -65,7 +65,7 @@ class Mistakes:
 
     Attributes:
         data: Name of the data set, such as `Digits`.
-        seed: Seed of every draw in the evaluation.
+        seed: That decided every draw of the measurement.
         classes: Names of the classes.
         conditions: One entry per condition, in the order of the measurement; at least one.
     """

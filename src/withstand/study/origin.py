@@ -26,17 +26,16 @@ class Origin:
     """Where the numbers of a combination come from.
 
     Attributes:
-        commands: Commands that created its runs, or their sweep; empty if the runs were created in Python or the
-            commands are not known.
-        again: Command that repeats its first run from the configuration; None if there is no configuration.
+        commands: That made its runs, or their sweep; empty if they came from Python or nothing is known.
+        again: Command that makes its first run again from its configuration; None without one.
         config: Configuration of its first run; None if there is none.
-        evaluations: Configurations of later evaluations of that run.
+        evaluations: Configurations of what was measured of that run later.
         notes: Sentences about how its runs were measured.
         differing: Lines in which the other runs' configurations differ from it, besides seed and name.
-        started: First and last day on which runs started, or a single day.
+        started: First and last day, or one.
         identities: By run.
-        versions: Versions of the software; one text per set of versions.
-        classes: Number of classes; None if it is not known.
+        versions: Versions of the software, a text per set of versions.
+        classes: Number of them; None if it is not known.
         shape: Shape of an input.
     """
 

@@ -33,7 +33,7 @@ class ConditionOutcomes:
             needed.
         numbers: Numbers about the model as a whole, by column.
         source: Source of the samples: empty for the ordinary split, or the condition if it has its own files.
-        evaluation: Configuration of the evaluation, as plain values.
+        evaluation: Its plain configuration.
     """
 
     condition: str
