@@ -28,7 +28,7 @@ SETS = {
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
-    "noise": "Gaussian, uniform and speckle noise at three strengths",
+    "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
