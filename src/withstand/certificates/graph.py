@@ -8,8 +8,8 @@ from torch import Tensor, fx, nn
 
 from withstand.certificates.activations import Activation
 from withstand.certificates.affine import Affine, Convolution, Linear, Reshape, Scale, fold
-from withstand.certificates.layers import FUNCTIONS, MODULES, Refused, Value
 from withstand.certificates.joining import Concatenation, Sum
+from withstand.certificates.layers import FUNCTIONS, MODULES, Refused, Value
 from withstand.certificates.pooling import Maximum
 from withstand.errors import InputError
 from withstand.models.frozen import evaluating

@@ -40,7 +40,7 @@ def _linear(layer: nn.Linear, x: Value, result: Tensor) -> Linear:
 
 
 def _convolution(layer: nn.Conv2d, x: Value, result: Tensor) -> Convolution:
-    if layer.padding_mode != "zeros" or layer.padding == "same" and any(each % 2 == 0 for each in layer.kernel_size):
+    if layer.padding_mode != "zeros" or (layer.padding == "same" and any(each % 2 == 0 for each in layer.kernel_size)):
         raise Refused(f"with padding {layer.padding} of {layer.padding_mode}")
     same = tuple(step * (size - 1) // 2 for step, size in zip(layer.dilation, layer.kernel_size, strict=True))
     padding: Any = {"same": same, "valid": (0, 0)}.get(str(layer.padding), layer.padding)
@@ -72,7 +72,7 @@ def _average(kernel: Any, stride: Any, padding: Any, x: Value, result: Tensor) -
 
 
 def _average_pool(layer: nn.AvgPool2d, x: Value, result: Tensor) -> Convolution:
-    if layer.padding not in (0, (0, 0)) and not layer.count_include_pad or layer.divisor_override:
+    if (layer.padding not in (0, (0, 0)) and not layer.count_include_pad) or layer.divisor_override:
         raise Refused("with count_include_pad or divisor_override")
     return _average(layer.kernel_size, layer.stride, layer.padding, x, result)
 
@@ -131,7 +131,7 @@ def _plus(result: Tensor, x: Any, y: Any, *, sign: float = 1.0) -> Any:
 
 def _times(result: Tensor, x: Any, y: Any, *, divide: bool = False) -> Scale:
     value, other = (x, y) if isinstance(x, Value) else (y, x)
-    if isinstance(other, Value) or divide and value is y:
+    if isinstance(other, Value) or (divide and value is y):
         raise Refused("of two values that depend on the input")
     factor = torch.as_tensor(other).to(result)
     factor = _of_sample(1 / factor if divide else factor, result)
