@@ -76,7 +76,9 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
+    add(
+        "--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case and sandwich"
+    )
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
@@ -104,8 +106,8 @@ def _check(found: Any) -> None:
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
-    if found.radius is not None and "worst-case" not in (found.on or ()):
-        raise InputError("evaluate: --radius needs worst-case; add it to --on.")
+    if found.radius is not None and not {"worst-case", "sandwich"} & set(found.on or ()):
+        raise InputError("evaluate: --radius needs worst-case or sandwich; add one of them to --on.")
 
 
 def check_writable(path: Path) -> None:

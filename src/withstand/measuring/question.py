@@ -12,6 +12,8 @@ from withstand.data.frost_textures import has_frost_textures
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.certificate import Certificate
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
@@ -108,7 +110,7 @@ class Question:
             num_classes: Number of classes of a data set of pairs that does not declare it.
             frost: Frost textures; `auto` takes the published ones if they are present, otherwise procedural ones.
             pixels: Image size that sets corruption parameters; None takes the nearest.
-            balls: For `worst-case`.
+            balls: For `worst-case` and `sandwich`.
 
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.
@@ -249,7 +251,7 @@ def resolve(
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return notes on columns that are fixed or change otherwise within balls."""
     features = split.features
-    if features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+    if features is None or not any(isinstance(each, WorstCase | Certificate | Sandwich) for each in evaluations):
         return ()
     changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
     fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)

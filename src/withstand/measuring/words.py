@@ -10,6 +10,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.recall import Recall
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
 from withstand.perturbations.ball import Ball
@@ -36,9 +37,11 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
 }
 OTHERS = {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
+    "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
+OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
 
@@ -60,7 +63,7 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`.
+        balls: For `worst-case` and `sandwich`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -76,10 +79,11 @@ def meant(
     if word == "noise":
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    if word == "worst-case" and not balls:
-        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(balls=...) in Python.")
+    if word in OVER_BALLS and not balls:
+        name = OVER_BALLS[word].__name__
+        raise InputError(f"on: {word} needs the radius of a ball; give --radius, or {name}(balls=...) in Python.")
     others: dict[str, list[Asked]] = {
-        "worst-case": [WorstCase(balls=tuple(balls))] if balls else [],
+        **{name: [kind(balls=tuple(balls))] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }

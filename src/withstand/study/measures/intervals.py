@@ -60,6 +60,28 @@ def wilson(share: float, count: float) -> Interval:
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
+def exact(hits: int, count: int) -> Interval:
+    """Return the exact interval of a share of independent 0/1 outcomes: it holds at any true share, never too narrow.
+
+    Args:
+        hits: Number of ones.
+        count: Number of outcomes, > 0.
+
+    Source:
+        Clopper, Pearson 1934, Biometrika 26, 404.
+
+    Example:
+        >>> [round(each, 4) for each in exact(90, 100)]
+        [0.8238, 0.951]
+    """
+    # What `scipy.stats.beta.ppf` calls; its own module takes much longer to import.
+    from scipy.special import betaincinv
+
+    tail = (1 - LEVEL) / 2
+    low = float(betaincinv(hits, count - hits + 1, tail)) if hits else 0.0
+    return low, float(betaincinv(hits + 1, count - hits, 1 - tail)) if hits < count else 1.0
+
+
 def share(value: float, error: float, count: float) -> Interval:
     """Return an interval of the mean of values in [0, 1], of which the standard error is known.
 

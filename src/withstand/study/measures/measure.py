@@ -35,7 +35,7 @@ def _is_number(value: Any) -> bool:
 
 # The parameters of every reduction, by its name.
 REDUCTION_PARAMETERS: dict[str, dict[str, Parameter]] = {
-    "mean": {},
+    "mean": {"interval": Parameter("wilson or exact", lambda value: value in ("wilson", "exact"), is_required=False)},
     "median": {},
     "quantile": {"q": Parameter("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)},
     "balanced": {},
