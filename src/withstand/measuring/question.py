@@ -12,6 +12,7 @@ from withstand.data.frost_textures import has_frost_textures
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
@@ -247,7 +248,7 @@ def resolve(
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return notes on columns that are fixed or change otherwise within balls."""
     features = split.features
-    if features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+    if features is None or not any(isinstance(each, WorstCase | RandomizedSmoothing) for each in evaluations):
         return ()
     changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
     fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)

@@ -7,11 +7,14 @@ from typing import Literal, get_args
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
@@ -36,6 +39,8 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
 }
 OTHERS = {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
+    "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
+    "calibration": "how well confidence agrees with accuracy; calibration/fog under another condition",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
@@ -60,7 +65,8 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`.
+        balls: For `worst-case`; `smoothing` asks whether samples are certified in them, and `calibration` is also
+            measured at their worst points.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -78,8 +84,16 @@ def meant(
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
     if word == "worst-case" and not balls:
         raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(ball=...) in Python.")
+    kind, slash, rest = word.partition("/")
+    if kind == "smoothing":
+        return _smoothings(rest if slash else "0.25", balls)
+    if kind == "calibration" and slash:
+        inner = meant(rest, shape, pixels=pixels, frost=frost)
+        drawn = tuple(each for each in inner if isinstance(each, Perturbation))
+        return [Calibration(perturbations=drawn)] if inner and len(drawn) == len(inner) else []
     others: dict[str, list[Asked]] = {
         "worst-case": [WorstCase(ball=each) for each in balls],
+        "calibration": [Calibration(perturbations=(Identity(), *(PGD(ball=each) for each in balls)))],
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
@@ -98,7 +112,7 @@ def is_evaluation(word: str) -> bool:
         >>> is_evaluation("by-class"), is_evaluation("Recall"), is_evaluation("fog/3")
         (True, True, False)
     """
-    return word in OTHERS or word.partition("/")[0] in NOISE_DISTANCES or not word[:1].islower()
+    return word.partition("/")[0] in OTHERS | NOISE_DISTANCES or not word[:1].islower()
 
 
 def known_words() -> list[str]:
@@ -115,6 +129,24 @@ def _noise_distances(word: str) -> list[Asked]:
     # Only adversarial noise has a kernel; other kinds are equal under both names.
     kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
+
+
+def _smoothings(std: str, balls: Sequence[Ball]) -> list[Asked]:
+    try:
+        noise = float(std)
+    except ValueError:
+        return []
+    for each in balls:
+        if each.norm != "l2" or not isinstance(each.radius, int | float):
+            raise InputError(
+                f"on: smoothing certifies l2 balls with one radius, got {each.norm} {each.radius}; give --norm l2."
+            )
+    asked = [
+        RandomizedSmoothing(std=noise, radius=each.radius, unit=each.unit)
+        for each in balls
+        if isinstance(each.radius, int | float)
+    ]
+    return [*asked] or [RandomizedSmoothing(std=noise)]
 
 
 def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
