@@ -74,8 +74,8 @@ class Calibration(Evaluation):
                 Measure(name=f"nll{end}", column=f"nll{end}", words=f"log-likelihood loss{words}", unit="nats", **look),
                 Measure(name=f"brier{end}", column=f"brier{end}", words=f"Brier score{words}", **look),
             ]
-        temperature: dict[str, Any] = {"reduction": "number", "topic": TOPIC, "primary": False}
-        return (*found, Measure(name="temperature", column="temperature", **temperature))
+        number: dict[str, Any] = {"reduction": "number", "parameters": {"samples": True}, "primary": False}
+        return (*found, Measure(name="temperature", column="temperature", topic=TOPIC, **number))
 
     def only(self, conditions: Sequence[str]) -> "Calibration":
         """Leave out the other perturbations."""

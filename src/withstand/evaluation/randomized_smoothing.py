@@ -88,12 +88,11 @@ class RandomizedSmoothing(Evaluation):
         """Accuracy of the smoothed model, certified accuracies, and radii or numbers of draws."""
         share: dict[str, Any] = {"percent": True, "topic": TOPIC}
         better: dict[str, Any] = share | {"better": "higher"}
-        budget = f"{self.num_selection:,} + {self.num_draws:,} draws, alpha {self.alpha:g}"
+        noise = self.conditions[0].rpartition(", ")[2]
+        budget = f"{noise}, {self.num_selection:,} + {self.num_draws:,} draws, alpha {self.alpha:g}"
         certified: dict[str, Any] = better | {"kind": "certified", "budget": budget}
-        estimated: dict[str, Any] = better | {"kind": "estimated", "budget": f"{self.num_selection:,} draws"}
-        smoothed = Measure(
-            name="smoothed_top1", column="correct", words="accuracy of the smoothed model", **estimated
-        )
+        estimated: dict[str, Any] = better | {"kind": "estimated", "budget": f"{noise}, {self.num_selection:,} draws"}
+        smoothed = Measure(name="smoothed_top1", column="correct", words="accuracy of the smoothed model", **estimated)
         if self.radius is not None:
             answer = Measure(name="certified_top1", column="certified", words="certified accuracy", **certified)
             draws = Measure(name="draws", column="draws", words="draws per sample", topic=TOPIC, primary=False)
@@ -110,7 +109,7 @@ class RandomizedSmoothing(Evaluation):
             for radius in self.radii or tuple(times * self.std for times in (1, 2, 3))
         ]
         words = "certified accuracy at l2 0"
-        length: dict[str, Any] = {"words": "median certified radius", "unit": "l2", "better": "higher", "topic": TOPIC}
+        length: dict[str, Any] = certified | {"words": "median certified radius", "unit": "l2", "percent": False}
         return (
             smoothed,
             Measure(name="certified_top1 0", column="certified", words=words, **certified),

@@ -54,9 +54,7 @@ def _binned(frame: Any, measure: Measure) -> Bins:
     return {k: (float(hits[k] / counts[k]), int(counts[k])) for k in range(num) if counts[k] >= LEAST}
 
 
-def _picture(
-    study: Study, measure: Measure, condition: str, bins: dict[int, list[tuple[str, str, Bins]]]
-) -> Picture:
+def _picture(study: Study, measure: Measure, condition: str, bins: dict[int, list[tuple[str, str, Bins]]]) -> Picture:
     num = measure.parameters.get("bins", 15)
     middles = tuple((k + 0.5) / num for k in range(num))
     name = slug(f"reliability {measure.name} {condition}")
@@ -84,7 +82,7 @@ def _picture(
     ]
     axis = Axis(name="confidence", values=tuple(shown.values()), unit="%")
     title = f"Reliability: accuracy against confidence, {condition}" + (", scaled" if "scaled" in measure.name else "")
-    note = f" Condition: {condition}. {sentence(measure.words)}: {num} bins, of which those with {LEAST} samples are shown."
+    note = f" Condition: {condition}. {sentence(measure.words)} in {num} bins; those with {LEAST} samples are shown."
     series = series | {PERFECT: diagonal}
     return bands_picture(study, series, lines, name=name, measure=SHOWN, axis=axis, title=title, note=note)
 
