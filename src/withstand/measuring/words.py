@@ -65,8 +65,7 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`; `smoothing` asks whether samples are certified in them, and `calibration` is also
-            measured at their worst points.
+        balls: For `worst-case`, the yes/no question of `smoothing`, and `calibration` at their worst points.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -87,13 +86,11 @@ def meant(
     kind, slash, rest = word.partition("/")
     if kind == "smoothing":
         return _smoothings(rest if slash else "0.25", balls)
-    if kind == "calibration" and slash:
-        inner = meant(rest, shape, pixels=pixels, frost=frost)
-        drawn = tuple(each for each in inner if isinstance(each, Perturbation))
-        return [Calibration(perturbations=drawn)] if inner and len(drawn) == len(inner) else []
+    if kind == "calibration":
+        worst = [PGD(ball=each) for each in balls]
+        return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     others: dict[str, list[Asked]] = {
         "worst-case": [WorstCase(ball=each) for each in balls],
-        "calibration": [Calibration(perturbations=(Identity(), *(PGD(ball=each) for each in balls)))],
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
@@ -129,6 +126,12 @@ def _noise_distances(word: str) -> list[Asked]:
     # Only adversarial noise has a kernel; other kinds are equal under both names.
     kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
+
+
+def _calibrations(asked: Sequence[Asked]) -> list[Asked]:
+    """Return the calibration under perturbations; nothing if there are evaluations among them."""
+    drawn = tuple(each for each in asked if isinstance(each, Perturbation))
+    return [Calibration(perturbations=drawn)] if drawn and len(drawn) == len(asked) else []
 
 
 def _smoothings(std: str, balls: Sequence[Ball]) -> list[Asked]:
