@@ -27,6 +27,7 @@ DESCRIPTION = (
     "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
     "repeat the command to resume."
 )
+WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration")
 
 
 def main(words: list[str]) -> None:
@@ -76,9 +77,7 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add(
-        "--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case and sandwich"
-    )
+    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of balls, for worst-case and others")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
@@ -106,8 +105,8 @@ def _check(found: Any) -> None:
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
-    if found.radius is not None and not {"worst-case", "sandwich"} & set(found.on or ()):
-        raise InputError("evaluate: --radius needs worst-case or sandwich; add one of them to --on.")
+    if found.radius is not None and not any(each.partition("/")[0] in WITH_BALL for each in found.on or ()):
+        raise InputError(f"evaluate: --radius needs {', '.join(WITH_BALL[:-1])} or {WITH_BALL[-1]}; add it to --on.")
 
 
 def check_writable(path: Path) -> None:

@@ -76,6 +76,11 @@ class Evaluation(Configuration, ABC):
         """
 
     @property
+    def most_per_block(self) -> int | None:
+        """Largest number of samples that are measured before outcomes are kept, if each takes long; None by default."""
+        return None
+
+    @property
     def needs_training_samples(self) -> bool:
         """Whether `prepare` needs samples of the training part."""
         return False

@@ -13,6 +13,7 @@ from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.certificate import Certificate
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
@@ -251,7 +252,8 @@ def resolve(
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return notes on columns that are fixed or change otherwise within balls."""
     features = split.features
-    if features is None or not any(isinstance(each, WorstCase | Certificate | Sandwich) for each in evaluations):
+    in_balls = WorstCase | Certificate | Sandwich | RandomizedSmoothing
+    if features is None or not any(isinstance(each, in_balls) for each in evaluations):
         return ()
     changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
     fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)
