@@ -122,7 +122,7 @@ def avila() -> tuple[Split, nn.Module, list[Evaluation]]:
     split = Avila().load("test")
     model = MLP(hidden=(200, 200)).build(split.shape, len(split.classes), seed=0).eval()
     ball = Ball("linf", 0.1)
-    return split, model, [Accuracy(perturbations=(Identity(), Uniform(ball=ball))), WorstCase(ball=ball)]
+    return split, model, [Accuracy(perturbations=(Identity(), Uniform(ball=ball))), WorstCase(balls=(ball,))]
 
 
 def squeezenet() -> tuple[Split, nn.Module, list[Evaluation]]:

@@ -243,7 +243,7 @@ def trainings(*, epochs: int, seeds: int) -> dict[float, tuple[list[float], list
                         optimizer=SGD(lr=0.2, momentum=0.0),
                         schedule=StepDecay(every=round(0.75 * epochs), decay=0.1),
                     ),
-                    evaluations=(WorstCase(ball=ball, num_mean=0),),
+                    evaluations=(WorstCase(balls=(ball,), num_mean=0),),
                     seed=seed,
                 )
                 for seed in range(seeds)
@@ -257,7 +257,7 @@ def trainings(*, epochs: int, seeds: int) -> dict[float, tuple[list[float], list
 
 
 def worst_case(model: nn.Module, split: TensorSplit, ball: Ball) -> float:
-    (found,) = WorstCase(ball=ball, num_mean=0).measure(model, split, seed=0, engine=ws.Engine()).columns.values()
+    (found,) = WorstCase(balls=(ball,), num_mean=0).measure(model, split, seed=0, engine=ws.Engine()).columns.values()
     return found["correct"].float().mean().item()
 
 

@@ -97,8 +97,8 @@ def test_what_is_scored_against_must_be_known_and_as_long(blobs, small):
         classifier.robust_score(x, np.where(y == 2, 7, y))
     with pytest.raises(ValueError, match=r"^RobustClassifier: y must hold one label per row \(120\), got 119\.$"):
         classifier.robust_score(x, y[1:])
-    with pytest.raises(ValueError, match=r"^RobustClassifier: restarts must be a whole number of at least 1, got 0\.$"):
-        classifier.robust_score(x, y, restarts=0)
+    with pytest.raises(ValueError, match=r"^RobustClassifier: budget must be one of quick, standard, thorough, got .cheap.\.$"):
+        classifier.robust_score(x, y, budget="cheap")
     with pytest.raises(ValueError, match=r"^RobustClassifier: radius must be a number >= 0, .* got -1\.$"):
         classifier.robust_score(x, y, -1)
     with pytest.raises(ValueError, match="X has 3 features, but RobustClassifier is expecting 4 features"):

@@ -77,7 +77,7 @@ def test_pickling_and_cloning_keep_everything(blobs, small):
     classifier = RobustClassifier("noise", [0.1, 0, 0.1, 0.2], calibrate=0.2, **small).fit(x, y)
     again = pickle.loads(pickle.dumps(classifier))
     assert np.array_equal(again.predict_proba(x), classifier.predict_proba(x))
-    assert again.robust_score(x, y, restarts=1) == classifier.robust_score(x, y, restarts=1)
+    assert again.robust_score(x, y, budget="quick") == classifier.robust_score(x, y, budget="quick")
     copy = clone(classifier)
     assert copy.get_params() == classifier.get_params()
     assert not hasattr(copy, "module_")
@@ -103,7 +103,9 @@ def test_frames_are_the_same_as_arrays_and_keep_their_names(frame, blobs, small)
     assert classifier.feature_names_in_.tolist() == list(classifier.features_.names) == names
     assert classifier.classes_.tolist() == ["high", "low", "middle"]
     assert np.array_equal(classifier.predict_proba(table), plain.predict_proba(x))
-    assert classifier.robust_score(table, series, 0.1, restarts=1) == plain.robust_score(x, labels, 0.1, restarts=1)
+    assert classifier.robust_score(table, series, 0.1, budget="quick") == plain.robust_score(
+        x, labels, 0.1, budget="quick"
+    )
     with pytest.raises(ValueError, match="feature names"):
         classifier.predict(table[["b", "a", "c", "d"]])
 
@@ -180,10 +182,10 @@ def test_the_robust_score_of_a_linear_network_is_the_closed_form(norm, blobs, sm
     assert scores[-1] < scores[0] == classifier.score(x, y)
 
 
-def test_the_robust_score_is_at_most_that_at_any_vertices_and_more_starts_never_raise_it(blobs, small):
+def test_the_robust_score_is_at_most_that_at_any_vertices_and_a_larger_budget_never_raises_it(blobs, small):
     x, y = blobs
     classifier = RobustClassifier("regular", **small).fit(x, y)
-    few, many = (classifier.robust_score(x, y, 0.4, steps=5, restarts=each) for each in (1, 4))
+    few, many = (classifier.robust_score(x, y, 0.4, budget=each) for each in ("quick", "thorough"))
     assert many <= few < classifier.score(x, y)
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -223,7 +225,7 @@ def test_a_split_for_evaluations_measures_the_same(blobs, small):
     classifier = RobustClassifier("regular", **small).fit(x, y)
     split = classifier.to_split(x, y)
     assert split.features == classifier.features_
-    results = ws.evaluate(classifier.module_, split, on=["clean", WorstCase(ball=Ball("linf", 0.4), num_mean=0)])
+    results = ws.evaluate(classifier.module_, split, on=["clean", WorstCase(balls=(Ball("linf", 0.4),), num_mean=0)])
     found = {row.measure: row.value for row in results.rows["model"]}
     assert found["top1"] == classifier.score(x, y)
     assert found["worst_case_top1"] == classifier.robust_score(x, y, 0.4) < found["top1"]

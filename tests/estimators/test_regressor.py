@@ -84,11 +84,12 @@ def test_the_robust_score_of_a_linear_network_is_the_closed_form(norm, curve, sm
     assert found == sorted(found, reverse=True)
 
 
-def test_the_robust_score_is_at_most_that_at_any_vertices_and_more_starts_never_raise_it(curve, small):
+def test_the_robust_score_is_at_most_that_at_any_vertices_and_a_larger_budget_never_raises_it(curve, small):
     x, y = curve
     regressor = RobustRegressor("regular", **small).fit(x, y)
-    few, many = (regressor.robust_score(x, y, 0.3, steps=3, restarts=each) for each in (1, 4))
-    in_l2 = [regressor.robust_score(x, y, 0.3, norm="l2", steps=1, restarts=each) for each in (1, 2, 4, 8)]
+    budgets = ("quick", "standard", "thorough")
+    few, _, many = (regressor.robust_score(x, y, 0.3, budget=each) for each in budgets)
+    in_l2 = [regressor.robust_score(x, y, 0.3, norm="l2", budget=each) for each in budgets]
     assert many <= few < regressor.score(x, y)
     assert in_l2 == sorted(in_l2, reverse=True)
     assert in_l2[0] > in_l2[-1]

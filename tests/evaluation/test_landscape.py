@@ -15,7 +15,7 @@ from withstand.perturbations.ball import Ball
 
 OFFSET, SCALE = torch.tensor([100.0, -3.0]), torch.tensor([10.0, 0.5])
 ENGINE = Engine(batch_size=7)
-ATTACK = WorstCase(ball=Ball("linf", 0.2), steps=3, restarts=1, num_tilted=4, num_mean=4)
+ATTACK = WorstCase(balls=(Ball("linf", 0.2),), budget="quick", num_mean=4)
 
 
 def table(num=60, classes=("a", "b", "c")):
@@ -57,7 +57,7 @@ def test_points_and_balls_are_in_the_units_of_the_file():
     assert found.plane.names == ("width", "height")
     assert found.ball is not None
     assert found.ball.radii == pytest.approx((2.0, 0.1))
-    raw = WorstCase(ball=Ball("l2", 0.3, unit="raw"), steps=2, restarts=1, num_mean=0)
+    raw = WorstCase(balls=(Ball("l2", 0.3, unit="raw"),), budget="quick", num_mean=0)
     ball = drawn(split, attack=raw).ball
     assert (ball.where, ball.norm, ball.radii) == ("l2 0.3 raw", "l2", pytest.approx((0.3, 0.3)))
 

@@ -7,15 +7,18 @@ from torch import nn
 
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
-from withstand.errors import InputError
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
+from withstand.perturbations.attacks.apgd import APGD
+from withstand.perturbations.attacks.budgets import attacks_of
+from withstand.perturbations.attacks.sampled import Sampled
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
 
 ENGINE = Engine()
 FEATURES = 4
+ACCURACIES = ("worst_case_top1", "adversarial_top1", "mean_top1")
 
 
 def table(num: int = 120) -> TensorSplit:
@@ -64,20 +67,17 @@ def test_a_linear_model_has_the_worst_case_of_its_margins(values):
         confident = copy.deepcopy(model)
         with torch.no_grad():
             confident.weight.mul_(scale)
-        for attacks in ({"steps": 10, "vertices": False}, {"steps": 0}):
-            found = values(WorstCase(ball=Ball("linf", radius), num_tilted=0, **attacks), confident, split)
+        for budget in ("quick", "standard"):
+            found = values(WorstCase(balls=(Ball("linf", radius),), budget=budget), confident, split)
             assert found["worst_case_top1"] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_no_attack_of_the_union_and_no_uniform_point_finds_more(values):
+def test_no_attack_alone_and_no_uniform_point_finds_more(values):
     model, split, ball = network(), table(), Ball("linf", 0.3)
-    whole = values(WorstCase(ball=ball), model)
-    for attacks in (
-        {"steps": 0, "num_tilted": 0},
-        {"vertices": False, "num_tilted": 0},
-        {"steps": 0, "vertices": False},
-    ):
-        assert whole["worst_case_top1"] <= values(WorstCase(ball=ball, num_mean=0, **attacks), model)["worst_case_top1"]
+    whole = values(WorstCase(balls=(ball,)), model)
+    for attack in attacks_of("standard", ball, num_classes=3):
+        alone = values(WorstCase(balls=(ball,), attacks=(attack,), num_mean=0), model)
+        assert whole["worst_case_top1"] <= alone["worst_case_top1"] + 1 / len(split)
     assert whole["worst_case_top1"] <= whole["adversarial_top1"] <= whole["mean_top1"] + 0.05
     rng = RowStreams(0, torch.arange(len(split)))
     draws = Uniform(ball=ball).draw(split.x, split.y, model, space=split.space, num_draws=2000, rng=rng).inputs
@@ -88,49 +88,61 @@ def test_no_attack_of_the_union_and_no_uniform_point_finds_more(values):
     assert whole["mean_top1"] == pytest.approx(mean.item(), abs=0.01)
 
 
+def test_what_is_found_in_one_ball_counts_for_every_ball_that_holds_it():
+    model, split, sampled = network(), table(), Sampled(perturbation=Uniform(), num_draws=1)
+    balls = tuple(Ball(norm, radius) for radius in (0.2, 0.3, 0.4) for norm in ("linf", "l2"))
+    evaluation = WorstCase(balls=balls, attacks=(sampled,), num_mean=0)
+    found = evaluation.measure(model, split, seed=0, engine=ENGINE).columns
+    right = {ball: found[name]["correct"] for ball, name in zip(balls, evaluation.conditions, strict=True)}
+    for one, other in itertools.product(balls, balls):
+        inside = one.radius <= other.radius and (one.norm, other.norm) != ("linf", "l2")
+        if inside:
+            assert not (right[other] & ~right[one]).any()
+    alone = [WorstCase(balls=(each,), attacks=(sampled,), num_mean=0) for each in balls]
+    each = [own.measure(model, split, seed=0, engine=ENGINE).columns[own.conditions[0]]["correct"] for own in alone]
+    assert all(bool((~one | other).all()) for one, other in zip(right.values(), each, strict=True))
+    assert sum(int(own.sum()) for own in each) > sum(int(own.sum()) for own in right.values())
+
+
+def test_outcomes_say_how_far_what_is_wrong_lies_which_attack_found_it_and_what_it_cost():
+    model, split, ball = network(), table(), Ball("l2", 0.4)
+    evaluation = WorstCase(balls=(ball,), attacks=(APGD(steps=1), APGD(steps=30)), num_mean=0)
+    (columns,) = evaluation.measure(model, split, seed=0, engine=ENGINE).columns.values()
+    clean = model(split.x).argmax(1) == split.y
+    by, right = columns["broken_by"], columns["correct"]
+    assert set(by.tolist()) == {-1, 0, 1, 2}
+    assert torch.equal(by == 0, ~clean)
+    assert torch.equal(by == -1, right)
+    assert torch.equal(columns["adversarial"], right | (by == 2))
+    assert (columns["distance"][by == 0] == 0).all()
+    assert (columns["distance"][by > 0] <= 0.4).all()
+    assert (columns["passes"][by == 0] == 1).all()
+    assert columns["passes"][right].min() >= columns["passes"][by == 1].max()
+
+
 def test_a_ball_without_extent_gives_the_clean_accuracy(values):
     model, split = network(), table()
     clean = (model(split.x).argmax(1) == split.y).float().mean().item()
     for norm in ("l1", "l2", "linf"):
-        found = values(WorstCase(ball=Ball(norm, 0.0), steps=2), model)
-        assert list(found.values()) == pytest.approx([clean] * 3)
+        found = values(WorstCase(balls=(Ball(norm, 0.0),), budget="quick"), model)
+        assert [found[name] for name in ACCURACIES] == pytest.approx([clean] * 3)
 
 
 def test_a_larger_ball_is_no_safer(values):
     model = network()
     for norm in ("l1", "l2", "linf"):
-        found = [values(WorstCase(ball=Ball(norm, radius)), model)["worst_case_top1"] for radius in (0.1, 0.3, 0.6)]
+        balls = [Ball(norm, radius) for radius in (0.1, 0.3, 0.6)]
+        found = [values(WorstCase(balls=(each,)), model)["worst_case_top1"] for each in balls]
         assert found[0] >= found[1] >= found[2]
         assert found[0] > found[2]
 
 
 def test_the_condition_names_the_ball_and_what_was_spent():
-    usual = WorstCase(ball=Ball("linf", 0.1))
-    assert usual.conditions == ("linf 0.1, PGD-40 x 3 + vertices + 64 tilted",)
-    budgets = {each.name: each.budget for each in usual.measures}
-    assert budgets == {
-        "worst_case_top1": "PGD-40 x 3 + vertices + 64 tilted",
-        "adversarial_top1": "PGD-40 x 3",
-        "mean_top1": "256 points",
-    }
-    # 2^12 vertices are the most that are tried; where there are more, the condition says that none were.
-    splits = [TensorSplit(torch.zeros(2, n), torch.arange(2), classes=("a", "b"), box=None) for n in (12, 13)]
-    few, many = (usual.adapted(each).conditions[0] for each in splits)
-    assert (few, many) == ("linf 0.1, PGD-40 x 3 + vertices + 64 tilted", "linf 0.1, PGD-40 x 3 + 64 tilted")
-    assert WorstCase(ball=Ball("l2", 0.1, unit="raw"), num_mean=0).conditions == ("l2 0.1 raw, PGD-40 x 3",)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"steps": 0, "vertices": False, "num_tilted": 0}, "expected at least one attack on an linf ball"),
-        ({"steps": 0, "ball": Ball("l2", 0.1)}, "expected at least one attack on an l2 ball"),
-        ({"steps": 0, "vertices": False, "ball": Ball("l1", 0.1)}, "expected at least one attack on an l1 ball"),
-    ],
-)
-def test_what_cannot_be_measured_is_refused(fields, message):
-    with pytest.raises(InputError, match=f"^WorstCase: {message}"):
-        WorstCase(**fields)
+    assert WorstCase(balls=(Ball("linf", 0.1),)).conditions == ("linf 0.1, standard",)
+    assert WorstCase(balls=(Ball("l2", 0.1, unit="raw"),), budget="quick").conditions == ("l2 0.1 raw, quick",)
+    own = [WorstCase(attacks=(APGD(steps=each),)) for each in (3, 4)]
+    assert own[0].conditions[0].startswith("linf 0.0313725, APGD")
+    assert own[0].conditions != own[1].conditions
 
 
 def test_recalls_are_the_accuracies_of_the_classes_and_their_mean_is_balanced(values):
@@ -147,7 +159,7 @@ def test_recalls_are_the_accuracies_of_the_classes_and_their_mean_is_balanced(va
 
 
 def test_the_batch_size_changes_no_answer():
-    model, evaluation = network(), WorstCase(ball=Ball("linf", 0.25), steps=5, num_mean=8)
+    model, evaluation = network(), WorstCase(balls=(Ball("linf", 0.25),), num_mean=8)
     found = [evaluation.measure(model, table(), seed=3, engine=Engine(batch_size=size)) for size in (7, 50, 120)]
     for one, other in itertools.pairwise(each.columns[evaluation.conditions[0]] for each in found):
         # A place on a boundary falls on one side or the other by rounding.
@@ -155,24 +167,17 @@ def test_the_batch_size_changes_no_answer():
         assert (one["mean"] - other["mean"]).abs().sum() <= 1 / 8
 
 
-def test_the_worst_case_of_no_attack_is_refused(values):
-    split = TensorSplit(torch.zeros(4, 13), torch.arange(4) % 2, classes=("a", "b"), box=None)
-    evaluation = WorstCase(ball=Ball("linf", 0.1), steps=0, num_tilted=0)
-    with pytest.raises(InputError, match="more than 4,096 vertices around inputs of shape"):
-        values(evaluation, nn.Linear(13, 2), split)
-
-
 def test_features_that_all_stay_give_the_clean_accuracy(values):
     model, split = network(), table()
     clean = (model(split.x).argmax(1) == split.y).float().mean().item()
     for norm in ("l1", "l2", "linf"):
-        found = values(WorstCase(ball=Ball(norm, (0.0,) * FEATURES), steps=2), model)
-        assert list(found.values()) == pytest.approx([clean] * 3)
+        found = values(WorstCase(balls=(Ball(norm, (0.0,) * FEATURES),), budget="quick"), model)
+        assert [found[name] for name in ACCURACIES] == pytest.approx([clean] * 3)
 
 
 def test_different_balls_have_different_conditions():
     balls = [Ball("linf", radius) for radius in (0.1, (0.1, 0.0), (0.1, 0.2), (0.1,) * 50, (0.2,) * 50)]
     balls.append(Ball("linf", (0.1, 0.0), unit="raw"))
-    evaluations = [WorstCase(ball=each) for each in balls]
+    evaluations = [WorstCase(balls=(each,)) for each in balls]
     assert len({each.conditions for each in evaluations}) == len(balls)
-    assert evaluations[1].where == "linf [0.1 0]"
+    assert balls[1].name == "linf [0.1 0]"

@@ -65,7 +65,7 @@ def stopped_after(model, count):
 
 
 def test_the_outcomes_in_a_folder_are_those_in_memory(bench, counting, tmp_path):
-    asked = ("clean", NOISE, Recall(), WorstCase(ball=Ball("linf", 0.05), steps=2, restarts=1, num_mean=4))
+    asked = ("clean", NOISE, Recall(), WorstCase(balls=(Ball("linf", 0.05),), budget="quick", num_mean=4))
     in_memory = ask([bench.subject(counting, *asked)], seed=0, engine=ENGINE)
     kept = ask([bench.subject(counting, *asked, folder=tmp_path / "kept")], seed=0, engine=ENGINE)
     read = read_results(tmp_path / "kept")
@@ -271,7 +271,7 @@ def test_a_model_of_no_numbers_at_all_is_measured(bench):
         def forward(self, x):
             return torch.full((len(x), 3), torch.nan)
 
-    ball = WorstCase(ball=Ball("linf", 0.1), steps=2, restarts=1, num_mean=2, num_tilted=2)
+    ball = WorstCase(balls=(Ball("linf", 0.1),), budget="quick", num_mean=2)
     results = ask([bench.subject(Broken(), "clean", ball, "noise-distance/gaussian")], seed=0, engine=ENGINE)
     values = {(row.measure, row.condition): row.value for row in results.rows["mine"]}
     assert {value for (measure, _), value in values.items() if "top1" in measure} == {0.0}

@@ -57,7 +57,7 @@ def cells(tmp_path):
         ("Recall", Recall()),
         ({"class_path": "NoiseDistance"}, NoiseDistance()),
         (Lipschitz(steps=3), Lipschitz(steps=3)),
-        ("{class_path: WorstCase, init_args: {ball: {norm: l2, radius: 0.3}}}", WorstCase(ball=Ball("l2", 0.3))),
+        ("{class_path: WorstCase, init_args: {balls: [{norm: l2, radius: 0.3}]}}", WorstCase(balls=(Ball("l2", 0.3),))),
     ],
     ids=str,
 )
@@ -166,7 +166,7 @@ def test_questions_are_checked_before_the_first_sample_is_fetched(tiny_split, mo
         (table, "NoiseDistance", "radius"),
         (table, ["clean", Contrast(severity=1, pixels=32)], "images"),
         (tiny_split, ["clean", Contrast(severity=1)], "images of 8 x 8 need the field pixels"),
-        (table, WorstCase(ball=BALL, steps=0, num_tilted=0), "too many to try"),
+        (table, WorstCase(balls=(Ball("linf", (0.1, 0.2)),)), "radius must be a number, or one per feature"),
         (tiny_split, Accuracy(top=(9,)), "top must hold a number up to 3 classes"),
     ):
         with pytest.raises(InputError, match=sentence):

@@ -218,8 +218,8 @@ def test_worst_case_accuracy_of_a_linear_model_is_that_of_its_worst_point():
     wanted = (margin > 0).sum().item()
     assert 20 < wanted < 250
     for evaluation in (
-        WorstCase(ball=ball(), steps=5, num_tilted=0, vertices=False, num_mean=0),
-        WorstCase(ball=ball(), steps=0, num_tilted=0, num_mean=0),
+        WorstCase(balls=(ball(),), budget="quick", num_mean=0),
+        WorstCase(balls=(ball(),), budget="standard", num_mean=0),
     ):
         (columns,) = evaluation.measure(linear(), split, seed=0, engine=Engine()).columns.values()
         assert columns["correct"].sum() == wanted

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from withstand.console import Console
@@ -54,7 +55,8 @@ def examples_of(subject: Subject, *, seed: int, engine: Engine) -> Examples:
         generator = prepared(each, model, split, fit_on=fit_on, folder=subject.folder, seed=seed, engine=engine)
         found.append(draw_examples(each, generator, split, seed=seed, engine=engine))
     if has_landscape(split):
-        attacks = [each for each in question.evaluations if isinstance(each, WorstCase)] or [None]
+        asked = [each for each in question.evaluations if isinstance(each, WorstCase)]
+        attacks = [replace(each, balls=(ball,)) for each in asked for ball in each.balls] or [None]
         found += [draw_landscape(subject.load(), split, attack=each, seed=seed, engine=engine) for each in attacks]
     return found
 

@@ -21,7 +21,7 @@ RECIPES = ("quickstart-plain", "quickstart-gaussian", "quickstart-ant", "quickst
 MEASURED = (
     NoiseDistance(noises=("gaussian", "adversarial"), steps=100, lr=4e-3),
     # 0.05 per pixel. Only PGD is effective in 3,072 dimensions.
-    WorstCase(ball=Ball("linf", 0.05), steps=20, restarts=1, vertices=False, num_tilted=0, num_mean=0),
+    WorstCase(balls=(Ball("linf", 0.05),), budget="quick", num_mean=0),
 )
 NEXT = """Next:
   withstand train --data digits --objective.perturbation Speckle --epochs 30

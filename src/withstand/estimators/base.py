@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
-from withstand.estimators.parameters import check_parameters, check_whole, radius_of, widths_of
+from withstand.estimators.parameters import check_parameters, radius_of, widths_of
 from withstand.estimators.radius import choose_radius
 from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
 from withstand.estimators.scaling import describe, scaled
@@ -31,6 +31,7 @@ from withstand.functional.losses import Loss
 from withstand.functional.random import derive_seed, row_streams
 from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.base import Perturbation
 from withstand.training.optimizers import Adam
@@ -85,28 +86,23 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return the score of predictions."""
 
     @abstractmethod
-    def _worst_score(
-        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
-    ) -> float:
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         """Return the score with every row at the worst point of the ball that attacks find."""
 
     def robust_score(
-        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, steps: int = 40, restarts: int = 3
+        self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, budget: Budget = "standard"
     ) -> float:
         """Return the score with every row at the worst point of a ball that attacks find.
 
         For a classifier, it is the share of rows that no attack gets misclassified; for a regressor, R squared with the
-        largest error found around each row. The attacks are projected gradient ascent with restarts, all vertices of
-        the ball if there are at most 4,096, and, for linf, tilted points. The value is an upper bound of the score at
-        the true worst point; more restarts never raise it.
+        largest error found around each row. The value is an upper bound of the score at the true worst point.
 
         Args:
             X: Rows.
             y: A label or target per row.
             radius: A number >= 0 or one per feature, in `unit`; None takes `radius_`.
             norm: Norm of the ball; None takes the parameter `norm`.
-            steps: Steps of the ascent, at least 1.
-            restarts: Restarts of the ascent, at least 1.
+            budget: Which attacks: `quick`, `standard` or `thorough`; see `WorstCase`.
 
         Returns:
             At most the value of `score`.
@@ -116,12 +112,12 @@ class RobustEstimator(BaseEstimator, ABC):
         """
         x = self._read(X)
         y = self._read_truth(y, len(x))
-        check_whole(self._who, "steps", steps)
-        check_whole(self._who, "restarts", restarts)
+        if budget not in get_args(Budget):
+            raise InputError(f"{self._who}: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
         ball = self._ball(self.radius_ if radius is None else radius, x.shape[1], norm=norm)
         # Attacks use float32, predictions float64. Near a decision boundary the two may differ; both are bounds.
         clean = self._score_of(y, self._decide(self._outputs_of(x)))
-        return min(clean, self._worst_score(x, y, ball, steps=steps, restarts=restarts, vertices=True))
+        return min(clean, self._worst_score(x, y, ball, budget=budget))
 
     def plot_frontier(self, ax: Any = None, *, measure: Measure = "noisy") -> Any:
         """Plot clean scores against scores of perturbed rows, one point per radius; the chosen one is marked.

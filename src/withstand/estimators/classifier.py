@@ -20,6 +20,7 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.calibration import best_temperature
 from withstand.functional.losses import Loss
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 
 
@@ -184,15 +185,13 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(np.mean(predicted == y))
 
-    def _worst_score(
-        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
-    ) -> float:
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         labels = self._labels(y)
         known = labels >= 0
         if not known.any():
             return 0.0
         split = self._split(x[known.numpy()], labels[known])
-        evaluation = WorstCase(ball=ball, steps=steps, restarts=restarts, vertices=vertices, num_mean=0)
+        evaluation = WorstCase(balls=(ball,), budget=budget, num_mean=0)
         engine = Engine.start(device=self.device)
         model = engine.place(copy.deepcopy(self.module_))
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)

@@ -96,7 +96,7 @@ def _cross_validate(
             scores["clean"][place] = model.score(*held_out)
             scores["noisy"][place] = model._noisy_score(*held_out, noise, rows=test, num_draws=NUM_DRAWS)
             if ball is not None:
-                scores["worst_case"][place] = model._worst_score(*held_out, ball, steps=20, restarts=1, vertices=False)
+                scores["worst_case"][place] = model._worst_score(*held_out, ball, budget="quick")
     return scores
 
 

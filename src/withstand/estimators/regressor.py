@@ -16,6 +16,7 @@ from withstand.estimators.base import RobustEstimator
 from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
 from withstand.functional.losses import Loss
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 
 
@@ -95,9 +96,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(r2_score(y, predicted))
 
-    def _worst_score(
-        self, x: np.ndarray, y: np.ndarray, ball: Ball, *, steps: int, restarts: int, vertices: bool
-    ) -> float:
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         engine = Engine.start(device=self.device)
         errors = worst_errors(
             engine.place(copy.deepcopy(self.module_)),
@@ -105,9 +104,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
             self._targets(y).to(engine.device),
             ball=ball,
             space=self._space(),
-            steps=steps,
-            restarts=restarts,
-            vertices=vertices,
+            budget=budget,
             seed=self.seed_,
         )
         return self._score_of(y, y + errors.cpu().double().numpy() * self.target_scale_)

@@ -7,6 +7,7 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
 from withstand.models.frozen import evaluating
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.attacks.vertices import Vertices
@@ -16,6 +17,12 @@ from withstand.perturbations.base import Perturbation
 MOST_VERTICES = 4096
 POINTS_AT_ONCE = 16384
 NUM_TILTED = 64
+# By budget: steps and restarts of the ascent, and whether the vertices are tried.
+SPENT: dict[Budget, tuple[int, int, bool]] = {
+    "quick": (20, 1, False),
+    "standard": (40, 3, True),
+    "thorough": (100, 10, True),
+}
 
 
 @torch.no_grad()
@@ -26,15 +33,15 @@ def worst_errors(
     *,
     ball: Ball,
     space: Space,
-    steps: int,
-    restarts: int,
-    vertices: bool,
+    budget: Budget,
     seed: int,
 ) -> Tensor:
     """Return the error of largest magnitude that attacks find for every row, or the clean error.
 
-    A row's randomness derives from the seed and its number. Attacks are those of `RobustEstimator.robust_score`.
+    The attacks are projected gradient ascent, the vertices of the ball if there are at most 4,096, and, for linf,
+    tilted points. A row's randomness derives from the seed and its number.
     """
+    steps, restarts, vertices = SPENT[budget]
     ascent = PGD(ball=ball, steps=steps, loss="squared_error")
     # Every restart has its own random numbers, so more restarts only add points.
     attacks: list[tuple[Perturbation, int, int]] = [(ascent, 1, start) for start in range(restarts)]

@@ -127,6 +127,17 @@ class Evaluation(Configuration, ABC):
         """
         return {}
 
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[str, ...]]:
+        """Return sentences that a reader of the numbers must know, by condition; none by default.
+
+        They stand under every table: what changes a number, or the trust in it, is never silent.
+
+        Args:
+            outcomes: Outcomes of all batches, on the CPU.
+            state: From `prepare`.
+        """
+        return {}
+
     @final
     def measure(
         self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None

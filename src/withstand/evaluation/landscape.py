@@ -42,7 +42,7 @@ def draw_landscape(
     Args:
         model: Maps inputs to logits; on the engine's device.
         split: Samples of two numbers.
-        attack: Measures which points are right all over a ball, adapted to the split; None measures clean ones only.
+        attack: Measures which points are right all over one ball, adapted to the split; None measures clean ones only.
         seed: Seed of the evaluation, whose draws are repeated.
         engine: Device and batch size.
         num_ticks: Points of the grid along each feature, at least 2.
@@ -50,7 +50,7 @@ def draw_landscape(
     with evaluating(model):
         radii = torch.zeros(2)
         if attack is not None:
-            radii = attack.ball.radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
+            radii = attack.balls[0].radii(torch.zeros(1, 2), space=split.space) * torch.ones(2)
         ticks = _ticks(split, engine, radii, num_ticks)
         predicted, confidence, margin = _decide(model, ticks.float(), engine)
         chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
@@ -62,7 +62,7 @@ def draw_landscape(
     features = split.features
     offset, scale = (np.zeros(2), np.ones(2)) if features is None else map(np.array, (features.offset, features.scale))
     first, second = (ticks.numpy() * scale + offset).T
-    ball = attack and DrawnBall(attack.where, attack.ball.norm, _pair(radii.numpy() * scale), right_in_ball)
+    ball = attack and DrawnBall(attack.balls[0].name, attack.balls[0].norm, _pair(radii.numpy() * scale), right_in_ball)
     names = ("input 1", "input 2") if features is None else (features.names[0], features.names[1])
     return Landscape(
         plane=Plane(names, first, second, _pair(scale)),

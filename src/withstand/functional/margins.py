@@ -31,6 +31,21 @@ def is_wrong(logits: Logits, y: Labels) -> Bool[Tensor, " batch"]:
     return ~(margin(logits, y) < 0)
 
 
+def log_odds(logits: Logits, y: Labels) -> PerRow:
+    """Return the log odds against the label: they grow with its cross entropy, but do not underflow.
+
+    Cross entropy is log(1 + exp(log odds)): both have the same direction of steepest ascent. In 32 bits the gradient of
+    cross entropy is 0 for a confident model, the gradient of the log odds is not.
+
+    Example:
+        >>> log_odds(torch.tensor([[200.0, 0.0, 0.0]]), torch.tensor([0]))
+        tensor([-199.3069])
+    """
+    logits = _wide(logits)
+    others = logits.scatter(1, y[:, None], -torch.inf).logsumexp(1)
+    return others - logits.gather(1, y[:, None])[:, 0]
+
+
 def logits_ratio(logits: Logits, y: Labels) -> PerRow:
     """Return the difference of logits ratio (DLR): the margin divided by the lead of the first logit over the third.
 

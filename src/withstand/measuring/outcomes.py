@@ -219,6 +219,7 @@ class Kept:
                 "evaluation": each.evaluation,
                 "measures": [measure.plain() for measure in each.measures],
                 "numbers": dict(each.numbers),
+                "notes": list(each.notes),
             }
             for each in table.conditions
             if isinstance(each.columns, Path)

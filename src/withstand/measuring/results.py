@@ -79,8 +79,8 @@ class Results:
         self.tables_of_outcomes: Mapping[str, OutcomeTable] = dict(tables)
         self.rows: Mapping[str, Sequence[Row]] = found
         self.measures: Mapping[str, Measure] = known
-        self._own, self._unfinished = tuple(notes), tuple(_unfinished(self.tables_of_outcomes))
-        self.notes: Sequence[str] = (*self._own, *self._unfinished)
+        self._own, self._everywhere = tuple(notes), tuple(_everywhere(self.tables_of_outcomes))
+        self.notes: Sequence[str] = (*self._own, *self._everywhere)
 
     def __str__(self) -> str:
         """All tables, in Markdown."""
@@ -126,9 +126,9 @@ class Results:
             measure=measure,
             each_severity=each_severity,
             notes=self._own,
-            everywhere=self._unfinished,
+            everywhere=self._everywhere,
         )
-        differences = differences_table(self.tables_of_outcomes, notes=self._unfinished)
+        differences = differences_table(self.tables_of_outcomes, notes=self._everywhere)
         return found if differences is None else [*found, differences]
 
     def to_markdown(self, measure: str | None = None, *, each_severity: bool = False) -> str:
@@ -250,12 +250,19 @@ class Results:
         return known[name]
 
 
-def _unfinished(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
-    """Return a sentence for every condition under which outputs were not finite."""
-    return [
+def _everywhere(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
+    """Return the notes of conditions, and a sentence for each under which outputs were not finite."""
+    unfinished = [
         f"{model} under {name}: {wrong:,} of {count:,} outputs are not finite (NaN or infinity) and count as wrong."
         for model, table in outcomes.items()
         for name, (wrong, count) in table.unfinished().items()
+    ]
+    several = len(outcomes) > 1
+    return unfinished + [
+        f"{model + ', ' if several else ''}{own.condition}: {note}"
+        for model, table in outcomes.items()
+        for own in table.conditions
+        for note in own.notes
     ]
 
 

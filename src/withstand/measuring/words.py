@@ -77,9 +77,9 @@ def meant(
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
     if word == "worst-case" and not balls:
-        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(ball=...) in Python.")
+        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(balls=...) in Python.")
     others: dict[str, list[Asked]] = {
-        "worst-case": [WorstCase(ball=each) for each in balls],
+        "worst-case": [WorstCase(balls=tuple(balls))] if balls else [],
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.configuration import identity
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import balls, changes
@@ -15,6 +16,8 @@ from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import PerRow, Points
 from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
+
+LONGEST = 60  # characters of the radii in the name of a ball
 
 Unit = Literal["std", "raw", "iqr"]
 PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
@@ -53,6 +56,19 @@ class Ball:
         radius = self.radius
         if isinstance(radius, Sequence) and len({len(each) for each in radius if isinstance(each, Sequence)}) > 1:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
+
+    @property
+    def name(self) -> str:
+        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
+        unit = "" if self.unit == "std" else f" {self.unit}"
+        radius = self.radius
+        if isinstance(radius, int | float):
+            shown = f"{radius:g}"
+        else:
+            shown = "[" + " ".join(f"{each:g}" if isinstance(each, int | float) else "..." for each in radius) + "]"
+        if len(shown) > LONGEST or "..." in shown:
+            shown = f"per feature {identity(self)}"
+        return f"{self.norm} {shown}{unit}"
 
     def check(self, space: Space) -> None:
         """Reject a space that the radius or its unit does not fit, and radii per row, which fit one batch only.

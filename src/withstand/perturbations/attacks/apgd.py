@@ -1,46 +1,72 @@
 """Projected gradient ascent with adaptive step sizes (APGD)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from withstand.functional.margins import log_odds, logits_ratio, targeted_logits_ratio
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
+from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Target
+from withstand.perturbations.attacks.target import Objective, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+
+AscentLoss = Literal["cross_entropy", "logits_ratio", "targeted"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class APGD(Attack):
-    """Projected gradient ascent with adaptive step sizes, from a random point of the ball.
+    """Projected gradient ascent with adaptive step sizes, from random points of the ball.
 
     Attributes:
-        steps: Gradient steps, at least 1.
+        steps: Gradient steps per start and target, at least 1.
+        loss: `cross_entropy`; `logits_ratio` (DLR), which does not depend on the scale of the logits; or `targeted`,
+            its version for a target class, tried with one class after the other.
+        num_targets: Classes to try with `targeted`, those of the highest logits at the row first; at least 1.
+        restarts: Starts, at least 1.
+
+    Source:
+        Croce, Hein 2020, arXiv 2003.01690.
+        Differs: cross entropy is replaced by the log odds, which have the same direction of ascent and do not underflow.
     """
 
     steps: PositiveInt = 100
+    loss: AscentLoss = "cross_entropy"
+    num_targets: PositiveInt = 9
+    restarts: PositiveInt = 1
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Ascend the cross entropy."""
-        rows = target.rows
-        frame = target.frame.rows(rows)
-        here = frame.sample(rng=rng.subset(rows))
-        for _ in range(self.steps):
-            slope = target.slope(here, rows, _cross_entropy)
-            on = ~slope.wrong
-            rows, frame = rows[on], frame.rows(on)
-            uphill = frame.uphill(slope.gradient[on])
-            here = Place(frame.project(here.u[on] + 0.25 * uphill), slope.picks[on])
+        """Climb from each start, with each target."""
+        for objective in self._objectives(target):
+            for _ in range(self.restarts):
+                rows = target.rows
+                if len(rows) == 0:
+                    return
+                start = target.frame.rows(rows).sample(rng=rng.subset(rows))
+                ascend(target, rows, start, objective, steps=self.steps)
+
+    def _objectives(self, target: Target) -> Iterator[Objective]:
+        if self.loss == "targeted":
+            classes = target.others()[:, : self.num_targets]
+            for number in range(classes.shape[1]):
+                yield _towards(classes[:, number])
+        else:
+            loss = log_odds if self.loss == "cross_entropy" else logits_ratio
+            yield lambda logits, y, rows: loss(logits, y)  # noqa: ARG005
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """One ball of each norm."""
-        return [cls(ball=Ball(norm, 0.3), steps=3) for norm in ("linf", "l2", "l1")]
+        """One ball of each norm, and every loss."""
+        return [
+            cls(ball=Ball("linf", 0.3), steps=3),
+            cls(ball=Ball("l2", 0.3), steps=3, loss="logits_ratio", restarts=2),
+            cls(ball=Ball("l1", 0.3), steps=3, loss="targeted", num_targets=2),
+        ]
 
 
-def _cross_entropy(logits: Tensor, y: Tensor, rows: Tensor) -> Tensor:  # noqa: ARG001
-    return cross_entropy(logits.float(), y, reduction="none")
+def _towards(classes: Tensor) -> Objective:
+    return lambda logits, y, rows: targeted_logits_ratio(logits, y, classes[rows])

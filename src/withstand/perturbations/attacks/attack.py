@@ -1,7 +1,7 @@
 """Attack: the base of all searches for points that a model gets wrong."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, final
 
 import torch
@@ -62,6 +62,10 @@ class Attack(Perturbation):
             rng: One source per row of the target: rows draw from `rng.subset(rows)`.
         """
 
+    def within(self, ball: Ball) -> "Attack":
+        """Return the attack on another ball."""
+        return replace(self, ball=ball)
+
     @final
     @torch.no_grad()
     def attack(self, x: Points, y: Labels, model: nn.Module, *, space: Space, rng: Rng) -> Attacked:
@@ -75,6 +79,7 @@ class Attack(Perturbation):
             rng: Source of randomness: one for the batch, or one per row.
         """
         target = Target(model, Frame(x.detach(), self.ball, space), y)
+        target.begin()
         self.search(target, rng=by_row(rng, len(x)))
         return checked(target)
 

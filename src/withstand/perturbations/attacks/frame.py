@@ -8,6 +8,7 @@ from torch import Tensor
 
 from withstand.data.space import Space
 from withstand.functional import balls
+from withstand.functional.balls import Norm
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Labels, PerRow, Points
@@ -49,6 +50,8 @@ class Frame:
 
     Attributes:
         x: The centres.
+        ball: The ball around each of them.
+        space: The input space.
         norm: The norm of u.
         radii: Radius of each feature.
         low: Lowest u in the box, at most 0; minus infinity without a box.
@@ -56,13 +59,15 @@ class Frame:
         options: Values of discrete changes, one entry per change.
     """
 
+    norm: Norm
+
     def __init__(self, x: Points, ball: Ball, space: Space) -> None:
         """Compute the coordinates of a batch.
 
         Raises:
             InputError: If the ball does not fit; see `Ball.radii`.
         """
-        self.x, self.space, self.norm = x, space, ball.norm
+        self.x, self.ball, self.space, self.norm = x, ball, space, ball.norm
         flat = x.flatten(1)
         radii = torch.as_tensor(ball.radii(x, space=space), dtype=x.dtype, device=x.device)
         radii = radii * (1 - SHRINK)
@@ -86,7 +91,7 @@ class Frame:
     def rows(self, chosen: Tensor) -> "Frame":
         """Return the frame of some rows (indices)."""
         part = object.__new__(Frame)
-        part.x, part.space, part.norm = self.x[chosen], self.space, self.norm
+        part.x, part.ball, part.space, part.norm = self.x[chosen], self.ball, self.space, self.norm
         part.radii, part.low, part.high = self.radii[chosen], self.low[chosen], self.high[chosen]
         part.options = [Options(each.inputs, each.own[chosen], each.values[chosen]) for each in self.options]
         return part

@@ -1,6 +1,6 @@
 """Points that a perturbation draws, tried one after another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from withstand.functional.random import RowStreams
@@ -26,6 +26,10 @@ class Sampled(Attack):
     needs_gradient: ClassVar[bool] = False
     perturbation: Perturbation = Uniform()
     num_draws: PositiveInt = 64
+
+    def within(self, ball: Ball) -> "Sampled":
+        """Return the attack with points of another ball."""
+        return replace(self, ball=ball, perturbation=replace(self.perturbation, ball=ball))  # type: ignore[call-overload]
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
         """Try all points of the rows that are left."""

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from withstand.functional.margins import is_wrong
-from withstand.functional.tensors import Labels, PerRow
+from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
 
@@ -46,6 +46,7 @@ class Target:
         found: Nearest wrong place of each row; its centre if there is none.
         distance: Its distance in radii; infinity if there is none.
         passes: Forward and backward passes of each row so far.
+        by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong as it stands.
     """
 
     def __init__(self, model: nn.Module, frame: Frame, y: Labels) -> None:
@@ -60,6 +61,7 @@ class Target:
         self.found = frame.centre
         self.distance = torch.full((len(y),), torch.inf, device=y.device)
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
+        self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
 
     @property
     def is_broken(self) -> Bool[Tensor, " batch"]:
@@ -70,6 +72,17 @@ class Target:
     def rows(self) -> Int[Tensor, " row"]:
         """The rows without a wrong point in the ball."""
         return (~self.is_broken).nonzero()[:, 0]
+
+    def begin(self) -> Float[Tensor, "batch class"]:
+        """Return the outputs at the rows themselves; those that are wrong already are broken at a distance of 0."""
+        return self.logits(self.frame.centre, torch.arange(len(self.y), device=self.y.device))
+
+    def offer(self, points: Points, rows: Int[Tensor, " row"]) -> None:
+        """Try points found elsewhere, such as in another ball, for the rows in whose ball they lie."""
+        frame = self.frame.rows(rows)
+        place = frame.place_of(points)
+        inside = frame.is_inside(frame.clip(place.u)) & (self.distance[rows] > frame.length(place.u))
+        self.logits(Place(frame.clip(place.u)[inside], place.picks[inside]), rows[inside])
 
     def logits(self, place: Place, rows: Int[Tensor, " row"]) -> Float[Tensor, "row class"]:
         """Return the outputs at places of some rows: one forward pass each."""
@@ -98,6 +111,18 @@ class Target:
         wrong = self._keep(place, rows, logits)
         in_radii = gradient.flatten(1).to(frame.radii.dtype) * frame.radii
         return Slope(value.detach(), in_radii, frame.best_picks(gradient), logits, wrong)
+
+    def others(self) -> Int[Tensor, "batch other"]:
+        """Return the classes other than the label, by their logits at the rows that are not broken, highest first.
+
+        Rows that are broken get any order. One forward pass per row.
+        """
+        rows = self.rows
+        logits = self.logits(self.frame.centre.rows(rows), rows).float()
+        order = logits.scatter(1, self.y[rows, None], -torch.inf).argsort(1, descending=True)[:, :-1]
+        others = order.new_zeros(len(self.y), order.shape[1])
+        others[rows] = order
+        return others
 
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
 
-FORMAT = 1
+FORMAT = 2
 ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
 IMAGE_SUFFIX = r"(?i)\.(?:bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)$"
 LABELLED = (BY_CLASS, "balanced")  # reductions that need the classes of the samples
@@ -33,6 +33,7 @@ class ConditionOutcomes:
         numbers: Numbers about the model as a whole, by column.
         source: Where the samples are from: nothing for the ordinary split, the condition where its files are others.
         evaluation: Its plain configuration.
+        notes: Sentences about these outcomes that a reader must know.
     """
 
     condition: str
@@ -41,6 +42,7 @@ class ConditionOutcomes:
     numbers: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def frame(self) -> "polars.DataFrame":
@@ -114,6 +116,7 @@ class OutcomeTable:
                     numbers={name: float(value) for name, value in each["numbers"].items()},
                     source=str(each["source"]),
                     evaluation=dict(each["evaluation"]),
+                    notes=tuple(map(str, each["notes"])),
                 )
                 for each in about["conditions"]
             )
