@@ -12,6 +12,7 @@ from withstand.data.space import Space
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.models.frozen import evaluating
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
@@ -79,9 +80,10 @@ class Attack(Perturbation):
             rng: Source of randomness: one for the batch, or one per row.
         """
         target = Target(model, Frame(x.detach(), self.ball, space), y)
-        target.begin()
-        self.search(target, rng=by_row(rng, len(x)))
-        return checked(target)
+        with evaluating(model):
+            target.begin()
+            self.search(target, rng=by_row(rng, len(x)))
+            return checked(target)
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
