@@ -128,7 +128,12 @@ class Target:
         """Keep wrong places that are nearer than those known; return which are wrong."""
         wrong = is_wrong(logits, self.y[rows])
         distance = self.frame.length(place.u)
-        nearer = wrong & (distance < self.distance[rows])
+        nearer = (wrong & (distance < self.distance[rows])).nonzero()[:, 0]
+        # A row may be there several times: its nearest place is the first one in order of distance.
+        nearer = nearer[distance[nearer].argsort(stable=True)]
+        turn = torch.arange(len(nearer), device=rows.device)
+        first = torch.full_like(self.y, len(nearer)).scatter_reduce(0, rows[nearer], turn, "amin")
+        nearer = nearer[first[rows[nearer]] == turn]
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
         self.found.u[chosen], self.found.picks[chosen] = place.u[nearer], place.picks[nearer]
