@@ -113,7 +113,8 @@ def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, nea
     if power:
         # With the other features where they are, only so much room is left; without them, all of it.
         mass = here[:, :features].abs().pow(power)
-        room = (1 - mass.sum(1, keepdim=True) + mass).clamp(0, 1) ** (1 / power)
+        room = (1 - mass.sum(1, keepdim=True) + mass).clamp(0, 1)
+        room = room.sqrt() if power == 2 else room
         room = torch.nn.functional.pad(torch.where(near, room, 1), (0, here.shape[1] - features), value=1e9)
         low, high = torch.maximum(low, -room), torch.minimum(high, room)
     grid = [low[..., None], high[..., None]]
@@ -130,15 +131,17 @@ def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, nea
 
 
 def fitted(frame: Frame, points: Candidates, priority: Float[Tensor, "batch #candidate coordinate"]) -> Candidates:
-    """Return points in the unit ball: features of low priority go back to 0 if all of them do not fit."""
+    """Return points in the unit ball: features take, in order of priority, the length that they need or what is left."""
     features, power = frame.low.shape[1], power_of(frame)
     if not power:
         return points
     u = points[..., :features]
     order = priority[..., :features].argsort(2, descending=True)
-    mass = u.abs().pow(power).gather(2, order).cumsum(2)
-    fits = torch.zeros_like(u, dtype=torch.bool).scatter_(2, order, mass <= 1 + 1e-7)
-    return torch.cat([torch.where(fits, u, 0), points[..., features:]], 2)
+    mass = u.abs().pow(power).gather(2, order)
+    left = (1 - mass.cumsum(2) + mass).clamp_min(0)
+    allowed = torch.zeros_like(u).scatter_(2, order, torch.minimum(mass, left))
+    allowed = allowed.sqrt() if power == 2 else allowed
+    return torch.cat([torch.minimum(u.abs(), allowed) * u.sign(), points[..., features:]], 2)
 
 
 def limits(frame: Frame) -> tuple[Coordinates, Coordinates]:
