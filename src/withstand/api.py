@@ -18,6 +18,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
+from withstand.models.black_box import BlackBox, predicts
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels
@@ -89,7 +90,7 @@ def _check_fit(model: Any, objective: Any, training: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-    model: nn.Module | str | Sequence[str] | Mapping[str, nn.Module],
+    model: nn.Module | str | Sequence[str] | Mapping[str, Any],
     data: Any = None,
     *,
     on: On | Sequence[On] | None = None,
@@ -104,7 +105,8 @@ def evaluate(
     """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, a mapping from names to modules, or folders of finished runs.
+        model: A module that maps inputs to logits, a mapping from names to models, or folders of finished runs. In a
+            mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`.
         data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
             each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
@@ -132,8 +134,9 @@ def evaluate(
         names = [model] if isinstance(model, str) else list(model)
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
-    modules = _modules(model)
-    question = ask_of(data, num_classes=_num_outputs(next(iter(modules.values())), data))
+    models = _models(model)
+    question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
+    modules = {name: _as_module(each, question.split.classes) for name, each in models.items()}
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
 
@@ -146,17 +149,23 @@ def _folder(keep: Any) -> Path | None:
     return None if keep is None else Path(keep)
 
 
-def _modules(model: Any) -> dict[str, nn.Module]:
-    """Return modules by name, checked."""
-    modules = dict(model) if isinstance(model, Mapping) else {"model": model}
-    for name, each in modules.items():
+def _models(model: Any) -> dict[str, Any]:
+    """Return models by name, checked."""
+    models = dict(model) if isinstance(model, Mapping) else {"model": model}
+    for name, each in models.items():
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")
-        if not isinstance(each, nn.Module):
-            raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
-    if not modules:
+        if not isinstance(each, nn.Module) and not predicts(each):
+            raise InputError(
+                f"evaluate: {name} must be a torch.nn.Module or answer predict, got {type(each).__name__}."
+            )
+    if not models:
         raise InputError("evaluate: expected at least one model, got none.")
-    return modules
+    return models
+
+
+def _as_module(model: Any, classes: Sequence[str] | None = None) -> nn.Module:
+    return model if isinstance(model, nn.Module) else BlackBox(model, classes)
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:

@@ -131,11 +131,19 @@ class Target:
         """Keep wrong places that are nearer than those known; return which are wrong."""
         lead, distance = margin(logits, self.y[rows]), self.frame.length(place.u)
         wrong = ~(lead < 0)
-        higher = (lead > self.lead[rows]) & (distance <= 1 + SHRINK / 2)
+        higher = self._one_per_row(rows, (lead > self.lead[rows]) & (distance <= 1 + SHRINK / 2), -lead)
         self.lead[rows[higher]] = lead[higher].to(self.lead.dtype)
         self.highest.put(rows[higher], place.rows(higher))
-        nearer = wrong & (distance < self.distance[rows])
+        nearer = self._one_per_row(rows, wrong & (distance < self.distance[rows]), distance)
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
         self.found.put(chosen, place.rows(nearer))
         return wrong
+
+    def _one_per_row(self, rows: Tensor, chosen: Tensor, values: Tensor) -> Tensor:
+        """Return which of the chosen places to take: of several of one row that with the lowest value."""
+        places = chosen.nonzero()[:, 0]
+        places = places[values[places].argsort(stable=True)]
+        turn = torch.arange(len(places), device=rows.device)
+        first = torch.full_like(self.y, len(places)).scatter_reduce(0, rows[places], turn, "amin")
+        return places[first[rows[places]] == turn]
