@@ -24,8 +24,8 @@ class Attacked(NamedTuple):
     Attributes:
         points: A point of the ball on which the model is wrong, or the row itself.
         success: Whether there is such a point.
-        distance: Distance of the nearest wrong point that was met, in radii; above 1 if it lies outside of the ball,
-            infinity if there is none.
+        distance: Distance of the nearest wrong point that was met, in radii, or its number of changed fields; above 1
+            if it lies outside of the ball, infinity if there is none.
         passes: Forward and backward passes spent on the row.
     """
 
@@ -47,10 +47,12 @@ class Attack(Perturbation):
             distances in its radii.
         needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
+        counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """
 
     needs_gradient: ClassVar[bool] = True
     finds_distance: ClassVar[bool] = False
+    counts_fields: ClassVar[bool] = False
     ball: Ball = Ball()
 
     @abstractmethod
@@ -78,7 +80,7 @@ class Attack(Perturbation):
             space: The input space.
             rng: Source of randomness: one for the batch, or one per row.
         """
-        target = Target(model, Frame(x.detach(), self.ball, space), y)
+        target = Target(model, Frame(x.detach(), self.ball, space), y, counts_fields=self.counts_fields)
         target.begin()
         self.search(target, rng=by_row(rng, len(x)))
         return checked(target)
