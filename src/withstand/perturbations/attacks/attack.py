@@ -12,6 +12,7 @@ from withstand.data.space import Space
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
@@ -22,7 +23,8 @@ class Attacked(NamedTuple):
     """What an attack found around each row.
 
     Attributes:
-        points: A point of the ball on which the model is wrong, or the row itself.
+        points: The nearest point of the ball on which the model is wrong; else the one at which another class trails
+            least.
         success: Whether there is such a point.
         distance: Distance of the nearest wrong point that was met, in radii, or its number of changed fields; above 1
             if it lies outside of the ball, infinity if there is none.
@@ -76,30 +78,28 @@ class Attack(Perturbation):
         Args:
             x: Inputs.
             y: Labels.
-            model: Maps inputs to logits; in evaluation mode.
+            model: Maps inputs to logits.
             space: The input space.
             rng: Source of randomness: one for the batch, or one per row.
         """
         target = Target(model, Frame(x.detach(), self.ball, space), y, counts_fields=self.counts_fields)
-        target.begin()
-        self.search(target, rng=by_row(rng, len(x)))
-        return checked(target)
+        with frozen(model):
+            target.begin()
+            self.search(target, rng=by_row(rng, len(x)))
+            return checked(target)
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Attack once per draw; the rows that no attack breaks are returned unchanged."""
+        """Attack once per draw; rows that are not broken move to where another class trails least."""
         return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
 
 
 def checked(target: Target) -> Attacked:
     """Return what a target's rows have come to; successes that a further forward pass does not confirm are dropped."""
     frame, success = target.frame, target.is_broken.clone()
-    points = frame.x.clone()
-    rows = success.nonzero()[:, 0]
+    points, rows = frame.points(target.found.where(success, target.highest)), success.nonzero()[:, 0]
     if len(rows):
-        points[rows] = frame.rows(rows).points(target.found.rows(rows))
         with torch.no_grad():
-            confirmed = is_wrong(target.model(points[rows]), target.y[rows])
-        points[rows[~confirmed]], success[rows[~confirmed]] = frame.x[rows[~confirmed]], False
+            success[rows] = is_wrong(target.model(points[rows]), target.y[rows])
     distance = torch.where(success | ~target.is_broken, target.distance, torch.inf)
     return Attacked(points, success, distance, target.passes)

@@ -36,6 +36,10 @@ class Place(NamedTuple):
         """Return the places of some rows (indices or a mask)."""
         return Place(self.u[chosen], self.picks[chosen])
 
+    def put(self, rows: Tensor, places: "Place") -> None:
+        """Replace the places of some rows (indices)."""
+        self.u[rows], self.picks[rows] = places.u, places.picks
+
     def where(self, condition: Tensor, other: "Place") -> "Place":
         """Return these places where a condition per row holds, and others elsewhere."""
         condition = condition[:, None]
@@ -100,9 +104,9 @@ class Frame:
         """Return u clipped to the box; features that do not move get 0."""
         return torch.maximum(torch.minimum(u, self.high), self.low)
 
-    def project(self, u: Flat) -> Flat:
-        """Return a point of the unit ball within the box near u; see `Ball.project`."""
-        return self.clip(balls.project(u, self.norm, 1.0))
+    def project(self, u: Flat, radius: float = 1.0) -> Flat:
+        """Return a point of the ball with this radius, within the box, near u; see `Ball.project`."""
+        return self.clip(balls.project(u, self.norm, radius))
 
     def uphill(self, gradient: Flat) -> Flat:
         """Return the step to the unit sphere along which a linear function with this gradient grows most."""

@@ -7,9 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from withstand.functional.margins import is_wrong, margin
+from withstand.functional.margins import margin
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
@@ -49,6 +48,8 @@ class Target:
         y: Their labels.
         found: Nearest wrong place of each row; its centre if there is none.
         distance: Its distance in radii, or the number of its changed fields; infinity if there is none.
+        highest: Place in the ball at which another class leads most, or trails least.
+        lead: By how much, in logits.
         passes: Forward and backward passes of each row so far.
         by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong as it stands.
     """
@@ -57,13 +58,15 @@ class Target:
         """Start with nothing found.
 
         Args:
-            model: Maps inputs to logits; in evaluation mode.
+            model: Maps inputs to logits; `frozen`.
             frame: The rows and their ball.
             y: Labels.
             counts_fields: Whether the distance of a point is the number of its changed fields, in the ball.
         """
         self.model, self.frame, self.y, self.counts_fields = model, frame, y, counts_fields
         self.found = frame.centre
+        self.highest = frame.centre
+        self.lead = torch.full((len(y),), -torch.inf, device=y.device)
         self.distance = torch.full((len(y),), torch.inf, device=y.device)
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
@@ -104,9 +107,10 @@ class Target:
         frame, y = self.frame.rows(rows), self.y[rows]
         if len(rows) == 0:
             empty = place.u.new_zeros(0)
-            return Slope(empty, place.u, place.picks, place.picks.to(place.u.dtype), place.u.new_zeros(0, 2), empty.bool())
+            gains, logits = place.picks.to(place.u.dtype), place.u.new_zeros(0, 2)
+            return Slope(empty, place.u, place.picks, gains, logits, empty.bool())
         points = frame.points(place)
-        with frozen(self.model), torch.enable_grad():
+        with torch.enable_grad():
             points.requires_grad_(True)
             logits = self.model(points)
             value = objective(logits, y, rows)
@@ -132,12 +136,17 @@ class Target:
 
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
-        wrong = is_wrong(logits, self.y[rows])
-        distance = self.frame.rows(rows).num_changed(place) if self.counts_fields else self.frame.length(place.u)
+        lead, distance = margin(logits, self.y[rows]), self.frame.length(place.u)
+        wrong, is_inside = ~(lead < 0), distance <= 1 + SHRINK / 2
+        if self.counts_fields:
+            distance = self.frame.rows(rows).num_changed(place)
+        higher = (lead > self.lead[rows]) & is_inside
+        self.lead[rows[higher]] = lead[higher].to(self.lead.dtype)
+        self.highest.put(rows[higher], place.rows(higher))
         # A point that is wrong by less than rounding may be right in another batch: it does not replace one that is.
-        is_sure = margin(logits, self.y[rows]) > SURE * logits.abs().amax(1)
+        is_sure = lead > SURE * logits.abs().amax(1)
         nearer = wrong & (distance < self.distance[rows]) & (is_sure | self.distance[rows].isinf())
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
-        self.found.u[chosen], self.found.picks[chosen] = place.u[nearer], place.picks[nearer]
+        self.found.put(chosen, place.rows(nearer))
         return wrong
