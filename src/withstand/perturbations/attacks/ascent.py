@@ -13,6 +13,8 @@ from withstand.perturbations.attacks.target import Objective, Slope, Target
 MOMENTUM = 0.75  # share of the new step; the rest repeats the last move
 MOST_RISES = 0.75  # share of the steps that must rise for the step size to stay
 FIRST_STEP = 2.0  # in radii
+# Climbs with short steps end if even this many times their present rate would not take them to 0.
+HOPE = 10.0
 
 
 @dataclass
@@ -97,13 +99,13 @@ def checks(steps: int) -> dict[int, int]:
 def ascend(
     target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int, radius: float = 1.0
 ) -> tuple[Int[Tensor, " row"], Place]:
-    """Climb from a start per row; rows leave once they are wrong in the unit ball.
+    """Climb from a start per row; rows leave once they are wrong in the unit ball, or converged.
 
     Args:
         target: The rows under attack.
         rows: Those that climb.
         start: Where they start.
-        objective: What to increase.
+        objective: What to increase; below 0 where the label wins.
         steps: Gradient steps, at least 1.
         radius: Radius of the ball in which they climb.
 
@@ -112,7 +114,7 @@ def ascend(
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690, algorithm 1; fra31/auto-attack, autoattack/autopgd_base.py, commit a392200.
-        Differs: rows leave once they are wrong.
+        Differs: rows leave once they are wrong, or so slow that they cannot arrive.
     """
     slope = target.slope(start, rows, objective)
     climbs, when = _Climbs.begin(rows, start, slope, radius), checks(steps)
@@ -123,6 +125,9 @@ def ascend(
         place = climbs.move(target.frame.rows(climbs.rows), 1.0 if count == 1 else MOMENTUM, radius)
         climbs.arrive(target.slope(place, climbs.rows, objective))
         if count in when:
+            rate = (climbs.best_value - climbs.last_best) / when[count]
             climbs.check(when[count])
+            converged = (climbs.step < radius / 2) & (rate * (steps - count) * HOPE < -climbs.best_value)
+            climbs.only(~converged)
     climbs.only(~target.is_broken[climbs.rows])
     return climbs.rows, Place(climbs.best_u, climbs.best_picks)
