@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
+from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
@@ -18,7 +19,8 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import SUFFIXES, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.engine import Engine
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
+from withstand.families import command_name, loose, spellings
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.options import make_parser, read_experiment
@@ -69,7 +71,7 @@ def main(words: list[str]) -> None:
     if found.workers is not None and found.workers < 0:
         raise InputError(f"corrupt: workers must be at least 0, got {found.workers}.")
     if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
-        raise InputError(f"corrupt: expected a folder outside of {found.source}, got {found.target}.")
+        raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
     data = _data(found)
@@ -164,7 +166,7 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
     known = [*sets, *dict.fromkeys(each.published_name() for each in published + others)]
     for name in names:
         if name not in known:
-            raise InputError(f"corrupt: {name} is not a known corruption; {nearest(name, known)}")
+            raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
     return tuple(each for each in published + others if each in chosen or each.published_name() in names)
 
@@ -185,8 +187,11 @@ def _data(found: Any) -> Dataset:
                 raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
             return LooseImages(path=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
         return ImageFolder(root=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
-    if "/" in found.source or "." in found.source:
-        raise InputError(f"corrupt: expected a folder of images or the name of a data set, found nothing at {path}.")
+    known = spellings(Dataset)
+    if loose(found.source) not in known and found.source.rpartition(".")[2] not in known.values():
+        names = map(command_name, discover(Dataset))
+        hint = nearest(found.source, names, otherwise="`withstand list datasets` shows data sets.")
+        raise InputError(f"corrupt: found no folder of images or data set {brief(found.source)}; {hint}")
     return read_experiment([f"--data={found.source}"]).data
 
 
@@ -194,10 +199,10 @@ def _severities(words: list[str]) -> list[int]:
     chosen: set[int] = set()
     for word in words:
         if not (span := re.fullmatch(r"([1-5])(?:-([1-5]))?", word)):
-            raise InputError(f"corrupt: severities must be from 1 to 5, e.g. 1 3 5 or 1-5, got {word}.")
+            raise InputError(f"corrupt: severities must be from 1 to 5, e.g. 1 3 5 or 1-5, got {brief(word)}.")
         chosen |= set(range(int(span[1]), int(span[2] or span[1]) + 1))
     if not chosen:
-        raise InputError(f"corrupt: severities must name at least one from 1 to 5, got {' '.join(words)}.")
+        raise InputError(f"corrupt: severities must name at least one from 1 to 5, got {brief(' '.join(words))}.")
     return sorted(chosen)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from jsonargparse import ArgumentParser
 
 from withstand.console import Console
 from withstand.data.base import Dataset
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
+from withstand.measuring.words import is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
@@ -47,7 +49,7 @@ def main(words: list[str]) -> None:
     )
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
-        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {found.measure}.")
+        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {brief(found.measure)}.")
     if found.figures is not None:
         from withstand.commands.drawing import check_figures
 
@@ -96,6 +98,10 @@ def _parser() -> ArgumentParser:
 
 def _check(found: Any) -> None:
     """Reject invalid options before anything is loaded."""
+    for each in found.models:
+        option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
+        if option and not Path(each).exists():
+            raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
     if found.seed < 0:
         raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
     if found.batch_size is not None and found.batch_size < 1:

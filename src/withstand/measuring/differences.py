@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.rendering.grid import Grid
 from withstand.study.measures.comparison import Comparison, compare
 from withstand.study.measures.condition import JPEG, Saved, parse_cell
@@ -37,7 +37,7 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
 
     first = next(iter(outcomes)) if baseline is None else baseline
     if first not in outcomes:
-        raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {first}.")
+        raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {brief(first)}.")
     lines = []
     for pair in _pairs(outcomes, first, cells=True):
         if isinstance(pair.found, InputError):

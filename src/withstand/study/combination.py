@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:
@@ -132,11 +132,11 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
         name, equals, text = word.partition("=")
         name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1], axis.rstrip("_"))), name)
         if not equals or name not in axes:
-            raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {word}.")
+            raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {brief(word)}.")
         values = list(dict.fromkeys(each.labels[name] for each in combinations))
         chosen = [value for value in values if _is(value, text)]
         if not chosen:
-            raise InputError(f"report: baseline {word}: {name} is one of {', '.join(map(str, values))}.")
+            raise InputError(f"report: baseline {brief(word)}: {name} is one of {', '.join(map(str, values))}.")
         found[name] = chosen[0]
     if not any(matches(each, found) for each in combinations):
         raise InputError(f"report: no combination has the baseline's values {' '.join(words)}.")

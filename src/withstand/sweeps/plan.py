@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from withstand.configuration import canonical
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.experiment import Experiment
 from withstand.study.sweep import Entry
 from withstand.sweeps.sweep_file import check_seeds, load
@@ -104,7 +104,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 def _check_axis(name: str, values: Any) -> None:
     """Reject an axis without values, with duplicates, or with a reserved name."""
     if name in ("seed", "seeds"):
-        raise InputError(f"sweep: vary.{name} is not an axis; use `seeds: 5` next to vary.")
+        raise InputError(f"sweep: vary.{brief(name)} is not an axis; use `seeds: 5` next to vary.")
     if not isinstance(values, dict | list) or not values:
         raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
@@ -162,7 +162,7 @@ def filled(value: Any, labels: Settings) -> Any:
     if not isinstance(value, str) or not value.startswith("$"):
         return value
     if value[1:] not in labels:
-        raise InputError(f"sweep: {value} is not an axis; {nearest(value[1:], labels)}")
+        raise InputError(f"sweep: {brief(value)} is not an axis; {nearest(value[1:], labels)}")
     return labels[value[1:]]
 
 
