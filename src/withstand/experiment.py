@@ -70,8 +70,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
+        if not self.name or "/" in self.name or self.name.startswith(".") or not self.name.isprintable():
+            raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r}.")
 
     @property
     def identity(self) -> str:

@@ -158,7 +158,7 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     path = f"{cls.__module__}.{cls.__qualname__}"
     if content["class_path"] not in (name, f"withstand.{name}", path):
         raise InputError(f"{who}: {content['class_path']} is not known; did you mean {name}?")
-    parser = ArgumentParser(exit_on_error=False)
+    parser = ArgumentParser(prog=who, exit_on_error=False)
     parser.add_argument(f"--{key}", type=family_of(key))
     # The full path, since a user-defined class may have the same name.
     given = {key: {**content, "class_path": path}}

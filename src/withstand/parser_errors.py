@@ -15,6 +15,8 @@ from withstand.families import FAMILIES, command_name, family_of, friendly, is_n
 from withstand.limits import refusal_of
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
+UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
+VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Subclass types expect)"
 
 
 def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
@@ -33,13 +35,19 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         classes = ["withstand.experiment.Experiment", *re.findall(CLASS, message)]
         return _unknown_field(cast(Any, locate(classes[-1])), ".".join(filter(None, found.groups())), path)
     key = path.rpartition(".")[2]
-    if (found := re.search(r"(?s:path string: (.*)\Z)|Importing '([^']*)'", last)) and key in FAMILIES:
-        given = (found[1] or found[2] or "").strip()
+    if key in FAMILIES and (found := re.search(UNKNOWN_CLASS, last, re.DOTALL)):
+        given = _first(found)
         names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family_of(key))]
         exact = spellings(family_of(key)).get(loose(given))
         return f"{friendly(path)}: {brief(given)} is not known; {nearest(given, [exact] if exact else names)}"
     option = f"option --{friendly(path)}" if path else command
-    return _refused(option, _hint_of(message, parser, path), last) or f"{option}: {_plain(last)}"
+    typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
+    given = _first(found) if (found := re.search(VALUE, last, re.DOTALL)) else typed[-1] if typed else None
+    if key in FAMILIES and "Expected" not in last:
+        given = "other values" if given is None else given
+        return f"{option} must be the name of a class, or class_path and init_args, got {brief(given)}."
+    refused = "" if given is None else _refused(option, _hint_of(message, parser, path), given, last)
+    return refused or f"{option}: {_plain(last)}"
 
 
 def options_of(parser: ArgumentParser) -> list[str]:
@@ -82,14 +90,14 @@ def _hint_of(message: str, parser: ArgumentParser, path: str) -> Any:
     return hint
 
 
-def _refused(option: str, hint: Any, text: str) -> str:
+def _first(found: re.Match[str]) -> str:
+    return next((each.strip() for each in found.groups() if each is not None), "")
+
+
+def _refused(option: str, hint: Any, given: str, text: str) -> str:
     """Return what an option must be by its limits, and what came; empty if the limits do not say."""
-    found = re.search(r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*)\Z", text, re.DOTALL)
-    if found is None or hint is None:
-        return ""
-    given = next(each for each in found.groups() if each is not None).strip()
-    if is_dataclass(hint):
-        return f"{option} must be options by name, such as {fields(hint)[0].name}, got {brief(given)}."
+    if hint is None or is_dataclass(hint):
+        return f"{option} must be options by name, got {brief(given)}." if "load config" in text else ""
     try:
         value = yaml.safe_load(given)
     except yaml.YAMLError:
