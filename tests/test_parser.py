@@ -230,7 +230,10 @@ MISSPELT = [
     ("--objective.perturbation Gaussian --objective.perturbation.sdt 1", ["Gaussian", "sdt", "std"]),
     ("--objective.perturbation.std 1", ["Identity", "std", "--objective.perturbation chooses"]),
     ("--objective.perturbation.ball.radius 1", ["Identity: ball is not known"]),
-    ("--objective.perturbation Gaussian --objective.perturbation.ball.radius 1", ["Gaussian: ball is not known", "std"]),
+    (
+        "--objective.perturbation Gaussian --objective.perturbation.ball.radius 1",
+        ["Gaussian: ball is not known", "std"],
+    ),
     ("--help-me", ["option --help-me is not known", "--help"]),
     ("--objective.perturbation Uniform --objective.perturbation.ball.raduis 1", ["Ball", "raduis", "radius"]),
     ("--pretrained", ["SmallCNN", "pretrained", "width"]),

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 MOST_SHOWN = 120  # characters of a value in a message
 
 
@@ -31,8 +30,8 @@ def brief(value: object) -> str:
     """Return a value for a message, shortened: text unchanged where that is readable, else quoted.
 
     Example:
-        >>> brief("fog/9"), brief(""), brief("a\\nb"), brief(("a", 1))
-        ('fog/9', "''", "'a\\\\nb'", "('a', 1)")
+        >>> brief("fog/9"), brief(""), brief(("a", 1))
+        ('fog/9', "''", "('a', 1)")
     """
     is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() != ""
     text = str(value) if is_plain else repr(value)

@@ -107,7 +107,8 @@ def _refused(option: str, hint: Any, given: str, text: str) -> str:
     refusal = refusal_of(hint, value) or refusal_of(hint, given)
     if refusal is None:
         return ""
-    return f"{option}{refusal.place} must be {refusal.expected}, got {brief(refusal.value if refusal.place else given)}."
+    got = brief(refusal.value if refusal.place else given)
+    return f"{option}{refusal.place} must be {refusal.expected}, got {got}."
 
 
 def _element(hint: Any) -> Any:

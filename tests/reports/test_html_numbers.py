@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from withstand.conditions import IMAGENET_C
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
@@ -16,7 +17,6 @@ from withstand.reports.report_folder import write_report
 from withstand.reports.scores import Scores
 from withstand.reports.sheets import differences_sheet, main_sheet, sheets, topic_sheets
 from withstand.study.digest import Digest
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.origin import Origin

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from withstand.conditions import JPEG, Saved, parse_cell
 from withstand.errors import InputError, brief
 from withstand.rendering.grid import Grid
 from withstand.study.measures.comparison import Comparison, compare
-from withstand.study.measures.condition import JPEG, Saved, parse_cell
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row

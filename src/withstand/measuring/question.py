@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
+from withstand.conditions import CLEAN
 from withstand.configuration import discover
 from withstand.data.as_split import as_split
 from withstand.data.base import Dataset, Split
@@ -29,7 +30,6 @@ from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.measures.condition import CLEAN
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation

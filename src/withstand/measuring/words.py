@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
+from withstand.conditions import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
@@ -21,7 +22,6 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.study.measures.condition import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from withstand.conditions import CORRUPTIONS, IMAGENET_C, JPEG, in_words, parse_corruption
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
@@ -12,7 +13,6 @@ from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.measures.measure import Measure
 from withstand.study.primary import Column, headlines
 
@@ -76,7 +76,7 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 
     shown.sort(key=place)
     kinds = {(each.condition or "").removesuffix(JPEG).removesuffix("-procedural") for each in columns}
-    lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
+    lost = [in_words(each) for each in IMAGENET_C if each not in kinds]
     directions = {digest.measure(each).better for each in shown}
     notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []
     notes += [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
@@ -249,7 +249,7 @@ def _head(column: Column, measure: Measure) -> Cell:
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:
-        return Cell(text=kind[0].replace("_", " "), aside=words)
+        return Cell(text=in_words(kind[0]), aside=words)
     condition = "own ball" if column.condition is None else column.condition.replace("_", " ")
     condition = condition.partition(", ")[0] if measure.kind else condition
     return Cell(text=words, aside=condition)

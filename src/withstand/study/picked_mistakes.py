@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from withstand.study.measures.condition import parse_cell
+from withstand.conditions import parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.reductions import told_apart
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes

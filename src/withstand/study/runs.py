@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from withstand.conditions import JPEG, MEAN, parse_cell, parse_corruption
 from withstand.errors import InputError, brief
 from withstand.study.axes import OWN, columns_of
-from withstand.study.measures.condition import JPEG, MEAN, parse_cell, parse_corruption
 from withstand.study.measures.measure import Measure, joined
 from withstand.study.measures.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure

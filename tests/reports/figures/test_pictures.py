@@ -10,12 +10,12 @@ import numpy as np
 import polars
 import pytest
 
+from withstand.conditions import IMAGENET_C
 from withstand.reports.figures.marks import told
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
 from withstand.reports.figures.style import figure_style
 from withstand.reports.page.figure import darkened, inline
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows

@@ -13,12 +13,12 @@ import polars
 import pytest
 
 from withstand.cli import main
+from withstand.conditions import IMAGENET_C
 from withstand.errors import InputError
 from withstand.rendering.terminal import render
 from withstand.reports.figures.picture import Picture
 from withstand.reports.page.figure import inline
 from withstand.reports.report_folder import write_report
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows

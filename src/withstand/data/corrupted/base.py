@@ -8,11 +8,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from withstand.conditions import CLEAN, CORRUPTIONS, Cell
 from withstand.data.base import Dataset, Part, Split, check_part
 from withstand.data.corrupted.cells import is_selected
 from withstand.errors import InputError, nearest
 from withstand.limits import Within
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, Cell
 
 
 @dataclass(frozen=True, kw_only=True)

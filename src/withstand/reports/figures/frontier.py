@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.labels import LONGEST, Label, place_labels, room_for
@@ -19,7 +20,6 @@ from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import says_all, sentence, slug, under
 from withstand.study.measures.cells import averaged, cells_of
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
