@@ -56,9 +56,9 @@ def main(words: list[str]) -> None:
 def tell(report: Report, console: Console, *, as_json: bool) -> None:
     """Print the main table and the path of the page."""
     if as_json:
-        table = report.sheets[0].texts
+        table = report.sheets.main.texts
         lines = [dict(zip(table.columns, line, strict=True)) for line in table.lines if line]
         console.print_json({"page": str(report.page), "missing": list(report.holes), "table": lines})
         return
-    console.print(shown(report.sheets[:1]))
+    console.print(shown([report.sheets.main]))
     console.say(f"Report: {report.page}")

@@ -124,6 +124,7 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
     axes = list(combinations[0].labels)
     if not words:
         varied = [name for name in axes if len({each.labels[name] for each in combinations}) > 1]
+        varied.sort(key=lambda name: name.partition(".")[0] == "data")  # data sets are not compared
         values = [(name, each.labels[name]) for name in varied or axes[:1] for each in combinations]
         name, value = next((each for each in values if each[1] in PLAIN), values[0])
         return {name: value}

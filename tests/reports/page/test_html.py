@@ -267,7 +267,7 @@ def test_a_second_report_takes_the_place_of_the_first(runs, tmp_path):
 
 def test_terminal_tables_fit_80_columns(runs, tmp_path):
     report = write_report(Study.of(runs), tmp_path / "r", pictures=lambda study: [])
-    for sheet in report.sheets:
+    for sheet in (*report.sheets.in_order, report.sheets.every):
         assert max(map(len, render(sheet, width=80).splitlines())) <= 80
 
 
