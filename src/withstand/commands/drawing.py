@@ -71,7 +71,7 @@ def draw(
     if not engine.is_first:
         return
 
-    def tell(files: tuple[Path, Path]) -> None:
+    def say_written(files: tuple[Path, Path]) -> None:
         console.say(f"Figure: {files[0]} (and .svg)")
 
     for model, examples in every.items():
@@ -80,17 +80,17 @@ def draw(
         for each in examples:
             if isinstance(each, NoiseExamples):
                 figure = noise_figure(each, model=model, accuracies=at_radius)
-                tell(write_figure(folder / f"{stem}-{each.condition.replace(' ', '-')}", figure))
+                say_written(write_figure(folder / f"{stem}-{each.condition.replace(' ', '-')}", figure))
             else:
                 figure = landscape_figure({model: each}, accuracies={model: accuracies(rows, each)})
-                tell(write_figure(folder / f"{stem}-landscape{_of_ball(each)}", figure))
+                say_written(write_figure(folder / f"{stem}-landscape{_of_ball(each)}", figure))
     written: Counter[str] = Counter()
     for group in side_by_side(every):
         name = f"landscapes{_of_ball(next(iter(group.values())))}"
         written[name] += 1
         name += f"-{written[name]}" if written[name] > 1 else ""
         shown = {model: accuracies(results.rows[model], each) for model, each in group.items()}
-        tell(write_figure(folder / name, landscape_figure(group, accuracies=shown)))
+        say_written(write_figure(folder / name, landscape_figure(group, accuracies=shown)))
 
 
 def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[dict[str, Landscape]]:

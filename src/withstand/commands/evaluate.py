@@ -22,7 +22,7 @@ from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.subjects import of_names
 
 DESCRIPTION = (
@@ -54,7 +54,7 @@ def main(words: list[str]) -> None:
         from withstand.commands.drawing import check_figures
 
         check_figures([each.question for each in subjects])
-    results = ask(subjects, seed=found.seed, engine=engine, tell=console)
+    results = ask(subjects, seed=found.seed, engine=engine, teller=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -133,7 +133,7 @@ def show(
 ) -> None:
     """Print results as tables, or as JSON."""
     if not as_json:
-        console.print(shown(results.tables(measure=measure, each_severity=each_severity)))
+        console.print(as_text(results.tables(measure=measure, each_severity=each_severity)))
         return
     measures = {name: each.plain() for name, each in results.measures.items()}
     endless = (math.inf, -math.inf)  # null in JSON

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 
-from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
+from withstand.commands.sweep_watch import SweepWatch, rounded_duration, runs_of
 from withstand.console import Console
 from withstand.engine import check_device
 from withstand.errors import InputError, SweepError
@@ -18,7 +18,7 @@ from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
 from withstand.rendering.grid import Grid
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import spoken_of, unite
@@ -51,7 +51,7 @@ def main(words: list[str]) -> None:
     missing = unfinished(plan, folder)
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
-        console.print(shown([overview(plan, folder)]))
+        console.print(as_text([overview(plan, folder)]))
         console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
@@ -64,7 +64,7 @@ def main(words: list[str]) -> None:
     else:
         console.say(spoken_of(record(plan, folder, command=command), folder))
         tally = Tally(found=list(plan.experiments))
-    tell(plan, folder, tally, console, form=found.format)
+    print_tally(plan, folder, tally, console, form=found.format)
 
 
 def _parser() -> ArgumentParser:
@@ -92,7 +92,7 @@ def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
         return ""
     device = devices_of("auto" if found.slurm else found.device)[0]
     seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-    return f": at least {spoken(seconds)} of training, plus evaluation"
+    return f": at least {rounded_duration(seconds)} of training, plus evaluation"
 
 
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
@@ -207,7 +207,7 @@ def short_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:
+def print_tally(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:
     """Print how the sweep ended.
 
     Raises:
@@ -217,7 +217,7 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         content = {"folder": str(folder), "found": tally.found, "done": tally.done, "failed": tally.failed}
         console.print_json(content)
     else:
-        console.print(shown([overview(plan, folder)]))
+        console.print(as_text([overview(plan, folder)]))
     if tally.failed:
         run, problem = next(iter(tally.failed.items()))
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""

@@ -17,7 +17,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.stacked.trials import run_together
 from withstand.study.measures.row import read_rows
 from withstand.study.tables.seeds import seeds_table
@@ -59,7 +59,7 @@ def main(words: list[str]) -> None:
         values = [vars(row) for row in read_rows(folder / ROWS).rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print(shown(read_results(folder).tables()))
+        console.print(as_text(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "imagenet-c" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
@@ -97,7 +97,7 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         values = {name: [vars(row) for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
-        console.print(shown([seeds_table(rows, next(iter(read.values())).measures)]))
+        console.print(as_text([seeds_table(rows, next(iter(read.values())).measures)]))
         console.say(f"Saved to {len(folders)} folders: {folders[0]}, ...")
 
 

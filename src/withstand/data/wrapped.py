@@ -128,7 +128,7 @@ class WrappedSplit(Split):
         label = _plain(given)
         if not isinstance(label, int):
             raise InputError(
-                f"data: labels must be whole numbers, one per sample, got {_shown(label)} in sample {row}."
+                f"data: labels must be whole numbers, one per sample, got {_described(label)} in sample {row}."
             )
         if label < 0 or (self.num_classes is not None and label >= self.num_classes):
             allowed = "0 or more" if self.num_classes is None else f"0 to {self.num_classes - 1}"
@@ -199,6 +199,6 @@ def _plain(label: Any) -> Any:
     return label.item() if is_one else label
 
 
-def _shown(label: Any) -> str:
+def _described(label: Any) -> str:
     is_array = isinstance(label, Tensor | np.ndarray)
     return f"{label.dtype} of shape {(*label.shape,)}" if is_array else repr(label)

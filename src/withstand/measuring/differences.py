@@ -67,7 +67,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     lost: dict[str, dict[str, None]] = {}
     for each in every:
         if isinstance(each.found, InputError):
-            lost.setdefault(each.model, {})[_shown(each, ways)] = None
+            lost.setdefault(each.model, {})[_label(each, ways)] = None
     missing = [f"{model} ({'; '.join(names)})" for model, names in lost.items()]
     apart = [f"Not compared, since samples or outcomes do not fit: {', '.join(missing)}."] if missing else []
     lines: list[tuple[str, ...] | None] = []
@@ -79,7 +79,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
             assert isinstance(each, Comparison)
             interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
             p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
-            lines.append((_shown(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
+            lines.append((_label(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
     return Grid(
         title=f"Differences to {first} on the same samples, in percentage points",
         columns=("condition", "model", "points", "95 % interval", "p"),
@@ -89,7 +89,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     )
 
 
-def _shown(pair: Pair, ways: set[Saved]) -> str:
+def _label(pair: Pair, ways: set[Saved]) -> str:
     if is_mean(pair.condition):
         return called(pair.condition, ways)
     if pair.measure.topic == ACCURACY:

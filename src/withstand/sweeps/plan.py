@@ -63,7 +63,7 @@ def read_plan(
         experiment = read([*words_of(options), *more])
         for number in range(count):
             seeded = replace(experiment, seed=experiment.seed + number)
-            title = "-".join([*(shown(each) for each in labels.values()), f"seed{seeded.seed}"])
+            title = "-".join([*(part_of_title(each) for each in labels.values()), f"seed{seeded.seed}"])
             same = canonical(replace(seeded, name="run"))
             folder = folders.setdefault(same, replace(seeded, name=title).folder(Path()).name)
             known = experiments.setdefault(folder, replace(seeded, name=title))
@@ -176,7 +176,7 @@ def words_of(options: Settings) -> list[str]:
     return [f"--{name}={each if isinstance(each, str) else _flow(each)}" for name, each in options.items()]
 
 
-def shown(value: Any) -> str:
+def part_of_title(value: Any) -> str:
     """Return the text of a value in a folder's name."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return re.sub(r"[^\w.]+", "_", text).strip("_.") or "none"
