@@ -23,6 +23,7 @@ from withstand.families import (
     spellings,
     training_fields,
 )
+from withstand.limits import refusal_of
 from withstand.parser_errors import options_of, sentence, unknown_option
 
 # jsonargparse imports a class path before it checks it, so only this package may be imported.
@@ -109,7 +110,14 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     known = options_of(parser)
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
-    return _instantiated(parser, lambda: parser.parse_args(words), words)
+    found = _instantiated(parser, lambda: parser.parse_args(words), words)
+    for action in parser._actions:
+        value, hint = vars(found).get(action.dest), getattr(action, "_typehint", None)
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and hint is not None and (refusal := refusal_of(hint, each)):
+                place = f"{friendly(action.dest)}{refusal.place}"
+                raise InputError(f"option --{place} must be {refusal.expected}, got {brief(refusal.value)}.")
+    return found
 
 
 def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:

@@ -23,6 +23,7 @@ from withstand.errors import InputError, brief, nearest
 from withstand.families import command_name, loose, spellings
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.limits import NonNegativeInt, PositiveInt
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
@@ -68,8 +69,6 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
-    if found.workers is not None and found.workers < 0:
-        raise InputError(f"corrupt: workers must be at least 0, got {found.workers}.")
     if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     engine = Engine.start(device=found.device)
@@ -108,17 +107,17 @@ def _parser() -> ArgumentParser:
     )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, e.g. 1 3 5")
     add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
-    add("--size", type=int, default=224, help="width and height of the central crop")
-    add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")
+    add("--size", type=PositiveInt, default=224, help="width and height of the central crop")
+    add("--resize", type=PositiveInt | None, help="shorter side before the crop (default: 8/7 of the size)")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
-    add("--seed", type=int, default=0, help="random seed")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed")
     add("--on_bad_image", type=OnBadImage, default="error", help="stop at an unreadable image, or skip it")
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    add("--workers", type=int | None, help="processes (-j) (default: one per core on a CPU)")
+    add("--workers", type=NonNegativeInt | None, help="processes (-j) (default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")
     return parser
 
@@ -174,8 +173,6 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
 def _data(found: Any) -> Dataset:
     path = Path(found.source).expanduser()
     resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    if found.size < 1:
-        raise InputError(f"corrupt: size must be at least 1, got {found.size}.")
     if resize < found.size:
         raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
     if path.is_file():

@@ -14,6 +14,7 @@ from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
@@ -78,7 +79,7 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
+    add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
@@ -90,8 +91,8 @@ def _parser() -> ArgumentParser:
     add("--measure", type=str | None, help="measure in the table, such as top5 (default: top1)")
     add("--figures", type=str | None, help="folder for figures of learned noise or 2D decision regions")
     add("--samples", type=str | None, help="CSV file for the predictions of every sample")
-    add("--seed", type=int, default=0, help="random seed, shared by all models")
-    add("--batch_size", type=int | None, help="samples per batch and process (-b)")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
+    add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser
 
@@ -102,10 +103,6 @@ def _check(found: Any) -> None:
         option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
         if option and not Path(each).exists():
             raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
-    if found.seed < 0:
-        raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
-    if found.batch_size is not None and found.batch_size < 1:
-        raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
     if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:

@@ -14,6 +14,7 @@ from withstand.console import Console
 from withstand.engine import check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
+from withstand.limits import PositiveInt
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
@@ -73,14 +74,14 @@ def _parser() -> ArgumentParser:
     add("source", type=str, help="YAML file or recipe; see `withstand list sweeps`")
     add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
     add("--small", action="store_true", help="use the small variant in the file")
-    add("--seeds", type=int, help="number of seeds (default: the file's)")
+    add("--seeds", type=PositiveInt | None, help="number of seeds (default: the file's)")
     add("--vectorize", action="store_true", help="train similar runs in one batch (MLP only)")
     add("--dry_run", action="store_true", help="print the number of runs and the minimum training time, and exit")
     add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
     add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
     add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: share of a GPU per run")
     add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
-    add("--chunk", type=int, default=10, help="with --slurm: runs per job")
+    add("--chunk", type=PositiveInt, default=10, help="with --slurm: runs per job")
     add("--slurm_options", type=str, default="", help="with --slurm: e.g. partition=gpu,timeout_min=120")
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
@@ -122,8 +123,6 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
 def check_place(found: Any) -> None:
     """Reject conflicting options, and devices that this machine lacks."""
-    if found.workers < 0:
-        raise InputError(f"sweep: workers must be at least 0, got {found.workers}.")
     if found.address is not None and found.slurm:
         raise InputError("sweep: --address and --slurm cannot be combined.")
     if found.vectorize and (found.address is not None or found.slurm or found.workers > 1):

@@ -11,6 +11,7 @@ from withstand.console import Console
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.limits import NonNegativeFloat, PositiveInt
 from withstand.measuring.ask import read_results
 from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
@@ -70,17 +71,15 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("--print_config", action="store_true", help="print the full configuration as YAML and exit")
     add("--resume", type=str, help="folder of an unfinished run to resume, with its configuration")
-    add("--checkpoint_seconds", type=float, default=10.0, help="minimum seconds between checkpoints")
+    add("--checkpoint_seconds", type=NonNegativeFloat, default=10.0, help="minimum seconds between checkpoints")
     add("--track", action="store_true", help="write TensorBoard event files into the run's folder")
-    add("--seeds", type=int, default=1, help="number of runs, with seeds counted up from --seed")
+    add("--seeds", type=PositiveInt, default=1, help="number of runs, with seeds counted up from --seed")
     add("--vectorize", action="store_true", help="train all seeds in one batch (MLP only)")
     add_options(parser)
     return parser
 
 
 def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, console: Console, root: Path) -> None:
-    if found.seeds < 1:
-        raise InputError(f"seeds: expected a number of at least 1, got {found.seeds}.")
     if found.resume is not None or found.track:
         raise InputError("seeds: --seeds cannot be combined with --resume or --track.")
     experiments = [replace(experiment, seed=experiment.seed + number) for number in range(found.seeds)]
