@@ -132,11 +132,12 @@ def test_a_preview_shows_one_image_under_everything(photos, tmp_path, capsys):
 
 BAD = {
     "nothing to write": (["corrupt", "digits"], r"corrupt: expected a folder to write, or --preview FILE\.png"),
-    "no such folder": (
-        ["corrupt", "./nowhere", "out"],
-        r"corrupt: expected a folder of images or the name of a data set",
+    "no such folder": (["corrupt", "./nowhere", "out"], r"corrupt: found no folder of images or data set \./nowhere;"),
+    "no such folder by name": (
+        ["corrupt", "nowhere", "out"],
+        r"corrupt: found no folder of images or data set nowhere;",
     ),
-    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not known; did you mean digits\?"),
+    "an unknown data set": (["corrupt", "digitz", "out"], r"data set digitz; did you mean digits\?"),
     "an unknown corruption": (
         ["corrupt", "digits", "out", "--corruptions", "contrasst"],
         r"corrupt: contrasst is not a known corruption; did you mean contrast\?",
