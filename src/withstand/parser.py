@@ -85,16 +85,22 @@ def spell(
             values.append(".inf" if word in ("inf", "infinity") else word)
         if name == "--model.pretrained" and not values:
             values = ["true"]
-        if not name.startswith("--") and name != "-h":
-            raise InputError(f"option {brief(name)} is not known; --help shows all.")
-        if not values and name not in flags and name != "-h" and not name.endswith((".help", "--help")):
-            if known is not None and name.partition(".")[0] not in {each.partition(".")[0] for each in known}:
-                raise InputError(unknown_option(name, known))
-            raise InputError(f"option {friendly(name)}: expected a value, got none.")
+        _check_option(name, known, has_value=bool(values) or name in flags)
         options += _rewrite(name, values)
     options.sort(key=lambda each: (not each[0].startswith("--config"), each[0].count(".")))
     written = [[f"{name}={values[0]}"] if len(values) == 1 else [name, *values] for name, values in options]
     return plain + [word for words in written for word in words]
+
+
+def _check_option(name: str, known: Sequence[str] | None, *, has_value: bool) -> None:
+    """Reject unknown short options, and options without a value, other than a request for help."""
+    if not name.startswith("--") and name != "-h":
+        raise InputError(f"option {brief(name)} is not known; --help shows all.")
+    if has_value or name == "-h" or name.endswith((".help", "--help")):
+        return
+    if known is not None and name.partition(".")[0] not in {each.partition(".")[0] for each in known}:
+        raise InputError(unknown_option(name, known))
+    raise InputError(f"option {friendly(name)}: expected a value, got none.")
 
 
 def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = False) -> Namespace:

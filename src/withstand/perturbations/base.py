@@ -1,8 +1,8 @@
 """Perturbation and Corruption: the bases of all perturbations."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
@@ -16,6 +16,7 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
 from withstand.functional.tensors import Device, Images, Points, Targets
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.names import full_name, short_name
 
 Severity = Literal[1, 2, 3, 4, 5]
 Pixels = Literal[224, 299, 64, 32]
@@ -55,18 +56,12 @@ class Perturbation(Configuration, ABC):
     @property
     def condition(self) -> str:
         """Short name for rows and tables, the same for equal fields: `Gaussian std=0.5`, or `linf 0.1, PGD-10`."""
-        ball = getattr(self, "ball", None)
-        if not isinstance(ball, Ball):
-            return _describe(self, is_short=True)
-        method = type(self).__name__ + (f"-{getattr(self, self.counted)}" if self.counted else "")
-        rest = [each for each in fields(self) if each.name not in ("ball", self.counted)]
-        changed = {each.name: getattr(self, each.name) for each in rest if getattr(self, each.name) != each.default}
-        return " ".join([f"{ball.name},", method, *_described(changed, is_short=True)])
+        return short_name(self, counted=self.counted)
 
     @property
     def noise(self) -> str:
         """Name of the random numbers: perturbations that share it are compared under the same noise."""
-        return _describe(self, is_short=False) if type(self).condition is Perturbation.condition else self.condition
+        return full_name(self) if type(self).condition is Perturbation.condition else self.condition
 
     @abstractmethod
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
@@ -288,23 +283,3 @@ def _rows_of(parameters: Any, part: slice) -> Any:
     if isinstance(parameters, tuple):
         return tuple(_rows_of(each, part) for each in parameters)
     return None if parameters is None else parameters[part]
-
-
-def _describe(value: Any, *, is_short: bool) -> str:
-    """Return a value as text: every field of a configuration, or, if short, the condition of one in a ball."""
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_describe(each, is_short=is_short) for each in value) + "]"
-    if is_short and isinstance(value, Perturbation) and hasattr(value, "ball"):
-        return f"({value.condition})"
-    if not is_dataclass(value) or isinstance(value, type):
-        return f"{value:.9g}" if isinstance(value, float) else str(value)
-    return " ".join(
-        [
-            type(value).__name__,
-            *_described({each.name: getattr(value, each.name) for each in fields(value)}, is_short=is_short),
-        ]
-    )
-
-
-def _described(named: Mapping[str, Any], *, is_short: bool) -> list[str]:
-    return [f"{name}={_describe(each, is_short=is_short)}" for name, each in named.items() if each is not None]
