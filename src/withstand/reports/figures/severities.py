@@ -175,5 +175,5 @@ def _alt(panels: Panels, measure: Measure) -> str:
         there = {name: value for name, value in last.items() if value is not None}
         if there:
             worst = (max if measure.better == "lower" else min)(there, key=lambda name: there[name])
-            parts.append(f"{model} is worst under {worst.replace('_', ' ')}: {with_unit(measure, there[worst])}")
+            parts.append(f"{model} is worst under {in_words(worst)}: {with_unit(measure, there[worst])}")
     return f"Small line charts, one per corruption. At the highest severity: {'; '.join(parts) or 'no result'}."
