@@ -171,7 +171,7 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     key, cls = known[name]
     path = f"{cls.__module__}.{cls.__qualname__}"
     if content["class_path"] not in (name, f"withstand.{name}", path):
-        raise InputError(f"{who}: {content['class_path']} is not known; did you mean {name}?")
+        raise InputError(f"{who}: {brief(content['class_path'])} is not known; did you mean {name}?")
     parser = ArgumentParser(prog=who, exit_on_error=False)
     parser.add_argument(f"--{key}", type=family_of(key))
     # The full path, since a user-defined class may have the same name.

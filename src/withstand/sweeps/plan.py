@@ -89,7 +89,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
     if unused:
         first = min(unused)
         raise InputError(
-            f"sweep: vary.{first} is not an option of withstand train and nothing uses ${first}; "
+            f"sweep: vary.{brief(first)} is not an option of withstand train and nothing uses ${first}; "
             f"{nearest(first, options_of_train())}"
         )
     for values in itertools.product(*(list(each) for each in axes.values())):

@@ -83,7 +83,7 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
     for key in content:
         if key not in known:
             hint = nearest(str(key), known)
-            raise InputError(f"sweep: {inside}{key} is not a key of a sweep file; {hint}")
+            raise InputError(f"sweep: {inside}{brief(key)} is not a key of a sweep file; {hint}")
     for key in ("set", "vary", "small"):
         if not isinstance(content.get(key, {}), dict):
             raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")

@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from withstand.conditions import CLEAN, CORRUPTIONS, Cell
 from withstand.data.base import Dataset, Part, Split, check_part
 from withstand.data.corrupted.cells import is_selected
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.limits import Within
 
 
@@ -38,7 +38,7 @@ class CorruptedDataset(Dataset):
             raise InputError(f"{self.who}: corruption {CLEAN} needs the field clean, and no severity.")
         if self.corruption is not None and self.corruption not in CORRUPTIONS:
             raise InputError(
-                f"{self.who}: corruption {self.corruption} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
+                f"{self.who}: corruption {brief(self.corruption)} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
             )
 
     @property
