@@ -37,9 +37,8 @@ class CorruptedDataset(Dataset):
         if self.corruption == CLEAN:
             raise InputError(f"{self.who}: corruption {CLEAN} needs the field clean, and no severity.")
         if self.corruption is not None and self.corruption not in CORRUPTIONS:
-            raise InputError(
-                f"{self.who}: corruption {brief(self.corruption)} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
-            )
+            hint = nearest(str(self.corruption), CORRUPTIONS)
+            raise InputError(f"{self.who}: corruption {brief(self.corruption)} is not known; {hint}")
 
     @property
     def who(self) -> str:
