@@ -91,7 +91,7 @@ def test_frost_is_a_word_whichever_textures_are_taken():
         ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
         ("contrast/9", r"on: contrast/9 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
         ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
-        ("noise-distance/foo", r"noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
+        ("noise-distance/foo", r"on: noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
         ("clean/1", r"on: clean/1 is not a known condition; clean has no severities\."),
         ("", r"on: '' is not a known condition"),
         ("a\nb", r"on: 'a\\nb' is not a known condition"),
