@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.configuration import identity
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional import balls, changes
@@ -16,6 +17,7 @@ from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import PerRow, Points
 from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
+LONGEST = 60  # characters of the radii in a name
 Unit = Literal["std", "raw", "iqr"]
 PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
@@ -54,6 +56,16 @@ class Ball:
         radius = self.radius
         if isinstance(radius, Sequence) and len({len(each) for each in radius if isinstance(each, Sequence)}) > 1:
             raise InputError(f"Ball: radii of rows must be equally many in every row, got {self.radius}.")
+
+    @property
+    def name(self) -> str:
+        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`."""
+        radius, unit = self.radius, "" if self.unit == "std" else f" {self.unit}"
+        if not isinstance(radius, Sequence):
+            return f"{self.norm} {radius:g}{unit}"
+        radii = " ".join(f"{each:g}" for each in radius if not isinstance(each, Sequence))
+        is_short = 0 < len(radii) <= LONGEST - 2
+        return f"{self.norm} {f'[{radii}]' if is_short else f'per feature {identity(self)}'}{unit}"
 
     def check(self, space: Space) -> None:
         """Reject a space that the radius or its unit does not fit, and radii per row, which fit one batch only.
