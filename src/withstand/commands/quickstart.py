@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
     on = ["clean", "imagenet-c", *MEASURED]
     subjects = of_names(runs, lambda data: Question.of(data, on, frost="procedural"), root=root, seed=0, engine=engine)
     subjects = [replace(each, name=each.name.rsplit("-", 1)[0]) for each in subjects]
-    results = ask(subjects, seed=0, engine=engine, tell=console)
+    results = ask(subjects, seed=0, engine=engine, teller=console)
     show(results, console=console, as_json=found.format == "json")
     if not engine.is_first:
         return

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
+from withstand.conditions import CLEAN
 from withstand.configuration import discover
 from withstand.data.as_split import as_split
 from withstand.data.base import Dataset, Split
 from withstand.data.frost_textures import has_frost_textures
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.certificate import Certificate
@@ -19,6 +20,7 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
     Textures,
+    advice,
     cell_notes,
     choose_cells,
     is_evaluation,
@@ -31,7 +33,6 @@ from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.measures.condition import CLEAN
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation
@@ -234,8 +235,7 @@ def resolve(
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             words = known_words()
             spelled = [*words, *(each for each in names if each.lower() not in words)]
-            hint = nearest(given, spelled, otherwise="`withstand list conditions` shows all.")
-            raise InputError(f"on: {given} is not a known condition; {hint}")
+            raise InputError(f"on: {brief(given)} is not a known condition; {advice(given, spelled)}")
         given = build("on", given, "evaluations", "perturbation")
     if named and isinstance(given, Corruption) and pixels is not None:
         given = cast(Any, replace)(given, pixels=pixels)

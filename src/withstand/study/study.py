@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from withstand.conditions import CLEAN
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
 from withstand.study.measures.cells import with_comparable_means
-from withstand.study.measures.condition import CLEAN
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import ABOUT, OutcomeTable
 from withstand.study.measures.row import Row
