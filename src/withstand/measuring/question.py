@@ -28,6 +28,7 @@ from withstand.measuring.words import (
     meant,
     notes_on,
 )
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
@@ -100,6 +101,7 @@ class Question:
         frost: WhoseFrost = "auto",
         pixels: Pixels | None = None,
         balls: Sequence[Ball] = (),
+        budget: Budget = "standard",
     ) -> "Question":
         """Return the question for some data, checked against the samples.
 
@@ -112,7 +114,8 @@ class Question:
             num_classes: Number of classes of a data set of pairs that does not declare it.
             frost: Frost textures; `auto` takes the published ones if they are present, otherwise procedural ones.
             pixels: Image size that sets corruption parameters; None takes the nearest.
-            balls: For `worst-case` and `sandwich`.
+            balls: For the words that take a radius.
+            budget: Of the attacks of `worst-case` and `sandwich`.
 
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.
@@ -122,7 +125,7 @@ class Question:
         def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
             found: list[Asked] = []
             for each in asked:
-                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures):
+                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures, budget=budget):
                     found += [one] if one not in found else []
             drawn = tuple(each for each in found if isinstance(each, Perturbation))
             asked_of_all = [Accuracy(perturbations=drawn)] if drawn else []
@@ -212,14 +215,21 @@ def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluatio
 
 
 def resolve(
-    given: On, shape: tuple[int, ...], *, balls: Sequence[Ball], pixels: Pixels | None, frost: Textures
+    given: On,
+    shape: tuple[int, ...],
+    *,
+    balls: Sequence[Ball],
+    pixels: Pixels | None,
+    frost: Textures,
+    budget: Budget = "standard",
 ) -> Iterator[Asked]:
     """Yield the perturbations and evaluations of one item of `on`; see `Question.of`.
 
     Raises:
         InputError: If it is unknown.
     """
-    if isinstance(given, str) and (found := meant(given, shape, balls=balls, pixels=pixels, frost=frost)):
+    options: dict[str, Any] = {"balls": balls, "budget": budget, "pixels": pixels, "frost": frost}
+    if isinstance(given, str) and (found := meant(given, shape, **options)):
         yield from found
         return
     if isinstance(given, type) and issubclass(given, Perturbation | Evaluation):

@@ -16,6 +16,7 @@ from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
@@ -59,6 +60,7 @@ def meant(
     shape: tuple[int, ...],
     *,
     balls: Sequence[Ball] = (),
+    budget: Budget = "standard",
     pixels: Pixels | None = None,
     frost: Textures = "published",
 ) -> list[Asked]:
@@ -68,7 +70,8 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at their worst points.
+        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at worst points.
+        budget: Of the attacks of `worst-case` and `sandwich`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -94,7 +97,7 @@ def meant(
         worst = [PGD(ball=each) for each in balls]
         return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     others: dict[str, list[Asked]] = {
-        **{name: [kind(balls=tuple(balls))] if balls else [] for name, kind in OVER_BALLS.items()},
+        **{name: [kind(balls=tuple(balls), budget=budget)] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
