@@ -40,11 +40,10 @@ def main(words: list[str]) -> None:
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
     balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
+    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls, "budget": found.budget}
     subjects = of_names(
         found.models,
-        lambda data: Question.of(
-            data, found.on, frost=found.frost, pixels=found.pixels, balls=balls, budget=found.budget
-        ),
+        lambda data: Question.of(data, found.on, **given),
         data=found.data,
         weights=found.weights,
         pretrained=found.pretrained,
