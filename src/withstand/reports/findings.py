@@ -185,8 +185,12 @@ def _value(digest: Digest, index: int, column: Column) -> str:
 
 
 def _what(digest: Digest, column: Column) -> str:
-    words = sentence(named(digest.measure(column), column.condition or ""))
-    return words if column.condition is None or says_all(column.condition) else f"{words}, {column.condition}"
+    measure, condition = digest.measure(column), column.condition
+    words = sentence(named(measure, condition or ""))
+    if condition is None or says_all(condition):
+        return words
+    # A condition has the budget of all its attacks in its name; a measure of it may have spent less.
+    return f"{words}, {condition.partition(', ')[0]} ({measure.budget})" if measure.budget else f"{words}, {condition}"
 
 
 def _unmeasured(digest: Digest, number_of: int) -> str:

@@ -88,11 +88,11 @@ def write_report(
     scores = Scores.gather(digest)
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
-    chosen = [*([lead] if lead else []), *pictures(study)]
+    chosen = [*([lead] if lead else []), *pictures(digest.study)]
     found = sheets(digest, spread=spread)
     is_whole = len(found[-1].lines) == len(digest.summary)
     every = found[-1] if is_whole else all_sheet(digest, most=len(digest.summary))
-    origins = [Origin.of(study, each) for each in digest.combinations]
+    origins = [Origin.of(digest.study, each) for each in digest.combinations]
     drawn = _drawn(chosen, folder / "figures")
     first = drawn[0] if lead else None
     files = _tables(digest, [*found[:-1], every, *samples[0]])

@@ -23,6 +23,7 @@ EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
+IDENTITY = re.compile(r"(?<=.)-[0-9a-f]+$")
 EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None}
 
 
@@ -153,6 +154,16 @@ def entries_under(root: Path) -> list[Entry]:
     return [*found, *single, *_told_apart(root, [_single(each, f"{EVALUATIONS}/{each.name}") for each in named])]
 
 
+def short_name(run: Path) -> str:
+    """Return the name of a run's folder without the identity.
+
+    Example:
+        >>> short_name(Path("runs/plain-dc3dcc6f425cbd3f")), short_name(Path("runs/final-model"))
+        ('plain', 'final-model')
+    """
+    return IDENTITY.sub("", run.resolve().name)
+
+
 def unplanned_under(root: Path) -> list[str]:
     """Return the runs under a folder that lie in that of a sweep without being in its plan, so that nothing reads them.
 
@@ -258,10 +269,9 @@ def _notes(folder: Path) -> list[str]:
 
 
 def _single(folder: Path, run: str) -> Entry:
-    """Return a run that belongs to no sweep; its name is the folder's without the identity."""
+    """Return a run that belongs to no sweep."""
     found = SEED.search((folder / CONFIG).read_bytes())
-    name = folder.resolve().name.rpartition("-")[0] or folder.resolve().name
-    return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)
+    return Entry(labels={"name": short_name(folder)}, seed=int(found.group(1)) if found else 0, run=run)
 
 
 def _told_apart(root: Path, entries: list[Entry]) -> list[Entry]:
