@@ -1,9 +1,9 @@
 """Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
+from withstand.reports.pairs import SamplePairs
 from withstand.reports.scores import Scores
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.comparison import compare
 from withstand.study.primary import Column
 
 MOST_MEASURES = 6
@@ -150,24 +150,11 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
 
 def _on_samples(digest: Digest, index: int, column: Column, scores: Scores) -> str:
     """Return the interval of the difference of two single runs on the same samples; empty if it is unknown."""
-    base = digest.baseline_of(digest.combinations[index])
-    measure, condition = digest.measure(column), digest.condition(index, column)
-    if base is None or condition is None or measure.reduction != "mean":
+    gap, measure = SamplePairs(digest=digest, scores=scores).of(index, column), digest.measure(column)
+    if gap is None:
         return ""
-    mean = next((each for each in scores.groups if each.kind == "mean" and each.name == condition), None)
-    gap = scores.difference((index, mean), (base, mean)) if mean and mean.measure == measure else None
-    if gap is not None and gap.low is not None and gap.high is not None:
-        low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
-        return f"on the same samples (95 % interval {low} to {high})"
-    runs = [next((t.run for t in digest.combinations[k].trials if t.status == "done"), None) for k in (index, base)]
-    tables = [None if run is None else digest.study.table_of(run) for run in runs]
-    try:
-        ours, theirs = (each.frame(condition) for each in tables if each is not None)
-        found = compare(ours, theirs, column=measure.column)
-    except ValueError:  # other samples, or no outcomes
-        return ""
-    low, high = (number(measure, each, found.count, sign=True) for each in (found.low, found.high))
-    chance = "" if found.p is None else f", McNemar p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'}"
+    low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
+    chance = "" if gap.p is None else f", McNemar p {'< 0.001' if gap.p < 0.001 else f'= {gap.p:.3f}'}"
     return f"on the same samples (95 % interval {low} to {high}{chance})"
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
+from withstand.reports.chance import chance_notes
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import figure_style
@@ -23,6 +24,7 @@ from withstand.reports.page.figure import draw
 from withstand.reports.page.html import Section, ShownPicture, Summary, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
+from withstand.reports.pairs import SamplePairs
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.scores import Scores
 from withstand.reports.sheets import Spread, sheets
@@ -89,7 +91,8 @@ def write_report(
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
     chosen = [*([lead] if lead else []), *pictures(digest.study)]
-    found = sheets(digest, spread=spread)
+    main, *others = sheets(digest, spread=spread, pairs=SamplePairs(digest=digest, scores=scores))
+    found = [replace(main, notes=(*main.notes, *chance_notes(scores))), *others]
     is_whole = len(found[-1].lines) == len(digest.summary)
     every = found[-1] if is_whole else all_sheet(digest, most=len(digest.summary))
     origins = [Origin.of(digest.study, each) for each in digest.combinations]

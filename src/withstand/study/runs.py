@@ -13,7 +13,7 @@ from withstand.study.axes import OWN, columns_of
 from withstand.study.measures.condition import JPEG, MEAN, parse_cell, parse_corruption
 from withstand.study.measures.measure import Measure, joined
 from withstand.study.measures.row import Row, read_values
-from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
+from withstand.study.sweep import PLAN, Entry, read_entries, read_failure, short_name
 
 if TYPE_CHECKING:
     import polars
@@ -23,7 +23,6 @@ EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
-IDENTITY = re.compile(r"(?<=.)-[0-9a-f]+$")
 EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None}
 
 
@@ -152,16 +151,6 @@ def entries_under(root: Path) -> list[Entry]:
         return found + _told_apart(root, single)
     named = [path.parent for path in sorted((root / EVALUATIONS).glob(f"*/{CONFIG}"))]
     return [*found, *single, *_told_apart(root, [_single(each, f"{EVALUATIONS}/{each.name}") for each in named])]
-
-
-def short_name(run: Path) -> str:
-    """Return the name of a run's folder without the identity.
-
-    Example:
-        >>> short_name(Path("runs/plain-dc3dcc6f425cbd3f")), short_name(Path("runs/final-model"))
-        ('plain', 'final-model')
-    """
-    return IDENTITY.sub("", run.resolve().name)
 
 
 def unplanned_under(root: Path) -> list[str]:

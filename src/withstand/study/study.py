@@ -20,9 +20,9 @@ from withstand.study.runs import (
     evaluations_of,
     gather,
     gather_rows,
-    short_name,
     unplanned_under,
 )
+from withstand.study.sweep import short_name
 
 if TYPE_CHECKING:
     import polars
