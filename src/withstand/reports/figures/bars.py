@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.chart import ROUND, SMALL, faint
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.style import NARROW, WIDTH, new_figure
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
@@ -24,7 +24,7 @@ from withstand.reports.verdict import ranked, ranking_group
 MOST_MODELS, MOST_GROUPS = 6, 24
 LONGEST = 22  # characters of the labels next to bars
 # Inches.
-NARROW, LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 3.5, 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
+LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
