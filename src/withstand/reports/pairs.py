@@ -1,13 +1,15 @@
 """Differences of two single runs on the same samples, with intervals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import sqrt
 from typing import NamedTuple
 
 from withstand.reports.scores import Scores
-from withstand.study.digest import Digest
+from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.measures.comparison import compare
+from withstand.study.measures.intervals import normal
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.primary import Column
 
@@ -60,7 +62,11 @@ class SamplePairs:
             own = compare(ours.frame(condition), theirs.frame(condition), column=measure.column)
         except ValueError:  # other samples, or no such outcomes
             return None
-        return Gap(own.low, own.high, own.count, own.p)
+        if own.p is None:
+            return Gap(own.low, own.high, own.count)
+        # As between groups of conditions: by the normal approximation, here from the numbers of samples that differ.
+        variance = (own.only_model + own.only_baseline) / own.count - own.difference**2
+        return Gap(*normal(own.difference, sqrt(variance / max(1, own.count - 1))), own.count, own.p)
 
     def _tables(self, index: int, base: int) -> tuple[OutcomeTable | None, OutcomeTable | None]:
         """Return the outcomes of the two runs that share a seed; None if several runs do, or they were not kept."""

@@ -84,9 +84,9 @@ class Digest:
     def baseline_choice(self) -> str:
         """How the baseline was chosen, in a sentence."""
         if self.is_chosen:
-            return f"Baseline: {self.baseline_name}, as chosen with --baseline."
+            return f"Baseline: {self.baseline_name} (chosen with --baseline)."
         why = "recognised by its name" if {*self.baseline.values()} & {*PLAIN} else "the first one"
-        return f"Baseline: {self.baseline_name}, {why}; `withstand report --baseline AXIS=VALUE` chooses another."
+        return f"Baseline: {self.baseline_name} ({why}; choose another with --baseline)."
 
     @cached_property
     def baseline_indices(self) -> tuple[int, ...]:

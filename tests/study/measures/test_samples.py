@@ -60,7 +60,8 @@ def test_samples_that_break_at_the_first_step_and_under_the_most_conditions_come
         (0, "0<.png", "a"),
     ]
     assert found[0].breaks == (Break("fog", 1, "a"), Break("snow", 5, "output not finite"))
-    assert found[1].breaks == (Break("linf, PGD-40 x 3", 0.1, ""),)
+    # One radius is no series.
+    assert found[1].breaks == (Break("linf 0.1, PGD-40 x 3", None, ""),)
     assert found[2].breaks == (Break("fog", 3, "b"),)
     assert [each.number for each in first_to_break(table(), 1)] == [3]
 
