@@ -8,6 +8,7 @@ from typing import Literal
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
+from withstand.reports.families import norm_notes
 from withstand.reports.heads import directed
 from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.reports.pairs import SamplePairs, about_intervals
@@ -51,6 +52,7 @@ def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     if left > 0:
         notes.append(_more(left))
     notes += _obtained(digest.measure(each) for each in digest.columns)
+    notes += norm_notes(text for each in digest.columns for text in (each.condition or "", digest.measure(each).unit))
     heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     notes += [*digest.notes, *digest.holes]
     return _combinations_down(digest, "main", "Results", digest.columns, heads, spread, notes)

@@ -113,6 +113,7 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
         text = " ".join((tmp_path / "report" / "report.md").read_text().split())
         assert r"| 3\<.png | b | 1: a | 5: output not finite | |" in text
         assert 'href="/' not in page
+        assert "empty if it is never wrong" in text
 
 
 def test_a_condition_of_which_samples_show_nothing_is_left_out():

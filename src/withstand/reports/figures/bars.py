@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from withstand.reports.families import norm_notes
 from withstand.reports.figures.chart import ROUND, SMALL, faint
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import NARROW, WIDTH, new_figure
@@ -186,7 +187,8 @@ def _picture(groups: Sequence[BarGroup], names: Sequence[str], *, left: tuple[in
     over = f"mean over {seeds} seeds; lines are 95 % intervals of it" if seeds > 1 else "lines are 95 % intervals"
     severities = {each.group.severities for each in groups} - {""}
     means = f" Corruptions: {severities.pop()}." if len(severities) == 1 else ""
-    attacks = " Accuracy under attack is an upper bound." if any(g.group.kind == "attack" for g in groups) else ""
+    attacked = [condition for each in groups if each.group.kind == "attack" for condition in each.group.conditions]
+    attacks = " ".join(["", "Accuracy under attack is an upper bound.", *norm_notes(attacked)]) if attacked else ""
     lost = [f"{count} more {what}" for count, what in zip(left, ("models", "conditions"), strict=True) if count]
     more = f" Not shown: {' and '.join(lost)}." if lost else ""
     title = f"{sentence(measure.words)} on clean inputs and under each kind of condition"
