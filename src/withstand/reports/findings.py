@@ -20,14 +20,15 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
         The measure, or nothing, and a sentence about it.
     """
     found: list[tuple[str, str]] = []
+    pairs = SamplePairs(digest=digest, scores=scores)
     columns = [each for each in digest.columns if digest.measure(each).direction]
     for column in columns[:MOST_MEASURES]:
         if len(digest.combinations) == 1:
             found += _alone(digest, column)
         elif column.condition is not None:
-            found += _best(digest, column, scores)
+            found += _best(digest, column, pairs)
         else:
-            found += _largest_gain(digest, column, scores)
+            found += _largest_gain(digest, column, pairs)
     if len(digest.combinations) > 2 and found:
         found.append(
             (
@@ -90,7 +91,7 @@ def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
     return [] if line is None else [(_what(digest, column), f"{_value(digest, 0, column)}.")]
 
 
-def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
+def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the best median, and whether it differs significantly from the baseline."""
     side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
@@ -108,10 +109,10 @@ def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str
     if best[0] in digest.baseline_indices:
         word = "the" if len(digest.baseline_indices) == 1 else "a"
         return [(_what(digest, column), f"{start}; this is {word} baseline.")]
-    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, scores)}.")]
+    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, pairs)}.")]
 
 
-def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
+def _largest_gain(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
     side = digest.measure(column).direction
     pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
@@ -124,10 +125,10 @@ def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[
     if gains[best] <= 0:
         return [(what, f"no combination has a better mean than {digest.baseline_name} under the same condition.")]
     sentence = f"{name} gains most, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
-    return [(what, f"{sentence}; {_over_baseline(digest, best, column, scores)}.")]
+    return [(what, f"{sentence}; {_over_baseline(digest, best, column, pairs)}.")]
 
 
-def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -> str:
+def _over_baseline(digest: Digest, index: int, column: Column, pairs: SamplePairs) -> str:
     """Return how a combination compares with the baseline, with the interval."""
     line, own = digest.pair(index, column), digest.line(index, column)
     if line is None or own is None:
@@ -139,7 +140,7 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
     )
     unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
-        shown = _on_samples(digest, index, column, scores) or "from one pair of runs, without an interval"
+        shown = _on_samples(digest, index, column, pairs) or "from one pair of runs, without an interval"
         return f"{difference}{unit} against {digest.baseline_name}, {shown}"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
     verdict = "" if line["low"] > 0 or line["high"] < 0 else ", includes 0: not significant"
@@ -148,9 +149,9 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
 
 
-def _on_samples(digest: Digest, index: int, column: Column, scores: Scores) -> str:
+def _on_samples(digest: Digest, index: int, column: Column, pairs: SamplePairs) -> str:
     """Return the interval of the difference of two single runs on the same samples; empty if it is unknown."""
-    gap, measure = SamplePairs(digest=digest, scores=scores).of(index, column), digest.measure(column)
+    gap, measure = pairs.of(index, column), digest.measure(column)
     if gap is None:
         return ""
     low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
