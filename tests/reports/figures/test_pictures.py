@@ -257,6 +257,7 @@ def test_a_narrow_figure_has_every_mark_and_is_legible_on_a_phone(models):
     for picture in found:
         with figure_style():
             figure = picture.narrow()
+            figure.draw_without_rendering()
             texts = [each for each in figure.findobj(Text) if each.get_text() and each.get_visible()]
             boxes = [each.get_window_extent() for each in texts]
         assert figure.get_size_inches()[0] == NARROW
