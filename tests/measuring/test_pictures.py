@@ -9,11 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
+import withstand as ws
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams, derive_seed, normal
+from withstand.measuring import ask as ask_module
+from withstand.measuring import pictures as pictures_module
 from withstand.measuring.pictures import Drawn, draw_pictures, keep_pictures, thumbnails
 from withstand.perturbations.base import Draws
+from withstand.perturbations.gaussian import Gaussian
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.pictures import Pictured, read_pictures
 
@@ -160,3 +164,17 @@ def test_what_is_kept_is_not_drawn_again_and_what_was_measured_again_is(split, t
     again = kept_in(tmp_path, CLEAN, inputs_of("clean"), name="clean-b")
     assert {each.outcomes for each in again if each.condition == "clean"} == {"clean-b.parquet"}
     assert {each.outcomes for each in again if each.condition == "fog/5"} == {"fog.parquet"}
+
+
+def test_pictures_taken_while_measuring_are_those_drawn_afterwards(tmp_path, tiny_split, tiny_model, monkeypatch):
+    on, drawn = [Gaussian(std=0.2), Gaussian(std=0.5)], []
+    ws.evaluate(tiny_model, tiny_split, on=on, keep=tmp_path / "taken", device="cpu", batch_size=7)
+    monkeypatch.setattr(ask_module, "watched", lambda evaluation, split, taken: evaluation)
+    monkeypatch.setattr(
+        pictures_module, "draw_pictures", lambda *each, **o: drawn.append(each[0]) or draw_pictures(*each, **o)
+    )
+    ws.evaluate(tiny_model, tiny_split, on=on, keep=tmp_path / "drawn", device="cpu", batch_size=7)
+    taken, redrawn = (read_pictures(next((tmp_path / each).rglob("pictures.parquet"))) for each in ("taken", "drawn"))
+    assert drawn
+    assert len(taken) >= 2 * 12
+    assert list(taken.values()) == list(redrawn.values())

@@ -20,7 +20,7 @@ from withstand.evaluation.loop import blocks
 from withstand.files import write_whole
 from withstand.measuring.generators import prepared
 from withstand.measuring.outcomes import PARTS, Kept, Parts, sample_frame
-from withstand.measuring.pictures import Drawn, has_thumbnails, keep_pictures
+from withstand.measuring.pictures import Drawn, Taken, has_thumbnails, keep_pictures, watched
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Silent, Subject, Teller, check_config, check_model, held
@@ -55,15 +55,17 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
     for each in subjects:
         load = cache(each.load)  # released when the next model comes
         with held(each, engine):
-            tables[each.name] = answer(replace(each, load=load), seed=seed, engine=engine, tell=tell)
+            taken: Taken = {}
+            subject = replace(each, load=load)
+            tables[each.name] = answer(subject, seed=seed, engine=engine, tell=tell, taken=taken)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
-                engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine))
+                engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine, taken=taken))
         notes |= dict.fromkeys([*each.notes, *each.question.notes, *_unread(each.question, tables[each.name])])
     return Results(tables, notes=tuple(notes))
 
 
-def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> OutcomeTable:
+def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller, taken: Taken | None = None) -> OutcomeTable:
     """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
     kept = _kept(subject, seed=seed, engine=engine)
@@ -75,7 +77,8 @@ def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller) -> Outc
         check_model(model, question, engine)
         for task, wanted in zip(question.tasks, missing, strict=True):
             if wanted:
-                measure(task, wanted, model, kept, subject=subject, seed=seed, engine=engine, tell=tell)
+                options = {"subject": subject, "seed": seed, "engine": engine, "tell": tell, "taken": taken}
+                measure(task, wanted, model, kept, **options)
     else:
         tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
         if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
@@ -102,8 +105,9 @@ def measure(
     seed: int,
     engine: Engine,
     tell: Teller,
+    taken: Taken | None = None,
 ) -> None:
-    """Measure some conditions of a task, part by part, and keep their outcomes."""
+    """Measure some conditions of a task, part by part, and keep their outcomes; take pictures of the examples."""
     split = task.load()
     evaluations = [
         each.only(wanted)
@@ -118,7 +122,11 @@ def measure(
     start = engine.of_first(parts.done)
     with tell.counting(len(split), task.source or "samples") as count:
         count(start)
-        for block in blocks(evaluations, states, model, split, seed=seed, engine=engine, start=start):
+        # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
+        looked_at = evaluations
+        if taken is not None and not task.source:
+            looked_at = [watched(each, split, taken) for each in evaluations]
+        for block in blocks(looked_at, states, model, split, seed=seed, engine=engine, start=start):
             parts.add(block)
             count(block.stop)
     samples, frames = engine.first(parts.frames)

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -110,8 +110,7 @@ def wanted_pictures(table: OutcomeTable) -> dict[str, set[int]]:
 def examples_of(table: OutcomeTable) -> dict[str, dict[int, int]]:
     """Return the numbers of the samples that are examples, by source and by the key that a sample has in all sources.
 
-    They are the first sample of each class, then the second ones; of many classes, some that are evenly spread. They do
-    not depend on the model.
+    They do not depend on the model.
     """
     import polars
 
@@ -120,19 +119,33 @@ def examples_of(table: OutcomeTable) -> dict[str, dict[int, int]]:
         return {}
     samples = samples.join(table.keys, on=["source", "number"], how="left")
     first = samples.filter(polars.col("source") == table.samples["source"][0])
-    labels = first["label"].unique().sort().to_list()
+    keys = dict(first.select("number", "key").iter_rows())
+    found: dict[str, dict[int, int]] = {}
+    for key in (keys[number] for number in choose_examples(first)):
+        for source, number in samples.filter(polars.col("key") == key).select("source", "number").iter_rows():
+            found.setdefault(source, {})[key] = number
+    return found
+
+
+def choose_examples(samples: Any) -> list[int]:
+    """Return the numbers of the samples that are examples.
+
+    They are the first sample of each class, then the second ones; of many classes, some that are evenly spread.
+
+    Args:
+        samples: A frame with the columns `number` and `label`.
+    """
+    import polars
+
+    labels = samples["label"].unique().sort().to_list()
     labels = (
         [labels[k * len(labels) // MOST_EXAMPLES] for k in range(MOST_EXAMPLES)]
         if len(labels) > MOST_EXAMPLES
         else labels
     )
     rank = polars.col("number").rank("ordinal").over("label")
-    chosen = first.filter(polars.col("label").is_in(labels)).sort(rank, "label").head(MOST_EXAMPLES)
-    found: dict[str, dict[int, int]] = {}
-    for key in chosen["key"]:
-        for source, number in samples.filter(polars.col("key") == key).select("source", "number").iter_rows():
-            found.setdefault(source, {})[key] = number
-    return found
+    chosen = samples.filter(polars.col("label").is_in(labels)).sort(rank, "label").head(MOST_EXAMPLES)
+    return chosen["number"].to_list()
 
 
 def encoded(image: np.ndarray) -> bytes:
