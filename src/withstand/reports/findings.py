@@ -115,8 +115,8 @@ def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str,
 def _largest_gain(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
     side = digest.measure(column).direction
-    pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
-    gains = {index: side * line["difference"] for index, line in pairs.items() if line is not None}
+    lines = {each.index: digest.pair(each.index, column) for each in digest.combinations}
+    gains = {index: side * line["difference"] for index, line in lines.items() if line is not None}
     if not gains:
         return []
     best = max(gains, key=lambda index: gains[index])

@@ -182,7 +182,7 @@ def _break(
     for size, own, wrong in steps:
         if wrong[place]:
             line = own.frame.row(int((table.places(own) == place).argmax()), named=True)
-            taken = line.get("prediction")
+            taken: int | None = line.get("prediction")
             text = "" if "prediction" not in line else "output not finite" if taken is None else classes[taken]
             return Break(family, size, text)
     return None
