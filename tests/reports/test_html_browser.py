@@ -89,6 +89,7 @@ addEventListener("load", () => {
   found.requests = performance.getEntriesByType("resource").map((each) => each.name);
   found.unnamed = all("button, a, input, summary").filter((each) => !(each.innerText || each.textContent || each.ariaLabel || each.closest("label"))).length;
   found.heads = all("h1, h2, h3, h4").map((each) => Number(each.tagName[1]));
+  all(".canvas").forEach((each) => { each.scrollLeft = 0; });  // where a mark was focused it was scrolled
   dispatchEvent(new Event("resize"));
   found.hints = all(".hint").filter((each) => !each.hidden).map((each) => [each.textContent, each.nextElementSibling.scrollWidth > each.nextElementSibling.clientWidth]);
   found.scrolling = all("main .scroll, .canvas").filter((each) => each.offsetWidth && each.scrollWidth > each.clientWidth + 4).length;
