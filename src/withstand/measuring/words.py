@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
+from withstand.conditions import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
 from withstand.data.corrupted.cells import Gap
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
@@ -21,14 +22,13 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
-    "noise": "Gaussian, uniform and speckle noise at three strengths",
+    "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
@@ -103,8 +103,37 @@ def is_evaluation(word: str) -> bool:
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
-    return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
+    return [*WORDS, *IMAGENET_C, *EXTRAS]
+
+
+def is_known(word: str) -> bool:
+    """Return whether a word is a name of conditions, or begins like one.
+
+    Example:
+        >>> is_known("fog+jpeg/9"), is_known("noise"), is_known("resnet18")
+        (True, True, False)
+    """
+    return word.partition("/")[0].removesuffix(JPEG) in known_words()
+
+
+def advice(word: str, known: Sequence[str]) -> str:
+    """Return what to write instead of a word that is not among the known ones.
+
+    Example:
+        >>> advice("fog/9", ["fog"]), advice("noise-distance/foo", [])
+        ('severities are 1, 2, 3, 4 and 5.', 'expected gaussian, uniform or adversarial after the slash.')
+        >>> advice("clean/3", ["clean"]), advice("fogg", ["fog"])
+        ('clean has no severities.', 'did you mean fog?')
+    """
+    kind, slash, _ = word.partition("/")
+    if slash and kind in NOISE_DISTANCES:
+        *first, last = get_args(Noise)
+        return f"expected {', '.join(first)} or {last} after the slash."
+    if slash and kind in WORDS:
+        return f"{kind} has no severities."
+    if slash and is_known(kind):
+        return "severities are 1, 2, 3, 4 and 5."
+    return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 
 def _noise_distances(word: str) -> list[Asked]:
@@ -175,7 +204,7 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
         chosen = [each for each in there if _is_meant(name, each)]
         if not chosen:
             known = [*SETS, *dict.fromkeys(each.rsplit("/", 1)[0] for each in there)]
-            raise InputError(f"on: {name} is not among the cells of the data; {nearest(name, known)}")
+            raise InputError(f"on: {brief(name)} is not among the cells of the data; {advice(name, known)}")
         found += chosen
     return [each for each in there if each in found]
 

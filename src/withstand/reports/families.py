@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from withstand.conditions import HOLE, NORMS, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.axes import words_of
-from withstand.study.measures.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
-NORMS = {
+MEANINGS: dict[str, str] = {
     "l1": "the sum of the absolute changes of the input values",
     "l2": "the Euclidean length of the change of an input",
     "linf": "the largest change of an input value",
@@ -116,7 +116,7 @@ def norm_notes(texts: Iterable[str]) -> list[str]:
         ['linf is the largest change of an input value.']
     """
     found = {text.partition(" ")[0] for text in texts}
-    return [f"{name} is {meaning}." for name, meaning in NORMS.items() if name in found]
+    return [f"{name} is {meaning}." for name, meaning in MEANINGS.items() if name in found]
 
 
 def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[dict[str, Any]]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from withstand.study.measures.condition import CLEAN, parse_cell
+from withstand.conditions import CLEAN, is_attack, parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.reductions import class_words
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
@@ -26,7 +26,7 @@ def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistake
         correct; of a corruption at its highest severity only. None without any. Under an attack, samples that are
         correct on clean inputs come first: the others are shown there.
     """
-    chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
+    chosen = _distinct([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
     conditions = tuple(_picked(table, each, num_worst) for each in chosen)
     if not chosen:
         return None
@@ -45,7 +45,7 @@ def highest_severities(conditions: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
+def _distinct(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
     """Return the conditions to show; of several with equal outcomes the first."""
     known = {each.condition: each for each in reversed(conditions)}
     chosen: list[ConditionOutcomes] = []
@@ -65,8 +65,8 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
     predicted = frame["prediction"].fill_null(-1).cast(int).to_numpy()
     numbers = frame["number"].to_numpy()
     wrong = np.flatnonzero(right < 0.5)
-    is_attack = any(each.kind == "attacked" for each in own.measures)
-    known = np.isin(numbers, _clean_mistakes(table, own) if is_attack else [])
+    attacked = is_attack(own.condition) or any(each.kind == "attacked" for each in own.measures)
+    known = np.isin(numbers, _clean_mistakes(table, own) if attacked else [])
     order = wrong[np.lexsort((numbers[wrong], -confidence[wrong], known[wrong]))][:num_worst]
     worst = (
         Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS)) for k in order
@@ -76,7 +76,7 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
         hits=hits.round().astype(np.int64),
         sizes=sizes.astype(np.int64),
         worst=tuple(worst),
-        is_attack=is_attack,
+        is_attack=attacked,
     )
 
 
