@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from withstand.study.measures.measure import Measure
 from withstand.study.measures.outcomes import ConditionOutcomes
 from withstand.study.picked_mistakes import pick_mistakes
 
@@ -44,3 +45,17 @@ def test_of_a_corruption_the_highest_severity_is_shown_and_what_has_no_predictio
     shown = ["clean", "fog/4", "fog+jpeg/1", "Gaussian std=0.1", "Gaussian std=0.5"]
     assert [each.condition for each in found.conditions] == shown
     assert pick_mistakes(six.table(without)) is None
+
+
+def test_under_an_attack_samples_that_are_right_on_clean_inputs_come_first(six):
+    clean = six.outcomes("clean", [1, *six.LABELS[1:]], (0.99, *[0.9] * 5))
+    wrong, sure = [1, 1, 0, 1, 0, 2], (0.99, 0.6, 0.7, 0.9, 0.8, 0.9)
+    worst = Measure(name="worst", column="correct", kind="attacked", percent=True)
+    attack = replace(six.outcomes("linf 0.1, PGD-2 x 1", wrong, sure), measures=(worst,))
+    found = pick_mistakes(six.table(clean, six.outcomes("fog/5", wrong, sure), attack)).conditions
+    assert [each.index for each in found[1].worst] == [3, 31, 17, 10]
+    # The same outcomes under an attack; number 3 is wrong without it.
+    found = pick_mistakes(six.table(clean, attack)).conditions
+    assert [each.index for each in found[1].worst] == [31, 17, 10, 3]
+    assert [each.is_attack for each in found] == [False, True]
+    assert [each.index for each in pick_mistakes(six.table(attack)).conditions[0].worst] == [3, 31, 17, 10]

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import re
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ from jsonargparse import ArgumentParser
 
 from withstand.console import Console
 from withstand.data.base import Dataset
+from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
+from withstand.measuring.subject import Subject
 from withstand.measuring.words import is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
@@ -25,6 +29,9 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.rendering.terminal import as_text
+from withstand.study.measures.outcomes import ABOUT
+from withstand.study.provenance import add_command
+from withstand.study.runs import OUTCOMES
 from withstand.subjects import of_names
 
 DESCRIPTION = (
@@ -58,7 +65,7 @@ def main(words: list[str]) -> None:
         from withstand.commands.drawing import check_figures
 
         check_figures([each.question for each in subjects])
-    results = ask(subjects, seed=found.seed, engine=engine, teller=console)
+    results = measure(subjects, seed=found.seed, engine=engine, console=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -122,6 +129,23 @@ def check_writable(path: Path) -> None:
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(f"evaluate: samples: cannot write {path}; {folder} is not a writable folder.")
+
+
+def measure(subjects: Sequence[Subject], *, seed: int, engine: Engine, console: Console) -> Results:
+    """Measure models, and record this command in the folders of those whose outcomes are new."""
+    folders = [each.folder for each in subjects if each.folder is not None]
+    before = [_written(each) for each in folders]
+    results = ask(subjects, seed=seed, engine=engine, teller=console)
+    for folder, earlier in zip(folders, before, strict=True):
+        if engine.is_first and _written(folder) != earlier:
+            add_command(folder, sys.argv)
+    return results
+
+
+def _written(folder: Path) -> int:
+    """Return when the outcomes in a model's folder were written; 0 if there are none."""
+    path = folder / OUTCOMES / ABOUT
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def show(

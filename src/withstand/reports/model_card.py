@@ -9,7 +9,7 @@ from withstand.reports.all_sheet import all_sheet
 from withstand.reports.findings import warnings
 from withstand.study.combination import Combination
 from withstand.study.digest import Digest
-from withstand.study.origin import Origin
+from withstand.study.origin import Origin, commands_of
 
 
 def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
@@ -23,7 +23,7 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
         parts.append(f"- Started from the weights `{settings['weights']}`.")
     parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination, origin)]
     parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
-    parts += ["", "## Reproduce", "", "```", *origin.commands]
+    parts += ["", "## Reproduce", "", "```", *commands_of([origin])]
     parts += [origin.again] if origin.again else []
     parts += ["```", "", *(f"- {each}" for each in origin.versions)]
     return "\n".join(parts) + "\n"

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
+from withstand.reports.chance import chance_notes
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import figure_style
@@ -24,6 +25,7 @@ from withstand.reports.page.figure import draw
 from withstand.reports.page.html import Section, ShownPicture, Summary, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
+from withstand.reports.pairs import SamplePairs
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.scores import Scores
 from withstand.reports.sheets import Sheets, Spread
@@ -100,11 +102,12 @@ def write_report(
     scores = Scores.gather(digest)
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
-    chosen = [*([lead] if lead else []), *pictures(study)]
-    sheets = Sheets.of(digest, spread=spread)
+    chosen = [*([lead] if lead else []), *pictures(digest.study)]
+    sheets = Sheets.of(digest, spread=spread, pairs=SamplePairs(digest=digest, scores=scores))
+    sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *chance_notes(scores))))
     is_whole = len(sheets.every.lines) == len(digest.summary)
     whole = sheets.every if is_whole else all_sheet(digest, most=len(digest.summary))
-    origins = [Origin.of(study, each) for each in digest.combinations]
+    origins = [Origin.of(digest.study, each) for each in digest.combinations]
     drawn = _drawn(chosen, folder / "figures")
     parts = _Parts(sheets, whole, samples, drawn, drawn[0] if lead else None, origins)
     files = _tables(digest, [*sheets.in_order, whole, *samples[0]])

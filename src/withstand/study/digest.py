@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from withstand.study.aggregate import paired
-from withstand.study.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
+from withstand.study.combination import INDEX, PLAIN, Combination, combinations_of, matches, parse_baseline, with_index
 from withstand.study.measures.measure import Measure
 from withstand.study.primary import Column, headlines
 from withstand.study.study import Study, name_of
@@ -28,7 +28,8 @@ class Digest:
         combinations: What was varied, with the runs of each.
         frame: A line per run and row with the index of the combination.
         summary: A line per combination, measure and condition of it.
-        baseline: Values of the combinations that others are compared with.
+        baseline: Values of the combinations that others are compared with; these come first.
+        is_chosen: Whether the baseline was given, not taken by default.
         differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
             Combinations on other data than their baseline have none.
         data: Name of the data set and its classes, by index of the combination, where outcomes were kept.
@@ -39,6 +40,7 @@ class Digest:
     frame: "polars.DataFrame" = field(repr=False)
     summary: "polars.DataFrame" = field(repr=False)
     baseline: dict[str, Any]
+    is_chosen: bool = False
     differences: "polars.DataFrame" = field(repr=False)
     data: Mapping[int, tuple[str, tuple[str, ...]]]
 
@@ -48,15 +50,16 @@ class Digest:
 
         Args:
             study: The runs.
-            baseline: Such as `["method=regular"]`; by default the first value of the first axis.
+            baseline: Such as `["method=regular"]`; by default a name such as `regular`, else the first value varied.
 
         Raises:
             InputError: If no combination has the baseline's values.
         """
         import polars
 
+        values = parse_baseline(baseline or [], combinations_of(study))
+        study = study.led_by(values)
         combinations = combinations_of(study)
-        values = parse_baseline(baseline or [], combinations)
         frame = with_index(study.frame, combinations)
         found = cls(
             study=study,
@@ -64,6 +67,7 @@ class Digest:
             frame=frame,
             summary=with_index(study.summary, combinations),
             baseline=values,
+            is_chosen=bool(baseline),
             differences=_differences(study.frame, frame, combinations, values),
             data=_data(study, combinations),
         )
@@ -83,6 +87,14 @@ class Digest:
     def baseline_name(self) -> str:
         """Readable name of the baseline."""
         return name_of(self.baseline)
+
+    @property
+    def baseline_choice(self) -> str:
+        """How the baseline was chosen, in a sentence."""
+        if self.is_chosen:
+            return f"Baseline: {self.baseline_name} (chosen with --baseline)."
+        why = "recognised by its name" if {*self.baseline.values()} & {*PLAIN} else "the first one"
+        return f"Baseline: {self.baseline_name} ({why}; choose another with --baseline)."
 
     @cached_property
     def baseline_indices(self) -> tuple[int, ...]:

@@ -141,6 +141,20 @@ def test_the_numbers_of_the_page_are_those_of_the_rows(runs, page):
     assert cells(page, "accuracy")[0][place][0] == f"{100 - 100 * expected:.1f}"
 
 
+def test_heads_say_which_direction_is_better_where_columns_differ(page):
+    def heads(sheet):
+        part = re.search(rf'id="table-{sheet}".*?</thead>', page, re.DOTALL).group()
+        return re.findall(r"<span>([^<]*)</span>(?:<small>([^<]*)</small>)?</button>", part)[2:]
+
+    own = heads("accuracy")
+    assert len(own) > 15
+    for words, more in own:
+        is_error = "error" in f"{words} {more}".lower()
+        assert more.endswith("lower is better" if is_error else "higher is better")
+    assert not any("is better" in more for _, more in heads("main"))
+    assert "<li>Higher is better.</li>" in page
+
+
 def test_differences_are_paired_and_judged_by_their_interval(page):
     smoothed, nasty = cells(page, "differences")
     # Two seeds with the same difference: the interval has no width, which says nothing.
