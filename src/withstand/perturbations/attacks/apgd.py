@@ -38,7 +38,7 @@ class APGD(Attack):
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
-        Differs: cross entropy is replaced by the log odds, whose direction of ascent is the same and does not underflow.
+        Differs: the log odds, which ascend in the same direction and do not underflow, replace cross entropy.
     """
 
     steps: PositiveInt = 100
