@@ -38,7 +38,7 @@ class APGD(Attack):
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
-        Differs: the log odds, which ascend in the same direction and do not underflow, replace cross entropy.
+        Differs: the log odds replace cross entropy; they rise in the same direction and do not underflow.
     """
 
     steps: PositiveInt = 100
