@@ -13,7 +13,7 @@ HOPE = 10.0
 
 def ascend(
     target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int, radius: float = 1.0
-) -> tuple[Int[Tensor, " row"], Place]:
+) -> tuple[Int[Tensor, " left"], Place]:
     """Climb from a start per row; rows leave once they are wrong in the unit ball, or converged.
 
     Args:
