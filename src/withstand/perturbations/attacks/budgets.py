@@ -4,6 +4,8 @@ from typing import Literal
 
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.fab import FAB
+from withstand.perturbations.attacks.square import Square
 from withstand.perturbations.ball import Ball
 
 Budget = Literal["quick", "standard", "thorough"]
@@ -38,4 +40,6 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
         APGD(ball=ball, steps=100, restarts=3),
         APGD(ball=ball, steps=100, loss="targeted", num_targets=most, restarts=2),
         APGD(ball=ball, steps=100, loss="targeted", num_targets=most, wide=True),
+        FAB(ball=ball, steps=30, num_targets=few),
+        Square(ball=ball, num_queries=2000),
     )

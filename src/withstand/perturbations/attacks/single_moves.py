@@ -106,7 +106,7 @@ class SingleMoves(NamedTuple):
         return torch.where((step != 0) & (gain > 0), gain / step, 0).to(here.dtype)[:, : self.frame.low.shape[1]]
 
 
-def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, near: Tensor) -> Values:
+def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, near: Tensor) -> Tensor:
     """Return values for every coordinate: the ends, values spread between them, and shorter displacements."""
     low, high = limits(frame)
     power, features = power_of(frame), frame.low.shape[1]
