@@ -192,7 +192,7 @@ class _Subsets:
             u = torch.where(takes, signs, u)
         elif frame.norm == "l2":
             # Length need not move as a whole: a Gaussian step of a random size reaches every direction.
-            size = second[:, :1, None].square().square()
+            size = 4 * second[:, :1, None].square().square()
             u = _unit(u + size * takes * _normal(second)[:, None], 2)
         else:
             gives = _smallest(second, moving[:, :features], share)[:, None] & ~takes
