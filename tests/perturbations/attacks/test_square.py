@@ -46,10 +46,11 @@ def test_of_a_linear_model_square_breaks_the_rows_that_can_be_broken(norm, shape
     model = Linear(x[0].numel())
     found = attacked(Square(ball=Ball(norm, RADIUS), num_queries=400), model, x, Space.like(x))
     distance = model.distance(x, norm)
-    reach = 0.6 if norm == "l2" and len(shape) == 3 else 0.85 if norm == "l2" else 0.9999
+    # Windows of at least three pixels cannot follow every direction.
+    reach = 0.5 if norm != "linf" and len(shape) == 3 else 0.97 if norm == "l2" else 0.9999
     assert not found.success[distance > 1.0001].any()
     assert found.success[distance < reach].all()
-    assert ((distance < reach).sum() > 0) or shape == (1,)
+    assert found.success.any()
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
