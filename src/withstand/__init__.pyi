@@ -29,9 +29,13 @@ from withstand.estimators.classifier import RobustClassifier as RobustClassifier
 from withstand.estimators.regressor import RobustRegressor as RobustRegressor
 from withstand.evaluation.accuracy import Accuracy as Accuracy
 from withstand.evaluation.base import Evaluation as Evaluation
+from withstand.evaluation.calibration import Calibration as Calibration
+from withstand.evaluation.certificate import Certificate as Certificate
 from withstand.evaluation.lipschitz import Lipschitz as Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing as RandomizedSmoothing
 from withstand.evaluation.recall import Recall as Recall
+from withstand.evaluation.sandwich import Sandwich as Sandwich
 from withstand.evaluation.worst_case import WorstCase as WorstCase
 from withstand.experiment import Experiment as Experiment
 from withstand.experiment import run as run

@@ -42,11 +42,12 @@ def fit(
     """Train a model in place and return it in evaluation mode.
 
     Args:
-        model: Maps inputs to logits; images are in [0, 1], so normalisation belongs inside.
-        data: A data set of the package (its training part is used), a split, or a PyTorch data set of pairs.
+        model: Maps inputs to logits; images are in [0, 1], so normalisation belongs in the model.
+        data: A data set of the package (its training part is used), a split, or a PyTorch data set of (input, label)
+            pairs.
         objective: Objective of the training; None is plain training.
         validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
-        seed: Seed of the sample order and every draw.
+        seed: Seed of the sample order and of every random draw.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         **training: Fields of `Training`: epochs, batch_size, optimizer, ...
@@ -101,23 +102,23 @@ def evaluate(
     workers: int = 0,
     batch_size: int | None = None,
 ) -> Results:
-    """Measure one or several models, like `withstand evaluate`.
+    """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
         model: A module that maps inputs to logits, a mapping from names to models, or folders of finished runs. In a
             mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`.
         data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
             each run's own.
-        on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), class name or YAML, or perturbations
-            and evaluations; None is clean, or every cell of data that are already corrupted.
-        frost: Textures of frost: `auto`, `published` or `procedural`.
-        pixels: Image size that sets corruption parameters (224, 299, 64 or 32); None takes the nearest.
-        keep: Folder for the outcomes of modules, to reuse and resume measurements; None keeps nothing. Runs keep
-            theirs in their own folders.
+        on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
+            perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
+        frost: Frost textures: `auto`, `published` or `procedural`.
+        pixels: Image size whose corruption parameters apply (224, 299, 64 or 32); None takes the nearest.
+        keep: Cache folder for the outcomes of modules, so that evaluations are reused and resumed; None does not cache.
+            The outcomes of runs are in their own folders.
         seed: Seed of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
-        batch_size: Samples per batch; None chooses by the input size. Does not affect results.
+        batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
