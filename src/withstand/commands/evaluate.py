@@ -21,6 +21,7 @@ from withstand.measuring.results import Results
 from withstand.measuring.words import is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.rendering.terminal import as_text
@@ -41,7 +42,9 @@ def main(words: list[str]) -> None:
     balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
     subjects = of_names(
         found.models,
-        lambda data: Question.of(data, found.on, frost=found.frost, pixels=found.pixels, balls=balls),
+        lambda data: Question.of(
+            data, found.on, frost=found.frost, pixels=found.pixels, balls=balls, budget=found.budget
+        ),
         data=found.data,
         weights=found.weights,
         pretrained=found.pretrained,
@@ -80,13 +83,8 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add(
-        "--radius",
-        type=NonNegativeFloat,
-        nargs="+",
-        metavar="R",
-        help="one or more radii of balls, for worst-case and others",
-    )
+    add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of balls, for worst-case and others")
+    add("--budget", type=Budget, default="standard", help="attacks of worst-case and sandwich: how much is spent")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
