@@ -106,7 +106,7 @@ class SingleMoves(NamedTuple):
         return torch.where((step != 0) & (gain > 0), gain / step, 0).to(here.dtype)[:, : self.frame.low.shape[1]]
 
 
-def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, near: Tensor) -> Tensor:
+def _grid(frame: Frame, here: Coordinates, jitter: Tensor, *, is_fine: bool, near: Tensor) -> Values:
     """Return values for every coordinate: the ends, values spread between them, and shorter displacements."""
     low, high = limits(frame)
     power, features = power_of(frame), frame.low.shape[1]
@@ -131,7 +131,7 @@ def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, nea
 
 
 def fitted(frame: Frame, points: Candidates, priority: Float[Tensor, "batch #candidate coordinate"]) -> Candidates:
-    """Return points in the unit ball: features take, in order of priority, the length that they need or what is left."""
+    """Return points in the unit ball: in order of priority, features take the length they need, or what is left."""
     features, power = frame.low.shape[1], power_of(frame)
     if not power:
         return points
