@@ -83,7 +83,10 @@ class Bounds:
         index = (~is_open).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
         size = max(1, NUMBERS_AT_ONCE // (2 * len(index) * self.graph.widest))
         found = [self._both(number, part) for part in index.split(size, 1)]
+        # Values that only fill up the rows of a sample stay, so that its bounds do not depend on the batch.
+        fills = ~is_open.gather(1, index)
         rounding = ROUNDING * self._absolute(number).flatten(1).gather(1, index)
+        rounding = rounding.masked_fill(fills, torch.inf)
         lower = own.lower.flatten(1).gather(1, index)
         upper = own.upper.flatten(1).gather(1, index)
         lower = torch.maximum(lower, torch.cat([each[0] for each in found], 1) - rounding)
