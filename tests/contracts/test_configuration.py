@@ -20,6 +20,7 @@ from withstand.experiment import Experiment, plain
 from withstand.models.base import Model
 from withstand.objectives.base import Objective
 from withstand.options import read_experiment
+from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.mixture import Mixture
@@ -96,7 +97,9 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
     for each in fields(example):
         value, kinds = getattr(example, each.name), parts_of(hints[each.name])
         candidates = [kind for kind in kinds if isinstance(kind, str | int)]
-        for family in FAMILIES:
+        if Ball in kinds:
+            candidates.append((Ball("l2", 0.123),))
+        for family in (*FAMILIES, Attack):
             if family in kinds:
                 members = [member for cls in discover(family) for member in examples(cls)]
                 candidates += [*members, *((member,) for member in members)]

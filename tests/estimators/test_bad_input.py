@@ -97,7 +97,9 @@ def test_what_is_scored_against_must_be_known_and_as_long(blobs, small):
         classifier.robust_score(x, np.where(y == 2, 7, y))
     with pytest.raises(ValueError, match=r"^RobustClassifier: y must hold one label per row \(120\), got 119\.$"):
         classifier.robust_score(x, y[1:])
-    with pytest.raises(ValueError, match=r"^RobustClassifier: budget must be one of quick, standard, thorough, got .cheap.\.$"):
+    with pytest.raises(
+        ValueError, match=r"^RobustClassifier: budget must be one of quick, standard, thorough, got .cheap.\.$"
+    ):
         classifier.robust_score(x, y, budget="cheap")
     with pytest.raises(ValueError, match=r"^RobustClassifier: radius must be a number >= 0, .* got -1\.$"):
         classifier.robust_score(x, y, -1)

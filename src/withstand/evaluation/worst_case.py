@@ -14,7 +14,8 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
-from withstand.perturbations.attacks.attack import Attack, Attacked, checked
+from withstand.models.frozen import frozen
+from withstand.perturbations.attacks.attack import Attack, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
@@ -97,8 +98,19 @@ class WorstCase(Evaluation):
     ) -> dict[str, Columns]:
         """Attack the balls, small ones first; the prediction is taken at the point that is wrong."""
         clean = answers(model(x), y)
-        targets: list[Target] = []
         found: dict[str, Columns] = {}
+        with frozen(model):
+            targets = {each.frame.ball: each for each in self._search(model, x, y, space=space, rng=rng)}
+        for ball, condition in zip(self.balls, self.conditions, strict=True):
+            found[condition] = _columns(targets[ball], clean)
+            if self.num_mean:
+                own = rng.named("worst case", ball.name, "mean", 0)
+                found[condition]["mean"] = self._mean(model, x, y, ball, space=space, rng=own)
+        return found
+
+    def _search(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, rng: RowStreams) -> list[Target]:
+        """Attack the balls, small ones first, and share what is found."""
+        targets: list[Target] = []
         for ball in sorted(self.balls, key=_size):
             target = Target(model, Frame(x, ball, space), y)
             num_classes = target.begin().shape[1]
@@ -110,32 +122,7 @@ class WorstCase(Evaluation):
         for target in targets:
             for each in targets:
                 _share(each, target)
-        attacked = {target.frame.ball.name: self._columns(target, checked(target), clean) for target in targets}
-        for ball, condition in zip(self.balls, self.conditions, strict=True):
-            found[condition] = attacked[ball.name]
-            if self.num_mean:
-                own = rng.named("worst case", ball.name, "mean", 0)
-                found[condition]["mean"] = self._mean(model, x, y, ball, space=space, rng=own)
-        return found
-
-    def _columns(self, target: Target, attacked: Attacked, clean: Columns) -> Columns:
-        """Return the columns of a ball."""
-        columns = {name: values.clone() for name, values in clean.items()}
-        rows = attacked.success.nonzero()[:, 0]
-        for part in rows.split(POINTS_AT_ONCE):
-            if len(part):
-                answered = answers(target.model(attacked.points[part]), target.y[part])
-                for name, values in answered.items():
-                    columns[name][part] = values
-        radius = target.frame.ball.radius
-        in_unit = radius if isinstance(radius, int | float) else 1.0
-        first = ~attacked.success | (target.by > 1)
-        return columns | {
-            "adversarial": clean["correct"] & first,
-            "broken_by": target.by.where(attacked.success, -1).to(torch.int8),
-            "distance": attacked.distance * in_unit,
-            "passes": attacked.passes,
-        }
+        return targets
 
     def _mean(self, model: nn.Module, x: Tensor, y: Tensor, ball: Ball, *, space: Space, rng: RowStreams) -> Tensor:
         shares = torch.zeros(len(y), device=y.device)
@@ -156,6 +143,24 @@ class WorstCase(Evaluation):
             cls(balls=(Ball("l2", 0.5),), attacks=own, num_mean=0),
             cls(balls=(Ball("l1", 0.5),), attacks=own, num_mean=2),
         ]
+
+
+def _columns(target: Target, clean: Columns) -> Columns:
+    """Return the columns of a ball; the prediction is that at the nearest wrong point."""
+    attacked, columns = checked(target), {name: values.clone() for name, values in clean.items()}
+    for rows in attacked.success.nonzero()[:, 0].split(POINTS_AT_ONCE):
+        if len(rows):  # an empty tensor splits into one empty part
+            for name, values in answers(target.model(attacked.points[rows]), target.y[rows]).items():
+                columns[name][rows] = values
+    radius, distance = target.frame.ball.radius, attacked.distance
+    if isinstance(radius, int | float):
+        distance = torch.where(distance.isfinite(), distance * radius, distance)
+    return columns | {
+        "adversarial": clean["correct"] & (~attacked.success | (target.by > 1)),
+        "broken_by": target.by.where(attacked.success, -1).to(torch.int8),
+        "distance": distance,
+        "passes": attacked.passes,
+    }
 
 
 def _size(ball: Ball) -> float:

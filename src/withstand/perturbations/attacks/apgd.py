@@ -11,11 +11,16 @@ from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.frame import Place
 from withstand.perturbations.attacks.target import Objective, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 
 AscentLoss = Literal["cross_entropy", "logits_ratio", "targeted"]
+
+# Radii of the phases of an ascent, with their shares of the steps.
+NARROW = ((1.0, 1.0),)
+WIDE = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +33,18 @@ class APGD(Attack):
             its version for a target class, tried with one class after the other.
         num_targets: Classes to try with `targeted`, those of the highest logits at the row first; at least 1.
         restarts: Starts, at least 1.
+        wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
-        Differs: cross entropy is replaced by the log odds, which have the same direction of ascent and do not underflow.
+        Differs: the log odds replace cross entropy; they rise in the same direction and do not underflow.
     """
 
     steps: PositiveInt = 100
     loss: AscentLoss = "cross_entropy"
     num_targets: PositiveInt = 9
     restarts: PositiveInt = 1
+    wide: bool = False
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
         """Climb from each start, with each target."""
@@ -46,8 +53,17 @@ class APGD(Attack):
                 rows = target.rows
                 if len(rows) == 0:
                     return
-                start = target.frame.rows(rows).sample(rng=rng.subset(rows))
-                ascend(target, rows, start, objective, steps=self.steps)
+                self._climb(target, rows, objective, rng=rng.subset(rows))
+
+    def _climb(self, target: Target, rows: Tensor, objective: Objective, *, rng: RowStreams) -> None:
+        frame, left = target.frame, self.steps
+        start = frame.rows(rows).sample(rng=rng)
+        phases = WIDE if self.wide else NARROW
+        for radius, share in phases:
+            steps = left if radius == 1 else min(left - 1, int(share * self.steps))
+            left -= steps
+            start = Place(frame.rows(rows).project(start.u, radius), start.picks)
+            rows, start = ascend(target, rows, start, objective, steps=steps, radius=radius)
 
     def _objectives(self, target: Target) -> Iterator[Objective]:
         if self.loss == "targeted":

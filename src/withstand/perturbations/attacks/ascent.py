@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.frame import Flat, Frame, Place
+from withstand.perturbations.attacks.frame import Frame, Place
 from withstand.perturbations.attacks.target import Objective, Slope, Target
 
 MOMENTUM = 0.75  # share of the new step; the rest repeats the last move
@@ -35,9 +34,9 @@ class _Climbs:
     last_best: Tensor
 
     @classmethod
-    def begin(cls, rows: Tensor, start: Place, slope: Slope) -> "_Climbs":
+    def begin(cls, rows: Tensor, start: Place, slope: Slope, radius: float) -> "_Climbs":
         u, value, gradient, picks = start.u, slope.value, slope.gradient, slope.picks
-        step = torch.full_like(value, FIRST_STEP)
+        step = torch.full_like(value, FIRST_STEP * radius)
         halved = torch.ones_like(value, dtype=torch.bool)  # the first check looks at rises only
         best = (u, value, gradient, picks)
         return cls(rows, u, u, value, gradient, picks, *best, step, torch.zeros_like(value), halved, value)
@@ -48,10 +47,10 @@ class _Climbs:
             for each in fields(self):
                 setattr(self, each.name, getattr(self, each.name)[chosen])
 
-    def move(self, frame: Frame, share: float) -> Place:
+    def move(self, frame: Frame, share: float, radius: float) -> Place:
         """Take a step along the gradient, with momentum; return where it leads."""
-        aim = frame.project(self.u + self.step[:, None] * frame.uphill(self.gradient))
-        moved = frame.project(self.u + share * (aim - self.u) + (1 - share) * (self.u - self.before))
+        aim = frame.project(self.u + self.step[:, None] * frame.uphill(self.gradient), radius)
+        moved = frame.project(self.u + share * (aim - self.u) + (1 - share) * (self.u - self.before), radius)
         self.before, self.u = self.u, moved
         return Place(moved, self.picks)
 
@@ -95,9 +94,9 @@ def checks(steps: int) -> dict[int, int]:
 
 
 def ascend(
-    target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int
-) -> tuple[Int[Tensor, " row"], Flat, PerRow]:
-    """Climb from a start per row; rows leave once they are wrong.
+    target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int, radius: float = 1.0
+) -> tuple[Int[Tensor, " left"], Place]:
+    """Climb from a start per row; rows leave once they are wrong in the unit ball.
 
     Args:
         target: The rows under attack.
@@ -105,27 +104,24 @@ def ascend(
         start: Where they start.
         objective: What to increase.
         steps: Gradient steps, at least 1.
+        radius: Radius of the ball in which they climb.
 
     Returns:
-        The rows that are still right, the highest points that they have seen, and the objective there.
+        The rows that have not left, and the highest points that they have seen.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690, algorithm 1; fra31/auto-attack, autoattack/autopgd_base.py, commit a392200.
         Differs: rows leave once they are wrong.
     """
     slope = target.slope(start, rows, objective)
-    climbs, when = _Climbs.begin(rows, start, slope), checks(steps)
-    climbs.only(~slope.wrong)
-    frame = target.frame.rows(climbs.rows)
+    climbs, when = _Climbs.begin(rows, start, slope, radius), checks(steps)
     for count in range(1, steps + 1):
+        climbs.only(~target.is_broken[climbs.rows])
         if len(climbs.rows) == 0:
             break
-        place = climbs.move(frame, 1.0 if count == 1 else MOMENTUM)
-        slope = target.slope(place, climbs.rows, objective)
-        climbs.arrive(slope)
-        if slope.wrong.any():
-            climbs.only(~slope.wrong)
-            frame = target.frame.rows(climbs.rows)
+        place = climbs.move(target.frame.rows(climbs.rows), 1.0 if count == 1 else MOMENTUM, radius)
+        climbs.arrive(target.slope(place, climbs.rows, objective))
         if count in when:
             climbs.check(when[count])
-    return climbs.rows, climbs.best_u, climbs.best_value
+    climbs.only(~target.is_broken[climbs.rows])
+    return climbs.rows, Place(climbs.best_u, climbs.best_picks)

@@ -9,9 +9,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from withstand.data.space import Space
+from withstand.errors import InputError
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.models.black_box import is_differentiable
+from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
@@ -22,10 +25,11 @@ class Attacked(NamedTuple):
     """What an attack found around each row.
 
     Attributes:
-        points: A point of the ball on which the model is wrong, or the row itself.
+        points: The nearest point of the ball on which the model is wrong; else the one at which another class trails
+            least.
         success: Whether there is such a point.
-        distance: Distance of the nearest wrong point that was met, in radii; above 1 if it lies outside of the ball,
-            infinity if there is none.
+        distance: Distance of the nearest wrong point that was met, in radii, or its number of changed fields; above 1
+            if it lies outside of the ball, infinity if there is none.
         passes: Forward and backward passes spent on the row.
     """
 
@@ -47,10 +51,12 @@ class Attack(Perturbation):
             distances in its radii.
         needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
+        counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """
 
     needs_gradient: ClassVar[bool] = True
     finds_distance: ClassVar[bool] = False
+    counts_fields: ClassVar[bool] = False
     ball: Ball = Ball()
 
     @abstractmethod
@@ -74,30 +80,33 @@ class Attack(Perturbation):
         Args:
             x: Inputs.
             y: Labels.
-            model: Maps inputs to logits; in evaluation mode.
+            model: Maps inputs to logits.
             space: The input space.
             rng: Source of randomness: one for the batch, or one per row.
+
+        Raises:
+            InputError: If it needs gradients, and the model has none; or if the ball does not fit.
         """
-        target = Target(model, Frame(x.detach(), self.ball, space), y)
-        target.begin()
-        self.search(target, rng=by_row(rng, len(x)))
-        return checked(target)
+        if self.needs_gradient and not is_differentiable(model):
+            raise InputError(f"{type(self).__name__}: needs gradients, which the model does not have.")
+        target = Target(model, Frame(x.detach(), self.ball, space), y, counts_fields=self.counts_fields)
+        with frozen(model):
+            target.begin()
+            self.search(target, rng=by_row(rng, len(x)))
+            return checked(target)
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Attack once per draw; the rows that no attack breaks are returned unchanged."""
+        """Attack once per draw; rows that are not broken move to where another class trails least."""
         return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
 
 
 def checked(target: Target) -> Attacked:
     """Return what a target's rows have come to; successes that a further forward pass does not confirm are dropped."""
     frame, success = target.frame, target.is_broken.clone()
-    points = frame.x.clone()
-    rows = success.nonzero()[:, 0]
+    points, rows = frame.points(target.found.where(success, target.highest)), success.nonzero()[:, 0]
     if len(rows):
-        points[rows] = frame.rows(rows).points(target.found.rows(rows))
         with torch.no_grad():
-            confirmed = is_wrong(target.model(points[rows]), target.y[rows])
-        points[rows[~confirmed]], success[rows[~confirmed]] = frame.x[rows[~confirmed]], False
+            success[rows] = is_wrong(target.model(points[rows]), target.y[rows])
     distance = torch.where(success | ~target.is_broken, target.distance, torch.inf)
     return Attacked(points, success, distance, target.passes)

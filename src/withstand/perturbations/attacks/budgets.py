@@ -1,4 +1,4 @@
-"""Budgets of attacks, by name."""
+"""Lists of attacks by name, from quick to thorough."""
 
 from typing import Literal
 
@@ -10,12 +10,31 @@ Budget = Literal["quick", "standard", "thorough"]
 
 
 def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
-    """Return the attacks of a budget, in the order in which they run.
+    """Return the attacks of a budget, in the order in which they run; each meets the rows that are left.
 
-    Args:
-        budget: Its name.
-        ball: The ball that is attacked.
-        num_classes: Number of the model's outputs.
+    Example:
+        >>> len(attacks_of("quick", Ball("l2", 0.5), num_classes=10))
+        3
     """
-    steps = {"quick": 20, "standard": 100, "thorough": 200}[budget]
-    return (APGD(ball=ball, steps=steps),)
+    others = max(1, num_classes - 1)
+    few, most = min(3, others), min(9, others)
+    quick = (
+        APGD(ball=ball, steps=10),
+        APGD(ball=ball, steps=20, loss="targeted", num_targets=few),
+        APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
+    )
+    if budget == "quick":
+        return quick
+    standard = (
+        APGD(ball=ball, steps=20),
+        APGD(ball=ball, steps=20, loss="targeted", num_targets=most),
+        APGD(ball=ball, steps=40, loss="targeted", num_targets=few, wide=True),
+    )
+    if budget == "standard":
+        return standard
+    return (
+        *standard,
+        APGD(ball=ball, steps=100, restarts=3),
+        APGD(ball=ball, steps=100, loss="targeted", num_targets=most, restarts=2),
+        APGD(ball=ball, steps=100, loss="targeted", num_targets=most, wide=True),
+    )
