@@ -1,6 +1,6 @@
 """Certificates are below the truth, and the truth is below what attacks leave."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_the_methods_certify_more_and_more(seeded):
     y = model(x).argmax(1)
     for ball in (Ball("linf", 0.12), Ball("l2", 0.2), Ball("l1", 0.3)):
         found = [certified(model, x, y, ball, space, method=each).certified for each in METHODS]
-        for weaker, stronger in zip(found[:-1], found[1:], strict=True):
+        for weaker, stronger in pairwise(found):
             assert not (weaker & ~stronger).any()
         assert found[0].sum() < found[1].sum() < found[3].sum()
 

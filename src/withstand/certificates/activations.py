@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from math import pi, sqrt
 from typing import NamedTuple
 
@@ -89,8 +90,8 @@ class Rectifier(Activation):
 class Curve(Activation):
     """A smooth activation: lines that touch it, and are nearest to it in the middle of the interval.
 
-    The line above with the smallest value at the middle m has the slope s that minimises max_z f(z) + s (m - z), which is
-    convex in s; the maximum is at an end or where the derivative is s, found in a table.
+    The line above with the smallest value at the middle m has the slope s that minimises max_z f(z) + s (m - z), which
+    is convex in s; the maximum is at an end or where the derivative is s, found in a table.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Curve(Activation):
         self.function, self.least = function, least
         ends = (-FAR, *turns, FAR)
         self.branches = []
-        for left, right in zip(ends[:-1], ends[1:], strict=True):
+        for left, right in pairwise(ends):
             places = torch.linspace(left, right, PLACES, dtype=torch.float64)
             slopes = derivative(places)
             if slopes[0] > slopes[-1]:

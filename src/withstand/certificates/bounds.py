@@ -105,8 +105,7 @@ class Bounds:
         else:
             rows, constant = rows_of(index, node.shape, self.region.center.dtype), 0.0
         count = index.shape[1]
-        corner = rows.corner
-        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), _twice(corner))
+        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), rows.corner)
         found = self._least(*self._carry(number, both))
         return found[:, :count] + constant, constant - found[:, count:]
 
@@ -172,7 +171,7 @@ def bounds_of(graph: Graph, region: Region, *, lines: bool) -> Bounds:
         lines: Whether to tighten intervals by lines (CROWN) where it helps; otherwise they follow from intervals.
 
     Source:
-        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715 (intervals).
+        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715.
         Differs: intervals are the better of both kinds, and lines are computed only for values that matter.
     """
     bounds = Bounds(graph, region, [region.box])
@@ -191,7 +190,3 @@ def _joined(known: Rows | None, new: Rows, shape: torch.Size) -> Rows:
     if (known.corner is None) != (new.corner is None):
         known, new = known.whole(shape), new.whole(shape)
     return known + new
-
-
-def _twice(corner: Tensor | None) -> Tensor | None:
-    return None if corner is None else torch.cat([corner, corner], 1)

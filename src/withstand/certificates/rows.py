@@ -42,7 +42,8 @@ class Rows(NamedTuple):
     Attributes:
         coefficients: (batch, row, *feature), or a window (batch, row, channel, height, width) of each.
         corner: Row and column of the layer where each window begins, (batch, row, 2), may be negative: coefficients
-            outside of the layer are 0. None if the coefficients are of the whole layer.
+            outside of the layer are 0. With fewer corners than rows, rows take them in turn. None if the coefficients
+            are of the whole layer.
     """
 
     coefficients: Tensor
@@ -76,7 +77,13 @@ class Rows(NamedTuple):
         x = self.corner[..., 1, None] + torch.arange(width, device=self.corner.device)
         inside = ((y >= 0) & (y < shape[1])).unsqueeze(3) & ((x >= 0) & (x < shape[2])).unsqueeze(2)
         places = y.clamp(0, shape[1] - 1).unsqueeze(3) * shape[2] + x.clamp(0, shape[2] - 1).unsqueeze(2)
-        return places.flatten(2), inside.flatten(2)
+        return self._in_turn(places.flatten(2)), self._in_turn(inside.flatten(2))
+
+    def _in_turn(self, values: Tensor) -> Tensor:
+        """Return values of the corners for every row."""
+        assert self.corner is not None
+        copies = self.coefficients.shape[1] // self.corner.shape[1]
+        return values if copies == 1 else torch.cat([values] * copies, 1)
 
     def take(self, values: Tensor) -> Tensor:
         """Return the values (batch, *feature) of a layer that belong to the coefficients, to be multiplied by them."""
@@ -90,7 +97,8 @@ class Rows(NamedTuple):
         padded = functional.pad(values, (left, right, top, bottom))
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)
         sample = torch.arange(len(values), device=low.device).unsqueeze(1)
-        return windows[sample, :, self.corner[..., 0] + top, self.corner[..., 1] + left]
+        found = windows[sample, :, self.corner[..., 0] + top, self.corner[..., 1] + left]
+        return self._in_turn(found)
 
     def dot(self, values: Tensor) -> Tensor:
         """Return the sums (batch, row) of coefficients times the values (batch, *feature) of the layer."""
