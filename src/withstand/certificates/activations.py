@@ -32,14 +32,12 @@ class Lines(NamedTuple):
 
     def back(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Return functions of the inputs that are at most these functions of the outputs, and their constants."""
-        negative = rows.coefficients.clamp_max(0)
-        positive = rows.coefficients.clamp_min(0)
-        by_row = self.lower.ndim == rows.coefficients.ndim and rows.corner is None
-        lower = self.lower if by_row else rows.take(self.lower)
-        constant = Rows(negative, rows.corner).dot(self.above)
+        constant = Rows(rows.coefficients.clamp_max(0), rows.corner).dot(self.above)
         if self.below is not None:
-            constant = constant + Rows(positive, rows.corner).dot(self.below)
-        return Rows(torch.addcmul(positive * lower, negative, rows.take(self.upper)), rows.corner), constant
+            constant = constant + Rows(rows.coefficients.clamp_min(0), rows.corner).dot(self.below)
+        if self.lower.ndim == rows.coefficients.ndim and rows.corner is None:
+            return rows.blend(self.lower, rows.take(self.upper)), constant
+        return rows.blend(rows.take(self.lower), rows.take(self.upper)), constant
 
 
 class Activation(ABC):

@@ -14,7 +14,7 @@ from withstand.certificates.pooling import Maximum
 from withstand.certificates.region import Region
 from withstand.certificates.rows import ROUNDING, Interval, Rows
 
-NUMBERS_AT_ONCE = 2**25  # coefficients of rows of the widest layer
+NUMBERS_AT_ONCE = 2**23  # coefficients of rows of the widest layer
 MARGIN = 1e-5  # of bounds of the outputs: share of the sum of absolute terms that is taken away for rounding
 
 
@@ -59,6 +59,10 @@ class Bounds:
             slopes: By node, slopes of the lines below a rectifier for every row (batch, row, *feature).
         """
         return self._least(*self.lines(specification, slopes))
+
+    def by_both(self, specification: Tensor) -> Tensor:
+        """Return the better of both lower bounds."""
+        return torch.maximum(self.by_interval(specification), self.by_lines(specification))
 
     def lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of the outputs, and their constants.
