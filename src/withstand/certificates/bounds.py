@@ -14,7 +14,7 @@ from withstand.certificates.pooling import Maximum
 from withstand.certificates.region import Region
 from withstand.certificates.rows import ROUNDING, Interval, Rows
 
-NUMBERS_AT_ONCE = 2**25  # coefficients of rows of the widest layer
+NUMBERS_AT_ONCE = 2**23  # coefficients of rows of the widest layer
 MARGIN = 1e-5  # of bounds of the outputs: share of the sum of absolute terms that is taken away for rounding
 
 
@@ -60,6 +60,10 @@ class Bounds:
         """
         return self._least(*self.lines(specification, slopes))
 
+    def by_both(self, specification: Tensor) -> Tensor:
+        """Return the better of both lower bounds."""
+        return torch.maximum(self.by_interval(specification), self.by_lines(specification))
+
     def lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of the outputs, and their constants.
 
@@ -83,7 +87,10 @@ class Bounds:
         index = (~is_open).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
         size = max(1, NUMBERS_AT_ONCE // (2 * len(index) * self.graph.widest))
         found = [self._both(number, part) for part in index.split(size, 1)]
+        # Values that only fill up the rows of a sample stay, so that its bounds do not depend on the batch.
+        fills = ~is_open.gather(1, index)
         rounding = ROUNDING * self._absolute(number).flatten(1).gather(1, index)
+        rounding = rounding.masked_fill(fills, torch.inf)
         lower = own.lower.flatten(1).gather(1, index)
         upper = own.upper.flatten(1).gather(1, index)
         lower = torch.maximum(lower, torch.cat([each[0] for each in found], 1) - rounding)
@@ -102,8 +109,7 @@ class Bounds:
         else:
             rows, constant = rows_of(index, node.shape, self.region.center.dtype), 0.0
         count = index.shape[1]
-        corner = rows.corner
-        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), _twice(corner))
+        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), rows.corner)
         found = self._least(*self._carry(number, both))
         return found[:, :count] + constant, constant - found[:, count:]
 
@@ -169,7 +175,7 @@ def bounds_of(graph: Graph, region: Region, *, lines: bool) -> Bounds:
         lines: Whether to tighten intervals by lines (CROWN) where it helps; otherwise they follow from intervals.
 
     Source:
-        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715 (intervals).
+        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715.
         Differs: intervals are the better of both kinds, and lines are computed only for values that matter.
     """
     bounds = Bounds(graph, region, [region.box])
@@ -188,7 +194,3 @@ def _joined(known: Rows | None, new: Rows, shape: torch.Size) -> Rows:
     if (known.corner is None) != (new.corner is None):
         known, new = known.whole(shape), new.whole(shape)
     return known + new
-
-
-def _twice(corner: Tensor | None) -> Tensor | None:
-    return None if corner is None else torch.cat([corner, corner], 1)

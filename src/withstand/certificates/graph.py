@@ -34,7 +34,7 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A network in evaluation mode: its layers in the order of computation; the first is the input, the last the logits.
+    """A network in evaluation mode: its layers in the order of computation, from the input to the logits.
 
     Attributes:
         nodes: The layers.
@@ -92,8 +92,8 @@ def trace(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Graph:
             steps = _Tracer().trace(model)
         except Exception as problem:  # code of users that branches on values ends in almost any error
             raise InputError(
-                f"{who}: the network must compute its outputs without branching on its inputs, got {type(model).__name__}"
-                f" ({str(problem).splitlines()[0].rstrip('.')})."
+                f"{who}: the network must compute its outputs without branching on its inputs, got "
+                f"{type(model).__name__} ({str(problem).splitlines()[0].rstrip('.')})."
             ) from problem
         found = _Walk(model, shape, who)
         with torch.no_grad():
