@@ -30,6 +30,7 @@ from withstand.estimators.regressor import RobustRegressor as RobustRegressor
 from withstand.evaluation.accuracy import Accuracy as Accuracy
 from withstand.evaluation.base import Evaluation as Evaluation
 from withstand.evaluation.lipschitz import Lipschitz as Lipschitz
+from withstand.evaluation.minimal_norm import MinimalNorm as MinimalNorm
 from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
 from withstand.evaluation.recall import Recall as Recall
 from withstand.evaluation.worst_case import WorstCase as WorstCase

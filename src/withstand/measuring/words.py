@@ -8,6 +8,7 @@ from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.lipschitz import Lipschitz
+from withstand.evaluation.minimal_norm import minimal_norm
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
@@ -34,7 +35,13 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
-OTHERS = {
+DISTANCES = {
+    "distance/l1": "distance to the nearest point that attacks of least norm find wrong, in l1",
+    "distance/l2": "the same in l2",
+    "distance/linf": "the same in linf",
+    "distance/l0": "how many fields must change; each by at most --radius (linf), or 1",
+}
+OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
@@ -60,7 +67,7 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`.
+        balls: For `worst-case`; the first gives the unit of `distance/l2`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -82,7 +89,7 @@ def meant(
         "worst-case": [WorstCase(balls=tuple(balls))] if balls else [],
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
-    }
+    } | {each: [minimal_norm(each.partition("/")[2], balls)] for each in DISTANCES}
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)
     found = found or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))

@@ -20,6 +20,11 @@ DUAL: dict[balls.Norm, balls.Norm] = {"l1": "linf", "l2": "l2", "linf": "l1"}
 SHARP = (4.0, 64.0)
 # Features that an l1 step moves, over those that differ at the nearest wrong point.
 SPREAD = 0.7
+# Share of the largest entry below which a gradient counts as flat.
+FLAT = 1e-4
+# Beyond the boundary of the linear model, on which rounding would decide.
+OVERSHOOT = 1.01
+PATIENCE = 0.1  # see `Clock`
 # Until a wrong point is found, lengths grow by this factor at least.
 GROWTH = 1.2
 
@@ -83,7 +88,7 @@ def come_near(
         rng: One source per row of the target, for directions where the gradient is zero.
     """
     near = Nearing.begin(target)
-    clock = Clock(len(near.rows), steps, near.u.device)
+    clock = Clock(len(near.rows), steps, patience=PATIENCE, device=near.u.device)
     for count in range(steps):
         if len(near.rows) == 0:
             return
@@ -94,7 +99,7 @@ def come_near(
         frame, best = target.frame.rows(near.rows), target.distance[near.rows]
         gradient = _possible(slope.gradient, near.u, frame)
         dual = balls.distance(gradient, DUAL[frame.norm])
-        near.length = lengths(near, slope, slope.value.abs() / dual.clamp_min(1e-30), best, share)
+        near.length = lengths(near, slope, OVERSHOOT * slope.value.abs() / dual.clamp_min(1e-30), best, share)
         near.length = torch.minimum(near.length, near.farthest)
         step = (0.01 + 0.99 * share) * near.length
         direction = _direction(gradient, target.found.u[near.rows], frame)
@@ -118,9 +123,13 @@ def _possible(gradient: Flat, u: Flat, frame: Frame) -> Flat:
 
 
 def _direction(gradient: Flat, nearest: Flat, frame: Frame) -> Flat:
-    """Return the steepest direction of the norm; for l1 spread evenly over some features, of which a share is used."""
-    if frame.norm != "l1":
+    """Return the steepest direction of the norm, or near it: one that rounding of the gradient does not turn."""
+    if frame.norm == "linf":
+        # Not the sign: features whose gradient is rounding only would jump.
+        return (gradient / (FLAT * gradient.abs().amax(1, keepdim=True)).clamp_min(1e-30)).clamp(-1, 1)
+    if frame.norm == "l2":
         return frame.uphill(gradient)
+    # Even steps along several features, of which the projection keeps some.
     count = torch.where((nearest != 0).any(1), SPREAD * (nearest != 0).sum(1), gradient.shape[1] / 8).clamp_min(1)
     order = gradient.abs().argsort(dim=1, descending=True, stable=True).argsort(1)
     chosen = torch.where(order < count[:, None], gradient.sign(), 0)
