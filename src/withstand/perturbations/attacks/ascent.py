@@ -96,7 +96,7 @@ def checks(steps: int) -> dict[int, int]:
 
 def ascend(
     target: Target, rows: Int[Tensor, " row"], start: Place, objective: Objective, *, steps: int, radius: float = 1.0
-) -> tuple[Int[Tensor, " row"], Place]:
+) -> tuple[Int[Tensor, " left"], Place]:
     """Climb from a start per row; rows leave once they are wrong in the unit ball.
 
     Args:
