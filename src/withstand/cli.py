@@ -7,12 +7,12 @@ import sys
 from types import FrameType
 
 COMMANDS = {
-    "quickstart": "Train a small network four ways, evaluate all, write a report.",
+    "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
     "train": "Train a model and evaluate it.",
     "evaluate": "Measure runs or named models under noise and corruptions, side by side.",
     "corrupt": "Write a corrupted copy of images, or a preview.",
-    "sweep": "Train many settings and seeds, locally or on a cluster.",
-    "report": "Write a report of runs or a sweep: HTML, figures, CSV, LaTeX.",
+    "sweep": "Train and evaluate many settings and seeds, locally or on a cluster.",
+    "report": "Write a report on runs or a sweep: HTML, figures, CSV, LaTeX.",
     "list": "List the names that options accept.",
 }
 
@@ -42,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         _write(f"withstand {version('withstand')}", sys.stdout)
         return 0
     if words[0] not in COMMANDS:
-        from withstand.errors import nearest
+        from withstand.errors import brief, nearest
 
-        _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
+        _write(f"withstand: {brief(words[0])} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
     code = _run(words[0], words[1:])
     if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -98,7 +98,7 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "train, evaluate, corrupt and sweep resume when run again.",
+            "Run train, evaluate, corrupt or sweep again to resume it.",
             "`withstand COMMAND --help` shows the options of a command.",
         ]
     )

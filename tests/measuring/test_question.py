@@ -13,8 +13,10 @@ from withstand.data.tables.features import fit_features
 from withstand.data.tables.toy import Toy
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
@@ -89,8 +91,12 @@ def test_frost_is_a_word_whichever_textures_are_taken():
     [
         ("contrasst", r"on: contrasst is not a known condition; did you mean contrast\?"),
         ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
-        ("contrast/9", r"on: contrast/9 is not a known condition; did you mean contrast"),
-        ("", r"on:  is not a known condition"),
+        ("contrast/9", r"on: contrast/9 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
+        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
+        ("noise-distance/foo", r"on: noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
+        ("clean/1", r"on: clean/1 is not a known condition; clean has no severities\."),
+        ("", r"on: '' is not a known condition"),
+        ("a\nb", r"on: 'a\\nb' is not a known condition"),
         ({"class_path": "Gausian"}, r"on: Gausian is not known; did you mean Gaussian"),
         ({"init_args": {}}, "on: expected the name of a class, or class_path and init_args"),
         ("{class_path: [}", "on: .* is not valid YAML"),
@@ -111,15 +117,23 @@ def test_every_known_word_can_be_asked_of_images():
     split = TensorSplit(
         torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4) % 2, classes=("a", "b"), box=(0.0, 1.0)
     )
-    question = Question.of(split, known_words(), balls=(BALL,), frost="procedural")
+    question = Question.of(split, known_words(), balls=(Ball("l2", 0.1),), frost="procedural")
     assert len(question.conditions) == len(set(question.conditions))
-    assert {type(each) for each in question.evaluations} == {Accuracy, WorstCase, Recall, Lipschitz, NoiseDistance}
+    assert {type(each) for each in question.evaluations} == {
+        Accuracy,
+        Calibration,
+        Lipschitz,
+        NoiseDistance,
+        RandomizedSmoothing,
+        Recall,
+        WorstCase,
+    }
 
 
 @pytest.mark.parametrize("kind", ["conditions", "corruptions", "perturbations", "evaluations"])
 def test_what_is_listed_can_be_asked(kind):
     for name in entries(kind):
-        assert asked(name, balls=(BALL,)), name
+        assert asked(name, balls=(Ball("l2", 0.1),)), name
 
 
 def test_nothing_asked_is_clean(tiny_split):
@@ -211,7 +225,7 @@ def test_cells_of_data_that_are_corrupted_already_are_asked_everything_else_too(
     noise = Gaussian(std=0.1)
     found = Question.of(cells, ["fog", noise, "by-class", "WorstCase"]).conditions
     assert found[:3] == ("fog/1", f"{noise.condition} on fog/1", "clean by class on fog/1")
-    assert found[3].startswith("linf 0.0313725, PGD-40 x 3")
+    assert found[3].startswith("linf 0.0313725, standard")
     assert found[3].endswith(" on fog/1")
     assert len(Question.of(cells, "by-class").conditions) == 4
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,25 @@ from jsonargparse import ArgumentParser
 
 from withstand.console import Console
 from withstand.data.base import Dataset
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
+from withstand.measuring.words import is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.subjects import of_names
 
 DESCRIPTION = (
-    "Evaluate finished runs, or models by name with --weights or --pretrained, and print comparison tables. Results "
-    "are cached."
+    "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
+    "repeat the command to resume."
 )
+WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration")
 
 
 def main(words: list[str]) -> None:
@@ -47,12 +51,12 @@ def main(words: list[str]) -> None:
     )
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
-        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {found.measure}.")
+        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {brief(found.measure)}.")
     if found.figures is not None:
         from withstand.commands.drawing import check_figures
 
         check_figures([each.question for each in subjects])
-    results = ask(subjects, seed=found.seed, engine=engine, tell=console)
+    results = ask(subjects, seed=found.seed, engine=engine, teller=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -73,39 +77,45 @@ def _parser() -> ArgumentParser:
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
     )
     add("--weights", type=str, help="weights file, for a model given by name")
-    add("--pretrained", action="store_true", help="use published weights, for a model given by name")
+    add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
+    add(
+        "--radius",
+        type=NonNegativeFloat,
+        nargs="+",
+        metavar="R",
+        help="one or more radii of balls, for worst-case and others",
+    )
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
         type=Unit,
         default="std",
-        help="unit of the radius on tables: std, raw, or interquartile range",
+        help="unit of the radius on tables; iqr is the interquartile range",
     )
-    add("--each_severity", action="store_true", help="with several models, show every severity instead of means")
-    add("--measure", type=str | None, help="measure in the table, such as top5 (default: top1)")
-    add("--figures", type=str | None, help="folder for figures of learned noise or 2D decision regions")
-    add("--samples", type=str | None, help="CSV file for the predictions of every sample")
-    add("--seed", type=int, default=0, help="random seed, shared by all models")
-    add("--batch_size", type=int | None, help="samples per batch and process (-b)")
+    add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
+    add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
+    add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
+    add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
+    add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser
 
 
 def _check(found: Any) -> None:
     """Reject invalid options before anything is loaded."""
-    if found.seed < 0:
-        raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
-    if found.batch_size is not None and found.batch_size < 1:
-        raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
+    for each in found.models:
+        option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
+        if option and not Path(each).exists():
+            raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
     if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
-    if found.radius is not None and "worst-case" not in (found.on or ()):
-        raise InputError("evaluate: --radius needs worst-case; add it to --on.")
+    if found.radius is not None and not any(each.partition("/")[0] in WITH_BALL for each in found.on or ()):
+        raise InputError(f"evaluate: --radius needs {', '.join(WITH_BALL[:-1])} or {WITH_BALL[-1]}; add it to --on.")
 
 
 def check_writable(path: Path) -> None:
@@ -127,7 +137,7 @@ def show(
 ) -> None:
     """Print results as tables, or as JSON."""
     if not as_json:
-        console.print(shown(results.tables(measure=measure, each_severity=each_severity)))
+        console.print(as_text(results.tables(measure=measure, each_severity=each_severity)))
         return
     measures = {name: each.plain() for name, each in results.measures.items()}
     endless = (math.inf, -math.inf)  # null in JSON

@@ -17,8 +17,10 @@ from withstand.data.space import Space
 from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.random import stream
+from withstand.functional.tensors import Device
 
 Part = Literal["train", "validation", "test"]
+Plan = Iterable[Int[Tensor, " batch"]]  # the rows of each batch
 
 
 class Split(ABC):
@@ -51,8 +53,8 @@ class Split(ABC):
         """Return a name per sample (for example the path of its file), by its number in batches.
 
         Returns:
-            At least one entry per sample, or None if samples have no names. In a part cut from a longer list, numbers
-            refer to that list, so they may start above 0 and have gaps.
+            At least one entry per sample, or None if samples have no names. If the part was split off from a longer
+            list, numbers refer to that list, so they may start above 0 and have gaps.
         """
         return None
 
@@ -62,21 +64,16 @@ class Split(ABC):
 
     @abstractmethod
     def batches(
-        self,
-        plan: Iterable[Int[Tensor, " batch"]],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Yield the batches of a plan, in order.
 
         Args:
             plan: The rows of each batch.
             device: Device of the batches.
-            num_workers: Worker processes that decode files; data in memory ignore it.
-            augmentation_seed: Seed of the data's random augmentation, which depends on it and on the sample's number
-                only; None disables augmentation.
+            num_workers: Worker processes that decode files; not used for data in memory.
+            augmentation_seed: Seed of the random augmentation, which depends only on this seed and the sample's number;
+                None disables augmentation.
         """
 
 
@@ -135,12 +132,7 @@ class TensorSplit(Split):
         return part
 
     def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Index the tensors, which are copied to the device once."""
         x, y, numbers, weight = self._on(str(torch.device(device)))
@@ -160,10 +152,10 @@ class TensorSplit(Split):
 
 
 class Dataset(Configuration, ABC):
-    """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
+    """A source of samples: a frozen keyword-only dataclass whose fields describe files and parts.
 
-    Every data set has the parts `train`, `validation` and `test`. A missing validation part is cut from the training
-    part, the same for every seed of an experiment.
+    Every data set has the parts `train`, `validation` and `test`. A missing validation part is split off from the
+    training part, in the same way for every seed of an experiment.
     """
 
     @abstractmethod
@@ -187,10 +179,11 @@ class Dataset(Configuration, ABC):
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the absent or partial cells of the benchmark, for already corrupted data.
+        """Return the missing or incomplete cells of the benchmark, for already corrupted data.
 
         Returns:
-            Gaps among the 15 corruptions, and among others with at least one cell. `cells` includes partial ones.
+            Gaps among the 15 corruptions, and among other corruptions with at least one cell. `cells` includes
+            incomplete cells.
         """
         return []
 

@@ -81,7 +81,8 @@ class MinimalNorm(Evaluation):
     @property
     def _tried(self) -> str:
         return " + ".join(
-            f"{type(each).__name__}-{steps}" if isinstance(steps := getattr(each, "steps", None), int)
+            f"{type(each).__name__}-{steps}"
+            if isinstance(steps := getattr(each, "steps", None), int)
             else type(each).__name__
             for each in self.attacks
         )

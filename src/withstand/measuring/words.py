@@ -4,15 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
+from withstand.conditions import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
 from withstand.data.corrupted.cells import Gap
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.minimal_norm import minimal_norm
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
@@ -22,14 +27,13 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
-    "noise": "Gaussian, uniform and speckle noise at three strengths",
+    "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
@@ -43,9 +47,13 @@ DISTANCES = {
 }
 OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
+    "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
+    "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
+    "calibration": "how well confidence agrees with accuracy; calibration/fog under another condition",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
+OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
 
@@ -67,7 +75,8 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`; the first gives the unit of `distance/l2`.
+        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at worst points.
+            The first gives the unit of `distance/l2`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -83,13 +92,21 @@ def meant(
     if word == "noise":
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    if word == "worst-case" and not balls:
-        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(balls=...) in Python.")
+    if word in OVER_BALLS and not balls:
+        name = OVER_BALLS[word].__name__
+        raise InputError(f"on: {word} needs the radius of a ball; give --radius, or {name}(balls=...) in Python.")
+    kind, slash, rest = word.partition("/")
+    if kind == "smoothing":
+        return _smoothings(rest if slash else "0.25", balls)
+    if kind == "calibration":
+        worst = [PGD(ball=each) for each in balls]
+        return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     others: dict[str, list[Asked]] = {
-        "worst-case": [WorstCase(balls=tuple(balls))] if balls else [],
+        **{name: [kind(balls=tuple(balls))] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
-    } | {each: [minimal_norm(each.partition("/")[2], balls)] for each in DISTANCES}
+        **{name: [minimal_norm(name.partition("/")[2], balls)] for name in DISTANCES},
+    }
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)
     found = found or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
@@ -105,13 +122,42 @@ def is_evaluation(word: str) -> bool:
         >>> is_evaluation("by-class"), is_evaluation("Recall"), is_evaluation("fog/3")
         (True, True, False)
     """
-    return word in OTHERS or word.partition("/")[0] in NOISE_DISTANCES or not word[:1].islower()
+    return word.partition("/")[0] in OTHERS | NOISE_DISTANCES or not word[:1].islower()
 
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
-    return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
+    return [*WORDS, *IMAGENET_C, *EXTRAS]
+
+
+def is_known(word: str) -> bool:
+    """Return whether a word is a name of conditions, or begins like one.
+
+    Example:
+        >>> is_known("fog+jpeg/9"), is_known("noise"), is_known("resnet18")
+        (True, True, False)
+    """
+    return word.partition("/")[0].removesuffix(JPEG) in known_words()
+
+
+def advice(word: str, known: Sequence[str]) -> str:
+    """Return what to write instead of a word that is not among the known ones.
+
+    Example:
+        >>> advice("fog/9", ["fog"]), advice("noise-distance/foo", [])
+        ('severities are 1, 2, 3, 4 and 5.', 'expected gaussian, uniform or adversarial after the slash.')
+        >>> advice("clean/3", ["clean"]), advice("fogg", ["fog"])
+        ('clean has no severities.', 'did you mean fog?')
+    """
+    kind, slash, _ = word.partition("/")
+    if slash and kind in NOISE_DISTANCES:
+        *first, last = get_args(Noise)
+        return f"expected {', '.join(first)} or {last} after the slash."
+    if slash and kind in WORDS:
+        return f"{kind} has no severities."
+    if slash and is_known(kind):
+        return "severities are 1, 2, 3, 4 and 5."
+    return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 
 def _noise_distances(word: str) -> list[Asked]:
@@ -122,6 +168,30 @@ def _noise_distances(word: str) -> list[Asked]:
     # Only adversarial noise has a kernel; other kinds are equal under both names.
     kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
+
+
+def _calibrations(asked: Sequence[Asked]) -> list[Asked]:
+    """Return the calibration under perturbations; nothing if there are evaluations among them."""
+    drawn = tuple(each for each in asked if isinstance(each, Perturbation))
+    return [Calibration(perturbations=drawn)] if drawn and len(drawn) == len(asked) else []
+
+
+def _smoothings(std: str, balls: Sequence[Ball]) -> list[Asked]:
+    try:
+        noise = float(std)
+    except ValueError:
+        return []
+    for each in balls:
+        if each.norm != "l2" or not isinstance(each.radius, int | float):
+            raise InputError(
+                f"on: smoothing certifies l2 balls with one radius, got {each.norm} {each.radius}; give --norm l2."
+            )
+    asked = [
+        RandomizedSmoothing(std=noise, radius=each.radius, unit=each.unit)
+        for each in balls
+        if isinstance(each.radius, int | float)
+    ]
+    return [*asked] or [RandomizedSmoothing(std=noise)]
 
 
 def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
@@ -182,7 +252,7 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
         chosen = [each for each in there if _is_meant(name, each)]
         if not chosen:
             known = [*SETS, *dict.fromkeys(each.rsplit("/", 1)[0] for each in there)]
-            raise InputError(f"on: {name} is not among the cells of the data; {nearest(name, known)}")
+            raise InputError(f"on: {brief(name)} is not among the cells of the data; {advice(name, known)}")
         found += chosen
     return [each for each in there if each in found]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.models.base import Model, check_image
 from withstand.models.normalize import Normalize
 
@@ -20,15 +20,15 @@ class Vision(Model):
 
     Attributes:
         name: Name in the library; prefix `timm/` for timm.
-        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), the default
-            ones of timm. For another number of classes the last layer is new.
+        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), or the
+            default weights of timm. If the number of classes differs, the last layer is initialised at random.
     """
 
     name: str = "resnet18"
     pretrained: bool = False
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for colour images; one channel is spread over three."""
+        """Build the network for colour images; a single channel is repeated three times."""
         check_image(self.name, shape)
         if shape[0] not in (1, 3):
             raise InputError(f"{self.name}: images must have 1 or 3 channels, got {shape[0]}.")
@@ -50,7 +50,7 @@ class Vision(Model):
         if self.name not in models.list_models(module=models):
             known = [*known_names(), "small-cnn", "mlp"]
             raise InputError(
-                f"model: {self.name} is not a network of withstand or torchvision; {nearest(self.name, known)}"
+                f"model: {brief(self.name)} is not a network of withstand or torchvision; {nearest(self.name, known)}"
             )
         # Inception's auxiliary head would make training return two outputs; its inputs are scaled to [-1, 1].
         inception = self.name == "inception_v3"
@@ -69,13 +69,13 @@ class Vision(Model):
         import_vision("torchvision")
         timm, name = import_vision("timm"), self.name.removeprefix("timm/")
         if not timm.is_model(name):
-            raise InputError(f"model: {name} is not a network of timm; {nearest(name, timm.list_models())}")
+            raise InputError(f"model: {brief(name)} is not a network of timm; {nearest(name, timm.list_models())}")
         network = timm.create_model(name, pretrained=self.pretrained, num_classes=num_classes)
         return Normalize(network.default_cfg["mean"], network.default_cfg["std"]), network
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """Empty without the extra."""
+        """None without the extra."""
         try:
             import_vision("torchvision")
         except InputError:

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from withstand.conditions import HOLE, NORMS, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.axes import words_of
-from withstand.study.measures.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
-NORMS = ("l1", "l2", "linf")
 RADIUS_UNITS = {"": "units of the inputs", "raw": "units of the file", "iqr": "interquartile ranges"}
 UNITS = {"temperature": "nats"}
 MOST_FIXED = 3  # conditions that all values of the axis share, in addition to those that hold it

@@ -74,11 +74,8 @@ def warnings(digest: Digest) -> list[str]:
 def different_data(digest: Digest) -> list[str]:
     """Return a sentence if combinations were measured on data with different classes."""
     names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for each in digest.combinations:
-        run = next((trial.run for trial in each.trials if trial.status == "done"), None)
-        table = None if run is None else digest.study.table_of(run)
-        if table is not None:
-            names.setdefault((table.data, table.classes), []).append(each.name)
+    for index, data in digest.data.items():
+        names.setdefault(data, []).append(digest.combinations[index].name)
     if len(names) < 2:
         return []
     parts = "; ".join(f"{data}: {', '.join(own[:5])}" for (data, _), own in names.items())

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from withstand.conditions import CORRUPTIONS, IMAGENET_C, JPEG, in_words, parse_corruption
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
@@ -12,7 +13,6 @@ from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.measures.measure import Measure
 from withstand.study.primary import Column, headlines
 
@@ -26,11 +26,36 @@ MOST_OF_A_TOPIC = 40  # columns
 TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
 
-def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Grid]:
-    """Return every table of a report; the table of all numbers comes last."""
-    found = [main_sheet(digest, spread=spread), *topic_sheets(digest, spread=spread)]
-    found += [differences_sheet(digest)] if digest.is_compared else []
-    return [*found, all_sheet(digest)]
+@dataclass(frozen=True, kw_only=True)
+class Sheets:
+    """The tables of a report.
+
+    Attributes:
+        main: A line per combination, the most wanted measures across.
+        topics: One per topic that the main table does not show in full.
+        differences: Differences to the baseline; None if nothing is compared.
+        every: All numbers, up to a limit.
+    """
+
+    main: Grid
+    topics: tuple[Grid, ...]
+    differences: Grid | None
+    every: Grid
+
+    @classmethod
+    def of(cls, digest: Digest, *, spread: Spread = "quantiles") -> "Sheets":
+        """Make the tables."""
+        return cls(
+            main=main_sheet(digest, spread=spread),
+            topics=tuple(topic_sheets(digest, spread=spread)),
+            differences=differences_sheet(digest) if digest.is_compared else None,
+            every=all_sheet(digest),
+        )
+
+    @property
+    def in_order(self) -> tuple[Grid, ...]:
+        """The tables in the order of the page, without the table of all numbers."""
+        return (self.main, *self.topics, *((self.differences,) if self.differences else ()))
 
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
@@ -38,9 +63,7 @@ def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     notes = _samples(digest)
     if any(each.condition is None for each in digest.columns):
         notes.append("Own ball: each combination is measured under its own condition; see All numbers.")
-    left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
-    if left > 0:
-        notes.append(_more(left))
+    notes += _more(len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns))
     notes += _obtained(digest.measure(each) for each in digest.columns)
     heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     notes += [*digest.notes, *digest.holes]
@@ -76,12 +99,11 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 
     shown.sort(key=place)
     kinds = {(each.condition or "").removesuffix(JPEG).removesuffix("-procedural") for each in columns}
-    lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
+    lost = [in_words(each) for each in IMAGENET_C if each not in kinds]
     directions = {digest.measure(each).better for each in shown}
     notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []
     notes += [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
-    left = len(columns) - len(shown)
-    notes += [_more(left)] if left else []
+    notes += _more(len(columns) - len(shown))
     notes += _obtained(digest.measure(each) for each in shown)
     heads = _heads(shown, [digest.measure(each) for each in shown])
     return _combinations_down(digest, name, title, shown, heads, spread, [*notes, *digest.study.holes])
@@ -92,8 +114,9 @@ def differences_sheet(digest: Digest) -> Grid:
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
     heads = _heads(columns, [titled(digest.measure(each)) for each in columns])
     lines = []
+    foreign = [each for each in digest.combinations if digest.is_foreign(each)]
     for each in digest.combinations:
-        if each.index not in digest.baseline_indices:
+        if each.index not in digest.baseline_indices and each not in foreign:
             name, *labels = _labels(digest, each)
             cells = (_difference(digest, each, column) for column in columns)
             lines.append((replace(name, against=digest.baseline_of(each)), *labels, *cells))
@@ -102,6 +125,8 @@ def differences_sheet(digest: Digest) -> Grid:
         f"Bold (or *): at least {LEAST_PAIRS} seeds and an interval that excludes 0. Intervals are not corrected for "
         "multiple comparisons."
     ]
+    if foreign:
+        notes.append(f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}.")
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
         notes.append(f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}.")
@@ -249,7 +274,7 @@ def _head(column: Column, measure: Measure) -> Cell:
     words = sentence(measure.words if measure.percent else measure.label)
     kind = None if column.condition is None else parse_corruption(column.condition)
     if kind is not None:
-        return Cell(text=kind[0].replace("_", " "), aside=words)
+        return Cell(text=in_words(kind[0]), aside=words)
     condition = "own ball" if column.condition is None else column.condition.replace("_", " ")
     condition = condition.partition(", ")[0] if measure.kind else condition
     return Cell(text=words, aside=condition)
@@ -265,8 +290,8 @@ def _spread(digest: Digest, spread: Spread) -> str:
     return "Single runs" + (", with 95 % intervals over the test samples" if alone else "")
 
 
-def _more(number_of: int) -> str:
-    return f"{number_of} more column{'s' if number_of > 1 else ''} in All numbers."
+def _more(left: int) -> list[str]:
+    return [f"{left} more column{'s' if left > 1 else ''} in All numbers."] if left > 0 else []
 
 
 def _samples(digest: Digest) -> list[str]:

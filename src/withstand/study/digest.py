@@ -1,7 +1,7 @@
 """Digest: the numbers of a study that a report shows, each with the way back to its rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ class Digest:
         summary: A line per combination, measure and condition of it.
         baseline: Values of the combinations that others are compared with.
         differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
+            Combinations on other data than their baseline have none.
+        data: Name of the data set and its classes, by index of the combination, where outcomes were kept.
     """
 
     study: Study
@@ -38,6 +40,7 @@ class Digest:
     summary: "polars.DataFrame" = field(repr=False)
     baseline: dict[str, Any]
     differences: "polars.DataFrame" = field(repr=False)
+    data: Mapping[int, tuple[str, tuple[str, ...]]]
 
     @classmethod
     def of(cls, study: Study, *, baseline: list[str] | None = None) -> "Digest":
@@ -50,17 +53,22 @@ class Digest:
         Raises:
             InputError: If no combination has the baseline's values.
         """
+        import polars
+
         combinations = combinations_of(study)
         values = parse_baseline(baseline or [], combinations)
         frame = with_index(study.frame, combinations)
-        return cls(
+        found = cls(
             study=study,
             combinations=combinations,
             frame=frame,
             summary=with_index(study.summary, combinations),
             baseline=values,
             differences=_differences(study.frame, frame, combinations, values),
+            data=_data(study, combinations),
         )
+        foreign = [each.index for each in combinations if found.is_foreign(each)]
+        return replace(found, differences=found.differences.filter(~polars.col(INDEX).is_in(foreign)))
 
     def measure(self, column: Column) -> Measure:
         """Return the measure of a column."""
@@ -87,6 +95,12 @@ class Digest:
             return self.baseline_indices[0]
         wanted = {**combination.labels, **self.baseline}
         return next((index for index in self.baseline_indices if self.combinations[index].labels == wanted), None)
+
+    def is_foreign(self, combination: Combination) -> bool:
+        """Return whether a combination was measured on other data than the one that it would be compared with."""
+        base = self.baseline_of(combination)
+        own, others = self.data.get(combination.index), None if base is None else self.data.get(base)
+        return None not in (own, others) and own != others
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -149,6 +163,15 @@ class Digest:
             sentence if len(names) == len(self.combinations) else f"{', '.join(names)}: {sentence}"
             for sentence, names in found.items()
         ]
+
+
+def _data(study: Study, combinations: tuple[Combination, ...]) -> dict[int, tuple[str, tuple[str, ...]]]:
+    found = {}
+    for each in combinations:
+        run = next((trial.run for trial in each.trials if trial.status == "done"), None)
+        if run is not None and (table := study.table_of(run)) is not None:
+            found[each.index] = table.data, table.classes
+    return found
 
 
 def _differences(

@@ -1,9 +1,11 @@
 """Decisions of a model over a plane of two features, and on its test points, as arrays."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from withstand.conditions import Norm
 
 
 class Plane(NamedTuple):
@@ -33,26 +35,26 @@ class DrawnBall(NamedTuple):
     """
 
     where: str
-    norm: Literal["l1", "l2", "linf"]
+    norm: Norm
     radii: tuple[float, float]
     right: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Landscape:
-    """The decisions of one model over a plane.
+    """The predictions of one model over a plane.
 
     Attributes:
         plane: Grid and units.
         classes: Names of the classes.
         predicted: Class with the highest logit: (second, first), one entry per point of the grid.
-        confidence: Its probability (softmax), from 1 / number of classes to 1: the same shape.
-        margin: By how much its logit is above the next highest, in nats, at least 0: the same shape.
+        confidence: Probability of that class (softmax), from 1 / number of classes to 1; of the same shape.
+        margin: Difference between the highest and the second highest logit, in nats, at least 0; of the same shape.
         points: Some of the test points, at random, in the units of the file: (point, 2).
         labels: Their classes: (point,).
         right: Whether the model classifies them correctly: (point,).
-        num_points: How many there are in the test part.
-        ball: Where a worst case was looked for; None if none was.
+        num_points: Number of points in the test part.
+        ball: Ball that was searched for a worst case; None if there was no search.
     """
 
     plane: Plane

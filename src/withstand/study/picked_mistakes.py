@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from withstand.study.measures.condition import parse_cell
+from withstand.conditions import parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.reductions import told_apart
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
@@ -25,7 +25,7 @@ def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistake
         Mistakes of every condition whose outcomes have a prediction, a confidence and whether it is
         correct; of a corruption at its highest severity only. None without any.
     """
-    chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
+    chosen = _distinct([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
     conditions = tuple(_picked(table, each, num_worst) for each in chosen)
     if not chosen:
         return None
@@ -44,7 +44,7 @@ def highest_severities(conditions: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
+def _distinct(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
     """Return the conditions to show; of several with equal outcomes the first."""
     known = {each.condition: each for each in reversed(conditions)}
     chosen: list[ConditionOutcomes] = []

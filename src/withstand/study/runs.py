@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from withstand.errors import InputError
+from withstand.conditions import JPEG, MEAN, parse_cell, parse_corruption
+from withstand.errors import InputError, brief
 from withstand.study.axes import OWN, columns_of
-from withstand.study.measures.condition import JPEG, MEAN, parse_cell, parse_corruption
 from withstand.study.measures.measure import Measure, joined
 from withstand.study.measures.row import Row, read_values
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
@@ -28,13 +28,13 @@ EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low"
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """Everything that the files of some runs hold.
+    """The contents of the files of some runs.
 
     Attributes:
         frame: A line per run and row, as `read` returns it.
-        measures: What was measured, by name, in the order of declaration.
-        notes: Sentences about how a run was measured, by run; runs without any are left out.
-        conflicts: Names of measures that files declare differently; the newest file counts.
+        measures: Measures by name, in the order of declaration.
+        notes: Notes about how a run was measured, by run; runs without notes are left out.
+        conflicts: Names of measures that files declare differently; the newest file is used.
     """
 
     frame: "polars.DataFrame"
@@ -134,7 +134,7 @@ def entries_under(root: Path) -> list[Entry]:
         InputError: If there is no such folder.
     """
     if not root.is_dir():
-        raise InputError(f"results: expected a folder of runs, got {root}.")
+        raise InputError(f"results: expected a folder of runs, got {brief(str(root))}.")
     if (root / CONFIG).exists():
         return [_single(root, ".")]
     if (root / PLAN).exists():

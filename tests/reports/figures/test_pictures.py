@@ -10,12 +10,12 @@ import numpy as np
 import polars
 import pytest
 
-from withstand.reports.figures.marks import told
+from withstand.conditions import IMAGENET_C
+from withstand.reports.figures.marks import summed_up
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
 from withstand.reports.figures.style import figure_style
 from withstand.reports.page.figure import darkened, inline
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows
@@ -200,7 +200,7 @@ def test_every_combination_of_the_summary_is_told_with_its_numbers(sweep):
         assert len(lines) == len(FALLS) * len(RADII) - 1
         for line in lines.iter_rows(named=True):
             name = name_of({"method": line["method"], "radius": line["radius"]})
-            assert f"{name}: {told(line, KNOWN[measure])}" in texts
+            assert f"{name}: {summed_up(line, KNOWN[measure])}" in texts
 
 
 def test_a_text_has_the_median_the_quantiles_and_the_seeds(sweep):

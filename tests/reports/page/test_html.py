@@ -13,12 +13,12 @@ import polars
 import pytest
 
 from withstand.cli import main
+from withstand.conditions import IMAGENET_C
 from withstand.errors import InputError
 from withstand.rendering.terminal import render
 from withstand.reports.figures.picture import Picture
 from withstand.reports.page.figure import inline
 from withstand.reports.report_folder import write_report
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows
@@ -267,7 +267,7 @@ def test_a_second_report_takes_the_place_of_the_first(runs, tmp_path):
 
 def test_terminal_tables_fit_80_columns(runs, tmp_path):
     report = write_report(Study.of(runs), tmp_path / "r", pictures=lambda study: [])
-    for sheet in report.sheets:
+    for sheet in (*report.sheets.in_order, report.sheets.every):
         assert max(map(len, render(sheet, width=80).splitlines())) <= 80
 
 

@@ -9,9 +9,11 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from withstand.data.space import Space
+from withstand.errors import InputError
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
@@ -81,7 +83,12 @@ class Attack(Perturbation):
             model: Maps inputs to logits.
             space: The input space.
             rng: Source of randomness: one for the batch, or one per row.
+
+        Raises:
+            InputError: If it needs gradients, and the model has none; or if the ball does not fit.
         """
+        if self.needs_gradient and not is_differentiable(model):
+            raise InputError(f"{type(self).__name__}: needs gradients, which the model does not have.")
         target = Target(model, Frame(x.detach(), self.ball, space), y, counts_fields=self.counts_fields)
         with frozen(model):
             target.begin()

@@ -105,7 +105,9 @@ class Frame:
         return torch.maximum(torch.minimum(u, self.high), self.low)
 
     def project(self, u: Flat, radius: float = 1.0) -> Flat:
-        """Return a point of the ball with this radius, within the box, near u; see `Ball.project`."""
+        """Return the nearest point of the ball with this radius, within the box; in l2 one that is near."""
+        if self.norm == "l1":
+            return balls.project_l1(u, radius, self.low, self.high)
         return self.clip(balls.project(u, self.norm, radius))
 
     def uphill(self, gradient: Flat) -> Flat:

@@ -1,6 +1,7 @@
 """Projected gradient ascent (PGD)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class PGD(Perturbation):
     reach: PositiveFloat = 2.5
     until_wrong: bool = False
     loss: Loss = "cross_entropy"
+
+    counted: ClassVar[str] = "steps"
 
     @torch.no_grad()
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:

@@ -56,7 +56,7 @@ class SigmaZero(Attack):
         if self.ball.norm != "linf":
             raise InputError(f"SigmaZero: the ball must be linf, which limits each field, got {self.ball.norm}.")
 
-    def search(self, target: Target, *, rng: RowStreams) -> None:  # noqa: ARG002
+    def search(self, target: Target, *, rng: RowStreams) -> None:
         """Take the steepest fields, descend, and drop what is not needed."""
         start = target.rows
         slope = target.slope(target.frame.centre.rows(start), start, _margin)
@@ -135,9 +135,7 @@ def _limits(frame: Frame) -> tuple[Fields, Fields]:
 def _place(frame: Frame, fields: Fields, picks: Picks) -> Place:
     """Return the place of fields: changes that are on take their option, the others the row's own."""
     num_features = frame.low.shape[1]
-    return Place(
-        fields[:, :num_features], torch.where(fields[:, num_features:] > 0, picks, frame.centre.picks)
-    )
+    return Place(fields[:, :num_features], torch.where(fields[:, num_features:] > 0, picks, frame.centre.picks))
 
 
 def _descent(slope: Slope, fields: Fields, low: Fields, high: Fields) -> Fields:

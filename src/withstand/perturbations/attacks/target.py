@@ -1,13 +1,13 @@
 """Target: a batch under attack, and what was found so far."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from withstand.functional.margins import margin
+from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
 
@@ -70,6 +70,7 @@ class Target:
         self.distance = torch.full((len(y),), torch.inf, device=y.device)
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
+        self.leads: Tensor | None = None  # highest lead of each class over the label in the ball so far
 
     @property
     def is_broken(self) -> Bool[Tensor, " batch"]:
@@ -123,30 +124,38 @@ class Target:
         return Slope(value.detach(), in_radii, picks, gains, logits, wrong)
 
     def others(self) -> Int[Tensor, "batch other"]:
-        """Return the classes other than the label, by their logits at the rows that are not broken, highest first.
-
-        Rows that are broken get any order. One forward pass per row.
-        """
-        rows = self.rows
-        logits = self.logits(self.frame.centre.rows(rows), rows).float()
-        order = logits.scatter(1, self.y[rows, None], -torch.inf).argsort(1, descending=True)[:, :-1]
-        others = order.new_zeros(len(self.y), order.shape[1])
-        others[rows] = order
-        return others
+        """Return the classes other than the label: first those that came closest to it within the ball so far."""
+        if self.leads is None:
+            self.begin()
+        leads = cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
+        return leads.argsort(dim=1, descending=True, stable=True)[:, :-1]
 
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
         lead, distance = margin(logits, self.y[rows]), self.frame.length(place.u)
         wrong, is_inside = ~(lead < 0), distance <= 1 + SHRINK / 2
-        if self.counts_fields:
-            distance = self.frame.rows(rows).num_changed(place)
-        higher = (lead > self.lead[rows]) & is_inside
+        lead_of = leads(logits, self.y[rows]).masked_fill(~is_inside[:, None], -torch.inf)
+        if self.leads is None:
+            self.leads = lead_of.new_full((len(self.y), lead_of.shape[1]), -torch.inf)
+        self.leads.scatter_reduce_(0, rows[:, None].expand_as(lead_of), lead_of, "amax")
+        higher = self._one_per_row(rows, (lead > self.lead[rows]) & is_inside, -lead)
         self.lead[rows[higher]] = lead[higher].to(self.lead.dtype)
         self.highest.put(rows[higher], place.rows(higher))
+        if self.counts_fields:
+            distance = self.frame.rows(rows).num_changed(place)
         # A point that is wrong by less than rounding may be right in another batch: it does not replace one that is.
         is_sure = lead > SURE * logits.abs().amax(1)
-        nearer = wrong & (distance < self.distance[rows]) & (is_sure | self.distance[rows].isinf())
+        is_nearer = wrong & (distance < self.distance[rows]) & (is_sure | self.distance[rows].isinf())
+        nearer = self._one_per_row(rows, is_nearer, distance)
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
         self.found.put(chosen, place.rows(nearer))
         return wrong
+
+    def _one_per_row(self, rows: Tensor, chosen: Tensor, values: Tensor) -> Tensor:
+        """Return which of the chosen places to take: of several of one row that with the lowest value."""
+        places = chosen.nonzero()[:, 0]
+        places = places[values[places].argsort(stable=True)]
+        turn = torch.arange(len(places), device=rows.device)
+        first = torch.full_like(self.y, len(places)).scatter_reduce(0, rows[places], turn, "amin")
+        return places[first[rows[places]] == turn]

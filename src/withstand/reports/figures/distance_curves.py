@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+from withstand.conditions import along
 from withstand.reports.families import RADIUS_UNITS
 from withstand.reports.figures.chart import MOST_SERIES, SIZE, look, numeric_axis, value_axis
 from withstand.reports.figures.labels import End, label_ends, room_for
@@ -17,7 +18,6 @@ from withstand.reports.figures.marks import combinations
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import slug
-from withstand.study.measures.condition import along
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 

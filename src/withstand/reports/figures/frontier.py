@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.labels import LONGEST, Label, place_labels, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
+from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, summed_up
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import says_all, sentence, slug, under
 from withstand.study.measures.cells import averaged, cells_of
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -171,7 +171,7 @@ def _picture(
             mark_of(line, what, gid=f"{name}-{k}", label=label) for line, what in zip(own, (clean, robust), strict=True)
         ]
         short = f"{float(own[1][axis.name]):g}" if axis else label
-        text = f"{label}: {clean.words} {told(own[0], clean)}; {robust.words} {told(own[1], robust)}"
+        text = f"{label}: {clean.words} {summed_up(own[0], clean)}; {robust.words} {summed_up(own[1], robust)}"
         both = Both(clean=marks[0], robust=marks[1], short=short, text=text)
         series.setdefault(axis.series(own[1]) if axis else label, []).append(both)
         lines += own

@@ -13,13 +13,13 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, parse_corruption
 from withstand.reports.figures.chart import SMALL, faint, paper
 from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import BLUE, ON_DARK, WIDTH, new_figure
 from withstand.reports.numbers import number, sentence, slug
 from withstand.study.measures.cells import averaged, cells_of
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, parse_corruption
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -165,7 +165,7 @@ def _columns(
     if clean := opposite(CLEAN + saved, CLEAN):
         found.append((HeatColumn(head="clean", measure=measure, place="clean", marks={}), clean))
     for kind in kinds:
-        head = HeatColumn(head=kind.replace("_", " "), measure=measure, place="corruption", marks={})
+        head = HeatColumn(head=in_words(kind), measure=measure, place="corruption", marks={})
         found.append((head, lines(measure.name, kind + saved)))
     topics = {study.measures[name].topic for name, condition in pairs if parse_corruption(condition)}
     overall: dict[str, str] = {}
@@ -244,7 +244,7 @@ def _without(study: Study, saved: Saved) -> str:
     """Return which of the corruptions the mean over all leaves out, in a sentence."""
     cells = cells_of(study.frame, measure=study.accuracy.name if study.accuracy else "", saved=saved)
     kept = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
-    left = [each.replace("_", " ") for each in cells if each not in kept]
+    left = [in_words(each) for each in cells if each not in kept]
     return f" The mean is over {len(kept)} (not {', '.join(left)})." if left else ""
 
 

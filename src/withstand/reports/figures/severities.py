@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from withstand.conditions import JPEG, SEVERITIES, Cell, Saved, in_words
 from withstand.reports.figures.bands import curve
 from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
 from withstand.reports.figures.marks import (
@@ -26,7 +27,6 @@ from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit
 from withstand.study.measures.cells import cells_of
-from withstand.study.measures.condition import JPEG, SEVERITIES, Cell, Saved
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -80,7 +80,7 @@ def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
         bottom = height - legend - (line + 1) * (HEAD + PLOT)
         place = ((LEFT + column * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, PLOT / height)
         axes = figure.add_axes(place)
-        axes.set_title(corruption.replace("_", " "), size=7, pad=3)
+        axes.set_title(in_words(corruption), size=7, pad=3)
         axes.set(xlim=(0.6, 5.4), ylim=(measure.scaled(low - margin), measure.scaled(top)))
         is_lowest = number + COLUMNS >= len(panels)
         axes.set_xticks(SEVERITIES)
@@ -175,5 +175,5 @@ def _alt(panels: Panels, measure: Measure) -> str:
         there = {name: value for name, value in last.items() if value is not None}
         if there:
             worst = (max if measure.better == "lower" else min)(there, key=lambda name: there[name])
-            parts.append(f"{model} is worst under {worst.replace('_', ' ')}: {with_unit(measure, there[worst])}")
+            parts.append(f"{model} is worst under {in_words(worst)}: {with_unit(measure, there[worst])}")
     return f"Small line charts, one per corruption. At the highest severity: {'; '.join(parts) or 'no result'}."

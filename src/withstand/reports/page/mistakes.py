@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from withstand.conditions import in_words, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.reports.evidence import Evidence
 from withstand.study.combination import Combination
-from withstand.study.measures.condition import parse_cell
 from withstand.study.mistakes import Mistake, Mistakes
 from withstand.study.pictures import size_of
 
@@ -137,7 +137,7 @@ def spoken(condition: str) -> tuple[str, str]:
     cell = parse_cell(condition)
     if cell is None:
         return condition, ""
-    return cell.corruption.replace("_", " "), f"severity {cell.severity}" + (", JPEG" if cell.saved else "")
+    return in_words(cell.corruption), f"severity {cell.severity}" + (", JPEG" if cell.saved else "")
 
 
 def predicted_words(classes: Sequence[str], label: int, predicted: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.study.measures.condition import CLEAN, along, parse_cell
+from withstand.conditions import CLEAN, along, parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 
 if TYPE_CHECKING:

@@ -16,6 +16,14 @@ from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Device, Images, PerRow
 from withstand.perturbations.base import Corruption
 
+_LARGE = (
+    (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
+    (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
+    (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
+    (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
+    (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snow(Corruption):
@@ -25,27 +33,15 @@ class Snow(Corruption):
     within 45 degrees of straight down. The image x becomes m x + (1 - m) max(x, 1.5 g + 0.5), where g is its grey.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `snow`, with ImageMagick; `tables` holds mean and standard
-        deviation of the noise, the factor it is enlarged by, the threshold, half the length of the line of the
-        smear and the standard deviation of its weights in pixels, and m.
-        Differs: of the noise only the part that is enlarged is drawn.
+        hendrycks/robustness, ImageNet-C/create_c, `snow`, with ImageMagick; `tables` holds the mean and standard
+        deviation of the noise, the factor by which it is enlarged, the threshold, half the length of the motion blur
+        and the standard deviation of its weights (both in pixels), and m.
+        Differs: only the part of the noise that is enlarged is drawn.
     """
 
     tables: ClassVar = {
-        224: (
-            (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
-            (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
-            (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
-            (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
-            (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
-        ),
-        299: (
-            (0.1, 0.3, 3, 0.5, 10, 4, 0.8),
-            (0.2, 0.3, 2, 0.5, 12, 4, 0.7),
-            (0.55, 0.3, 4, 0.9, 12, 8, 0.7),
-            (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65),
-            (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
-        ),
+        224: _LARGE,
+        299: _LARGE,
         64: (
             (0.1, 0.2, 1, 0.6, 8, 3, 0.8),
             (0.1, 0.2, 1, 0.5, 10, 4, 0.8),
