@@ -33,6 +33,7 @@ from withstand.evaluation.base import Evaluation as Evaluation
 from withstand.evaluation.calibration import Calibration as Calibration
 from withstand.evaluation.certificate import Certificate as Certificate
 from withstand.evaluation.lipschitz import Lipschitz as Lipschitz
+from withstand.evaluation.minimal_norm import MinimalNorm as MinimalNorm
 from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing as RandomizedSmoothing
 from withstand.evaluation.recall import Recall as Recall

@@ -10,6 +10,7 @@ from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
+from withstand.evaluation.minimal_norm import minimal_norm
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
@@ -39,7 +40,13 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
-OTHERS = {
+DISTANCES = {
+    "distance/l1": "distance to the nearest point that attacks of least norm find wrong, in l1",
+    "distance/l2": "the same in l2",
+    "distance/linf": "the same in linf",
+    "distance/l0": "how many fields must change; each by at most --radius (linf), or 1",
+}
+OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
     "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
@@ -71,6 +78,7 @@ def meant(
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
         balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at worst points.
+            The first gives the unit of `distance/l2`.
         budget: Of the attacks of `worst-case` and `sandwich`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
@@ -100,6 +108,7 @@ def meant(
         **{name: [kind(balls=tuple(balls), budget=budget)] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
+        **{name: [minimal_norm(name.partition("/")[2], balls)] for name in DISTANCES},
     }
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)

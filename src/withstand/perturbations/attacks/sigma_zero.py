@@ -24,6 +24,7 @@ Fields = Float[Tensor, "batch field"]
 
 SIGMA = 1e-3  # d is counted as d^2 / (d^2 + sigma)
 THRESHOLD, FACTOR = 0.3, 0.01  # first threshold, and its change per step over the step size
+PATIENCE = 0.3  # see `Clock`
 MEAN, SQUARE = 0.9, 0.999  # decay of Adam's averages
 
 
@@ -78,7 +79,7 @@ class SigmaZero(Attack):
         fields, picks = torch.zeros_like(low), frame.centre.picks
         mean, square = torch.zeros_like(low), torch.zeros_like(low)
         threshold = torch.full_like(low[:, 0], THRESHOLD)
-        clock = Clock(len(rows), self.steps, low.device)
+        clock = Clock(len(rows), self.steps, patience=PATIENCE, device=low.device)
         for count in range(1, self.steps + 1):
             left = (target.distance[rows] > 1) & ~clock.is_over
             if not left.all():
