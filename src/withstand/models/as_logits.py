@@ -10,6 +10,7 @@ class AsLogits(nn.Module):
     """A model with probabilities as outputs, as one with logits; the order of the classes is the same.
 
     Example:
+        >>> import torch
         >>> AsLogits(nn.Softmax(dim=1))(torch.tensor([[0.0, 0.0]]))
         tensor([[-0.6931, -0.6931]])
     """
@@ -35,6 +36,7 @@ def is_probability(outputs: Tensor) -> bool:
     """Return whether all outputs lie in [0, 1].
 
     Example:
+        >>> import torch
         >>> is_probability(torch.tensor([[0.2, 0.8]])), is_probability(torch.tensor([[0.2, 1.8]]))
         (True, False)
     """

@@ -9,7 +9,8 @@ NUM_DRAWS = 20
 class Expectation(nn.Module):
     """The logarithm of the mean probabilities of a model over draws with fixed seeds of PyTorch's global generators.
 
-    The generators' states are restored. What a row gets depends on its place in the batch.
+    The generators' states are restored. Every row gets the same draws, whatever its batch. In a model that
+    `torch.func.vmap` does not run, they depend on the row's place in the batch instead.
 
     Source:
         Expectation over transformation: Athalye, Engstrom, Ilyas, Kwok 2018, arXiv 1707.07397.
@@ -18,7 +19,7 @@ class Expectation(nn.Module):
     def __init__(self, model: nn.Module, *, num_draws: int = NUM_DRAWS) -> None:
         """Keep a model that maps inputs to logits, and the number of draws."""
         super().__init__()
-        self.model, self.num_draws = model, num_draws
+        self.model, self.num_draws, self._by_row = model, num_draws, True
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logarithm of the mean probabilities."""
@@ -30,5 +31,13 @@ class Expectation(nn.Module):
                 if on_gpu:
                     with torch.cuda.device(x.device):
                         torch.cuda.manual_seed(number)
-                found.append(self.model(x).log_softmax(1))
+                found.append(self._answer(x).log_softmax(1))
         return torch.stack(found).logsumexp(0) - torch.tensor(float(self.num_draws)).log().item()
+
+    def _answer(self, x: Tensor) -> Tensor:
+        if self._by_row:
+            try:
+                return torch.func.vmap(lambda row: self.model(row[None])[0], randomness="same")(x)
+            except (RuntimeError, ValueError, NotImplementedError):
+                self._by_row = False
+        return self.model(x)

@@ -11,7 +11,7 @@ from withstand.functional.margins import log_odds, margin
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
 from withstand.models.as_logits import AsLogits, is_probability
-from withstand.models.expectation import Expectation
+from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.perturbations.attacks.ascent import ascend
@@ -172,11 +172,21 @@ def _misled(model: nn.Module, frame: Frame, classes: Tensor) -> float:
     def gain(step: Flat) -> Tensor:
         return margin(target.logits(Place(frame.clip(step), frame.centre.picks), rows), classes) - before
 
-    gained = gain(frame.uphill(slope.gradient.nan_to_num()))
+    gradient = slope.gradient.nan_to_num()
+    room = torch.where(gradient > 0, frame.high, -frame.low).clamp_max(1)
+    gained = gain(_step(frame, gradient * room))
     rng = row_streams(0, "diagnosis", index=rows, device=classes.device)
     draws = [normal(slope.gradient.shape, rng=rng).to(frame.x.dtype) for _ in range(NUM_STEPS)]
-    best = torch.stack([gain(frame.uphill(each)) for each in draws]).amax(0)
-    return _share(best - gained > 1e-4 * (1 + before.abs()))
+    best = torch.stack([gain(_step(frame, each)) for each in draws]).amax(0)
+    # In a large ball a step may end beyond the next class, where the gradient's lead is no longer the largest.
+    return _share((before + gained < 0) & (best - gained > 1e-4 * (1 + before.abs())))
+
+
+def _step(frame: Frame, direction: Flat) -> Flat:
+    """Return a step of a radius; in l1 of all features, as a single one may not gain much."""
+    if frame.norm == "linf":
+        return direction.sign()
+    return direction / frame.length(direction).clamp_min(1e-30)[:, None]
 
 
 def _share(chosen: Tensor) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from withstand.functional.random import RowStreams, normal
+from withstand.models.straight_through import StraightThrough, rounds
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.diagnosis import SUSPECT, Diagnosis
 from withstand.perturbations.attacks.frame import Place
@@ -51,6 +52,8 @@ def _random_points(target: Target, *, rng: RowStreams) -> None:
 def _guides(target: Target, diagnosis: Diagnosis) -> Iterator[tuple[nn.Module, tuple[APGD, ...]]]:
     """Yield modules whose gradients attacks follow, cheap ones first, with the attacks."""
     ball, model, rows = target.frame.ball, target.model, target.rows
+    if len(rows) and rounds(model, target.frame.x[rows[:1]]):
+        yield StraightThrough(model), (APGD(ball=ball, steps=20), APGD(ball=ball, steps=20, loss="targeted"))
     if diagnosis.surrogate is not None:
         yield (
             diagnosis.surrogate,

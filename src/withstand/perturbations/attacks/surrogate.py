@@ -9,10 +9,11 @@ from withstand.functional.tensors import Points
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 
-STEPS, BATCH, LR = 600, 128, 2e-3
+BATCH, LR = 128, 2e-3
+TABLE_STEPS, IMAGE_STEPS = 600, 200
 
 
-def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int, steps: int = STEPS) -> nn.Module:
+def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int) -> nn.Module:
     """Return a network trained on the classes that a model predicts around some inputs; the same for every call.
 
     A multilayer perceptron for tables, `SmallCNN` for images. Every step asks the model for its classes at a batch of
@@ -24,7 +25,6 @@ def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int, st
         x: Inputs of the training part, on the model's device.
         space: The input space.
         num_classes: Number of the model's outputs.
-        steps: Steps of training, at least 1.
 
     Source:
         Papernot et al. 2017, arXiv 1602.02697.
@@ -32,7 +32,8 @@ def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int, st
     """
     shape, rng = tuple(x.shape[1:]), stream(0, "surrogate")
     is_image = len(shape) == 3 and min(shape[1:]) >= 8
-    network = (SmallCNN(width=16) if is_image else MLP(hidden=(128, 128))).build(shape, num_classes, seed=0)
+    steps = IMAGE_STEPS if is_image else TABLE_STEPS
+    network = (SmallCNN(width=8) if is_image else MLP(hidden=(128, 128))).build(shape, num_classes, seed=0)
     network = network.to(x.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=LR)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / steps, total_iters=steps)
