@@ -1,5 +1,7 @@
 """Models whose answers are random, as the mean over several draws."""
 
+from math import log
+
 import torch
 from torch import Tensor, nn
 
@@ -23,21 +25,23 @@ class Expectation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logarithm of the mean probabilities."""
-        on_gpu = x.device.type == "cuda"
-        with torch.random.fork_rng(devices=[x.device] if on_gpu else []):
-            found = []
-            for number in range(self.num_draws):
-                torch.default_generator.manual_seed(number)
-                if on_gpu:
-                    with torch.cuda.device(x.device):
-                        torch.cuda.manual_seed(number)
-                found.append(self._answer(x).log_softmax(1))
-        return torch.stack(found).logsumexp(0) - torch.tensor(float(self.num_draws)).log().item()
+        with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+            found = [self._answer(x, number).log_softmax(1) for number in range(self.num_draws)]
+        return torch.stack(found).logsumexp(0) - log(self.num_draws)
 
-    def _answer(self, x: Tensor) -> Tensor:
+    def _answer(self, x: Tensor, number: int) -> Tensor:
         if self._by_row:
+            _seed(number, x.device)
             try:
                 return torch.func.vmap(lambda row: self.model(row[None])[0], randomness="same")(x)
             except (RuntimeError, ValueError, NotImplementedError):
                 self._by_row = False
+        _seed(number, x.device)
         return self.model(x)
+
+
+def _seed(number: int, device: torch.device) -> None:
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)

@@ -16,11 +16,11 @@ from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.frame import Flat, Frame, Place
-from withstand.perturbations.attacks.surrogate import surrogate
 from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.surrogate import surrogate
 
-NUM_PROBES = 128  # inputs on which gradients are tried
+NUM_PROBES = 64  # inputs on which gradients are tried
 NUM_LEARNED = 4096  # inputs around which a surrogate learns
 NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
 NUM_STEPS = 4  # random steps that a step along the gradient should beat
@@ -79,9 +79,7 @@ class Diagnosis:
             what = "logarithms" if self.sums_to_one else "log odds"
             found.append(f"The outputs are probabilities; their {what} are attacked.")
         if self.is_random:
-            found.append(
-                f"The model answers at random; the mean of {Expectation(nn.Identity()).num_draws} answers counts."
-            )
+            found.append(f"The model answers at random; the mean of {NUM_DRAWS} answers counts.")
         seen: list[str] = []
         if self.blind >= MASKED:
             seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")

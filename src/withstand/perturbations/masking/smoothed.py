@@ -52,7 +52,7 @@ class _Differences(torch.autograd.Function):
         change, noise = ctx.saved_tensors
         along = (change * gradients[0]).nan_to_num().sum(2) / 2  # (draw, batch)
         scaled = noise / noise.square().mean(0).clamp_min(1e-30) / len(noise)
-        return torch.tensordot(along, scaled, dims=([0], [0])), None, None
+        return torch.einsum("db,d...->b...", along, scaled), None, None
 
 
 def noise_of(frame: Frame, *, num_draws: int) -> Float[Tensor, "draw *feature"]:
