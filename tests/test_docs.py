@@ -193,7 +193,7 @@ def test_commands_are_understood(page, words, reader, monkeypatch):
         module.main(words[1:])
     if words[0] == "evaluate":
         for word in found[0].on or ():
-            assert list(resolve(word, (3, 224, 224), balls=(Ball("linf", 0.1),), pixels=None, frost="procedural"))
+            assert list(resolve(word, (3, 224, 224), balls=(Ball("l2", 0.1),), pixels=None, frost="procedural"))
 
 
 def test_the_sweep_of_the_page_is_understood(reader):

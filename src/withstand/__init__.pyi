@@ -29,9 +29,13 @@ from withstand.estimators.classifier import RobustClassifier as RobustClassifier
 from withstand.estimators.regressor import RobustRegressor as RobustRegressor
 from withstand.evaluation.accuracy import Accuracy as Accuracy
 from withstand.evaluation.base import Evaluation as Evaluation
+from withstand.evaluation.calibration import Calibration as Calibration
+from withstand.evaluation.certificate import Certificate as Certificate
 from withstand.evaluation.lipschitz import Lipschitz as Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing as RandomizedSmoothing
 from withstand.evaluation.recall import Recall as Recall
+from withstand.evaluation.sandwich import Sandwich as Sandwich
 from withstand.evaluation.worst_case import WorstCase as WorstCase
 from withstand.experiment import Experiment as Experiment
 from withstand.experiment import run as run
@@ -39,6 +43,7 @@ from withstand.functional.random import stream as stream
 from withstand.measuring.question import Question as Question
 from withstand.measuring.results import Results as Results
 from withstand.models.base import Model as Model
+from withstand.models.black_box import BlackBox as BlackBox
 from withstand.models.mlp import MLP as MLP
 from withstand.models.released import Released as Released
 from withstand.models.small_cnn import SmallCNN as SmallCNN
@@ -46,8 +51,11 @@ from withstand.models.vision import Vision as Vision
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
 from withstand.objectives.base import Objective as Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
+from withstand.perturbations.attacks.boundary_walk import BoundaryWalk as BoundaryWalk
+from withstand.perturbations.attacks.coordinate_search import CoordinateSearch as CoordinateSearch
 from withstand.perturbations.attacks.langevin import Langevin as Langevin
 from withstand.perturbations.attacks.pgd import PGD as PGD
+from withstand.perturbations.attacks.square import Square as Square
 from withstand.perturbations.attacks.tilted import Tilted as Tilted
 from withstand.perturbations.attacks.vertices import Vertices as Vertices
 from withstand.perturbations.ball import Ball as Ball

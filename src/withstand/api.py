@@ -18,6 +18,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
+from withstand.models.black_box import BlackBox, predicts
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels
@@ -41,11 +42,12 @@ def fit(
     """Train a model in place and return it in evaluation mode.
 
     Args:
-        model: Maps inputs to logits; images are in [0, 1], so normalisation belongs inside.
-        data: A data set of the package (its training part is used), a split, or a PyTorch data set of pairs.
+        model: Maps inputs to logits; images are in [0, 1], so normalisation belongs in the model.
+        data: A data set of the package (its training part is used), a split, or a PyTorch data set of (input, label)
+            pairs.
         objective: Objective of the training; None is plain training.
         validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
-        seed: Seed of the sample order and every draw.
+        seed: Seed of the sample order and of every random draw.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         **training: Fields of `Training`: epochs, batch_size, optimizer, ...
@@ -88,7 +90,7 @@ def _check_fit(model: Any, objective: Any, training: Mapping[str, Any]) -> None:
 
 
 def evaluate(
-    model: nn.Module | str | Sequence[str] | Mapping[str, nn.Module],
+    model: nn.Module | str | Sequence[str] | Mapping[str, Any],
     data: Any = None,
     *,
     on: On | Sequence[On] | None = None,
@@ -100,22 +102,23 @@ def evaluate(
     workers: int = 0,
     batch_size: int | None = None,
 ) -> Results:
-    """Measure one or several models, like `withstand evaluate`.
+    """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, a mapping from names to modules, or folders of finished runs.
+        model: A module that maps inputs to logits, a mapping from names to models, or folders of finished runs. In a
+            mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`.
         data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
             each run's own.
-        on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), class name or YAML, or perturbations
-            and evaluations; None is clean, or every cell of data that are already corrupted.
-        frost: Textures of frost: `auto`, `published` or `procedural`.
-        pixels: Image size that sets corruption parameters (224, 299, 64 or 32); None takes the nearest.
-        keep: Folder for the outcomes of modules, to reuse and resume measurements; None keeps nothing. Runs keep
-            theirs in their own folders.
+        on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
+            perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
+        frost: Frost textures: `auto`, `published` or `procedural`.
+        pixels: Image size whose corruption parameters apply (224, 299, 64 or 32); None takes the nearest.
+        keep: Cache folder for the outcomes of modules, so that evaluations are reused and resumed; None does not cache.
+            The outcomes of runs are in their own folders.
         seed: Seed of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
-        batch_size: Samples per batch; None chooses by the input size. Does not affect results.
+        batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
@@ -131,8 +134,9 @@ def evaluate(
         names = [model] if isinstance(model, str) else list(model)
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
-    modules = _modules(model)
-    question = ask_of(data, num_classes=_num_outputs(next(iter(modules.values())), data))
+    models = _models(model)
+    question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
+    modules = {name: _as_module(each, question.split.classes) for name, each in models.items()}
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
 
@@ -145,17 +149,23 @@ def _folder(keep: Any) -> Path | None:
     return None if keep is None else Path(keep)
 
 
-def _modules(model: Any) -> dict[str, nn.Module]:
-    """Return modules by name, checked."""
-    modules = dict(model) if isinstance(model, Mapping) else {"model": model}
-    for name, each in modules.items():
+def _models(model: Any) -> dict[str, Any]:
+    """Return models by name, checked."""
+    models = dict(model) if isinstance(model, Mapping) else {"model": model}
+    for name, each in models.items():
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")
-        if not isinstance(each, nn.Module):
-            raise InputError(f"evaluate: {name} must be a torch.nn.Module, got {type(each).__name__}.")
-    if not modules:
+        if not isinstance(each, nn.Module) and not predicts(each):
+            raise InputError(
+                f"evaluate: {name} must be a torch.nn.Module or answer predict, got {type(each).__name__}."
+            )
+    if not models:
         raise InputError("evaluate: expected at least one model, got none.")
-    return modules
+    return models
+
+
+def _as_module(model: Any, classes: Sequence[str] | None = None) -> nn.Module:
+    return model if isinstance(model, nn.Module) else BlackBox(model, classes)
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:

@@ -7,12 +7,12 @@ import sys
 from types import FrameType
 
 COMMANDS = {
-    "quickstart": "Train a small network four ways, evaluate all, write a report.",
+    "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
     "train": "Train a model and evaluate it.",
     "evaluate": "Measure runs or named models under noise and corruptions, side by side.",
     "corrupt": "Write a corrupted copy of images, or a preview.",
-    "sweep": "Train many settings and seeds, locally or on a cluster.",
-    "report": "Write a report of runs or a sweep: HTML, figures, CSV, LaTeX.",
+    "sweep": "Train and evaluate many settings and seeds, locally or on a cluster.",
+    "report": "Write a report on runs or a sweep: HTML, figures, CSV, LaTeX.",
     "list": "List the names that options accept.",
 }
 
@@ -98,7 +98,7 @@ def _help() -> str:
             "",
             *lines,
             "",
-            "train, evaluate, corrupt and sweep resume when run again.",
+            "Run train, evaluate, corrupt or sweep again to resume it.",
             "`withstand COMMAND --help` shows the options of a command.",
         ]
     )

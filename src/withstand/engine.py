@@ -23,11 +23,11 @@ class Engine:
     Attributes:
         device: The device of this process.
         num_workers: Processes that decode files, per process of the engine.
-        rank: Number of this process.
+        rank: Index of this process, from 0.
         world_size: Number of processes.
         batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
-        checkpoint_seconds: Minimum seconds between two checkpoints of a training, and between two parts of an
-            evaluation.
+        checkpoint_seconds: Minimum number of seconds between two checkpoints in training, and between two saved parts
+            in an evaluation.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -49,7 +49,7 @@ class Engine:
             batch_size: Samples per batch and process in evaluation; None chooses by the size of the inputs.
 
         Raises:
-            InputError: If there is no such device, or the launcher's environment variables are incomplete.
+            InputError: If the device does not exist, or the launcher's environment variables are incomplete.
         """
         check_device(device)
         if batch_size is not None and batch_size < 1:
@@ -73,18 +73,19 @@ class Engine:
         return self.rank == 0
 
     def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, with the channels of its convolutions' weights last in memory, and return it.
+        """Move a model to the device, with convolution weights in channels-last memory format, and return it.
 
-        Convolutions follow the layout of their weights, and most are much faster with this one, on CPUs too.
+        Convolutions use the memory format of their weights, and most are much faster in channels-last format, on CPUs
+        too.
         """
         if any(each.ndim == 5 for each in model.parameters()):
             return model.to(self.device)
         return model.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def share(self, total: int) -> tuple[int, int, float]:
-        """Return start and stop of this process's share of a batch, and the share's weight.
+        """Return the start and stop of this process's share of a batch, and the weight of the share.
 
-        If there are fewer rows than processes, a process without a row takes the first one with weight 0.
+        If there are fewer rows than processes, a process without rows takes the first row, with weight 0.
 
         Example:
             >>> Engine(rank=1, world_size=2).share(10)
@@ -94,10 +95,10 @@ class Engine:
         return (start, stop, (stop - start) / total) if stop > start else (0, 1, 0.0)
 
     def samples_per_batch(self, shape: tuple[int, ...]) -> int:
-        """Return the number of samples in an evaluation batch: `batch_size`, or a number by the size of the inputs.
+        """Return the number of samples in an evaluation batch: `batch_size`, or a number chosen by input size.
 
-        At most 32 MB of inputs and 4096 rows of a table, or 1024 images; on a CPU 128 images, whose activations then
-        fit its caches.
+        At most 32 MB of inputs, and at most 4,096 rows of a table or 1,024 images. On a CPU, at most 128 images, so
+        that activations fit in its caches.
         """
         most = 4096 if len(shape) < 3 else 128 if self.device.type == "cpu" else 1024
         return self.batch_size or max(1, min(most, 2**23 // math.prod(shape)))
@@ -140,7 +141,7 @@ class Engine:
             torch.cuda.manual_seed(seed)
 
     def copy_first(self, tensors: Iterator[Tensor]) -> None:
-        """Overwrite tensors by those of the first process."""
+        """Overwrite tensors with those of the first process."""
         if self.world_size > 1:
             for tensor in tensors:
                 dist.broadcast(tensor, 0)

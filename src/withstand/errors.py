@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Invalid input. The message is one sentence: who, what was expected, what came."""
+    """Invalid input. The message is one sentence: the object, the expected value, and the actual value."""
 
 
 class BusyError(InputError):

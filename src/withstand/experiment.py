@@ -51,11 +51,11 @@ class Experiment:
     Attributes:
         data: Data set.
         model: Network.
-        objective: Objective of the training.
+        objective: Loss that training minimises.
         training: Epochs, batches, optimizer and schedule.
-        evaluations: Evaluations on the test part after training.
+        evaluations: Evaluations to run on the test part after training.
         weights: Weights file to start from; default: random or pretrained weights.
-        seed: Seed of initial weights, sample order and every draw; at least 0.
+        seed: Seed of the initial weights, the sample order and every random draw; at least 0.
         name: First part of the run's folder name; does not affect results.
     """
 
@@ -112,7 +112,7 @@ def run(
     say: Callable[[str], None] = lambda _: None,
     load: Callable[[Dataset], Parts] = load_parts,
 ) -> Path:
-    """Train and evaluate; resumes an unfinished run, and returns a finished one unchanged.
+    """Train and evaluate; resume an unfinished run, and return a finished one unchanged.
 
     Args:
         experiment: The configuration.
@@ -127,7 +127,7 @@ def run(
         is written last and marks the run as finished.
 
     Raises:
-        InputError: If the configuration is invalid or does not fit the data; nothing is written then.
+        InputError: If the configuration is invalid or does not fit the data; in this case, nothing is written.
         BusyError: If another process works on the run.
     """
     engine = engine or Engine()

@@ -74,8 +74,8 @@ Check = Callable[[Any], Refusal | None]
 def check_fields(configuration: Any) -> None:
     """Reject a dataclass with a field whose value does not fit its annotation.
 
-    Checked are types, the values of literals, and the limits in `Annotated`, also those of the members of a tuple. A
-    bool is no number, and NaN is none.
+    Types, the values of literals, and the limits in `Annotated` are checked, including those of the members of a tuple.
+    Neither a bool nor NaN is accepted as a number.
 
     Raises:
         InputError: If a value does not fit; the message names class, field, what is expected and the value.

@@ -70,15 +70,17 @@ def make_parser(command: str, description: str, *, positional: str = "") -> Argu
     )
 
 
-def add_options(parser: ArgumentParser, *, workers: str = "processes that decode images (-j); 0 uses none") -> None:
+def add_options(
+    parser: ArgumentParser, *, workers: str = "processes that decode images (-j); 0: the main process"
+) -> None:
     """Add the options of every command that works on data."""
     group = parser.add_argument_group("execution (not part of the configuration)")
-    group.add_argument("--output", type=str, default="runs", help="folder of runs")
+    group.add_argument("--output", type=str, default="runs", help="folder for the runs")
     group.add_argument(
         "--device",
         type=str,
         default="auto",
-        help="auto, cpu, cuda, cuda:1 or mps; a GPU draws other random numbers than a CPU",
+        help="auto, cpu, cuda, cuda:1 or mps; a GPU draws different random numbers",
     )
     group.add_argument("--workers", type=int, default=0, help=workers)
     group.add_argument("--quiet", action="store_true", help="print only the result")

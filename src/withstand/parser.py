@@ -48,7 +48,7 @@ def spell(
     lists: frozenset[str] | None = None,
     classes: bool = True,
 ) -> list[str]:
-    """Rewrite short and dashed spellings into full option names, and put broad options before narrow ones.
+    """Rewrite short and dashed spellings into full option names, and put options before those of their fields.
 
     Dashes become underscores; options of `training` may omit that prefix; `--model resnet18` and `--data
     fashion-mnist` become class names; `--config` names a recipe if there is no such file. The order in which options

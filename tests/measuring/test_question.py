@@ -13,8 +13,10 @@ from withstand.data.tables.features import fit_features
 from withstand.data.tables.toy import Toy
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
@@ -111,15 +113,23 @@ def test_every_known_word_can_be_asked_of_images():
     split = TensorSplit(
         torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4) % 2, classes=("a", "b"), box=(0.0, 1.0)
     )
-    question = Question.of(split, known_words(), balls=(BALL,), frost="procedural")
+    question = Question.of(split, known_words(), balls=(Ball("l2", 0.1),), frost="procedural")
     assert len(question.conditions) == len(set(question.conditions))
-    assert {type(each) for each in question.evaluations} == {Accuracy, WorstCase, Recall, Lipschitz, NoiseDistance}
+    assert {type(each) for each in question.evaluations} == {
+        Accuracy,
+        Calibration,
+        Lipschitz,
+        NoiseDistance,
+        RandomizedSmoothing,
+        Recall,
+        WorstCase,
+    }
 
 
 @pytest.mark.parametrize("kind", ["conditions", "corruptions", "perturbations", "evaluations"])
 def test_what_is_listed_can_be_asked(kind):
     for name in entries(kind):
-        assert asked(name, balls=(BALL,)), name
+        assert asked(name, balls=(Ball("l2", 0.1),)), name
 
 
 def test_nothing_asked_is_clean(tiny_split):
@@ -211,7 +221,7 @@ def test_cells_of_data_that_are_corrupted_already_are_asked_everything_else_too(
     noise = Gaussian(std=0.1)
     found = Question.of(cells, ["fog", noise, "by-class", "WorstCase"]).conditions
     assert found[:3] == ("fog/1", f"{noise.condition} on fog/1", "clean by class on fog/1")
-    assert found[3].startswith("linf 0.0313725, PGD-40 x 3")
+    assert found[3].startswith("linf 0.0313725, standard")
     assert found[3].endswith(" on fog/1")
     assert len(Question.of(cells, "by-class").conditions) == 4
 

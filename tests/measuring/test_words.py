@@ -2,8 +2,13 @@ import pytest
 
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError
+from withstand.evaluation.calibration import Calibration
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.measuring.words import SETS, WORDS, cell_notes, choose_cells, known_words, meant, notes_on
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
@@ -88,7 +93,7 @@ def test_what_both_generators_share_is_the_same_evaluation():
 def test_every_word_that_is_known_stands_for_something():
     assert set(WORDS) < set(known_words())
     for word in known_words():
-        assert meant(word, PHOTO, balls=(Ball("linf", 0.1),)), word
+        assert meant(word, PHOTO, balls=(Ball("l2", 0.1),)), word
 
 
 def test_notes_say_protocol_parameters_and_textures():
@@ -139,3 +144,40 @@ def test_notes_on_cells_say_what_is_missing_and_partial():
     gaps = [Gap(f"fog/{each}", 0, 50) for each in range(1, 6)] + [Gap("snow/2", 0, 50), Gap("frost/1", 49, 50)]
     assert cell_notes(["snow/1"], gaps)[1:] == ("Missing: fog/1-5, snow/2.", "Partial: frost/1 (49 of 50).")
     assert "saved as JPEG" in cell_notes(["snow+jpeg/1"], [])[0]
+
+
+def test_smoothing_takes_its_noise_behind_a_slash_and_its_radii_from_balls():
+    assert meant("smoothing", PHOTO) == [RandomizedSmoothing()]
+    assert meant("smoothing/0.5", (3,)) == [RandomizedSmoothing(std=0.5)]
+    balls = [Ball("l2", radius, unit="raw") for radius in (0.25, 0.5)]
+    assert meant("smoothing/1", (3,), balls=balls) == [
+        RandomizedSmoothing(std=1.0, radius=radius, unit="raw") for radius in (0.25, 0.5)
+    ]
+
+
+@pytest.mark.parametrize("word", ["smoothing/", "smoothing/much", "calibration/", "calibration/by-class"])
+def test_what_smoothing_and_calibration_cannot_take_stands_for_nothing(word):
+    assert meant(word, PHOTO) == []
+
+
+@pytest.mark.parametrize("std", ["-1", "nan", "inf", "0"])
+def test_noise_without_a_spread_is_rejected(std):
+    with pytest.raises(InputError, match="RandomizedSmoothing: std"):
+        meant(f"smoothing/{std}", PHOTO)
+
+
+def test_only_l2_balls_are_certified():
+    with pytest.raises(InputError, match=r"smoothing .* linf 0\.1"):
+        meant("smoothing", PHOTO, balls=[Ball("linf", 0.1)])
+
+
+def test_calibration_is_measured_under_another_condition_and_in_balls():
+    ball = Ball("linf", 0.1)
+    assert meant("calibration", (3,)) == [Calibration()]
+    assert meant("calibration", (3,), balls=[ball]) == [Calibration(perturbations=(Identity(), PGD(ball=ball)))]
+    (found,) = meant("calibration/fog/3", PHOTO)
+    assert found.conditions == ("fog/3 calibration",)
+    (found,) = meant("calibration/noise", (3,))
+    assert found.perturbations[0] == Gaussian(std=0.1)
+    with pytest.raises(InputError, match="images"):
+        meant("calibration/fog", (3,))

@@ -94,8 +94,8 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     add = parser.add_argument
-    add("source", type=str, help="folder of images, one image, or a data set")
-    add("target", type=str | None, nargs="?", help="folder to write, new or to resume")
+    add("source", type=str, metavar="SRC", help="folder of images, one image, or a data set")
+    add("target", type=str | None, nargs="?", metavar="DST", help="output folder: new, or to be resumed")
     add(
         "--corruptions",
         type=str,
@@ -104,19 +104,24 @@ def _parser() -> ArgumentParser:
         metavar="NAME",
         help="corruption names, imagenet-c, extras or all",
     )
-    add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, e.g. 1 3 5")
+    add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, such as 1 3 5 or 1-5")
     add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
     add("--size", type=int, default=224, help="width and height of the central crop")
     add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
     add("--seed", type=int, default=0, help="random seed")
-    add("--on_bad_image", type=OnBadImage, default="error", help="stop at an unreadable image, or skip it")
+    add(
+        "--on_bad_image",
+        type=OnBadImage,
+        default="error",
+        help="error: stop at an unreadable image; skip: leave it out",
+    )
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    add("--workers", type=int | None, help="processes (-j) (default: one per core on a CPU)")
+    add("--workers", type=int | None, help="processes (-j; default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")
     return parser
 

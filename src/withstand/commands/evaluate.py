@@ -24,9 +24,10 @@ from withstand.rendering.terminal import shown
 from withstand.subjects import of_names
 
 DESCRIPTION = (
-    "Evaluate finished runs, or models by name with --weights or --pretrained, and print comparison tables. Results "
-    "are cached."
+    "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
+    "repeat the command to resume."
 )
+WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration")
 
 
 def main(words: list[str]) -> None:
@@ -73,21 +74,21 @@ def _parser() -> ArgumentParser:
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
     )
     add("--weights", type=str, help="weights file, for a model given by name")
-    add("--pretrained", action="store_true", help="use published weights, for a model given by name")
+    add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of the ball for worst-case")
+    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of balls, for worst-case and others")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
         type=Unit,
         default="std",
-        help="unit of the radius on tables: std, raw, or interquartile range",
+        help="unit of the radius on tables; iqr is the interquartile range",
     )
-    add("--each_severity", action="store_true", help="with several models, show every severity instead of means")
-    add("--measure", type=str | None, help="measure in the table, such as top5 (default: top1)")
-    add("--figures", type=str | None, help="folder for figures of learned noise or 2D decision regions")
-    add("--samples", type=str | None, help="CSV file for the predictions of every sample")
+    add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
+    add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
+    add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
+    add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--seed", type=int, default=0, help="random seed, shared by all models")
     add("--batch_size", type=int | None, help="samples per batch and process (-b)")
     add_options(parser)
@@ -104,8 +105,8 @@ def _check(found: Any) -> None:
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
-    if found.radius is not None and "worst-case" not in (found.on or ()):
-        raise InputError("evaluate: --radius needs worst-case; add it to --on.")
+    if found.radius is not None and not any(each.partition("/")[0] in WITH_BALL for each in found.on or ()):
+        raise InputError(f"evaluate: --radius needs {', '.join(WITH_BALL[:-1])} or {WITH_BALL[-1]}; add it to --on.")
 
 
 def check_writable(path: Path) -> None:

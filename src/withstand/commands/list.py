@@ -66,7 +66,7 @@ def entries(kind: str) -> dict[str, str]:
             "contrast/3": "one corruption at one severity",
             "contrast+jpeg/3": "the same, with images saved as JPEG and read again",
             "noise-distance/adversarial": "the distance for one kind of noise",
-            "Gaussian": "a perturbation or evaluation, with defaults; see `withstand list perturbations`",
+            "Gaussian": "any perturbation or evaluation, with default fields; see `withstand list perturbations`",
             "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as quoted YAML",
         }
         return dict(WORDS) | more
@@ -79,7 +79,7 @@ def entries(kind: str) -> dict[str, str]:
         some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
         number = len(known_names())
         what = f"any of {number} names, e.g. {', '.join(some)}" if number else "needs the extra `vision`"
-        found |= {"NAME": f"a network of torchvision: {what}", "timm/NAME": "a network of timm"}
+        found |= {"NAME": f"a network from torchvision: {what}", "timm/NAME": "a network from timm"}
         return found | {name: f"ResNet-50 for ImageNet: {each.training}" for name, each in RELEASES.items()}
     families = {
         "datasets": Dataset,

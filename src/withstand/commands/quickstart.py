@@ -33,10 +33,10 @@ def main(words: list[str]) -> None:
     """Train four ways, measure all and print the tables."""
     parser = make_parser(
         "quickstart",
-        "Train a small network on the bundled digits dataset in four ways: plain, with Gaussian noise, with "
-        "adversarial noise (ANT), and to resist any change of up to 0.05 per pixel. Evaluate all on clean images, "
-        "under corruptions and the worst perturbation, and by noise distance; write a report. "
-        "Takes two to three minutes.",
+        "Train a small network on the bundled digits data set in four ways: without perturbations, with Gaussian "
+        "noise, with adversarial noise (ANT), and to resist any change of up to 0.05 per pixel. Evaluate all four on "
+        "clean images, under corruptions, under the worst perturbation in a ball, and by noise distance. Write a "
+        "report. Takes two to three minutes.",
     )
     add_options(parser)
     found = parse(parser, words)

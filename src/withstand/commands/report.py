@@ -14,7 +14,7 @@ from withstand.reports.report_folder import Report, write_report
 from withstand.study.study import Study
 
 DESCRIPTION = (
-    "Write a report of finished runs or a sweep: a self-contained HTML page, Markdown, CSV, Parquet, LaTeX tables, "
+    "Write a report on finished runs or a sweep: a self-contained HTML page, Markdown, CSV, Parquet, LaTeX tables, "
     "figures and a model card per combination. Missing runs are listed."
 )
 
@@ -26,14 +26,18 @@ def main(words: list[str]) -> None:
     add("runs", type=str, help="folder of a sweep, of runs, or of one run")
     add("--output", type=str | None, help="folder of the report (default: RUNS/report)")
     add(
-        "--baseline", type=str, nargs="+", metavar="AXIS=VALUE", help="values to compare with (default: plain training)"
+        "--baseline",
+        type=str,
+        nargs="+",
+        metavar="AXIS=VALUE",
+        help="baseline to compare with (default: plain training)",
     )
     spreads = Literal["quantiles", "interval"]
     add(
         "--spread",
         type=spreads,
         default="quantiles",
-        help="median and 10-90 % range over seeds, or mean and 95 % CI",
+        help="over the seeds: median and 10-90 % range, or mean and 95 % CI",
     )
     add("--open", action="store_true", help="open the page in the browser")
     add("--quiet", action="store_true", help="print only the result")

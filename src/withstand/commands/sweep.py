@@ -70,18 +70,22 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("sweep", DESCRIPTION, positional="FILE|RECIPE")
     add = parser.add_argument
-    add("source", type=str, help="YAML file or recipe; see `withstand list sweeps`")
+    add("source", type=str, metavar="FILE|RECIPE", help="YAML file or recipe; see `withstand list sweeps`")
     add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
-    add("--small", action="store_true", help="use the small variant in the file")
+    add("--small", action="store_true", help="run the small variant defined in the file")
     add("--seeds", type=int, help="number of seeds (default: the file's)")
-    add("--vectorize", action="store_true", help="train similar runs in one batch (MLP only)")
-    add("--dry_run", action="store_true", help="print the number of runs and the minimum training time, and exit")
+    add("--vectorize", action="store_true", help="train runs that differ only in seed or radius together (MLP only)")
+    add(
+        "--dry_run",
+        action="store_true",
+        help="print the number of runs and a lower bound on the training time, then exit",
+    )
     add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
     add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
-    add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: share of a GPU per run")
+    add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per run, such as 0.25")
     add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
     add("--chunk", type=int, default=10, help="with --slurm: runs per job")
-    add("--slurm_options", type=str, default="", help="with --slurm: e.g. partition=gpu,timeout_min=120")
+    add("--slurm_options", type=str, default="", help="with --slurm: options such as partition=gpu,timeout_min=120")
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
 

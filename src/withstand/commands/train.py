@@ -23,8 +23,8 @@ from withstand.study.measures.row import read_rows
 from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
-    "Train a model and evaluate it on the test part. The folder is OUTPUT/NAME-ID; ID is a hash of the configuration. "
-    "Run the same command again to resume. `--model.help MLP` lists the options of a model class."
+    "Train a model and evaluate it on the test part. Results are written to OUTPUT/NAME-ID, where ID is a hash of the "
+    "configuration. Run the same command again to resume. `--model.help MLP` lists the options of a model class."
 )
 
 
@@ -69,11 +69,11 @@ def _parser() -> ArgumentParser:
     parser = experiment_parser(description=DESCRIPTION)
     add = parser.add_argument
     add("--print_config", action="store_true", help="print the full configuration as YAML and exit")
-    add("--resume", type=str, help="folder of an unfinished run to resume, with its configuration")
-    add("--checkpoint_seconds", type=float, default=10.0, help="minimum seconds between checkpoints")
-    add("--track", action="store_true", help="write TensorBoard event files into the run's folder")
+    add("--resume", type=str, help="resume the unfinished run in this folder, with its configuration")
+    add("--checkpoint_seconds", type=float, default=10.0, help="minimum number of seconds between checkpoints")
+    add("--track", action="store_true", help="write TensorBoard event files to the run's folder")
     add("--seeds", type=int, default=1, help="number of runs, with seeds counted up from --seed")
-    add("--vectorize", action="store_true", help="train all seeds in one batch (MLP only)")
+    add("--vectorize", action="store_true", help="with --seeds: train all seeds in one batch (MLP only)")
     add_options(parser)
     return parser
 

@@ -24,7 +24,7 @@ class CorruptedCopy:
 
     Attributes:
         data: Images whose test part is corrupted.
-        corruptions: Each becomes a folder `<name>/<severity>`, or a part of the array `<name>.npy`.
+        corruptions: Corruptions; each becomes a folder `<name>/<severity>`, or a part of the array `<name>.npy`.
         seed: Seed of every draw; an evaluation with the same seed draws the same noise.
         format: `jpeg` writes files of quality 85 like ImageNet-C, `png` lossless files, and `npy` one array per
             corruption like CIFAR-10-C.

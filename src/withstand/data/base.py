@@ -51,8 +51,8 @@ class Split(ABC):
         """Return a name per sample (for example the path of its file), by its number in batches.
 
         Returns:
-            At least one entry per sample, or None if samples have no names. In a part cut from a longer list, numbers
-            refer to that list, so they may start above 0 and have gaps.
+            At least one entry per sample, or None if samples have no names. If the part was split off from a longer
+            list, numbers refer to that list, so they may start above 0 and have gaps.
         """
         return None
 
@@ -74,9 +74,9 @@ class Split(ABC):
         Args:
             plan: The rows of each batch.
             device: Device of the batches.
-            num_workers: Worker processes that decode files; data in memory ignore it.
-            augmentation_seed: Seed of the data's random augmentation, which depends on it and on the sample's number
-                only; None disables augmentation.
+            num_workers: Worker processes that decode files; not used for data in memory.
+            augmentation_seed: Seed of the random augmentation, which depends only on this seed and the sample's number;
+                None disables augmentation.
         """
 
 
@@ -160,10 +160,10 @@ class TensorSplit(Split):
 
 
 class Dataset(Configuration, ABC):
-    """A source of samples: a frozen keyword-only dataclass whose fields name files and parts.
+    """A source of samples: a frozen keyword-only dataclass whose fields describe files and parts.
 
-    Every data set has the parts `train`, `validation` and `test`. A missing validation part is cut from the training
-    part, the same for every seed of an experiment.
+    Every data set has the parts `train`, `validation` and `test`. A missing validation part is split off from the
+    training part, in the same way for every seed of an experiment.
     """
 
     @abstractmethod
@@ -187,10 +187,11 @@ class Dataset(Configuration, ABC):
         return {}
 
     def missing(self) -> list[Gap]:
-        """Return the absent or partial cells of the benchmark, for already corrupted data.
+        """Return the missing or incomplete cells of the benchmark, for already corrupted data.
 
         Returns:
-            Gaps among the 15 corruptions, and among others with at least one cell. `cells` includes partial ones.
+            Gaps among the 15 corruptions, and among other corruptions with at least one cell. `cells` includes
+            incomplete cells.
         """
         return []
 

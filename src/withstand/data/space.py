@@ -26,7 +26,7 @@ class Space:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Discrete changes of inputs: levels of a category, steps of whole numbers."""
+        """Discrete changes of inputs: levels of categories, and steps of whole numbers."""
         return () if self.features is None else self.features.changes
 
     @property

@@ -26,49 +26,52 @@ from withstand.perturbations.ball import Ball
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class RobustClassifier(ClassifierMixin, RobustEstimator):
-    """A network for tables, trained so that its prediction holds in a ball around every row.
+    """A classifier for tables, trained so that its prediction is the same everywhere in a ball around each row.
 
-    Features are scaled internally, to mean 0 and standard deviation 1 over the training rows. Every feature moves up
-    to its radius; give exact integers and categories a radius of 0. Constant columns are ignored.
+    Features are scaled internally, to mean 0 and standard deviation 1 over the training rows. In training, each feature
+    changes by up to its radius; give categories and exact whole numbers a radius of 0. Constant columns are ignored.
 
-    Sample weights multiply the losses of a row, including the worst or soft maximum of its draws; rows of weight 0 are
-    ignored. Reported losses are unweighted.
+    Sample weights multiply the loss of a row after its draws are combined; rows with weight 0 are ignored. Reported
+    losses are unweighted.
 
     Args:
-        objective: What training minimises: `regular`, the plain loss; `noise`, the loss at uniform points of the ball;
-            `adversarial`, at the worst point that gradient ascent finds; `smoothed`, a soft maximum over points tilted
-            towards the worst; `langevin`, one over the states of a chain; or an objective, with radii of its own.
-        radius: How far features may move: a number >= 0, one per feature, or `cv` to choose among `radii`.
+        objective: The loss that training minimises: `regular`, at the rows themselves; `noise`, at uniform points of
+            the ball; `adversarial`, at the worst point that gradient ascent finds; `smoothed`, the soft maximum over
+            points tilted towards the worst one; `langevin`, the soft maximum over the states of a Langevin chain; or an
+            objective of the package, which has its own radii.
+        radius: How far each feature may change in training: a number >= 0, one number per feature, or `cv` to choose
+            from `radii`.
         unit: Unit of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`,
             interquartile ranges.
-        norm: Norm of the ball: `linf`, each feature up to its radius; `l2` or `l1`, all together up to the radius.
+        norm: Norm of the ball: `linf` limits each feature separately; `l2` and `l1` limit all features together.
         hidden: Widths of the hidden layers.
         epochs: Passes over the rows, at least 1.
         batch_size: Rows per step.
         lr: Initial learning rate of Adam, > 0, with a cosine schedule to 0. Gradients are clipped to a norm of 2.
-        temperature: Temperature of the soft maximum in `smoothed` and `langevin`, in nats, >= 0: towards 0 the worst
-            draw counts, towards infinity all equally. Higher ones trade worst-case accuracy for clean accuracy.
-        num_draws: Copies of each row per step; None takes 1 for `noise` and `adversarial`, 16 for `smoothed`, 8 for
-            `langevin`.
+        temperature: Temperature of the soft maximum in `smoothed` and `langevin`, in nats, >= 0. Towards 0, only the
+            worst draw counts; towards infinity, all draws count equally. Higher temperatures trade worst-case accuracy
+            for clean accuracy.
+        num_draws: Number of perturbed copies of each row per step; None takes 1 for `noise` and `adversarial`, 16 for
+            `smoothed` and 8 for `langevin`.
         class_weight: A dictionary from class to weight, `balanced`, or None.
         calibrate: Share of the rows, above 0 and at most 0.5, held out (stratified, always the same rows) to calibrate
-            probabilities by temperature scaling. None holds out none.
-        radii: The grid of `radius="cv"`.
-        deployment_noise: The noise expected in use, for `radius="cv"`: a radius of uniform noise (in the same unit and
-            norm), or a perturbation.
-        cv: Folds of `radius="cv"`: a number (shuffled, stratified), or a splitter.
+            probabilities by temperature scaling. None disables calibration.
+        radii: Candidates for `radius="cv"`.
+        deployment_noise: The noise that you expect in deployment, for `radius="cv"`: the radius of uniform noise (in
+            the same unit and norm), or a perturbation.
+        cv: Folds for `radius="cv"`: a number (the folds are shuffled and stratified), or a splitter.
         device: auto, cpu, cuda, cuda:1 or mps, for training and attacks; predictions run on the CPU.
-        random_state: Seed of everything random. A number gives the same model each time; None takes a seed from
-            NumPy's global generator.
-        verbose: Whether to print a line after every tenth of the epochs.
+        random_state: Seed of all random numbers. The same number gives the same model; None draws a seed from NumPy's
+            global generator.
+        verbose: Whether to print progress, one line after each tenth of the epochs.
 
     Attributes:
-        classes_: The labels, sorted; the columns of `predict_proba`.
+        classes_: The labels, sorted, in the order of the columns of `predict_proba`.
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to logits; on the CPU.
         features_: Offset, scale and interquartile range of every feature.
-        calibration_temperature_: Divides logits before the softmax; 1 without `calibrate`.
+        calibration_temperature_: Number by which logits are divided before the softmax; 1 without `calibrate`.
         loss_curve_: Mean loss of each epoch, in nats.
         n_iter_: Number of epochs.
         seed_: The seed that was used.
@@ -91,7 +94,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         Args:
             X: Rows of numbers: an array, or a data frame of pandas or polars.
             y: One label per row, of at least two classes.
-            sample_weight: One number >= 0 per row; None weighs all equally.
+            sample_weight: One number >= 0 per row; None weights all rows equally.
 
         Raises:
             ValueError: If the data or a parameter is invalid.

@@ -22,19 +22,19 @@ from withstand.perturbations.ball import Ball
 
 @dataclass(eq=False, repr=False)
 class RobustRegressor(RegressorMixin, RobustEstimator):
-    """A network for tables, trained so that its prediction holds in a ball around every row.
+    """A regressor for tables, trained so that its prediction stays accurate everywhere in a ball around each row.
 
     Parameters are those of `RobustClassifier`, without `class_weight` and `calibrate`. The loss of a draw is half the
-    squared error; a custom objective must be a `PerturbedRisk`, whose losses become `squared_error`. The target is
-    scaled to mean 0 and standard deviation 1, so losses and temperatures are in variances of the target.
+    squared error; a custom objective must be a `PerturbedRisk`, and its loss is set to `squared_error`. The target is
+    scaled to mean 0 and standard deviation 1, so the unit of losses and temperatures is the variance of the target.
 
     Attributes:
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to the scaled target; on the CPU.
         features_: Offset, scale and interquartile range of every feature.
-        target_offset_: Subtracted from the target.
-        target_scale_: Divides the rest.
+        target_offset_: Number that is subtracted from the target.
+        target_scale_: Number by which the difference is divided.
         loss_curve_: Mean loss of each epoch.
         n_iter_: Number of epochs.
         seed_: The seed that was used.
@@ -55,7 +55,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         Args:
             X: Rows of numbers: an array, or a data frame of pandas or polars.
             y: One number per row.
-            sample_weight: One number >= 0 per row; None weighs all equally.
+            sample_weight: One number >= 0 per row; None weights all rows equally.
 
         Raises:
             ValueError: If the data or a parameter is invalid.

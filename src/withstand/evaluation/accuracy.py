@@ -25,12 +25,14 @@ from withstand.study.measures.measure import ACCURACY, Measure
 class Accuracy(Evaluation):
     """Share of samples whose label is among the highest logits, under each of several perturbations.
 
-    Every batch is fetched once and perturbed on the device under one condition after the other.
+    Every batch is fetched once, and then perturbed on the device under each condition in turn.
 
     Attributes:
-        perturbations: The conditions; Identity is clean accuracy. ImageNetC is replaced by all of its corruptions.
+        perturbations: One condition each; `Identity` gives clean accuracy, and `ImageNetC` is replaced by all of its
+            corruptions.
         num_draws: Copies per sample and condition.
-        fold: `mean` over the copies, or `worst`: a sample is correct only if every copy is.
+        fold: How copies are combined: `mean` averages correctness over the copies; with `worst`, a sample is correct
+            only if every copy is.
         top: For each k, the label must be among the k highest logits; k above the number of classes is ignored.
     """
 

@@ -42,8 +42,8 @@ class Evaluation(Configuration, ABC):
     files and resuming are in `withstand.evaluation.loop` and `withstand.measuring`.
 
     Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators are not
-    changed; a sample's outcome depends on the model, the sample, its number and the seed only, neither on other samples
-    of the batch nor on the engine.
+    changed. The outcome of a sample depends only on the model, the sample, its number and the seed, not on other
+    samples in the batch or on the engine.
     """
 
     @property
@@ -76,6 +76,11 @@ class Evaluation(Configuration, ABC):
         """
 
     @property
+    def most_per_block(self) -> int | None:
+        """Largest number of samples that are measured before outcomes are kept, if each takes long; None by default."""
+        return None
+
+    @property
     def needs_training_samples(self) -> bool:
         """Whether `prepare` needs samples of the training part."""
         return False
@@ -83,11 +88,11 @@ class Evaluation(Configuration, ABC):
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Any:
         """Return a state for `outcomes`, such as a trained noise generator; None by default.
 
-        Called once before the first sample, in every process; all must return the same.
+        Called once before the first sample, in every process; all processes must get the same result.
 
         Args:
             model: Maps inputs to logits; on the engine's device, in evaluation mode.
-            fit_on: Samples to train on: the training part, or the samples themselves.
+            fit_on: Samples to train on: the training part, or else the samples that are evaluated.
             space: The input space.
             seed: Seed of every draw.
             engine: Device and processes; does not affect results.
@@ -104,13 +109,13 @@ class Evaluation(Configuration, ABC):
         probability) and `correct` (0, 1 or a share). Other columns are specific to the evaluation.
 
         Args:
-            model: Maps inputs to logits; in evaluation mode, without gradients unless they are switched on.
+            model: Maps inputs to logits; in evaluation mode. Gradients are disabled; enable them if needed.
             x: Inputs; at least one.
             y: Labels.
             space: The input space.
             state: From `prepare`.
-            rng: One source per sample, from the seed and the sample's number; `rng.named(condition)` makes those of a
-                condition.
+            rng: One random stream per sample, derived from the seed and the sample's number; `rng.named(condition)`
+                derives the streams of a condition.
         """
 
     def conclude(
@@ -149,7 +154,7 @@ class Evaluation(Configuration, ABC):
             split: The samples.
             seed: Seed of every draw.
             engine: Device, processes and batch size.
-            fit_on: Samples to train on; None takes the samples themselves.
+            fit_on: Samples to train on; None takes the samples that are evaluated.
         """
         from withstand.evaluation.loop import measure_all
 

@@ -40,27 +40,28 @@ NAMES: dict[Bound, tuple[str, str, Kind]] = {
 class Lipschitz(Evaluation):
     """Bounds on the Lipschitz constant from the input to the logits, both in l2.
 
-    Of the network on all inputs, in exact arithmetic, in the units of the data (tables: standard deviations after
-    scaling). The measures:
+    Bounds hold for all inputs, as if the network were evaluated in exact arithmetic. Distances are in the units of the
+    data (for tables, standard deviations after scaling). The measures:
 
     - `lipschitz_upper_product`: upper bound, the product of the spectral norms;
     - `lipschitz_upper_eclipse`: upper bound, ECLipsE-Fast, in closed form;
-    - `lipschitz_upper_lipsdp`: upper bound, LipSDP-neuron, by gradients; the tightest;
+    - `lipschitz_upper_lipsdp`: upper bound, LipSDP-Neuron, optimised by gradient steps; the tightest of the three;
     - `lipschitz_lower`: lower bound, the largest quotient between two inputs that a search finds;
     - `lipschitz_local_median`: not a bound; median over the samples of the Jacobian's spectral norm.
 
     All four bounds are certified against rounding. The constant lies between the best lower and upper bound.
 
     Attributes:
-        bounds: Which of them, by the last word of their names.
-        steps: Number of search steps for LipSDP's multipliers, at least 1. Each is a few products and factorisations of
-            matrices as wide as the layers: ten milliseconds for widths of 200, a second for 1000.
-        climb_steps: Number of search steps for steep places, at least 0.
-        num_starts: Steepest samples that it starts from, at least 1.
+        bounds: Which measures to compute, by the last part of their names.
+        steps: Number of search steps for LipSDP's multipliers, at least 1. Each step takes a few products and
+            factorisations of matrices as wide as the layers: about ten milliseconds for a width of 200, a second for
+            1,000.
+        climb_steps: Number of steps of the search for the lower bound, at least 0.
+        num_starts: Number of samples, those with the largest Jacobian norm, from which this search starts; at least 1.
 
     Source:
         Fazlyab et al. 2019, arXiv 1906.04893 (LipSDP); Xu, Sivaranjani 2024, arXiv 2404.04375 (ECLipsE-Fast).
-        Differs: no solver of semidefinite programmes; bounds are certified against rounding.
+        Differs: no solver for semidefinite programmes is used; bounds are certified against rounding.
     """
 
     bounds: Annotated[tuple[Bound, ...], DistinctNonEmpty] = get_args(Bound)
@@ -112,7 +113,7 @@ class Lipschitz(Evaluation):
     def conclude(
         self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Layers, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return the bounds; the search starts at the steepest samples."""
+        """Return the bounds; the search starts from the samples with the largest Jacobian norm."""
         numbers: Numbers = {each: self._upper(each, state) for each in self.bounds if each not in ("lower", "local")}
         if "lower" in self.bounds:
             order = outcomes[self.conditions[0]]["local"].sort(descending=True, stable=True).indices
@@ -129,7 +130,7 @@ class Lipschitz(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """All bounds with short searches, and two."""
+        """All bounds with short searches, and only two of them."""
         return [cls(steps=5, climb_steps=5, num_starts=3), cls(bounds=("product", "eclipse"))]
 
 

@@ -55,8 +55,8 @@ def blocks(
 ) -> Iterator[Block]:
     """Yield the outcomes of all evaluations block by block, in order, the same in every process.
 
-    Each batch is fetched once and is one block. Batches depend on the batch size alone, so the values do not depend on
-    the number of processes or on interruptions.
+    Each batch is fetched once and is one block. Batches depend on the batch size and the evaluations alone, so the
+    values do not depend on the number of processes or on interruptions.
 
     Args:
         evaluations: Evaluations, adapted to the split.
@@ -67,7 +67,8 @@ def blocks(
         engine: Device, processes and batch size.
         start: Number of samples to skip at the beginning, when resuming.
     """
-    batches_of = torch.arange(start, len(split)).split(engine.samples_per_batch(split.shape))
+    limits = [each.most_per_block for each in evaluations if each.most_per_block is not None]
+    batches_of = torch.arange(start, len(split)).split(min([engine.samples_per_batch(split.shape), *limits]))
     plan = [places for places in batches_of if len(places)]  # an empty tensor splits into one empty part
     share = plan[engine.rank :: engine.world_size]
     batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))

@@ -35,25 +35,27 @@ class NoiseDistance(Evaluation):
     """Median l2 distance along a noise direction at which the model first errs.
 
     Every sample has one direction per kind of noise. The distance along it, with clipping to the box, starts at 1/4 of
-    the radius and doubles until the model is wrong or all values are clipped; bisection then finds the boundary.
-    Samples that are wrong without noise count as 0, samples that are never fooled as infinity. Further measures: the
-    share of samples that are never fooled, and the accuracy at the radius. Adversarial noise comes from a generator
-    that is first trained against the finished model.
+    the radius and doubles until the model is wrong or all values are clipped; bisection then finds the boundary. For
+    samples that are misclassified without noise, the distance is 0; if the model is never fooled, it is infinite.
+    Further measures are the share of samples on which the model is never fooled, and the accuracy at the radius.
+    Adversarial noise comes from a generator that is first trained against the finished model.
 
     Attributes:
         noises: Kinds of noise.
         radius: l2 distance at which the accuracy is measured and the generator is trained, > 0. None takes 135 for
-            images of 224 x 224 x 3, the same per root of the number of values otherwise; tables need a number.
-        kernel: Kernel of the generator: `1x1` for independent pixels, `3x3` for dependent neighbours.
+            images of 224 x 224 x 3, scaled with the square root of the number of values for other sizes; tables need a
+            number.
+        kernel: Kernel of the generator: `1x1` for independent pixels, `3x3` for correlated neighbours.
         steps: Training steps of the generator, at least 1.
         lr: Learning rate of the generator (Adam), > 0.
         batch_size: Samples per step, at least 1.
-        precision: Bisection stops when the ratio of the wrong to the right distance is at most 1 + precision; > 0.
+        precision: Bisection stops when the smallest distance that fools the model is at most 1 + precision times the
+            largest that does not; > 0.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, sections 4 and 5; values of bethgelab/game-of-noise.
-        Differs: distances are l2 norms, never-fooled samples have no finite distance, and only unresolved samples are
-        evaluated again.
+        Differs: distances are l2 norms; the distance is infinite if the model is never fooled; and only unresolved
+        samples are evaluated again.
     """
 
     noises: Annotated[tuple[Noise, ...], DistinctNonEmpty] = ("gaussian", "uniform", "adversarial")
@@ -77,7 +79,7 @@ class NoiseDistance(Evaluation):
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The median distance, the share never fooled, and the accuracy at the radius."""
+        """The median distance, the share on which the model is never fooled, and the accuracy at the radius."""
         share: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC, "primary": False}
         return (
             Measure(
@@ -161,7 +163,7 @@ class NoiseDistance(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """All kinds with a short training, and one."""
+        """All kinds of noise with short training, and only one kind."""
         return [cls(steps=3, batch_size=8, radius=2.0), cls(noises=("gaussian",), precision=0.1)]
 
 

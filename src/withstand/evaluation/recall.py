@@ -59,5 +59,5 @@ class Recall(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """Of clean inputs."""
+        """On clean inputs."""
         return [cls()]

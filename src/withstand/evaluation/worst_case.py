@@ -201,11 +201,13 @@ def _columns(target: Target, clean: Columns) -> Columns:
         if len(rows):  # an empty tensor splits into one empty part
             for name, values in answers(target.model(attacked.points[rows]), target.y[rows]).items():
                 columns[name][rows] = values
-    radius = target.frame.ball.radius
+    radius, distance = target.frame.ball.radius, attacked.distance
+    if isinstance(radius, int | float):
+        distance = torch.where(distance.isfinite(), distance * radius, distance)
     return columns | {
         "adversarial": clean["correct"] & (~attacked.success | (target.by > 1)),
         "broken_by": target.by.where(attacked.success, -1).to(torch.int8),
-        "distance": attacked.distance * (radius if isinstance(radius, int | float) else 1.0),
+        "distance": distance,
         "passes": attacked.passes,
     }
 

@@ -13,6 +13,7 @@ Norm = Literal["l1", "l2", "linf"]
 # A number, or a tensor that broadcasts to the displacements: the ball is then stretched along each feature by its
 # radius, and a feature of radius 0 does not move.
 Radius = float | Tensor
+Flat = Float[Tensor, "batch feature"]
 
 
 def distance(delta: Points, norm: Norm, radius: Radius = 1.0) -> PerRow:
@@ -61,6 +62,44 @@ def project(delta: Points, norm: Norm, radius: Radius) -> Points:
     last = (ordered > excess).sum(1, keepdim=True).clamp_min(1) - 1
     threshold = excess.gather(1, last).clamp_min(0.0)
     return (flat.sign() * (extent - threshold).clamp_min(0.0)).view_as(delta)
+
+
+def project_l1(delta: Flat, radius: float, low: Flat, high: Flat) -> Flat:
+    """Return for each row the nearest point of the l1 ball within a box around 0.
+
+    Shrinking all features by the same amount and clipping them gives the nearest point; its norm falls linearly between
+    the amounts at which a feature reaches 0 or leaves its bound.
+
+    Args:
+        delta: Displacements from the centre.
+        radius: At least 0.
+        low: Lowest displacements, at most 0.
+        high: Highest displacements, at least 0.
+
+    Source:
+        Croce, Hein 2021, arXiv 2103.01208, proposition 2.1.
+
+    Example:
+        >>> low, high = torch.tensor([[-9.0, -9.0]]), torch.tensor([[0.5, 9.0]])
+        >>> project_l1(torch.tensor([[3.0, 2.0]]), 1.0, low, high)
+        tensor([[0.5000, 0.5000]])
+    """
+    extent = delta.abs().double()
+    bound = torch.where(delta > 0, high, -low).double()
+    # From large amounts to small ones: a feature leaves 0 at its extent, and stops growing at its bound.
+    amounts, order = torch.cat([extent, (extent - bound).clamp_min(0)], 1).sort(dim=1, descending=True)
+    growing = torch.where(order < extent.shape[1], 1.0, -1.0).double().cumsum(1)
+    last = torch.cat([amounts[:, 1:], torch.zeros_like(amounts[:, :1])], 1)
+    norms = (growing * (amounts - last)).cumsum(1)
+    at = (norms < radius).sum(1, keepdim=True)
+    is_inside = at == amounts.shape[1]
+    at = at.clamp_max(amounts.shape[1] - 1)
+    # Beyond the radius at the end of a stretch: go back on it.
+    back = (norms.gather(1, at) - radius) / growing.gather(1, at).clamp_min(1)
+    amount = torch.where(is_inside, 0.0, last.gather(1, at) + back)
+    size = torch.minimum((extent - amount).clamp_min(0), bound).to(delta.dtype)
+    size = size * (radius / size.sum(1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
+    return delta.sign() * size
 
 
 def sample(

@@ -31,6 +31,18 @@ def is_wrong(logits: Logits, y: Labels) -> Bool[Tensor, " batch"]:
     return ~(margin(logits, y) < 0)
 
 
+def leads(logits: Logits, y: Labels) -> Logits:
+    """Return the lead of each class over the label, divided by the lead of the first class over the mean.
+
+    Example:
+        >>> leads(torch.tensor([[3.0, 1.0, -1.0]]), torch.tensor([0]))
+        tensor([[ 0., -1., -2.]])
+    """
+    logits = _wide(logits)
+    spread = logits.amax(1, keepdim=True) - logits.mean(1, keepdim=True)
+    return (logits - logits.gather(1, y[:, None])) / (spread + 1e-12)
+
+
 def log_odds(logits: Logits, y: Labels) -> PerRow:
     """Return the log odds against the label: they grow with its cross entropy, but do not underflow.
 

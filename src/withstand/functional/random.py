@@ -25,12 +25,12 @@ def derive_seed(seed: int, *names: str | int) -> int:
 
 
 def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
-    """Return the generator of one purpose: same seed and names, same numbers.
+    """Return the generator for one purpose; the same seed and names give the same numbers.
 
     Args:
         seed: The seed of the experiment.
         names: What the numbers are for, e.g. `"data/order", epoch`.
-        device: Where the numbers are drawn. Devices agree in distribution only.
+        device: Device on which the numbers are drawn. Different devices agree only in distribution.
 
     Example:
         >>> a, b = stream(0, "noise", 3), stream(0, "noise", 3)

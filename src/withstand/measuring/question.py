@@ -12,6 +12,9 @@ from withstand.data.frost_textures import has_frost_textures
 from withstand.errors import InputError, nearest
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.certificate import Certificate
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
@@ -36,7 +39,7 @@ On = str | Mapping[str, Any] | type | Perturbation | Evaluation
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Evaluations on the same samples; each sample is loaded once for all.
+    """Evaluations on the same samples; each sample is loaded only once.
 
     Attributes:
         load: Returns the samples.
@@ -65,7 +68,7 @@ class Question:
     """The evaluations of a model on a data set.
 
     Attributes:
-        tasks: One per set of samples.
+        tasks: One task per set of samples.
         split: The samples, or those of the first cell.
         data: Name of the data set.
         notes: Remarks for readers of the results.
@@ -100,13 +103,15 @@ class Question:
         """Return the question for some data, checked against the samples.
 
         Args:
-            data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs.
-            on: Conditions by name, class name or YAML, or perturbations and evaluations; None is clean, or every cell
-                of data that are already corrupted. Of these, names choose cells; all else applies to every cell.
-            num_classes: For pairs without a number of classes.
-            frost: Textures of frost; `auto` takes the published ones if present, else procedural ones.
+            data: A data set of the package (its test part is used), a split, or a PyTorch data set of (input, label)
+                pairs.
+            on: Conditions by name, by class name or as YAML, or perturbations and evaluations. None measures clean
+                inputs or, for already corrupted data, every cell. For such data, names select cells, and everything
+                else applies to every cell.
+            num_classes: Number of classes of a data set of pairs that does not declare it.
+            frost: Frost textures; `auto` takes the published ones if they are present, otherwise procedural ones.
             pixels: Image size that sets corruption parameters; None takes the nearest.
-            balls: For `worst-case`.
+            balls: For `worst-case` and `sandwich`.
 
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.
@@ -247,7 +252,8 @@ def resolve(
 def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
     """Return notes on columns that are fixed or change otherwise within balls."""
     features = split.features
-    if features is None or not any(isinstance(each, WorstCase) for each in evaluations):
+    in_balls = WorstCase | Certificate | Sandwich | RandomizedSmoothing
+    if features is None or not any(isinstance(each, in_balls) for each in evaluations):
         return ()
     changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
     fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)

@@ -91,13 +91,13 @@ class Results:
         return [{"model": model, **asdict(row)} for model, rows in self.rows.items() for row in rows]
 
     def to_polars(self) -> "polars.DataFrame":
-        """Return the rows as a polars frame."""
+        """Return the rows as a polars data frame."""
         import polars
 
         return polars.DataFrame(self.records(), infer_schema_length=None)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """Return the rows as a pandas frame; pandas must be installed."""
+        """Return the rows as a pandas data frame; pandas must be installed."""
         import pandas
 
         return pandas.DataFrame(self.records())
@@ -107,11 +107,11 @@ class Results:
         _write_csv(self.to_polars(), Path(path))
 
     def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Grid]:
-        """Return tables of every measure, side by side, and of the differences between the models.
+        """Return tables of all measures, with the models side by side, and a table of the differences between them.
 
         Args:
             measure: The accuracy that is shown in full; None takes the first.
-            each_severity: Whether every severity has a line where models stand side by side.
+            each_severity: Whether to show one line per severity if there are several models.
 
         Raises:
             InputError: If there is no such measure.
@@ -136,7 +136,7 @@ class Results:
         return "\n".join(map(markdown, self.tables(measure, each_severity=each_severity)))
 
     def outcomes(self) -> "polars.DataFrame":
-        """Return what was found of every sample: a line per model, condition and sample."""
+        """Return the outcomes of all samples: one line per model, condition and sample."""
         import polars
 
         parts = []
@@ -148,10 +148,10 @@ class Results:
         return polars.concat(parts, how="diagonal_relaxed")
 
     def samples(self) -> "polars.DataFrame":
-        """Return a line per model and sample: its predictions under every condition, and the first failing value.
+        """Return a line per model and sample: its predictions under every condition, and where it first fails.
 
-        `breaks: fog` is the lowest severity at which the sample is wrong, `breaks: linf, PGD-40` the smallest radius;
-        null if it never is. What is wrong under most conditions comes first.
+        `breaks: fog` is the lowest severity at which the sample is misclassified, `breaks: linf, PGD-40` the smallest
+        radius; null if it never is. Samples that are misclassified under the most conditions come first.
         """
         import polars
 
@@ -169,11 +169,12 @@ class Results:
             baseline: Name of a model; None takes the first.
 
         Returns:
-            A line per model and condition that both have an accuracy under, worst cases too, with the fields of
-            `Comparison`; the condition `corruptions` is the mean over the cells that both have.
+            One line per model and condition for which both models have an accuracy (including worst-case accuracy),
+            with the fields of `Comparison`. The condition `corruptions` is the mean over the cells that both models
+            have.
 
         Raises:
-            InputError: If there is no such model, or the samples are not the same.
+            InputError: If there is no such model, or the models were not evaluated on the same samples.
         """
         return compare_tables(self.tables_of_outcomes, baseline=baseline)
 
@@ -185,16 +186,16 @@ class Results:
         condition: str | None = None,
         frame: "polars.DataFrame | None" = None,
     ) -> "polars.DataFrame":
-        """Return a measure of the samples of every group, with intervals.
+        """Return a measure for each group of samples, with intervals.
 
         Args:
-            column: Whose values make the groups: `label` (names of the classes), or a column of the frame.
+            column: Column whose values define the groups: `label` (the class), or a column of `frame`.
             measure: Its name; None takes the first primary one.
-            condition: None takes all that have the measure.
-            frame: Further columns of the samples, in addition to `identifier` or `number`.
+            condition: Name of a condition; None takes all that have the measure.
+            frame: Data frame with additional columns of the samples, and with `identifier` or `number`.
 
         Returns:
-            A line per model, condition and group: the column, value, count, low and high.
+            One line per model, condition and group, with the column, `value`, `count`, `low` and `high`.
 
         Raises:
             InputError: If there is no such measure, condition or column.
@@ -221,9 +222,9 @@ class Results:
         return polars.concat(parts, how="vertical_relaxed")
 
     def report(self, path: str | Path) -> Path:
-        """Write the page of a report with all tables and figures, and return its path.
+        """Write a report with all tables and figures, and return the path of its page.
 
-        Mistakes are picked from the outcomes in memory and have no pictures; a report of folders shows pictures.
+        Mistakes are taken from the outcomes in memory and have no pictures; reports on folders show pictures.
 
         Args:
             path: Folder of the report.

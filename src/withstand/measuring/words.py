@@ -7,11 +7,15 @@ from typing import Literal, get_args
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, nearest
 from withstand.evaluation.base import Evaluation
+from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
+from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
@@ -28,7 +32,7 @@ SETS = {
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
-    "noise": "Gaussian, uniform and speckle noise at three strengths",
+    "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
@@ -36,9 +40,13 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
 }
 OTHERS = {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
+    "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
+    "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
+    "calibration": "how well confidence agrees with accuracy; calibration/fog under another condition",
     "by-class": "accuracy of every class, and their mean",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
+OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
 
@@ -60,7 +68,7 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`.
+        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at their worst points.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -76,10 +84,17 @@ def meant(
     if word == "noise":
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    if word == "worst-case" and not balls:
-        raise InputError("on: worst-case needs the radius of a ball; give --radius, or WorstCase(balls=...) in Python.")
+    if word in OVER_BALLS and not balls:
+        name = OVER_BALLS[word].__name__
+        raise InputError(f"on: {word} needs the radius of a ball; give --radius, or {name}(balls=...) in Python.")
+    kind, slash, rest = word.partition("/")
+    if kind == "smoothing":
+        return _smoothings(rest if slash else "0.25", balls)
+    if kind == "calibration":
+        worst = [PGD(ball=each) for each in balls]
+        return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     others: dict[str, list[Asked]] = {
-        "worst-case": [WorstCase(balls=tuple(balls))] if balls else [],
+        **{name: [kind(balls=tuple(balls))] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
     }
@@ -98,7 +113,7 @@ def is_evaluation(word: str) -> bool:
         >>> is_evaluation("by-class"), is_evaluation("Recall"), is_evaluation("fog/3")
         (True, True, False)
     """
-    return word in OTHERS or word.partition("/")[0] in NOISE_DISTANCES or not word[:1].islower()
+    return word.partition("/")[0] in OTHERS | NOISE_DISTANCES or not word[:1].islower()
 
 
 def known_words() -> list[str]:
@@ -115,6 +130,30 @@ def _noise_distances(word: str) -> list[Asked]:
     # Only adversarial noise has a kernel; other kinds are equal under both names.
     kernels: dict[Noise, Kernel] = {"adversarial": NOISE_DISTANCES[word][0]}
     return [NoiseDistance(noises=(each,), kernel=kernels.get(each, "1x1")) for each in chosen]
+
+
+def _calibrations(asked: Sequence[Asked]) -> list[Asked]:
+    """Return the calibration under perturbations; nothing if there are evaluations among them."""
+    drawn = tuple(each for each in asked if isinstance(each, Perturbation))
+    return [Calibration(perturbations=drawn)] if drawn and len(drawn) == len(asked) else []
+
+
+def _smoothings(std: str, balls: Sequence[Ball]) -> list[Asked]:
+    try:
+        noise = float(std)
+    except ValueError:
+        return []
+    for each in balls:
+        if each.norm != "l2" or not isinstance(each.radius, int | float):
+            raise InputError(
+                f"on: smoothing certifies l2 balls with one radius, got {each.norm} {each.radius}; give --norm l2."
+            )
+    asked = [
+        RandomizedSmoothing(std=noise, radius=each.radius, unit=each.unit)
+        for each in balls
+        if isinstance(each.radius, int | float)
+    ]
+    return [*asked] or [RandomizedSmoothing(std=noise)]
 
 
 def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:

@@ -12,10 +12,10 @@ from withstand.models.normalize import Normalize
 
 
 class Model(Configuration, ABC):
-    """A network before it has parameters: a frozen keyword-only dataclass that builds it for given data."""
+    """The architecture of a network: a frozen keyword-only dataclass that builds the network for given data."""
 
     def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
-        """Return the network with fresh (or pretrained) parameters: inputs in, logits out.
+        """Return the network with new (or pretrained) parameters; it maps inputs to logits.
 
         Args:
             shape: Shape of one input, (channel, height, width) or (feature,).
@@ -35,7 +35,7 @@ class Model(Configuration, ABC):
 
     @abstractmethod
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Return the normalisation of the inputs and the network behind it."""
+        """Return the normalisation of the inputs and the network that follows it."""
 
     @classmethod
     @abstractmethod

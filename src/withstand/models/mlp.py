@@ -25,7 +25,7 @@ class MLP(Model):
     hidden: tuple[PositiveInt, ...] = (200, 200)
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for inputs of any shape, flattened."""
+        """Build the network for inputs of any shape, which are flattened."""
         layers: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
         for before, after in pairwise((prod(shape), *self.hidden)):
             layers += [nn.Linear(before, after), nn.ReLU()]
@@ -35,5 +35,5 @@ class MLP(Model):
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """A table's and an image's."""
+        """For a table and for an image."""
         return [(cls(hidden=(16, 16)), (8,)), (cls(hidden=()), (1, 8, 8))]

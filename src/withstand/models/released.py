@@ -60,15 +60,15 @@ RELEASES: dict[str, Release] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Released(Model):
-    """A ResNet-50 for ImageNet with the weights that a paper released; needs the extra `vision`.
+    """A ResNet-50 for ImageNet with weights released with a paper; needs the extra `vision`.
 
     The weights are read from `models/game-of-noise/` under the data root or the user's cache, and downloaded to the
-    cache if they are in neither. No checksums were published: the checksum of the first download is saved next to the
+    cache if they are not found. No checksums were published: the checksum of the first download is saved next to the
     file and verified whenever the file is read.
 
     Attributes:
         name: Name of the release.
-        pretrained: Whether to load the weights; False if others are loaded afterwards.
+        pretrained: Whether to load the weights; False if other weights are loaded afterwards.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057; bethgelab/game-of-noise, release v1.0.
@@ -83,7 +83,7 @@ class Released(Model):
             raise InputError(f"model: {self.name} is not a released network; {nearest(self.name, RELEASES)}")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for photographs of ImageNet's classes."""
+        """Build the network for photographs of ImageNet's classes."""
         if num_classes != NUM_CLASSES:
             raise InputError(
                 f"{self.name}: data must have the {NUM_CLASSES:,} classes of ImageNet, got {num_classes:,}; a folder "
@@ -96,7 +96,7 @@ class Released(Model):
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """None: the number of classes is not free, and contract tests must not download."""
+        """None, because the number of classes is fixed, and contract tests must not download."""
         return []
 
 

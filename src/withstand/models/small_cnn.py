@@ -15,16 +15,17 @@ class SmallCNN(Model):
 
     Attributes:
         width: Channels of the first convolution; the others have twice as many.
-        batch_norm: Whether batch normalisation follows each convolution. It learns faster, and its fixed statistics
-            make a plainly trained network fragile, as they do in the large networks of the field. Without it a sample's
-            output does not depend on its neighbours, and training on several processes equals training on one.
+        batch_norm: Whether batch normalisation follows each convolution. With it, the network learns faster, but a
+            network trained without perturbations is fragile, because the statistics are fixed, as in common large
+            networks. Without it, the output for a sample does not depend on the other samples in the batch, and
+            training in several processes is equivalent to training in one.
     """
 
     width: PositiveInt = 32
     batch_norm: bool = False
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for images of at least 8 x 8 pixels."""
+        """Build the network for images of at least 8 x 8 pixels."""
         check_image("SmallCNN", shape, smallest=8)
         width = self.width
         network = nn.Sequential(

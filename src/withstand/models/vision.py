@@ -20,15 +20,15 @@ class Vision(Model):
 
     Attributes:
         name: Name in the library; prefix `timm/` for timm.
-        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), the default
-            ones of timm. For another number of classes the last layer is new.
+        pretrained: Start from the ImageNet weights: IMAGENET1K_V1 of torchvision (resnet50: 76.13 % top-1), or the
+            default weights of timm. If the number of classes differs, the last layer is initialised at random.
     """
 
     name: str = "resnet18"
     pretrained: bool = False
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
-        """Build it for colour images; one channel is spread over three."""
+        """Build the network for colour images; a single channel is repeated three times."""
         check_image(self.name, shape)
         if shape[0] not in (1, 3):
             raise InputError(f"{self.name}: images must have 1 or 3 channels, got {shape[0]}.")
@@ -75,7 +75,7 @@ class Vision(Model):
 
     @classmethod
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
-        """Empty without the extra."""
+        """None without the extra."""
         try:
             import_vision("torchvision")
         except InputError:

@@ -75,20 +75,23 @@ class AdversarialNoise(Objective):
     starts with a fresh generator that is trained against the classifier.
 
     Attributes:
-        radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3
-            and the same per root of the number of values otherwise; tables need a number.
-        kernel: `1x1` draws every pixel alone, `3x3` lets neighbours depend on each other.
+        radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3,
+            scaled with the square root of the number of values for other sizes; tables need a number.
+        kernel: `1x1` draws every pixel independently; with `3x3`, the noise of neighbouring pixels is correlated.
         clean_share: Share of the batch without noise, in [0, 1).
-        replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest is the current one's.
-        num_replayed: Number of earlier generators that share it.
-        lr: Learning rate of the generator in the steps, > 0.
+        replay_share: Share of the batch with noise of earlier generators, in [0, 1); the rest has noise of the current
+            generator.
+        num_replayed: Number of earlier generators in each batch.
+        lr: Learning rate of the generator during training of the classifier, > 0.
         restart_steps: Training steps of a fresh generator at the start of an epoch, >= 0; 0 keeps the old generator.
-        restart_lr: Learning rate of these steps, > 0.
+        restart_lr: Learning rate of the generator in these training steps, > 0.
         capacity: Number of earlier generators to keep, at least 1.
-        keep: `reservoir` keeps a random choice of all earlier generators, `newest` the last ones.
-        stylized: Folder of images that join every batch without noise, with labels of their own: `train/<class>/<file>`
-            with the classes of the data, as written or under the data root. None adds none.
-        stylized_ratio: How many of them per image of the batch, > 0; the shares above are of the batch without them.
+        keep: `reservoir` keeps a random subset of all earlier generators, `newest` the most recent ones.
+        stylized: Folder of images that are added to every batch without noise, with their own labels:
+            `train/<class>/<file>`, with the classes of the data. The path may be relative to the data root. None adds
+            no images.
+        stylized_ratio: Number of stylized images per image of the batch, > 0; the shares above refer to the batch
+            without them.
 
     Source:
         Rusak, Schott, Zimmermann, Bitterwolf, Bringmann, Bethge, Brendel 2020, arXiv 2001.06057, section 3.2; values of
@@ -123,7 +126,7 @@ class AdversarialNoise(Objective):
         radius_for(self.radius, space.shape)
 
     def init(self, x: Points, *, rng: Rng) -> Game:
-        """Return a fresh generator without a past."""
+        """Return a new generator, without earlier ones to replay."""
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:
             stylized = Stylized(self.stylized, shape=tuple(x.shape[1:]), ratio=self.stylized_ratio, seed=new_seed(rng))
@@ -161,7 +164,7 @@ class AdversarialNoise(Objective):
         count: int,
         rng: Rng,
     ) -> Step:
-        """Let the generator follow its gradient, then return the loss of the classifier on the mixed batch."""
+        """Update the generator, then return the loss of the classifier on the mixed batch."""
         assert isinstance(state, Game)
         fooled = self.attack(model, x, y, weight=weight, space=space, state=state, rng=rng)
         mixed, scale = self.mix(x, space=space, state=state, rng=rng), 1.0
@@ -185,7 +188,7 @@ class AdversarialNoise(Objective):
         state: Game,
         rng: Rng,
     ) -> Tensor:
-        """Change the generator so that the loss under its noise rises, and return that loss."""
+        """Update the generator to increase the loss under its noise, and return that loss."""
         parameters = list(state.generator.parameters())
         with frozen(model), torch.enable_grad():
             noise = state.generator.draw(x, rng=rng)
@@ -205,7 +208,7 @@ class AdversarialNoise(Objective):
 
     @torch.no_grad()
     def mix(self, x: Tensor, *, space: Space, state: Game, rng: Rng) -> Tensor:
-        """Return the batch with its noisy shares."""
+        """Return the batch with noise added to its noisy shares."""
         earlier = choice(len(state.past), self.num_replayed, rng=rng) if self.replay_share else []
         replay = self.replay_share if earlier else 0.0
         current = 1 - self.clean_share - replay
@@ -243,7 +246,7 @@ class AdversarialNoise(Objective):
 
     @classmethod
     def examples(cls) -> list[Objective]:
-        """The whole game with short restarts, and the generator alone."""
+        """All parts, with short restarts; and the current generator alone."""
         return [
             cls(radius=1.0, lr=1e-2, restart_lr=1e-2, restart_steps=2, capacity=2),
             cls(radius=0.5, clean_share=0.0, replay_share=0.0, restart_steps=0, keep="newest", capacity=1),

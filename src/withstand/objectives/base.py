@@ -42,7 +42,7 @@ class Step(NamedTuple):
 
 
 class Objective(Configuration, ABC):
-    """A scalar to minimise: a frozen keyword-only dataclass; all that changes is in its state."""
+    """A loss to minimise: a frozen keyword-only dataclass. Everything that changes is in its state."""
 
     def init(self, x: Points, *, rng: Rng) -> Stateful:
         """Return a fresh state for inputs like x; empty by default."""
@@ -91,7 +91,7 @@ class Objective(Configuration, ABC):
             x: Inputs.
             y: Labels, or the targets of a regression.
             weight: Factor of each sample's loss, at least 0; None means 1.
-            space: Where inputs live.
+            space: The input space.
             state: From `init`, changed by earlier steps.
             count: Number of steps done before this one.
             rng: Source of randomness for this step only.

@@ -47,30 +47,30 @@ class PerturbedRisk(Objective):
 
     .. math:: \frac{1}{B} \sum_i \tau \log \sum_s w_{si} \exp(\ell_{si} / \tau)
 
-    With Identity this is plain training, with noise and one draw noise training, with PGD adversarial training, with
-    draws from a ball and a low temperature smoothed robust training.
+    With `Identity`, this is plain training; with noise and one draw, noise training; with `PGD`, adversarial training;
+    and with draws from a ball and a low temperature, smoothed robust training.
 
     Attributes:
         perturbation: Applied to the inputs.
         num_draws: Copies per sample and step.
-        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; not used for one draw.
-            Perturbations whose temperature is None use this one.
-        last_temperature: tau of the last epoch; None keeps it constant.
-        cooling: How tau goes there from epoch to epoch: `linear`, or `log_linear` (by equal factors).
+        temperature: tau >= 0 in nats: 0 takes the worst draw, infinity the mean; not used with a single draw.
+            Perturbations whose own temperature is None use this one.
+        last_temperature: tau in the last epoch; None keeps tau constant.
+        cooling: How tau changes from epoch to epoch: `linear`, or `log_linear` (by equal factors).
         loss: Loss of every draw: `cross_entropy`, `binary_cross_entropy`, `hinge` or `squared_error`.
-        mode: `exact` sends the gradient through all draws at once. `two_pass` first computes all losses without
-            gradient, some at a time, and then sends it through the draws that carry it; `resampled` through `num_kept`
-            draws per sample taken by their weights, which is right on average. Of the memory of the last two only a few
-            numbers per draw grow with their number.
-        num_kept: Draws per sample that the gradient of `resampled` goes through, at least 1.
+        mode: `exact` backpropagates through all draws at once. `two_pass` and `resampled` first compute all losses
+            without gradients, some draws at a time. `two_pass` then backpropagates through the draws that matter for
+            the gradient; `resampled` through `num_kept` draws per sample, sampled by weight, which is unbiased. Both
+            store only a few numbers per draw.
+        num_kept: Draws per sample through which `resampled` backpropagates, at least 1.
         tolerance: Share of a sample's gradient that `two_pass` may leave out, in [0, 1).
-        points_at_once: Inputs the model sees together in `two_pass` and `resampled`.
-        label_smoothing: Share of the target that is spread over all classes, in [0, 1); for cross entropy.
+        points_at_once: Number of inputs per forward pass in `two_pass` and `resampled`.
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1); only for cross entropy.
 
     Source:
         Piat, Fadili, Jurie, da Veiga: "Regularized Robust Optimization with Application to Robust Learning".
-        Differs: the log-sum-exp is normalised, so losses compare across numbers of draws; the temperature falls by the
-        epoch, not by the step.
+        Differs: the log-sum-exp is normalised, so losses with different numbers of draws are comparable; the
+        temperature falls with every epoch, not with every step.
     """
 
     perturbation: Perturbation = Identity()
@@ -135,7 +135,7 @@ class PerturbedRisk(Objective):
         count: int,
         rng: Rng,
     ) -> Step:
-        """Draw, fold the losses of the draws, average over the batch."""
+        """Draw, combine the losses of the draws, and average over the batch."""
         if self.mode != "exact" and self.num_draws > 1:
             temperature = self._temperature(state)
             fold = TwoPasses(
@@ -153,7 +153,7 @@ class PerturbedRisk(Objective):
         return Step(weighted_mean(losses, weight), {})
 
     def losses(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Stateful, rng: Rng) -> PerRow:
-        """Return the soft maximum of each sample, with its gradient through all draws at once."""
+        """Return the soft maximum of the losses of each sample, with gradients through all draws at once."""
         temperature = self._temperature(state)
         perturbation = self.perturbation.tempered(temperature)
         draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=rng)

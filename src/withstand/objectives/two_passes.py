@@ -67,10 +67,10 @@ class TwoPasses:
         temperature: tau >= 0 in nats.
         loss: Loss of every draw.
         label_smoothing: For cross entropy.
-        num_kept: Draws per sample, chosen at random by their weight, that the gradient goes through; None takes all
-            that matter.
+        num_kept: Number of draws per sample to backpropagate through, sampled by weight; None takes all that matter.
         tolerance: Share of the gradient that may be left out if num_kept is None.
-        points_at_once: Inputs the model sees together; halved whenever memory runs out, which changes no draw.
+        points_at_once: Number of inputs per forward pass; halved whenever memory runs out, which does not change the
+            draws.
     """
 
     perturbation: Perturbation

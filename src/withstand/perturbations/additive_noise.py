@@ -23,7 +23,7 @@ class AdditiveNoise(Perturbation):
     """Noise that is added to the input and clipped to the box.
 
     Attributes:
-        std: Standard deviation in input units; of several, each sample draws one.
+        std: Standard deviation, in input units. If there are several, one is drawn for each sample.
     """
 
     std: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], NonEmpty] = 0.5

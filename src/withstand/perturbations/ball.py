@@ -27,17 +27,18 @@ PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 class Ball:
     """The points within a radius of each input, clipped to the box of the inputs' space.
 
-    With a radius per feature the ball is stretched: a point belongs to it if its displacements, each divided by its
-    feature's radius, have a norm of at most 1. A feature of radius 0, or fixed by the space, does not move. Discrete
-    inputs (columns of whole numbers, categories) take any of the values that the space allows, whatever the radius.
+    With one radius per feature, the ball is scaled along each axis: a point belongs to it if its displacements, each
+    divided by the feature's radius, have a norm of at most 1. Features with radius 0, and those that the space fixes,
+    do not change. Discrete inputs (whole numbers and categories) take any of the values that the space allows,
+    regardless of the radius.
 
     Attributes:
         norm: The norm that measures displacements.
-        radius: At least 0: a number, one per feature of a table, or, for use from Python, one per row and feature, or
-            per row (`((0.1,), (0.2,))`); a batch of several times as many rows takes them in turn.
-        unit: Unit of the radius: `std`, the units of the model's inputs (tables: standard deviations after scaling);
-            for tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature in
-            training.
+        radius: At least 0: one number, or one per feature of a table. In Python also one per row and feature, or one
+            per row (`((0.1,), (0.2,))`); if the batch has several times as many rows, the radii are repeated.
+        unit: Unit of the radius: `std`, the units of the model's inputs (for tables, standard deviations after
+            scaling); for tables also `raw`, the units of the file, and `iqr`, the interquartile range of each feature
+            in the training part.
 
     Example:
         >>> x, point, space = torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.3]]), Space(shape=(2,), box=(0.0, 1.0))
@@ -83,10 +84,10 @@ class Ball:
         self.radii(torch.zeros(1, *space.shape), space=space)
 
     def project(self, x: Points, point: Points, *, space: Space) -> Points:
-        """Return points of the ball around x near the given ones.
+        """Return points in the ball around x that are near the given points.
 
-        Cutting to the box afterwards keeps a point in the ball provided that x itself lies in the box. For linf the
-        result is the nearest point of the ball within the box; for l1 and l2 it is a point of it.
+        Points are clipped to the box afterwards, which keeps them in the ball if x itself lies in the box. For linf,
+        the result is the nearest point in both the ball and the box; for l1 and l2, it is a point in both.
         """
         inside = space.clip(x + balls.project(point - x, self.norm, self.radii(x, space=space)))
         for each in self.options(x, space=space):
@@ -106,7 +107,7 @@ class Ball:
         return points
 
     def uphill(self, x: Points, gradient: Points, *, space: Space) -> Points:
-        """Return the step from x to the ball's surface along which a linear function with this gradient grows most."""
+        """Return the step from x to the surface of the ball that most increases a linear function of this gradient."""
         step = balls.uphill(gradient, self.norm, self.radii(x, space=space))
         for each in self.options(x, space=space):
             each.put(step, each.gains(gradient).argmax(1))
@@ -120,8 +121,8 @@ class Ball:
             x: Centres.
             point: Where the step begins.
             gradient: Gradient of the loss, at that point.
-            space: Where inputs live.
-            share: Length of the step, in radii. Steps to another option are always taken whole.
+            space: The input space.
+            share: Length of the step, in radii. Steps to another option are always complete.
         """
         step = self.uphill(x, gradient, space=space)
         moved = point + step.mul(share)
@@ -132,7 +133,7 @@ class Ball:
     def distance(self, x: Points, point: Points, *, space: Space) -> PerRow:
         """Return how far each point is from x, in radii: at most 1 in the ball.
 
-        Infinity if a fixed feature moved, or took a value that is not among its options.
+        Infinite if a fixed feature has changed, or a feature has a value that is not among its options.
         """
         displaced = point
         for each in self.options(x, space=space):
@@ -150,8 +151,8 @@ class Ball:
         """Return the radius as a number, or as a tensor that can be broadcast to x; 0 if there are changes.
 
         Raises:
-            InputError: If its unit needs the data's scaling, no feature may change, or there are not as many radii as
-                features or rows.
+            InputError: If the unit needs a scaled table, if no feature may change, or if the number of radii does not
+                match the features or rows.
         """
         factors, radii = self._factors(space), self._radii(x)
         if factors is not None:

@@ -57,7 +57,7 @@ class Perturbation(Configuration, ABC):
 
     @property
     def noise(self) -> str:
-        """Name of the random numbers: perturbations that share it are compared under the same noise."""
+        """Name of the random stream: perturbations with the same name are compared under the same noise."""
         return self.condition
 
     @abstractmethod
@@ -68,19 +68,19 @@ class Perturbation(Configuration, ABC):
             x: Inputs; images in [0, 1]. The batch may be empty.
             y: Labels, or the targets of a regression, for worst-case perturbations.
             model: Maps inputs to logits, for perturbations that depend on it.
-            space: Where inputs live: copies are clipped to its box and leave its fixed features unchanged.
+            space: The input space: copies are clipped to its box, and its fixed features stay unchanged.
             num_draws: Number of copies, at least 1.
             rng: Source of randomness: one for the batch, or one per row.
         """
 
     def check(self, space: Space) -> None:
-        """Reject a space that this does not fit; called before training or measuring starts.
+        """Reject a space that the perturbation does not fit; called before training or evaluation starts.
 
         By default, images are required if `images_only` is set, and every ball and perturbation among the fields is
         checked.
 
         Raises:
-            InputError: If copies of inputs in the space, taken in batches, cannot be drawn.
+            InputError: If copies cannot be drawn for every batch of inputs in this space.
         """
         if self.images_only:
             check_images(type(self).__name__, (1, *space.shape))
@@ -113,12 +113,12 @@ class Perturbation(Configuration, ABC):
 class Corruption(Perturbation):
     """A corruption of ImageNet-C: random parameters are sampled first, then applied deterministically.
 
-    Images have 1 or 3 channels. The result is on the grid of 8 bits, like the published images.
+    Images have 1 or 3 channels. Results are multiples of 1/255, like the published images.
 
     Attributes:
-        severity: 1, 2, 3, 4 or 5; not every corruption grows worse with it.
-        pixels: Side length of the images that the parameters were published for: 224, 299, 64 or 32. None takes
-            the image's own side length, which must then be one of these.
+        severity: 1, 2, 3, 4 or 5; a higher severity is not harder for every corruption.
+        pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the image's own size, which
+            must then be one of these.
 
     Source:
         Hendrycks, Dietterich: "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
@@ -158,17 +158,17 @@ class Corruption(Perturbation):
         """Return the random parameters for a batch of the given shape (batch, channel, height, width).
 
         Returns:
-            A tensor with the batch in front, a tuple of such tensors, or None, the default, if nothing is random.
+            A tensor whose first axis is the batch, a tuple of such tensors, or None (the default) if nothing is random.
         """
         return None
 
     @abstractmethod
     def corrupt(self, x: Images, parameters: Any) -> Images:
-        """Return the corrupted images in [0, 1], before the floor to 8 bits; deterministic.
+        """Return the corrupted images in [0, 1], before they are floored to 8 bits; deterministic.
 
         Args:
             x: Images in [0, 1].
-            parameters: From `sample`, or the same made from another generator's numbers.
+            parameters: From `sample`, or of the same form but from other random numbers.
         """
 
     @final

@@ -25,12 +25,13 @@ class ImageNetC(Perturbation):
     (`evaluate(..., on=ImageNetC())`), every image gets all of them: see `cells`.
 
     Attributes:
-        severities: From 1 to 5.
+        severities: Severities from 1 to 5.
         pixels: Image size whose published parameters are used; None takes the nearest.
         jpeg: Whether to save images as JPEG files of quality 85. None follows the publication: yes for 224, 299 and 64
             pixels, no for 32 (CIFAR-10-C).
         validation: Whether to include the 4 extra corruptions, meant for validation.
-        frost: Textures of frost, `published` or `procedural`; None takes the published ones, in an evaluation its own.
+        frost: Frost textures, `published` or `procedural`. None takes the published ones, or in an evaluation those of
+            the evaluation.
     """
 
     severities: Annotated[tuple[Severity, ...], DistinctNonEmpty] = (1, 2, 3, 4, 5)
@@ -64,7 +65,7 @@ class ImageNetC(Perturbation):
             each.check(space)
 
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Corrupt every image by one of the cells."""
+        """Corrupt every image with one of the cells."""
         check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])
         return Mixture(parts=cells).draw(x, y, model, space=space, num_draws=num_draws, rng=rng)

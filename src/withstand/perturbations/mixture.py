@@ -21,8 +21,9 @@ from withstand.perturbations.identity import Identity
 class Mixture(Perturbation):
     """Splits a batch among several perturbations in fixed shares.
 
-    In training the shares hold in every batch, to the rounding of one sample, and the samples are chosen at random. In
-    evaluation the part is drawn per sample, with the shares as probabilities: noise does not depend on the batch.
+    In training, every batch is split in these shares, up to rounding to whole samples, and the samples of each part are
+    chosen at random. In evaluation, the part is drawn for each sample, with the shares as probabilities, so that noise
+    does not depend on the batch.
 
     Attributes:
         parts: The perturbations.

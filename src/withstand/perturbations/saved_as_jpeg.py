@@ -39,14 +39,14 @@ class SavedAsJpeg(Perturbation):
 
     @property
     def condition(self) -> str:
-        """The condition of the inner perturbation, its kind followed by `+jpeg`: `gaussian_noise+jpeg/3`."""
+        """The condition of the inner perturbation, with `+jpeg` after its kind: `gaussian_noise+jpeg/3`."""
         kind, slash, severity = self.perturbation.condition.rpartition("/")
         suffix = "+jpeg" if self.quality == 85 else f"+jpeg{self.quality}"
         return f"{kind}{suffix}/{severity}" if slash else f"{severity}{suffix}"
 
     @property
     def noise(self) -> str:
-        """The same noise as without the file."""
+        """The same noise as without JPEG."""
         return self.perturbation.noise
 
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:

@@ -16,10 +16,10 @@ from withstand.perturbations.base import Draws, Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class Sobol(Perturbation):
-    """Scrambled Sobol points in a ball, each uniform and together evenly spread; clipped to the box.
+    """Scrambled Sobol points in a ball: each is uniform, and together they are evenly spread; clipped to the box.
 
     Means, and smoothed losses at high temperature, converge much faster than with independent points. At low
-    temperatures they miss the worst points, too (see Tilted).
+    temperatures, they miss the worst points, as independent points do (see `Tilted`).
 
     Attributes:
         ball: The norm, radius and box.

@@ -16,7 +16,7 @@ class Speckle(AdditiveNoise):
     """Multiplicative Gaussian noise: clip(x + x n), n ~ N(0, std^2), independent per value.
 
     Attributes:
-        std: Standard deviation of n; of several, each sample draws one.
+        std: Standard deviation of n. If there are several, one is drawn for each sample.
 
     Source:
         Rusak et al. 2020, arXiv 2001.06057, section 3, with the five values that are the default here.

@@ -6,20 +6,20 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A text in a printed table, and what is behind it.
+    """A text in a printed table, and the values that it shows.
 
     Attributes:
-        text: A number is without its interval.
+        text: The text; a number is shown without its interval.
         low: Lower end of the interval, if any.
         high: Upper end of the interval, if any.
         value: Sort key of the column; None sorts by the text.
-        flag: What is missing, in short.
-        aside: A second, smaller line on a page; printed only in heads.
+        flag: Short text about missing results.
+        aside: A second, smaller line on a page; in print, shown only in column heads.
         tone: Whether it is significantly better or worse than the baseline.
         measure: Measure of the rows of the cell; in the first cell, of the line.
         condition: Condition of these rows.
-        combination: In the first cell: index of the combination that the line is about.
-        against: In the first cell: index of the combination that it is compared with.
+        combination: In the first cell: index of the combination that the line shows.
+        against: In the first cell: index of the combination with which it is compared.
     """
 
     text: str

@@ -13,13 +13,13 @@ class Grid:
     """A printed table.
 
     Attributes:
-        title: One line.
-        columns: Heads. The first `num_labels` columns are labels, the others are aligned right.
+        title: Title, in one line.
+        columns: Column heads. The first `num_labels` columns are labels; the others are right-aligned.
         lines: One tuple of cells per line; None draws a rule.
         num_labels: Number of label columns.
         num_axes: Number of label columns after the first that a page shows for sorting and that are not printed.
         name: File name without suffix, and label in LaTeX.
-        caption: One sentence: what the numbers are.
+        caption: One sentence that says what the numbers are.
         notes: Sentences below the table.
     """
 

@@ -21,9 +21,9 @@ class Trial:
 
     Attributes:
         seed: Seed of the run.
-        run: Its folder, within that of the study.
+        run: Folder of the run, relative to that of the study.
         status: `done`, `failed` or `missing`.
-        problem: Why it failed, if that is known.
+        problem: Why the run failed, if known.
     """
 
     seed: int
@@ -34,13 +34,13 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One setting of everything that was varied.
+    """One combination of the varied settings.
 
     Attributes:
-        index: Its place, from 0.
+        index: Index of the combination, from 0.
         name: Short readable name.
         labels: Value by axis.
-        trials: Its runs, planned and found.
+        trials: Its runs, both planned and found.
     """
 
     index: int

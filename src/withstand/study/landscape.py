@@ -40,19 +40,19 @@ class DrawnBall(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Landscape:
-    """The decisions of one model over a plane.
+    """The predictions of one model over a plane.
 
     Attributes:
         plane: Grid and units.
         classes: Names of the classes.
         predicted: Class with the highest logit: (second, first), one entry per point of the grid.
-        confidence: Its probability (softmax), from 1 / number of classes to 1: the same shape.
-        margin: By how much its logit is above the next highest, in nats, at least 0: the same shape.
+        confidence: Probability of that class (softmax), from 1 / number of classes to 1; of the same shape.
+        margin: Difference between the highest and the second highest logit, in nats, at least 0; of the same shape.
         points: Some of the test points, at random, in the units of the file: (point, 2).
         labels: Their classes: (point,).
         right: Whether the model classifies them correctly: (point,).
-        num_points: How many there are in the test part.
-        ball: Where a worst case was looked for; None if none was.
+        num_points: Number of points in the test part.
+        ball: Ball that was searched for a worst case; None if there was no search.
     """
 
     plane: Plane

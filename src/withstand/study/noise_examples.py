@@ -27,11 +27,11 @@ class NoiseExamples:
         condition: Name of the learned noise in rows, e.g. `adversarial noise 1x1`.
         radius: l2 distance of the noisy images, in the units of the images.
         images: The clean images in [0, 1]: (image, row, column, channel), with 1 or 3 channels.
-        gaussian: The same under Gaussian noise.
-        learned: The same under the learned noise.
+        gaussian: The same images under Gaussian noise.
+        learned: The same images under the learned noise.
         edges: Borders of the bins of the density, in the units of the images, ascending.
-        density: Density of the learned noise before clipping, scaled to the length of the radius: (channel, bin). What
-            lies outside the bins is missing, so that a channel may integrate to less than 1.
+        density: Density of the learned noise before clipping, scaled to the length of the radius: (channel, bin).
+            Values outside the bins are left out, so a channel may integrate to less than 1.
     """
 
     condition: str

@@ -12,9 +12,9 @@ class Column:
     """A measure under a condition.
 
     Attributes:
-        measure: Its name.
-        condition: Condition of the rows; None if no combination has more than one and they differ, such as balls of the
-            radius that each was trained with.
+        measure: Name of the measure.
+        condition: Condition of the rows. None if each combination has only one condition, but not the same one, such as
+            a ball with its own training radius.
     """
 
     measure: str

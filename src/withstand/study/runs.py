@@ -28,13 +28,13 @@ EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low"
 
 @dataclass(frozen=True, kw_only=True)
 class Gathered:
-    """Everything that the files of some runs hold.
+    """The contents of the files of some runs.
 
     Attributes:
         frame: A line per run and row, as `read` returns it.
-        measures: What was measured, by name, in the order of declaration.
-        notes: Sentences about how a run was measured, by run; runs without any are left out.
-        conflicts: Names of measures that files declare differently; the newest file counts.
+        measures: Measures by name, in the order of declaration.
+        notes: Notes about how a run was measured, by run; runs without notes are left out.
+        conflicts: Names of measures that files declare differently; the newest file is used.
     """
 
     frame: "polars.DataFrame"

@@ -49,13 +49,13 @@ class Study:
     """The runs under a folder, or the results of an evaluation from Python.
 
     Attributes:
-        folder: Where they lie; None if they are in memory only.
+        folder: Folder of the runs; None if they are only in memory.
         frame: A line per run and row, as `read` returns it, without means over corruptions that cannot be compared.
         summary: A line per combination of values, measure and condition, as `aggregate` returns it.
-        measures: What was measured, by name, in the order of declaration.
+        measures: Measures by name, in the order of declaration.
         notes: Sentences about how a run was measured, by run.
         conflicts: Names of measures that files declare differently.
-        tables: Outcomes in memory, by run; those of a folder are read when they are needed.
+        tables: Outcomes in memory, by run; those in a folder are read when needed.
     """
 
     folder: Path | None
@@ -99,10 +99,10 @@ class Study:
         return "evaluation" if self.folder is None else self.folder.resolve().name
 
     def table_of(self, run: str) -> OutcomeTable | None:
-        """Return the outcomes of a run: of several evaluations the one with the most conditions; None without any.
+        """Return the outcomes of a run (of its evaluation with the most conditions), or None.
 
         Raises:
-            InputError: If they are damaged.
+            InputError: If the outcomes are damaged.
         """
         if self.folder is None:
             return self.tables.get(run)
@@ -112,25 +112,25 @@ class Study:
 
     @property
     def accuracy(self) -> Measure | None:
-        """The measure of accuracy: the first one of this topic, if possible primary and clean."""
+        """The measure of accuracy: the first one of this topic, preferably primary and on clean inputs."""
         clean = set(self.summary.filter(self.summary["condition"] == CLEAN)["measure"])
         known = [each for each in self.measures.values() if each.topic == ACCURACY]
         return min(known, key=lambda each: (not each.primary, each.name not in clean), default=None)
 
     @property
     def axes(self) -> list[str]:
-        """Names of what was varied."""
+        """Names of the settings that were varied."""
         return axes_of(self.frame)
 
     @property
     def numeric_axes(self) -> list[str]:
-        """The axes on which every run has a number, with two or more values: figures run along these."""
+        """The axes with two or more values, all of them numbers; used as x-axes of figures."""
         numeric = [name for name in self.axes if self.frame.schema[name].is_numeric()]
         return [name for name in numeric if not self.frame[name].has_nulls() and self.frame[name].n_unique() > 1]
 
     @property
     def holes(self) -> list[str]:
-        """A sentence for every combination of which runs are missing or failed."""
+        """A sentence for every combination with missing or failed runs."""
         sentences = []
         ended = self.frame.select(*self.axes, "seed", "run", "status", "problem").unique(maintain_order=True)
         for labels, runs in ended.group_by(self.axes, maintain_order=True):
@@ -147,7 +147,7 @@ class Study:
 
     @property
     def unplanned(self) -> list[str]:
-        """A sentence about the runs that lie in the folder of a sweep and are not in its plan, if there are any."""
+        """A sentence about runs in the folder of a sweep that are not in its plan, if there are any."""
         runs = [] if self.folder is None else unplanned_under(self.folder)
         if not runs:
             return []

@@ -17,7 +17,7 @@ class Union:
     Attributes:
         entries: Entries of both; those of the plan come first.
         earlier: Finished runs that only the earlier plan has.
-        is_written: Whether the folder holds exactly this already.
+        is_written: Whether the folder already holds exactly this plan.
     """
 
     entries: tuple[Entry, ...]

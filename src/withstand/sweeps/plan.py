@@ -26,8 +26,8 @@ class Plan:
 
     Attributes:
         name: Name of the sweep, and of its folder.
-        entries: The run of each combination of values; several may share a run.
-        experiments: By the name of the run's folder.
+        entries: One entry per combination of values and seed; several entries may share a run.
+        experiments: Experiments by the name of the run's folder.
     """
 
     name: str

@@ -18,7 +18,7 @@ class Optimizer(Configuration, ABC):
 
     Attributes:
         lr: Learning rate before the schedule, above 0.
-        weight_decay: At least 0; applied to weights, not to biases and other vectors.
+        weight_decay: At least 0; applied to weights, but not to biases and other vectors.
     """
 
     lr: PositiveFloat
@@ -47,7 +47,7 @@ class SGD(Optimizer):
 
     Attributes:
         momentum: In [0, 1).
-        nesterov: Whether the momentum looks ahead.
+        nesterov: Whether to use Nesterov momentum.
     """
 
     lr: PositiveFloat = 0.1
@@ -70,7 +70,7 @@ class Adam(Optimizer):
     """Adam.
 
     Attributes:
-        betas: Decay of the two running means, each in [0, 1).
+        betas: Decay rates of the two running means, each in [0, 1).
         weight_decay: At least 0, added to the gradient; applied to weights, not to biases and other vectors.
     """
 

@@ -43,7 +43,7 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Cosine(Schedule):
-    """Half a cosine from 1, at the end of the warm-up, to the floor, at the end of training.
+    """Half a cosine, from 1 at the end of the warm-up to the floor at the end of training.
 
     Attributes:
         floor: Last factor, in [0, 1].
@@ -65,7 +65,7 @@ class StepDecay(Schedule):
     """Multiply by a constant at a fixed interval of epochs.
 
     Attributes:
-        every: Epochs between two changes, at least 1.
+        every: Number of epochs between two changes, at least 1.
         decay: Multiplier of the factor, in (0, 1].
     """
 

@@ -12,16 +12,17 @@ from withstand.training.schedules import Cosine, Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a model is trained, whatever the objective.
+    """Settings of training that do not depend on the objective.
 
     Attributes:
         epochs: Passes over the training part.
         batch_size: Samples per step, over all processes.
         optimizer: Optimizer.
-        schedule: Schedule of the learning rate.
+        schedule: Learning-rate schedule.
         clip_norm: Maximum l2 gradient norm, above 0; None disables clipping.
         amp: Mixed precision; `fp16` uses loss scaling and needs CUDA. Losses stay float32.
-        ema_decay: Decay of the moving average of the weights, in (0, 1), which is the result; None disables it.
+        ema_decay: Decay of the moving average of the weights, in (0, 1). The run returns the averaged weights. None
+            disables averaging.
         keep: Weights to keep: last epoch, or best validation accuracy.
         patience: Epochs without better validation accuracy before stopping; None never stops early.
         augment: Whether to apply the data set's augmentation (crops, flips).

@@ -17,7 +17,7 @@ from withstand.study.measures.condition import CLEAN, CORRUPTIONS, Cell
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptedDataset(Dataset):
-    """Already corrupted images: every cell, a corruption at one severity, is a test part.
+    """Images that are already corrupted; each cell (a corruption at one severity) is a test part.
 
     Attributes:
         root: Folder of the files.

@@ -24,8 +24,8 @@ class Cifar100C(CellsInArrays):
     """Corrupted test images of CIFAR-100, one cell per corruption and severity; lossless.
 
     Attributes:
-        root: Folder that holds `<corruption>.npy` and `labels.npy`, also within `CIFAR-100-C/` or `cifar100-c/`; None
-            takes `$WITHSTAND_DATA`.
+        root: Folder that holds `<corruption>.npy` and `labels.npy`, which may also be in `CIFAR-100-C/` or
+            `cifar100-c/`; None takes `$WITHSTAND_DATA`.
         corruption: A published name such as `fog`; None selects all.
         severity: 1 to 5; None selects all.
 

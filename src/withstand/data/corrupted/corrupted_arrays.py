@@ -13,8 +13,9 @@ from withstand.errors import InputError
 class CorruptedArrays(CellsInArrays):
     """Corrupted images in `root/<corruption>.npy`, one cell per corruption and severity.
 
-    An array is uint8 (5 n, height, width, channels): severity 1 first, n images each. `labels.npy` holds n or 5 n
-    numbers. `classes.json`, a list, names the classes; without it, their names are their numbers.
+    Each array is uint8 of shape (5 n, height, width, channels): n images per severity, severity 1 first. `labels.npy`
+    holds n or 5 n numbers. `classes.json` is a list of the names of the classes; without it, classes are named by their
+    numbers.
 
     Attributes:
         root: The folder.

@@ -13,15 +13,16 @@ from withstand.limits import PositiveInt
 class CorruptedFolder(CellsInFolders):
     """Corrupted images in `root/<corruption>/<severity>/<class>/<file>`, one cell per corruption and severity.
 
-    Images are centre-cropped, not resized. Classes are numbered by a class map, else by the manifest of the copy, else
-    by the ranks of the class folders of all cells. Cells of JPEG files are named `fog+jpeg/3`, of PNG files `fog/3`.
+    Images are centre-cropped, not resized. Classes are numbered by a class map, if there is one, otherwise by the
+    manifest of the copy, otherwise in the order of the names of the class folders of all cells. Cells of JPEG files are
+    named `fog+jpeg/3`, those of PNG files `fog/3`.
 
     Attributes:
-        root: The folder; corruptions may also lie within `noise/`, `blur/`, `weather/`, `digital/` or `extra/`.
+        root: The folder; corruptions may also be in subfolders `noise/`, `blur/`, `weather/`, `digital/` or `extra/`.
         corruption: A published name such as `fog`, or `clean`; None selects all.
         severity: 1 to 5; None selects all.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
-        clean: Folder of the same images without corruption, `<class>/<file>`, which become the cell `clean`.
+        clean: Folder of the same images without corruption, as `<class>/<file>`; they form the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre crop, at least `pixels`;
             None does not resize.
         pixels: Width and height of the inputs.

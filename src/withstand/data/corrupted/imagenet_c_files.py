@@ -17,15 +17,16 @@ PIXELS, CLEAN_RESIZE = 224, 256
 class ImagenetCFiles(CellsInFolders):
     """The published JPEG files of ImageNet-C, 224 x 224, one cell per corruption and severity.
 
-    Files are read unchanged. Classes keep their numbers among the 1,000, even if some are absent; this needs timm.
+    Files are read unchanged. Classes have their numbers among the 1,000 of ImageNet, even if some are absent; this
+    needs timm.
 
     Attributes:
-        root: Folder that holds the corruptions, also within `imagenet-c/` or `ImageNet-C/`, and there in the folders
-            of the archives; None takes `$WITHSTAND_DATA`.
+        root: Folder of the corruptions, or a folder that contains `imagenet-c/` or `ImageNet-C/`; the corruptions may
+            be in the folders of the archives. None takes `$WITHSTAND_DATA`.
         corruption: A published name such as `fog`, or `clean`; None selects all.
         severity: 1 to 5; None selects all.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
-        clean: Folder of clean images, e.g. ImageNet's `val/`, which become the cell `clean`; their shorter side is
+        clean: Folder of clean images, such as ImageNet's `val/`; they form the cell `clean`, and their shorter side is
             resized to 256.
 
     Source:

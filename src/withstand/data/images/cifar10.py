@@ -40,10 +40,10 @@ class Cifar10(Dataset):
     Missing training files and incomplete files are allowed and logged as warnings.
 
     Attributes:
-        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/`, also within `cifar10/`, or the files
-            themselves; None takes `$WITHSTAND_DATA`.
+        root: Folder that holds `cifar-10-batches-py/` or `cifar-10-batches-bin/` (which may be in `cifar10/`), or the
+            files themselves; None takes `$WITHSTAND_DATA`.
         validation: Share of the training files for validation, at least 0 and below 1.
-        augment: Whether training images are cropped (4 pixels of padding) and flipped at random.
+        augment: Whether to crop training images at random (after padding by 4 pixels) and flip them horizontally.
 
     Source:
         Krizhevsky 2009, "Learning Multiple Layers of Features from Tiny Images".

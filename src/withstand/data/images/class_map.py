@@ -26,7 +26,7 @@ class ClassMap:
         numbers: Class number by folder name.
         names: Names of all classes by number: the folder's name (several are joined by " / "), or the number of a
             class without a folder.
-        origin: Where the numbers come from, for messages.
+        origin: Source of the numbers, for messages.
     """
 
     numbers: dict[str, int]

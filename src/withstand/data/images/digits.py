@@ -18,7 +18,7 @@ class Digits(Dataset):
     """1,797 handwritten digits of 8 x 8 pixels, upsampled to 3 x 32 x 32.
 
     Attributes:
-        validation: Share for validation, at least 0; below 1 together with test.
+        validation: Share for validation, at least 0; below 1 in total with `test`.
         test: Share for testing.
 
     Source:
@@ -35,7 +35,7 @@ class Digits(Dataset):
         check_shares("Digits", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:
-        """Cut the bundled images."""
+        """Split the bundled images."""
         check_part("Digits", part)
         from sklearn.datasets import load_digits
 
@@ -51,5 +51,5 @@ class Digits(Dataset):
 
     @classmethod
     def examples(cls) -> list[Dataset]:
-        """The default cut."""
+        """The default split."""
         return [cls()]

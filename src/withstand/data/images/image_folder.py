@@ -15,21 +15,21 @@ USUAL = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(Dataset):
-    """Images in `root/<part>/<class>/<file>`; a root with class folders directly in it is a test part.
+    """Images in `root/<part>/<class>/<file>`; if the root itself holds class folders, all images are test images.
 
-    A class map numbers the classes. Without one, they are numbered by the rank of their folders in the training part,
-    or in the part itself if there is no training part.
+    A class map numbers the classes. Without one, they are numbered in the order of the folder names of the training
+    part, or of the test part if it is the only one.
 
     Attributes:
         root: The folder.
         train: Name of the folder of the training part.
-        validation: Name of the folder of the validation part; None cuts it from the training part.
-        validation_share: Share of the training part to cut for validation, at least 0 and below 1.
+        validation: Name of the folder of the validation part; None splits it off from the training part.
+        validation_share: Share of the training part to split off for validation, at least 0 and below 1.
         test: Name of the folder of the test part.
         pixels: Width and height of the inputs.
         resize: Length in pixels of the shorter side before the centre crop, at least `pixels`; None does not resize.
         class_map: Path of a JSON object {folder: class number} or of a text file with `folder number` on each line; or
-            `imagenet`, the usual order of the 1,000 classes with folders n01440764 and so on.
+            `imagenet`, the usual order of the 1,000 classes, whose folders are named n01440764 and so on.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.

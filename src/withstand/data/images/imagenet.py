@@ -20,13 +20,13 @@ class Imagenet(Dataset):
     """1.28 million photographs in `train/<class>/`, and 50,000 in `val/<class>/`, the test part.
 
     Attributes:
-        root: Folder that holds `train/` and `val/`, also within `imagenet/` or `ILSVRC/Data/CLS-LOC/`; None takes
-            `$WITHSTAND_DATA`.
+        root: Folder that holds `train/` and `val/`, which may also be in `imagenet/` or `ILSVRC/Data/CLS-LOC/`; None
+            takes `$WITHSTAND_DATA`.
         validation: Share of the training part for validation, at least 0 and below 1.
         pixels: Width and height of the inputs.
         resize: Length in pixels of the shorter side before the centre crop, at least `pixels`.
-        class_map: None expects all 1,000 class folders; with `imagenet` (or a file, see ImageFolder) there may be
-            fewer, which keep their numbers among the 1,000.
+        class_map: None expects all 1,000 class folders. With `imagenet` (or a file, see ImageFolder), there may be
+            fewer folders, whose classes have their numbers among the 1,000.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
 
     Source:

@@ -33,13 +33,13 @@ class Avila(Dataset):
         root: Folder that holds `avila/avila-tr.txt` and `avila/avila-ts.txt`, or the files themselves; None takes
             `$WITHSTAND_DATA`.
         validation: Share of the training file for validation, at least 0 and below 1.
-        columns: `published` keeps the 8 features of the published experiments, without the two modular ratios; `all`
-            keeps 10.
+        columns: `published` keeps the 8 features of the published experiments and drops the two modular ratios; `all`
+            keeps all 10.
 
     Source:
         UCI set 459; De Stefano, Maniaci, Fontanella, Scotto di Freca 2018, Engineering Applications of Artificial
         Intelligence 72, 99-110.
-        Differs: the features, normalised in the files, are standardised again on the training part.
+        Differs: the features are already normalised in the files; they are standardised again on the training part.
     """
 
     root: str | None = None

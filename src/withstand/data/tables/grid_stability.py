@@ -21,7 +21,7 @@ class GridStability(Dataset):
 
     Attributes:
         root: Folder that holds `grid/Data_for_UCI_named.csv`, or the file itself; None takes `$WITHSTAND_DATA`.
-        validation: Share of the file for validation, at least 0 and below 1 together with test.
+        validation: Share of the file for validation, at least 0; below 1 in total with `test`.
         test: Share of the file for testing.
 
     Source:
@@ -37,7 +37,7 @@ class GridStability(Dataset):
         check_shares("GridStability", self.validation, self.test)
 
     def load(self, part: Part) -> TensorSplit:
-        """Read, cut and scale the rows."""
+        """Read, split and scale the rows."""
         return load_tabular(
             part,
             file=TableFile("GridStability", find(self.root, "GridStability", f"grid/{FILE}", FILE)),

@@ -17,7 +17,7 @@ NAMES = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist14(Dataset):
-    """60,000 + 10,000 handwritten digits of 14 x 14 pixels, as a table: 196 inputs in [0, 1], row after row.
+    """60,000 + 10,000 handwritten digits of 14 x 14 pixels, as a table of 196 inputs in [0, 1], row by row.
 
     Attributes:
         root: Folder that holds `mnist/`, `MNIST/raw/`, or the four files; None takes `$WITHSTAND_DATA`.

@@ -12,26 +12,27 @@ from withstand.limits import Share
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Dataset):
-    """Rows of a CSV or Parquet file: columns of numbers and of categories as inputs, one column of classes.
+    """Rows of a CSV or Parquet file: numeric and categorical columns as inputs, and one column of classes.
 
     Categories are one-hot encoded with the levels of the training part; an unseen level is all zeros and is logged.
 
     Attributes:
         path: The file.
         target: Name of the column of classes: text, or whole numbers.
-        test_path: File of the test part, with the same columns; None cuts the test part from `path`.
-        validation: Share of `path` for validation, at least 0 and below 1 together with test.
+        test_path: File of the test part, with the same columns; None splits the test part off from `path`.
+        validation: Share of `path` for validation, at least 0; below 1 in total with `test`.
         test: Share of `path` for testing; not used with a test file.
-        features: Columns of the inputs, in this order; None takes all but the target, as in the file.
-        drop: Columns that are not inputs.
-        categorical: Columns that are categories although they hold numbers. Columns without numbers always are.
-        movable: Columns of numbers that perturbations may change; None takes those with fractions in the training part,
-            since whole numbers are usually counts or codes.
-        changes: Further changes that perturbations may make: interchangeable levels per category, and additions per
-            column of numbers. `{"colour": ["red", "orange"], "rooms": [-1, 1]}` swaps red and orange, and adds or
-            subtracts one room. None allows none.
-        scale: `standard` scales columns of numbers to mean 0 and standard deviation 1 in the training part; `none`
-            leaves them unchanged.
+        features: Columns to use as inputs, in this order; None takes all except the target, in the order of the file.
+        drop: Columns not to use as inputs.
+        categorical: Columns to treat as categories although they hold numbers. Columns without numbers are always
+            categories.
+        movable: Numeric columns that perturbations may change; None takes those with fractional numbers in the training
+            part, since whole numbers are usually counts or codes.
+        changes: Further changes that perturbations may make: interchangeable levels of a category, and amounts that may
+            be added to a numeric column. `{"colour": ["red", "orange"], "rooms": [-1, 1]}` swaps red and orange, and
+            adds or subtracts one room. None allows no changes.
+        scale: `standard` scales numeric columns to mean 0 and standard deviation 1 in the training part; `none` leaves
+            them unchanged.
     """
 
     path: str
@@ -59,7 +60,7 @@ class Table(Dataset):
             raise InputError(f"Table: column {both[0]!r} must not be both in movable and in changes.")
 
     def load(self, part: Part) -> TensorSplit:
-        """Read, check, cut and scale the rows."""
+        """Read, check, split and scale the rows."""
         file = TableFile("Table", Path(self.path).expanduser())
         file.check_columns([self.target, *self.drop, *(self.features or ())])
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]

@@ -37,13 +37,13 @@ class Toy(Dataset):
     | `saw` | around a line of three slopes | around the same, moved up by 1 | 0.05 | 2,000, 3,000 |
     | `mix` | around the line of the saw | Gaussian at (1.5, 1.5), 3 x noise | 0.05 | 2,000, 3,000 |
 
-    Half of the points are in each class; the class of a moon's point is whether it lies above the circle's middle.
-    Inputs are not scaled: radii are in the units of the plane.
+    Each class has half of the points, except in `two_moons`, where a point is in class 1 if it lies above the centre of
+    the circle, noise included. Inputs are not scaled: radii are in the units of the plane.
 
     Attributes:
-        shape: One of the five.
-        num_train: Points for training and validation, at least 2; None takes the number in the table.
-        num_test: Points for testing, at least 2; None takes the number in the table.
+        shape: One of the five shapes in the table.
+        num_train: Number of points for training and validation, at least 2; None takes the number in the table.
+        num_test: Number of points for testing, at least 2; None takes the number in the table.
         noise: Standard deviation of the Gaussian noise along both axes, at least 0; None takes the one in the table.
         validation: Share of the training points for validation, at least 0 and below 1.
         seed: Seed of the points, independent of the experiment's seed.

@@ -34,6 +34,7 @@ class APGD(Attack):
         num_targets: Classes to try with `targeted`, those of the highest logits at the row first; at least 1.
         restarts: Starts, at least 1.
         wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
+            In l1 this is always done.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
@@ -58,9 +59,11 @@ class APGD(Attack):
     def _climb(self, target: Target, rows: Tensor, objective: Objective, *, rng: RowStreams) -> None:
         frame, left = target.frame, self.steps
         start = frame.rows(rows).sample(rng=rng)
-        phases = WIDE if self.wide else NARROW
+        phases = WIDE if self.wide or frame.norm == "l1" else NARROW
         for radius, share in phases:
             steps = left if radius == 1 else min(left - 1, int(share * self.steps))
+            if steps == 0:
+                continue
             left -= steps
             start = Place(frame.rows(rows).project(start.u, radius), start.picks)
             rows, start = ascend(target, rows, start, objective, steps=steps, radius=radius)

@@ -9,9 +9,11 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from withstand.data.space import Space
+from withstand.errors import InputError
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.target import Target
@@ -26,8 +28,8 @@ class Attacked(NamedTuple):
         points: The nearest point of the ball on which the model is wrong; else the one at which another class trails
             least.
         success: Whether there is such a point.
-        distance: Distance of the nearest wrong point that was met, in radii; above 1 if it lies outside of the ball,
-            infinity if there is none.
+        distance: Distance of the nearest wrong point that was met, in radii, or its number of changed fields; above 1
+            if it lies outside of the ball, infinity if there is none.
         passes: Forward and backward passes spent on the row.
     """
 
@@ -49,10 +51,12 @@ class Attack(Perturbation):
             distances in its radii.
         needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
+        counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """
 
     needs_gradient: ClassVar[bool] = True
     finds_distance: ClassVar[bool] = False
+    counts_fields: ClassVar[bool] = False
     ball: Ball = Ball()
 
     @abstractmethod
@@ -79,8 +83,13 @@ class Attack(Perturbation):
             model: Maps inputs to logits.
             space: The input space.
             rng: Source of randomness: one for the batch, or one per row.
+
+        Raises:
+            InputError: If it needs gradients, and the model has none; or if the ball does not fit.
         """
-        target = Target(model, Frame(x.detach(), self.ball, space), y)
+        if self.needs_gradient and not is_differentiable(model):
+            raise InputError(f"{type(self).__name__}: needs gradients, which the model does not have.")
+        target = Target(model, Frame(x.detach(), self.ball, space), y, counts_fields=self.counts_fields)
         with frozen(model):
             target.begin()
             self.search(target, rng=by_row(rng, len(x)))

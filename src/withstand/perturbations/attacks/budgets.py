@@ -4,6 +4,8 @@ from typing import Literal
 
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.fab import FAB
+from withstand.perturbations.attacks.square import Square
 from withstand.perturbations.ball import Ball
 
 Budget = Literal["quick", "standard", "thorough"]
@@ -14,20 +16,21 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
 
     Example:
         >>> len(attacks_of("quick", Ball("l2", 0.5), num_classes=10))
-        3
+        4
     """
     others = max(1, num_classes - 1)
     few, most = min(3, others), min(9, others)
-    quick = (
-        APGD(ball=ball, steps=10),
-        APGD(ball=ball, steps=20, loss="targeted", num_targets=few),
-        APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
-    )
     if budget == "quick":
-        return quick
+        return (
+            APGD(ball=ball, steps=10),
+            APGD(ball=ball, steps=20, loss="targeted", num_targets=few),
+            APGD(ball=ball, steps=40, loss="targeted", num_targets=1),
+            APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
+        )
     standard = (
         APGD(ball=ball, steps=20),
         APGD(ball=ball, steps=20, loss="targeted", num_targets=most),
+        APGD(ball=ball, steps=50, loss="targeted", num_targets=min(2, others)),
         APGD(ball=ball, steps=40, loss="targeted", num_targets=few, wide=True),
     )
     if budget == "standard":
@@ -37,4 +40,6 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
         APGD(ball=ball, steps=100, restarts=3),
         APGD(ball=ball, steps=100, loss="targeted", num_targets=most, restarts=2),
         APGD(ball=ball, steps=100, loss="targeted", num_targets=most, wide=True),
+        FAB(ball=ball, steps=30, num_targets=few),
+        Square(ball=ball, num_queries=2000),
     )

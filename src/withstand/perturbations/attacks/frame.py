@@ -105,7 +105,9 @@ class Frame:
         return torch.maximum(torch.minimum(u, self.high), self.low)
 
     def project(self, u: Flat, radius: float = 1.0) -> Flat:
-        """Return a point of the ball with this radius, within the box, near u; see `Ball.project`."""
+        """Return the nearest point of the ball with this radius, within the box; in l2 one that is near."""
+        if self.norm == "l1":
+            return balls.project_l1(u, radius, self.low, self.high)
         return self.clip(balls.project(u, self.norm, radius))
 
     def uphill(self, gradient: Flat) -> Flat:
@@ -115,6 +117,14 @@ class Frame:
     def length(self, u: Flat) -> PerRow:
         """Return the norm of u: the distance in radii."""
         return balls.distance(u, self.norm)
+
+    def num_changed(self, place: Place) -> PerRow:
+        """Return how many fields differ from the row's: features, and discrete changes as one field each."""
+        count = (place.u != 0).sum(1)
+        for number, each in enumerate(self.options):
+            chosen = each.values[torch.arange(len(self), device=count.device), place.picks[:, number]]
+            count = count + (chosen != each.own).any(1)
+        return count.to(place.u.dtype)
 
     def is_inside(self, u: Flat) -> Bool[Tensor, " batch"]:
         """Return which u lie in the unit ball, up to what it was shrunk by."""
@@ -148,6 +158,11 @@ class Frame:
     def best_picks(self, gradient: Float[Tensor, "batch *feature"]) -> Picks:
         """Return the options that a linear function with this gradient at the inputs prefers."""
         return self._stacked([each.gains(gradient).argmax(1) for each in self.options])
+
+    def best_gains(self, gradient: Float[Tensor, "batch *feature"]) -> Float[Tensor, "batch change"]:
+        """Return by how much a linear function with this gradient grows from the row to these options."""
+        gains = [each.gains(gradient).amax(1) for each in self.options]
+        return torch.stack(gains, 1).to(self.low.dtype) if gains else self.low.new_zeros(len(self), 0)
 
     def _stacked(self, picks: list[Labels]) -> Picks:
         if not picks:

@@ -1,15 +1,17 @@
 """Target: a batch under attack, and what was found so far."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from withstand.functional.margins import margin
+from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
+
+SURE = 1e-6  # margin over the largest logit
 
 # From logits, labels and the numbers of their rows to a value per row, which attacks increase.
 Objective = Callable[[Tensor, Labels, Tensor], Tensor]
@@ -22,6 +24,7 @@ class Slope(NamedTuple):
         value: The objective.
         gradient: Its gradient in radii.
         picks: The options that the gradient prefers.
+        gains: By how much they increase the objective, by the gradient, over the row's own.
         logits: The model's outputs.
         wrong: Whether the model is wrong there.
     """
@@ -29,6 +32,7 @@ class Slope(NamedTuple):
     value: PerRow
     gradient: Flat
     picks: Picks
+    gains: Float[Tensor, "batch change"]
     logits: Float[Tensor, "batch class"]
     wrong: Bool[Tensor, " batch"]
 
@@ -43,7 +47,7 @@ class Target:
         frame: The rows and their ball.
         y: Their labels.
         found: Nearest wrong place of each row; its centre if there is none.
-        distance: Its distance in radii; infinity if there is none.
+        distance: Its distance in radii, or the number of its changed fields; infinity if there is none.
         highest: Place in the ball at which another class leads most, or trails least.
         lead: By how much, in logits.
         passes: Forward and backward passes of each row so far.
@@ -52,15 +56,16 @@ class Target:
             alone decides what is wrong.
     """
 
-    def __init__(self, model: nn.Module, frame: Frame, y: Labels) -> None:
+    def __init__(self, model: nn.Module, frame: Frame, y: Labels, *, counts_fields: bool = False) -> None:
         """Start with nothing found.
 
         Args:
             model: Maps inputs to logits; `frozen`.
             frame: The rows and their ball.
             y: Labels.
+            counts_fields: Whether the distance of a point is the number of its changed fields, in the ball.
         """
-        self.model, self.frame, self.y = model, frame, y
+        self.model, self.frame, self.y, self.counts_fields = model, frame, y, counts_fields
         self.found = frame.centre
         self.highest = frame.centre
         self.lead = torch.full((len(y),), -torch.inf, device=y.device)
@@ -68,11 +73,12 @@ class Target:
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.guide: nn.Module | None = None
+        self.leads: Tensor | None = None  # highest lead of each class over the label in the ball so far
 
     @property
     def is_broken(self) -> Bool[Tensor, " batch"]:
         """Which rows have a wrong point in the ball."""
-        return self.distance <= 1 + SHRINK / 2
+        return self.distance.isfinite() if self.counts_fields else self.distance <= 1 + SHRINK / 2
 
     @property
     def rows(self) -> Int[Tensor, " row"]:
@@ -108,7 +114,8 @@ class Target:
         frame, y = self.frame.rows(rows), self.y[rows]
         if len(rows) == 0:
             empty = place.u.new_zeros(0)
-            return Slope(empty, place.u, place.picks, place.u.new_zeros(0, 2), empty.bool())
+            gains, logits = place.picks.to(place.u.dtype), place.u.new_zeros(0, 2)
+            return Slope(empty, place.u, place.picks, gains, logits, empty.bool())
         points = frame.points(place)
         with torch.enable_grad():
             points.requires_grad_(True)
@@ -123,19 +130,15 @@ class Target:
             self._count(rows, _draws(self.model))
         wrong = self._keep(place, rows, logits)
         in_radii = gradient.flatten(1).to(frame.radii.dtype) * frame.radii
-        return Slope(value.detach(), in_radii, frame.best_picks(gradient), logits, wrong)
+        picks, gains = frame.best_picks(gradient), frame.best_gains(gradient)
+        return Slope(value.detach(), in_radii, picks, gains, logits, wrong)
 
     def others(self) -> Int[Tensor, "batch other"]:
-        """Return the classes other than the label, by their logits at the rows that are not broken, highest first.
-
-        Rows that are broken get any order. One forward pass per row.
-        """
-        rows = self.rows
-        logits = self.logits(self.frame.centre.rows(rows), rows).float()
-        order = logits.scatter(1, self.y[rows, None], -torch.inf).argsort(1, descending=True)[:, :-1]
-        others = order.new_zeros(len(self.y), order.shape[1])
-        others[rows] = order
-        return others
+        """Return the classes other than the label: first those that came closest to it within the ball so far."""
+        if self.leads is None:
+            self.begin()
+        leads = cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
+        return leads.argsort(dim=1, descending=True, stable=True)[:, :-1]
 
     def _count(self, rows: Tensor, passes: int) -> None:
         self.passes.index_add_(0, rows, torch.full_like(rows, passes))
@@ -143,15 +146,32 @@ class Target:
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
         lead, distance = margin(logits, self.y[rows]), self.frame.length(place.u)
-        wrong = ~(lead < 0)
-        higher = (lead > self.lead[rows]) & (distance <= 1 + SHRINK / 2)
+        wrong, is_inside = ~(lead < 0), distance <= 1 + SHRINK / 2
+        lead_of = leads(logits, self.y[rows]).masked_fill(~is_inside[:, None], -torch.inf)
+        if self.leads is None:
+            self.leads = lead_of.new_full((len(self.y), lead_of.shape[1]), -torch.inf)
+        self.leads.scatter_reduce_(0, rows[:, None].expand_as(lead_of), lead_of, "amax")
+        higher = self._one_per_row(rows, (lead > self.lead[rows]) & is_inside, -lead)
         self.lead[rows[higher]] = lead[higher].to(self.lead.dtype)
         self.highest.put(rows[higher], place.rows(higher))
-        nearer = wrong & (distance < self.distance[rows])
+        if self.counts_fields:
+            distance = self.frame.rows(rows).num_changed(place)
+        # A point that is wrong by less than rounding may be right in another batch: it does not replace one that is.
+        is_sure = lead > SURE * logits.abs().amax(1)
+        is_nearer = wrong & (distance < self.distance[rows]) & (is_sure | self.distance[rows].isinf())
+        nearer = self._one_per_row(rows, is_nearer, distance)
         chosen = rows[nearer]
         self.distance[chosen] = distance[nearer].to(self.distance.dtype)
         self.found.put(chosen, place.rows(nearer))
         return wrong
+
+    def _one_per_row(self, rows: Tensor, chosen: Tensor, values: Tensor) -> Tensor:
+        """Return which of the chosen places to take: of several of one row that with the lowest value."""
+        places = chosen.nonzero()[:, 0]
+        places = places[values[places].argsort(stable=True)]
+        turn = torch.arange(len(places), device=rows.device)
+        first = torch.full_like(self.y, len(places)).scatter_reduce(0, rows[places], turn, "amin")
+        return places[first[rows[places]] == turn]
 
 
 def _draws(module: nn.Module, *, otherwise: int = 1) -> int:

@@ -6,6 +6,7 @@ from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
 from withstand.reports.figures.lines import bands_pictures
 from withstand.reports.figures.picture import Form, Picture
+from withstand.reports.figures.reliability import reliability_pictures
 from withstand.reports.figures.robust_curves import robust_curves_pictures
 from withstand.reports.figures.severities import severities_pictures
 from withstand.reports.figures.training import training_pictures
@@ -15,6 +16,7 @@ KINDS = (
     bands_pictures,
     frontier_pictures,
     robust_curves_pictures,
+    reliability_pictures,
     severities_pictures,
     heat_map_pictures,
     training_pictures,

@@ -15,19 +15,22 @@ REPLICATES = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """How one model differs from another one, the baseline, on the same samples.
+    """How one model differs from another, the baseline, on the same samples.
 
     Attributes:
-        difference: Mean of the column, less the baseline's.
+        difference: Mean of the column minus that of the baseline.
         low: Lower end of its 95 % interval, from a bootstrap of the samples.
         high: Upper end of it.
-        p: P-value of the exact test of McNemar that both are right equally often; None if outcomes are not 0 or 1.
-        only_model: Samples that the model alone gets right; of other values than 0 and 1, that are larger for it.
-        only_baseline: Samples that the baseline alone gets right.
+        p: P-value of McNemar's exact test of the hypothesis that both models are correct equally often; None if
+            outcomes are not 0 or 1.
+        only_model: Number of samples that only the model gets right; for outcomes other than 0 and 1, of samples with a
+            larger value.
+        only_baseline: Number of samples that only the baseline gets right.
         count: Number of samples.
 
     Source:
-        McNemar 1947, Psychometrika 12, 153; exact: two-sided binomial test of the samples that differ.
+        McNemar 1947, Psychometrika 12, 153; the exact test is a two-sided binomial test on the samples whose outcomes
+        differ.
     """
 
     difference: float

@@ -35,22 +35,23 @@ ALEXNET_CLEAN_ERROR = 1 - 0.56522  # Source: torchvision, its table of published
 
 @dataclass(frozen=True, kw_only=True)
 class CorruptionErrors:
-    """Errors of one model per corruption, and the means of them that the literature compares.
+    """Errors of one model per corruption, and their means as reported in the literature.
 
-    All are fractions, and None or left out where something is missing. What is divided by AlexNet's errors can be
-    compared with publications only for the 1,000 classes of ImageNet at 224 pixels, on the published files or on
-    images that were corrupted and saved as JPEG in the same way.
+    All values are fractions. Values that cannot be computed are None or left out. Values that are normalised by
+    AlexNet's errors are comparable with publications only for the 1,000 classes of ImageNet at 224 pixels, on the
+    published files or on images that were corrupted and saved as JPEG in the same way.
 
     Attributes:
-        errors: Mean error over the five severities, of each corruption that has all of them.
+        errors: Mean error over the five severities, for each corruption that has all five.
         clean_error: Error on clean images; None if it was not measured.
-        measure: `top1` or `top5`: what an error is the opposite of. AlexNet's errors are known for top1.
-        missing: Conditions without a row, or with fewer samples than the largest has: their corruptions are left out.
+        measure: `top1` or `top5`; an error is 1 minus this accuracy. AlexNet's errors are known only for `top1`.
+        missing: Conditions without a row, or with too few samples compared with the largest cell; their corruptions are
+            left out.
 
     Source:
         Hendrycks, Dietterich 2019, arXiv 1903.12261, section 4.2: CE and relative CE of a corruption are ratios of sums
-        over the severities, and mCE is their mean over the corruptions; without noise as in Rusak et al. 2020, arXiv
-        2001.06057.
+        over the severities, and mCE is their mean over the corruptions; the means without noise follow Rusak et al.
+        2020, arXiv 2001.06057.
 
     Example:
         >>> errors = CorruptionErrors(errors={name: 0.5 * error for name, error in ALEXNET_MEANS.items()})
@@ -79,7 +80,7 @@ class CorruptionErrors:
 
     @property
     def relative_ce_alexnet(self) -> dict[str, float]:
-        """Relative CE per corruption: what it adds to the clean error, divided by what it adds to AlexNet's."""
+        """Relative CE per corruption: its increase over the clean error, divided by the same increase for AlexNet."""
         if self.measure != "top1" or self.clean_error is None:
             return {}
         return {
@@ -89,12 +90,12 @@ class CorruptionErrors:
 
     @property
     def mean_corruption_error(self) -> float | None:
-        """Mean of the errors over the 15 corruptions, divided by nothing."""
+        """Mean of the errors over the 15 corruptions, not normalised."""
         return _mean(self.errors, noise=True)
 
     @property
     def mean_corruption_error_without_noise(self) -> float | None:
-        """Mean of the errors over the 12 corruptions that are no noise."""
+        """Mean of the errors over the 12 corruptions that are not noise."""
         return _mean(self.errors, noise=False)
 
     @property
@@ -104,7 +105,7 @@ class CorruptionErrors:
 
     @property
     def mce_alexnet_without_noise(self) -> float | None:
-        """Mean of CE over the 12 corruptions that are no noise."""
+        """Mean of CE over the 12 corruptions that are not noise."""
         return _mean(self.ce_alexnet, noise=False)
 
     @property
@@ -114,7 +115,7 @@ class CorruptionErrors:
 
     @property
     def relative_mce_alexnet_without_noise(self) -> float | None:
-        """Mean of relative CE over the 12 corruptions that are no noise."""
+        """Mean of relative CE over the 12 corruptions that are not noise."""
         return _mean(self.relative_ce_alexnet, noise=False)
 
 
@@ -124,10 +125,10 @@ def corruption_errors(
     """Return the corruption errors of one model.
 
     Args:
-        rows: Rows of this model, in any order. Conditions other than `clean` and cells of the 15 corruptions do not
-            count, so neither do the extra corruptions.
-        measure: Which rows count.
-        saved: Which cells count: `+jpeg` for images that were saved as JPEG files after the corruption.
+        rows: Rows of this model, in any order. Only the condition `clean` and the cells of the 15 corruptions are used;
+            extra corruptions are not.
+        measure: Measure whose rows are used.
+        saved: Which cells are used: `+jpeg` for images that were saved as JPEG files after the corruption.
 
     Raises:
         InputError: If a condition has two rows.

@@ -60,6 +60,47 @@ def wilson(share: float, count: float) -> Interval:
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
+def exact(hits: int, count: int) -> Interval:
+    """Return the exact interval of a share of independent 0/1 outcomes: it holds at any true share, never too narrow.
+
+    Args:
+        hits: Number of ones.
+        count: Number of outcomes, > 0.
+
+    Source:
+        Clopper, Pearson 1934, Biometrika 26, 404.
+
+    Example:
+        >>> [round(each, 4) for each in exact(90, 100)]
+        [0.8238, 0.951]
+    """
+    tail = (1 - LEVEL) / 2
+    return float(lower_bounds(hits, count, tail)), 1 - float(lower_bounds(count - hits, count, tail))
+
+
+def lower_bounds(hits: "np.ndarray | int", count: int, alpha: float) -> "np.ndarray":
+    """Return lower bounds of probabilities from hits among independent draws: one-sided, exact.
+
+    Args:
+        hits: Numbers of hits, 0 to the count.
+        count: Number of draws, at least 1.
+        alpha: Probability that a bound is too high, at most.
+
+    Source:
+        Clopper, Pearson 1934, Biometrika 26, 404.
+
+    Example:
+        >>> lower_bounds(100, 100, 0.001).round(4), lower_bounds(0, 100, 0.001)
+        (np.float64(0.9333), np.float64(0.0))
+    """
+    import numpy as np
+    from scipy.special import betaincinv
+
+    # No hits have the bound 0, for which the distribution is not defined.
+    found = betaincinv(np.maximum(hits, 1), count - np.maximum(hits, 1) + 1, alpha)
+    return np.where(np.equal(hits, 0), 0.0, found)[()]
+
+
 def share(value: float, error: float, count: float) -> Interval:
     """Return an interval of the mean of values in [0, 1], of which the standard error is known.
 

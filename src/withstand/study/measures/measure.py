@@ -35,7 +35,7 @@ def _is_number(value: Any) -> bool:
 
 # The parameters of every reduction, by its name.
 REDUCTION_PARAMETERS: dict[str, dict[str, Parameter]] = {
-    "mean": {},
+    "mean": {"interval": Parameter("wilson or exact", lambda value: value in ("wilson", "exact"), is_required=False)},
     "median": {},
     "quantile": {"q": Parameter("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)},
     "balanced": {},
@@ -54,23 +54,23 @@ REDUCTION_PARAMETERS: dict[str, dict[str, Parameter]] = {
 class Measure:
     """A number per condition, made from one column of the table of outcomes.
 
-    Tables, headlines, figures and reports take names and formats from the measure. None of them depends on the name of
-    a measure.
+    Tables, headlines, figures and reports take labels and formats from the measure; none of them depends on its name.
 
     Attributes:
-        name: In rows and files, e.g. `top1`.
+        name: Name in rows and files, such as `top1`.
         column: Column of the table of outcomes.
-        reduction: How the column becomes a number: a name of `REDUCTION_PARAMETERS`.
-        parameters: Its further arguments, by name.
-        words: What a reader calls it, e.g. `top-1 accuracy`; the name by default.
-        unit: Unit of its values, e.g. `l2`; nothing for shares.
-        better: Which direction is better; empty if neither can be said.
-        percent: Whether values are shares that are shown in percent.
-        kind: How a number about robustness was obtained: `attacked` (an upper bound of the accuracy, by attacks),
-            `certified`, `estimated` (from draws); or which bound it is. Bounds are rounded to their safe side.
-        budget: What was spent on it, e.g. `PGD-40 x 3 + vertices`, or `256 points`; shown in the notes of tables.
-        topic: Title of the table that shows it, next to others of the same topic.
-        primary: Whether it is shown if there is room for few; the others are in full tables only.
+        reduction: How the column is reduced to a number: a key of `REDUCTION_PARAMETERS`.
+        parameters: Parameters of the reduction, by name.
+        words: Label for readers, such as `top-1 accuracy`; the name by default.
+        unit: Unit of the values, such as `l2`; empty for fractions.
+        better: Which direction is better; empty if neither is.
+        percent: Whether values are fractions, shown in percent.
+        kind: How a robustness measure was obtained: `attacked` (an upper bound on accuracy, from attacks), `certified`
+            or `estimated` (from draws); or which kind of bound it is. Bounds are rounded outward.
+        budget: Effort spent on the measure, such as `PGD-40 x 3 + vertices` or `256 points`; shown in the notes of
+            tables.
+        topic: Title of the table that shows the measure, together with others of the same topic.
+        primary: Whether compact tables show the measure; others are shown only in full tables.
 
     Example:
         >>> top1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True)
@@ -110,7 +110,7 @@ class Measure:
 
     @property
     def direction(self) -> int:
-        """1 where more is better, -1 where less is, 0 where neither can be said."""
+        """1 if higher is better, -1 if lower is better, 0 if neither is."""
         return {"higher": 1, "lower": -1, "": 0}[self.better]
 
     def scaled(self, value: float) -> float:
@@ -118,10 +118,11 @@ class Measure:
         return 100 * value if self.percent else value
 
     def written(self, value: float, *, decimals: int | None = None) -> str:
-        """Return a value without its unit; a bound is rounded to the side on which it still holds.
+        """Return a value without its unit; bounds are rounded outward.
 
         Args:
-            value: A share or a number; infinity is written `never` where more is better (a distance), else `inf`.
+            value: A fraction or a number; infinity is written as `never` if higher is better (for distances), otherwise
+                as `inf`.
             decimals: None takes 1 for percentages, 2 for numbers below 1,000 and 0 for others.
         """
         if math.isinf(value):
@@ -134,7 +135,7 @@ class Measure:
         return f"{shown:,.{digits}f}"
 
     def plain(self) -> dict[str, Any]:
-        """Return its fields, for files."""
+        """Return the fields as plain values, for files."""
         return asdict(self) | {"parameters": dict(self.parameters)}
 
     def _check_reduction(self) -> None:

@@ -27,11 +27,12 @@ class ConditionOutcomes:
     """The outcomes under one condition.
 
     Attributes:
-        condition: As in rows, e.g. `fog/5`.
-        measures: The numbers they are reduced to; one whose column is missing is left out.
-        columns: A line per sample, its `number` ascending, or the Parquet file with them, read when it is needed.
+        condition: Name of the condition, such as `fog/5`.
+        measures: Measures to which the outcomes are reduced; those whose column is missing are left out.
+        columns: One line per sample, sorted by `number`; or a Parquet file with these columns, which is read when
+            needed.
         numbers: Numbers about the model as a whole, by column.
-        source: Where the samples are from: nothing for the ordinary split, the condition where its files are others.
+        source: Source of the samples: empty for the ordinary split, or the condition if it has its own files.
         evaluation: Its plain configuration.
         notes: Sentences about these outcomes that a reader must know.
     """
@@ -64,12 +65,12 @@ class OutcomeTable:
     """The outcomes of one model.
 
     Attributes:
-        samples: A line per sample: source (String), number, label, identifier (String or null).
+        samples: One line per sample, with source (String), number, label, and identifier (String or null).
         classes: Names of the classes, by label.
-        conditions: One after the other.
+        conditions: Outcomes under each condition.
         shape: Shape of an input.
         data: Name of the data set, e.g. `Digits`.
-        seed: That every draw came from.
+        seed: Seed of every draw.
 
     Example:
         >>> import polars
@@ -93,13 +94,13 @@ class OutcomeTable:
 
     @classmethod
     def read(cls, folder: Path) -> "OutcomeTable":
-        """Return the table in a folder; the files of its conditions are read when they are needed.
+        """Return the table in a folder; the files of its conditions are read when needed.
 
         Args:
-            folder: With `outcomes.json`.
+            folder: Folder that contains `outcomes.json`.
 
         Raises:
-            InputError: If it is missing, damaged or of another format.
+            InputError: If the table is missing or damaged, or has a different format.
         """
         path = folder / ABOUT
         try:
@@ -139,7 +140,7 @@ class OutcomeTable:
         """Return the outcomes under a condition with the samples' identifiers and labels.
 
         Args:
-            condition: Its name (the first of that name), or one of `conditions`.
+            condition: Name of a condition (the first one with this name counts), or one of `conditions`.
 
         Raises:
             InputError: If there is no such condition.
@@ -150,10 +151,10 @@ class OutcomeTable:
         return joined.select("number", "identifier", "label", *(each for each in own.frame.columns if each != "number"))
 
     def of(self, condition: str) -> ConditionOutcomes:
-        """Return the outcomes under a condition; the first of that name.
+        """Return the outcomes under a condition (the first one with this name).
 
         Raises:
-            InputError: If there is none.
+            InputError: If there is no such condition.
         """
         for each in self.conditions:
             if each.condition == condition:
@@ -162,12 +163,12 @@ class OutcomeTable:
         raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {condition}.")
 
     def only(self, conditions: Sequence[str]) -> "OutcomeTable":
-        """Return the table of some conditions, in the order given; those that there are not are left out."""
+        """Return the table of some conditions, in the given order; conditions that do not exist are left out."""
         known = {each.condition: each for each in self.conditions}
         return replace(self, conditions=tuple(known[name] for name in conditions if name in known))
 
     def reduce(self) -> Rows:
-        """Return the numbers that the measures of all conditions make of the outcomes, with their intervals.
+        """Return the values of all measures under all conditions, with intervals.
 
         Rows have the budget of their own condition; a measure has one only if all of its conditions agree.
 
@@ -188,10 +189,10 @@ class OutcomeTable:
         return Rows(list(rows.values()), measures)
 
     def places(self, own: ConditionOutcomes) -> "np.ndarray":
-        """Return where in an array like `empty()` the samples of a condition stand, in the order of its frame.
+        """Return the positions of a condition's samples in an array like `empty()`, in the order of its frame.
 
-        A sample has one place under all conditions: by its number or, where conditions have files of their own, by its
-        identifier without the suffix of image files.
+        A sample has the same position under all conditions. It is found by its number or, if conditions have their own
+        files, by its identifier without the image extension.
         """
         import polars
 
@@ -209,7 +210,7 @@ class OutcomeTable:
 
     @cached_property
     def keys(self) -> "polars.DataFrame":
-        """A line per source and number: the sample that it is."""
+        """One line per source and number, with the sample that it refers to."""
         samples = self.samples.select("source", "number", "identifier")
         if samples["source"].n_unique() > 1 and not samples["identifier"].has_nulls():
             # A copy may be saved in another format; names that differ in nothing else stay apart.
@@ -221,7 +222,7 @@ class OutcomeTable:
         return samples.select("source", "number", key="number")
 
     def unfinished(self) -> dict[str, tuple[int, int]]:
-        """Return how many outputs were not finite, and of how many, by condition; if there are any."""
+        """Return the number of non-finite outputs and of all outputs, for conditions that have non-finite ones."""
         found: dict[str, tuple[int, int]] = {}
         for own in self.conditions:
             if "prediction" in own.frame.columns and (count := own.frame["prediction"].null_count()):

@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from withstand.errors import TrainingError
-from withstand.study.measures.intervals import normal, order_statistics, percentiles, resampled_means, share, wilson
+from withstand.study.measures.intervals import (
+    exact,
+    normal,
+    order_statistics,
+    percentiles,
+    resampled_means,
+    share,
+    wilson,
+)
 from withstand.study.measures.measure import BY_CLASS, NUMBER, Measure
 from withstand.study.measures.row import Row
 
@@ -118,8 +126,8 @@ def _row(measure: Measure, condition: str, found: Reduced) -> tuple[Measure, Row
     return measure, Row(measure=measure.name, condition=condition, budget=measure.budget, **found._asdict())
 
 
-def _mean(frame: "polars.DataFrame", column: str) -> Reduced | None:
-    """Return the mean: Wilson's interval for 0/1 outcomes and shares, else the normal approximation."""
+def _mean(frame: "polars.DataFrame", column: str, interval: str = "wilson") -> Reduced | None:
+    """Return the mean: Wilson's or the exact interval for 0/1 outcomes, Wilson's for shares, else the normal one."""
     import polars
 
     values = frame[column].drop_nulls()
@@ -127,8 +135,9 @@ def _mean(frame: "polars.DataFrame", column: str) -> Reduced | None:
     if not count:
         return None
     if values.dtype == polars.Boolean:
-        value = int(values.sum()) / count
-        return Reduced(value, count, *wilson(value, count))
+        total = int(values.sum())
+        ends = exact(total, count) if interval == "exact" else wilson(total / count, count)
+        return Reduced(total / count, count, *ends)
     return _mean_of(values.cast(polars.Float64).to_numpy())
 
 

@@ -17,13 +17,13 @@ class Row:
     """One measure under one condition.
 
     Attributes:
-        measure: What was measured, e.g. `top1`.
-        condition: Under what, e.g. `clean` or `gaussian_noise/3`.
-        value: A share for accuracies; infinity where a distance has no end.
+        measure: Name of the measure, such as `top1`.
+        condition: Name of the condition, such as `clean` or `gaussian_noise/3`.
+        value: A fraction for accuracies; infinite for a distance at which the model is never fooled.
         count: Number of samples.
         low: Lower end of the 95 % confidence interval; None without one.
         high: Upper end of it.
-        budget: What was spent on it, as the measure of this condition says; nothing otherwise.
+        budget: Effort spent, as declared by the measure of this condition; empty otherwise.
 
     Example:
         >>> Row(measure="top1", condition="clean", value=0.9, count=100).value

@@ -14,7 +14,7 @@ class Brightness(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `brightness`; c is `tables`, in units of V.
-        Differs: in closed form, without the way through hue and saturation; one channel is its own V.
+        Differs: computed in closed form, without hue and saturation; with one channel, that channel is V.
     """
 
     tables: ClassVar = {

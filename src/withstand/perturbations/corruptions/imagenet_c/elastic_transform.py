@@ -34,11 +34,12 @@ class ElasticTransform(Corruption):
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `elastic_transform`, with OpenCV's `warpAffine` and scipy's
         `map_coordinates`; `tables` holds the amplitude of the displacements, the standard deviation of the Gaussian
-        that makes them smooth, and how far each of the points is moved at most along an axis, all in pixels: factors
-        times the side, with 244 for 224 and 360 for 299 as published.
-        Differs: the points lie around the middle of the image also if it is not square. OpenCV 3.4, which the
-        published files were made with, rounds the places that the affine map reads to 1/32 of a pixel; new releases
-        do not, and neither does this.
+        that makes them smooth, and the maximum displacement of the points of the affine map along each axis. All are in
+        pixels: published factors times the side length, with 244 instead of 224 and 360 instead of 299, as in the
+        original.
+        Differs: the points lie around the centre of the image even if it is not square. OpenCV 3.4, with which the
+        published files were made, rounds the positions at which the affine map reads to 1/32 of a pixel; newer releases
+        do not, and neither does this class.
     """
 
     tables: ClassVar = {

@@ -22,10 +22,10 @@ class Fog(Corruption):
     m is the largest value of the image over all channels.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `fog`; c and the decay of the fractal are `tables`. The image
-        takes the upper left corner of the fractal, whose side is the smallest power of two that holds it: 256, 512,
-        64 and 32 for the published sizes.
-        Differs: the original's sides are fixed; in float32 instead of float64.
+        hendrycks/robustness, ImageNet-C/create_c, `fog`; c and the decay of the fractal are `tables`. The upper left
+        corner of the fractal is used. Its side is the smallest power of two that covers the image: 256, 512, 64 and 32
+        for the published sizes.
+        Differs: the sides are fixed in the original; computed in float32 instead of float64.
     """
 
     tables: ClassVar = {

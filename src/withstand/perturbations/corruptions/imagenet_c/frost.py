@@ -32,15 +32,15 @@ class Frost(Corruption):
     The photographs are read when they are first needed; see `read_frost_textures`.
 
     Attributes:
-        textures: `published` takes the original photographs; `procedural` generates textures of the same sizes, always
-            the same. Results then differ from the benchmark; the condition has the label `frost-procedural`.
+        textures: `published` takes the original photographs; `procedural` generates fixed textures of the same sizes.
+            With generated textures, results differ from the benchmark, and the condition is named `frost-procedural`.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures
-        are first shrunk to 0.3 and 0.2 of their sides. The piece never touches the last row and column. The sixth of
-        the original's textures is not in use there either.
-        Differs: for images that are larger than a texture it is enlarged until it covers them; of an image with one
-        channel the texture is grey (ITU-R BT.601).
+        hendrycks/robustness, ImageNet-C/create_c, `frost`; (a, b) are `tables`. For 64 and 32 pixels the textures are
+        first shrunk to 0.3 and 0.2 of their sides. As in the original, the crop never includes the last row and column,
+        and the sixth texture is not used.
+        Differs: if an image is larger than a texture, the texture is enlarged to cover it; for images with one channel,
+        the texture is converted to grey (ITU-R BT.601).
     """
 
     textures: Textures = "published"
@@ -98,7 +98,7 @@ class Frost(Corruption):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """Return those that need no file."""
+        """Return the instances that need no file."""
         return [cls(severity=severity, pixels=32, textures="procedural") for severity in (1, 5)]
 
 

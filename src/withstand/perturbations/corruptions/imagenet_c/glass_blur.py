@@ -25,10 +25,10 @@ class GlassBlur(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `glass_blur`, with scikit-image's `gaussian`; `tables` holds the
-        standard deviation of the blurs, the largest distance of a pixel from its copy along an axis, both in
-        pixels, and how many times all pixels are overwritten.
-        As there, pixels are overwritten where the paper has them exchanged, the largest distance
-        downwards and to the right is one less, and the image is floored to 8 bits after the first blur.
+        standard deviation of the blurs, the largest distance of a pixel from its copy along an axis, both in pixels,
+        and how many times all pixels are overwritten. As in that code, pixels are overwritten (the paper exchanges
+        them), the largest distance downwards and to the right is one pixel less, and the image is floored to 8 bits
+        after the first blur.
     """
 
     tables: ClassVar = {

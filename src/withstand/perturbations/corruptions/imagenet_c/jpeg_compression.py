@@ -15,7 +15,7 @@ class JpegCompression(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`.
-        Differs: an image of one channel is saved as grey.
+        Differs: images with one channel are saved in greyscale.
     """
 
     tables: ClassVar = {

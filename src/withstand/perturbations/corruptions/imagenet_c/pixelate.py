@@ -19,8 +19,8 @@ class Pixelate(Corruption):
     """Shrink to c times the side lengths (rounded down), then enlarge.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both
-        ways; c is `tables`, a fraction of the side. Growing with BOX repeats pixels.
+        hendrycks/robustness, ImageNet-C/create_c, `pixelate`: Pillow's `resize` with the BOX filter, both ways; c is
+        `tables`, a fraction of the side. Enlarging with BOX repeats pixels.
     """
 
     tables: ClassVar = {
@@ -31,7 +31,7 @@ class Pixelate(Corruption):
     }
 
     def corrupt(self, x: Images, parameters: None) -> Images:
-        """Shrink and grow, in 8 bits."""
+        """Shrink and enlarge, in 8 bits."""
         height, width = x.shape[-2:]
         share = self.published(height, width)
         pixelated = torch.empty_like(x)

@@ -14,8 +14,7 @@ class Saturate(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `saturate`; (a, b) are `tables`.
-        Differs: in closed form, without the way through the hue; an image of one channel has no saturation and
-        stays unchanged.
+        Differs: computed in closed form, without hue; images with one channel have no saturation and stay unchanged.
     """
 
     tables: ClassVar = {

@@ -21,10 +21,10 @@ class ShotNoise(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `shot_noise`; c is `tables`, the mean count of white.
-        Differs: a count is the inverse of the distribution function at a uniform number, so that the random
-        part does not depend on the image. The numbers are multiples of 2^-24, with 2^-25 in place of 0 (at
-        which the count would be 0 even where the rate is 500). So a count never comes if all counts as far
-        out together have a probability below 2^-25 = 3e-8: beyond about 5.4 standard deviations.
+        Differs: a count is the inverse of the distribution function at a uniform number, so that the random part does
+        not depend on the image. The numbers are multiples of 2^-24, with 2^-25 in place of 0 (at which the count would
+        be 0 even where the rate is 500). Counts in tails whose total probability is below 2^-25 = 3e-8 therefore never
+        occur; these lie beyond about 5.4 standard deviations.
     """
 
     tables: ClassVar = {

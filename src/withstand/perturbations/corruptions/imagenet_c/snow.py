@@ -25,10 +25,10 @@ class Snow(Corruption):
     within 45 degrees of straight down. The image x becomes m x + (1 - m) max(x, 1.5 g + 0.5), where g is its grey.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `snow`, with ImageMagick; `tables` holds mean and standard
-        deviation of the noise, the factor it is enlarged by, the threshold, half the length of the line of the
-        smear and the standard deviation of its weights in pixels, and m.
-        Differs: of the noise only the part that is enlarged is drawn.
+        hendrycks/robustness, ImageNet-C/create_c, `snow`, with ImageMagick; `tables` holds the mean and standard
+        deviation of the noise, the factor by which it is enlarged, the threshold, half the length of the motion blur
+        and the standard deviation of its weights (both in pixels), and m.
+        Differs: only the part of the noise that is enlarged is drawn.
     """
 
     tables: ClassVar = {

@@ -24,13 +24,14 @@ _COVERS = 0.8  # share from which mud is seen
 class Spatter(Corruption):
     """Add bright water drops (severities 1 to 3) or opaque mud (4 and 5).
 
-    Normal noise of mean a and std b is smoothed by a Gaussian of c pixels, and there is liquid where it is more
-    than d. Water shines with strength e; the edges of mud are smoothed by a Gaussian of e pixels.
+    Normal noise with mean a and std b is smoothed by a Gaussian with a std of c pixels; there is liquid where it
+    exceeds d. Water brightens the image with strength e; the edges of mud are smoothed by a Gaussian with a std of e
+    pixels.
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `spatter`; (a, b, c, d, e, mud or not) are `tables`.
-        Differs: in float32 instead of float64; an image of one channel has liquids of the mean of their colours;
-        without a drop the image stays, where the original divides by 0.
+        Differs: computed in float32 instead of float64; for images with one channel, a liquid has the mean of its
+        colour; if there are no drops, the image stays unchanged, whereas the original divides by 0.
     """
 
     tables: ClassVar = {

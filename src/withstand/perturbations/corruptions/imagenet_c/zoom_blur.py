@@ -15,9 +15,9 @@ class ZoomBlur(Corruption):
     """Average the image with enlarged copies of its centre.
 
     Source:
-        hendrycks/robustness, ImageNet-C/create_c, `zoom_blur`; `tables` holds where the factors end and their
-        step. They begin with 1, so that the image itself counts twice, and are made by `numpy.arange`, whose last
-        number rounding decides.
+        hendrycks/robustness, ImageNet-C/create_c, `zoom_blur`; `tables` holds the end and the step of the zoom factors.
+        They start at 1, so that the image itself counts twice, and are computed by `numpy.arange`; whether it includes
+        the last factor depends on rounding.
         Differs: sums the weights of each pixel first, then the image, in float32.
     """
 

@@ -1,0 +1,1 @@
+"""Certificates: bounds on the outputs of networks over balls."""

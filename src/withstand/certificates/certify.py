@@ -1,0 +1,158 @@
+"""Certificates of samples, by the cheapest method that gives one."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from withstand.certificates.bounds import Bounds, bounds_of
+from withstand.certificates.graph import Graph
+from withstand.certificates.region import Region, region_of
+from withstand.certificates.rows import Interval
+from withstand.certificates.slopes import by_optimised_lines
+from withstand.certificates.splitting import Found, Search
+from withstand.data.space import Space
+from withstand.functional import changes
+from withstand.perturbations.ball import Ball
+
+Method = Literal["interval", "crown", "alpha_crown", "complete"]
+METHODS: tuple[Method, ...] = ("interval", "crown", "alpha_crown", "complete")
+MOST_INPUTS, MOST_OPTIONS = 10, 1024  # that move, and combinations of options, for branch and bound
+NUMBERS_AT_ONCE = 2**21  # values of the widest layer
+
+
+class Verdict(NamedTuple):
+    """Verdicts on samples.
+
+    Attributes:
+        certified: Whether every point of the ball is classified correctly.
+        broken: Whether a wrong point is known.
+        method: Number of the method that decided, from 1 in the order of `METHODS`; 0 for none.
+        point: The wrong point; the sample itself elsewhere.
+    """
+
+    certified: Tensor
+    broken: Tensor
+    method: Tensor
+    point: Tensor
+
+
+class Certifier(NamedTuple):
+    """A network, a ball, and how far to go.
+
+    Attributes:
+        graph: The network.
+        model: The same, for forward passes.
+        ball: The ball.
+        space: Where inputs live.
+        method: The last and strongest method; cheaper ones are tried first.
+        steps: Steps of the optimisation of slopes.
+        num_boxes: Most boxes of branch and bound per sample.
+    """
+
+    graph: Graph
+    model: nn.Module
+    ball: Ball
+    space: Space
+    method: Method
+    steps: int
+    num_boxes: int
+
+    def __call__(self, x: Tensor, y: Tensor, correct: Tensor) -> Verdict:
+        """Return verdicts on samples; those that are not correct are broken by themselves."""
+        verdict = Verdict(torch.zeros_like(correct), ~correct, torch.zeros_like(y), x.clone())
+        size = max(1, NUMBERS_AT_ONCE // self.graph.widest)
+        for rows in correct.nonzero()[:, 0].split(size):
+            if len(rows):
+                self._decide(x[rows], y[rows], rows, verdict)
+        return verdict
+
+    def _decide(self, x: Tensor, y: Tensor, rows: Tensor, verdict: Verdict) -> None:
+        """Try one method after the other on the samples that are left."""
+        specification, left = margins(y, self.graph.num_outputs), torch.arange(len(x), device=x.device)
+        region, bounds = region_of(self.ball, x, self.space), None
+        for number, method in enumerate(METHODS[: METHODS.index(self.method) + 1], 1):
+            if method == "complete":
+                found = self._search(region.of(left), x[left], y[left], specification[left])
+                verdict.broken[rows[left]], verdict.point[rows[left]] = (
+                    found.broken,
+                    found.point.where(found.broken.view(-1, *[1] * (x.ndim - 1)), x[left]),
+                )
+                done = found.certified
+            else:
+                bounds = self._bounds(method, region.of(left), bounds)
+                done = (self._least(method, bounds, specification[left]) > 0).all(1)
+            verdict.certified[rows[left]] = done
+            decided = verdict.certified | verdict.broken
+            verdict.method[rows[left]] = torch.where(decided[rows[left]], number, 0)
+            left, bounds = left[~done], bounds and bounds.of(~done)
+            if len(left) == 0:
+                return
+
+    def _bounds(self, method: Method, region: Region, known: Bounds | None) -> Bounds:
+        if method == "alpha_crown" and known is not None:
+            return known
+        return bounds_of(self.graph, region, lines=method != "interval")
+
+    def _least(self, method: Method, bounds: Bounds, specification: Tensor) -> Tensor:
+        if method == "alpha_crown":
+            return by_optimised_lines(bounds, specification, steps=self.steps)
+        found = bounds.by_interval(specification)
+        return found if method == "interval" else torch.maximum(found, bounds.by_lines(specification))
+
+    def _search(self, region: Region, x: Tensor, y: Tensor, specification: Tensor) -> Found:
+        """Search wrong points by branch and bound, where few inputs move."""
+        regions, owner = _by_option(region, self.ball, x, self.space)
+        moving = (region.radii > 0).flatten(1).sum(1).max()
+        if moving > MOST_INPUTS or len(owner) > MOST_OPTIONS * len(x):
+            return Found(torch.zeros_like(y, dtype=torch.bool), torch.zeros_like(y, dtype=torch.bool), x)
+
+        def inside(sample: Tensor, point: Tensor) -> Tensor:
+            return self.ball.of_rows(sample).project(x[sample], point, space=self.space)
+
+        def is_wrong(sample: Tensor, point: Tensor) -> Tensor:
+            return ~is_right(self.model(point), y[sample])
+
+        return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+
+
+def margins(y: Tensor, num_classes: int) -> Tensor:
+    """Return the label's logit minus each of the others, as coefficients of the logits (batch, other, class).
+
+    Example:
+        >>> margins(torch.tensor([1]), 3)
+        tensor([[[-1.,  1.,  0.],
+                 [ 0.,  1., -1.]]])
+    """
+    unit = torch.eye(num_classes, device=y.device)
+    every = unit[y].unsqueeze(1) - unit
+    others = torch.arange(num_classes, device=y.device) != y.unsqueeze(1)
+    return every[others].view(len(y), num_classes - 1, num_classes)
+
+
+def is_right(logits: Tensor, y: Tensor) -> Tensor:
+    """Return whether the label's logit is higher than all others, and finite."""
+    others = logits.scatter(1, y.unsqueeze(1), -torch.inf).amax(1)
+    own = logits.gather(1, y.unsqueeze(1)).squeeze(1)
+    return (own > others) & own.isfinite()
+
+
+def _by_option(region: Region, ball: Ball, x: Tensor, space: Space) -> tuple[Region, Tensor]:
+    """Return a region for every sample and combination of options, and the number of its sample."""
+    number = torch.arange(len(x), device=x.device)
+    if not space.changes:
+        return region, number
+    if changes.count(space.changes) > MOST_OPTIONS:
+        return region, number
+    combinations = torch.arange(changes.count(space.changes), device=x.device)
+    owner, combination = number.repeat_interleave(len(combinations)), combinations.repeat(len(x))
+    point, moves = x[owner], torch.zeros_like(x[owner], dtype=torch.bool)
+    for each in ball.options(x, space=space):
+        values = each.values[owner]
+        point[:, each.inputs] = values[torch.arange(len(owner), device=x.device), combination % each.num]
+        moves[:, each.inputs] = True
+        combination = combination // each.num
+    whole = region.of(owner)
+    box = Interval(torch.where(moves, point, whole.box.lower), torch.where(moves, point, whole.box.upper))
+    center, spread = torch.where(moves, point, whole.center), torch.where(moves, 0.0, whole.spread)
+    return whole._replace(box=box, center=center, spread=spread), owner

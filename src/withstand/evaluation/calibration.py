@@ -1,0 +1,160 @@
+"""Calibration: how well confidence agrees with accuracy, before and after temperature scaling."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, one_hot
+
+from withstand.data.base import Split
+from withstand.data.space import Space
+from withstand.engine import Engine
+from withstand.errors import InputError
+from withstand.evaluation.base import Columns, Evaluation, Numbers, answers
+from withstand.functional.calibration import best_temperature
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.functional.tensors import Labels, Points
+from withstand.limits import NonEmpty, PositiveInt
+from withstand.perturbations.attacks.pgd import PGD
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.study.measures.measure import Measure
+
+MOST_FITTED = 8192  # samples that the temperatures are fitted on
+SCALED = "_scaled"
+TOPIC = "Calibration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration(Evaluation):
+    """Expected calibration error, Brier score and negative log-likelihood, with and without temperature scaling.
+
+    Temperatures are fitted on unchanged samples: each sample is scaled by the one that fits the other half of the
+    samples best, so its own label has no part in it. The halves are chosen by the samples' numbers. Under a
+    perturbation the same temperatures apply, as they would in use.
+
+    Attributes:
+        perturbations: The conditions: Identity is clean, PGD the worst point of a ball, Uniform a random one. ImageNetC
+            is replaced by all of its corruptions.
+        bins: Number of confidence bins of equal width, at least 1.
+
+    Source:
+        Guo et al. 2017, arXiv 1706.04599, equation 3 and section 4.2. Brier 1950, Monthly Weather Review 78, 1: the sum
+        over the classes, from 0 to 2.
+        Differs: the temperature is fitted by halves of the samples, not on a validation part.
+    """
+
+    perturbations: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(),)
+    bins: PositiveInt = 15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.conditions)) < len(self.conditions):
+            raise InputError(f"Calibration: perturbations must have different conditions, got {self.conditions}.")
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Those of the perturbations, with the name of the measurement."""
+        return tuple(f"{each.condition} calibration" for each in self.perturbations)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Each number without and with temperature scaling, and the temperature."""
+        found: list[Measure] = []
+        for end, words in (("", ""), (SCALED, ", scaled")):
+            look: dict[str, Any] = {"better": "lower", "topic": TOPIC}
+            error = look | {"reduction": "calibration_error", "parameters": {"bins": self.bins}, "percent": True}
+            found += [
+                Measure(name=f"ece{end}", column=f"confidence{end}", words=f"calibration error{words}", **error),
+                Measure(name=f"nll{end}", column=f"nll{end}", words=f"log-likelihood loss{words}", unit="nats", **look),
+                Measure(name=f"brier{end}", column=f"brier{end}", words=f"Brier score{words}", **look),
+            ]
+        number: dict[str, Any] = {"reduction": "number", "parameters": {"samples": True}, "primary": False}
+        return (*found, Measure(name="temperature", column="temperature", topic=TOPIC, **number))
+
+    def only(self, conditions: Sequence[str]) -> "Calibration":
+        """Leave out the other perturbations."""
+        known = zip(self.perturbations, self.conditions, strict=True)
+        return replace(self, perturbations=tuple(each for each, name in known if name in conditions))
+
+    def adapted(self, split: Split) -> "Calibration":
+        """Replace ImageNetC by its cells, with the parameters for the size of the images."""
+        found: list[Perturbation] = []
+        for each in self.perturbations:
+            each.check(split.space)
+            found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
+        return replace(self, perturbations=tuple(found))
+
+    def prepare(
+        self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine
+    ) -> tuple[float, float]:
+        """Return the temperature for each half of the samples, fitted on the other half; 1 if that is empty."""
+        chosen = torch.linspace(0, len(fit_on) - 1, min(MOST_FITTED, len(fit_on))).round().long()
+        plan = chosen.split(engine.samples_per_batch(fit_on.shape))
+        logits, labels, halves = [], [], []
+        with torch.no_grad():
+            for x, y, number, *_ in fit_on.batches(plan, device=engine.device, num_workers=engine.num_workers):
+                if len(x):
+                    own = model(x).float()
+                    finite = own.isfinite().all(1)
+                    logits.append(own[finite].cpu())
+                    labels.append(y[finite].cpu())
+                    halves.append(_halves(number.cpu())[finite.cpu()])
+        if not logits:
+            return 1.0, 1.0
+        every, y, half = torch.cat(logits), torch.cat(labels), torch.cat(halves)
+        fitted = [best_temperature(every[half == k], y[half == k]) if (half == k).any() else 1.0 for k in (1, 0)]
+        return fitted[0], fitted[1]
+
+    def outcomes(
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: tuple[float, float], rng: RowStreams
+    ) -> dict[str, Columns]:
+        """Perturb, and score the probabilities of all classes."""
+        found = {}
+        temperature = torch.tensor(state, device=x.device)[_halves(rng.index.cpu()).to(x.device)]
+        for perturbation, condition in zip(self.perturbations, self.conditions, strict=True):
+            source = rng.named(perturbation.noise)
+            draws = perturbation.draw(x, y, model, space=space, num_draws=1, rng=source)
+            logits = model(draws.inputs[0]).float()
+            scaled = logits / temperature[:, None]
+            confidence = {f"confidence{SCALED}": answers(scaled, y)["confidence"]}
+            found[condition] = answers(logits, y) | confidence | _scores(logits, y, "") | _scores(scaled, y, SCALED)
+        return found
+
+    def conclude(
+        self,
+        model: nn.Module,
+        split: Split,
+        outcomes: Mapping[str, Columns],
+        *,
+        state: tuple[float, float],
+        engine: Engine,
+    ) -> dict[str, Numbers]:
+        """Return the mean of the two temperatures."""
+        return {condition: {"temperature": sum(state) / 2} for condition in self.conditions}
+
+    @classmethod
+    def examples(cls) -> list[Evaluation]:
+        """Clean inputs and noise; the worst point of a ball."""
+        return [
+            cls(perturbations=(Identity(), Gaussian(std=0.2)), bins=5),
+            cls(perturbations=(PGD(ball=Ball("linf", 0.1), steps=2),)),
+        ]
+
+
+def _scores(logits: Tensor, y: Tensor, end: str) -> Columns:
+    """Return the loss and the Brier score; the worst there is where a logit is not finite."""
+    finite = logits.isfinite().all(1)
+    loss = cross_entropy(logits, y, reduction="none").where(finite, torch.inf)
+    distance = (logits.softmax(1) - one_hot(y, logits.shape[1])).square().sum(1)
+    return {f"nll{end}": loss, f"brier{end}": distance.where(finite, 2.0)}
+
+
+def _halves(number: Tensor) -> Tensor:
+    """Return 0 or 1 for each sample, from its number alone."""
+    return torch.tensor([derive_seed(each, "calibration") % 2 for each in number.tolist()], dtype=torch.int64)

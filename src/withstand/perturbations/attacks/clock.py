@@ -1,0 +1,48 @@
+"""Clock: how far each row is in its annealing schedule."""
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from withstand.functional.tensors import Device, PerRow
+
+# A row that has not come nearer by this share, for this share of the steps, goes on this many times as fast.
+NEARER, PATIENCE, LEAST_PATIENCE, HASTE = 1e-3, 0.1, 10, 3.0
+
+
+class Clock:
+    """Place of each row in a schedule of a number of steps; rows that do not come nearer any more are through earlier.
+
+    Attributes:
+        steps: Steps of a row that comes nearer all the time.
+        done: Steps that each row has done.
+    """
+
+    def __init__(self, num_rows: int, steps: int, device: Device) -> None:
+        """Start all rows at 0."""
+        self.steps = steps
+        self.done = torch.zeros(num_rows, device=device)
+        self._since = torch.zeros(num_rows, device=device)
+        self._record = torch.full((num_rows,), torch.inf, device=device)
+
+    @property
+    def share(self) -> PerRow:
+        """What is left of an annealed quantity: a cosine from 1 to 0."""
+        return 0.5 + 0.5 * torch.cos(torch.pi * self.done / self.steps)
+
+    @property
+    def is_over(self) -> Bool[Tensor, " row"]:
+        """Which rows are through."""
+        return self.done >= self.steps
+
+    def tick(self, distance: PerRow) -> None:
+        """Advance every row, given the distances found so far; only rows with a finite one can be fast."""
+        nearer = distance < self._record * (1 - NEARER)
+        self._record = torch.where(nearer, distance, self._record)
+        self._since = torch.where(nearer, 0, self._since + 1)
+        is_stuck = distance.isfinite() & (self._since > max(LEAST_PATIENCE, PATIENCE * self.steps))
+        self.done = self.done + torch.where(is_stuck, HASTE, 1.0)
+
+    def only(self, chosen: Bool[Tensor, " row"]) -> None:
+        """Keep some rows."""
+        self.done, self._since, self._record = self.done[chosen], self._since[chosen], self._record[chosen]

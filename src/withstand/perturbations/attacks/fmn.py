@@ -1,0 +1,53 @@
+"""Fast minimum-norm attack (FMN)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from withstand.functional.random import RowStreams
+from withstand.functional.tensors import PerRow
+from withstand.limits import PositiveInt
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.nearing import GROWTH, Nearing, come_near
+from withstand.perturbations.attacks.target import Slope, Target
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+
+# Share by which lengths change per step, at the beginning and at the end.
+FIRST, LAST = 0.05, 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class FMN(Attack):
+    """Fast minimum-norm attack: ascent of the margin in a ball that shrinks around the nearest wrong point.
+
+    Attributes:
+        steps: Gradient steps, at least 1.
+
+    Source:
+        Pintor, Roli, Brendel, Biggio 2021, arXiv 2102.12827, algorithm 1; jeromerony/adversarial-library,
+        adv_lib/attacks/fast_minimum_norm.py, commit 9dec220.
+        Differs: steps are steepest ones of the norm, measured in the present length; gradients that lead out of the box
+        are dropped; rows that do not come nearer any more anneal faster.
+    """
+
+    finds_distance: ClassVar[bool] = True
+    steps: PositiveInt = 100
+
+    def search(self, target: Target, *, rng: RowStreams) -> None:
+        """Ascend the margin."""
+        come_near(target, lengths=_lengths, steps=self.steps, fills=False, rng=rng)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """One ball of each norm."""
+        return [cls(ball=Ball(norm, 0.3), steps=4) for norm in ("linf", "l2", "l1")]
+
+
+def _lengths(near: Nearing, slope: Slope, to_boundary: PerRow, best: PerRow, share: PerRow) -> PerRow:
+    """Return the length of the boundary by a linear model, until a wrong point is found; then shrink or grow."""
+    change = LAST + (FIRST - LAST) * share
+    onward = torch.maximum(near.length + to_boundary, near.length * GROWTH)
+    onward = torch.where(best.isfinite(), near.length * (1 + change), onward)
+    return torch.where(slope.wrong, torch.minimum(near.length * (1 - change), best), onward)
