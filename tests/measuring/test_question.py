@@ -18,6 +18,7 @@ from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
 from withstand.measuring.question import Question, resolve
@@ -126,6 +127,7 @@ def test_every_known_word_can_be_asked_of_images():
         NoiseDistance,
         RandomizedSmoothing,
         Recall,
+        Sandwich,
         WorstCase,
     }
 

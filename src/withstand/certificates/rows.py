@@ -124,7 +124,7 @@ class Rows(NamedTuple):
             assert self.corner is other.corner
             return Rows(self.coefficients + other.coefficients)
         corner = torch.minimum(self.corner, other.corner)
-        ends = [each.corner + _size(each.coefficients) for each in (self, other)]
+        ends = [self.corner + _size(self.coefficients), other.corner + _size(other.coefficients)]
         height, width = (torch.maximum(*ends) - corner).amax((0, 1)).tolist()
         first, second = (each._widened(corner, height, width) for each in (self, other))
         return Rows(first + second, corner)
