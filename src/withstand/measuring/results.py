@@ -258,13 +258,13 @@ def _everywhere(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
         for model, table in outcomes.items()
         for name, (wrong, count) in table.unfinished().items()
     ]
-    several = len(outcomes) > 1
-    return unfinished + [
-        f"{model + ', ' if several else ''}{own.condition}: {note}"
-        for model, table in outcomes.items()
-        for own in table.conditions
-        for note in own.notes
-    ]
+    said: dict[tuple[str, str], list[str]] = {}
+    for model, table in outcomes.items():
+        for own in table.conditions:
+            for note in own.notes:
+                said.setdefault((model, note), []).append(own.condition)
+    own = [f"{model} under {' and '.join(conditions)}: {note}" for (model, note), conditions in said.items()]
+    return [*unfinished, *own]
 
 
 def _write_csv(frame: "polars.DataFrame", path: Path) -> None:
