@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from withstand.functional.margins import log_odds, logits_ratio, targeted_logits_ratio
 from withstand.functional.random import RowStreams
-from withstand.limits import PositiveInt
+from withstand.limits import PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.frame import Place
@@ -35,6 +36,8 @@ class APGD(Attack):
         restarts: Starts, at least 1.
         wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
             In l1 this is always done.
+        near: Attack only rows where another class has come this near to the label in the ball so far, in the units of
+            `functional.margins.leads`; None attacks all rows.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
@@ -46,12 +49,15 @@ class APGD(Attack):
     num_targets: PositiveInt = 9
     restarts: PositiveInt = 1
     wide: bool = False
+    near: PositiveFloat | None = None
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
         """Climb from each start, with each target."""
+        chosen = torch.ones_like(target.is_broken) if self.near is None else target.closest_lead() > -self.near
         for objective in self._objectives(target):
             for _ in range(self.restarts):
                 rows = target.rows
+                rows = rows[chosen[rows]]
                 if len(rows) == 0:
                     return
                 self._climb(target, rows, objective, rng=rng.subset(rows))
@@ -83,7 +89,7 @@ class APGD(Attack):
         return [
             cls(ball=Ball("linf", 0.3), steps=3),
             cls(ball=Ball("l2", 0.3), steps=3, loss="logits_ratio", restarts=2),
-            cls(ball=Ball("l1", 0.3), steps=3, loss="targeted", num_targets=2),
+            cls(ball=Ball("l1", 0.3), steps=3, loss="targeted", num_targets=2, near=0.5),
         ]
 
 

@@ -135,10 +135,16 @@ class Target:
 
     def others(self) -> Int[Tensor, "batch other"]:
         """Return the classes other than the label: first those that came closest to it within the ball so far."""
+        return self._leads_of_others().argsort(dim=1, descending=True, stable=True)[:, :-1]
+
+    def closest_lead(self) -> PerRow:
+        """Return the lead of the class that came closest to the label, see `leads`; below 0 for rows not broken."""
+        return self._leads_of_others().amax(1)
+
+    def _leads_of_others(self) -> Tensor:
         if self.leads is None:
             self.begin()
-        leads = cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
-        return leads.argsort(dim=1, descending=True, stable=True)[:, :-1]
+        return cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
 
     def _count(self, rows: Tensor, passes: int) -> None:
         self.passes.index_add_(0, rows, torch.full_like(rows, passes))
