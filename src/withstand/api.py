@@ -22,6 +22,7 @@ from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.black_box import BlackBox, predicts
 from withstand.models.frozen import evaluating
+from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.attack import Attacked
@@ -108,6 +109,7 @@ def evaluate(
     device: str = "auto",
     workers: int = 0,
     batch_size: int | None = None,
+    surrogate: nn.Module | None = None,
 ) -> Results:
     """Evaluate one or several models, like `withstand evaluate`.
 
@@ -126,6 +128,7 @@ def evaluate(
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
+        surrogate: A module whose gradients attacks of budgets follow too, for modules that mask their own.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
@@ -136,6 +139,8 @@ def evaluate(
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
+        if surrogate is not None:
+            raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
         if data is not None and not isinstance(data, Dataset):
             raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
         names = [model] if isinstance(model, str) else list(model)
@@ -144,6 +149,8 @@ def evaluate(
     models = _models(model)
     question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
     modules = {name: _as_module(each, question.split.classes) for name, each in models.items()}
+    if surrogate is not None:
+        modules = {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
 
