@@ -17,6 +17,7 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
+from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
@@ -138,8 +139,8 @@ class Sandwich(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """Two balls under the quick budget."""
-        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), budget="quick", steps=3, num_parts=50)]
+        """Two balls under a short attack."""
+        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), attacks=(APGD(steps=2),), steps=3, num_parts=50)]
 
 
 def _distance(ball: Ball, x: Points, point: Points, space: Space) -> PerRow:

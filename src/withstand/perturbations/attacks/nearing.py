@@ -72,9 +72,7 @@ class Nearing:
 Lengths = Callable[[Nearing, Slope, PerRow, PerRow, PerRow], PerRow]
 
 
-def come_near(
-    target: Target, *, lengths: Lengths, steps: int, fills: bool, rng: RowStreams
-) -> None:
+def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng: RowStreams) -> None:
     """Step along the gradient and project to a length that shrinks where the model is wrong and grows where it is not.
 
     The objective is the log odds against the label, of logits that are scaled so that the label leads by 4 at the row,

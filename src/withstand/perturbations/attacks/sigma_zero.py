@@ -135,9 +135,7 @@ def _limits(frame: Frame) -> tuple[Fields, Fields]:
 def _place(frame: Frame, fields: Fields, picks: Picks) -> Place:
     """Return the place of fields: changes that are on take their option, the others the row's own."""
     num_features = frame.low.shape[1]
-    return Place(
-        fields[:, :num_features], torch.where(fields[:, num_features:] > 0, picks, frame.centre.picks)
-    )
+    return Place(fields[:, :num_features], torch.where(fields[:, num_features:] > 0, picks, frame.centre.picks))
 
 
 def _descent(slope: Slope, fields: Fields, low: Fields, high: Fields) -> Fields:
