@@ -18,12 +18,12 @@ from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.attack import Attack, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
-from withstand.perturbations.attacks.frame import Frame
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import NUM_LEARNED, Diagnosis, diagnose, with_surrogate
 from withstand.perturbations.masking.guided import search_beyond
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.sobol import Sobol
 from withstand.study.measures.measure import Measure
 

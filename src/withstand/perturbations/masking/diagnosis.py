@@ -14,11 +14,11 @@ from withstand.models.as_logits import AsLogits, is_probability
 from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
-from withstand.perturbations.attacks.ascent import ascend
-from withstand.perturbations.attacks.frame import Flat, Frame, Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.surrogate import surrogate
+from withstand.perturbations.search.ascent import ascend
+from withstand.perturbations.search.frame import Flat, Frame, Place
+from withstand.perturbations.search.target import Target
 
 NUM_PROBES = 64  # inputs on which gradients are tried
 NUM_LEARNED = 4096  # inputs around which a surrogate learns

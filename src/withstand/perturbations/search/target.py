@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
+from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
 
