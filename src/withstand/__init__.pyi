@@ -1,8 +1,8 @@
 """The public names: each is imported when it is first used; `__init__.py` reads this list."""
 
-from withstand.api import attack as attack
 from withstand.api import evaluate as evaluate
 from withstand.api import fit as fit
+from withstand.attacking import attack as attack
 from withstand.data.base import Dataset as Dataset
 from withstand.data.base import Split as Split
 from withstand.data.corrupted.cifar10_c import Cifar10C as Cifar10C

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from withstand.reports.figures.distance_curves import distance_curves_pictures
+from withstand.reports.figures.drawing.lines import bands_pictures
+from withstand.reports.figures.drawing.picture import Form, Picture
 from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
-from withstand.reports.figures.lines import bands_pictures
-from withstand.reports.figures.picture import Form, Picture
 from withstand.reports.figures.reliability import reliability_pictures
 from withstand.reports.figures.robust_curves import robust_curves_pictures
 from withstand.reports.figures.severities import severities_pictures
