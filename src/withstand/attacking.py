@@ -36,15 +36,13 @@ def attack(
         y: Labels (batch,).
         ball: The norm, radius and unit.
         budget: `quick`, `standard` or `thorough`; see `WorstCase`.
-        space: Box, scaling, fixed columns and allowed changes of the inputs, such as `split.space`; None takes the box
-            [0, 1] for images (three axes) and no box for other inputs.
+        space: The input space, such as `split.space`; None takes the box [0, 1] for images and none for other inputs.
         seed: Seed of every draw; a row's draws depend on its place in x.
         device: auto, cpu, cuda, cuda:1 or mps.
         batch_size: Rows per batch; None chooses by the input size. Affects results only by rounding.
 
     Returns:
-        On the CPU: points in the ball, which of them the model gets wrong, distances of the nearest wrong points in
-        units of the radius, and passes through the model per row.
+        On the CPU: points in the ball, which of them the model gets wrong, distances in radii, and passes per row.
 
     Raises:
         InputError: If an argument is invalid, or model and inputs do not fit.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from withstand.measuring.results import Results
-from withstand.reports.figures.drawing.style import figure_style
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.figures.reliability import LEAST, reliability_pictures
+from withstand.reports.figures.tools.style import figure_style
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study
 

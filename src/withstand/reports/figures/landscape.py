@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.drawing.style import (
+from withstand.reports.figures.tools.style import (
     BLUE,
     FAINT,
     GREEN,
