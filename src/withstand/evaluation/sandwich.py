@@ -1,8 +1,8 @@
 """Worst-case accuracy over balls between an attack and a certificate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from torch import nn
 
@@ -20,9 +20,22 @@ from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
 
 BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
+
+
+class State(NamedTuple):
+    """What certificates and attacks need.
+
+    Attributes:
+        graph: The layers of the network.
+        diagnosis: Whether its gradients lead attacks.
+    """
+
+    graph: Graph
+    diagnosis: Diagnosis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,19 +101,25 @@ class Sandwich(Evaluation):
         """Reject a network with a layer that has no rule."""
         self._certificate.check(model, space)
 
-    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Graph:
-        """Return the layers of the network."""
-        return self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+    @property
+    def needs_training_samples(self) -> bool:
+        """Whether the attacks need them."""
+        return self._attack.needs_training_samples
+
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> State:
+        """Return the layers of the network, and whether its gradients lead attacks."""
+        graph = self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+        return State(graph, self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine))
 
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Graph, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
     ) -> dict[str, Columns]:
         """Attack, then certify what survives; the prediction is taken at the point that is wrong."""
-        attacked = self._attack.outcomes(model, x, y, space=space, state=None, rng=rng)
+        attacked = self._attack.outcomes(model, x, y, space=space, state=state.diagnosis, rng=rng)
         found = {}
         for ball, columns, condition in zip(self.balls, attacked.values(), self.conditions, strict=True):
             left = columns["correct"]
-            verdict = self._certificate.verdict(model, x, y, left, ball, space=space, graph=state)
+            verdict = self._certificate.verdict(model, x, y, left, ball, space=space, graph=state.graph)
             new = (left & verdict.broken).nonzero()[:, 0]
             if len(new):
                 for name, values in answers(model(verdict.point[new]), y[new]).items():
@@ -109,6 +128,14 @@ class Sandwich(Evaluation):
                 columns["distance"][new] = _distance(ball, x[new], verdict.point[new], space)
             found[condition] = columns | columns_of(verdict)
         return found
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
+        """Say what the attacks say."""
+        attack, own = self._attack, self.conditions
+        found = attack.remarks(
+            {name: outcomes[each] for name, each in zip(attack.conditions, own, strict=True)}, state=state.diagnosis
+        )
+        return dict(zip(own, found.values(), strict=True))
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
