@@ -15,6 +15,7 @@ from withstand.evaluation.base import rank
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams, stream
 from withstand.models.frozen import evaluating
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.landscape import DrawnBall, Landscape, Plane
 
 NUM_TICKS = 401  # points of the grid along each feature
@@ -114,7 +115,7 @@ def _right(
     if attack is None:
         return right, right
     rng = RowStreams(seed, batch.number, device=batch.x.device)
-    found = replace(attack, num_mean=0).outcomes(model, batch.x, batch.y, space=space, state=None, rng=rng)
+    found = replace(attack, num_mean=0).outcomes(model, batch.x, batch.y, space=space, state=Diagnosis(), rng=rng)
     return right, found[attack.conditions[0]]["correct"].bool()
 
 
