@@ -126,26 +126,32 @@ def evaluate(
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
+    _check_seed(seed)
     folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
     if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
-        if surrogate is not None:
-            raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
-        if data is not None and not isinstance(data, Dataset):
-            raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
+        _check_runs(data, surrogate)
         names = [model] if isinstance(model, str) else list(model)
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
     question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
-    modules = {name: _as_module(each, question.split.classes) for name, each in models.items()}
-    if surrogate is not None:
-        modules = {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
+    modules = {name: _as_module(each, question.split.classes, surrogate) for name, each in models.items()}
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
+
+
+def _check_runs(data: Any, surrogate: Any) -> None:
+    if surrogate is not None:
+        raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
+    if data is not None and not isinstance(data, Dataset):
+        raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
 
 
 def _folder(keep: Any) -> Path | None:
@@ -171,8 +177,9 @@ def _models(model: Any) -> dict[str, Any]:
     return models
 
 
-def _as_module(model: Any, classes: Sequence[str] | None = None) -> nn.Module:
-    return model if isinstance(model, nn.Module) else BlackBox(model, classes)
+def _as_module(model: Any, classes: Sequence[str] | None = None, surrogate: nn.Module | None = None) -> nn.Module:
+    module = model if isinstance(model, nn.Module) else BlackBox(model, classes)
+    return module if surrogate is None else WithSurrogate(module, surrogate)
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:

@@ -28,15 +28,15 @@ BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
 
 
 class State(NamedTuple):
-    """What is prepared once for a model.
+    """What certificates and attacks need.
 
     Attributes:
-        diagnosis: For the attacks.
-        graph: For the certificates.
+        graph: The layers of the network.
+        diagnosis: Whether its gradients lead attacks.
     """
 
-    diagnosis: Diagnosis
     graph: Graph
+    diagnosis: Diagnosis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,19 +105,13 @@ class Sandwich(Evaluation):
 
     @property
     def needs_training_samples(self) -> bool:
-        """As the attacks do."""
+        """Whether the attacks need them."""
         return self._attack.needs_training_samples
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> State:
-        """Return what the attacks need to know, and the layers of the network."""
-        diagnosis = self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine)
-        return State(diagnosis, self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine))
-
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
-        """Return the remarks on the attacks."""
-        own = dict(zip(self._attack.conditions, self.conditions, strict=True))
-        found = self._attack.remarks({each: outcomes[name] for each, name in own.items()}, state=state.diagnosis)
-        return {own[each]: notes for each, notes in found.items()}
+        """Return the layers of the network, and whether its gradients lead attacks."""
+        graph = self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+        return State(graph, self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine))
 
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
@@ -136,6 +130,14 @@ class Sandwich(Evaluation):
                 columns["distance"][new] = _distance(ball, x[new], verdict.point[new], space)
             found[condition] = columns | columns_of(verdict)
         return found
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
+        """Say what the attacks say."""
+        attack, own = self._attack, self.conditions
+        found = attack.remarks(
+            {name: outcomes[each] for name, each in zip(attack.conditions, own, strict=True)}, state=state.diagnosis
+        )
+        return dict(zip(own, found.values(), strict=True))
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

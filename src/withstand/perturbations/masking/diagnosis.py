@@ -107,22 +107,25 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
         space: The input space.
     """
     with frozen(model), torch.no_grad():
-        found = _answers(model, x[:NUM_PROBES])
+        found = _answers(model, x)
         model = found.adapted(model)
-        classes = model(x[:NUM_PROBES]).argmax(1)
+        classes = model(x).argmax(1)
         if len(classes.unique()) == 1:  # nothing shows that there is anything to find
             return found
-        blind, stuck = _climbs(model, x[:NUM_PROBES], classes, space)
-        misled = {ball: _misled(model, Frame(x[:NUM_PROBES], ball, space), classes) for ball in balls}
+        blind, stuck = _climbs(model, x, classes, space)
+        misled = {ball: _misled(model, Frame(x, ball, space), classes) for ball in balls}
         return replace(found, blind=blind, stuck=stuck, misled=misled)
 
 
+def is_suspect(found: Diagnosis, model: nn.Module) -> bool:
+    """Return whether attacks should follow a surrogate: gradients may not lead, or one was given."""
+    return isinstance(model, WithSurrogate) or any(found.is_masked(ball, SUSPECT) for ball in found.misled)
+
+
 def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
-    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers, if it is suspect."""
+    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers around inputs."""
     if isinstance(model, WithSurrogate):
         return replace(found, surrogate=model.surrogate)
-    if not any(found.is_masked(ball, SUSPECT) for ball in found.misled):
-        return found
     with frozen(model):
         model = found.adapted(model)
         with torch.no_grad():
