@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars
 
+from withstand.conditions import IMAGENET_C
 from withstand.measuring.outcomes import Kept
 from withstand.measuring.results import Results
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import ConditionOutcomes
 from withstand.study.measures.row import Row, write_rows

@@ -174,6 +174,57 @@ def _made_up_outcomes(
     return OutcomeTable(samples=samples, classes=classes, conditions=conditions, **fields)
 
 
+class SixSamples:
+    """Made-up answers of a model on two samples of each of three classes."""
+
+    LABELS = (0, 0, 1, 1, 2, 2)
+    NUMBERS = (3, 10, 17, 24, 31, 38)
+
+    def outcomes(self, condition: str, predictions: Any, confidences: Any = (0.9,) * 6, correct: Any = None) -> Any:
+        """Return outcomes in which a prediction of None is an output that is not finite."""
+        import polars
+
+        from withstand.study.measures.outcomes import ConditionOutcomes
+
+        right = [one == other for one, other in zip(predictions, self.LABELS, strict=True)]
+        columns = polars.DataFrame(
+            {
+                "number": polars.Series(self.NUMBERS, dtype=polars.UInt32),
+                "prediction": polars.Series(predictions, dtype=polars.Int16),
+                "confidence": polars.Series(confidences, dtype=polars.Float32),
+                "correct": right if correct is None else correct,
+            }
+        )
+        return ConditionOutcomes(condition=condition, measures=(), columns=columns)
+
+    @property
+    def clean(self) -> Any:
+        """Outcomes without a mistake."""
+        return self.outcomes("clean", self.LABELS)
+
+    def table(self, *conditions: Any) -> Any:
+        """Return the table of some outcomes."""
+        import polars
+
+        from withstand.study.measures.outcomes import OutcomeTable
+
+        samples = polars.DataFrame(
+            {
+                "source": "",
+                "number": polars.Series(self.NUMBERS, dtype=polars.UInt32),
+                "label": polars.Series(self.LABELS, dtype=polars.Int32),
+                "identifier": polars.Series([None] * 6, dtype=polars.String),
+            }
+        )
+        return OutcomeTable(samples=samples, classes=("a", "b", "c"), conditions=conditions, data="Tiny", seed=5)
+
+
+@pytest.fixture
+def six() -> SixSamples:
+    """Answers on six samples."""
+    return SixSamples()
+
+
 @pytest.fixture
 def measured() -> Callable[..., dict]:
     """A function that asks a model one evaluation and returns the rows by measure and condition."""

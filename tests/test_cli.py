@@ -260,7 +260,9 @@ def test_a_run_is_worked_on_by_one_process_at_a_time(tmp_path, capsys):
     process.kill()
     process.communicate()
     assert code == 2
-    assert err.splitlines()[-1].endswith("is being worked on by another process.")
+    sentence = err.splitlines()[-1]
+    assert "is being worked on by another process" in sentence
+    assert "run the same command again" in sentence
 
 
 def test_what_does_not_fit_is_found_before_anything_is_written(tmp_path, capsys):
@@ -285,7 +287,10 @@ BAD = {
     ),
     "a misspelt option": (["--batchsize=3"], r"option --batchsize is not known; did you mean --batch-size\?"),
     "an abbreviated option": (["--epoch=3"], r"option --epoch is not known; did you mean --epochs"),
-    "text for a number": (["--epochs=many"], r"option --epochs: .*got many"),
+    "text for a number": (["--epochs=many"], r"option --epochs must be a whole number of at least 0, got many"),
+    "a perturbation without a ball": (["--objective.perturbation.ball.radius=1"], r"Identity: ball is not known"),
+    "a name of two lines": (["--name=a\nb"], r"Experiment: name must be usable .*, got 'a\\nb'"),
+    "an unknown option like a known one": (["--help-me"], r"option --help-me is not known; did you mean --help"),
     "no value": (["--epochs"], r"option --epochs: expected a value, got none"),
     "a missing device": (["--device=cuda:99"], r"device: cuda:99 is not available"),
     "an unknown device": (["--device=tpu"], r"device: expected auto, cpu, cuda, cuda:N or mps, got tpu"),
@@ -460,3 +465,22 @@ def test_two_processes_equal_one_noise_included(case, tmp_path):
     assert {row["count"] for row in other_rows} == {359}
     # The weights differ by rounding, so a sample on the border may fall to the other side.
     assert [row["value"] for row in other_rows] == pytest.approx([row["value"] for row in rows], abs=1.01 / 359)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--on", "fog", "--frost", "procedural", "noise"], r"got noise; write it directly after --on\."),
+        (["--on", "fog/1", "--seed", "1", "fog/2"], r"got fog/2; write it directly after --on\."),
+        (["--on", "worst-case", "--radius", "0.1", "--norm", "l2", "0.2"], r"got 0\.2; .* after --radius\."),
+        (["--help-me"], r"option --help-me is not known; did you mean --help\?"),
+        (["--radius", "a", "--on", "worst-case"], r"option --radius must be a number of at least 0 .*, got a\."),
+        (["--batch-size", "0"], r"option --batch-size must be at least 1, got 0\."),
+    ],
+)
+def test_evaluating_with_misplaced_words_says_where_they_belong(words, sentence, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(["evaluate", "a-run", *words], capsys)
+    assert (code, out) == (2, "")
+    assert re.search(sentence, err)
+    assert list(tmp_path.iterdir()) == []

@@ -132,11 +132,12 @@ def test_a_preview_shows_one_image_under_everything(photos, tmp_path, capsys):
 
 BAD = {
     "nothing to write": (["corrupt", "digits"], r"corrupt: expected a folder to write, or --preview FILE\.png"),
-    "no such folder": (
-        ["corrupt", "./nowhere", "out"],
-        r"corrupt: expected a folder of images or the name of a data set",
+    "no such folder": (["corrupt", "./nowhere", "out"], r"corrupt: found no folder of images or data set \./nowhere;"),
+    "no such folder by name": (
+        ["corrupt", "nowhere", "out"],
+        r"corrupt: found no folder of images or data set nowhere;",
     ),
-    "an unknown data set": (["corrupt", "digitz", "out"], r"digitz is not known; did you mean digits\?"),
+    "an unknown data set": (["corrupt", "digitz", "out"], r"data set digitz; did you mean digits\?"),
     "an unknown corruption": (
         ["corrupt", "digits", "out", "--corruptions", "contrasst"],
         r"corrupt: contrasst is not a known corruption; did you mean contrast\?",
@@ -147,7 +148,7 @@ BAD = {
     ),
     "severities backwards": (["corrupt", "digits", "out", "--severities", "5-1"], r"corrupt: severities must name"),
     "a table": (["corrupt", "avila", "out"], r"corrupt: expected images, got inputs of shape|Avila: expected .* found"),
-    "negative workers": (["corrupt", "digits", "out", "--workers=-1"], r"corrupt: workers must be at least 0, got -1"),
+    "negative workers": (["corrupt", "digits", "out", "--workers=-1"], r"option --workers must be at least 0, got -1"),
     "no such sample": (
         ["corrupt", "digits", "--preview=a.png", "--sample=400"],
         r"corrupt: sample must be from 0 to 358, got 400",

@@ -72,6 +72,24 @@ def test_a_second_time_nothing_is_measured_and_other_conditions_are_added(runs, 
     assert [row for row in rows if row["condition"] == "clean"] == first["rows"]
 
 
+def test_the_command_that_measured_is_recorded_and_shown_in_the_report(runs, tmp_path, capsys, monkeypatch):
+    folder, _ = copy_of(runs, tmp_path / "runs")
+    for on in (["clean"], ["clean"], ["clean", "contrast/3"]):
+        words = ["evaluate", folder, "--on", *on, "--device=cpu", "--quiet"]
+        monkeypatch.setattr(sys, "argv", ["/x/bin/withstand", *words])
+        assert main(words) == 0
+    # The second time nothing was measured; another process that only reads leaves no trace.
+    monkeypatch.setattr(sys, "argv", ["/x/bin/withstand", "evaluate", "again"])
+    assert main(["evaluate", folder, "--on", "clean", "--device=cpu", "--quiet"]) == 0
+    assert main(["report", folder, "--quiet"]) == 0
+    capsys.readouterr()
+    text = (Path(folder) / "report" / "report.md").read_text()
+    lines = text[text.index("## Reproduce") :].split("```")[1].splitlines()
+    commands = [each for each in lines if each.startswith("withstand")]  # the training is a call of the test
+    measured = [f"withstand evaluate {folder} --on {on} --device=cpu --quiet" for on in ("clean", "clean contrast/3")]
+    assert commands == [*measured, f"withstand report {folder} --quiet"]
+
+
 def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsys):
     folders = copy_of(runs, tmp_path / "runs")
     path = tmp_path / "samples.csv"

@@ -1,4 +1,6 @@
-from withstand.errors import InputError, TrainingError, nearest
+import pytest
+
+from withstand.errors import MOST_SHOWN, InputError, TrainingError, brief, nearest
 
 NAMES = ["Gaussian", "Speckle", "UniformNoise", "Uniform", "Identity"]
 
@@ -21,3 +23,18 @@ def test_names_that_differ_in_case_only_are_all_kept_as_they_are_spelled():
 def test_the_two_errors_are_ordinary_ones():
     assert issubclass(InputError, ValueError)
     assert issubclass(TrainingError, RuntimeError)
+
+
+@pytest.mark.parametrize("value", ["", " a", "a\nb", "a\tb", "x" * 1000, ["a\nb"] * 99])
+def test_a_value_in_a_message_is_one_short_line_that_is_never_empty(value):
+    assert brief(value).strip()
+    assert brief(value).isprintable()
+    assert len(brief(value)) <= MOST_SHOWN
+
+
+def test_a_readable_text_is_shown_unchanged():
+    assert brief("fog/9") == "fog/9"
+
+
+def test_a_message_is_one_line_whatever_is_in_it():
+    assert str(InputError("on: a\nb\x1b[31m \u00e9")) == "on: a\\nb\\x1b[31m \u00e9"

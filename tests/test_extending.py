@@ -12,7 +12,7 @@ import torch
 
 import withstand
 import withstand as ws
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 
 PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 # A file of the package: the heading or sentence that names it, then the first block of Python.
@@ -100,7 +100,7 @@ def test_calibration_error_is_in_rows_terminal_markdown_report_and_latex(calibra
 
     number = f"{100 * expected:.1f}"
     words = "expected calibration error"
-    terminal = shown(results.tables())
+    terminal = as_text(results.tables())
     assert words in terminal
     assert re.search(rf"(?m)^ clean calibration +{number}\b", terminal)
     assert re.search(rf"\| clean calibration \| {number}\b", results.to_markdown())
@@ -122,7 +122,7 @@ def test_several_models_are_compared_side_by_side(calibration_error, model):
         "loud": pytest.approx(by_hand(model, 15), abs=1e-6),
         "soft": pytest.approx(by_hand(model[0], 15), abs=1e-6),
     }
-    assert all(f"{100 * each:.1f}" in shown(results.tables()) for each in values.values())
+    assert all(f"{100 * each:.1f}" in as_text(results.tables()) for each in values.values())
 
 
 def test_every_family_has_a_file():

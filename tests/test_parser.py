@@ -19,7 +19,7 @@ from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.options import read_experiment
+from withstand.options import experiment_parser, read_experiment
 from withstand.parser import spell
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
@@ -228,7 +228,13 @@ MISSPELT = [
     ("--model small-cnn --model.wdth 3", ["SmallCNN", "wdth", "width"]),
     ("--optimizer SGD --optimizer.momentm 0.1", ["SGD", "momentm", "momentum"]),
     ("--objective.perturbation Gaussian --objective.perturbation.sdt 1", ["Gaussian", "sdt", "std"]),
-    ("--objective.perturbation.std 1", ["Identity", "std"]),
+    ("--objective.perturbation.std 1", ["Identity", "std", "--objective.perturbation chooses"]),
+    ("--objective.perturbation.ball.radius 1", ["Identity: ball is not known"]),
+    (
+        "--objective.perturbation Gaussian --objective.perturbation.ball.radius 1",
+        ["Gaussian: ball is not known", "std"],
+    ),
+    ("--help-me", ["option --help-me is not known", "--help"]),
     ("--objective.perturbation Uniform --objective.perturbation.ball.raduis 1", ["Ball", "raduis", "radius"]),
     ("--pretrained", ["SmallCNN", "pretrained", "width"]),
     ("extra", ["extra"]),
@@ -280,6 +286,11 @@ WRONG = [
     ("--config nothing", ["config", "nothing"]),
     ("--config /nowhere/a.yaml", ["config", "/nowhere/a.yaml"]),
     ("--weights a --weights", ["weights"]),
+    ("--model mlp --model.hidden 3", ["model.hidden", "a list", "got 3"]),
+    ("--model mlp --model.hidden [a,2]", ["model.hidden", "a whole number of at least 1", "got a"]),
+    ("--data table --data.path t --data.target y --data.changes red", ["data.changes", "values by name", "got red"]),
+    ("--objective.perturbation Uniform --objective.perturbation.ball 3", ["ball", "options by name", "got 3"]),
+    ("--objective.perturbation Uniform --objective.perturbation.ball []", ["options by name", "list"]),
 ]
 
 
@@ -289,6 +300,28 @@ def test_a_wrong_value_is_refused_in_one_sentence(typed, named):
     for word in named:
         assert word in sentence
     assert sentence[-1] in ".?"
+
+
+FOREIGN = ("Expected", "Union", "Subtypes", "Literal", "class ", "NoneType")  # the words of jsonargparse
+OPTIONS = sorted({word for action in experiment_parser()._actions for word in action.option_strings})
+
+
+@pytest.mark.parametrize("value", ["?", "a\nb", "", "[[1]]", "x" * 200], ids=["text", "lines", "empty", "list", "long"])
+def test_a_value_of_any_option_is_refused_in_one_short_line_without_words_of_the_parser(value):
+    refused = 0
+    for option in OPTIONS:
+        if option.endswith("help") or option in ("-h", "--config", "--weights", "--name"):
+            continue
+        try:
+            read_experiment([f"{option}={value}"])
+        except InputError as problem:
+            refused += 1
+            sentence = str(problem)
+            assert sentence.isprintable(), option
+            assert len(sentence) < 400, option
+            assert "got" in sentence or "not known" in sentence, (option, sentence)
+            assert not [word for word in FOREIGN if word in sentence], (option, sentence)
+    assert refused > 10
 
 
 FILES = {

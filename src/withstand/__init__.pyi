@@ -1,5 +1,6 @@
 """The public names: each is imported when it is first used; `__init__.py` reads this list."""
 
+from withstand.api import attack as attack
 from withstand.api import evaluate as evaluate
 from withstand.api import fit as fit
 from withstand.data.base import Dataset as Dataset
@@ -32,6 +33,7 @@ from withstand.evaluation.base import Evaluation as Evaluation
 from withstand.evaluation.calibration import Calibration as Calibration
 from withstand.evaluation.certificate import Certificate as Certificate
 from withstand.evaluation.lipschitz import Lipschitz as Lipschitz
+from withstand.evaluation.minimal_norm import MinimalNorm as MinimalNorm
 from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing as RandomizedSmoothing
 from withstand.evaluation.recall import Recall as Recall

@@ -42,9 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
         _write(f"withstand {version('withstand')}", sys.stdout)
         return 0
     if words[0] not in COMMANDS:
-        from withstand.errors import nearest
+        from withstand.errors import brief, nearest
 
-        _write(f"withstand: {words[0]} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
+        _write(f"withstand: {brief(words[0])} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
     code = _run(words[0], words[1:])
     if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:

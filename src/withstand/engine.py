@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 
 Result = TypeVar("Result")
 
@@ -197,7 +197,7 @@ def check_device(device: str) -> None:
     """
     kind, _, number = device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
-        raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {device}.")
+        raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {brief(device)}.")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise InputError(f"device: {device} is not available: PyTorch finds {torch.cuda.device_count()} CUDA devices.")
     if kind == "mps" and not mps_available():

@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST_SHOWN = 120  # characters of a value in a message
+
 
 class InputError(ValueError):
-    """Invalid input. The message is one sentence: the object, the expected value, and the actual value."""
+    """Invalid input. The message is one sentence in one line: the object, the expected value, and the actual value."""
+
+    def __init__(self, message: str) -> None:
+        """Escape line breaks and control characters."""
+        super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in message))
 
 
 class BusyError(InputError):
@@ -18,6 +24,18 @@ class TrainingError(RuntimeError):
 
 class SweepError(RuntimeError):
     """Some runs of a sweep failed; all others are finished."""
+
+
+def brief(value: object) -> str:
+    """Return a value for a message, shortened: text unchanged where that is readable, else quoted.
+
+    Example:
+        >>> brief("fog/9"), brief(""), brief(("a", 1))
+        ('fog/9', "''", "('a', 1)")
+    """
+    is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() != ""
+    text = str(value) if is_plain else repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
 def nearest(name: str, known: Iterable[str], *, otherwise: str | None = None) -> str:

@@ -70,8 +70,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise InputError(f"Experiment: name must be usable as part of a folder's name, got '{self.name}'.")
+        if not self.name or "/" in self.name or self.name.startswith(".") or not self.name.isprintable():
+            raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r}.")
 
     @property
     def identity(self) -> str:
@@ -219,7 +219,7 @@ def finish(
             shutil.rmtree(folder / OUTCOMES, ignore_errors=True)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
-    answer(subject, seed=experiment.seed, engine=engine, tell=Silent())
+    answer(subject, seed=experiment.seed, engine=engine, teller=Silent())
 
 
 def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Module:

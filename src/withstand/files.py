@@ -56,7 +56,9 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as problem:
-        raise BusyError(f"{folder} is being worked on by another process.") from problem
+        raise BusyError(
+            f"{folder} is being worked on by another process; wait for it or stop it, then run the same command again."
+        ) from problem
     except OSError as problem:
         if problem.errno not in WITHOUT_LOCKS:
             raise

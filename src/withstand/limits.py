@@ -1,7 +1,7 @@
 """Limits of configuration fields: annotations, and the check that enforces them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache
 from numbers import Integral, Real
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 
 
 class Within(GroupedMetadata):
@@ -84,7 +84,18 @@ def check_fields(configuration: Any) -> None:
         refusal = check(getattr(configuration, name))
         if refusal is not None:
             who, place = type(configuration).__name__, name + refusal.place
-            raise InputError(f"{who}: {place} must be {refusal.expected}, got {refusal.value!r}.")
+            value = repr(refusal.value) if isinstance(refusal.value, str) else refusal.value
+            raise InputError(f"{who}: {place} must be {refusal.expected}, got {brief(value)}.")
+
+
+def refusal_of(hint: Any, value: object) -> Refusal | None:
+    """Return why a value does not fit an annotation; None if it fits.
+
+    Example:
+        >>> refusal_of(PositiveInt, "x").expected, refusal_of(tuple[PositiveFloat, ...], [1.0, 0]).place
+        ('a whole number of at least 1', '[1]')
+    """
+    return _check_of(hint)(value)
 
 
 @cache
@@ -103,7 +114,7 @@ def _check_of(hint: Any) -> Check:
         return _any_of([_check_of(each) for each in arguments if each is not NoneType], NoneType in arguments)
     if origin is tuple:
         return _tuple_of([_check_of(each) for each in arguments if each is not ...], is_open=... in arguments)
-    return _kind(hint)
+    return _kind(dict if origin in (dict, Mapping) else hint)
 
 
 def _kind(hint: Any) -> Check:
@@ -112,6 +123,7 @@ def _kind(hint: Any) -> Check:
         float: ("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool) and value == value),
         bool: ("true or false", lambda value: isinstance(value, bool)),
         str: ("a text", lambda value: isinstance(value, str)),
+        dict: ("values by name", lambda value: isinstance(value, Mapping)),
     }
     if hint in known:
         expected, fits = known[hint]
@@ -134,6 +146,10 @@ def _limited(check: Check, metadata: tuple[object, ...]) -> Check:
 
     def limited(value: Any) -> Refusal | None:
         refusal = check(value)
+        if refusal is not None and not refusal.place:
+            joined = " of " if expected.startswith("at ") else " "
+            both = expected if expected.startswith(refusal.expected) else f"{refusal.expected}{joined}{expected}"
+            return refusal._replace(expected=both)
         if refusal is None and not all(test(value) for test in tests):
             return Refusal("", expected, value)
         return refusal

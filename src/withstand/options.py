@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from withstand.console import Console
 from withstand.errors import InputError
 from withstand.families import friendly
+from withstand.limits import NonNegativeInt
 from withstand.parser import parse
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def add_options(
         default="auto",
         help="auto, cpu, cuda, cuda:1 or mps; a GPU draws different random numbers",
     )
-    group.add_argument("--workers", type=int, default=0, help=workers)
+    group.add_argument("--workers", type=NonNegativeInt, default=0, help=workers)
     group.add_argument("--quiet", action="store_true", help="print only the result")
     group.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the result")
 

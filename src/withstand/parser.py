@@ -11,7 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
 from withstand.configuration import discover
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.families import (
     FAMILIES,
     every_family,
@@ -23,7 +23,8 @@ from withstand.families import (
     spellings,
     training_fields,
 )
-from withstand.parser_errors import sentence
+from withstand.limits import refusal_of
+from withstand.parser_errors import options_of, sentence, unknown_option
 
 # jsonargparse imports a class path before it checks it, so only this package may be imported.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
@@ -46,6 +47,7 @@ def spell(
     training: bool,
     flags: frozenset[str] = frozenset(),
     lists: frozenset[str] | None = None,
+    known: Sequence[str] | None = None,
     classes: bool = True,
 ) -> list[str]:
     """Rewrite short and dashed spellings into full option names, and put options before those of their fields.
@@ -59,6 +61,7 @@ def spell(
         training: Whether the command trains.
         flags: Options that take no value.
         lists: Options that take several values; None lets all of them. Others take one value.
+        known: All options; None does not check.
         classes: Whether options may name classes.
 
     Example:
@@ -82,14 +85,22 @@ def spell(
             values.append(".inf" if word in ("inf", "infinity") else word)
         if name == "--model.pretrained" and not values:
             values = ["true"]
-        if not name.startswith("--") and name != "-h":
-            raise InputError(f"option {name} is not known; --help shows all.")
-        if not values and name not in flags and not name.endswith(("help", "-h")):
-            raise InputError(f"option {friendly(name)}: expected a value, got none.")
+        _check_option(name, known, has_value=bool(values) or name in flags)
         options += _rewrite(name, values)
     options.sort(key=lambda each: (not each[0].startswith("--config"), each[0].count(".")))
     written = [[f"{name}={values[0]}"] if len(values) == 1 else [name, *values] for name, values in options]
     return plain + [word for words in written for word in words]
+
+
+def _check_option(name: str, known: Sequence[str] | None, *, has_value: bool) -> None:
+    """Reject unknown short options, and options without a value, other than a request for help."""
+    if not name.startswith("--") and name != "-h":
+        raise InputError(f"option {brief(name)} is not known; --help shows all.")
+    if has_value or name == "-h" or name.endswith((".help", "--help")):
+        return
+    if known is not None and name.partition(".")[0] not in {each.partition(".")[0] for each in known}:
+        raise InputError(unknown_option(name, known))
+    raise InputError(f"option {friendly(name)}: expected a value, got none.")
 
 
 def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = False) -> Namespace:
@@ -102,10 +113,17 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
         frozenset(o for action in parser._actions if action.nargs in counts for o in action.option_strings)
         for counts in ((0,), ("+", "*"))
     )
-    named = {o.partition(".")[0].removeprefix("--") for action in parser._actions for o in action.option_strings}
-    classes = training or not named.isdisjoint(FAMILIES)
-    words = spell(arguments, training=training, flags=flags, lists=lists, classes=classes)
-    return _instantiated(parser, lambda: parser.parse_args(words), words)
+    known = options_of(parser)
+    classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
+    words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
+    found = _instantiated(parser, lambda: parser.parse_args(words), words)
+    for action in parser._actions:
+        value, hint = vars(found).get(action.dest), getattr(action, "_typehint", None)
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and hint is not None and (refusal := refusal_of(hint, each)):
+                place = f"{friendly(action.dest)}{refusal.place}"
+                raise InputError(f"option --{place} must be {refusal.expected}, got {brief(refusal.value)}.")
+    return found
 
 
 def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:
@@ -119,9 +137,7 @@ def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: 
             if isinstance(cause, InputError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
-        options = [each for action in parser._actions for each in action.option_strings]
-        command = str(parser.prog).removeprefix("withstand ")
-        raise InputError(sentence(str(problem), command, options, words)) from problem
+        raise InputError(sentence(str(problem), parser, words)) from problem
 
 
 def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
@@ -143,20 +159,20 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
         try:
             value = yaml.safe_load(value)
         except yaml.YAMLError as problem:
-            raise InputError(f"{who}: {value} is not valid YAML.") from problem
+            raise InputError(f"{who}: {brief(value)} is not valid YAML.") from problem
     content = {"class_path": value} if isinstance(value, str) else value
     name = content.get("class_path") if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping) or not isinstance(name, str):
-        raise InputError(f"{who}: expected the name of a class, or class_path and init_args, got {value!r}.")
+        raise InputError(f"{who}: expected the name of a class, or class_path and init_args, got {brief(value)}.")
     known = {each.__name__: (key, each) for key in keys for each in discover(family_of(key))}
     name = name.rsplit(".", 1)[-1]
     if name not in known:
-        raise InputError(f"{who}: {name} is not known; {nearest(name, known)}")
+        raise InputError(f"{who}: {brief(name)} is not known; {nearest(name, known)}")
     key, cls = known[name]
     path = f"{cls.__module__}.{cls.__qualname__}"
     if content["class_path"] not in (name, f"withstand.{name}", path):
-        raise InputError(f"{who}: {content['class_path']} is not known; did you mean {name}?")
-    parser = ArgumentParser(exit_on_error=False)
+        raise InputError(f"{who}: {brief(content['class_path'])} is not known; did you mean {name}?")
+    parser = ArgumentParser(prog=who, exit_on_error=False)
     parser.add_argument(f"--{key}", type=family_of(key))
     # The full path, since a user-defined class may have the same name.
     given = {key: {**content, "class_path": path}}
@@ -180,7 +196,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         if not path.exists():
             if values[0] not in recipes():
                 hint = nearest(values[0], recipes())
-                raise InputError(f"config: expected a YAML file or a recipe, got {values[0]}; {hint}")
+                raise InputError(f"config: expected a YAML file or a recipe, got {brief(values[0])}; {hint}")
             path = recipes()[values[0]]
         content = read_yaml("config", values[0], path)
         if not isinstance(content, dict):
@@ -210,7 +226,7 @@ def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = ya
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         mark = getattr(problem, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"{who}: {name} is not valid YAML{where}.") from problem
+        raise InputError(f"{who}: {brief(name)} is not valid YAML{where}.") from problem
 
 
 def _is_value(token: str) -> bool:

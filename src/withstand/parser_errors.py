@@ -4,41 +4,55 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pydoc import locate
-from typing import Any, cast
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+
+import yaml
+from jsonargparse import ArgumentParser
 
 from withstand.configuration import discover
-from withstand.errors import nearest
+from withstand.errors import brief, nearest
 from withstand.families import FAMILIES, command_name, family_of, friendly, is_number, loose, spellings, training_fields
+from withstand.limits import refusal_of
+
+KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
+UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
+VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Subclass types expect)"
 
 
-def sentence(message: str, command: str, options: Sequence[str], words: Sequence[str]) -> str:
+def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
     """Return a message of jsonargparse in one line behind its option, with a suggestion where a name is unknown."""
     _, unrecognized, rest = message.rpartition("unrecognized arguments: ")
-    path = ".".join(re.findall(r'Parser key "([^"]+)"', message))
+    path = ".".join(re.findall(KEY, message))
+    command = str(parser.prog).removeprefix("withstand ")
     if unrecognized and not path:
         # They are joined by spaces, which a path may contain: take the longest word that matches.
         word = max((word for word in words if rest.startswith(word)), key=len, default=rest)
-        is_option = word.startswith("-") and not is_number(word)
-        return unknown_option(word, options) if is_option else f"{command}: unexpected argument {word}"
-    classes = ["withstand.experiment.Experiment", *re.findall(r"class_path '([^']+)'", message)]
-    last = re.split(r"['\"]:\n", message)[-1]
+        if word.startswith("-") and not is_number(word):
+            return unknown_option(word, options_of(parser))
+        return f"{command}: unexpected argument {brief(word)}"
+    last = re.split(r"['\"](?: element \d+)?:\n", message)[-1]
     if found := re.search(r"(?:Group '(\S+)' .*o|O)ption '(\S+)'|arguments: --([^\s=]+)", last):
-        *groups, name = ".".join(filter(None, found.groups())).split(".")
-        cls = cast(Any, locate(classes[-1]))
-        for group in groups:
-            own: Any = (each.type for each in fields(cls) if each.name == group and is_dataclass(each.type))
-            cls = next(own, cls)
-        if cls.__name__ == "Experiment" and name in training_fields():
-            return f"Experiment: {name} is not known; did you mean training.{name}?"
-        return f"{cls.__name__}: {name} is not known; {nearest(name, [each.name for each in fields(cls)])}"
-    option, key = f"option --{friendly(path)}: " if path else "", path.rpartition(".")[2]
-    if (found := re.search(r"(?:path string: |Importing ')([^\s']+)", last)) and key in FAMILIES:
+        classes = ["withstand.experiment.Experiment", *re.findall(CLASS, message)]
+        return _unknown_field(cast(Any, locate(classes[-1])), ".".join(filter(None, found.groups())), path)
+    key = path.rpartition(".")[2]
+    if key in FAMILIES and (found := re.search(UNKNOWN_CLASS, last, re.DOTALL)):
+        given = _first(found)
         names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family_of(key))]
-        exact = spellings(family_of(key)).get(loose(found[1]))
-        return f"{friendly(path)}: {found[1]} is not known; {nearest(found[1], [exact] if exact else names)}"
-    lines = [line.strip() for line in last.splitlines() if re.fullmatch(r"\s*(?!- )\S.*[^:]", line)] or [last.strip()]
-    text = re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.", r"\1", "; ".join(lines)).replace(". Got value:", ", got")
-    return f"{option}{text.removesuffix('.')}."
+        exact = spellings(family_of(key)).get(loose(given))
+        return f"{friendly(path)}: {brief(given)} is not known; {nearest(given, [exact] if exact else names)}"
+    option = f"option --{friendly(path)}" if path else command
+    typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
+    given = _first(found) if (found := re.search(VALUE, last, re.DOTALL)) else typed[-1] if typed else None
+    if key in FAMILIES and "Expected" not in last:
+        given = "other values" if given is None else given
+        return f"{option} must be the name of a class, or class_path and init_args, got {brief(given)}."
+    refused = "" if given is None else _refused(option, _hint_of(message, parser, path), given, last)
+    return refused or f"{option}: {_plain(last)}"
+
+
+def options_of(parser: ArgumentParser) -> list[str]:
+    """Return the options of a parser, with their dashes."""
+    return [each for action in parser._actions for each in action.option_strings]
 
 
 def unknown_option(word: str, known: Sequence[str]) -> str:
@@ -46,4 +60,67 @@ def unknown_option(word: str, known: Sequence[str]) -> str:
     more = [f"--{each}" for each in training_fields()] if "--training.epochs" in known else []
     names = {friendly(each) for each in (*known, *more) if each.startswith("--") and not each.endswith(".help")}
     name = friendly(word.partition("=")[0])
-    return f"option {name} is not known; {nearest(name, names, otherwise='--help shows all.')}"
+    return f"option {brief(name)} is not known; {nearest(name, names, otherwise='--help shows all.')}"
+
+
+def _unknown_field(cls: Any, name: str, path: str) -> str:
+    """Return the message for a field that a class, or a dataclass among its fields, does not have."""
+    if cls.__name__ == "Experiment" and name in training_fields():
+        return f"Experiment: {name} is not known; did you mean training.{name}?"
+    first, _, rest = name.partition(".")
+    own = {each.name: each.type for each in fields(cls)}
+    while rest and is_dataclass(own.get(first)):
+        cls = own[first]
+        own, (first, _, rest) = {each.name: each.type for each in fields(cls)}, rest.partition(".")
+    otherwise = None if own else f"it has no options; --{friendly(path)} chooses another class."
+    return f"{cls.__name__}: {brief(first)} is not known; {nearest(first, own, otherwise=otherwise)}"
+
+
+def _hint_of(message: str, parser: ArgumentParser, path: str) -> Any:
+    """Return the annotation of the option that a message is about; None if it cannot be found."""
+    *before, inner = re.split(CLASS, message)
+    keys = re.findall(KEY, inner)
+    if not before or not keys:
+        return next((getattr(each, "_typehint", None) for each in parser._actions if each.dest == path), None)
+    hint: Any = locate(before[-1])
+    for name in ".".join(keys).split("."):
+        if not is_dataclass(hint):
+            return None
+        hint = get_type_hints(hint, include_extras=True).get(name)
+    return hint
+
+
+def _first(found: re.Match[str]) -> str:
+    return next((each.strip() for each in found.groups() if each is not None), "")
+
+
+def _refused(option: str, hint: Any, given: str, text: str) -> str:
+    """Return what an option must be by its limits, and what came; empty if the limits do not say."""
+    if hint is None or is_dataclass(hint):
+        return f"{option} must be options by name, got {brief(given)}." if "load config" in text else ""
+    try:
+        value = yaml.safe_load(given)
+    except yaml.YAMLError:
+        value = given
+    if "tuple" not in text:  # it is about an element
+        hint = _element(hint)
+    refusal = refusal_of(hint, value) or refusal_of(hint, given)
+    if refusal is None:
+        return ""
+    got = brief(refusal.value if refusal.place else given)
+    return f"{option}{refusal.place} must be {refusal.expected}, got {got}."
+
+
+def _element(hint: Any) -> Any:
+    """Return the annotation of the elements of a tuple; that of anything else unchanged."""
+    inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    return get_args(inner)[0] if get_origin(inner) is tuple else hint
+
+
+def _plain(text: str) -> str:
+    """Return a message of jsonargparse without its types, in one line."""
+    lines = [line.strip() for line in text.splitlines() if re.fullmatch(r"\s*(?!- )\S.*[^:]", line)] or [text.strip()]
+    if found := re.search(r"argument after \*\* must be a mapping, not (\w+)", text):
+        return f"expected options by name, got a {found[1]}."
+    plain = re.sub(r"<class '(?:\w+\.)*(\w+)'>|typing\.", r"\1", "; ".join(lines)).replace(". Got value:", ", got")
+    return f"{plain.removesuffix('.')}."

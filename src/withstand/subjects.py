@@ -19,7 +19,7 @@ from withstand.configuration import identity, source_of, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.tables.table import Table
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
@@ -196,13 +196,13 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
             data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
-        raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {name}.")
+        raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
-        raise InputError(f"evaluate: found no folder {name}; if it is the name of a model, give --data.")
+        raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
     words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
     experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):
-        raise InputError(f"evaluate: {name} needs weights; give --weights FILE or --pretrained.")
+        raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     return experiment
 
 

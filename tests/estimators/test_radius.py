@@ -128,7 +128,7 @@ def test_the_frontier_has_a_point_per_radius_and_marks_the_chosen_one(measure, c
     ("options", "message"),
     [
         ({"deployment_noise": None}, "radius='cv' needs deployment_noise"),
-        ({"deployment_noise": Tilted()}, "noise must have equally likely draws, got Tilted "),
+        ({"deployment_noise": Tilted()}, "noise must have equally likely draws, got .*, Tilted"),
         ({"deployment_noise": -1}, "deployment_noise must be a number >= 0, or one per feature, got -1"),
         ({"radii": ()}, r"radii must be a list of at least one radius, got \(\)"),
         ({"radii": 0.1}, r"radii must be a list of at least one radius, got 0\.1"),

@@ -335,7 +335,7 @@ def test_progress_is_told_in_samples(bench, counting, tmp_path):
             yield told.append
 
     for _ in range(2):
-        ask([bench.subject(counting, NOISE, "clean", folder=tmp_path)], seed=0, engine=ENGINE, tell=Teller())
+        ask([bench.subject(counting, NOISE, "clean", folder=tmp_path)], seed=0, engine=ENGINE, teller=Teller())
     first, *counts, last = told
     assert first == "mine: 2 conditions, 20 samples, cpu."
     assert counts == [(20, "samples"), 0, 4, 8, 12, 16, 20]

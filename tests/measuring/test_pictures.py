@@ -4,7 +4,6 @@ import io
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars
 import pytest
 import torch
 from PIL import Image
@@ -18,11 +17,8 @@ from withstand.measuring import pictures as pictures_module
 from withstand.measuring.pictures import Drawn, draw_pictures, keep_pictures, thumbnails
 from withstand.perturbations.base import Draws
 from withstand.perturbations.gaussian import Gaussian
-from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.pictures import Pictured, read_pictures
 
-LABELS = [0, 0, 1, 1, 2, 2]
-NUMBERS = [3, 10, 17, 24, 31, 38]
 ENGINE = Engine(device="cpu")
 
 
@@ -38,43 +34,14 @@ class FakeNoise:
         return Draws(inputs=(x + 0.2 * normal(x.shape, rng=rng)).clamp(0, 1)[None])
 
 
-def outcomes(condition, predictions, confidences=(0.9,) * 6, correct=None):
-    """Return outcomes in which a prediction of None is an output that is not finite."""
-    right = [one == other for one, other in zip(predictions, LABELS, strict=True)] if correct is None else correct
-    columns = polars.DataFrame(
-        {
-            "number": polars.Series(NUMBERS, dtype=polars.UInt32),
-            "prediction": polars.Series(predictions, dtype=polars.Int16),
-            "confidence": polars.Series(confidences, dtype=polars.Float32),
-            "correct": right,
-        }
-    )
-    return ConditionOutcomes(condition=condition, measures=(), columns=columns)
-
-
-def table(*conditions):
-    samples = polars.DataFrame(
-        {
-            "source": "",
-            "number": polars.Series(NUMBERS, dtype=polars.UInt32),
-            "label": polars.Series(LABELS, dtype=polars.Int32),
-            "identifier": polars.Series([None] * 6, dtype=polars.String),
-        }
-    )
-    return OutcomeTable(samples=samples, classes=("a", "b", "c"), conditions=conditions, data="Tiny", seed=5)
-
-
-CLEAN = outcomes("clean", LABELS)
-
-
 @pytest.fixture
-def split():
+def split(six):
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (6, 3, 8, 8), generator=generator, dtype=torch.uint8)
     # In the split, samples stand in another order than their numbers.
     order = torch.tensor([2, 0, 1, 5, 4, 3])
-    y = torch.tensor(LABELS)[order]
-    return TensorSplit(x, y, classes=("a", "b", "c"), box=(0.0, 1.0), numbers=torch.tensor(NUMBERS)[order])
+    y = torch.tensor(six.LABELS)[order]
+    return TensorSplit(x, y, classes=("a", "b", "c"), box=(0.0, 1.0), numbers=torch.tensor(six.NUMBERS)[order])
 
 
 def test_pictures_are_those_of_the_samples_as_the_model_met_them(split):
@@ -116,32 +83,32 @@ def test_large_images_become_thumbnails_of_96_pixels():
     assert (small[:, :, :45].max(), small[:, :, 51:].min()) == (0, 255)
 
 
-def kept_in(folder, own, inputs, name="clean-a"):
+def kept_in(six, folder, own, inputs, name="clean-a"):
     """Write outcomes as an evaluation does, and keep the pictures."""
     path = folder / "outcomes" / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
     own.frame.write_parquet(path)
-    known = table(replace(own, columns=path))
+    known = six.table(replace(own, columns=path))
     keep_pictures(folder, known, inputs, torch.nn.Identity, engine=ENGINE)
     return read_pictures(folder / "pictures.parquet")
 
 
-def test_every_condition_has_the_examples_and_its_most_confident_mistakes(split, tmp_path):
+def test_every_condition_has_the_examples_and_its_most_confident_mistakes(six, split, tmp_path):
     inputs = {"clean": Drawn(lambda: split, FakeNoise(condition="clean", noise="n"))}
-    found = kept_in(tmp_path, outcomes("clean", [1] * 6), inputs)
-    assert {each.number for each in found} == set(NUMBERS)
+    found = kept_in(six, tmp_path, six.outcomes("clean", [1] * 6), inputs)
+    assert {each.number for each in found} == set(six.NUMBERS)
     picture = Image.open(io.BytesIO(found[Pictured("clean", "clean-a.parquet", 3)]))
     assert (picture.format, picture.size) == ("JPEG", (8, 8))
 
 
-def test_a_condition_that_cannot_be_drawn_and_tables_have_no_pictures(split, tmp_path):
+def test_a_condition_that_cannot_be_drawn_and_tables_have_no_pictures(six, split, tmp_path):
     other = {"fog/1": Drawn(lambda: split, FakeNoise(condition="fog/1", noise="n"))}
     for inputs in ({}, other):
-        assert kept_in(tmp_path, CLEAN, inputs) == {}
+        assert kept_in(six, tmp_path, six.clean, inputs) == {}
     assert not (tmp_path / "pictures.parquet").exists()
 
 
-def test_what_is_kept_is_not_drawn_again_and_what_was_measured_again_is(split, tmp_path):
+def test_what_is_kept_is_not_drawn_again_and_what_was_measured_again_is(six, split, tmp_path):
     drawn = []
 
     def inputs_of(name):
@@ -151,17 +118,17 @@ def test_what_is_kept_is_not_drawn_again_and_what_was_measured_again_is(split, t
 
         return {name: Drawn(load, FakeNoise(condition=name, noise="n"))}
 
-    first = kept_in(tmp_path, CLEAN, inputs_of("clean"))
+    first = kept_in(six, tmp_path, six.clean, inputs_of("clean"))
     before = (tmp_path / "pictures.parquet").stat().st_mtime_ns
-    assert kept_in(tmp_path, CLEAN, inputs_of("clean")) == first
+    assert kept_in(six, tmp_path, six.clean, inputs_of("clean")) == first
     assert (tmp_path / "pictures.parquet").stat().st_mtime_ns == before
     assert drawn == ["clean"]
     # Another condition is added.
-    both = kept_in(tmp_path, outcomes("fog/5", LABELS), inputs_of("fog/5"), name="fog")
+    both = kept_in(six, tmp_path, six.outcomes("fog/5", six.LABELS), inputs_of("fog/5"), name="fog")
     assert {each.condition for each in both} == {"clean", "fog/5"}
     assert drawn == ["clean", "fog/5"]
     # Other outcomes take the place of those of the same name.
-    again = kept_in(tmp_path, CLEAN, inputs_of("clean"), name="clean-b")
+    again = kept_in(six, tmp_path, six.clean, inputs_of("clean"), name="clean-b")
     assert {each.outcomes for each in again if each.condition == "clean"} == {"clean-b.parquet"}
     assert {each.outcomes for each in again if each.condition == "fog/5"} == {"fog.parquet"}
 

@@ -18,6 +18,7 @@ from withstand.evaluation.lipschitz import Lipschitz
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
+from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
 from withstand.measuring.question import Question, resolve
@@ -91,8 +92,12 @@ def test_frost_is_a_word_whichever_textures_are_taken():
     [
         ("contrasst", r"on: contrasst is not a known condition; did you mean contrast\?"),
         ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
-        ("contrast/9", r"on: contrast/9 is not a known condition; did you mean contrast"),
-        ("", r"on:  is not a known condition"),
+        ("contrast/9", r"on: contrast/9 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
+        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
+        ("noise-distance/foo", r"on: noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
+        ("clean/1", r"on: clean/1 is not a known condition; clean has no severities\."),
+        ("", r"on: '' is not a known condition"),
+        ("a\nb", r"on: 'a\\nb' is not a known condition"),
         ({"class_path": "Gausian"}, r"on: Gausian is not known; did you mean Gaussian"),
         ({"init_args": {}}, "on: expected the name of a class, or class_path and init_args"),
         ("{class_path: [}", "on: .* is not valid YAML"),
@@ -122,6 +127,7 @@ def test_every_known_word_can_be_asked_of_images():
         NoiseDistance,
         RandomizedSmoothing,
         Recall,
+        Sandwich,
         WorstCase,
     }
 

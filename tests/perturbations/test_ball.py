@@ -180,3 +180,21 @@ def test_rows_with_fixed_features_of_their_own_fill_the_ball_of_the_others(norm)
         # One feature moves: uniform in [-1, 1], whatever the norm.
         assert drawn.inputs[:, ::2, 0].abs().mean().item() == pytest.approx(0.5, abs=0.02)
         assert not drawn.inputs[:, ::2, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("ball", "name"),
+    [
+        (Ball("linf", 8 / 255), "linf 0.0313725"),
+        (Ball("l2", 3), "l2 3"),
+        (Ball("l1", (0.5, 0.0), unit="iqr"), "l1 [0.5 0] iqr"),
+    ],
+)
+def test_a_ball_is_named_by_norm_radius_and_unit(ball, name):
+    assert ball.name == name
+
+
+def test_balls_with_too_many_radii_for_a_name_have_different_ones():
+    names = {Ball("linf", (radius,) * 40).name for radius in (0.1, 0.2)} | {Ball("linf", ((0.1,), (0.2,))).name}
+    assert len(names) == 3
+    assert all(len(each) < 60 for each in names)

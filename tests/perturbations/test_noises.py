@@ -6,9 +6,11 @@ from withstand.data.space import Space
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, stream
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform import Uniform
 from withstand.perturbations.uniform_noise import UniformNoise
@@ -116,4 +118,18 @@ def test_conditions_name_every_field():
     assert Gaussian().condition == "Gaussian std=0.5"
     assert Gaussian(std=0.25).condition == "Gaussian std=0.25"
     assert Gaussian(std=(0.1, 0.2)).condition == "Gaussian std=[0.1, 0.2]"
-    assert Uniform(ball=Ball("l2", 0.5)).condition == "Uniform ball=Ball norm=l2 radius=0.5 unit=std"
+    assert Uniform(ball=Ball("l2", 0.5)).condition == "l2 0.5, Uniform"
+    assert PGD(ball=Ball("linf", 8 / 255), reach=1.0).condition == "linf 0.0313725, PGD-10 reach=1"
+    mixed = Mixture(parts=(Gaussian(), Uniform(ball=Ball("l1", (0.5, 1.0), unit="iqr"))))
+    assert mixed.condition == "Mixture parts=[Gaussian std=0.5, (l1 [0.5 1] iqr, Uniform)]"
+
+
+def test_random_numbers_are_named_by_every_field_whatever_a_condition_shows():
+    # A change of these names changes the draws of every evaluation.
+    ball = "ball=Ball norm=linf radius=0.5 unit=std"
+    assert Gaussian(std=0.25).noise == "Gaussian std=0.25"
+    assert PGD(ball=Ball("linf", 0.5)).noise == f"PGD {ball} steps=10 reach=2.5 until_wrong=False loss=cross_entropy"
+    assert (
+        Mixture(parts=(Identity(), Uniform(ball=Ball("linf", 0.5)))).noise
+        == f"Mixture parts=[Identity, Uniform {ball}]"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
-from withstand.rendering.terminal import LEAST, render, shown
+from withstand.rendering.terminal import LEAST, as_text, render
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row
 from withstand.study.tables.all import tables
@@ -137,10 +137,10 @@ def test_the_width_is_that_of_the_terminal_and_eighty_without_one(monkeypatch):
     table = wide(9)
     for columns, width in (("123", 123), ("10", LEAST)):
         monkeypatch.setenv("COLUMNS", columns)
-        assert shown([table, table]) == "\n".join([render(table, width=width)] * 2)
+        assert as_text([table, table]) == "\n".join([render(table, width=width)] * 2)
     monkeypatch.delenv("COLUMNS")
     monkeypatch.setattr("shutil.os.get_terminal_size", lambda _: (_ for _ in ()).throw(OSError()))
-    assert shown([table]) == render(table, width=80)
+    assert as_text([table]) == render(table, width=80)
 
 
 def test_the_numbers_in_the_text_are_those_of_the_rows():

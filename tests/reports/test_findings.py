@@ -32,3 +32,15 @@ def test_two_single_runs_are_told_apart_on_their_samples(made_up_outcomes):
     (told,) = [each for each in found.values() if "robust" in each]
     assert "+37.5 points against plain, on the same samples (95 % interval " in told
     assert "McNemar p < 0.001" in told
+
+
+def test_a_measure_is_named_with_its_own_budget(made_up_outcomes):
+    words = {"better": "higher", "percent": True, "kind": "attacked"}
+    worst = Measure(name="worst", column="correct", words="worst case", budget="PGD-40 x 3 + vertices", **words)
+    ascent = Measure(name="ascent", column="ascent", words="adversarial", budget="PGD-40 x 3", **words)
+    columns = {"linf 0.1, PGD-40 x 3 + vertices": {"correct": [True, False], "ascent": [True, True]}}
+    digest = Digest.of(Study.of_results(Results({"net": made_up_outcomes(columns, (worst, ascent))})))
+    assert [what for what, _ in findings(digest, Scores.gather(digest))] == [
+        "Worst case, linf 0.1 (PGD-40 x 3 + vertices)",
+        "Adversarial, linf 0.1 (PGD-40 x 3)",
+    ]

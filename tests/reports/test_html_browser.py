@@ -89,6 +89,10 @@ addEventListener("load", () => {
   found.requests = performance.getEntriesByType("resource").map((each) => each.name);
   found.unnamed = all("button, a, input, summary").filter((each) => !(each.innerText || each.textContent || each.ariaLabel || each.closest("label"))).length;
   found.heads = all("h1, h2, h3, h4").map((each) => Number(each.tagName[1]));
+  all(".canvas").forEach((each) => { each.scrollLeft = 0; });  // where a mark was focused it was scrolled
+  dispatchEvent(new Event("resize"));
+  found.hints = all(".hint").filter((each) => !each.hidden).map((each) => [each.textContent, each.nextElementSibling.scrollWidth > each.nextElementSibling.clientWidth]);
+  found.scrolling = all("main .scroll, .canvas").filter((each) => each.offsetWidth && each.scrollWidth > each.clientWidth + 4).length;
   found.said = said;
   const result = document.createElement("pre");
   result.id = "result"; result.textContent = JSON.stringify(found); document.body.append(result);
@@ -200,6 +204,14 @@ def test_light_and_dark_differ_and_every_figure_is_there(found):
     assert found["theme"] == "dark"
     assert found["darkInk"] != found["lightInk"]
     assert found["drawings"] == [True]
+
+
+def test_whatever_scrolls_sideways_says_so_above(found):
+    assert found["scrolling"] == len(found["hints"]) >= 2
+    assert all(is_wider for _, is_wider in found["hints"])
+    texts = [text for text, _ in found["hints"]]
+    assert any("the rest of the figure" in text for text in texts)
+    assert any("more column" in text for text in texts)
 
 
 def test_every_thumbnail_is_loaded_and_said_in_words(found):

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import pytest
 
+from withstand.conditions import IMAGENET_C
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.numbers import sentence
 from withstand.reports.report_folder import write_report
 from withstand.reports.scores import Scores
-from withstand.reports.sheets import differences_sheet, main_sheet, sheets, topic_sheets
+from withstand.reports.sheets import Sheets, differences_sheet, main_sheet, topic_sheets
 from withstand.study.digest import Digest
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.origin import Origin
@@ -118,7 +118,7 @@ def test_without_any_result_there_is_a_report_all_the_same(tmp_path):
     digest = Digest.of(sweep(tmp_path, {("regular",): [None, None], ("smoothed",): [None]}))
     assert findings(digest, Scores.gather(digest)) == []
     assert [line[1].plain for line in main_sheet(digest).lines] == ["0/2 [!]", "0/1 [!]"]
-    assert len(sheets(digest)) == 2
+    assert Sheets.of(digest).in_order == (main_sheet(digest),)
 
 
 def test_each_is_compared_with_the_baseline_that_agrees_in_the_rest(tmp_path):

@@ -96,6 +96,19 @@ def make_together(*, seeds=SEEDS, training=None, objective=None, split=None, sta
     )
 
 
+def fitted_singles(**options):
+    singles = [make_trainer(seed, **options) for seed in SEEDS]
+    for each in singles:
+        each.fit()
+    return singles
+
+
+def fitted_together(**options):
+    together = make_together(**options)
+    together.fit()
+    return together
+
+
 def assert_equals_singles(together, singles, *, rtol=1e-4, atol=1e-6):
     for trial, single in enumerate(singles):
         expected, got = single.result.state_dict(), together.result(trial)
@@ -117,11 +130,8 @@ def assert_equals_singles(together, singles, *, rtol=1e-4, atol=1e-6):
     ],
 )
 def test_weights_and_history_equal_those_of_the_single_runs(training):
-    together = make_together(training=training)
-    together.fit()
-    singles = [make_trainer(seed, training=training) for seed in SEEDS]
-    for each in singles:
-        each.fit()
+    together = fitted_together(training=training)
+    singles = fitted_singles(training=training)
     assert_equals_singles(together, singles)
 
 
@@ -144,22 +154,16 @@ def test_weights_and_history_equal_those_of_the_single_runs(training):
 )
 def test_draws_of_every_trial_are_those_of_its_single_run(objective):
     training = settings(epochs=2)
-    together = make_together(training=training, objective=objective)
-    together.fit()
-    singles = [make_trainer(seed, training=training, objective=objective) for seed in SEEDS]
-    for each in singles:
-        each.fit()
+    together = fitted_together(training=training, objective=objective)
+    singles = fitted_singles(training=training, objective=objective)
     assert_equals_singles(together, singles, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("augment", [None, lambda x, numbers, seed: x + 0.01 * (numbers[:, None] + seed % 7)])
 def test_weights_of_samples_count_as_in_the_single_runs(augment):
     split = blobs(augment=augment, weight=torch.linspace(0, 2, 103))
-    together = make_together(split=split)
-    together.fit()
-    singles = [make_trainer(seed, split=split) for seed in SEEDS]
-    for each in singles:
-        each.fit()
+    together = fitted_together(split=split)
+    singles = fitted_singles(split=split)
     assert_equals_singles(together, singles)
 
 
@@ -176,11 +180,8 @@ def test_augmentation_is_that_of_each_trial():
         return x + (numbers[:, None] % 7) * (seed % 5) * 0.1
 
     split = blobs(augment=augment)
-    together = make_together(split=split)
-    together.fit()
-    singles = [make_trainer(seed, split=split) for seed in SEEDS]
-    for each in singles:
-        each.fit()
+    together = fitted_together(split=split)
+    singles = fitted_singles(split=split)
     assert_equals_singles(together, singles)
 
 
@@ -189,8 +190,7 @@ def test_one_trial_that_diverges_fails_alone():
     models = [build(split, seed) for seed in SEEDS]
     with torch.no_grad():
         models[1].get_submodule("network")[0].weight.fill_(torch.nan)
-    together = make_together(models=models, training=settings(clip_norm=1.0))
-    together.fit()
+    together = fitted_together(models=models, training=settings(clip_norm=1.0))
     assert together.failures == {1: "training: non-finite loss (nan) at epoch 1, step 1."}
     assert together.going == [0, 2]
     whole = make_together(training=settings(clip_norm=1.0))
@@ -203,8 +203,7 @@ def test_one_trial_that_diverges_fails_alone():
 
 def test_a_trial_that_diverges_later_fails_at_the_step_of_its_single_run():
     training = settings(optimizer=SGD(lr=1e6), schedule=Constant())
-    together = make_together(training=training)
-    together.fit()
+    together = fitted_together(training=training)
     for trial, seed in enumerate(SEEDS):
         with pytest.raises(TrainingError) as failure:
             make_trainer(seed, training=training).fit()
@@ -216,9 +215,7 @@ def test_a_trial_that_diverges_later_fails_at_the_step_of_its_single_run():
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.05), Adam(lr=0.01)], ids=["SGD", "Adam"])
 def test_checkpoints_are_continued_by_single_runs_and_the_other_way_round(tmp_path, epoch, step, optimizer):
     training = settings(optimizer=optimizer, keep="best")
-    singles = [make_trainer(seed, training=training) for seed in SEEDS]
-    for each in singles:
-        each.fit()
+    singles = fitted_singles(training=training)
 
     folders, names = [tmp_path / str(seed) for seed in SEEDS], [str(seed) for seed in SEEDS]
     with pytest.raises(Stopped):
@@ -228,8 +225,7 @@ def test_checkpoints_are_continued_by_single_runs_and_the_other_way_round(tmp_pa
     assert all(state is not None and state["progress"]["step"] + state["progress"]["epoch"] > 0 for state in states)
     for each, folder, name in zip(continued, folders, names, strict=True):
         each.fit(folder=folder, identity=name)
-    together = make_together(training=training)
-    together.fit()
+    together = fitted_together(training=training)
     assert_equals_singles(together, continued)
 
     stopped = [make_trainer(seed, training=training) for seed in SEEDS]

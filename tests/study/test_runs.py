@@ -111,6 +111,10 @@ def test_a_single_run_and_several_are_read_alike(tmp_path):
     assert set(frame["name"]) == {"plain"}
     assert sorted(frame["seed"]) == [3, 4]
     assert read(tmp_path / "plain-3abcdef0")["seed"].to_list() == [3]
+    assert Study.of(tmp_path / "plain-3abcdef0").name == "plain"
+    (tmp_path / "plain-3abcdef0").rename(tmp_path / "final-model")
+    assert set(read(tmp_path)["name"]) == {"final-model", "plain"}
+    (tmp_path / "final-model").rename(tmp_path / "plain-3abcdef0")
     assert [epochs[0]["loss"] for _, epochs in read_histories(tmp_path, frame["run"])] == [0.5, 0.5]
 
 

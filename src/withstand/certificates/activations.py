@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from math import pi, sqrt
 from typing import NamedTuple
 
@@ -22,23 +23,23 @@ class Lines(NamedTuple):
         below: Its constant; None for 0.
         upper: Slope of the line above.
         above: Its constant.
+        pull: What is added to the coefficients of the inputs, (batch, row, *feature); None for nothing.
     """
 
     lower: Tensor
     below: Tensor | None
     upper: Tensor
     above: Tensor
+    pull: Tensor | None = None
 
     def back(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Return functions of the inputs that are at most these functions of the outputs, and their constants."""
-        negative = rows.coefficients.clamp_max(0)
-        positive = rows.coefficients.clamp_min(0)
-        by_row = self.lower.ndim == rows.coefficients.ndim and rows.corner is None
-        lower = self.lower if by_row else rows.take(self.lower)
-        constant = Rows(negative, rows.corner).dot(self.above)
+        constant = Rows(rows.coefficients.clamp_max(0), rows.corner).dot(self.above)
         if self.below is not None:
-            constant = constant + Rows(positive, rows.corner).dot(self.below)
-        return Rows(torch.addcmul(positive * lower, negative, rows.take(self.upper)), rows.corner), constant
+            constant = constant + Rows(rows.coefficients.clamp_min(0), rows.corner).dot(self.below)
+        by_row = self.lower.ndim == rows.coefficients.ndim and rows.corner is None
+        found = rows.blend(self.lower if by_row else rows.take(self.lower), rows.take(self.upper))
+        return found if self.pull is None else Rows(found.coefficients + self.pull), constant
 
 
 class Activation(ABC):
@@ -89,8 +90,8 @@ class Rectifier(Activation):
 class Curve(Activation):
     """A smooth activation: lines that touch it, and are nearest to it in the middle of the interval.
 
-    The line above with the smallest value at the middle m has the slope s that minimises max_z f(z) + s (m - z), which is
-    convex in s; the maximum is at an end or where the derivative is s, found in a table.
+    The line above with the smallest value at the middle m has the slope s that minimises max_z f(z) + s (m - z), which
+    is convex in s; the maximum is at an end or where the derivative is s, found in a table.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Curve(Activation):
         self.function, self.least = function, least
         ends = (-FAR, *turns, FAR)
         self.branches = []
-        for left, right in zip(ends[:-1], ends[1:], strict=True):
+        for left, right in pairwise(ends):
             places = torch.linspace(left, right, PLACES, dtype=torch.float64)
             slopes = derivative(places)
             if slopes[0] > slopes[-1]:

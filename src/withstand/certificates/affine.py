@@ -1,12 +1,15 @@
 """Rules for layers that are affine."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from withstand.certificates.rows import ROUNDING, Interval, Rows
+
+FEW = 4  # channels
 
 
 class Affine:
@@ -94,14 +97,28 @@ class Convolution(Affine):
     """A convolution with a bias."""
 
     def __init__(
-        self, weight: Tensor, bias: Tensor, before: torch.Size, after: torch.Size, **how: tuple[int, int] | int
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        before: torch.Size,
+        after: torch.Size,
+        *,
+        stride: tuple[int, int],
+        padding: tuple[int, int] = (0, 0),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
     ) -> None:
         self.weight, self.bias, self.dtype, self.before, self.after = weight, bias, weight.dtype, before, after
-        self.how = how
+        self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+
+    def with_weights(self, weight: Tensor, bias: Tensor) -> "Convolution":
+        """Return the same convolution with other weights."""
+        how: dict[str, Any] = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
+        return Convolution(weight, bias, self.before, self.after, **how)
 
     def apply(self, x: Tensor) -> Tensor:
         """Convolve."""
-        return functional.conv2d(x, self.weight, self.bias, **self.how)  # pyright: ignore[reportArgumentType]
+        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def absolute(self, x: Tensor) -> Tensor:
         """Convolve absolute values."""
@@ -109,22 +126,32 @@ class Convolution(Affine):
 
     def spread(self, x: Tensor) -> Tensor:
         """Convolve absolute values."""
-        return functional.conv2d(x, self.weight.abs(), **self.how)  # pyright: ignore[reportArgumentType]
+        weight = self.weight.abs()
+        return functional.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
     def back(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Convolve transposed; windows grow by the kernel."""
-        flat, corner, how = rows.coefficients.flatten(0, 1), rows.corner, dict(self.how)
+        corner, padding = rows.corner, self.padding
         constant = rows.coefficients.flatten(3).sum(3) @ self.bias
-        stride, padding, dilation = (_pair(how[each]) for each in ("stride", "padding", "dilation"))
-        if corner is None:
-            sides = zip(self.before[1:], self.after[1:], stride, padding, dilation, self.weight.shape[2:], strict=True)
-            extra = [b - ((a - 1) * s - 2 * p + d * (k - 1) + 1) for b, a, s, p, d, k in sides]
-            how["output_padding"] = tuple(extra)
-        else:
-            corner = corner * corner.new_tensor(stride) - corner.new_tensor(padding)
-            how["padding"] = 0
-        found = functional.conv_transpose2d(flat, self.weight, **how)  # pyright: ignore[reportArgumentType]
+        size = self.before[1:]
+        if corner is not None:
+            sides = zip(rows.coefficients.shape[3:], self.stride, self.dilation, self.weight.shape[2:], strict=True)
+            size = torch.Size([(count - 1) * step + gap * (kernel - 1) + 1 for count, step, gap, kernel in sides])
+            corner, padding = corner * corner.new_tensor(self.stride) - corner.new_tensor(padding), (0, 0)
+        found = self._transposed(rows.coefficients.flatten(0, 1), size, padding)
         return Rows(found.unflatten(0, rows.coefficients.shape[:2]), corner).inside(self.before), constant
+
+    def _transposed(self, x: Tensor, size: torch.Size, padding: tuple[int, int]) -> Tensor:
+        """Return the transposed convolution to maps of a size."""
+        if self.weight.shape[1] <= FEW and self.groups == 1:  # several times as fast as PyTorch's on a CPU
+            columns = self.weight.flatten(1).T @ x.flatten(2)
+            kernel = tuple(self.weight.shape[2:])
+            return functional.fold(columns, tuple(size), kernel, self.dilation, padding, self.stride)
+        sides = zip(size, x.shape[2:], self.stride, padding, self.dilation, self.weight.shape[2:], strict=True)
+        extra = tuple(most - ((a - 1) * step - 2 * pad + gap * (k - 1) + 1) for most, a, step, pad, gap, k in sides)
+        return functional.conv_transpose2d(
+            x, self.weight, None, self.stride, padding, extra, self.groups, self.dilation
+        )
 
 
 class Scale(Affine):
@@ -182,11 +209,6 @@ class Reshape(Affine):
         return Rows(rows.coefficients.reshape(*rows.coefficients.shape[:2], *self.before)), 0.0
 
 
-def average(channels: int, kernel: tuple[int, int], like: Tensor, **shapes: torch.Size) -> Tensor:
-    """Return the weight of a convolution that takes averages, channel by channel."""
-    return like.new_full((channels, 1, *kernel), 1 / (kernel[0] * kernel[1]))
-
-
 def fold(layer: Linear | Convolution, scale: Scale) -> Linear | Convolution | None:
     """Return a layer with the scale of its outputs folded into it; None if it differs within a channel."""
     size = layer.after[0]
@@ -197,7 +219,7 @@ def fold(layer: Linear | Convolution, scale: Scale) -> Linear | Convolution | No
     bias = layer.bias * factor + shift
     if isinstance(layer, Linear):
         return Linear(weight, bias)
-    return Convolution(weight, bias, layer.before, layer.after, **layer.how)
+    return layer.with_weights(weight, bias)
 
 
 def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -208,10 +230,6 @@ def batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     factor = factor if layer.weight is None else factor * layer.weight
     shift = -layer.running_mean * factor
     return factor, shift if layer.bias is None else shift + layer.bias
-
-
-def _pair(value: tuple[int, int] | int) -> tuple[int, int]:
-    return value if isinstance(value, tuple) else (value, value)
 
 
 def _by_channel(values: Tensor) -> Tensor:

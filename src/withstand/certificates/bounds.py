@@ -14,7 +14,7 @@ from withstand.certificates.pooling import Maximum
 from withstand.certificates.region import Region
 from withstand.certificates.rows import ROUNDING, Interval, Rows
 
-NUMBERS_AT_ONCE = 2**25  # coefficients of rows of the widest layer
+NUMBERS_AT_ONCE = 2**23  # coefficients of rows of the widest layer
 MARGIN = 1e-5  # of bounds of the outputs: share of the sum of absolute terms that is taken away for rounding
 
 
@@ -49,24 +49,33 @@ class Bounds:
         Layers before the output that are affine are joined with the function first.
         """
         last = len(self.graph.nodes) - 1
-        return self._least(*self._carry(last, Rows(specification), stops=True)) - self._margin(specification)
+        return self._least(*self._carry(last, Rows(specification), stops=True)) - self.margin(specification)
 
-    def by_lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> Tensor:
+    def by_lines(self, specification: Tensor, lines: Mapping[int, Lines] | None = None) -> Tensor:
         """Return lower bounds of linear functions (batch, row, output) of the outputs, carried back to the input.
 
         Args:
             specification: Coefficients of the functions.
-            slopes: By node, slopes of the lines below a rectifier for every row (batch, row, *feature).
+            lines: By node, lines to take instead of the usual ones.
         """
-        return self._least(*self.lines(specification, slopes))
+        return self._least(*self.lines(specification, lines))
 
-    def lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> tuple[Rows | None, Tensor]:
+    def by_both(self, specification: Tensor) -> Tensor:
+        """Return the better of both lower bounds."""
+        return torch.maximum(self.by_interval(specification), self.by_lines(specification))
+
+    def lines(self, specification: Tensor, lines: Mapping[int, Lines] | None = None) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of the outputs, and their constants.
 
         Arguments are those of `by_lines`. None is a function that does not depend on the input.
         """
-        rows, constant = self._carry(len(self.graph.nodes) - 1, Rows(specification), slopes=slopes)
-        return rows, constant - self._margin(specification)
+        rows, constant = self._carry(len(self.graph.nodes) - 1, Rows(specification), lines=lines)
+        return rows, constant - self.margin(specification)
+
+    def margin(self, specification: Tensor) -> Tensor:
+        """Return what is taken away from bounds of the outputs for rounding, (batch, row)."""
+        absolute = self._absolute(len(self.graph.nodes) - 1)
+        return MARGIN * torch.bmm(specification.abs(), absolute.unsqueeze(2)).squeeze(2)
 
     def tighten(self, number: int) -> None:
         """Tighten the interval of a node by lines, where a following layer can use it."""
@@ -83,7 +92,10 @@ class Bounds:
         index = (~is_open).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
         size = max(1, NUMBERS_AT_ONCE // (2 * len(index) * self.graph.widest))
         found = [self._both(number, part) for part in index.split(size, 1)]
+        # Values that only fill up the rows of a sample stay, so that its bounds do not depend on the batch.
+        fills = ~is_open.gather(1, index)
         rounding = ROUNDING * self._absolute(number).flatten(1).gather(1, index)
+        rounding = rounding.masked_fill(fills, torch.inf)
         lower = own.lower.flatten(1).gather(1, index)
         upper = own.upper.flatten(1).gather(1, index)
         lower = torch.maximum(lower, torch.cat([each[0] for each in found], 1) - rounding)
@@ -102,8 +114,7 @@ class Bounds:
         else:
             rows, constant = rows_of(index, node.shape, self.region.center.dtype), 0.0
         count = index.shape[1]
-        corner = rows.corner
-        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), _twice(corner))
+        both = Rows(torch.cat([rows.coefficients, -rows.coefficients], 1), rows.corner)
         found = self._least(*self._carry(number, both))
         return found[:, :count] + constant, constant - found[:, count:]
 
@@ -114,22 +125,18 @@ class Bounds:
             return node.operation.absolute(self.intervals[node.inputs[0]].largest)
         return self.intervals[number].largest
 
-    def _margin(self, specification: Tensor) -> Tensor:
-        absolute = self._absolute(len(self.graph.nodes) - 1)
-        return MARGIN * torch.bmm(specification.abs(), absolute.unsqueeze(2)).squeeze(2)
-
     def _least(self, rows: Rows | None, constant: Tensor) -> Tensor:
         return constant if rows is None else constant + self.region.least(rows)
 
     def _carry(
-        self, number: int, rows: Rows, *, slopes: Mapping[int, Tensor] | None = None, stops: bool = False
+        self, number: int, rows: Rows, *, lines: Mapping[int, Lines] | None = None, stops: bool = False
     ) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of a node's values, and constants (batch, row).
 
         Args:
             number: The node.
             rows: The functions.
-            slopes: See `by_lines`.
+            lines: See `by_lines`.
             stops: Whether to take intervals of the first layers that are not affine.
         """
         waiting, total = {number: rows}, rows.coefficients.new_zeros(rows.coefficients.shape[:2])
@@ -149,11 +156,7 @@ class Bounds:
                 total = total + rows.dot(box.middle) - Rows(rows.coefficients.abs(), rows.corner).dot(box.half)
                 continue
             else:
-                relaxed = self.relaxed(place)
-                if slopes and place in slopes:
-                    assert isinstance(relaxed, Lines)
-                    relaxed = relaxed._replace(lower=slopes[place])
-                part, constant = relaxed.back(rows)
+                part, constant = (lines[place] if lines and place in lines else self.relaxed(place)).back(rows)
                 parts, total = [part], total + constant
             for before, part in zip(node.inputs, parts, strict=True):
                 waiting[before] = _joined(waiting.get(before), part, self.graph.nodes[before].shape)
@@ -169,7 +172,7 @@ def bounds_of(graph: Graph, region: Region, *, lines: bool) -> Bounds:
         lines: Whether to tighten intervals by lines (CROWN) where it helps; otherwise they follow from intervals.
 
     Source:
-        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715 (intervals).
+        Zhang, Weng, Chen, Hsieh, Daniel 2018, arXiv 1811.00866 (CROWN); Gowal et al. 2018, arXiv 1810.12715.
         Differs: intervals are the better of both kinds, and lines are computed only for values that matter.
     """
     bounds = Bounds(graph, region, [region.box])
@@ -188,7 +191,3 @@ def _joined(known: Rows | None, new: Rows, shape: torch.Size) -> Rows:
     if (known.corner is None) != (new.corner is None):
         known, new = known.whole(shape), new.whole(shape)
     return known + new
-
-
-def _twice(corner: Tensor | None) -> Tensor | None:
-    return None if corner is None else torch.cat([corner, corner], 1)

@@ -1,5 +1,7 @@
 """Certificates of samples, by the cheapest method that gives one."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -9,15 +11,18 @@ from withstand.certificates.bounds import Bounds, bounds_of
 from withstand.certificates.graph import Graph
 from withstand.certificates.region import Region, region_of
 from withstand.certificates.rows import Interval
-from withstand.certificates.slopes import by_optimised_lines
+from withstand.certificates.signs import SignSearch
+from withstand.certificates.slopes import by_optimised_lines, rectifiers
 from withstand.certificates.splitting import Found, Search
 from withstand.data.space import Space
 from withstand.functional import changes
 from withstand.perturbations.ball import Ball
 
 Method = Literal["interval", "crown", "alpha_crown", "complete"]
+Least = Callable[[Bounds, Tensor], Tensor]
 METHODS: tuple[Method, ...] = ("interval", "crown", "alpha_crown", "complete")
-MOST_INPUTS, MOST_OPTIONS = 10, 1024  # that move, and combinations of options, for branch and bound
+MOST_INPUTS, MOST_OPTIONS = 10, 1024  # that move, and combinations of options, for branch and bound over inputs
+MOST_SIGNS = 512  # rectified values, for branch and bound over their signs
 NUMBERS_AT_ONCE = 2**21  # values of the widest layer
 
 
@@ -70,42 +75,33 @@ class Certifier(NamedTuple):
     def _decide(self, x: Tensor, y: Tensor, rows: Tensor, verdict: Verdict) -> None:
         """Try one method after the other on the samples that are left."""
         specification, left = margins(y, self.graph.num_outputs), torch.arange(len(x), device=x.device)
-        region, bounds = region_of(self.ball, x, self.space), None
-        for number, method in enumerate(METHODS[: METHODS.index(self.method) + 1], 1):
-            if method == "complete":
-                found = self._search(region.of(left), x[left], y[left], specification[left])
-                verdict.broken[rows[left]], verdict.point[rows[left]] = (
-                    found.broken,
-                    found.point.where(found.broken.view(-1, *[1] * (x.ndim - 1)), x[left]),
-                )
-                done = found.certified
-            else:
-                bounds = self._bounds(method, region.of(left), bounds)
-                done = (self._least(method, bounds, specification[left]) > 0).all(1)
-            verdict.certified[rows[left]] = done
-            decided = verdict.certified | verdict.broken
-            verdict.method[rows[left]] = torch.where(decided[rows[left]], number, 0)
-            left, bounds = left[~done], bounds and bounds.of(~done)
-            if len(left) == 0:
-                return
-
-    def _bounds(self, method: Method, region: Region, known: Bounds | None) -> Bounds:
-        if method == "alpha_crown" and known is not None:
-            return known
-        return bounds_of(self.graph, region, lines=method != "interval")
-
-    def _least(self, method: Method, bounds: Bounds, specification: Tensor) -> Tensor:
-        if method == "alpha_crown":
-            return by_optimised_lines(bounds, specification, steps=self.steps)
-        found = bounds.by_interval(specification)
-        return found if method == "interval" else torch.maximum(found, bounds.by_lines(specification))
+        region, bounds, had_lines = region_of(self.ball, x, self.space), None, False
+        stages: tuple[tuple[Method, bool, Least], ...] = (
+            ("interval", False, Bounds.by_interval),
+            ("crown", False, Bounds.by_lines),  # cheap: only the outputs are bounded by lines
+            ("crown", True, Bounds.by_both),
+            ("alpha_crown", True, partial(by_optimised_lines, steps=self.steps)),
+        )
+        last = METHODS.index(self.method)
+        for method, lines, least in stages:
+            if METHODS.index(method) > last or len(left) == 0:
+                break
+            if bounds is None or lines != had_lines:
+                bounds, had_lines = bounds_of(self.graph, region.of(left), lines=lines), lines
+            done = (least(bounds, specification[left]) > 0).all(1)
+            verdict.certified[rows[left[done]]] = True
+            verdict.method[rows[left[done]]] = METHODS.index(method) + 1
+            left, bounds = left[~done], bounds.of(~done)
+        if self.method == "complete" and len(left):
+            found = self._search(region.of(left), x[left], y[left], specification[left])
+            verdict.certified[rows[left]], verdict.broken[rows[left]] = found.certified, found.broken
+            verdict.point[rows[left[found.broken]]] = found.point[found.broken]
+            verdict.method[rows[left[found.certified | found.broken]]] = len(METHODS)
 
     def _search(self, region: Region, x: Tensor, y: Tensor, specification: Tensor) -> Found:
-        """Search wrong points by branch and bound, where few inputs move."""
+        """Search by branch and bound: over the inputs where few move, else over signs in small networks."""
         regions, owner = _by_option(region, self.ball, x, self.space)
         moving = (region.radii > 0).flatten(1).sum(1).max()
-        if moving > MOST_INPUTS or len(owner) > MOST_OPTIONS * len(x):
-            return Found(torch.zeros_like(y, dtype=torch.bool), torch.zeros_like(y, dtype=torch.bool), x)
 
         def inside(sample: Tensor, point: Tensor) -> Tensor:
             return self.ball.of_rows(sample).project(x[sample], point, space=self.space)
@@ -113,7 +109,14 @@ class Certifier(NamedTuple):
         def is_wrong(sample: Tensor, point: Tensor) -> Tensor:
             return ~is_right(self.model(point), y[sample])
 
-        return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+        if moving <= MOST_INPUTS and changes.count(self.space.changes) <= MOST_OPTIONS:
+            return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+        bounds = bounds_of(self.graph, region, lines=True)
+        sizes = [self.graph.nodes[number].shape.numel() for number in rectifiers(bounds)]
+        if sizes and sum(sizes) <= MOST_SIGNS and not self.space.changes:
+            return SignSearch(bounds, specification, inside, is_wrong).run(self.num_boxes)
+        none = torch.zeros_like(y, dtype=torch.bool)
+        return Found(none, none, x)
 
 
 def margins(y: Tensor, num_classes: int) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
+from torch.fx.node import map_aggregate, map_arg
 
 from withstand.certificates.activations import Activation
 from withstand.certificates.affine import Affine, Convolution, Linear, Reshape, Scale, fold
@@ -34,7 +35,7 @@ class Node(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """A network in evaluation mode: its layers in the order of computation; the first is the input, the last the logits.
+    """A network in evaluation mode: its layers in the order of computation, from the input to the logits.
 
     Attributes:
         nodes: The layers.
@@ -92,8 +93,8 @@ def trace(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Graph:
             steps = _Tracer().trace(model)
         except Exception as problem:  # code of users that branches on values ends in almost any error
             raise InputError(
-                f"{who}: the network must compute its outputs without branching on its inputs, got {type(model).__name__}"
-                f" ({str(problem).splitlines()[0].rstrip('.')})."
+                f"{who}: the network must compute its outputs without branching on its inputs, got "
+                f"{type(model).__name__} ({str(problem).splitlines()[0].rstrip('.')})."
             ) from problem
         found = _Walk(model, shape, who)
         with torch.no_grad():
@@ -139,12 +140,12 @@ class _Walk:
         return Graph(tuple(self.nodes[: output.number + 1]))
 
     def _call(self, step: fx.Node) -> None:
-        arguments = fx.node.map_arg(step.args, lambda each: self.values[each])
-        named = fx.node.map_arg(step.kwargs, lambda each: self.values[each])
+        arguments = map_arg(step.args, lambda each: self.values[each])
+        named = map_arg(step.kwargs, lambda each: self.values[each])
         layer = self.model.get_submodule(str(step.target)) if step.op == "call_module" else None
         function = layer or (getattr(torch.Tensor, str(step.target)) if step.op == "call_method" else step.target)
         assert isinstance(function, Callable)
-        result = function(*fx.node.map_aggregate(arguments, _plain), **fx.node.map_aggregate(named, _plain))  # pyright: ignore
+        result = function(*map_aggregate(arguments, _plain), **map_aggregate(named, _plain))  # pyright: ignore
         given = _given([*arguments, *named.values()])
         if not given or not isinstance(result, Tensor):
             self.values[step] = result

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.certificates.activations import Rectifier, gelu, sigmoid, tanh
-from withstand.certificates.affine import Convolution, Linear, Reshape, Scale, average, batch_norm
+from withstand.certificates.affine import Convolution, Linear, Reshape, Scale, batch_norm
 from withstand.certificates.joining import Concatenation, Sum
 from withstand.certificates.pooling import Maximum, adaptive_windows, windows
 from withstand.models.normalize import Normalize
@@ -44,9 +44,9 @@ def _convolution(layer: nn.Conv2d, x: Value, result: Tensor) -> Convolution:
         raise Refused(f"with padding {layer.padding} of {layer.padding_mode}")
     same = tuple(step * (size - 1) // 2 for step, size in zip(layer.dilation, layer.kernel_size, strict=True))
     padding: Any = {"same": same, "valid": (0, 0)}.get(str(layer.padding), layer.padding)
-    how = {"stride": layer.stride, "padding": padding, "dilation": layer.dilation, "groups": layer.groups}
+    how: dict[str, Any] = {name: getattr(layer, name) for name in ("stride", "dilation", "groups")}
     bias = result.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
-    return Convolution(layer.weight.detach(), bias.detach(), *_shapes(x, result), **how)
+    return Convolution(layer.weight.detach(), bias.detach(), *_shapes(x, result), padding=padding, **how)
 
 
 def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Value, result: Tensor) -> Scale:
@@ -67,8 +67,9 @@ def _average(kernel: Any, stride: Any, padding: Any, x: Value, result: Tensor) -
     reach = [(count - 1) * step + size for count, step, size in zip(after[1:], stride, kernel, strict=True)]
     if any(end > size + 2 * pad for end, size, pad in zip(reach, before[1:], padding, strict=True)):
         raise Refused("with ceil_mode")
-    how = {"stride": stride, "padding": padding, "dilation": (1, 1), "groups": before[0]}
-    return Convolution(average(before[0], kernel, result), result.new_zeros(before[0]), before, after, **how)
+    weight = result.new_full((before[0], 1, *kernel), 1 / (kernel[0] * kernel[1]))
+    bias = result.new_zeros(before[0])
+    return Convolution(weight, bias, before, after, stride=stride, padding=padding, groups=before[0])
 
 
 def _average_pool(layer: nn.AvgPool2d, x: Value, result: Tensor) -> Convolution:
@@ -152,8 +153,8 @@ def _cat(result: Tensor, branches: Any, dim: int = 0) -> Concatenation:
     return Concatenation([each.example.shape[1] for each in branches])
 
 
-def _dropout(result: Tensor, x: Any, p: float = 0.5, training: bool = True, *_: Any) -> None:
-    if training:
+def _dropout(*given: Any, training: bool = True, **_: Any) -> None:
+    if given[3] if len(given) > 3 else training:
         raise Refused("in training mode")
 
 
@@ -185,10 +186,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("truediv", "itruediv", "div", "div_"), partial(_times, divide=True)),
     **dict.fromkeys(("flatten", "view", "reshape", "squeeze", "unsqueeze", "contiguous", "unflatten"), _reshape),
     **dict.fromkeys(("relu", "relu_"), lambda *_, **__: Rectifier()),
-    "leaky_relu": lambda _, x, negative_slope=0.01, *__, **___: _leaky(negative_slope),
+    "leaky_relu": lambda *given, negative_slope=0.01, **_: _leaky(given[2] if len(given) > 2 else negative_slope),
     "tanh": lambda *_: tanh(),
     "sigmoid": lambda *_: sigmoid(),
-    "gelu": lambda _, x, approximate="none": _gelu(approximate),
+    "gelu": lambda *_, approximate="none": _gelu(approximate),
     "max_pool2d": lambda out, x, kernel_size, stride=None, padding=0, dilation=1, **_: _maximum(
         kernel_size, stride, padding, dilation, x, out
     ),

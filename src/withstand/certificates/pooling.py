@@ -35,7 +35,7 @@ class Picks(NamedTuple):
         shift = self.shift.unflatten(2, after[1:])
         constant = Rows(negative, rows.corner).dot(shift)
         if rows.corner is not None:
-            return self._back_by_window(rows.corner, positive, negative), constant
+            return self._back_by_window(rows.coefficients, rows.corner), constant
         batch, count, channels, *_ = positive.shape
         found = positive.new_zeros(batch, count, channels, pool.before[1] * pool.before[2])
         weighted = negative.flatten(3) * self.slope.unsqueeze(1)
@@ -43,7 +43,7 @@ class Picks(NamedTuple):
             found = found.scatter_add(3, index.unsqueeze(1).expand_as(values), values)
         return Rows(found.unflatten(3, pool.before[1:])), constant
 
-    def _back_by_window(self, corner: Tensor, positive: Tensor, negative: Tensor) -> Rows:
+    def _back_by_window(self, coefficients: Tensor, corner: Tensor) -> Rows:
         """Spread every coefficient over the inputs of its window, and keep the chosen one."""
         size = self.pool.before[1] * self.pool.before[2]
         chosen = []
@@ -52,12 +52,8 @@ class Picks(NamedTuple):
             chosen.append(flat.unflatten(2, self.pool.before[1:]))
         high, wide = self.pool.kernel
         inner = corner * corner.new_tensor(self.pool.kernel)
-        spread = [
-            Rows(each.repeat_interleave(high, 3).repeat_interleave(wide, 4), inner) for each in (positive, negative)
-        ]
-        lower, upper = (rows.take(each) for rows, each in zip(spread, chosen, strict=True))
-        found = torch.addcmul(spread[0].coefficients * lower, spread[1].coefficients, upper)
-        return Rows(found, inner).inside(self.pool.before)
+        spread = Rows(coefficients.repeat_interleave(high, 3).repeat_interleave(wide, 4), inner)
+        return spread.blend(*map(spread.take, chosen)).inside(self.pool.before)
 
 
 class Maximum:

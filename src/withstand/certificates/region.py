@@ -47,7 +47,7 @@ class Region(NamedTuple):
         least = rows.dot(self.box.middle) - extent.dot(self.box.half)
         if self.norm == "linf":
             return least
-        reach = rows.coefficients * rows.take(self.radii)
+        reach = rows.times(rows.take(self.radii))
         dual = torch.linalg.vector_norm(reach.flatten(2), 2 if self.norm == "l2" else torch.inf, dim=2)
         in_ball = rows.dot(self.center) - dual - extent.dot(self.spread)
         return torch.where(self.is_whole.unsqueeze(1), torch.maximum(least, in_ball), least)

@@ -42,7 +42,8 @@ class Rows(NamedTuple):
     Attributes:
         coefficients: (batch, row, *feature), or a window (batch, row, channel, height, width) of each.
         corner: Row and column of the layer where each window begins, (batch, row, 2), may be negative: coefficients
-            outside of the layer are 0. None if the coefficients are of the whole layer.
+            outside of the layer are 0. With fewer corners than rows, rows take them in turn. None if the coefficients
+            are of the whole layer.
     """
 
     coefficients: Tensor
@@ -76,10 +77,16 @@ class Rows(NamedTuple):
         x = self.corner[..., 1, None] + torch.arange(width, device=self.corner.device)
         inside = ((y >= 0) & (y < shape[1])).unsqueeze(3) & ((x >= 0) & (x < shape[2])).unsqueeze(2)
         places = y.clamp(0, shape[1] - 1).unsqueeze(3) * shape[2] + x.clamp(0, shape[2] - 1).unsqueeze(2)
-        return places.flatten(2), inside.flatten(2)
+        return self._in_turn(places.flatten(2)), self._in_turn(inside.flatten(2))
+
+    def _in_turn(self, values: Tensor) -> Tensor:
+        """Return values of the corners for every row."""
+        assert self.corner is not None
+        copies = self.coefficients.shape[1] // self.corner.shape[1]
+        return values if copies == 1 else torch.cat([values] * copies, 1)
 
     def take(self, values: Tensor) -> Tensor:
-        """Return the values (batch, *feature) of a layer that belong to the coefficients, to be multiplied by them."""
+        """Return the values (batch, *feature) of a layer that belong to the coefficients, for every corner."""
         if self.corner is None:
             return values.unsqueeze(1)
         height, width = self.coefficients.shape[3:]
@@ -92,9 +99,24 @@ class Rows(NamedTuple):
         sample = torch.arange(len(values), device=low.device).unsqueeze(1)
         return windows[sample, :, self.corner[..., 0] + top, self.corner[..., 1] + left]
 
+    def times(self, values: Tensor) -> Tensor:
+        """Return the coefficients times what `take` returns."""
+        if values.shape[1] in (1, self.coefficients.shape[1]):
+            return self.coefficients * values
+        return (self.coefficients.unflatten(1, (-1, values.shape[1])) * values.unsqueeze(1)).flatten(1, 2)
+
+    def blend(self, below: Tensor, above: Tensor) -> "Rows":
+        """Return positive coefficients times one of two values, and negative ones times the other; as from `take`."""
+        count = max(below.shape[1], above.shape[1])
+        parts = self.coefficients.unflatten(1, (-1, count)) if count > 1 else self.coefficients.unsqueeze(1)
+        found = torch.where(parts > 0, below.unsqueeze(1), above.unsqueeze(1)) * parts
+        return Rows(found.flatten(1, 2), self.corner)
+
     def dot(self, values: Tensor) -> Tensor:
         """Return the sums (batch, row) of coefficients times the values (batch, *feature) of the layer."""
-        return _dot(self.coefficients, self.take(values))
+        if self.corner is None:
+            return torch.bmm(self.coefficients.flatten(2), values.flatten(1).unsqueeze(2)).squeeze(2)
+        return self.times(self.take(values)).flatten(2).sum(2)
 
     def __add__(self, other: "Rows") -> "Rows":  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the sums of the functions; windows that begin at different places are widened."""
@@ -102,7 +124,7 @@ class Rows(NamedTuple):
             assert self.corner is other.corner
             return Rows(self.coefficients + other.coefficients)
         corner = torch.minimum(self.corner, other.corner)
-        ends = [each.corner + _size(each.coefficients) for each in (self, other)]
+        ends = [self.corner + _size(self.coefficients), other.corner + _size(other.coefficients)]
         height, width = (torch.maximum(*ends) - corner).amax((0, 1)).tolist()
         first, second = (each._widened(corner, height, width) for each in (self, other))
         return Rows(first + second, corner)
@@ -119,9 +141,3 @@ class Rows(NamedTuple):
 
 def _size(coefficients: Tensor) -> Tensor:
     return torch.tensor(coefficients.shape[3:], device=coefficients.device)
-
-
-def _dot(coefficients: Tensor, values: Tensor) -> Tensor:
-    if values.shape[1] == 1:
-        return torch.bmm(coefficients.flatten(2), values.flatten(2).mT).squeeze(2)
-    return (coefficients * values).flatten(2).sum(2)

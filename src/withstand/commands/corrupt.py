@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
+from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import MANIFEST, write_copy
@@ -18,9 +19,11 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import SUFFIXES, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.engine import Engine
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
+from withstand.families import command_name, loose, spellings
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.limits import NonNegativeInt, PositiveInt
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
@@ -66,10 +69,8 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
-    if found.workers is not None and found.workers < 0:
-        raise InputError(f"corrupt: workers must be at least 0, got {found.workers}.")
     if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
-        raise InputError(f"corrupt: expected a folder outside of {found.source}, got {found.target}.")
+        raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
     data = _data(found)
@@ -106,11 +107,11 @@ def _parser() -> ArgumentParser:
     )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, such as 1 3 5 or 1-5")
     add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
-    add("--size", type=int, default=224, help="width and height of the central crop")
-    add("--resize", type=int | None, help="shorter side before the crop (default: 8/7 of the size)")
+    add("--size", type=PositiveInt, default=224, help="width and height of the central crop")
+    add("--resize", type=PositiveInt | None, help="shorter side before the crop (default: 8/7 of the size)")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
-    add("--seed", type=int, default=0, help="random seed")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed")
     add(
         "--on_bad_image",
         type=OnBadImage,
@@ -121,7 +122,7 @@ def _parser() -> ArgumentParser:
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    add("--workers", type=int | None, help="processes (-j; default: one per core on a CPU)")
+    add("--workers", type=NonNegativeInt | None, help="processes (-j; default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")
     return parser
 
@@ -169,7 +170,7 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
     known = [*sets, *dict.fromkeys(each.published_name() for each in published + others)]
     for name in names:
         if name not in known:
-            raise InputError(f"corrupt: {name} is not a known corruption; {nearest(name, known)}")
+            raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
     return tuple(each for each in published + others if each in chosen or each.published_name() in names)
 
@@ -177,8 +178,6 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
 def _data(found: Any) -> Dataset:
     path = Path(found.source).expanduser()
     resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    if found.size < 1:
-        raise InputError(f"corrupt: size must be at least 1, got {found.size}.")
     if resize < found.size:
         raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
     if path.is_file():
@@ -190,8 +189,11 @@ def _data(found: Any) -> Dataset:
                 raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
             return LooseImages(path=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
         return ImageFolder(root=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
-    if "/" in found.source or "." in found.source:
-        raise InputError(f"corrupt: expected a folder of images or the name of a data set, found nothing at {path}.")
+    known = spellings(Dataset)
+    if loose(found.source) not in known and found.source.rpartition(".")[2] not in known.values():
+        names = map(command_name, discover(Dataset))
+        hint = nearest(found.source, names, otherwise="`withstand list datasets` shows data sets.")
+        raise InputError(f"corrupt: found no folder of images or data set {brief(found.source)}; {hint}")
     return read_experiment([f"--data={found.source}"]).data
 
 
@@ -199,10 +201,10 @@ def _severities(words: list[str]) -> list[int]:
     chosen: set[int] = set()
     for word in words:
         if not (span := re.fullmatch(r"([1-5])(?:-([1-5]))?", word)):
-            raise InputError(f"corrupt: severities must be from 1 to 5, e.g. 1 3 5 or 1-5, got {word}.")
+            raise InputError(f"corrupt: severities must be from 1 to 5, e.g. 1 3 5 or 1-5, got {brief(word)}.")
         chosen |= set(range(int(span[1]), int(span[2] or span[1]) + 1))
     if not chosen:
-        raise InputError(f"corrupt: severities must name at least one from 1 to 5, got {' '.join(words)}.")
+        raise InputError(f"corrupt: severities must name at least one from 1 to 5, got {brief(' '.join(words))}.")
     return sorted(chosen)
 
 

@@ -42,7 +42,7 @@ def check_figures(questions: Sequence[Question]) -> None:
     raise InputError("evaluate: --figures needs noise-distance on images; add it to --on.")
 
 
-def examples_of(subject: Subject, *, seed: int, engine: Engine) -> Examples:
+def examples_to_draw(subject: Subject, *, seed: int, engine: Engine) -> Examples:
     """Return what to draw of a model: its learned noise, and its decision regions.
 
     Noise generators that were not kept are trained again; all processes must call this together.
@@ -55,10 +55,13 @@ def examples_of(subject: Subject, *, seed: int, engine: Engine) -> Examples:
         generator = prepared(each, model, split, fit_on=fit_on, folder=subject.folder, seed=seed, engine=engine)
         found.append(draw_examples(each, generator, split, seed=seed, engine=engine))
     if has_landscape(split):
-        asked = [each for each in question.evaluations if isinstance(each, WorstCase)]
-        attacks = [replace(each, balls=(ball,)) for each in asked for ball in each.balls] or [None]
+        attacks = [replace(each, balls=(ball,)) for each in _attacks(question) for ball in each.balls] or [None]
         found += [draw_landscape(subject.load(), split, attack=each, seed=seed, engine=engine) for each in attacks]
     return found
+
+
+def _attacks(question: Question) -> list[WorstCase]:
+    return [each for each in question.evaluations if isinstance(each, WorstCase)]
 
 
 def _learned(question: Question) -> list[NoiseDistance]:
@@ -69,12 +72,25 @@ def draw(
     subjects: Sequence[Subject], results: Results, folder: Path, *, seed: int, engine: Engine, console: Console
 ) -> None:
     """Write the figures of each model, and the side-by-side figures of several."""
-    every = {each.name: examples_of(each, seed=seed, engine=engine) for each in subjects}
+    every = {each.name: examples_to_draw(each, seed=seed, engine=engine) for each in subjects}
     if not engine.is_first:
         return
 
-    def tell(files: tuple[Path, Path]) -> None:
+    def say_written(files: tuple[Path, Path]) -> None:
         console.say(f"Figure: {files[0]} (and .svg)")
+
+    searched = {
+        each.name: {
+            ball.name: condition
+            for own in _attacks(each.question)
+            for ball, condition in zip(own.balls, own.conditions, strict=True)
+        }
+        for each in subjects
+    }
+
+    def accuracies_of(model: str, landscape: Landscape) -> dict[str, float]:
+        condition = None if landscape.ball is None else searched[model][landscape.ball.where]
+        return accuracies(results.rows[model], condition)
 
     for model, examples in every.items():
         stem, rows = model.replace("/", "_"), results.rows[model]
@@ -82,17 +98,17 @@ def draw(
         for each in examples:
             if isinstance(each, NoiseExamples):
                 figure = noise_figure(each, model=model, accuracies=at_radius)
-                tell(write_figure(folder / f"{stem}-{each.condition.replace(' ', '-')}", figure))
+                say_written(write_figure(folder / f"{stem}-{each.condition.replace(' ', '-')}", figure))
             else:
-                figure = landscape_figure({model: each}, accuracies={model: accuracies(rows, each)})
-                tell(write_figure(folder / f"{stem}-landscape{_of_ball(each)}", figure))
+                figure = landscape_figure({model: each}, accuracies={model: accuracies_of(model, each)})
+                say_written(write_figure(folder / f"{stem}-landscape{_of_ball(each)}", figure))
     written: Counter[str] = Counter()
     for group in side_by_side(every):
         name = f"landscapes{_of_ball(next(iter(group.values())))}"
         written[name] += 1
         name += f"-{written[name]}" if written[name] > 1 else ""
-        shown = {model: accuracies(results.rows[model], each) for model, each in group.items()}
-        tell(write_figure(folder / name, landscape_figure(group, accuracies=shown)))
+        shown = {model: accuracies_of(model, each) for model, each in group.items()}
+        say_written(write_figure(folder / name, landscape_figure(group, accuracies=shown)))
 
 
 def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[dict[str, Landscape]]:
@@ -110,16 +126,11 @@ def side_by_side(examples: dict[str, list[NoiseExamples | Landscape]]) -> list[d
     return [group for group in groups if len(group) > 1]
 
 
-def accuracies(rows: Sequence[Row], landscape: Landscape) -> dict[str, float]:
-    """Return the accuracies on all test points: `clean`, and `worst case` in the landscape's ball."""
-    found: dict[str, float] = {}
-    ball = landscape.ball
-    for row in rows:
-        if (row.measure, row.condition) == ("top1", "clean"):
-            found["clean"] = row.value
-        if ball and row.measure == "worst_case_top1" and row.condition.startswith(f"{ball.where}, "):
-            found["worst case"] = row.value
-    return found
+def accuracies(rows: Sequence[Row], condition: str | None) -> dict[str, float]:
+    """Return the accuracies on all test points: `clean`, and `worst case` under a condition."""
+    wanted = {("top1", "clean"): "clean", ("worst_case_top1", condition): "worst case"}
+    found = {wanted.get((row.measure, row.condition)): row.value for row in rows}
+    return {name: value for name, value in found.items() if name is not None}
 
 
 def _of_ball(landscape: Landscape) -> str:

@@ -3,6 +3,9 @@
 import json
 import math
 import os
+import re
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,16 +14,24 @@ from jsonargparse import ArgumentParser
 
 from withstand.console import Console
 from withstand.data.base import Dataset
-from withstand.errors import InputError
+from withstand.engine import Engine
+from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
+from withstand.measuring.subject import Subject
+from withstand.measuring.words import is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
+from withstand.study.measures.outcomes import ABOUT
+from withstand.study.provenance import add_command
+from withstand.study.runs import OUTCOMES
 from withstand.subjects import of_names
 
 DESCRIPTION = (
@@ -36,9 +47,10 @@ def main(words: list[str]) -> None:
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
     balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
+    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls, "budget": found.budget}
     subjects = of_names(
         found.models,
-        lambda data: Question.of(data, found.on, frost=found.frost, pixels=found.pixels, balls=balls),
+        lambda data: Question.of(data, found.on, **given),
         data=found.data,
         weights=found.weights,
         pretrained=found.pretrained,
@@ -48,12 +60,12 @@ def main(words: list[str]) -> None:
     )
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
-        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {found.measure}.")
+        raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {brief(found.measure)}.")
     if found.figures is not None:
         from withstand.commands.drawing import check_figures
 
         check_figures([each.question for each in subjects])
-    results = ask(subjects, seed=found.seed, engine=engine, tell=console)
+    results = measure(subjects, seed=found.seed, engine=engine, console=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -77,7 +89,8 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=float, nargs="+", metavar="R", help="one or more radii of balls, for worst-case and others")
+    add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of balls, for worst-case and others")
+    add("--budget", type=Budget, default="standard", help="attacks of worst-case and sandwich: how much is spent")
     add("--norm", type=Norm, default="linf", help="norm of the ball")
     add(
         "--unit",
@@ -89,18 +102,18 @@ def _parser() -> ArgumentParser:
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
-    add("--seed", type=int, default=0, help="random seed, shared by all models")
-    add("--batch_size", type=int | None, help="samples per batch and process (-b)")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
+    add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser
 
 
 def _check(found: Any) -> None:
     """Reject invalid options before anything is loaded."""
-    if found.seed < 0:
-        raise InputError(f"evaluate: seed must be at least 0, got {found.seed}.")
-    if found.batch_size is not None and found.batch_size < 1:
-        raise InputError(f"evaluate: batch-size must be at least 1, got {found.batch_size}.")
+    for each in found.models:
+        option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
+        if option and not Path(each).exists():
+            raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
     if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
         raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
     if found.samples is not None:
@@ -118,6 +131,23 @@ def check_writable(path: Path) -> None:
         raise InputError(f"evaluate: samples: cannot write {path}; {folder} is not a writable folder.")
 
 
+def measure(subjects: Sequence[Subject], *, seed: int, engine: Engine, console: Console) -> Results:
+    """Measure models, and record this command in the folders of those whose outcomes are new."""
+    folders = [each.folder for each in subjects if each.folder is not None]
+    before = [_written(each) for each in folders]
+    results = ask(subjects, seed=seed, engine=engine, teller=console)
+    for folder, earlier in zip(folders, before, strict=True):
+        if engine.is_first and _written(folder) != earlier:
+            add_command(folder, sys.argv)
+    return results
+
+
+def _written(folder: Path) -> int:
+    """Return when the outcomes in a model's folder were written; 0 if there are none."""
+    path = folder / OUTCOMES / ABOUT
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def show(
     results: Results,
     *,
@@ -128,7 +158,7 @@ def show(
 ) -> None:
     """Print results as tables, or as JSON."""
     if not as_json:
-        console.print(shown(results.tables(measure=measure, each_severity=each_severity)))
+        console.print(as_text(results.tables(measure=measure, each_severity=each_severity)))
         return
     measures = {name: each.plain() for name, each in results.measures.items()}
     endless = (math.inf, -math.inf)  # null in JSON

@@ -6,7 +6,7 @@ from typing import Literal
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.data.base import Dataset
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.families import command_name, recipes
 from withstand.measuring.words import WORDS
@@ -41,7 +41,7 @@ def main(words: list[str]) -> None:
     found = parse(parser, words)
     for kind in found.kinds:
         if kind not in KINDS:
-            raise InputError(f"list: {kind} is not a kind; {nearest(kind, KINDS)}")
+            raise InputError(f"list: {brief(kind)} is not a kind; {nearest(kind, KINDS)}")
     content = {kind: entries(kind) for kind in found.kinds or KINDS}
     console = Console(quiet=False)
     if found.format == "json":

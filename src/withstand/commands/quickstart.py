@@ -1,13 +1,13 @@
 """`withstand quickstart`: train four ways, evaluate and report in three minutes, on bundled data."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from withstand.commands.evaluate import show
+from withstand.commands.evaluate import measure, show
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.worst_case import WorstCase
 from withstand.experiment import run
-from withstand.measuring.ask import ask
 from withstand.measuring.question import Question
 from withstand.options import add_options, make_parser, read_experiment, start
 from withstand.parser import parse
@@ -52,10 +52,11 @@ def main(words: list[str]) -> None:
     on = ["clean", "imagenet-c", *MEASURED]
     subjects = of_names(runs, lambda data: Question.of(data, on, frost="procedural"), root=root, seed=0, engine=engine)
     subjects = [replace(each, name=each.name.rsplit("-", 1)[0]) for each in subjects]
-    results = ask(subjects, seed=0, engine=engine, tell=console)
+    results = measure(subjects, seed=0, engine=engine, console=console)
     show(results, console=console, as_json=found.format == "json")
     if not engine.is_first:
         return
-    report = write_report(Study.of(root), root / "report", pictures=pictures, baseline=["name=plain"])
+    command = shlex.join(["withstand", "report", str(root)])
+    report = write_report(Study.of(root), root / "report", pictures=pictures, command=command)
     console.say(f"Report: {report.page}")
     console.say(NEXT.format(runs=" ".join(runs)))

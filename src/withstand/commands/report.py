@@ -8,7 +8,7 @@ from typing import Literal
 from withstand.console import Console
 from withstand.options import make_parser
 from withstand.parser import parse
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import Report, write_report
 from withstand.study.study import Study
@@ -52,17 +52,17 @@ def main(words: list[str]) -> None:
         spread=found.spread,
         command=shlex.join(["withstand", "report", *words]),
     )
-    tell(report, console, as_json=found.format == "json")
+    print_report(report, console, as_json=found.format == "json")
     if found.open:
         webbrowser.open(report.page.resolve().as_uri())
 
 
-def tell(report: Report, console: Console, *, as_json: bool) -> None:
+def print_report(report: Report, console: Console, *, as_json: bool) -> None:
     """Print the main table and the path of the page."""
     if as_json:
-        table = report.sheets[0].texts
+        table = report.sheets.main.texts
         lines = [dict(zip(table.columns, line, strict=True)) for line in table.lines if line]
         console.print_json({"page": str(report.page), "missing": list(report.holes), "table": lines})
         return
-    console.print(shown(report.sheets[:1]))
+    console.print(as_text([report.sheets.main]))
     console.say(f"Report: {report.page}")

@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 
-from withstand.commands.sweep_watch import SweepWatch, runs_of, spoken
+from withstand.commands.sweep_watch import SweepWatch, rounded_duration, runs_of
 from withstand.console import Console
 from withstand.engine import check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
+from withstand.limits import PositiveInt
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
 from withstand.rendering.grid import Grid
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import spoken_of, unite
@@ -51,7 +52,7 @@ def main(words: list[str]) -> None:
     missing = unfinished(plan, folder)
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
-        console.print(shown([overview(plan, folder)]))
+        console.print(as_text([overview(plan, folder)]))
         console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
         return
     command = ["withstand", "sweep", *words]
@@ -64,7 +65,7 @@ def main(words: list[str]) -> None:
     else:
         console.say(spoken_of(record(plan, folder, command=command), folder))
         tally = Tally(found=list(plan.experiments))
-    tell(plan, folder, tally, console, form=found.format)
+    print_tally(plan, folder, tally, console, form=found.format)
 
 
 def _parser() -> ArgumentParser:
@@ -73,7 +74,7 @@ def _parser() -> ArgumentParser:
     add("source", type=str, metavar="FILE|RECIPE", help="YAML file or recipe; see `withstand list sweeps`")
     add("--name", type=str, help="name of the sweep and its folder (default: the file's)")
     add("--small", action="store_true", help="run the small variant defined in the file")
-    add("--seeds", type=int, help="number of seeds (default: the file's)")
+    add("--seeds", type=PositiveInt | None, help="number of seeds (default: the file's)")
     add("--vectorize", action="store_true", help="train runs that differ only in seed or radius together (MLP only)")
     add(
         "--dry_run",
@@ -84,7 +85,7 @@ def _parser() -> ArgumentParser:
     add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
     add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per run, such as 0.25")
     add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
-    add("--chunk", type=int, default=10, help="with --slurm: runs per job")
+    add("--chunk", type=PositiveInt, default=10, help="with --slurm: runs per job")
     add("--slurm_options", type=str, default="", help="with --slurm: options such as partition=gpu,timeout_min=120")
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
@@ -96,7 +97,7 @@ def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
         return ""
     device = devices_of("auto" if found.slurm else found.device)[0]
     seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-    return f": at least {spoken(seconds)} of training, plus evaluation"
+    return f": at least {rounded_duration(seconds)} of training, plus evaluation"
 
 
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
@@ -126,8 +127,6 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
 
 def check_place(found: Any) -> None:
     """Reject conflicting options, and devices that this machine lacks."""
-    if found.workers < 0:
-        raise InputError(f"sweep: workers must be at least 0, got {found.workers}.")
     if found.address is not None and found.slurm:
         raise InputError("sweep: --address and --slurm cannot be combined.")
     if found.vectorize and (found.address is not None or found.slurm or found.workers > 1):
@@ -211,7 +210,7 @@ def short_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:
+def print_tally(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str) -> None:
     """Print how the sweep ended.
 
     Raises:
@@ -221,7 +220,7 @@ def tell(plan: Plan, folder: Path, tally: Tally, console: Console, *, form: str)
         content = {"folder": str(folder), "found": tally.found, "done": tally.done, "failed": tally.failed}
         console.print_json(content)
     else:
-        console.print(shown([overview(plan, folder)]))
+        console.print(as_text([overview(plan, folder)]))
     if tally.failed:
         run, problem = next(iter(tally.failed.items()))
         others = f" and {len(tally.failed) - 1} more" if len(tally.failed) > 1 else ""

@@ -78,8 +78,8 @@ class SweepWatch:
         """Return the estimated time left."""
         taken = time.monotonic() - self.begun
         if not self.ended or self.ended == self.total:
-            return f"{spoken(taken)} so far"
-        return f"about {spoken(taken / self.ended * (self.total - self.ended))} left"
+            return f"{rounded_duration(taken)} so far"
+        return f"about {rounded_duration(taken / self.ended * (self.total - self.ended))} left"
 
     def fitting_table(self, height: int) -> RichTable:
         """Return the current table, limited to the height of the terminal."""
@@ -131,11 +131,11 @@ def text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def spoken(seconds: float) -> str:
+def rounded_duration(seconds: float) -> str:
     """Return a duration in a readable unit.
 
     Example:
-        >>> spoken(45), spoken(60 * 50), spoken(3600 * 7.3)
+        >>> rounded_duration(45), rounded_duration(60 * 50), rounded_duration(3600 * 7.3)
         ('45 s', '50 min', '7.3 h')
     """
     if seconds < 90:

@@ -11,13 +11,14 @@ from withstand.console import Console
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.limits import NonNegativeFloat, PositiveInt
 from withstand.measuring.ask import read_results
 from withstand.models.released import Released
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
-from withstand.rendering.terminal import shown
+from withstand.rendering.terminal import as_text
 from withstand.stacked.trials import run_together
 from withstand.study.measures.row import read_rows
 from withstand.study.tables.seeds import seeds_table
@@ -59,7 +60,7 @@ def main(words: list[str]) -> None:
         values = [vars(row) for row in read_rows(folder / ROWS).rows]
         console.print_json({"run": str(folder), "rows": values})
     else:
-        console.print(shown(read_results(folder).tables()))
+        console.print(as_text(read_results(folder).tables()))
         is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
         on = "imagenet-c" if is_for_images else "worst-case --radius 0.1"
         console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
@@ -70,17 +71,15 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("--print_config", action="store_true", help="print the full configuration as YAML and exit")
     add("--resume", type=str, help="resume the unfinished run in this folder, with its configuration")
-    add("--checkpoint_seconds", type=float, default=10.0, help="minimum number of seconds between checkpoints")
+    add("--checkpoint_seconds", type=NonNegativeFloat, default=10.0, help="minimum seconds between checkpoints")
     add("--track", action="store_true", help="write TensorBoard event files to the run's folder")
-    add("--seeds", type=int, default=1, help="number of runs, with seeds counted up from --seed")
+    add("--seeds", type=PositiveInt, default=1, help="number of runs, with seeds counted up from --seed")
     add("--vectorize", action="store_true", help="with --seeds: train all seeds in one batch (MLP only)")
     add_options(parser)
     return parser
 
 
 def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, console: Console, root: Path) -> None:
-    if found.seeds < 1:
-        raise InputError(f"seeds: expected a number of at least 1, got {found.seeds}.")
     if found.resume is not None or found.track:
         raise InputError("seeds: --seeds cannot be combined with --resume or --track.")
     experiments = [replace(experiment, seed=experiment.seed + number) for number in range(found.seeds)]
@@ -97,7 +96,7 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
         values = {name: [vars(row) for row in own] for name, own in rows.items()}
         console.print_json({"runs": [{"run": str(each), "rows": values[each.name]} for each in folders]})
     else:
-        console.print(shown([seeds_table(rows, next(iter(read.values())).measures)]))
+        console.print(as_text([seeds_table(rows, next(iter(read.values())).measures)]))
         console.say(f"Saved to {len(folders)} folders: {folders[0]}, ...")
 
 

@@ -17,8 +17,10 @@ from withstand.data.space import Space
 from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.random import stream
+from withstand.functional.tensors import Device
 
 Part = Literal["train", "validation", "test"]
+Plan = Iterable[Int[Tensor, " batch"]]  # the rows of each batch
 
 
 class Split(ABC):
@@ -62,12 +64,7 @@ class Split(ABC):
 
     @abstractmethod
     def batches(
-        self,
-        plan: Iterable[Int[Tensor, " batch"]],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Yield the batches of a plan, in order.
 
@@ -135,12 +132,7 @@ class TensorSplit(Split):
         return part
 
     def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Index the tensors, which are copied to the device once."""
         x, y, numbers, weight = self._on(str(torch.device(device)))

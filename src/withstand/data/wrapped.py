@@ -1,7 +1,7 @@
 """WrappedSplit: a PyTorch data set of (input, label) pairs as a split."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Split, to_unit
+from withstand.data.base import Plan, Split, to_unit
 from withstand.data.checks import check_finite
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import stream
+from withstand.functional.tensors import Device
 
 Pairs = tuple[Tensor, Tensor]
 
@@ -64,12 +65,7 @@ class WrappedSplit(Split):
         return None if paths is None else dict(enumerate(paths))
 
     def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Fetch the pairs; the data set augments them itself, in seeded workers.
 
@@ -128,7 +124,7 @@ class WrappedSplit(Split):
         label = _plain(given)
         if not isinstance(label, int):
             raise InputError(
-                f"data: labels must be whole numbers, one per sample, got {_shown(label)} in sample {row}."
+                f"data: labels must be whole numbers, one per sample, got {_described(label)} in sample {row}."
             )
         if label < 0 or (self.num_classes is not None and label >= self.num_classes):
             allowed = "0 or more" if self.num_classes is None else f"0 to {self.num_classes - 1}"
@@ -199,6 +195,6 @@ def _plain(label: Any) -> Any:
     return label.item() if is_one else label
 
 
-def _shown(label: Any) -> str:
+def _described(label: Any) -> str:
     is_array = isinstance(label, Tensor | np.ndarray)
     return f"{label.dtype} of shape {(*label.shape,)}" if is_array else repr(label)

@@ -22,8 +22,8 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
-from withstand.estimators.parameters import check_parameters, radius_of, widths_of
-from withstand.estimators.radius import choose_radius
+from withstand.estimators.parameters import ball_of, check_parameters, radius_of, widths_of
+from withstand.estimators.radius import NUM_DRAWS, choose_radius
 from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
 from withstand.estimators.scaling import describe, scaled
 from withstand.functional.balls import Norm
@@ -114,7 +114,7 @@ class RobustEstimator(BaseEstimator, ABC):
         y = self._read_truth(y, len(x))
         if budget not in get_args(Budget):
             raise InputError(f"{self._who}: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
-        ball = self._ball(self.radius_ if radius is None else radius, x.shape[1], norm=norm)
+        ball = ball_of(self, self.radius_ if radius is None else radius, x.shape[1], norm=norm)
         # Attacks use float32, predictions float64. Near a decision boundary the two may differ; both are bounds.
         clean = self._score_of(y, self._decide(self._outputs_of(x)))
         return min(clean, self._worst_score(x, y, ball, budget=budget))
@@ -153,21 +153,17 @@ class RobustEstimator(BaseEstimator, ABC):
         """Check the parameters, and resolve the seed."""
         check_parameters(self)
         if not isinstance(self.radius, str):
-            self._ball(self.radius, num_features)
+            ball_of(self, self.radius, num_features)
         given = self.random_state
         # A number is the seed itself; None and generators give one, as in scikit-learn.
         self.seed_ = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
-
-    def _ball(self, radius: Any, num_features: int, *, norm: Norm | None = None, name: str = "radius") -> Ball:
-        """Return the ball of a radius given as a number or one per feature."""
-        return Ball(norm or self.norm, radius_of(self._who, radius, num_features, name=name), unit=self.unit)
 
     def _settle_radius(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """Set the training radius, chosen by cross-validation if requested."""
         radius = self.radius
         vars(self).pop("cv_results_", None)
         if isinstance(radius, str):
-            radius, self.cv_results_ = choose_radius(self, x, y, sample_weight)
+            radius, self.cv_results_ = choose_radius(self, x, y, sample_weight, score=_held_out_scores)
         self.radius_ = radius_of(self._who, radius, x.shape[1])
 
     def _train(self, x: np.ndarray, targets: Tensor, weights: np.ndarray | None, *, num_outputs: int) -> None:
@@ -194,7 +190,7 @@ class RobustEstimator(BaseEstimator, ABC):
         objective = make_objective(
             self.objective,
             who=self._who,
-            ball=self._ball(self.radius_, num),
+            ball=ball_of(self, self.radius_, num),
             temperature=float(self.temperature),
             num_draws=self.num_draws,
             loss=self._loss,
@@ -272,3 +268,12 @@ class RobustEstimator(BaseEstimator, ABC):
             raise InputError(f"{self._who}: noise must have equally likely draws, got {noise.condition}.")
         outputs = self._outputs(draws.inputs.flatten(0, 1)).view(num_draws, len(x), -1)
         return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))
+
+
+def _held_out_scores(
+    model: Any, x: np.ndarray, y: np.ndarray, *, rows: np.ndarray, noise: Perturbation, ball: Ball | None
+) -> dict[str, float]:
+    scores = {"clean": model.score(x, y), "noisy": model._noisy_score(x, y, noise, rows=rows, num_draws=NUM_DRAWS)}
+    if ball is not None:
+        scores["worst_case"] = model._worst_score(x, y, ball, budget="quick")
+    return scores

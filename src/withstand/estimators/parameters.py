@@ -7,7 +7,9 @@ import numpy as np
 
 from withstand.engine import check_device
 from withstand.errors import InputError
+from withstand.functional.balls import Norm
 from withstand.objectives.base import Objective
+from withstand.perturbations.ball import Ball
 
 
 def check_whole(who: str, name: str, value: Any) -> None:
@@ -61,3 +63,9 @@ def radius_of(who: str, radius: Any, num_features: int, *, name: str = "radius")
     if not (np.isfinite(values).all() and (values >= 0).all()):
         raise InputError(f"{who}: {name} must be a number >= 0, or one per feature, got {radius!r}.")
     return float(values) if values.ndim == 0 else tuple(values.tolist())
+
+
+def ball_of(estimator: Any, radius: Any, num_features: int, *, norm: Norm | None = None, name: str = "radius") -> Ball:
+    """Return the ball of a radius given as a number or one per feature, in the estimator's norm and unit."""
+    own = radius_of(type(estimator).__name__, radius, num_features, name=name)
+    return Ball(norm or estimator.norm, own, unit=estimator.unit)

@@ -1,6 +1,7 @@
 """Choice of the radius by cross-validation."""
 
 import warnings
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -9,17 +10,18 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from withstand.errors import InputError
-from withstand.estimators.parameters import radius_of
+from withstand.estimators.parameters import ball_of, radius_of
 from withstand.functional.random import derive_seed
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.uniform import Uniform
 
 NUM_DRAWS = 16  # per held-out row
+Score = Callable[..., dict[str, float]]
 
 
 def choose_radius(
-    estimator: Any, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+    estimator: Any, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None, *, score: Score
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """Choose the radius from a grid by cross-validation under the deployment noise.
 
@@ -33,6 +35,7 @@ def choose_radius(
         x: Rows, float64.
         y: Labels or targets, unscaled.
         sample_weight: Weights of the rows in training; scores are unweighted.
+        score: Returns the scores of a fitted estimator on held-out rows by name, `noisy` among them.
 
     Returns:
         The radius, and the scores as `cv_results_`.
@@ -45,7 +48,7 @@ def choose_radius(
         Differs: the standard error is that of paired differences, and a larger radius is not the simpler model.
     """
     candidates = _candidates(estimator, x.shape[1])
-    scores = _cross_validate(estimator, candidates, x, y, sample_weight)
+    scores = _cross_validate(estimator, candidates, x, y, sample_weight, score)
     if not all(np.isfinite(values).all() for values in scores.values()):
         who = type(estimator).__name__
         raise InputError(f"{who}: radius='cv' needs a score for every fold, got NaN; give cv folds of at least 2 rows.")
@@ -76,14 +79,18 @@ def _candidates(estimator: Any, num_features: int) -> list[Any]:
 
 
 def _cross_validate(
-    estimator: Any, candidates: list[Any], x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
+    estimator: Any,
+    candidates: list[Any],
+    x: np.ndarray,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None,
+    score: Score,
 ) -> dict[str, np.ndarray]:
     """Return the scores by name, each with a row per radius and a column per fold."""
     who, num = type(estimator).__name__, x.shape[1]
     noise, ball = noise_of(estimator, num)
     folds = list(_folds(estimator, y).split(x, y))
-    names = ("clean", "noisy") if ball is None else ("clean", "noisy", "worst_case")
-    scores = {name: np.empty((len(candidates), len(folds))) for name in names}
+    scores: dict[str, np.ndarray] = {}
     for number, radius in enumerate(candidates):
         for fold, (train, test) in enumerate(folds):
             model: Any = clone(estimator)
@@ -92,11 +99,8 @@ def _cross_validate(
                 # The fit on all rows warns once.
                 warnings.filterwarnings("ignore", f"{who}: columns with one value")
                 model.fit(x[train], y[train], sample_weight=None if sample_weight is None else sample_weight[train])
-            place, held_out = (number, fold), (x[test], y[test])
-            scores["clean"][place] = model.score(*held_out)
-            scores["noisy"][place] = model._noisy_score(*held_out, noise, rows=test, num_draws=NUM_DRAWS)
-            if ball is not None:
-                scores["worst_case"][place] = model._worst_score(*held_out, ball, budget="quick")
+            for name, value in score(model, x[test], y[test], rows=test, noise=noise, ball=ball).items():
+                scores.setdefault(name, np.empty((len(candidates), len(folds))))[number, fold] = value
     return scores
 
 
@@ -110,7 +114,7 @@ def noise_of(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | No
         )
     if isinstance(noise, Perturbation):
         return noise, None
-    ball = estimator._ball(noise, num_features, name="deployment_noise")
+    ball = ball_of(estimator, noise, num_features, name="deployment_noise")
     return Uniform(ball=ball), ball
 
 

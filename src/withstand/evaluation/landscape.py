@@ -1,6 +1,7 @@
 """Decisions of a model with two features over their plane, for figures."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,8 +55,10 @@ def draw_landscape(
         ticks = _ticks(split, engine, radii, num_ticks)
         predicted, confidence, margin = _decide(model, ticks.float(), engine)
         chosen = torch.randperm(len(split), generator=stream(0, "landscape/points"))[:MOST_POINTS].sort().values
+        options: dict[str, Any] = {"space": split.space, "seed": seed, "engine": engine}
+        state = None if attack is None else attack.prepare(model, split, **options)
         parts = [
-            (each.x, each.y, *_right(model, each, split.space, attack, seed))
+            (each.x, each.y, *_right(model, each, split.space, attack, state, seed))
             for each in split.batches(chosen.split(engine.samples_per_batch((2,))), device=engine.device)
         ]
     points, labels, right, right_in_ball = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
@@ -107,14 +110,14 @@ def _decide(
 
 
 def _right(
-    model: nn.Module, batch: Sample, space: Space, attack: WorstCase | None, seed: int
+    model: nn.Module, batch: Sample, space: Space, attack: WorstCase | None, state: Any, seed: int
 ) -> tuple[Bool[Tensor, " batch"], Bool[Tensor, " batch"]]:
     """Return which points are right, and which all over the ball."""
     right = rank(model(batch.x)[None], batch.y)[0] == 0
     if attack is None:
         return right, right
     rng = RowStreams(seed, batch.number, device=batch.x.device)
-    found = replace(attack, num_mean=0).outcomes(model, batch.x, batch.y, space=space, state=None, rng=rng)
+    found = replace(attack, num_mean=0).outcomes(model, batch.x, batch.y, space=space, state=state, rng=rng)
     return right, found[attack.conditions[0]]["correct"].bool()
 
 

@@ -1,8 +1,8 @@
 """Worst-case accuracy over balls between an attack and a certificate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from torch import nn
 
@@ -17,12 +17,26 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
+from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
 
 BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
+
+
+class State(NamedTuple):
+    """What is prepared once for a model.
+
+    Attributes:
+        diagnosis: For the attacks.
+        graph: For the certificates.
+    """
+
+    diagnosis: Diagnosis
+    graph: Graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +82,11 @@ class Sandwich(Evaluation):
         look: dict[str, Any] = {"parameters": {"interval": "exact"}, "percent": True, "topic": TOPIC}
         certified: dict[str, Any] = {"kind": "certified", "budget": self._certificate.budget, "better": "higher"}
         worst: dict[str, Any] = {"kind": "attacked", "budget": attacked, "better": "higher"}
+        gap = {"budget": f"{attacked} + {self._certificate.budget}"}
         return (
             Measure(name="certified_top1", column="certified", words="certified accuracy", **certified, **look),
             Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", **worst, **look),
-            Measure(name="gap", column="unknown", words="gap between the two", better="lower", **look),
+            Measure(name="gap", column="unknown", words="gap between the two", better="lower", **gap, **look),
         )
 
     def only(self, conditions: Sequence[str]) -> "Sandwich":
@@ -88,19 +103,31 @@ class Sandwich(Evaluation):
         """Reject a network with a layer that has no rule."""
         self._certificate.check(model, space)
 
-    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Graph:
-        """Return the layers of the network."""
-        return self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+    @property
+    def needs_training_samples(self) -> bool:
+        """As the attacks do."""
+        return self._attack.needs_training_samples
+
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> State:
+        """Return what the attacks need to know, and the layers of the network."""
+        diagnosis = self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+        return State(diagnosis, self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine))
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
+        """Return the remarks on the attacks."""
+        own = dict(zip(self._attack.conditions, self.conditions, strict=True))
+        found = self._attack.remarks({each: outcomes[name] for each, name in own.items()}, state=state.diagnosis)
+        return {own[each]: notes for each, notes in found.items()}
 
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Graph, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
     ) -> dict[str, Columns]:
         """Attack, then certify what survives; the prediction is taken at the point that is wrong."""
-        attacked = self._attack.outcomes(model, x, y, space=space, state=None, rng=rng)
+        attacked = self._attack.outcomes(model, x, y, space=space, state=state.diagnosis, rng=rng)
         found = {}
         for ball, columns, condition in zip(self.balls, attacked.values(), self.conditions, strict=True):
             left = columns["correct"]
-            verdict = self._certificate.verdict(model, x, y, left, ball, space=space, graph=state)
+            verdict = self._certificate.verdict(model, x, y, left, ball, space=space, graph=state.graph)
             new = (left & verdict.broken).nonzero()[:, 0]
             if len(new):
                 for name, values in answers(model(verdict.point[new]), y[new]).items():
@@ -112,8 +139,8 @@ class Sandwich(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """Two balls under the quick budget."""
-        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), budget="quick", steps=3, num_parts=50)]
+        """Two balls under a short attack."""
+        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), attacks=(APGD(steps=2),), steps=3, num_parts=50)]
 
 
 def _distance(ball: Ball, x: Points, point: Points, space: Space) -> PerRow:

@@ -1,6 +1,6 @@
 """Worst-case and mean accuracy over balls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.data.space import Space
+from withstand.engine import Engine
 from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
@@ -17,14 +18,18 @@ from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.attack import Attack, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
-from withstand.perturbations.attacks.frame import Frame
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import NUM_LEARNED, Diagnosis, diagnose, with_surrogate
+from withstand.perturbations.masking.guided import search_beyond
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.sobol import Sobol
 from withstand.study.measures.measure import Measure
 
 POINTS_AT_ONCE = 16384
+# So many samples, and such a share of them, are broken by attacks without gradient alone before a note says so.
+LEAST_UNSEEN, LEAST_SHARE = 3, 0.02
 TOPIC = "Accuracy over balls"
 
 
@@ -93,22 +98,57 @@ class WorstCase(Evaluation):
             ball.check(split.space)
         return self
 
+    @property
+    def needs_training_samples(self) -> bool:
+        """The model's gradients are tried at training samples."""
+        return True
+
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Diagnosis:
+        """Try the model's gradients; if they do not lead, train a surrogate."""
+        if len(fit_on) == 0 or not any(each.needs_gradient for each in self._attacks(self.balls[0], num_classes=2)):
+            return Diagnosis()
+        x = _first(fit_on, NUM_LEARNED, engine)
+        found = diagnose(model, x, balls=self.balls, space=space)
+        if self._reacts:
+            found = with_surrogate(found, model, x, space=space)
+        if found.surrogate is not None:  # learned on every process, with the rounding of its device
+            engine.copy_first(found.surrogate.parameters())
+        return found
+
+    @property
+    def _reacts(self) -> bool:
+        """Whether attacks follow other gradients where those of the model do not lead."""
+        return not self.attacks and self.budget != "quick"
+
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
     ) -> dict[str, Columns]:
         """Attack the balls, small ones first; the prediction is taken at the point that is wrong."""
+        model = state.adapted(model)
         clean = answers(model(x), y)
         found: dict[str, Columns] = {}
         with frozen(model):
-            targets = {each.frame.ball: each for each in self._search(model, x, y, space=space, rng=rng)}
+            targets = {each.frame.ball: each for each in self._search(model, x, y, space=space, state=state, rng=rng)}
         for ball, condition in zip(self.balls, self.conditions, strict=True):
             found[condition] = _columns(targets[ball], clean)
+            found[condition]["unseen"] = self._unseen(targets[ball])
             if self.num_mean:
                 own = rng.named("worst case", ball.name, "mean", 0)
                 found[condition]["mean"] = self._mean(model, x, y, ball, space=space, rng=own)
         return found
 
-    def _search(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, rng: RowStreams) -> list[Target]:
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[str, ...]]:
+        """Say where gradients do not lead, and what was done about it."""
+        found = {}
+        for ball, condition in zip(self.balls, self.conditions, strict=True):
+            unseen = outcomes[condition]["unseen"].float()
+            share = unseen.mean().item() if unseen.sum() >= max(LEAST_UNSEEN, LEAST_SHARE * len(unseen)) else 0.0
+            found[condition] = state.sentences(ball, unseen=share, reacts=self._reacts)
+        return found
+
+    def _search(
+        self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Diagnosis, rng: RowStreams
+    ) -> list[Target]:
         """Attack the balls, small ones first, and share what is found."""
         targets: list[Target] = []
         for ball in sorted(self.balls, key=_size):
@@ -117,12 +157,21 @@ class WorstCase(Evaluation):
             for each in targets:
                 _share(each, target)
             attacks = self._attacks(ball, num_classes=num_classes)
-            Union(ball=ball, attacks=attacks).search(target, rng=rng.named("worst case", ball.name))
+            own = rng.named("worst case", ball.name)
+            Union(ball=ball, attacks=attacks).search(target, rng=own)
+            if not self.attacks:
+                search_beyond(target, state, number=len(attacks) + 1, reacts=self._reacts, rng=own)
             targets.append(target)
         for target in targets:
             for each in targets:
                 _share(each, target)
         return targets
+
+    def _unseen(self, target: Target) -> Tensor:
+        """Return which rows only attacks without the model's gradient broke, though there were others."""
+        needed = [each.needs_gradient for each in self._attacks(target.frame.ball, num_classes=2)]
+        blind = [number for number, each in enumerate([*needed, False], 1) if not each]
+        return torch.isin(target.by, torch.tensor(blind, device=target.by.device)) & any(needed)
 
     def _mean(self, model: nn.Module, x: Tensor, y: Tensor, ball: Ball, *, space: Space, rng: RowStreams) -> Tensor:
         shares = torch.zeros(len(y), device=y.device)
@@ -176,3 +225,9 @@ def _share(found: Target, target: Target) -> None:
     rows = (found.distance.isfinite() & (found is not target)).nonzero()[:, 0]
     if len(rows):
         target.offer(found.frame.rows(rows).points(found.found.rows(rows)), rows)
+
+
+def _first(split: Split, num: int, engine: Engine) -> Tensor:
+    """Return the first inputs of a split that can be read."""
+    plan = torch.arange(min(num, len(split))).split(engine.samples_per_batch(split.shape))
+    return torch.cat([each[0] for each in split.batches(plan, device=engine.device, num_workers=engine.num_workers)])

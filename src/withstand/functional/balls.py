@@ -1,15 +1,13 @@
 """Balls of l1, l2 and linf: projection, uniform samples, steepest ascent, distance."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from withstand.conditions import Norm
 from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Device, PerRow, Points
 
-Norm = Literal["l1", "l2", "linf"]
 # A number, or a tensor that broadcasts to the displacements: the ball is then stretched along each feature by its
 # radius, and a feature of radius 0 does not move.
 Radius = float | Tensor

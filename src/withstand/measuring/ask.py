@@ -30,20 +30,20 @@ from withstand.study.measures.row import write_rows
 from withstand.study.runs import CONFIG, NOTES, OUTCOMES, ROWS
 
 
-def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller | None = None) -> Results:
+def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Teller | None = None) -> Results:
     """Measure all models, and return the results, the same in every process.
 
     Args:
         subjects: The models, with different names.
         seed: Seed of every draw; the same seed gives every model the same noise.
         engine: Device, processes and batch size; does not affect results.
-        tell: Receives progress.
+        teller: Receives progress.
 
     Raises:
         InputError: If a model does not suit its question; no folder is created then.
         BusyError: If another process works in a model's folder.
     """
-    tell = tell or Silent()
+    teller = teller or Silent()
     if seed < 0:
         raise InputError(f"evaluate: seed must be at least 0, got {seed}.")
     if len(subjects) > 1:  # all models are checked before the first is measured
@@ -57,7 +57,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
         with held(each, engine):
             taken: Taken = {}
             subject = replace(each, load=load)
-            tables[each.name] = answer(subject, seed=seed, engine=engine, tell=tell, taken=taken)
+            tables[each.name] = answer(subject, seed=seed, engine=engine, teller=teller, taken=taken)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
                 engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine, taken=taken))
@@ -65,22 +65,22 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, tell: Teller 
     return Results(tables, notes=tuple(notes))
 
 
-def answer(subject: Subject, *, seed: int, engine: Engine, tell: Teller, taken: Taken | None = None) -> OutcomeTable:
+def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken: Taken | None = None) -> OutcomeTable:
     """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
     kept = _kept(subject, seed=seed, engine=engine)
     missing = engine.of_first([_missing(task, kept) for task in question.tasks])
     if count := sum(map(len, missing)):
         plural = "s" if count > 1 else ""
-        tell.say(f"{subject.name}: {count} condition{plural}, {len(question.split):,} samples, {engine.device}.")
+        teller.say(f"{subject.name}: {count} condition{plural}, {len(question.split):,} samples, {engine.device}.")
         model = subject.load()
         check_model(model, question, engine)
         for task, wanted in zip(question.tasks, missing, strict=True):
             if wanted:
-                options = {"subject": subject, "seed": seed, "engine": engine, "tell": tell, "taken": taken}
+                options = {"subject": subject, "seed": seed, "engine": engine, "teller": teller, "taken": taken}
                 measure(task, wanted, model, kept, **options)
     else:
-        tell.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
+        teller.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
         if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
             for task in question.tasks:
                 _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
@@ -104,7 +104,7 @@ def measure(
     subject: Subject,
     seed: int,
     engine: Engine,
-    tell: Teller,
+    teller: Teller,
     taken: Taken | None = None,
 ) -> None:
     """Measure some conditions of a task, part by part, and keep their outcomes; take pictures of the examples."""
@@ -120,7 +120,7 @@ def measure(
     ]
     parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
     start = engine.of_first(parts.done)
-    with tell.counting(len(split), task.source or "samples") as count:
+    with teller.counting(len(split), task.source or "samples") as count:
         count(start)
         # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
         looked_at = evaluations

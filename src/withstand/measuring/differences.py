@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.errors import InputError
+from withstand.conditions import JPEG, Saved, parse_cell
+from withstand.errors import InputError, brief
 from withstand.rendering.grid import Grid
 from withstand.study.measures.comparison import Comparison, compare
-from withstand.study.measures.condition import JPEG, Saved, parse_cell
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
@@ -37,7 +37,7 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
 
     first = next(iter(outcomes)) if baseline is None else baseline
     if first not in outcomes:
-        raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {first}.")
+        raise InputError(f"Results: baseline must be one of {', '.join(outcomes)}, got {brief(first)}.")
     lines = []
     for pair in _pairs(outcomes, first, cells=True):
         if isinstance(pair.found, InputError):
@@ -67,7 +67,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     lost: dict[str, dict[str, None]] = {}
     for each in every:
         if isinstance(each.found, InputError):
-            lost.setdefault(each.model, {})[_shown(each, ways)] = None
+            lost.setdefault(each.model, {})[_label(each, ways)] = None
     missing = [f"{model} ({'; '.join(names)})" for model, names in lost.items()]
     apart = [f"Not compared, since samples or outcomes do not fit: {', '.join(missing)}."] if missing else []
     lines: list[tuple[str, ...] | None] = []
@@ -79,7 +79,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
             assert isinstance(each, Comparison)
             interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
             p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
-            lines.append((_shown(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
+            lines.append((_label(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
     return Grid(
         title=f"Differences to {first} on the same samples, in percentage points",
         columns=("condition", "model", "points", "95 % interval", "p"),
@@ -89,7 +89,7 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     )
 
 
-def _shown(pair: Pair, ways: set[Saved]) -> str:
+def _label(pair: Pair, ways: set[Saved]) -> str:
     if is_mean(pair.condition):
         return called(pair.condition, ways)
     if pair.measure.topic == ACCURACY:

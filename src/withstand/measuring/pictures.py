@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import polars
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -76,6 +75,8 @@ class Watched:
 
 def watched(evaluation: Evaluation, split: Split, taken: Taken) -> Evaluation:
     """Return an evaluation that hands on thumbnails of the examples while it measures; the same for inputs without."""
+    import polars
+
     if not (isinstance(evaluation, Accuracy) and evaluation.num_draws == 1 and has_thumbnails(split.shape)):
         return evaluation
     labels = getattr(split, "y", None)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast, get_args
 
+from withstand.conditions import CLEAN
 from withstand.configuration import discover
 from withstand.data.as_split import as_split
 from withstand.data.base import Dataset, Split
 from withstand.data.frost_textures import has_frost_textures
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.certificate import Certificate
@@ -19,6 +20,7 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.words import (
     Asked,
     Textures,
+    advice,
     cell_notes,
     choose_cells,
     is_evaluation,
@@ -26,12 +28,12 @@ from withstand.measuring.words import (
     meant,
     notes_on,
 )
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.study.measures.condition import CLEAN
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation
@@ -99,6 +101,7 @@ class Question:
         frost: WhoseFrost = "auto",
         pixels: Pixels | None = None,
         balls: Sequence[Ball] = (),
+        budget: Budget = "standard",
     ) -> "Question":
         """Return the question for some data, checked against the samples.
 
@@ -111,7 +114,8 @@ class Question:
             num_classes: Number of classes of a data set of pairs that does not declare it.
             frost: Frost textures; `auto` takes the published ones if they are present, otherwise procedural ones.
             pixels: Image size that sets corruption parameters; None takes the nearest.
-            balls: For `worst-case` and `sandwich`.
+            balls: For the words that take a radius.
+            budget: Of the attacks of `worst-case` and `sandwich`.
 
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.
@@ -121,7 +125,7 @@ class Question:
         def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
             found: list[Asked] = []
             for each in asked:
-                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures):
+                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures, budget=budget):
                     found += [one] if one not in found else []
             drawn = tuple(each for each in found if isinstance(each, Perturbation))
             asked_of_all = [Accuracy(perturbations=drawn)] if drawn else []
@@ -211,14 +215,21 @@ def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluatio
 
 
 def resolve(
-    given: On, shape: tuple[int, ...], *, balls: Sequence[Ball], pixels: Pixels | None, frost: Textures
+    given: On,
+    shape: tuple[int, ...],
+    *,
+    balls: Sequence[Ball],
+    pixels: Pixels | None,
+    frost: Textures,
+    budget: Budget = "standard",
 ) -> Iterator[Asked]:
     """Yield the perturbations and evaluations of one item of `on`; see `Question.of`.
 
     Raises:
         InputError: If it is unknown.
     """
-    if isinstance(given, str) and (found := meant(given, shape, balls=balls, pixels=pixels, frost=frost)):
+    options: dict[str, Any] = {"balls": balls, "budget": budget, "pixels": pixels, "frost": frost}
+    if isinstance(given, str) and (found := meant(given, shape, **options)):
         yield from found
         return
     if isinstance(given, type) and issubclass(given, Perturbation | Evaluation):
@@ -234,8 +245,7 @@ def resolve(
         if isinstance(given, str) and not given.lstrip().startswith("{") and given.rsplit(".", 1)[-1] not in names:
             words = known_words()
             spelled = [*words, *(each for each in names if each.lower() not in words)]
-            hint = nearest(given, spelled, otherwise="`withstand list conditions` shows all.")
-            raise InputError(f"on: {given} is not a known condition; {hint}")
+            raise InputError(f"on: {brief(given)} is not a known condition; {advice(given, spelled)}")
         given = build("on", given, "evaluations", "perturbation")
     if named and isinstance(given, Corruption) and pixels is not None:
         given = cast(Any, replace)(given, pixels=pixels)

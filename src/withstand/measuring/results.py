@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.files import write_whole
 from withstand.measuring.differences import compare_tables, differences_table
 from withstand.rendering.grid import Grid
@@ -118,7 +118,7 @@ class Results:
         """
         known = [each.name for each in self.measures.values() if each.topic == ACCURACY and each.name not in MEASURES]
         if measure is not None and measure not in known:
-            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {measure}.")
+            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {brief(measure)}.")
         found = tables(
             self.rows,
             self.measures,
@@ -247,7 +247,7 @@ class Results:
         if name is None and known:
             return next((each for each in known.values() if each.primary), next(iter(known.values())))
         if name not in known:
-            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {name}.")
+            raise InputError(f"Results: measure must be one of {', '.join(known) or 'none'}, got {brief(name)}.")
         return known[name]
 
 
@@ -258,13 +258,13 @@ def _everywhere(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
         for model, table in outcomes.items()
         for name, (wrong, count) in table.unfinished().items()
     ]
-    several = len(outcomes) > 1
-    return unfinished + [
-        f"{model + ', ' if several else ''}{own.condition}: {note}"
-        for model, table in outcomes.items()
-        for own in table.conditions
-        for note in own.notes
-    ]
+    said: dict[tuple[str, str], list[str]] = {}
+    for model, table in outcomes.items():
+        for own in table.conditions:
+            for note in own.notes:
+                said.setdefault((model, note), []).append(own.condition)
+    own = [f"{model} under {' and '.join(conditions)}: {note}" for (model, note), conditions in said.items()]
+    return [*unfinished, *own]
 
 
 def _write_csv(frame: "polars.DataFrame", path: Path) -> None:

@@ -4,17 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
+from withstand.conditions import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
 from withstand.data.corrupted.cells import Gap
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
+from withstand.evaluation.minimal_norm import minimal_norm
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.models.noise_generator import Kernel
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
@@ -25,7 +28,6 @@ from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
-from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, parse_cell
 
 SETS = {
     "clean": "unchanged inputs",
@@ -38,7 +40,13 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance": ("1x1", "l2 distance at which Gaussian, uniform or adversarial noise fools the model"),
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
-OTHERS = {
+DISTANCES = {
+    "distance/l1": "distance to the nearest point that attacks of least norm find wrong, in l1",
+    "distance/l2": "the same in l2",
+    "distance/linf": "the same in linf",
+    "distance/l0": "how many fields must change; each by at most --radius (linf), or 1",
+}
+OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
     "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
@@ -59,6 +67,7 @@ def meant(
     shape: tuple[int, ...],
     *,
     balls: Sequence[Ball] = (),
+    budget: Budget = "standard",
     pixels: Pixels | None = None,
     frost: Textures = "published",
 ) -> list[Asked]:
@@ -68,7 +77,9 @@ def meant(
         word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
             corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at their worst points.
+        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at worst points.
+            The first gives the unit of `distance/l2`.
+        budget: Of the attacks of `worst-case` and `sandwich`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
 
@@ -94,9 +105,10 @@ def meant(
         worst = [PGD(ball=each) for each in balls]
         return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     others: dict[str, list[Asked]] = {
-        **{name: [kind(balls=tuple(balls))] if balls else [] for name, kind in OVER_BALLS.items()},
+        **{name: [kind(balls=tuple(balls), budget=budget)] if balls else [] for name, kind in OVER_BALLS.items()},
         "by-class": [Recall()],
         "lipschitz": [Lipschitz()],
+        **{name: [minimal_norm(name.partition("/")[2], balls)] for name in DISTANCES},
     }
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
     found = others.get(word) or _noise_distances(word)
@@ -118,8 +130,37 @@ def is_evaluation(word: str) -> bool:
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    every = ImageNetC(pixels=224, jpeg=False, validation=True, frost="published").cells(224, 224)
-    return [*WORDS, *dict.fromkeys(each.condition.rsplit("/", 1)[0] for each in every)]
+    return [*WORDS, *IMAGENET_C, *EXTRAS]
+
+
+def is_known(word: str) -> bool:
+    """Return whether a word is a name of conditions, or begins like one.
+
+    Example:
+        >>> is_known("fog+jpeg/9"), is_known("noise"), is_known("resnet18")
+        (True, True, False)
+    """
+    return word.partition("/")[0].removesuffix(JPEG) in known_words()
+
+
+def advice(word: str, known: Sequence[str]) -> str:
+    """Return what to write instead of a word that is not among the known ones.
+
+    Example:
+        >>> advice("fog/9", ["fog"]), advice("noise-distance/foo", [])
+        ('severities are 1, 2, 3, 4 and 5.', 'expected gaussian, uniform or adversarial after the slash.')
+        >>> advice("clean/3", ["clean"]), advice("fogg", ["fog"])
+        ('clean has no severities.', 'did you mean fog?')
+    """
+    kind, slash, _ = word.partition("/")
+    if slash and kind in NOISE_DISTANCES:
+        *first, last = get_args(Noise)
+        return f"expected {', '.join(first)} or {last} after the slash."
+    if slash and kind in WORDS:
+        return f"{kind} has no severities."
+    if slash and is_known(kind):
+        return "severities are 1, 2, 3, 4 and 5."
+    return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 
 def _noise_distances(word: str) -> list[Asked]:
@@ -214,7 +255,7 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
         chosen = [each for each in there if _is_meant(name, each)]
         if not chosen:
             known = [*SETS, *dict.fromkeys(each.rsplit("/", 1)[0] for each in there)]
-            raise InputError(f"on: {name} is not among the cells of the data; {nearest(name, known)}")
+            raise InputError(f"on: {brief(name)} is not among the cells of the data; {advice(name, known)}")
         found += chosen
     return [each for each in there if each in found]
 

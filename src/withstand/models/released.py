@@ -11,7 +11,7 @@ from torch import nn
 
 from withstand.data.download import check_sha256, fetch
 from withstand.data.places import cache_folder, data_root
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.models.base import Model
 from withstand.models.normalize import Normalize
 from withstand.models.vision import Vision
@@ -80,7 +80,7 @@ class Released(Model):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.name not in RELEASES:
-            raise InputError(f"model: {self.name} is not a released network; {nearest(self.name, RELEASES)}")
+            raise InputError(f"model: {brief(self.name)} is not a released network; {nearest(self.name, RELEASES)}")
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build the network for photographs of ImageNet's classes."""

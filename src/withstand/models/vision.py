@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.models.base import Model, check_image
 from withstand.models.normalize import Normalize
 
@@ -50,7 +50,7 @@ class Vision(Model):
         if self.name not in models.list_models(module=models):
             known = [*known_names(), "small-cnn", "mlp"]
             raise InputError(
-                f"model: {self.name} is not a network of withstand or torchvision; {nearest(self.name, known)}"
+                f"model: {brief(self.name)} is not a network of withstand or torchvision; {nearest(self.name, known)}"
             )
         # Inception's auxiliary head would make training return two outputs; its inputs are scaled to [-1, 1].
         inception = self.name == "inception_v3"
@@ -69,7 +69,7 @@ class Vision(Model):
         import_vision("torchvision")
         timm, name = import_vision("timm"), self.name.removeprefix("timm/")
         if not timm.is_model(name):
-            raise InputError(f"model: {name} is not a network of timm; {nearest(name, timm.list_models())}")
+            raise InputError(f"model: {brief(name)} is not a network of timm; {nearest(name, timm.list_models())}")
         network = timm.create_model(name, pretrained=self.pretrained, num_classes=num_classes)
         return Normalize(network.default_cfg["mean"], network.default_cfg["std"]), network
 

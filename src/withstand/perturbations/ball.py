@@ -17,8 +17,7 @@ from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import PerRow, Points
 from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
-LONGEST = 60  # characters of the radii in the name of a ball
-
+LONGEST = 60  # characters of the radii in a name
 Unit = Literal["std", "raw", "iqr"]
 PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
 
@@ -60,16 +59,13 @@ class Ball:
 
     @property
     def name(self) -> str:
-        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`; different for different balls."""
-        unit = "" if self.unit == "std" else f" {self.unit}"
-        radius = self.radius
-        if isinstance(radius, int | float):
-            shown = f"{radius:g}"
-        else:
-            shown = "[" + " ".join(f"{each:g}" if isinstance(each, int | float) else "..." for each in radius) + "]"
-        if len(shown) > LONGEST or "..." in shown:
-            shown = f"per feature {identity(self)}"
-        return f"{self.norm} {shown}{unit}"
+        """The ball as text, e.g. `linf 0.1` or `linf [0.1 0 0.3]`."""
+        radius, unit = self.radius, "" if self.unit == "std" else f" {self.unit}"
+        if not isinstance(radius, Sequence):
+            return f"{self.norm} {radius:g}{unit}"
+        radii = " ".join(f"{each:g}" for each in radius if not isinstance(each, Sequence))
+        is_short = 0 < len(radii) <= LONGEST - 2
+        return f"{self.norm} {f'[{radii}]' if is_short else f'per feature {identity(self)}'}{unit}"
 
     def check(self, space: Space) -> None:
         """Reject a space that the radius or its unit does not fit, and radii per row, which fit one batch only.

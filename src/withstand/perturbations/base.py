@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
@@ -16,6 +16,7 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, seeded_globally
 from withstand.functional.tensors import Device, Images, Points, Targets
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.names import full_name, short_name
 
 Severity = Literal[1, 2, 3, 4, 5]
 Pixels = Literal[224, 299, 64, 32]
@@ -46,19 +47,21 @@ class Perturbation(Configuration, ABC):
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
     images_only: ClassVar[bool] = False
+    counted: ClassVar[str] = ""
 
     @property
     def condition(self) -> str:
-        """Short name for rows and tables, the same for equal fields, e.g. `Gaussian std=0.5`."""
-        return _describe(self)
+        """Short name for rows and tables, the same for equal fields: `Gaussian std=0.5`, or `linf 0.1, PGD-10`."""
+        return short_name(self, counted=self.counted)
 
     @property
     def noise(self) -> str:
         """Name of the random stream: perturbations with the same name are compared under the same noise."""
-        return self.condition
+        return full_name(self) if type(self).condition is Perturbation.condition else self.condition
 
     @abstractmethod
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
@@ -280,13 +283,3 @@ def _rows_of(parameters: Any, part: slice) -> Any:
     if isinstance(parameters, tuple):
         return tuple(_rows_of(each, part) for each in parameters)
     return None if parameters is None else parameters[part]
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_describe(each) for each in value) + "]"
-    if not is_dataclass(value) or isinstance(value, type):
-        return f"{value:.9g}" if isinstance(value, float) else str(value)
-    named = {each.name: getattr(value, each.name) for each in fields(value)}
-    shown = [f"{name}={_describe(each)}" for name, each in named.items() if each is not None]
-    return " ".join([type(value).__name__, *shown])

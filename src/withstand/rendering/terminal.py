@@ -14,7 +14,7 @@ NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 JOINT, JOINED = "\x1f", re.compile(r"(?<=[-_/,=])(?=\w)|(?<=[a-zA-Z]\.)(?=\w)")
 
 
-def shown(tables: Iterable[Grid]) -> str:
+def as_text(tables: Iterable[Grid]) -> str:
     """Return tables that fit the terminal; 80 columns without one."""
     width = max(LEAST, shutil.get_terminal_size((80, 24)).columns)
     return "\n".join(render(table, width=width) for table in tables)

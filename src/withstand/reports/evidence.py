@@ -9,7 +9,7 @@ from withstand.reports.groups import Group
 from withstand.study.combination import Combination, Trial
 from withstand.study.digest import Digest
 from withstand.study.measures.outcomes import OutcomeTable
-from withstand.study.measures.reductions import told_apart
+from withstand.study.measures.reductions import class_words
 from withstand.study.mistakes import Mistakes
 from withstand.study.picked_mistakes import COLUMNS, pick_mistakes
 from withstand.study.pictures import Pictures, examples_of, pictured, pictures_of
@@ -100,7 +100,7 @@ def _evidence(combination: Combination, trial: Trial, table: OutcomeTable, group
         trial=trial,
         data=table.data,
         seed=table.seed,
-        classes=told_apart(table.classes),
+        classes=class_words(table.classes),
         mistakes=pick_mistakes(table),
         examples={name: _answers(table, name, own) for name, own in keys.items()},
         numbers=_numbers(table, chosen),

@@ -1,14 +1,18 @@
 """Families: conditions that differ only by the value of a numeric axis, and the axes that figures run along."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from withstand.conditions import HOLE, NORMS, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.axes import words_of
-from withstand.study.measures.condition import HOLE, NUMBER, along, parse_cell, parse_corruption
 from withstand.study.study import Study, name_of
 
-NORMS = ("l1", "l2", "linf")
+MEANINGS: dict[str, str] = {
+    "l1": "the sum of the absolute changes of the input values",
+    "l2": "the Euclidean length of the change of an input",
+    "linf": "the largest change of an input value",
+}
 RADIUS_UNITS = {"": "units of the inputs", "raw": "units of the file", "iqr": "interquartile ranges"}
 UNITS = {"temperature": "nats"}
 MOST_FIXED = 3  # conditions that all values of the axis share, in addition to those that hold it
@@ -102,6 +106,17 @@ def unit_of(text: str) -> str:
     norm, _, after = text.partition(", ")[0].partition(HOLE)
     known = norm.strip() in NORMS and after.strip() in RADIUS_UNITS
     return f"{norm.strip()} in {RADIUS_UNITS[after.strip()]}" if known else ""
+
+
+def norm_notes(texts: Iterable[str]) -> list[str]:
+    """Return what the norms are that conditions or units begin with, in a sentence each.
+
+    Example:
+        >>> norm_notes(["linf 0.1, PGD-40 x 3", "clean", "linf 0.2"])
+        ['linf is the largest change of an input value.']
+    """
+    found = {text.partition(" ")[0] for text in texts}
+    return [f"{name} is {meaning}." for name, meaning in MEANINGS.items() if name in found]
 
 
 def families(study: Study, measure: str, axis: Axis | None) -> dict[str, list[dict[str, Any]]]:

@@ -1,9 +1,9 @@
 """Findings of a study in sentences, with no claim beyond the numbers."""
 
 from withstand.reports.numbers import named, number, says_all, sentence
+from withstand.reports.pairs import SamplePairs
 from withstand.reports.scores import Scores
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.comparison import compare
 from withstand.study.primary import Column
 
 MOST_MEASURES = 6
@@ -20,14 +20,15 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
         The measure, or nothing, and a sentence about it.
     """
     found: list[tuple[str, str]] = []
+    pairs = SamplePairs(digest=digest, scores=scores)
     columns = [each for each in digest.columns if digest.measure(each).direction]
     for column in columns[:MOST_MEASURES]:
         if len(digest.combinations) == 1:
             found += _alone(digest, column)
         elif column.condition is not None:
-            found += _best(digest, column, scores)
+            found += _best(digest, column, pairs)
         else:
-            found += _largest_gain(digest, column, scores)
+            found += _largest_gain(digest, column, pairs)
     if len(digest.combinations) > 2 and found:
         found.append(
             (
@@ -74,11 +75,8 @@ def warnings(digest: Digest) -> list[str]:
 def different_data(digest: Digest) -> list[str]:
     """Return a sentence if combinations were measured on data with different classes."""
     names: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for each in digest.combinations:
-        run = next((trial.run for trial in each.trials if trial.status == "done"), None)
-        table = None if run is None else digest.study.table_of(run)
-        if table is not None:
-            names.setdefault((table.data, table.classes), []).append(each.name)
+    for index, data in digest.data.items():
+        names.setdefault(data, []).append(digest.combinations[index].name)
     if len(names) < 2:
         return []
     parts = "; ".join(f"{data}: {', '.join(own[:5])}" for (data, _), own in names.items())
@@ -90,7 +88,7 @@ def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
     return [] if line is None else [(_what(digest, column), f"{_value(digest, 0, column)}.")]
 
 
-def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
+def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the best median, and whether it differs significantly from the baseline."""
     side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
@@ -108,14 +106,14 @@ def _best(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str
     if best[0] in digest.baseline_indices:
         word = "the" if len(digest.baseline_indices) == 1 else "a"
         return [(_what(digest, column), f"{start}; this is {word} baseline.")]
-    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, scores)}.")]
+    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, pairs)}.")]
 
 
-def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[str, str]]:
+def _largest_gain(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
     side = digest.measure(column).direction
-    pairs = {each.index: digest.pair(each.index, column) for each in digest.combinations}
-    gains = {index: side * line["difference"] for index, line in pairs.items() if line is not None}
+    lines = {each.index: digest.pair(each.index, column) for each in digest.combinations}
+    gains = {index: side * line["difference"] for index, line in lines.items() if line is not None}
     if not gains:
         return []
     best = max(gains, key=lambda index: gains[index])
@@ -124,10 +122,10 @@ def _largest_gain(digest: Digest, column: Column, scores: Scores) -> list[tuple[
     if gains[best] <= 0:
         return [(what, f"no combination has a better mean than {digest.baseline_name} under the same condition.")]
     sentence = f"{name} gains most, {_value(digest, best, column)} under {condition.partition(', ')[0]}"
-    return [(what, f"{sentence}; {_over_baseline(digest, best, column, scores)}.")]
+    return [(what, f"{sentence}; {_over_baseline(digest, best, column, pairs)}.")]
 
 
-def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -> str:
+def _over_baseline(digest: Digest, index: int, column: Column, pairs: SamplePairs) -> str:
     """Return how a combination compares with the baseline, with the interval."""
     line, own = digest.pair(index, column), digest.line(index, column)
     if line is None or own is None:
@@ -139,7 +137,7 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
     )
     unit = " points" if measure.percent else f" {measure.unit}" if measure.unit else ""
     if line["pairs"] < 2:
-        shown = _on_samples(digest, index, column, scores) or "from one pair of runs, without an interval"
+        shown = _on_samples(digest, index, column, pairs) or "from one pair of runs, without an interval"
         return f"{difference}{unit} against {digest.baseline_name}, {shown}"
     interval = f"95 % interval {low} to {high}, {line['pairs']} pairs"
     verdict = "" if line["low"] > 0 or line["high"] < 0 else ", includes 0: not significant"
@@ -148,26 +146,13 @@ def _over_baseline(digest: Digest, index: int, column: Column, scores: Scores) -
     return f"{difference}{unit} on average against {digest.baseline_name} ({interval}{verdict})"
 
 
-def _on_samples(digest: Digest, index: int, column: Column, scores: Scores) -> str:
+def _on_samples(digest: Digest, index: int, column: Column, pairs: SamplePairs) -> str:
     """Return the interval of the difference of two single runs on the same samples; empty if it is unknown."""
-    base = digest.baseline_of(digest.combinations[index])
-    measure, condition = digest.measure(column), digest.condition(index, column)
-    if base is None or condition is None or measure.reduction != "mean":
+    gap, measure = pairs.of(index, column), digest.measure(column)
+    if gap is None:
         return ""
-    mean = next((each for each in scores.groups if each.kind == "mean" and each.name == condition), None)
-    gap = scores.difference((index, mean), (base, mean)) if mean and mean.measure == measure else None
-    if gap is not None and gap.low is not None and gap.high is not None:
-        low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
-        return f"on the same samples (95 % interval {low} to {high})"
-    runs = [next((t.run for t in digest.combinations[k].trials if t.status == "done"), None) for k in (index, base)]
-    tables = [None if run is None else digest.study.table_of(run) for run in runs]
-    try:
-        ours, theirs = (each.frame(condition) for each in tables if each is not None)
-        found = compare(ours, theirs, column=measure.column)
-    except ValueError:  # other samples, or no outcomes
-        return ""
-    low, high = (number(measure, each, found.count, sign=True) for each in (found.low, found.high))
-    chance = "" if found.p is None else f", McNemar p {'< 0.001' if found.p < 0.001 else f'= {found.p:.3f}'}"
+    low, high = (number(measure, each, gap.samples, sign=True) for each in (gap.low, gap.high))
+    chance = "" if gap.p is None else f", McNemar p {'< 0.001' if gap.p < 0.001 else f'= {gap.p:.3f}'}"
     return f"on the same samples (95 % interval {low} to {high}{chance})"
 
 
@@ -185,8 +170,12 @@ def _value(digest: Digest, index: int, column: Column) -> str:
 
 
 def _what(digest: Digest, column: Column) -> str:
-    words = sentence(named(digest.measure(column), column.condition or ""))
-    return words if column.condition is None or says_all(column.condition) else f"{words}, {column.condition}"
+    measure, condition = digest.measure(column), column.condition
+    words = sentence(named(measure, condition or ""))
+    if condition is None or says_all(condition):
+        return words
+    # A condition has the budget of all its attacks in its name; a measure of it may have spent less.
+    return f"{words}, {condition.partition(', ')[0]} ({measure.budget})" if measure.budget else f"{words}, {condition}"
 
 
 def _unmeasured(digest: Digest, number_of: int) -> str:

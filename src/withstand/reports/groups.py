@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, in_words, is_attack, parse_cell, parse_corruption
 from withstand.study.digest import Digest
 from withstand.study.measures.cells import averaged
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, parse_cell, parse_corruption
 from withstand.study.measures.measure import Measure
 
 Kind = Literal["clean", "corruption", "condition", "attack", "mean"]
@@ -61,25 +61,30 @@ def groups_of(digest: Digest) -> tuple[Group, ...]:
         kinds.setdefault(cell.corruption + cell.saved, []).append(cell)
     found += [_corruption(name, own, accuracy) for name, own in kinds.items()]
     others = [each for each in known if each != CLEAN and not parse_cell(each) and not _is_mean(each)]
-    found += [Group(name=each, words=each, kind="condition", measure=accuracy, conditions=(each,)) for each in others]
+    found += [_other(each, accuracy) for each in others]
     found += _attacks(digest)
     means = [_mean(own, saved, accuracy) for saved in ("", JPEG) if (own := [c for c in cells if c.saved == saved])]
+    others = [each for each in others if not is_attack(each)]
     if not means and len(others) > 1:
         words = f"{len(others)} conditions"
         means = [Group(name=words, words=words, kind="mean", measure=accuracy, conditions=tuple(others))]
     return (*found, *means)
 
 
+def _other(condition: str, accuracy: Measure) -> Group:
+    kind, words = ("attack", f"attack ({condition})") if is_attack(condition) else ("condition", condition)
+    return Group(name=condition, words=words, kind=kind, measure=accuracy, conditions=(condition,))
+
+
 def _corruption(name: str, cells: Iterable[Cell], accuracy: Measure) -> Group:
-    words = name.removesuffix(JPEG).replace("_", " ") + (", saved as JPEG" if name.endswith(JPEG) else "")
     conditions = tuple(each.condition for each in cells)
-    return Group(name=name, words=words, kind="corruption", measure=accuracy, conditions=conditions)
+    return Group(name=name, words=in_words(name), kind="corruption", measure=accuracy, conditions=conditions)
 
 
 def _mean(cells: Iterable[Cell], saved: str, accuracy: Measure) -> Group:
     members = averaged(cells)
     number = len({each.corruption for each in members})
-    words = f"{number} corruption{'s' if number > 1 else ''}" + (", saved as JPEG" if saved else "")
+    words = in_words(f"{number} corruption{'s' if number > 1 else ''}{saved}")
     conditions = tuple(each.condition for each in members)
     return Group(name=MEAN + saved, words=words, kind="mean", measure=accuracy, conditions=conditions)
 

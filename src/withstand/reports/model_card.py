@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from withstand.conditions import JPEG, is_attack, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import escaped, markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.findings import warnings
 from withstand.study.combination import Combination
 from withstand.study.digest import Digest
-from withstand.study.measures.condition import JPEG, parse_cell
-from withstand.study.origin import Origin
+from withstand.study.origin import Origin, commands_of
 
 
 def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
@@ -23,7 +23,7 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
         parts.append(f"- Started from the weights `{settings['weights']}`.")
     parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination, origin)]
     parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
-    parts += ["", "## Reproduce", "", "```", *origin.commands]
+    parts += ["", "## Reproduce", "", "```", *commands_of([origin])]
     parts += [origin.again] if origin.again else []
     parts += ["```", "", *(f"- {each}" for each in origin.versions)]
     return "\n".join(parts) + "\n"
@@ -45,7 +45,7 @@ def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str
         found.append(
             "Corrupted images were not saved as JPEG, so errors cannot be compared with those on the published files."
         )
-    if "attacked" in kinds:
+    if "attacked" in kinds or any(map(is_attack, conditions)):
         found.append("Accuracies under attack are upper bounds; a stronger attack may find lower values.")
     else:
         found.append("Not measured under attack.")
@@ -88,7 +88,8 @@ def _results(digest: Digest, combination: Combination) -> str:
 def _protocol(digest: Digest, combination: Combination, origin: Origin) -> list[str]:
     """Return the notes on how it was measured."""
     names = [(measure, condition) for index, measure, condition in digest.lines if index == combination.index]
-    balls = [condition for measure, condition in names if digest.study.measures[measure].kind == "attacked"]
+    attacked = {name for name, each in digest.study.measures.items() if each.kind == "attacked"}
+    balls = [condition for measure, condition in names if measure in attacked or is_attack(condition)]
     found = [f"- {escaped(each)}" for each in origin.notes]
     found += [f"- Searched with: {escaped(each)}." for each in dict.fromkeys(balls)]
     saved = {JPEG in condition for _, condition in names if parse_cell(condition)}

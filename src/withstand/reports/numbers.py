@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import replace
 
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN
+from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.study.measures.measure import ACCURACY, FURTHER, Measure
 
 MANY_SAMPLES = 5000  # from here on a second decimal of a percentage says something

@@ -3,9 +3,10 @@
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from withstand.errors import InputError
 from withstand.files import write_whole
@@ -13,6 +14,7 @@ from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
+from withstand.reports.chance import chance_notes
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import figure_style
@@ -23,9 +25,10 @@ from withstand.reports.page.figure import draw
 from withstand.reports.page.html import Section, ShownPicture, Summary, page
 from withstand.reports.page.mistakes import shown_mistakes
 from withstand.reports.page.samples import samples_sheets
+from withstand.reports.pairs import SamplePairs
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.scores import Scores
-from withstand.reports.sheets import Spread, sheets
+from withstand.reports.sheets import Sheets, Spread
 from withstand.reports.verdict import verdict
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
@@ -49,13 +52,24 @@ class Report:
 
     Attributes:
         page: The page.
-        sheets: Its tables, the main one first.
+        sheets: Its tables.
         holes: Sentences about what is missing.
     """
 
     page: Path
-    sheets: tuple[Grid, ...]
+    sheets: Sheets
     holes: tuple[str, ...]
+
+
+class _Parts(NamedTuple):
+    """What the page and the Markdown file show, besides the summary."""
+
+    sheets: Sheets
+    whole: Grid
+    samples: tuple[list[Grid], str]
+    drawn: list[ShownPicture]
+    lead: ShownPicture | None
+    origins: list[Origin]
 
 
 def write_report(
@@ -88,55 +102,44 @@ def write_report(
     scores = Scores.gather(digest)
     samples = samples_sheets(digest)
     lead = bars_picture(scores)
-    chosen = [*([lead] if lead else []), *pictures(study)]
-    found = sheets(digest, spread=spread)
-    is_whole = len(found[-1].lines) == len(digest.summary)
-    every = found[-1] if is_whole else all_sheet(digest, most=len(digest.summary))
-    origins = [Origin.of(study, each) for each in digest.combinations]
+    chosen = [*([lead] if lead else []), *pictures(digest.study)]
+    sheets = Sheets.of(digest, spread=spread, pairs=SamplePairs(digest=digest, scores=scores))
+    sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *chance_notes(scores))))
+    is_whole = len(sheets.every.lines) == len(digest.summary)
+    whole = sheets.every if is_whole else all_sheet(digest, most=len(digest.summary))
+    origins = [Origin.of(digest.study, each) for each in digest.combinations]
     drawn = _drawn(chosen, folder / "figures")
-    first = drawn[0] if lead else None
-    files = _tables(digest, [*found[:-1], every, *samples[0]])
+    parts = _Parts(sheets, whole, samples, drawn, drawn[0] if lead else None, origins)
+    files = _tables(digest, [*sheets.in_order, whole, *samples[0]])
     files |= {
         f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
     }
-    text = _texts(digest, scores, found, every, samples, drawn, first, origins, folder, command)
+    text = _texts(scores, parts, folder, command)
     for name, content in (files | text).items():
         if name != PAGE:
             write_whole(folder / name, content)
     pictured = [address for each in drawn for address in each.files.values()]
     _forget(folder, {*files, *text, *pictured})
     write_whole(folder / PAGE, text[PAGE])
-    return Report(page=folder / PAGE, sheets=tuple(found), holes=tuple(digest.holes))
+    return Report(page=folder / PAGE, sheets=sheets, holes=tuple(digest.holes))
 
 
-def _texts(
-    digest: Digest,
-    scores: Scores,
-    found: list[Grid],
-    every: Grid,
-    samples: tuple[list[Grid], str],
-    drawn: list[ShownPicture],
-    lead: ShownPicture | None,
-    origins: list[Origin],
-    folder: Path,
-    command: str,
-) -> dict[str, bytes]:
+def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[str, bytes]:
     """Return the page and the same as Markdown."""
+    digest = scores.digest
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
     known = {"tally": tally(digest), "warnings": warnings(digest)}
-    summary = Summary(headline=verdict(scores), lead=lead, findings=findings(digest, scores), **known)
+    summary = Summary(headline=verdict(scores), lead=parts.lead, findings=findings(digest, scores), **known)
     sections = _sections(
-        found,
-        [each for each in drawn if each is not lead],
+        parts,
         Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
-        Section(key="samples", title="Samples", text=samples[1], folded=tuple(samples[0])),
         shown_examples(scores.evidence),
     )
     text = page(
         digest,
         summary=summary,
         sections=sections,
-        origins=origins,
+        origins=parts.origins,
         files=FILES,
         output=folder,
         command=command,
@@ -144,10 +147,10 @@ def _texts(
     )
     plain = report_markdown(
         digest,
-        [*found[:-1], *samples[0]],
-        every,
-        drawn,
-        origins,
+        [*parts.sheets.in_order, *parts.samples[0]],
+        parts.whole,
+        parts.drawn,
+        parts.origins,
         mistakes=mistakes,
         command=command,
         findings=[*summary.headline, *summary.findings],
@@ -169,28 +172,23 @@ def _tables(digest: Digest, every: Sequence[Grid]) -> dict[str, bytes]:
     return files
 
 
-def _sections(
-    found: list[Grid],
-    drawn: list[ShownPicture],
-    mistakes: Section,
-    samples: Section,
-    examples: ShownExamples | None,
-) -> list[Section]:
+def _sections(parts: _Parts, mistakes: Section, examples: ShownExamples | None) -> list[Section]:
     """Return the parts of the page between the summary and the runs; a further kind of results is one more part."""
-    main, *topics, every = (each for each in found if each.name != "differences")
-    parts = [Section(key="results", title="Results", sheets=(main,))]
-    for sheet in (each for each in found if each.name == "differences"):
-        parts.append(Section(key="differences", title=sheet.title, sheets=(sheet,)))
-    if topics:
-        title = topics[0].title if len(topics) == 1 else "By topic"
-        parts.append(Section(key="topics", title=title, sheets=tuple(topics)))
-    if drawn:
-        parts.append(Section(key="figures", title="Figures", figures=tuple(drawn)))
+    sheets, figures = parts.sheets, tuple(each for each in parts.drawn if each is not parts.lead)
+    found = [Section(key="results", title="Results", sheets=(sheets.main,))]
+    if sheets.differences:
+        found.append(Section(key="differences", title=sheets.differences.title, sheets=(sheets.differences,)))
+    if sheets.topics:
+        title = sheets.topics[0].title if len(sheets.topics) == 1 else "By topic"
+        found.append(Section(key="topics", title=title, sheets=sheets.topics))
+    if figures:
+        found.append(Section(key="figures", title="Figures", figures=figures))
     if examples:
-        parts.append(Section(key="examples", title="Examples", text=examples.about, examples=examples))
-    parts += [mistakes] if mistakes.mistakes else []
-    parts += [samples] if samples.folded else []
-    return [*parts, Section(key="numbers", title="All numbers", folded=(every,))]
+        found.append(Section(key="examples", title="Examples", text=examples.about, examples=examples))
+    found += [mistakes] if mistakes.mistakes else []
+    tables, about = parts.samples
+    found += [Section(key="samples", title="Samples", text=about, folded=tuple(tables))] if tables else []
+    return [*found, Section(key="numbers", title="All numbers", folded=(sheets.every,))]
 
 
 def _drawn(pictures: Sequence[Picture], folder: Path) -> list[ShownPicture]:

@@ -7,7 +7,7 @@ from withstand.rendering.markdown import escaped, markdown
 from withstand.reports.page.html import ShownPicture
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest
-from withstand.study.origin import Origin
+from withstand.study.origin import Origin, commands_of
 
 MOST_LINES = 500  # of the table of all numbers
 
@@ -56,8 +56,7 @@ def report_markdown(
     else:
         parts += [f"[{len(every.lines):,} lines](tables/{every.name}.md).", ""]
     parts += ["## Reproduce", ""]
-    commands = dict.fromkeys(text for origin in origins for text in origin.commands)
-    parts += ["```", *commands, command, "```", ""]
+    parts += ["```", *commands_of(origins), command, "```", ""]
     parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]
     parts += ["", "Every number: [rows.csv](rows.csv), [summary.csv](summary.csv)."]
     return "\n".join(parts) + "\n"

@@ -1,18 +1,20 @@
 """The tables of a report: the main one, one per topic, differences to a baseline, and all numbers."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from withstand.conditions import CORRUPTIONS, IMAGENET_C, JPEG, in_words, parse_corruption
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
+from withstand.reports.families import norm_notes
+from withstand.reports.heads import directed, heads_of
 from withstand.reports.numbers import number, sentence, slug, titled
+from withstand.reports.pairs import SamplePairs, about_intervals
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, JPEG, parse_corruption
 from withstand.study.measures.measure import Measure
 from withstand.study.primary import Column, headlines
 
@@ -26,23 +28,54 @@ MOST_OF_A_TOPIC = 40  # columns
 TAKEN = ("main", "differences", "all", "samples")  # names of other tables
 
 
-def sheets(digest: Digest, *, spread: Spread = "quantiles") -> list[Grid]:
-    """Return every table of a report; the table of all numbers comes last."""
-    found = [main_sheet(digest, spread=spread), *topic_sheets(digest, spread=spread)]
-    found += [differences_sheet(digest)] if digest.is_compared else []
-    return [*found, all_sheet(digest)]
+@dataclass(frozen=True, kw_only=True)
+class Sheets:
+    """The tables of a report.
+
+    Attributes:
+        main: A line per combination, the most wanted measures across.
+        topics: One per topic that the main table does not show in full.
+        differences: Differences to the baseline; None if nothing is compared.
+        every: All numbers, up to a limit.
+    """
+
+    main: Grid
+    topics: tuple[Grid, ...]
+    differences: Grid | None
+    every: Grid
+
+    @classmethod
+    def of(cls, digest: Digest, *, spread: Spread = "quantiles", pairs: SamplePairs | None = None) -> "Sheets":
+        """Make the tables.
+
+        Args:
+            digest: The numbers.
+            spread: What tables show besides the middle.
+            pairs: Intervals of the differences of single runs; None leaves these without.
+        """
+        return cls(
+            main=main_sheet(digest, spread=spread),
+            topics=tuple(topic_sheets(digest, spread=spread)),
+            differences=differences_sheet(digest, pairs=pairs) if digest.is_compared else None,
+            every=all_sheet(digest),
+        )
+
+    @property
+    def in_order(self) -> tuple[Grid, ...]:
+        """The tables in the order of the page, without the table of all numbers."""
+        return (self.main, *self.topics, *((self.differences,) if self.differences else ()))
 
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     """Return the table with a line per combination and the most wanted measures across."""
     notes = _samples(digest)
+    notes += [digest.baseline_choice] if digest.is_compared else []
     if any(each.condition is None for each in digest.columns):
         notes.append("Own ball: each combination is measured under its own condition; see All numbers.")
-    left = len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns)
-    if left > 0:
-        notes.append(_more(left))
+    notes += _more(len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns))
     notes += _obtained(digest.measure(each) for each in digest.columns)
-    heads = _heads(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
+    notes += norm_notes(text for each in digest.columns for text in (each.condition or "", digest.measure(each).unit))
+    heads = heads_of(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     notes += [*digest.notes, *digest.holes]
     return _combinations_down(digest, "main", "Results", digest.columns, heads, spread, notes)
 
@@ -76,40 +109,47 @@ def _topic_sheet(digest: Digest, name: str, title: str, columns: list[Column], s
 
     shown.sort(key=place)
     kinds = {(each.condition or "").removesuffix(JPEG).removesuffix("-procedural") for each in columns}
-    lost = [each.replace("_", " ") for each in IMAGENET_C if each not in kinds]
-    directions = {digest.measure(each).better for each in shown}
-    notes = [f"{sentence(directions.pop())} is better."] if len(directions) == 1 and directions != {""} else []
-    notes += [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
-    left = len(columns) - len(shown)
-    notes += [_more(left)] if left else []
+    lost = [in_words(each) for each in IMAGENET_C if each not in kinds]
+    notes = [f"Not measured at all severities: {', '.join(lost)}."] if 0 < len(lost) < len(IMAGENET_C) / 2 else []
+    notes += _more(len(columns) - len(shown))
     notes += _obtained(digest.measure(each) for each in shown)
-    heads = _heads(shown, [digest.measure(each) for each in shown])
+    heads = heads_of(shown, [digest.measure(each) for each in shown])
     return _combinations_down(digest, name, title, shown, heads, spread, [*notes, *digest.study.holes])
 
 
-def differences_sheet(digest: Digest) -> Grid:
-    """Return the table of paired differences to the baseline."""
+def differences_sheet(digest: Digest, *, pairs: SamplePairs | None = None) -> Grid:
+    """Return the table of paired differences to the baseline.
+
+    Args:
+        digest: The numbers.
+        pairs: Intervals of the differences of single runs; None leaves these without.
+    """
     columns = [each for each in digest.columns if any(digest.pair(one.index, each) for one in digest.combinations)]
-    heads = _heads(columns, [titled(digest.measure(each)) for each in columns])
-    lines = []
+    heads = heads_of(columns, [titled(digest.measure(each)) for each in columns])
+    lines, numbers, sampled = [], set[int](), dict[str, bool]()
+    foreign = [each for each in digest.combinations if digest.is_foreign(each)]
     for each in digest.combinations:
-        if each.index not in digest.baseline_indices:
+        if each.index not in digest.baseline_indices and each not in foreign:
             name, *labels = _labels(digest, each)
-            cells = (_difference(digest, each, column) for column in columns)
+            cells = [_difference(digest, each, column, pairs) for column in columns]
             lines.append((replace(name, against=digest.baseline_of(each)), *labels, *cells))
+            for column, head, cell in zip(columns, heads, cells, strict=True):
+                line = digest.pair(each.index, column)
+                numbers |= {line["pairs"]} if line else set()
+                if line and line["pairs"] == 1:
+                    sampled[head.text] = sampled.get(head.text, False) or bool(cell.low)
     among = " that agrees in everything else" if len(digest.baseline_indices) > 1 else ""
-    notes = [
-        f"Bold (or *): at least {LEAST_PAIRS} seeds and an interval that excludes 0. Intervals are not corrected for "
-        "multiple comparisons."
-    ]
+    about, notes = about_intervals(numbers, sampled.values())
+    bare = [name for name, known in sampled.items() if not known]
+    notes += [f"Without an interval: {'; '.join(bare)}."] if bare and any(sampled.values()) else []
+    if foreign:
+        notes.append(f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}.")
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
     if neither:
         notes.append(f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}.")
-    caption = (
-        f"Difference to {digest.baseline_name}{among}, seed by seed: mean and its 95 % interval over the seeds "
-        "(Student's t), shares in percentage points."
-    )
-    title, notes = f"Differences to {digest.baseline_name}", [*notes, *digest.study.holes]
+    caption = f"Difference to {digest.baseline_name}{among}, {about}; shares in percentage points."
+    heads, directions = directed(heads, [digest.measure(each) for each in columns])
+    title, notes = f"Differences to {digest.baseline_name}", [*directions, *notes, *digest.study.holes]
     return _grid(digest, heads, lines, name="differences", title=title, caption=caption, notes=notes)
 
 
@@ -124,6 +164,7 @@ def _combinations_down(
 ) -> Grid:
     """Return a table with a line per combination."""
     lines = []
+    heads, directions = directed(heads, [digest.measure(each) for each in columns])
     for each in digest.combinations:
         label, *more = _labels(digest, each)
         is_baseline = digest.is_compared and each.index in digest.baseline_indices
@@ -131,7 +172,7 @@ def _combinations_down(
         lines.append((replace(label, aside="baseline" if is_baseline else ""), *more, *values))
     shares = any(digest.measure(each).percent for each in columns)
     caption = f"{_spread(digest, spread)}{'; shares in percent' if shares else ''}."
-    return _grid(digest, heads, lines, name=name, title=title, caption=caption, notes=notes)
+    return _grid(digest, heads, lines, name=name, title=title, caption=caption, notes=[*directions, *notes])
 
 
 def _grid(
@@ -201,17 +242,20 @@ def _value(digest: Digest, combination: Combination, column: Column, spread: Spr
     )
 
 
-def _difference(digest: Digest, combination: Combination, column: Column) -> Cell:
-    """Return the cell of a difference; its tone where enough pairs have an interval that excludes 0."""
+def _difference(digest: Digest, combination: Combination, column: Column, pairs: SamplePairs | None) -> Cell:
+    """Return the cell of a difference; its tone where an interval, over enough pairs or over samples, excludes 0."""
     line, own = digest.pair(combination.index, column), digest.line(combination.index, column)
     if line is None or own is None:
         return Cell(text=NOT_MEASURED, flag="no pair")
-    names = ("difference", "low", "high")
     measure = digest.measure(column)
+    gap = pairs.of(combination.index, column) if pairs else None
+    ends = (gap.low, gap.high) if gap else (line["low"], line["high"])
     middle, low, high = (
-        "" if line[name] is None else number(measure, line[name], own["samples"], sign=True) for name in names
+        "" if value is None else number(measure, value, own["samples"], sign=True)
+        for value in (line["difference"], *ends)
     )
-    sure = line["pairs"] >= LEAST_PAIRS and (line["low"] > 0 or line["high"] < 0) and middle.strip("0.") != ""
+    enough = gap is not None or line["pairs"] >= LEAST_PAIRS
+    sure = enough and (ends[0] > 0 or ends[1] < 0) and middle.strip("0.") != ""
     better = measure.direction * line["difference"]
     return Cell(
         text=middle,
@@ -234,27 +278,6 @@ def _obtained(measures: Iterable[Measure]) -> list[str]:
     return list(found)
 
 
-def _heads(columns: Sequence[Column], measures: Sequence[Measure]) -> tuple[Cell, ...]:
-    """Return the heads of columns; with budgets where heads would be the same without them."""
-    short = [_head(column, measure) for column, measure in zip(columns, measures, strict=True)]
-    times = Counter((head.text, head.aside) for head in short)
-    return tuple(
-        head if times[head.text, head.aside] == 1 or column.condition is None else replace(head, aside=column.condition)
-        for head, column in zip(short, columns, strict=True)
-    )
-
-
-def _head(column: Column, measure: Measure) -> Cell:
-    """Return the head of a column; a corruption is shown above the measure."""
-    words = sentence(measure.words if measure.percent else measure.label)
-    kind = None if column.condition is None else parse_corruption(column.condition)
-    if kind is not None:
-        return Cell(text=kind[0].replace("_", " "), aside=words)
-    condition = "own ball" if column.condition is None else column.condition.replace("_", " ")
-    condition = condition.partition(", ")[0] if measure.kind else condition
-    return Cell(text=words, aside=condition)
-
-
 def _spread(digest: Digest, spread: Spread) -> str:
     """Return what the numbers are: of single runs or over the seeds; and what is shown next to them."""
     several = any(line["done"] > 1 for line in digest.lines.values())
@@ -265,8 +288,8 @@ def _spread(digest: Digest, spread: Spread) -> str:
     return "Single runs" + (", with 95 % intervals over the test samples" if alone else "")
 
 
-def _more(number_of: int) -> str:
-    return f"{number_of} more column{'s' if number_of > 1 else ''} in All numbers."
+def _more(left: int) -> list[str]:
+    return [f"{left} more column{'s' if left > 1 else ''} in All numbers."] if left > 0 else []
 
 
 def _samples(digest: Digest) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.study.study import Study, name_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
     axes = list(combinations[0].labels)
     if not words:
         varied = [name for name in axes if len({each.labels[name] for each in combinations}) > 1]
+        varied.sort(key=lambda name: name.partition(".")[0] == "data")  # data sets are not compared
         values = [(name, each.labels[name]) for name in varied or axes[:1] for each in combinations]
         name, value = next((each for each in values if each[1] in PLAIN), values[0])
         return {name: value}
@@ -132,11 +133,11 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
         name, equals, text = word.partition("=")
         name = next((axis for axis in axes if name in (axis, axis.rsplit(".", 1)[-1], axis.rstrip("_"))), name)
         if not equals or name not in axes:
-            raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {word}.")
+            raise InputError(f"report: baseline must be AXIS=VALUE with one of {', '.join(axes)}, got {brief(word)}.")
         values = list(dict.fromkeys(each.labels[name] for each in combinations))
         chosen = [value for value in values if _is(value, text)]
         if not chosen:
-            raise InputError(f"report: baseline {word}: {name} is one of {', '.join(map(str, values))}.")
+            raise InputError(f"report: baseline {brief(word)}: {name} is one of {', '.join(map(str, values))}.")
         found[name] = chosen[0]
     if not any(matches(each, found) for each in combinations):
         raise InputError(f"report: no combination has the baseline's values {' '.join(words)}.")

@@ -1,12 +1,12 @@
 """Digest: the numbers of a study that a report shows, each with the way back to its rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from withstand.study.aggregate import paired
-from withstand.study.combination import INDEX, Combination, combinations_of, matches, parse_baseline, with_index
+from withstand.study.combination import INDEX, PLAIN, Combination, combinations_of, matches, parse_baseline, with_index
 from withstand.study.measures.measure import Measure
 from withstand.study.primary import Column, headlines
 from withstand.study.study import Study, name_of
@@ -28,8 +28,11 @@ class Digest:
         combinations: What was varied, with the runs of each.
         frame: A line per run and row with the index of the combination.
         summary: A line per combination, measure and condition of it.
-        baseline: Values of the combinations that others are compared with.
+        baseline: Values of the combinations that others are compared with; these come first.
+        is_chosen: Whether the baseline was given, not taken by default.
         differences: A line per combination, measure and condition, as `paired` returns it; empty if there is one only.
+            Combinations on other data than their baseline have none.
+        data: Name of the data set and its classes, by index of the combination, where outcomes were kept.
     """
 
     study: Study
@@ -37,7 +40,9 @@ class Digest:
     frame: "polars.DataFrame" = field(repr=False)
     summary: "polars.DataFrame" = field(repr=False)
     baseline: dict[str, Any]
+    is_chosen: bool = False
     differences: "polars.DataFrame" = field(repr=False)
+    data: Mapping[int, tuple[str, tuple[str, ...]]]
 
     @classmethod
     def of(cls, study: Study, *, baseline: list[str] | None = None) -> "Digest":
@@ -45,22 +50,29 @@ class Digest:
 
         Args:
             study: The runs.
-            baseline: Such as `["method=regular"]`; by default the first value of the first axis.
+            baseline: Such as `["method=regular"]`; by default a name such as `regular`, else the first value varied.
 
         Raises:
             InputError: If no combination has the baseline's values.
         """
+        import polars
+
+        values = parse_baseline(baseline or [], combinations_of(study))
+        study = study.led_by(values)
         combinations = combinations_of(study)
-        values = parse_baseline(baseline or [], combinations)
         frame = with_index(study.frame, combinations)
-        return cls(
+        found = cls(
             study=study,
             combinations=combinations,
             frame=frame,
             summary=with_index(study.summary, combinations),
             baseline=values,
+            is_chosen=bool(baseline),
             differences=_differences(study.frame, frame, combinations, values),
+            data=_data(study, combinations),
         )
+        foreign = [each.index for each in combinations if found.is_foreign(each)]
+        return replace(found, differences=found.differences.filter(~polars.col(INDEX).is_in(foreign)))
 
     def measure(self, column: Column) -> Measure:
         """Return the measure of a column."""
@@ -76,6 +88,14 @@ class Digest:
         """Readable name of the baseline."""
         return name_of(self.baseline)
 
+    @property
+    def baseline_choice(self) -> str:
+        """How the baseline was chosen, in a sentence."""
+        if self.is_chosen:
+            return f"Baseline: {self.baseline_name} (chosen with --baseline)."
+        why = "recognised by its name" if {*self.baseline.values()} & {*PLAIN} else "the first one"
+        return f"Baseline: {self.baseline_name} ({why}; choose another with --baseline)."
+
     @cached_property
     def baseline_indices(self) -> tuple[int, ...]:
         """The combinations that have the baseline's values."""
@@ -87,6 +107,12 @@ class Digest:
             return self.baseline_indices[0]
         wanted = {**combination.labels, **self.baseline}
         return next((index for index in self.baseline_indices if self.combinations[index].labels == wanted), None)
+
+    def is_foreign(self, combination: Combination) -> bool:
+        """Return whether a combination was measured on other data than the one that it would be compared with."""
+        base = self.baseline_of(combination)
+        own, others = self.data.get(combination.index), None if base is None else self.data.get(base)
+        return None not in (own, others) and own != others
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -149,6 +175,15 @@ class Digest:
             sentence if len(names) == len(self.combinations) else f"{', '.join(names)}: {sentence}"
             for sentence, names in found.items()
         ]
+
+
+def _data(study: Study, combinations: tuple[Combination, ...]) -> dict[int, tuple[str, tuple[str, ...]]]:
+    found = {}
+    for each in combinations:
+        run = next((trial.run for trial in each.trials if trial.status == "done"), None)
+        if run is not None and (table := study.table_of(run)) is not None:
+            found[each.index] = table.data, table.classes
+    return found
 
 
 def _differences(

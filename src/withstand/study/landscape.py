@@ -1,9 +1,11 @@
 """Decisions of a model over a plane of two features, and on its test points, as arrays."""
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from withstand.conditions import Norm
 
 
 class Plane(NamedTuple):
@@ -33,7 +35,7 @@ class DrawnBall(NamedTuple):
     """
 
     where: str
-    norm: Literal["l1", "l2", "linf"]
+    norm: Norm
     radii: tuple[float, float]
     right: np.ndarray
 

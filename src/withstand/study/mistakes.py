@@ -46,12 +46,14 @@ class ConditionMistakes:
         hits: Number of samples classified correctly, by class: int64 (class,).
         sizes: Number of samples, by class: int64 (class,).
         worst: The mistakes with the highest confidence, that one first.
+        is_attack: Whether `worst` begins with samples that are correct on clean inputs.
     """
 
     condition: str
     hits: np.ndarray
     sizes: np.ndarray
     worst: tuple[Mistake, ...]
+    is_attack: bool = False
 
     @property
     def error(self) -> float:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
@@ -12,7 +12,7 @@ import yaml
 
 from withstand.study.combination import Combination
 from withstand.study.provenance import PROVENANCE, read_known
-from withstand.study.runs import CONFIG, EVALUATIONS
+from withstand.study.runs import CONFIG, EVALUATIONS, evaluations_of
 from withstand.study.study import Study
 from withstand.study.sweep import PLAN
 
@@ -27,6 +27,7 @@ class Origin:
 
     Attributes:
         commands: That made its runs, or their sweep; empty if they came from Python or nothing is known.
+        measured: Commands that measured them later; empty if this was done from Python, or nothing was.
         again: Command that makes its first run again from its configuration; None without one.
         config: Configuration of its first run; None if there is none.
         evaluations: Configurations of what was measured of that run later.
@@ -40,6 +41,7 @@ class Origin:
     """
 
     commands: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
     again: str | None = None
     config: str | None = None
     evaluations: tuple[str, ...] = ()
@@ -76,7 +78,8 @@ class Origin:
         first = next(iter(configs), None)
         some = next((each for each in known.values() if each), {})
         return cls(
-            commands=tuple(dict.fromkeys(text for each in words if (text := spoken_command(each)))),
+            commands=_spoken(words),
+            measured=_spoken(words for each in places for words in _measured(each)),
             again=None if first is None or EVALUATED.search(configs[first]) else _again(first),
             config=None if first is None else configs[first],
             evaluations=()
@@ -95,6 +98,12 @@ class Origin:
         )
 
 
+def commands_of(origins: Sequence[Origin]) -> tuple[str, ...]:
+    """Return the commands behind some combinations, each once: those that trained, then those that measured."""
+    trained = [text for each in origins for text in each.commands]
+    return tuple(dict.fromkeys([*trained, *(text for each in origins for text in each.measured)]))
+
+
 def spoken_command(words: Sequence[str]) -> str | None:
     """Return a command as people type it; None for one that is not of the command line.
 
@@ -108,6 +117,15 @@ def spoken_command(words: Sequence[str]) -> str | None:
     if name == "__main__.py":
         return shlex.join(["python", "-m", "withstand", *words[1:]])
     return shlex.join([name, *words[1:]]) if name == "withstand" else None
+
+
+def _spoken(commands: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text for each in commands if (text := spoken_command(each))))
+
+
+def _measured(run: Path) -> list[list[str]]:
+    """Return the commands that measured a run or a model by name, as they were recorded."""
+    return [words for each in evaluations_of(run) for words in read_known(each / PROVENANCE).get("commands", [])]
 
 
 def _again(run: Path) -> str:

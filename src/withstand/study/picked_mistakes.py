@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from withstand.study.measures.condition import parse_cell
+from withstand.conditions import CLEAN, is_attack, parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
-from withstand.study.measures.reductions import told_apart
+from withstand.study.measures.reductions import class_words
 from withstand.study.mistakes import ConditionMistakes, Mistake, Mistakes
 
 NUM_WORST = 4  # mistakes that are shown per condition
@@ -23,13 +23,14 @@ def pick_mistakes(table: OutcomeTable, *, num_worst: int = NUM_WORST) -> Mistake
 
     Returns:
         Mistakes of every condition whose outcomes have a prediction, a confidence and whether it is
-        correct; of a corruption at its highest severity only. None without any.
+        correct; of a corruption at its highest severity only. None without any. Under an attack, samples that are
+        correct on clean inputs come first: the others are shown there.
     """
-    chosen = _shown([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
+    chosen = _distinct([each for each in table.conditions if set(each.frame.columns) >= COLUMNS])
     conditions = tuple(_picked(table, each, num_worst) for each in chosen)
     if not chosen:
         return None
-    return Mistakes(data=table.data, seed=table.seed, classes=told_apart(table.classes), conditions=conditions)
+    return Mistakes(data=table.data, seed=table.seed, classes=class_words(table.classes), conditions=conditions)
 
 
 def highest_severities(conditions: Sequence[str]) -> list[str]:
@@ -44,7 +45,7 @@ def highest_severities(conditions: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def _shown(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
+def _distinct(conditions: Sequence[ConditionOutcomes]) -> list[ConditionOutcomes]:
     """Return the conditions to show; of several with equal outcomes the first."""
     known = {each.condition: each for each in reversed(conditions)}
     chosen: list[ConditionOutcomes] = []
@@ -64,7 +65,9 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
     predicted = frame["prediction"].fill_null(-1).cast(int).to_numpy()
     numbers = frame["number"].to_numpy()
     wrong = np.flatnonzero(right < 0.5)
-    order = wrong[np.lexsort((numbers[wrong], -confidence[wrong]))][:num_worst]
+    attacked = is_attack(own.condition) or any(each.kind == "attacked" for each in own.measures)
+    known = np.isin(numbers, _clean_mistakes(table, own) if attacked else [])
+    order = wrong[np.lexsort((numbers[wrong], -confidence[wrong], known[wrong]))][:num_worst]
     worst = (
         Mistake(int(numbers[k]), int(labels[k]), int(predicted[k]), round(float(confidence[k]), DIGITS)) for k in order
     )
@@ -73,4 +76,14 @@ def _picked(table: OutcomeTable, own: ConditionOutcomes, num_worst: int) -> Cond
         hits=hits.round().astype(np.int64),
         sizes=sizes.astype(np.int64),
         worst=tuple(worst),
+        is_attack=attacked,
     )
+
+
+def _clean_mistakes(table: OutcomeTable, own: ConditionOutcomes) -> np.ndarray:
+    """Return the numbers of the samples that are wrong on clean inputs; empty if these were not measured."""
+    clean = next((each for each in table.conditions if each.condition == CLEAN and each.source == own.source), None)
+    if clean is None or "correct" not in clean.frame.columns:
+        return np.array([], dtype=np.int64)
+    frame = clean.frame
+    return frame.filter(frame["correct"].cast(float) < 0.5)["number"].to_numpy()

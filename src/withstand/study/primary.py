@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN, parse_cell
+from withstand.conditions import CLEAN, JPEG, MEAN, parse_cell
 from withstand.study.measures.measure import ACCURACY, Measure
 
 

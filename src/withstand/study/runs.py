@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from withstand.errors import InputError
+from withstand.conditions import JPEG, MEAN, parse_cell, parse_corruption
+from withstand.errors import InputError, brief
 from withstand.study.axes import OWN, columns_of
-from withstand.study.measures.condition import JPEG, MEAN, parse_cell, parse_corruption
 from withstand.study.measures.measure import Measure, joined
 from withstand.study.measures.row import Row, read_values
-from withstand.study.sweep import PLAN, Entry, read_entries, read_failure
+from withstand.study.sweep import PLAN, Entry, read_entries, read_failure, short_name
 
 if TYPE_CHECKING:
     import polars
@@ -134,7 +134,7 @@ def entries_under(root: Path) -> list[Entry]:
         InputError: If there is no such folder.
     """
     if not root.is_dir():
-        raise InputError(f"results: expected a folder of runs, got {root}.")
+        raise InputError(f"results: expected a folder of runs, got {brief(str(root))}.")
     if (root / CONFIG).exists():
         return [_single(root, ".")]
     if (root / PLAN).exists():
@@ -258,10 +258,9 @@ def _notes(folder: Path) -> list[str]:
 
 
 def _single(folder: Path, run: str) -> Entry:
-    """Return a run that belongs to no sweep; its name is the folder's without the identity."""
+    """Return a run that belongs to no sweep."""
     found = SEED.search((folder / CONFIG).read_bytes())
-    name = folder.resolve().name.rpartition("-")[0] or folder.resolve().name
-    return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)
+    return Entry(labels={"name": short_name(folder)}, seed=int(found.group(1)) if found else 0, run=run)
 
 
 def _told_apart(root: Path, entries: list[Entry]) -> list[Entry]:

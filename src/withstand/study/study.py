@@ -1,18 +1,28 @@
 """Study: everything that is known of the runs under a folder, ready to be shown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from withstand.conditions import CLEAN
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
 from withstand.study.measures.cells import with_comparable_means
-from withstand.study.measures.condition import CLEAN
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import ABOUT, OutcomeTable
 from withstand.study.measures.row import Row
-from withstand.study.runs import OUTCOMES, Gathered, axes_of, evaluations_of, gather, gather_rows, unplanned_under
+from withstand.study.runs import (
+    CONFIG,
+    OUTCOMES,
+    Gathered,
+    axes_of,
+    evaluations_of,
+    gather,
+    gather_rows,
+    unplanned_under,
+)
+from withstand.study.sweep import short_name
 
 if TYPE_CHECKING:
     import polars
@@ -95,8 +105,18 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Name of the folder."""
-        return "evaluation" if self.folder is None else self.folder.resolve().name
+        """Name of the folder; of a single run without its identity."""
+        if self.folder is None:
+            return "evaluation"
+        return short_name(self.folder) if (self.folder / CONFIG).exists() else self.folder.resolve().name
+
+    def led_by(self, labels: Mapping[str, Any]) -> "Study":
+        """Return the same study with the combinations that have some values first."""
+        import polars
+
+        own = polars.all_horizontal(*(polars.col(name).eq_missing(value) for name, value in labels.items()))
+        first = {name: getattr(self, name).sort(~own, maintain_order=True) for name in ("frame", "summary")}
+        return replace(self, **first)
 
     def table_of(self, run: str) -> OutcomeTable | None:
         """Return the outcomes of a run (of its evaluation with the most conditions), or None.

@@ -1,6 +1,7 @@
 """Plan of a sweep, in its folder: which run has which values, so that missing runs are reported."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from withstand.errors import InputError
 from withstand.files import write_whole
 
 PLAN, FAILED = "sweep.json", "failed.json"
+IDENTITY = re.compile(r"(?<=.)-[0-9a-f]+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +62,13 @@ def read_failure(folder: Path) -> str | None:
         return str(json.loads((folder / FAILED).read_text())["problem"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def short_name(run: Path) -> str:
+    """Return the name of a run's folder without the identity.
+
+    Example:
+        >>> short_name(Path("runs/plain-dc3dcc6f425cbd3f")), short_name(Path("runs/final-model"))
+        ('plain', 'final-model')
+    """
+    return IDENTITY.sub("", run.resolve().name)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from withstand.configuration import canonical
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.experiment import Experiment
 from withstand.study.sweep import Entry
 from withstand.sweeps.sweep_file import check_seeds, load
@@ -63,7 +63,7 @@ def read_plan(
         experiment = read([*words_of(options), *more])
         for number in range(count):
             seeded = replace(experiment, seed=experiment.seed + number)
-            title = "-".join([*(shown(each) for each in labels.values()), f"seed{seeded.seed}"])
+            title = "-".join([*(part_of_title(each) for each in labels.values()), f"seed{seeded.seed}"])
             same = canonical(replace(seeded, name="run"))
             folder = folders.setdefault(same, replace(seeded, name=title).folder(Path()).name)
             known = experiments.setdefault(folder, replace(seeded, name=title))
@@ -89,7 +89,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
     if unused:
         first = min(unused)
         raise InputError(
-            f"sweep: vary.{first} is not an option of withstand train and nothing uses ${first}; "
+            f"sweep: vary.{brief(first)} is not an option of withstand train and nothing uses ${first}; "
             f"{nearest(first, options_of_train())}"
         )
     for values in itertools.product(*(list(each) for each in axes.values())):
@@ -104,7 +104,7 @@ def combinations(common: Settings, axes: Settings) -> Iterator[tuple[dict[str, A
 def _check_axis(name: str, values: Any) -> None:
     """Reject an axis without values, with duplicates, or with a reserved name."""
     if name in ("seed", "seeds"):
-        raise InputError(f"sweep: vary.{name} is not an axis; use `seeds: 5` next to vary.")
+        raise InputError(f"sweep: vary.{brief(name)} is not an axis; use `seeds: 5` next to vary.")
     if not isinstance(values, dict | list) or not values:
         raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
@@ -162,7 +162,7 @@ def filled(value: Any, labels: Settings) -> Any:
     if not isinstance(value, str) or not value.startswith("$"):
         return value
     if value[1:] not in labels:
-        raise InputError(f"sweep: {value} is not an axis; {nearest(value[1:], labels)}")
+        raise InputError(f"sweep: {brief(value)} is not an axis; {nearest(value[1:], labels)}")
     return labels[value[1:]]
 
 
@@ -176,7 +176,7 @@ def words_of(options: Settings) -> list[str]:
     return [f"--{name}={each if isinstance(each, str) else _flow(each)}" for name, each in options.items()]
 
 
-def shown(value: Any) -> str:
+def part_of_title(value: Any) -> str:
     """Return the text of a value in a folder's name."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return re.sub(r"[^\w.]+", "_", text).strip("_.") or "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from withstand.errors import BusyError, InputError
+from withstand.errors import BusyError, InputError, brief
 from withstand.experiment import ROWS, Experiment
 from withstand.files import hold
 from withstand.study.sweep import FAILED, read_failure
@@ -171,7 +171,7 @@ def make_executor(folder: Path, options: dict[str, Any]) -> Any:
         ) from problem
     cluster = options.pop("cluster", "slurm")
     if cluster not in ("slurm", "local"):
-        raise InputError(f"sweep: the option cluster must be slurm or local, got {cluster}.")
+        raise InputError(f"sweep: the option cluster must be slurm or local, got {brief(cluster)}.")
     try:
         executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     except RuntimeError as problem:
@@ -199,7 +199,7 @@ def read_options(text: str) -> dict[str, Any]:
     for each in filter(None, text.split(",")):
         name, equals, value = each.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise InputError(f"sweep: slurm_options must be NAME=VALUE with commas in between, got {text}.")
+            raise InputError(f"sweep: slurm_options must be NAME=VALUE with commas in between, got {brief(text)}.")
         options[name.strip()] = _read_value(value)
     return options
 

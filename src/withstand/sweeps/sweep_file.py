@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.families import recipes
 from withstand.parser import read_yaml
 
@@ -49,7 +49,7 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
     """
     path, known = Path(source), recipes("sweeps")
     if not path.is_file() and source not in known:
-        raise InputError(f"sweep: expected a YAML file or a recipe, got {source}; {nearest(source, known)}")
+        raise InputError(f"sweep: expected a YAML file or a recipe, got {brief(source)}; {nearest(source, known)}")
     content = read_yaml("sweep", source, path if path.is_file() else known[source], Loader)
     if content is None:
         raise InputError(f"sweep: {source} is empty; expected {', '.join(KEYS)}.")
@@ -74,7 +74,7 @@ def check_name(name: Any) -> None:
 def check_seeds(count: Any) -> None:
     """Reject an invalid number of seeds."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise InputError(f"sweep: seeds must be a number of at least 1, got {count}.")
+        raise InputError(f"sweep: seeds must be a number of at least 1, got {brief(count)}.")
 
 
 def _check(content: Mapping[Any, Any], inside: str = "") -> None:
@@ -83,7 +83,7 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
     for key in content:
         if key not in known:
             hint = nearest(str(key), known)
-            raise InputError(f"sweep: {inside}{key} is not a key of a sweep file; {hint}")
+            raise InputError(f"sweep: {inside}{brief(key)} is not a key of a sweep file; {hint}")
     for key in ("set", "vary", "small"):
         if not isinstance(content.get(key, {}), dict):
             raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")

@@ -118,41 +118,42 @@ class Trainer:
         """Do the remaining steps of the epoch; yield each one's loss and number of samples."""
         epoch = self.progress["epoch"]
         order = torch.randperm(len(self.split), generator=stream(self.seed, "data/order", epoch))
-        whole = batches_of(order, self.training.batch_size)[self.progress["step"] :]
-        shares = [self.engine.share(len(rows)) for rows in whole]
-        batches = self.split.batches(
-            [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)],
-            device=self.engine.device,
-            num_workers=self.engine.num_workers,
-            augmentation_seed=derive_seed(self.seed, "augmentation", epoch) if self.training.augment else None,
-        )
+        augmentation_seed = derive_seed(self.seed, "augmentation", epoch) if self.training.augment else None
+        batches = self._shared(order, start=self.progress["step"], augmentation_seed=augmentation_seed)
         self.model.train()
         if self.progress["step"] == 0:
             with self.update.autocast():
                 more, rng = self.more_batches(epoch), stream(self.seed, "objective/epoch", epoch)
                 options = {"space": self.space, "state": self.state, "epoch": epoch, "epochs": self.training.epochs}
                 self.objective.begin_epoch(self.model, more, rng=rng, **options)
-        for rows, share, sample in zip(whole, shares, batches, strict=True):
-            loss = self.do_step(sample, share=share, total=len(rows))
-            counted = len(rows) if len(sample.x) else 0
+        for total, share, sample in batches:
+            loss = self.do_step(sample, share=share, total=total)
+            counted = total if len(sample.x) else 0
             self.progress["step"] += 1
             self.progress["rows"] += counted
             self.progress["loss_sum"] += loss * counted
-            yield loss, len(rows)
+            yield loss, total
 
     def more_batches(self, epoch: int) -> Iterator[tuple[Sample, BatchStream]]:
         """Yield endless shuffled batches for an objective's work between epochs."""
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
-            whole = batches_of(order, self.training.batch_size)
-            shares = [self.engine.share(len(rows)) for rows in whole]
-            batches = self.split.batches(
-                [rows[start:stop] for rows, (start, stop, _) in zip(whole, shares, strict=True)],
-                device=self.engine.device,
-                num_workers=self.engine.num_workers,
-            )
-            for step, (rows, share, sample) in enumerate(zip(whole, shares, batches, strict=True)):
-                yield self.with_source(sample, share, len(rows), "objective", epoch, turn, step)
+            for step, (total, share, sample) in enumerate(self._shared(order)):
+                yield self.with_source(sample, share, total, "objective", epoch, turn, step)
+
+    def _shared(
+        self, order: Tensor, *, start: int = 0, augmentation_seed: int | None = None
+    ) -> Iterator[tuple[int, tuple[int, int, float], Sample]]:
+        """Yield the size of every batch from a step on, this process's share of it, and the samples of the share."""
+        whole = batches_of(order, self.training.batch_size)[start:]
+        shares = [self.engine.share(len(rows)) for rows in whole]
+        batches = self.split.batches(
+            [rows[first:last] for rows, (first, last, _) in zip(whole, shares, strict=True)],
+            device=self.engine.device,
+            num_workers=self.engine.num_workers,
+            augmentation_seed=augmentation_seed,
+        )
+        return zip(map(len, whole), shares, batches, strict=True)
 
     def do_step(self, sample: Sample, *, share: tuple[int, int, float], total: int) -> float:
         """Take one optimiser step and return the loss, over all processes."""

@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from withstand.conditions import CORRUPTIONS, IMAGENET_C
 from withstand.data.corrupted.cells import Gap
 from withstand.data.corrupted.corrupted_folder import CorruptedFolder
 from withstand.errors import InputError
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C
 
 
 def grow(folder, *, suffix=".png", **classes):

@@ -3,9 +3,9 @@
 import pytest
 from matplotlib.patches import Rectangle
 
+from withstand.conditions import IMAGENET_C
 from withstand.reports.figures.heat_map import heat_map_pictures
 from withstand.reports.figures.style import figure_style
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.study import Study
@@ -105,8 +105,23 @@ def test_without_overall_numbers_the_mean_is_the_opposite_of_the_mean_accuracy(t
     assert "plain, mean error: 25.0 % (1 run)" in picture.values.values()
 
 
-def test_the_best_of_a_column_is_bold(tmp_path):
+def test_of_few_models_there_is_a_figure_with_models_across(tmp_path):
     (picture,) = heat_map_pictures(write(tmp_path, {"plain": 0.5, "robust": 0.3}))
-    bold = [each.get_text() for each in drawn(picture).texts if each.get_weight() == "bold" and not each.get_rotation()]
+    with figure_style():
+        cells = [[each for each in draw().axes[0].patches if each.get_gid()] for draw in (picture.draw, picture.narrow)]
+    for one, other in zip(*cells, strict=True):
+        assert (one.get_gid(), one.get_facecolor()) == (other.get_gid(), other.get_facecolor())
+        # Models are down in the one and across in the other.
+        assert one.get_y() == other.get_x() == int(one.get_gid().rpartition("-")[2])
+    (picture,) = heat_map_pictures(write(tmp_path / "many", {f"m{k}": 0.1 * k for k in range(1, 8)}))
+    assert picture.narrow is None
+
+
+@pytest.mark.parametrize("form", ["draw", "narrow"])
+def test_the_best_of_a_condition_is_bold(tmp_path, form):
+    (picture,) = heat_map_pictures(write(tmp_path, {"plain": 0.5, "robust": 0.3}))
+    with figure_style():
+        texts = getattr(picture, form)().axes[0].texts
+    bold = [each.get_text() for each in texts if each.get_weight() == "bold" and not each.get_rotation()]
     assert {"30.0", "7.5", "45.0"} <= set(bold)
     assert not {"75.0", "12.5"} & set(bold)

@@ -9,13 +9,14 @@ import matplotlib as mpl
 import numpy as np
 import polars
 import pytest
+from matplotlib.text import Text
 
-from withstand.reports.figures.marks import told
+from withstand.conditions import IMAGENET_C
+from withstand.reports.figures.marks import summed_up
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
-from withstand.reports.figures.style import figure_style
+from withstand.reports.figures.style import NARROW, figure_style
 from withstand.reports.page.figure import darkened, inline
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows
@@ -200,7 +201,7 @@ def test_every_combination_of_the_summary_is_told_with_its_numbers(sweep):
         assert len(lines) == len(FALLS) * len(RADII) - 1
         for line in lines.iter_rows(named=True):
             name = name_of({"method": line["method"], "radius": line["radius"]})
-            assert f"{name}: {told(line, KNOWN[measure])}" in texts
+            assert f"{name}: {summed_up(line, KNOWN[measure])}" in texts
 
 
 def test_a_text_has_the_median_the_quantiles_and_the_seeds(sweep):
@@ -248,6 +249,24 @@ def test_every_mark_that_has_a_text_is_in_the_drawing(sweep, models, grid):
         for picture in pictures(study):
             assert picture.values
             assert picture.values.keys() <= gids(picture)
+
+
+def test_a_narrow_figure_has_every_mark_and_is_legible_on_a_phone(models):
+    found = [each for each in by_name(models).values() if each.narrow]
+    assert {each.name.partition("-")[0] for each in found} == {"severities", "heat", "training", "frontier"}
+    for picture in found:
+        with figure_style():
+            figure = picture.narrow()
+            figure.draw_without_rendering()
+            texts = [each for each in figure.findobj(Text) if each.get_text() and each.get_visible()]
+            boxes = [each.get_window_extent() for each in texts]
+        assert figure.get_size_inches()[0] == NARROW
+        assert picture.values.keys() <= {each.get_gid() for each in figure.findobj()}
+        # 390 pixels less the margins of the page.
+        assert min(each.get_size() for each in texts) * 358 / (72 * NARROW) >= 8
+        # Texts of axes whose limits leave ticks out lie far away and are not drawn.
+        near = [each for each in boxes if each.x1 > 0 and each.x0 < figure.bbox.width]
+        assert all(each.x0 >= -1 and each.x1 <= figure.bbox.width + 1 for each in near)
 
 
 @pytest.mark.parametrize("name", ["worst-case-top1-against-radius", "frontier-worst-case-top1", "training-4"])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from withstand.conditions import EXTRAS, IMAGENET_C
 from withstand.reports.evidence import evidence_of
 from withstand.reports.page import examples as module
 from withstand.reports.page.examples import shown_examples
 from withstand.reports.report_folder import write_report
 from withstand.study.digest import Digest
-from withstand.study.measures.condition import EXTRAS, IMAGENET_C
 from withstand.study.pictures import PICTURES, read_pictures, write_pictures
 from withstand.study.study import Study
 

@@ -13,12 +13,12 @@ import polars
 import pytest
 
 from withstand.cli import main
+from withstand.conditions import IMAGENET_C
 from withstand.errors import InputError
 from withstand.rendering.terminal import render
 from withstand.reports.figures.picture import Picture
 from withstand.reports.page.figure import inline
 from withstand.reports.report_folder import write_report
-from withstand.study.measures.condition import IMAGENET_C
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.measures.suites import suite_rows
@@ -139,6 +139,20 @@ def test_the_numbers_of_the_page_are_those_of_the_rows(runs, page):
     )
     place = heads.index("Mean corruption error")
     assert cells(page, "accuracy")[0][place][0] == f"{100 - 100 * expected:.1f}"
+
+
+def test_heads_say_which_direction_is_better_where_columns_differ(page):
+    def heads(sheet):
+        part = re.search(rf'id="table-{sheet}".*?</thead>', page, re.DOTALL).group()
+        return re.findall(r"<span>([^<]*)</span>(?:<small>([^<]*)</small>)?</button>", part)[2:]
+
+    own = heads("accuracy")
+    assert len(own) > 15
+    for words, more in own:
+        is_error = "error" in f"{words} {more}".lower()
+        assert more.endswith("lower is better" if is_error else "higher is better")
+    assert not any("is better" in more for _, more in heads("main"))
+    assert "<li>Higher is better.</li>" in page
 
 
 def test_differences_are_paired_and_judged_by_their_interval(page):
@@ -267,7 +281,7 @@ def test_a_second_report_takes_the_place_of_the_first(runs, tmp_path):
 
 def test_terminal_tables_fit_80_columns(runs, tmp_path):
     report = write_report(Study.of(runs), tmp_path / "r", pictures=lambda study: [])
-    for sheet in report.sheets:
+    for sheet in (*report.sheets.in_order, report.sheets.every):
         assert max(map(len, render(sheet, width=80).splitlines())) <= 80
 
 

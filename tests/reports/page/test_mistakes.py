@@ -64,6 +64,16 @@ def test_the_page_names_the_worst_classes_and_shows_the_pictures_of_the_most_con
     assert "no mistake" in part
 
 
+def test_classes_that_are_numbers_are_in_quotation_marks(keep_run, tmp_path):
+    keep_run(tmp_path / "s" / "plain", {"clean": CLEAN, "fog/5": FOG}, label=LABEL, classes=("7", "8", "fox"))
+    study = Study.of(tmp_path / "s")
+    text = html.unescape(page_of(study, tmp_path))
+    assert '<b>"7"</b> predicted as <b>"8"</b>' in text
+    assert '<b>"8"</b> predicted as <b>fox</b>' in text
+    samples = (tmp_path / "report" / "tables" / "samples-01-plain.md").read_text()
+    assert {'"7"', '5: "8"'} <= {each.strip() for each in samples.split("|")}
+
+
 def test_of_a_corruption_the_highest_severity_is_shown(study):
     shown, _ = shown_of(study)
     assert [[(each.name, each.more) for each in own.conditions] for own in shown] == [

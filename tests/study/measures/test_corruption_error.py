@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from withstand.conditions import CORRUPTIONS, EXTRAS, IMAGENET_C, NOISE, Cell, parse_cell
 from withstand.errors import InputError
-from withstand.study.measures.condition import CORRUPTIONS, EXTRAS, IMAGENET_C, NOISE, Cell, parse_cell
 from withstand.study.measures.corruption_error import (
     ALEXNET_CLEAN_ERROR,
     ALEXNET_ERRORS,

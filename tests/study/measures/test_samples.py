@@ -60,7 +60,8 @@ def test_samples_that_break_at_the_first_step_and_under_the_most_conditions_come
         (0, "0<.png", "a"),
     ]
     assert found[0].breaks == (Break("fog", 1, "a"), Break("snow", 5, "output not finite"))
-    assert found[1].breaks == (Break("linf, PGD-40 x 3", 0.1, ""),)
+    # One radius is no series.
+    assert found[1].breaks == (Break("linf 0.1, PGD-40 x 3", None, ""),)
     assert found[2].breaks == (Break("fog", 3, "b"),)
     assert [each.number for each in first_to_break(table(), 1)] == [3]
 
@@ -112,6 +113,7 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
         text = " ".join((tmp_path / "report" / "report.md").read_text().split())
         assert r"| 3\<.png | b | 1: a | 5: output not finite | |" in text
         assert 'href="/' not in page
+        assert "empty if it is never wrong" in text
 
 
 def test_a_condition_of_which_samples_show_nothing_is_left_out():

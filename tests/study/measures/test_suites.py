@@ -6,7 +6,7 @@ import numpy as np
 import polars
 import pytest
 
-from withstand.study.measures.condition import EXTRAS, IMAGENET_C, NOISE
+from withstand.conditions import EXTRAS, IMAGENET_C, NOISE
 from withstand.study.measures.corruption_error import corruption_errors
 from withstand.study.measures.intervals import wilson
 from withstand.study.measures.measure import ACCURACY, Measure

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C
+from withstand.conditions import CORRUPTIONS, IMAGENET_C
 from withstand.study.measures.corruption_error import ALEXNET_ERRORS
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row

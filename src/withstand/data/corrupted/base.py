@@ -8,11 +8,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
+from withstand.conditions import CLEAN, CORRUPTIONS, Cell
 from withstand.data.base import Dataset, Part, Split, check_part
 from withstand.data.corrupted.cells import is_selected
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.limits import Within
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, Cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,8 @@ class CorruptedDataset(Dataset):
         if self.corruption == CLEAN:
             raise InputError(f"{self.who}: corruption {CLEAN} needs the field clean, and no severity.")
         if self.corruption is not None and self.corruption not in CORRUPTIONS:
-            raise InputError(
-                f"{self.who}: corruption {self.corruption} is not known; {nearest(str(self.corruption), CORRUPTIONS)}"
-            )
+            hint = nearest(str(self.corruption), CORRUPTIONS)
+            raise InputError(f"{self.who}: corruption {brief(self.corruption)} is not known; {hint}")
 
     @property
     def who(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from withstand.study.measures.condition import CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
+from withstand.conditions import CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
 
 
 class Gap(NamedTuple):

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from withstand.conditions import CORRUPTIONS, SEVERITIES, Cell
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
 from withstand.data.images.array_split import ArraySplit
 from withstand.data.places import find
 from withstand.errors import InputError
-from withstand.study.measures.condition import CORRUPTIONS, SEVERITIES, Cell
 
 LABELS = "labels.npy"
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
 from withstand.data.base import Dataset, Part
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
@@ -13,7 +14,6 @@ from withstand.data.images.class_folders import ClassFolders, subfolders
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, walk_images
 from withstand.errors import InputError
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
 
 ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # folders in the published archives
 

@@ -41,11 +41,5 @@ class CorruptedFolder(CellsInFolders):
 
     def _reader(self, *, is_clean: bool) -> ClassFolders:
         manifest = self._folder() / MANIFEST
-        return ClassFolders(
-            who=self.who,
-            pixels=self.pixels,
-            resize=self.clean_resize if is_clean else None,
-            class_map=str(manifest) if self.class_map is None and manifest.is_file() else self.class_map,
-            num_classes=self.num_classes,
-            on_bad_image=self.on_bad_image,
-        )
+        class_map = str(manifest) if self.class_map is None and manifest.is_file() else self.class_map
+        return ClassFolders.of(self, resize=self.clean_resize if is_clean else None, class_map=class_map)

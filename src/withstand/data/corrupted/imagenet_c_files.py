@@ -43,10 +43,4 @@ class ImagenetCFiles(CellsInFolders):
         return next((base / name for name in FOLDERS if (base / name).is_dir()), base)
 
     def _reader(self, *, is_clean: bool) -> ClassFolders:
-        return ClassFolders(
-            who=self.who,
-            pixels=PIXELS,
-            resize=CLEAN_RESIZE if is_clean else None,
-            class_map=IMAGENET,
-            on_bad_image=self.on_bad_image,
-        )
+        return ClassFolders.of(self, pixels=PIXELS, resize=CLEAN_RESIZE if is_clean else None, class_map=IMAGENET)

@@ -1,15 +1,16 @@
 """ArraySplit: images in a memory-mapped array, read batch by batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from withstand.data.base import Split, to_unit
+from withstand.data.base import Plan, Split, to_unit
 from withstand.data.checks import check_labels
 from withstand.data.sample import Sample
+from withstand.functional.tensors import Device
 
 
 class ArraySplit(Split):
@@ -38,12 +39,7 @@ class ArraySplit(Split):
         return len(self.images)
 
     def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Read the rows; there is no augmentation."""
         for rows in plan:

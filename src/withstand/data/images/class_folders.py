@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from withstand.data.base import Part, cut
+from withstand.data.base import Dataset, Part, cut
 from withstand.data.images.class_map import ClassMap
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.image_file import SUFFIXES, walk_images
@@ -37,6 +38,12 @@ class ClassFolders:
     def __post_init__(self) -> None:
         if self.resize is not None and self.resize < self.pixels:
             raise InputError(f"{self.who}: resize must be at least pixels ({self.pixels}), got {self.resize}.")
+
+    @classmethod
+    def of(cls, data: Dataset, **others: Any) -> "ClassFolders":
+        """Return the reader with the fields that a data set has, and others."""
+        own = {each.name: getattr(data, each.name) for each in fields(cls) if hasattr(data, each.name)}
+        return cls(**{"who": type(data).__name__, **own, **others})
 
     def read(
         self,

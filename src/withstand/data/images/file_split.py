@@ -15,11 +15,12 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Split, to_unit
+from withstand.data.base import Plan, Split, to_unit
 from withstand.data.images.image_file import explain, read_image
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
+from withstand.functional.tensors import Device
 
 OnBadImage = Literal["error", "skip"]
 MAX_RESTARTS = 2
@@ -94,12 +95,7 @@ class FileSplit(Split):
         return part
 
     def batches(
-        self,
-        plan: Iterable[Tensor],
-        *,
-        device: torch.device | str = "cpu",
-        num_workers: int = 0,
-        augmentation_seed: int | None = None,
+        self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Decode the files; a batch without readable files is empty.
 

@@ -63,14 +63,7 @@ class ImageFolder(Dataset):
         )
 
     def _reader(self) -> ClassFolders:
-        return ClassFolders(
-            who="ImageFolder",
-            pixels=self.pixels,
-            resize=self.resize,
-            class_map=self.class_map,
-            num_classes=self.num_classes,
-            on_bad_image=self.on_bad_image,
-        )
+        return ClassFolders.of(self)
 
     def _folder(self, root: Path, part: Part) -> Path:
         """Return the folder that holds the class folders of a part."""

@@ -54,14 +54,7 @@ class Imagenet(Dataset):
         return self._reader().read(folder, ranked=[folder], part=part, validation=self.validation)
 
     def _reader(self) -> ClassFolders:
-        return ClassFolders(
-            who="Imagenet",
-            pixels=self.pixels,
-            resize=self.resize,
-            class_map=self.class_map,
-            num_classes=NUM_CLASSES,
-            on_bad_image=self.on_bad_image,
-        )
+        return ClassFolders.of(self, num_classes=NUM_CLASSES)
 
     def _check_complete(self, folder: Path) -> None:
         names = self._reader().folders(folder)

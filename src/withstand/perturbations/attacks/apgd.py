@@ -10,12 +10,12 @@ from torch import Tensor
 from withstand.functional.margins import log_odds, logits_ratio, targeted_logits_ratio
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveFloat, PositiveInt
-from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Objective, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.ascent import ascend
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Objective, Target
 
 AscentLoss = Literal["cross_entropy", "logits_ratio", "targeted"]
 

@@ -10,10 +10,10 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.nearing import GROWTH, Nearing, come_near
-from withstand.perturbations.attacks.target import Slope, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.nearing import GROWTH, Nearing, come_near
+from withstand.perturbations.search.target import Slope, Target
 
 # Share by which lengths change per step, at the beginning and at the end.
 FIRST, LAST = 0.05, 0.001
@@ -30,8 +30,9 @@ class DDN(Attack):
     Source:
         Rony et al. 2019, arXiv 1811.09600, algorithm 1; jeromerony/adversarial-library,
         adv_lib/attacks/decoupled_direction_norm.py, commit 9dec220.
-        Differs: the first length comes from a linear model, steps are measured in the present length, gradients that
-        lead out of the box are dropped, nothing is rounded, and rows that do not come nearer any more anneal faster.
+        Differs: log odds of scaled logits in place of cross entropy; the first length comes from a linear model, and
+        its change falls; steps are measured in the present length; gradients that lead out of the box are dropped;
+        nothing is rounded; rows that do not come nearer any more anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True
@@ -44,7 +45,7 @@ class DDN(Attack):
             raise InputError(f"DDN: the ball must be l2, got {self.ball.norm}.")
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Ascend the cross entropy."""
+        """Ascend on a sphere."""
         come_near(target, lengths=_lengths, steps=self.steps, fills=True, rng=rng)
 
     @classmethod

@@ -9,10 +9,10 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.nearing import GROWTH, Nearing, come_near
-from withstand.perturbations.attacks.target import Slope, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.nearing import GROWTH, Nearing, come_near
+from withstand.perturbations.search.target import Slope, Target
 
 # Share by which lengths change per step, at the beginning and at the end.
 FIRST, LAST = 0.05, 0.001
@@ -20,7 +20,7 @@ FIRST, LAST = 0.05, 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class FMN(Attack):
-    """Fast minimum-norm attack: ascent of the margin in a ball that shrinks around the nearest wrong point.
+    """Fast minimum-norm attack: ascent in a ball that shrinks around the nearest wrong point.
 
     Attributes:
         steps: Gradient steps, at least 1.
@@ -28,15 +28,16 @@ class FMN(Attack):
     Source:
         Pintor, Roli, Brendel, Biggio 2021, arXiv 2102.12827, algorithm 1; jeromerony/adversarial-library,
         adv_lib/attacks/fast_minimum_norm.py, commit 9dec220.
-        Differs: steps are steepest ones of the norm, measured in the present length; gradients that lead out of the box
-        are dropped; rows that do not come nearer any more anneal faster.
+        Differs: log odds of scaled logits, which tend to the margin, are climbed by the steepest steps of the norm,
+        measured in the present length; gradients that lead out of the box are dropped; rows that do not come nearer any
+        more anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True
     steps: PositiveInt = 100
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Ascend the margin."""
+        """Ascend in a ball."""
         come_near(target, lengths=_lengths, steps=self.steps, fills=False, rng=rng)
 
     @classmethod

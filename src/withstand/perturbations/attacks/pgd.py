@@ -1,6 +1,7 @@
 """Projected gradient ascent (PGD)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,9 @@ from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import PositiveFloat, PositiveInt
-from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.search.gradient import loss_and_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class PGD(Perturbation):
     reach: PositiveFloat = 2.5
     until_wrong: bool = False
     loss: Loss = "cross_entropy"
+
+    counted: ClassVar[str] = "steps"
 
     @torch.no_grad()
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:

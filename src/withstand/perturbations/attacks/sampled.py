@@ -6,10 +6,10 @@ from typing import ClassVar
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.uniform import Uniform
 
 POINTS_AT_ONCE = 16384

@@ -13,17 +13,18 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.clock import Clock
-from withstand.perturbations.attacks.frame import Frame, Picks, Place
-from withstand.perturbations.attacks.target import Slope, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.clock import Clock
+from withstand.perturbations.search.frame import Frame, Picks, Place
+from withstand.perturbations.search.target import Slope, Target
 
 # Features and discrete changes: displacements in radii, and how far each change is on, from 0 to 1.
 Fields = Float[Tensor, "batch field"]
 
 SIGMA = 1e-3  # d is counted as d^2 / (d^2 + sigma)
 THRESHOLD, FACTOR = 0.3, 0.01  # first threshold, and its change per step over the step size
+PATIENCE = 0.3  # see `Clock`
 MEAN, SQUARE = 0.9, 0.999  # decay of Adam's averages
 
 
@@ -55,7 +56,7 @@ class SigmaZero(Attack):
         if self.ball.norm != "linf":
             raise InputError(f"SigmaZero: the ball must be linf, which limits each field, got {self.ball.norm}.")
 
-    def search(self, target: Target, *, rng: RowStreams) -> None:  # noqa: ARG002
+    def search(self, target: Target, *, rng: RowStreams) -> None:
         """Take the steepest fields, descend, and drop what is not needed."""
         start = target.rows
         slope = target.slope(target.frame.centre.rows(start), start, _margin)
@@ -78,7 +79,7 @@ class SigmaZero(Attack):
         fields, picks = torch.zeros_like(low), frame.centre.picks
         mean, square = torch.zeros_like(low), torch.zeros_like(low)
         threshold = torch.full_like(low[:, 0], THRESHOLD)
-        clock = Clock(len(rows), self.steps, low.device)
+        clock = Clock(len(rows), self.steps, patience=PATIENCE, device=low.device)
         for count in range(1, self.steps + 1):
             left = (target.distance[rows] > 1) & ~clock.is_over
             if not left.all():

@@ -14,10 +14,10 @@ from withstand.functional.margins import margin
 from withstand.functional.random import RowStreams, uniform
 from withstand.limits import PositiveInt, Share
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Frame, Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.target import Target
 
 # The share of the inputs that change halves after each of these shares of the queries.
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
@@ -186,17 +186,17 @@ class _Subsets:
         moving = torch.cat([frame.radii > 0, torch.ones_like(place.picks, dtype=torch.bool)], 1)
         order, signs, second, options = numbers.split([features + changes, features, features, changes], 1)
         chosen = _smallest(order, moving, share)
-        takes, signs = chosen[:, None, :features], _signs(signs)[:, None]
+        takes = chosen[:, None, :features]
         u = place.u[:, None]
         if frame.norm == "linf":
-            u = torch.where(takes, signs, u)
+            u = torch.where(takes, _signs(signs)[:, None], u)
         elif frame.norm == "l2":
             # Length need not move as a whole: a Gaussian step of a random size reaches every direction.
-            size = second[:, :1, None].square().square()
+            size = 4 * signs[:, :1, None].square().square()
             u = _unit(u + size * takes * _normal(second)[:, None], 2)
         else:
             gives = _smallest(second, moving[:, :features], share)[:, None] & ~takes
-            u = _Mass(takes, gives, takes * signs).moved(u, 1)
+            u = _Mass(takes, gives, takes * _signs(signs)[:, None]).moved(u, 1)
         picks = place.picks
         if changes:
             sizes = torch.tensor([each.num for each in frame.options], device=picks.device)

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from withstand.reports.families import norm_notes
 from withstand.reports.figures.chart import ROUND, SMALL, faint
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.style import NARROW, WIDTH, new_figure
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
@@ -24,7 +25,7 @@ from withstand.reports.verdict import ranked, ranking_group
 MOST_MODELS, MOST_GROUPS = 6, 24
 LONGEST = 22  # characters of the labels next to bars
 # Inches.
-NARROW, LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 3.5, 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
+LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +187,8 @@ def _picture(groups: Sequence[BarGroup], names: Sequence[str], *, left: tuple[in
     over = f"mean over {seeds} seeds; lines are 95 % intervals of it" if seeds > 1 else "lines are 95 % intervals"
     severities = {each.group.severities for each in groups} - {""}
     means = f" Corruptions: {severities.pop()}." if len(severities) == 1 else ""
-    attacks = " Accuracy under attack is an upper bound." if any(g.group.kind == "attack" for g in groups) else ""
+    attacked = [condition for each in groups if each.group.kind == "attack" for condition in each.group.conditions]
+    attacks = " ".join(["", "Accuracy under attack is an upper bound.", *norm_notes(attacked)]) if attacked else ""
     lost = [f"{count} more {what}" for count, what in zip(left, ("models", "conditions"), strict=True) if count]
     more = f" Not shown: {' and '.join(lost)}." if lost else ""
     title = f"{sentence(measure.words)} on clean inputs and under each kind of condition"

@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.labels import LONGEST, Label, place_labels, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, told
+from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, summed_up
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import says_all, sentence, slug, under
 from withstand.study.measures.cells import averaged, cells_of
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -83,7 +83,13 @@ def frontier_pictures(study: Study) -> list[Picture]:
 
 
 def frontier_figure(
-    series: Mapping[str, Sequence[Both]], *, clean: Measure, robust: Measure, is_joined: bool, absent: str = ""
+    series: Mapping[str, Sequence[Both]],
+    *,
+    clean: Measure,
+    robust: Measure,
+    is_joined: bool,
+    absent: str = "",
+    width: float = WIDTH,
 ) -> Figure:
     """Return the figure.
 
@@ -93,13 +99,14 @@ def frontier_figure(
         robust: What is shown upwards.
         is_joined: Whether a series is a line, or single points.
         absent: Names of what has no point.
+        width: In inches.
     """
-    note = wrap(f"No result, not shown: {absent}", 120) if absent else []
+    note = wrap(f"No result, not shown: {absent}", int(120 * width / WIDTH)) if absent else []
     height = TOP + PLOT + FOOT + NOTE * len(note)
-    figure = new_figure(height)
+    figure = new_figure(height, width=width)
     right = room_for(list(series)) + 0.2 if is_joined and len(series) > 1 else RIGHT
-    width = WIDTH - LEFT - right
-    axes = figure.add_axes((LEFT / WIDTH, 1 - (TOP + PLOT) / height, width / WIDTH, PLOT / height))
+    across = width - LEFT - right
+    axes = figure.add_axes((LEFT / width, 1 - (TOP + PLOT) / height, across / width, PLOT / height))
     every = [both for own in series.values() for both in own if both.clean.span and both.robust.span]
     value_axis(axes, robust, [robust.scaled(y) for both in every for y in both.robust.span])
     limits = axes.get_ylim()
@@ -108,7 +115,7 @@ def frontier_figure(
     labels: list[Label] = []
     for number, own in enumerate(series.values()):
         labels += _draw(axes, own, number, clean, robust, is_joined=is_joined)
-    place_labels(axes, sorted(labels, key=lambda each: not each.needed), width=width, height=PLOT)
+    place_labels(axes, sorted(labels, key=lambda each: not each.needed), width=across, height=PLOT)
     if is_joined and len(series) > 1:
         looks = [look(number) for number in range(len(series))]
         styles = [{"color": each.color, "linestyle": each.dashes, "marker": each.marker} for each in looks]
@@ -118,7 +125,7 @@ def frontier_figure(
         ]
         axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     for k, line in enumerate(reversed(note)):
-        figure.text(LEFT / WIDTH, (0.06 + k * NOTE) / height, line, size=SMALL, color=faint())
+        figure.text(LEFT / width, (0.06 + k * NOTE) / height, line, size=SMALL, color=faint())
     return figure
 
 
@@ -171,13 +178,14 @@ def _picture(
             mark_of(line, what, gid=f"{name}-{k}", label=label) for line, what in zip(own, (clean, robust), strict=True)
         ]
         short = f"{float(own[1][axis.name]):g}" if axis else label
-        text = f"{label}: {clean.words} {told(own[0], clean)}; {robust.words} {told(own[1], robust)}"
+        text = f"{label}: {clean.words} {summed_up(own[0], clean)}; {robust.words} {summed_up(own[1], robust)}"
         both = Both(clean=marks[0], robust=marks[1], short=short, text=text)
         series.setdefault(axis.series(own[1]) if axis else label, []).append(both)
         lines += own
     every = [each for own in series.values() for each in own]
     absent = ", ".join(f"{e.clean.label} ({e.lacking.share})" for e in every if not e.is_there)
     values = {each.clean.gid: each.text for each in every if each.is_there}
+    options = {"clean": clean, "robust": robust, "is_joined": axis is not None, "absent": absent}
     which = f", {condition.partition(', ')[0]}" if axis is None and not says_all(condition) else ""
     return Picture(
         name=name,
@@ -185,7 +193,8 @@ def _picture(
         caption=f"{sentence(robust.words)} against {clean.words}{_about(study, axis, shown, lines)}"
         f"{missing_sentence(study, lines)}",
         alt=f"Points of {clean.words} and {robust.words}. {'; '.join(values.values())}.",
-        draw=partial(frontier_figure, series, clean=clean, robust=robust, is_joined=axis is not None, absent=absent),
+        draw=partial(frontier_figure, series, **options),
+        narrow=partial(frontier_figure, series, **options, width=NARROW) if axis is None else None,
         values=values,
         form="scatter",
         size=len(values),

@@ -1,52 +1,23 @@
 """A measure per corruption, such as the mean error over its severities: models down and corruptions across."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-
-from withstand.reports.figures.chart import SMALL, faint, paper
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, parse_corruption
+from withstand.reports.figures.heat_map_figure import HeatColumn, heat_map_figure, is_there, tall_heat_map_figure
+from withstand.reports.figures.marks import combinations, counted, lines_of, mark_of, missing_sentence
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import BLUE, ON_DARK, WIDTH, new_figure
-from withstand.reports.numbers import number, sentence, slug
+from withstand.reports.numbers import sentence, slug
 from withstand.study.measures.cells import averaged, cells_of
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, parse_corruption
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
 Labels = tuple[Any, ...]
 Summary = dict[Labels, dict[str, Any]]
-MOST_MODELS, LONGEST_NAME = 20, 24
-LIGHTEST, STRONGEST = 0.03, 0.62  # share of the colour in a cell without errors, and in the one with the most
-# Inches.
-CELL, HEAD, SLOPE, LEAN, MARGIN, LETTER, APART = 0.235, 0.2, 0.045, 0.027, 0.1, 0.059, 0.07
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeatColumn:
-    """A column of the figure.
-
-    Attributes:
-        head: Its head.
-        measure: Measure of its values.
-        place: Clean inputs and the mean stand apart from the corruptions; so does an overall number of another measure,
-            which is not shaded and has a dash for models that lack it.
-        marks: By model.
-    """
-
-    head: str
-    measure: Measure
-    place: Literal["clean", "corruption", "mean", "overall"]
-    marks: Mapping[str, Mark]
+MOST_MODELS, MOST_ACROSS = 20, 6
 
 
 def heat_map_pictures(study: Study) -> list[Picture]:
@@ -64,80 +35,6 @@ def heat_map_pictures(study: Study) -> list[Picture]:
             part = (k // size + 1, ceil(len(labels) / size))
             found.append(_picture(study, columns, labels[k : k + size], saved, part))
     return found
-
-
-def heat_map_figure(columns: Sequence[HeatColumn]) -> Figure:
-    """Return the figure.
-
-    Args:
-        columns: From the left to the right; those of corruptions share a measure.
-    """
-    models = list(columns[0].marks)
-    there = [each for each in columns if each.place != "overall"]
-    marks = {name: [each.marks[name] for each in columns if _is_there(each, name)] for name in models}
-    names = {name: _short(name) + _share(own) for name, own in marks.items()}
-    left = MARGIN + LETTER * max(len(each) for each in names.values())
-    head = HEAD + SLOPE * max(len(each.head) for each in columns)
-    height = head + CELL * len(models) + MARGIN
-    figure = new_figure(height)
-    # Heads lean to the right: the last one needs room next to it.
-    right = MARGIN + max(0.0, LEAN * len(columns[-1].head) - CELL)
-    across = WIDTH - left - right
-    axes = figure.add_axes((left / WIDTH, MARGIN / height, across / WIDTH, 1 - (head + MARGIN) / height))
-    # Seeds that are missing all along a line are named next to its name.
-    starred = {name: len({mark.share for mark in own}) > 1 for name, own in marks.items()}
-    # Places are in widths of a cell; the gaps between groups, in inches, become wider before overall numbers.
-    groups = [each.place for each in columns]
-    steps = [0 if before == after else 2 if after == "overall" else 1 for before, after in pairwise(groups)]
-    gap = APART / ((across - APART * sum(steps)) / len(columns))
-    places = [k + gap * sum(steps[:k]) for k in range(len(columns))]
-    axes.set(xlim=(0, places[-1] + 1), ylim=(len(models), 0))
-    axes.set_axis_off()
-    largest = max(
-        (mark.middle for each in there for mark in each.marks.values() if mark.middle is not None), default=1.0
-    )
-    for x, column in zip(places, columns, strict=True):
-        weight = "normal" if column.place == "corruption" else "bold"
-        axes.text(x + 0.5, -0.2, column.head, rotation=60, rotation_mode="anchor", size=6.5, weight=weight)
-        values = [mark.middle for mark in column.marks.values() if mark.middle is not None]
-        best = (max if column.measure.better == "higher" else min)(values, default=None)
-        best = best if len(values) > 1 and column.measure.better else None
-        scale = None if column.place == "overall" else largest or 1.0
-        for k, model in enumerate(models):
-            if not _is_there(column, model):
-                axes.text(x + 0.5, k + 0.53, "\N{EN DASH}", ha="center", va="center", size=SMALL, color=faint())
-                continue
-            mark = column.marks[model]
-            text = "" if mark.middle is None else number(column.measure, mark.middle)
-            text += "*" if starred[model] and not mark.is_whole and text else ""
-            _cell(axes, x, k, mark, text, scale, is_best=mark.middle is not None and mark.middle == best)
-    for k, name in enumerate(names.values()):
-        axes.text(-0.12, k + 0.5, name, ha="right", va="center", size=7)
-    return figure
-
-
-def _cell(axes: Axes, x: float, y: float, mark: Mark, text: str, largest: float | None, *, is_best: bool) -> None:
-    """Draw a cell, shaded as a share of the largest value; without shade if there is no such."""
-    if mark.middle is None:
-        box = Rectangle((x, y), 1, 1, facecolor="none", edgecolor=faint(), linewidth=0.4, hatch="////", alpha=0.5)
-        box.set_gid(mark.gid)
-        axes.add_patch(box)
-        return
-    edge = {"edgecolor": paper(), "linewidth": 0.8} if largest else {"edgecolor": faint(), "linewidth": 0.4}
-    strongest = ON_DARK[BLUE] if paper() in ON_DARK.values() else BLUE
-    colors = LinearSegmentedColormap.from_list("errors", [paper(), strongest])
-    shade = colors(LIGHTEST + (STRONGEST - LIGHTEST) * mark.middle / largest) if largest else to_rgb(paper())
-    box = Rectangle((x, y), 1, 1, facecolor=shade, clip_on=bool(largest), **edge)
-    box.set_gid(mark.gid)
-    axes.add_patch(box)
-    ink = max((mpl.rcParams["text.color"], paper()), key=lambda each: _contrast(each, shade))
-    weight = "bold" if is_best else "normal"
-    axes.text(x + 0.5, y + 0.53, text, ha="center", va="center", size=SMALL, color=ink, weight=weight)
-
-
-def _is_there(column: HeatColumn, model: str) -> bool:
-    """Return whether a model has a cell: it may lack an overall number, such as the mCE, without a hole."""
-    return column.place != "overall" or column.marks[model].done > 0
 
 
 def _columns(
@@ -165,7 +62,7 @@ def _columns(
     if clean := opposite(CLEAN + saved, CLEAN):
         found.append((HeatColumn(head="clean", measure=measure, place="clean", marks={}), clean))
     for kind in kinds:
-        head = HeatColumn(head=kind.replace("_", " "), measure=measure, place="corruption", marks={})
+        head = HeatColumn(head=in_words(kind), measure=measure, place="corruption", marks={})
         found.append((head, lines(measure.name, kind + saved)))
     topics = {study.measures[name].topic for name, condition in pairs if parse_corruption(condition)}
     overall: dict[str, str] = {}
@@ -200,12 +97,12 @@ def _picture(
             for j, (labels, title) in enumerate(titles.items())
         }
         drawn.append(replace(column, marks=marks))
-    shown = [(each, title) for each in drawn for title in each.marks if _is_there(each, title)]
+    shown = [(each, title) for each in drawn for title in each.marks if is_there(each, title)]
     lines = [
         own[labels]
         for each, (_, own) in zip(drawn, columns, strict=True)
         for labels, title in titles.items()
-        if _is_there(each, title)
+        if is_there(each, title)
     ]
     measure = next(each.measure for each in drawn if each.place == "corruption")
     number_of = sum(each.place == "corruption" for each in drawn)
@@ -221,6 +118,7 @@ def _picture(
         f"{missing_sentence(study, lines)}",
         alt=_alt(drawn, shown, measure),
         draw=partial(heat_map_figure, drawn),
+        narrow=partial(tall_heat_map_figure, drawn) if len(combos) <= MOST_ACROSS else None,
         values={each.marks[title].gid: each.marks[title].text for each, title in shown},
         form="heat map",
         size=number_of * (len(combos) - 1),
@@ -234,7 +132,7 @@ def _about(study: Study, drawn: Sequence[HeatColumn], shown: Sequence[tuple[Heat
     mean = _without(study, saved) if any(each.place == "mean" for each in drawn) else ""
     rest = f" Not shaded: {', '.join(overall)}." if overall else ""
     rest += " A dash: not known of this model." if len(shown) < sum(len(each.marks) for each in drawn) else ""
-    best = " Bold: the best of a column." if len(drawn[0].marks) > 1 else ""
+    best = " Bold: the best model of a condition." if len(drawn[0].marks) > 1 else ""
     stars = " Beside names, or as a star: seeds are missing." if any(0 < m.done < m.planned for m in marks) else ""
     hatched = " Hatched: no result." if any(not each.done for each in marks) else ""
     return f"{mean}{rest}{best}{stars}{hatched}"
@@ -244,7 +142,7 @@ def _without(study: Study, saved: Saved) -> str:
     """Return which of the corruptions the mean over all leaves out, in a sentence."""
     cells = cells_of(study.frame, measure=study.accuracy.name if study.accuracy else "", saved=saved)
     kept = {each.corruption for each in averaged([cell for own in cells.values() for cell in own])}
-    left = [each.replace("_", " ") for each in cells if each not in kept]
+    left = [in_words(each) for each in cells if each not in kept]
     return f" The mean is over {len(kept)} (not {', '.join(left)})." if left else ""
 
 
@@ -258,24 +156,3 @@ def _error(line: Mapping[str, Any]) -> dict[str, Any]:
 def _alt(drawn: Sequence[HeatColumn], shown: Sequence[tuple[HeatColumn, str]], measure: Measure) -> str:
     texts = [each.marks[title].text for each, title in shown if each.place in ("mean", "overall")]
     return f"Table of the {measure.words}, models down and {len(drawn)} conditions across. {'; '.join(texts)}."
-
-
-def _share(marks: Sequence[Mark]) -> str:
-    least = min(marks, key=lambda mark: mark.done)
-    return "" if least.is_whole else f" ({least.share})"
-
-
-def _short(name: str) -> str:
-    half = LONGEST_NAME // 2 - 1
-    return name if len(name) <= LONGEST_NAME else f"{name[:half]}...{name[-half:]}"
-
-
-def _contrast(one: Any, other: Any) -> float:
-    """Return the ratio of the luminances, as the Web Content Accessibility Guidelines define it."""
-    dark, bright = sorted((_luminance(one), _luminance(other)))
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def _luminance(color: Any) -> float:
-    red, green, blue = to_rgb(color)
-    return 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2

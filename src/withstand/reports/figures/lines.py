@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.bands import curve
 from withstand.reports.figures.chart import (
@@ -25,7 +26,6 @@ from withstand.reports.figures.marks import Mark, combinations, counted, longest
 from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, under, with_unit
-from withstand.study.measures.condition import CLEAN, JPEG, MEAN
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 

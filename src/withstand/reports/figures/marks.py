@@ -71,7 +71,7 @@ def mark_of(line: Mapping[str, Any], measure: Measure, *, gid: str, label: str, 
         high=line["q90"] if there else None,
         done=line["done"] if line["q50"] is not None else 0,
         planned=line["planned"],
-        text=f"{label}: {told(line, measure)}",
+        text=f"{label}: {summed_up(line, measure)}",
     )
 
 
@@ -89,12 +89,12 @@ def longest(series: Iterable[Sequence[Mark]]) -> int:
     return max((len({each.x for each in own if each.done}) for own in series), default=0)
 
 
-def told(line: Mapping[str, Any], measure: Measure) -> str:
+def summed_up(line: Mapping[str, Any], measure: Measure) -> str:
     """Return a line of a summary as text.
 
     Example:
         >>> line = {"q10": 0.738, "q50": 0.742, "q90": 0.749, "done": 3, "planned": 5, "missing": "1, 4"}
-        >>> told(line, Measure(name="top1", column="correct", percent=True))
+        >>> summed_up(line, Measure(name="top1", column="correct", percent=True))
         '74.2 % (10-90 %: 73.8-74.9, 3/5 seeds, missing 1, 4)'
     """
     if line["q50"] is None:
@@ -172,8 +172,8 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
             continue
         why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
         parts.append(f"{name}: {line['done']}/{line['planned']} seeds, missing {seeds_of(line)}{why}")
-    found = f" Missing: {_listed(parts)}." if parts else ""
-    return found + (f" Not measured: {_listed(unmeasured)}." if unmeasured else "")
+    found = f" Missing: {_first_of(parts)}." if parts else ""
+    return found + (f" Not measured: {_first_of(unmeasured)}." if unmeasured else "")
 
 
 def counted(lines: Sequence[Mapping[str, Any]], *, samples: bool = True) -> str:
@@ -204,7 +204,7 @@ def _ended(study: Study) -> tuple[dict[tuple[Any, ...], int], dict[tuple[Any, ..
     return ended, problems
 
 
-def _listed(parts: Sequence[str]) -> str:
+def _first_of(parts: Sequence[str]) -> str:
     more = len(parts) - MOST_SENTENCES
     shown = [*parts[:MOST_SENTENCES], *([f"and {more} further combinations"] if more > 0 else [])]
     return "; ".join(shown)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from withstand.reports.figures.distance_curves import distance_curves_pictures
 from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
 from withstand.reports.figures.lines import bands_pictures
@@ -16,6 +17,7 @@ KINDS = (
     bands_pictures,
     frontier_pictures,
     robust_curves_pictures,
+    distance_curves_pictures,
     reliability_pictures,
     severities_pictures,
     heat_map_pictures,

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from withstand.conditions import JPEG, SEVERITIES, Cell, Saved, in_words
 from withstand.reports.figures.bands import curve
 from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
 from withstand.reports.figures.marks import (
@@ -23,10 +24,9 @@ from withstand.reports.figures.marks import (
     signs,
 )
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit
 from withstand.study.measures.cells import cells_of
-from withstand.study.measures.condition import JPEG, SEVERITIES, Cell, Saved
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -35,7 +35,7 @@ Cells = Mapping[str, Sequence[Cell]]
 Panels = Mapping[str, Mapping[str, Sequence[Mark]]]
 # Inches.
 LEFT, RIGHT, FOOT, GAP, HEAD, PLOT, LEGEND = 0.5, 0.1, 0.42, 0.13, 0.24, 0.86, 0.17
-COLUMNS, MARKER = 5, 3.0
+COLUMNS, FEW_COLUMNS, MARKER = 5, 3, 3.0
 
 
 def severities_pictures(study: Study) -> list[Picture]:
@@ -55,44 +55,46 @@ def severities_pictures(study: Study) -> list[Picture]:
     return found
 
 
-def severities_figure(panels: Panels, *, measure: Measure) -> Figure:
+def severities_figure(panels: Panels, *, measure: Measure, width: float = WIDTH) -> Figure:
     """Return the figure.
 
     Args:
         panels: By corruption, then by model; the marks of the severities in order.
         measure: What is shown.
+        width: In inches.
     """
+    columns = COLUMNS if width >= WIDTH else FEW_COLUMNS
     models = list(next(iter(panels.values())))
     longest = max(len(each) for each in models) + 6
-    per_line = max(1, min(len(models), int((WIDTH - LEFT) / (0.4 + 0.06 * longest))))
+    per_line = max(1, min(len(models), int((width - LEFT) / (0.4 + 0.06 * longest))))
     legend = LEGEND * ceil(len(models) / per_line) + 0.1
-    lines = ceil(len(panels) / COLUMNS)
+    lines = ceil(len(panels) / columns)
     height = legend + lines * (HEAD + PLOT) + FOOT
-    figure = new_figure(height)
-    width = (WIDTH - LEFT - RIGHT - (COLUMNS - 1) * GAP) / COLUMNS
+    figure = new_figure(height, width=width)
+    across = (width - LEFT - RIGHT - (columns - 1) * GAP) / columns
     marks = [mark for own in panels.values() for every in own.values() for mark in every]
     spans = [each for mark in marks for each in mark.span]
     low, high = min(spans, default=0.0), max(spans, default=1.0)
     margin = 0.05 * (high - low) or 0.01
     top = min(high + margin, 1.02) if measure.percent else high + margin
     for number, (corruption, own) in enumerate(panels.items()):
-        line, column = divmod(number, COLUMNS)
+        line, column = divmod(number, columns)
         bottom = height - legend - (line + 1) * (HEAD + PLOT)
-        place = ((LEFT + column * (width + GAP)) / WIDTH, bottom / height, width / WIDTH, PLOT / height)
+        place = ((LEFT + column * (across + GAP)) / width, bottom / height, across / width, PLOT / height)
         axes = figure.add_axes(place)
-        axes.set_title(corruption.replace("_", " "), size=7, pad=3)
+        axes.set_title(in_words(corruption), size=7, pad=3)
         axes.set(xlim=(0.6, 5.4), ylim=(measure.scaled(low - margin), measure.scaled(top)))
-        is_lowest = number + COLUMNS >= len(panels)
+        is_lowest = number + columns >= len(panels)
         axes.set_xticks(SEVERITIES)
         axes.tick_params(labelbottom=is_lowest, labelleft=column == 0)
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND))
         axes.grid(axis="y", alpha=0.18, linewidth=0.5)
         for model, marks in enumerate(own.values()):
             _draw(axes, marks, measure, model)
-    middle = (LEFT + WIDTH - RIGHT) / 2 / WIDTH
+    middle = (LEFT + width - RIGHT) / 2 / width
     figure.text(middle, 0.06 / height, "severity", ha="center", va="bottom")
-    across = (FOOT + (height - legend - FOOT) / 2) / height
-    figure.text(0.05 / WIDTH, across, measure.label, rotation=90, va="center")
+    upwards = (FOOT + (height - legend - FOOT) / 2) / height
+    figure.text(0.05 / width, upwards, measure.label, rotation=90, va="center")
     handles = [
         _handle(k, name, [mark for own in panels.values() for mark in own[name]]) for k, name in enumerate(models)
     ]
@@ -163,6 +165,7 @@ def _picture(
         f"{counted(lines)}.{signs(marks)}{missing_sentence(study, lines)}",
         alt=_alt(panels, measure),
         draw=partial(severities_figure, panels, measure=measure),
+        narrow=partial(severities_figure, panels, measure=measure, width=NARROW),
         values={mark.gid: mark.text for mark in marks},
         size=longest(each for panel in panels.values() for each in panel.values()),
     )
@@ -175,5 +178,5 @@ def _alt(panels: Panels, measure: Measure) -> str:
         there = {name: value for name, value in last.items() if value is not None}
         if there:
             worst = (max if measure.better == "lower" else min)(there, key=lambda name: there[name])
-            parts.append(f"{model} is worst under {worst.replace('_', ' ')}: {with_unit(measure, there[worst])}")
+            parts.append(f"{model} is worst under {in_words(worst)}: {with_unit(measure, there[worst])}")
     return f"Small line charts, one per corruption. At the highest severity: {'; '.join(parts) or 'no result'}."

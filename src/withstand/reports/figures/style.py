@@ -34,6 +34,7 @@ ON_DARK = {
 # What series have besides, and matplotlib's own black and grey, are the same on both.
 ON_BOTH = (ORANGE, GREEN, PINK, AMBER, "#000000", "#b0b0b0")
 WIDTH = 7.2  # inches: two columns of a paper
+NARROW = 3.5  # inches: one column, or a phone
 DOTS_PER_INCH = 300
 _ON: ContextVar[bool | None] = ContextVar("figure style", default=None)  # whether it is on, and dark
 STYLE: dict[Any, Any] = {

@@ -16,7 +16,7 @@ from withstand.reports.figures.chart import MOST_SERIES, cross_at, look, lost, p
 from withstand.reports.figures.labels import End, label_ends, room_for
 from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
 from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence
 from withstand.study.measures.measure import Measure
 from withstand.study.runs import read_histories
@@ -29,7 +29,7 @@ MEASURES = {
 }
 History = Sequence[Mapping[str, float]]
 # Inches.
-LEFT, TOP, FOOT, PLOT, BETWEEN = 0.62, 0.12, 0.46, 1.75, 0.22
+LEFT, TOP, FOOT, PLOT, BETWEEN, LEAST_ACROSS = 0.62, 0.12, 0.46, 1.75, 0.22, 1.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,27 +64,28 @@ def training_pictures(study: Study) -> list[Picture]:
     ]
 
 
-def training_figure(panels: Mapping[str, Mapping[str, Curve]]) -> Figure:
+def training_figure(panels: Mapping[str, Mapping[str, Curve]], *, width: float = WIDTH) -> Figure:
     """Return the figure.
 
     Args:
         panels: By kind, `loss` or `validation`, then by model.
+        width: In inches.
     """
     height = TOP + len(panels) * (PLOT + BETWEEN) - BETWEEN + FOOT
-    figure = new_figure(height)
+    figure = new_figure(height, width=width)
     names = [_title(name, curve.mark) for own in panels.values() for name, curve in own.items()]
-    width = WIDTH - LEFT - room_for(names)
+    across = width - LEFT - room_for(names)
     last = max(each.quantiles.shape[1] for own in panels.values() for each in own.values())
     for number, (kind, own) in enumerate(panels.items()):
         bottom = height - TOP - PLOT - number * (PLOT + BETWEEN)
-        axes = figure.add_axes((LEFT / WIDTH, bottom / height, width / WIDTH, PLOT / height))
+        axes = figure.add_axes((LEFT / width, bottom / height, across / width, PLOT / height))
         value_axis(
             axes, MEASURES[kind], [MEASURES[kind].scaled(y) for each in own.values() for y in each.quantiles.flat]
         )
         axes.set(xlim=(1 - 0.03 * last, 1.03 * last), ylabel=MEASURES[kind].label)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         axes.tick_params(labelbottom=number == len(panels) - 1)
-        _draw(axes, own, MEASURES[kind], last, width=width)
+        _draw(axes, own, MEASURES[kind], last, width=across)
         axes.set_xlabel("epoch" if number == len(panels) - 1 else "")
     return figure
 
@@ -135,6 +136,7 @@ def _picture(
         f"{missing_sentence(study, lines)}",
         alt=f"Line charts of {words} against the epoch. At the end, {'; '.join(mark.text for mark in marks)}.",
         draw=partial(training_figure, panels),
+        narrow=partial(training_figure, panels, width=NARROW) if _fits(panels) else None,
         values={mark.gid: mark.text for mark in marks},
         size=max(curve.quantiles.shape[1] for own in panels.values() for curve in own.values()),
     )
@@ -155,6 +157,12 @@ def _curve(
         line |= dict(zip(("q10", "q50", "q90"), quantiles[:, -1].tolist(), strict=True))
     where = f"{label}, {MEASURES[kind].words} after epoch {last}" if columns else f"{label}, {MEASURES[kind].words}"
     return Curve(mark=mark_of(line, MEASURES[kind], gid=gid, label=where, x=float(last)), quantiles=quantiles), line
+
+
+def _fits(panels: Mapping[str, Mapping[str, Curve]]) -> bool:
+    """Return whether names leave the curves room enough in a narrow figure."""
+    names = [_title(name, curve.mark) for own in panels.values() for name, curve in own.items()]
+    return room_for(names) < NARROW - LEFT - LEAST_ACROSS
 
 
 def _title(name: str, mark: Mark) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from withstand.conditions import CLEAN, CORRUPTIONS, in_words, parse_cell
 from withstand.reports.evidence import Answer, Evidence
 from withstand.reports.page.mistakes import predicted_words
-from withstand.study.measures.condition import CLEAN, CORRUPTIONS, parse_cell
 
 MOST_BYTES = 2_900_000  # of all pictures in a page
 MOST_MODELS = 8
@@ -99,7 +99,7 @@ def _cards(models: Sequence[Evidence], conditions: Sequence[str], keys: Sequence
     cards: dict[str, dict[str, Any]] = {}
     for name in conditions:
         cell = parse_cell(name)
-        words = name if cell is None else cell.corruption.replace("_", " ") + (", JPEG" if cell.saved else "")
+        words = name if cell is None else in_words(cell.corruption) + (", JPEG" if cell.saved else "")
         card = cards.setdefault(words, {"name": words, "at": {}})
         images = [_picture(models[0], name, key) for key in keys]
         card["at"][str(cell.severity if cell else 0)] = {

@@ -18,7 +18,7 @@ from withstand.reports.figures.picture import Picture
 from withstand.reports.page.examples import ShownExamples
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest
-from withstand.study.origin import Origin
+from withstand.study.origin import Origin, commands_of
 
 BETWEEN, MINUS = re.compile(r"(?<![\w.,-])(\d[\d.,]*)-(?=\d)"), re.compile(r"(?<![\w-])-(?=[\d.])")
 PERCENT = re.compile(r"(?<=\d) %")
@@ -126,7 +126,7 @@ def page(
             origins=origins,
             files=files,
             runs=folder,
-            command=command,
+            commands=[*commands_of(origins), command],
             version=version,
             values=_json(values_of(digest)),
             most_figures=MOST_FIGURES,

@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from withstand.conditions import in_words, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.reports.evidence import Evidence
 from withstand.study.combination import Combination
-from withstand.study.measures.condition import parse_cell
 from withstand.study.mistakes import Mistake, Mistakes
 from withstand.study.pictures import size_of
 
 MOST_BYTES = 1_200_000  # of all thumbnails in a page
+ATTACKED = " Under an attack, samples that are correct on clean inputs come first."
 ABOUT = (
     "Per condition: the error, the classes with the lowest accuracy, and the wrong samples with the highest confidence "
     "(softmax), with their numbers."
@@ -124,7 +125,8 @@ def shown_mistakes(
     others = [each.name for each in combinations if each.index not in there]
     lacking = f" Not available for {'; '.join(others)}; run withstand evaluate." if others else ""
     found = tuple(_mistakes(evidence[index], own, number) for index, own in there.items())
-    return found, ABOUT + few + lacking
+    attacked = ATTACKED if any(own.is_attack for each in there.values() for own in each.conditions) else ""
+    return found, ABOUT + attacked + few + lacking
 
 
 def spoken(condition: str) -> tuple[str, str]:
@@ -137,7 +139,7 @@ def spoken(condition: str) -> tuple[str, str]:
     cell = parse_cell(condition)
     if cell is None:
         return condition, ""
-    return cell.corruption.replace("_", " "), f"severity {cell.severity}" + (", JPEG" if cell.saved else "")
+    return in_words(cell.corruption), f"severity {cell.severity}" + (", JPEG" if cell.saved else "")
 
 
 def predicted_words(classes: Sequence[str], label: int, predicted: int) -> str:

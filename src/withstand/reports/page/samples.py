@@ -10,7 +10,11 @@ from withstand.study.measures.samples import BrokenSample, first_to_break
 NUM_SAMPLES, MOST_TABLES = 20, 12
 ABOUT = (
     f"The {NUM_SAMPLES} samples that are correct on clean inputs and fail at the lowest severity or radius; ties are "
-    "broken by the number of failed conditions. A cell gives the first failing value and the prediction there."
+    "broken by the number of failed conditions."
+)
+LEGEND = (
+    "Sample: its number in the test part, or its file. Class: the correct one. Other columns: the lowest severity or "
+    "radius at which the model is wrong, and its prediction there; empty if it is never wrong."
 )
 
 
@@ -59,5 +63,6 @@ def _sheet(combination: Combination, trial: Trial, table: OutcomeTable, samples:
         caption=f"{seeds}; test samples of {table.data}, draws of seed {table.seed}.",
         columns=("sample", "class", *heads),
         lines=tuple(lines),
+        notes=(LEGEND,),
         num_labels=2 + len(heads),
     )

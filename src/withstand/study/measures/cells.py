@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, get_args
 
-from withstand.study.measures.condition import CORRUPTIONS, EXTRAS, MEAN, VARIANTS, Cell, Saved, parse_cell
+from withstand.conditions import CORRUPTIONS, EXTRAS, MEAN, VARIANTS, Cell, Saved, parse_cell
 
 if TYPE_CHECKING:
     import polars

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from withstand.conditions import CLEAN, IMAGENET_C, NOISE, SEVERITIES, Cell, Saved, parse_cell
 from withstand.errors import InputError
 from withstand.study.measures.cells import whole_cells
-from withstand.study.measures.condition import CLEAN, IMAGENET_C, NOISE, SEVERITIES, Cell, Saved, parse_cell
 from withstand.study.measures.row import Row
 
 # Top-1 errors of torchvision's AlexNet on the published files of 224 pixels, severities 1 to 5.

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.reductions import REDUCTIONS, apply
 
@@ -42,7 +42,7 @@ def by_group(
         outcomes = _joined(outcomes, about, column)
     for name in (column, measure.column):
         if name not in outcomes.columns:
-            raise InputError(f"groups: {name} is not a column of the samples; {nearest(name, outcomes.columns)}")
+            raise InputError(f"groups: {brief(name)} is not a column of the samples; {nearest(name, outcomes.columns)}")
     if measure.reduction not in REDUCTIONS:
         raise InputError(f"groups: expected a measure of groups of samples, got {measure.name} ({measure.reduction}).")
     lines = []

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.study.measures.measure import BY_CLASS, Measure, joined
 from withstand.study.measures.reductions import reduce_measure
 from withstand.study.measures.row import Row, Rows
@@ -160,7 +160,7 @@ class OutcomeTable:
             if each.condition == condition:
                 return each
         known = ", ".join(each.condition for each in self.conditions[:6])
-        raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {condition}.")
+        raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {brief(condition)}.")
 
     def only(self, conditions: Sequence[str]) -> "OutcomeTable":
         """Return the table of some conditions, in the given order; conditions that do not exist are left out."""

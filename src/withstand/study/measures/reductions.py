@@ -1,6 +1,7 @@
 """Reductions: functions from the outcomes under a condition to a number with its interval, by name."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,8 @@ from withstand.study.measures.row import Row
 if TYPE_CHECKING:
     import numpy as np
     import polars
+
+NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 class Reduced(NamedTuple):
@@ -90,6 +93,16 @@ def told_apart(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name} ({label})" if times[name] > 1 else name for label, name in enumerate(classes))
 
 
+def class_words(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes for sentences: told apart, and numbers in quotation marks.
+
+    Example:
+        >>> class_words(["7", "-1.5", "crane", "crane"])
+        ('"7"', '"-1.5"', 'crane (2)', 'crane (3)')
+    """
+    return tuple(f'"{name}"' if NUMERIC.fullmatch(name) else name for name in told_apart(classes))
+
+
 def class_measure(measure: Measure, name: str) -> Measure:
     """Return the measure of one class of a measure by class.
 
@@ -97,10 +110,12 @@ def class_measure(measure: Measure, name: str) -> Measure:
         >>> recall = Measure(name="recall", column="correct", reduction="by_class")
         >>> class_measure(recall, "A").name, class_measure(recall, "A").words
         ('recall A', 'recall of A')
+        >>> class_measure(recall, "7").words
+        'recall of class "7"'
     """
     if "class" in measure.parameters:
         return measure
-    words = f"{measure.words} of {name}"
+    words = f'{measure.words} of class "{name}"' if NUMERIC.fullmatch(name) else f"{measure.words} of {name}"
     return replace(
         measure, name=f"{measure.name} {name}", words=words, parameters={**measure.parameters, "class": name}
     )

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.study.measures.condition import CLEAN, along, parse_cell
+from withstand.conditions import CLEAN, along, parse_cell
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.measures.reductions import class_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,11 +84,13 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
         step = _step(own.condition)
         series.setdefault(step.family if step else own.condition, []).append((step and step.size, own, wrong))
         counts += wrong
+    series = dict(_named_alone(name, steps) for name, steps in series.items())
     for steps in series.values():
         steps.sort(key=lambda each: each[0] or 0.0)
         for place, (_, own, wrong) in enumerate(steps):
             cell = parse_cell(own.condition)
             first[wrong] = np.minimum(first[wrong], cell.severity - 1 if cell else place)
+    classes = class_words(table.classes)
     places = np.flatnonzero(there & (counts > 0))
     chosen = places[np.lexsort((places, -counts[places], first[places]))][:number]
     samples = {line["place"]: line for line in _samples(table).iter_rows(named=True)}
@@ -95,8 +98,10 @@ def first_to_break(table: OutcomeTable, number: int) -> list[BrokenSample]:
         BrokenSample(
             number=samples[place]["number"],
             identifier=samples[place]["identifier"],
-            label=table.classes[samples[place]["label"]],
-            breaks=tuple(found for name, steps in series.items() if (found := _break(table, name, steps, place))),
+            label=classes[samples[place]["label"]],
+            breaks=tuple(
+                found for name, steps in series.items() if (found := _break(table, classes, name, steps, place))
+            ),
         )
         for place in chosen.tolist()
     ]
@@ -158,15 +163,27 @@ def _wrong_first(frame: "polars.DataFrame", wrong: "Sequence[polars.Expr]") -> "
     return frame.sort(*order, "number") if order else frame
 
 
+def _named_alone(
+    name: str, steps: "list[tuple[float | None, ConditionOutcomes, np.ndarray]]"
+) -> "tuple[str, list[tuple[float | None, ConditionOutcomes, np.ndarray]]]":
+    """Return a series and its name; of a single condition that is no corruption, the condition without a size."""
+    (_, own, wrong), *others = steps
+    return (name, steps) if others or parse_cell(own.condition) else (own.condition, [(None, own, wrong)])
+
+
 def _break(
-    table: OutcomeTable, family: str, steps: "Sequence[tuple[float | None, ConditionOutcomes, np.ndarray]]", place: int
+    table: OutcomeTable,
+    classes: Sequence[str],
+    family: str,
+    steps: "Sequence[tuple[float | None, ConditionOutcomes, np.ndarray]]",
+    place: int,
 ) -> Break | None:
     """Return where a sample breaks in a series; None if it does not."""
     for size, own, wrong in steps:
         if wrong[place]:
             line = own.frame.row(int((table.places(own) == place).argmax()), named=True)
-            taken = line.get("prediction")
-            text = "" if "prediction" not in line else "output not finite" if taken is None else table.classes[taken]
+            taken: int | None = line.get("prediction")
+            text = "" if "prediction" not in line else "output not finite" if taken is None else classes[taken]
             return Break(family, size, text)
     return None
 

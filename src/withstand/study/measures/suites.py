@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+from withstand.conditions import CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, Saved
 from withstand.study.measures.cells import members_of, whole_cells
-from withstand.study.measures.condition import CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, Saved
 from withstand.study.measures.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS
 from withstand.study.measures.intervals import normal, share
 from withstand.study.measures.measure import ACCURACY, Measure

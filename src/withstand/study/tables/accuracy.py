@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from withstand.conditions import EXTRAS, JPEG, MEAN, NOISE, Saved, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
-from withstand.study.measures.condition import EXTRAS, JPEG, MEAN, NOISE, Saved, parse_cell
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row

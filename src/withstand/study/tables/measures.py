@@ -164,7 +164,7 @@ def _graded(rows: Sequence[Row], *, each_severity: bool) -> list[tuple[str, Row]
 
 
 def _place(condition: str, row: Row, measure: Measure) -> Place:
-    if measure.kind not in KINDS:
+    if measure.kind not in KINDS and not measure.budget:
         return Place(condition, row.budget, row.measure)
     ball, spent = _apart(condition)
     return Place(ball, row.budget or spent, row.measure, spent if row.budget and row.budget != spent else "")

@@ -88,18 +88,20 @@
     if (cells.every((cell) => cell && !cell.querySelector(".flag"))) cells.forEach((cell) => cell.classList.add("settled"));
   }
 
-  // What continues beyond the right edge fades out there, and tables say how many columns follow.
-  const edges = all(".sheet .scroll, .canvas").map((place) => {
-    const hint = place.matches(".scroll") ? element("p", "", place.parentElement) : null;
-    if (hint) { hint.className = "hint"; hint.hidden = true; place.after(hint); }
+  // What continues beyond the right edge fades out there, and a line above says what follows.
+  const edges = all("main .scroll, .canvas").map((place) => {
+    const hint = element("p", "", place.parentElement);
+    hint.className = "hint"; hint.hidden = true; place.before(hint);
     const look = () => {
       const right = place.getBoundingClientRect().right;
       const left = place.scrollWidth - place.clientWidth - place.scrollLeft;
       place.classList.toggle("more", left > 4);
-      if (!hint) return;
+      // A hint that comes and goes would move what is below it: once there, it stays.
+      if (left > 4) hint.hidden = false;
+      else if (place.scrollLeft === 0) hint.hidden = true;
       const count = all("thead th", place).filter((each) => each.offsetWidth && each.getBoundingClientRect().right > right + 4).length;
-      hint.hidden = !(left > 4 && count);
-      hint.textContent = count ? `Scroll sideways for ${count} more column${count > 1 ? "s" : ""} \u2192` : "";
+      const what = count ? `${count} more column${count > 1 ? "s" : ""}` : place.matches(".canvas") ? "the rest of the figure" : "the rest";
+      hint.textContent = left > 4 ? `Scroll sideways for ${what} \u2192` : "\u2190 Scroll back";
     };
     place.addEventListener("scroll", look, { passive: true });
     return look;

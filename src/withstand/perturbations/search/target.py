@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
+from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
 
@@ -52,6 +52,8 @@ class Target:
         lead: By how much, in logits.
         passes: Forward and backward passes of each row so far.
         by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong as it stands.
+        guide: Module whose values and gradients `slope` returns instead of the model's; None takes the model. The model
+            alone decides what is wrong.
     """
 
     def __init__(self, model: nn.Module, frame: Frame, y: Labels, *, counts_fields: bool = False) -> None:
@@ -71,6 +73,7 @@ class Target:
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.first_lead: Tensor | None = None  # of the label, at the row
+        self.guide: nn.Module | None = None
         self.leads: Tensor | None = None  # highest lead of each class over the label in the ball so far
 
     @property
@@ -103,12 +106,15 @@ class Target:
             return place.u.new_zeros(0, 2)
         with torch.no_grad():
             logits = self.model(self.frame.rows(rows).points(place))
-        self.passes.index_add_(0, rows, torch.ones_like(rows))
+        self._count(rows, _draws(self.model))
         self._keep(place, rows, logits)
         return logits
 
     def slope(self, place: Place, rows: Int[Tensor, " row"], objective: Objective) -> Slope:
-        """Return the value and gradient of an objective at places of some rows: a forward and a backward pass each."""
+        """Return the value and gradient of an objective at places of some rows.
+
+        A forward and a backward pass each; with a guide, a forward pass each and what the guide needs.
+        """
         frame, y = self.frame.rows(rows), self.y[rows]
         if len(rows) == 0:
             empty = place.u.new_zeros(0)
@@ -117,11 +123,15 @@ class Target:
         points = frame.points(place)
         with torch.enable_grad():
             points.requires_grad_(True)
-            logits = self.model(points)
+            logits = (self.guide or self.model)(points)
             value = objective(logits, y, rows)
             (gradient,) = torch.autograd.grad(value.sum(), points)
-        self.passes.index_add_(0, rows, torch.full_like(rows, 2))
+        self._count(rows, 2 * _draws(self.guide or self.model, otherwise=int(self.guide is None)))
         logits = logits.detach()
+        if self.guide is not None:
+            with torch.no_grad():
+                logits = self.model(points.detach())
+            self._count(rows, _draws(self.model))
         wrong = self._keep(place, rows, logits)
         in_radii = gradient.flatten(1).to(frame.radii.dtype) * frame.radii
         picks, gains = frame.best_picks(gradient), frame.best_gains(gradient)
@@ -142,6 +152,9 @@ class Target:
         if self.first_lead is None:
             self.begin()
         return (-self.lead / cast(Tensor, self.first_lead).clamp_min(1e-30)).clamp(0, 1)
+
+    def _count(self, rows: Tensor, passes: int) -> None:
+        self.passes.index_add_(0, rows, torch.full_like(rows, passes))
 
     def _keep(self, place: Place, rows: Tensor, logits: Tensor) -> Tensor:
         """Keep wrong places that are nearer than those known; return which are wrong."""
@@ -172,3 +185,8 @@ class Target:
         turn = torch.arange(len(places), device=rows.device)
         first = torch.full_like(self.y, len(places)).scatter_reduce(0, rows[places], turn, "amin")
         return places[first[rows[places]] == turn]
+
+
+def _draws(module: nn.Module, *, otherwise: int = 1) -> int:
+    """Return how often a module that takes the mean over draws asks the model."""
+    return getattr(module, "num_draws", otherwise)

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from withstand.functional.tensors import Device, PerRow
 
-# A row that has not come nearer by this share, for this share of the steps, goes on this many times as fast.
-NEARER, PATIENCE, LEAST_PATIENCE, HASTE = 1e-3, 0.1, 10, 3.0
+# A row that has not come nearer by this share for a while, at least so many steps, goes on this many times as fast.
+NEARER, LEAST_PATIENCE, HASTE = 1e-3, 10, 3.0
 
 
 class Clock:
@@ -15,12 +15,13 @@ class Clock:
 
     Attributes:
         steps: Steps of a row that comes nearer all the time.
+        patience: Share of the steps for which a row may come no nearer, before it goes on faster.
         done: Steps that each row has done.
     """
 
-    def __init__(self, num_rows: int, steps: int, device: Device) -> None:
+    def __init__(self, num_rows: int, steps: int, *, patience: float, device: Device) -> None:
         """Start all rows at 0."""
-        self.steps = steps
+        self.steps, self.patience = steps, patience
         self.done = torch.zeros(num_rows, device=device)
         self._since = torch.zeros(num_rows, device=device)
         self._record = torch.full((num_rows,), torch.inf, device=device)
@@ -40,7 +41,7 @@ class Clock:
         nearer = distance < self._record * (1 - NEARER)
         self._record = torch.where(nearer, distance, self._record)
         self._since = torch.where(nearer, 0, self._since + 1)
-        is_stuck = distance.isfinite() & (self._since > max(LEAST_PATIENCE, PATIENCE * self.steps))
+        is_stuck = distance.isfinite() & (self._since > max(LEAST_PATIENCE, self.patience * self.steps))
         self.done = self.done + torch.where(is_stuck, HASTE, 1.0)
 
     def only(self, chosen: Bool[Tensor, " row"]) -> None:

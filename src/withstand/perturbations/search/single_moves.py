@@ -9,7 +9,7 @@ from torch import Tensor
 
 from withstand.functional.random import RowStreams, uniform
 from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.frame import Frame
+from withstand.perturbations.search.frame import Frame
 
 NUM_SPREAD = 6  # values of a feature between the ends of its interval
 SHORTER = (0.0, 0.5, 0.8, 0.95)  # shares of a feature's displacement that are tried in l1 and l2 balls
@@ -106,7 +106,7 @@ class SingleMoves(NamedTuple):
         return torch.where((step != 0) & (gain > 0), gain / step, 0).to(here.dtype)[:, : self.frame.low.shape[1]]
 
 
-def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, near: Tensor) -> Tensor:
+def _grid(frame: Frame, here: Coordinates, jitter: Tensor, *, is_fine: bool, near: Tensor) -> Values:
     """Return values for every coordinate: the ends, values spread between them, and shorter displacements."""
     low, high = limits(frame)
     power, features = power_of(frame), frame.low.shape[1]
@@ -131,7 +131,7 @@ def _grid(frame: Frame, here: Coordinates, jitter: Values, *, is_fine: bool, nea
 
 
 def fitted(frame: Frame, points: Candidates, priority: Float[Tensor, "batch #candidate coordinate"]) -> Candidates:
-    """Return points in the unit ball: features take, in order of priority, the length that they need or what is left."""
+    """Return points in the unit ball: in order of priority, features take the length they need, or what is left."""
     features, power = frame.low.shape[1], power_of(frame)
     if not power:
         return points

@@ -11,15 +11,22 @@ from withstand.functional import balls
 from withstand.functional.margins import log_odds, margin
 from withstand.functional.random import RowStreams, normal
 from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.clock import Clock
-from withstand.perturbations.attacks.frame import Flat, Frame, Picks, Place
-from withstand.perturbations.attacks.target import Objective, Slope, Target
+from withstand.perturbations.search.clock import Clock
+from withstand.perturbations.search.frame import Flat, Frame, Picks, Place
+from withstand.perturbations.search.target import Objective, Slope, Target
 
 DUAL: dict[balls.Norm, balls.Norm] = {"l1": "linf", "l2": "l2", "linf": "l1"}
 # Lead of the label at the row, in scaled logits, at the beginning and at the end.
 SHARP = (4.0, 64.0)
 # Features that an l1 step moves, over those that differ at the nearest wrong point.
 SPREAD = 0.7
+# Share of the schedule that is left when they become fewer.
+LATE = 0.35
+# Share of the largest entry below which a gradient counts as flat.
+FLAT = 1e-4
+# Beyond the boundary of the linear model, on which rounding would decide.
+OVERSHOOT = 1.01
+PATIENCE = 0.1  # see `Clock`
 # Until a wrong point is found, lengths grow by this factor at least.
 GROWTH = 1.2
 
@@ -81,7 +88,7 @@ def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng:
         rng: One source per row of the target, for directions where the gradient is zero.
     """
     near = Nearing.begin(target)
-    clock = Clock(len(near.rows), steps, near.u.device)
+    clock = Clock(len(near.rows), steps, patience=PATIENCE, device=near.u.device)
     for count in range(steps):
         if len(near.rows) == 0:
             return
@@ -89,13 +96,15 @@ def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng:
         slope = target.slope(Place(near.u, near.picks), near.rows, _objective(near.lead, share))
         if count == 0:
             near.lead = -margin(slope.logits, target.y[near.rows])
+            if target.frame.options:  # options may be enough
+                target.logits(Place(near.u, slope.picks), near.rows)
         frame, best = target.frame.rows(near.rows), target.distance[near.rows]
         gradient = _possible(slope.gradient, near.u, frame)
         dual = balls.distance(gradient, DUAL[frame.norm])
-        near.length = lengths(near, slope, slope.value.abs() / dual.clamp_min(1e-30), best, share)
+        near.length = lengths(near, slope, OVERSHOOT * slope.value.abs() / dual.clamp_min(1e-30), best, share)
         near.length = torch.minimum(near.length, near.farthest)
         step = (0.01 + 0.99 * share) * near.length
-        direction = _direction(gradient, target.found.u[near.rows], frame)
+        direction = _direction(slope.gradient, near.u, target.found.u[near.rows], share, frame)
         near.u = near.u + step[:, None] * _filled(direction, dual == 0, frame, near.rows, rng)
         near.u, near.picks = _projected(near.u, near.length, frame, fills=fills), slope.picks
         clock.tick(best)
@@ -115,14 +124,23 @@ def _possible(gradient: Flat, u: Flat, frame: Frame) -> Flat:
     return torch.where(((gradient > 0) & (u >= frame.high)) | ((gradient < 0) & (u <= frame.low)), 0, gradient)
 
 
-def _direction(gradient: Flat, nearest: Flat, frame: Frame) -> Flat:
-    """Return the steepest direction of the norm; for l1 spread evenly over some features, of which a share is used."""
-    if frame.norm != "l1":
-        return frame.uphill(gradient)
-    count = torch.where((nearest != 0).any(1), SPREAD * (nearest != 0).sum(1), gradient.shape[1] / 8).clamp_min(1)
-    order = gradient.abs().argsort(dim=1, descending=True, stable=True).argsort(1)
-    chosen = torch.where(order < count[:, None], gradient.sign(), 0)
-    return chosen / chosen.abs().sum(1, keepdim=True).clamp_min(1)
+def _direction(gradient: Flat, u: Flat, nearest: Flat, share: PerRow, frame: Frame) -> Flat:
+    """Return the steepest direction of the norm, or near it: one that rounding of the gradient does not turn."""
+    if frame.norm == "linf":
+        # Not the sign: features whose gradient is rounding only would jump.
+        gradient = _possible(gradient, u, frame)
+        return (gradient / (FLAT * gradient.abs().amax(1, keepdim=True)).clamp_min(1e-30)).clamp(-1, 1)
+    if frame.norm == "l2":
+        return frame.uphill(_possible(gradient, u, frame))
+    # Even steps along several features, of which the projection keeps some; at the end along the steepest one. There
+    # features at their bound are pushed on, so that the projection does not draw them back.
+    num_changed = (nearest != 0).sum(1)
+    count = torch.where(num_changed > 0, SPREAD * num_changed, gradient.shape[1] / 8) * (share / LATE).clamp_max(1)
+    possible = _possible(gradient, u, frame)
+    order = possible.abs().argsort(dim=1, descending=True, stable=True).argsort(1)
+    chosen = torch.where(order < count.floor().clamp_min(1)[:, None], possible.sign(), 0)
+    pushed = torch.where((possible == 0) & (share < LATE)[:, None], gradient.sign(), chosen)
+    return pushed / chosen.abs().sum(1, keepdim=True).clamp_min(1)
 
 
 def _filled(direction: Flat, empty: Tensor, frame: Frame, rows: Tensor, rng: RowStreams) -> Flat:
@@ -139,4 +157,6 @@ def _projected(u: Flat, length: PerRow, frame: Frame, *, fills: bool) -> Flat:
     length = length.clamp_min(1e-30)[:, None]
     if fills:
         u = u * (length[:, 0] / frame.length(u).clamp_min(1e-30)).clamp_min(1)[:, None]
+    if frame.norm == "l1":
+        return length * balls.project_l1(u / length, 1.0, frame.low / length, frame.high / length)
     return frame.clip(length * balls.project(u / length, frame.norm, 1.0))

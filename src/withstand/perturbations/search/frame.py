@@ -100,7 +100,7 @@ class Frame:
         part.options = [Options(each.inputs, each.own[chosen], each.values[chosen]) for each in self.options]
         return part
 
-    def clip(self, u: Flat) -> Flat:
+    def clip(self, u: Float[Tensor, "*draw batch feature"]) -> Float[Tensor, "*draw batch feature"]:
         """Return u clipped to the box; features that do not move get 0."""
         return torch.maximum(torch.minimum(u, self.high), self.low)
 

@@ -1,9 +1,10 @@
-"""Names of conditions: which corruptions are published, and how one of them at one severity is written."""
+"""Names of conditions: corruptions, their severities, balls."""
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Saved = Literal["", "+jpeg"]
+Norm = Literal["l1", "l2", "linf"]
 
 CLEAN = "clean"
 MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions apart
@@ -11,6 +12,8 @@ JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
 HOLE = "[]"
+NORMS: tuple[Norm, ...] = get_args(Norm)
+DRAWS = ("Uniform", "Sobol")  # over a ball; all else in a ball searches for its worst point
 
 # In the published order; the first three are the group noise.
 # Source: Hendrycks, Dietterich 2019, arXiv 1903.12261, table 1; the extras: hendrycks/robustness, README.
@@ -85,6 +88,28 @@ def parse_corruption(condition: str) -> tuple[str, Saved] | None:
     """
     kind = condition.removesuffix(JPEG)
     return (kind, JPEG if condition.endswith(JPEG) else "") if kind in CORRUPTIONS else None
+
+
+def in_words(corruption: str) -> str:
+    """Return the display name of a corruption, saved as JPEG or not.
+
+    Example:
+        >>> in_words("gaussian_noise"), in_words("fog+jpeg")
+        ('gaussian noise', 'fog, saved as JPEG')
+    """
+    words = corruption.removesuffix(JPEG).replace("_", " ")
+    return f"{words}, saved as JPEG" if corruption.endswith(JPEG) else words
+
+
+def is_attack(condition: str) -> bool:
+    """Return whether a condition is a search for the worst point of a ball.
+
+    Example:
+        >>> is_attack("linf 0.1, PGD-10"), is_attack("linf 0.1, Uniform"), is_attack("fog/3")
+        (True, False, False)
+    """
+    ball, _, method = condition.partition(", ")
+    return ball.partition(" ")[0] in NORMS and method.partition(" ")[0] not in ("", *DRAWS)
 
 
 class Along(NamedTuple):

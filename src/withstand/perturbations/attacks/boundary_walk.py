@@ -1,0 +1,164 @@
+"""Distances from decisions alone: a walk along the boundary of the classes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from withstand.functional import balls
+from withstand.functional.margins import is_wrong
+from withstand.functional.random import RowStreams, normal, uniform
+from withstand.functional.tensors import PerRow
+from withstand.limits import PositiveInt
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Flat, Frame, Picks, Place
+from withstand.perturbations.search.target import Target
+
+NUM_STARTS = 24  # random points among which a wrong one is sought
+HALVINGS = 12  # of the bracket around the boundary
+NUM_PROBES = 32  # points from which the first normal is estimated; later ones take more
+PROBE = 0.1  # their distance from the boundary, as a share of the point's own length
+STEPS = (0.03, 0.2, 1.0, 5.0)  # along the normal, in lengths of the point
+LENGTHS = (0.6, 0.9, 0.98, 0.998)  # of the points that are tried after them, in the same unit
+MEMORY = 0.7  # weight of the last normal in the next
+POINTS_AT_ONCE = 16384
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryWalk(Attack):
+    """Search for the nearest wrong point that uses only whether the model is wrong.
+
+    It begins at the nearest wrong point known, or at random ones. Bisection leads to the boundary; random points around
+    it give an estimate of its normal. Steps of several sizes along the normal, shortened, are the next points to try.
+    Without a box random points lie up to 1,000 radii away. Discrete inputs keep the options of the first wrong point.
+
+    Attributes:
+        num_queries: Forward passes per row, at least 1.
+
+    Source:
+        Chen, Jordan, Wainwright 2020, arXiv 1904.02144 (HopSkipJump).
+        Differs: several steps are tried at once, normals are averaged, and points are shortened in l1 as well.
+    """
+
+    needs_gradient: ClassVar[bool] = False
+    finds_distance: ClassVar[bool] = True
+    num_queries: PositiveInt = 1000
+
+    def search(self, target: Target, *, rng: RowStreams) -> None:
+        """Walk until the queries are spent."""
+        rows = target.rows
+        if len(rows) == 0:
+            return
+        left = self.num_queries - _start(target, rows, min(NUM_STARTS, self.num_queries), rng=rng.subset(rows))
+        rows = rows[target.distance[rows].isfinite()]
+        rows = rows[target.distance[rows] > 0]
+        frame, left = target.frame.rows(rows), left - HALVINGS
+        here = _bisected(target, frame, rows, target.found.rows(rows), HALVINGS + min(left, 0))
+        plane, step = torch.zeros_like(frame.low), 0
+        while left > 0 and len(rows):
+            step += 1
+            probes = min(round(NUM_PROBES * step**0.5), left)
+            plane = MEMORY * plane + _normal(target, frame, rows, here, probes, rng=rng.subset(rows))
+            points = _aims(frame, plane, here.u)
+            left -= probes + points.shape[1] + HALVINGS
+            if left < 0:
+                return
+            wrong = _try(target, rows, points, here.picks)
+            length = torch.stack([frame.length(each) for each in points.unbind(1)], 1).masked_fill(~wrong, torch.inf)
+            best = points[torch.arange(len(rows), device=rows.device), length.argmin(1)]
+            new = Place(torch.where(wrong.any(1, keepdim=True), best, here.u), here.picks)
+            new = _bisected(target, frame, rows, new, HALVINGS)
+            here = new.where(frame.length(new.u) < frame.length(here.u), here)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """A ball, and so few queries that a walk ends soon."""
+        return [cls(ball=Ball("l2", 0.3), num_queries=75)]
+
+
+def _start(target: Target, rows: Tensor, count: int, *, rng: RowStreams) -> int:
+    """Try random points for rows without a wrong one, near ones first; return how many."""
+    rng = rng.subset((new := ~target.distance[rows].isfinite()).nonzero()[:, 0])
+    rows = rows[new]
+    if len(rows) == 0:
+        return 0
+    frame = target.frame.rows(rows)
+    for number in range(count):
+        on = ~target.distance[rows].isfinite()
+        rows, frame, rng = rows[on], frame.rows(on), rng.subset(on.nonzero()[:, 0])
+        if len(rows) == 0:
+            return number
+        bounded = frame.low.isfinite() & frame.high.isfinite()
+        draws = uniform(tuple(frame.low.shape), rng=rng, device=frame.low.device).to(frame.low.dtype)
+        draws = draws.round() if number % 2 else draws
+        inside = torch.where(bounded, frame.low + draws * (frame.high - frame.low), 0)
+        far = normal(tuple(frame.low.shape), rng=rng, device=frame.low.device) * 2.0 ** (10 * number / NUM_STARTS)
+        picks = frame.sample(rng=rng).picks if frame.options else frame.centre.picks
+        u = torch.where(bounded, inside, frame.clip(far.to(frame.low.dtype) * (frame.radii > 0)))
+        target.logits(Place(u, picks), rows)
+    return count
+
+
+def _bisected(target: Target, frame: Frame, rows: Tensor, start: Place, steps: int) -> Place:
+    """Return wrong points that are shortened until they are nearly right."""
+    if len(rows) == 0:
+        return start
+    high = frame.length(start.u)
+    low, u = torch.zeros_like(high), start.u
+    for _ in range(steps):
+        middle = (low + high) / 2
+        shorter = _shortened(frame, start.u, middle)
+        wrong = _try(target, rows, shorter[:, None], start.picks)[:, 0]
+        low, high = torch.where(wrong, low, middle), torch.where(wrong, middle, high)
+        u = torch.where(wrong[:, None], shorter, u)
+    return Place(u, start.picks)
+
+
+def _shortened(frame: Frame, u: Flat, length: PerRow) -> Flat:
+    """Return the points of a given length that are nearest to some points."""
+    scale = length.clamp_min(1e-12)[:, None]
+    return frame.clip(balls.project(u / scale, frame.norm, 1.0) * scale)
+
+
+def _normal(target: Target, frame: Frame, rows: Tensor, here: Place, count: int, *, rng: RowStreams) -> Flat:
+    """Return an estimate of the boundary's normal, of length 1, that points to the wrong side."""
+    draws = normal((len(rows), count, frame.low.shape[1]), rng=rng, device=here.u.device).to(here.u.dtype)
+    draws = draws * (frame.radii > 0)[:, None]
+    draws = draws / torch.linalg.vector_norm(draws, dim=2, keepdim=True).clamp_min(1e-12)
+    size = PROBE * torch.linalg.vector_norm(here.u, dim=1)[:, None, None]
+    points = here.u[:, None] + size * draws
+    points = frame.clip(points.transpose(0, 1)).transpose(0, 1)
+    side = _try(target, rows, points, here.picks).to(here.u.dtype)
+    # Where the points lie on both sides, their mean is the baseline; it says nothing where all lie on one.
+    side = 2 * side - 1
+    mean = side.mean(1, keepdim=True)
+    weight = torch.where(mean.abs() < 1, side - mean, side)
+    found = (weight[..., None] * (points - here.u[:, None])).sum(1)
+    return found / torch.linalg.vector_norm(found, dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def _aims(frame: Frame, plane: Flat, u: Flat) -> Float[Tensor, "row candidate feature"]:
+    """Return points along the normal from the boundary, shortened to less than the present length."""
+    free = ((plane > 0) & (u < frame.high)) | ((plane < 0) & (u > frame.low))
+    length, uphill = frame.length(u), frame.uphill(plane * free)
+    moved = [frame.clip(u + step * length[:, None] * uphill) for step in STEPS]
+    return torch.stack([_shortened(frame, each, share * length) for each in moved for share in LENGTHS], 1)
+
+
+def _try(
+    target: Target, rows: Int[Tensor, " row"], points: Float[Tensor, "row candidate feature"], picks: Picks
+) -> Bool[Tensor, "row candidate"]:
+    """Return at which points the model is wrong."""
+    count = points.shape[1]
+    if count == 0:
+        return torch.zeros(len(rows), 0, dtype=torch.bool, device=rows.device)
+    found = []
+    for some in torch.arange(len(rows), device=rows.device).split(max(1, POINTS_AT_ONCE // count)):
+        own = rows[some].repeat_interleave(count)
+        place = Place(points[some].flatten(0, 1), picks[some].repeat_interleave(count, 0))
+        found.append(is_wrong(target.logits(place, own), target.y[own]).view(-1, count))
+    return torch.cat(found)

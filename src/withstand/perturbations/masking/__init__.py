@@ -1,0 +1,1 @@
+"""Gradient masking: noticed, and attacked nevertheless."""

@@ -1,0 +1,201 @@
+"""Diagnosis: whether the gradients of a model lead attacks, and how it is attacked if they do not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.space import Space
+from withstand.functional.margins import log_odds
+from withstand.functional.random import normal, row_streams
+from withstand.functional.tensors import Labels, Points
+from withstand.models.as_logits import AsLogits, is_probability
+from withstand.models.expectation import NUM_DRAWS, Expectation
+from withstand.models.frozen import frozen
+from withstand.models.with_surrogate import WithSurrogate
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.surrogate import surrogate
+from withstand.perturbations.search.ascent import ascend
+from withstand.perturbations.search.frame import Flat, Frame, Place
+from withstand.perturbations.search.target import Target
+
+NUM_PROBES = 64  # inputs on which gradients are tried
+NUM_LEARNED = 4096  # inputs around which a surrogate learns
+NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
+NUM_STEPS = 4  # random steps that a step along the gradient should beat
+LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
+CLIMB = 20  # steps towards another class, in a ball that holds all probes
+
+# Shares of the probes. On networks without masks that were trained plainly, with noise and on attacked inputs they are
+# below the first; on masked ones the shares of the kind that shows the mask are above the second.
+SUSPECT, MASKED = 0.05, 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What a model's answers and gradients at some inputs show.
+
+    Attributes:
+        count: Number of inputs that were tried.
+        is_random: Whether the same inputs got different answers.
+        is_probability: Whether all outputs lie in [0, 1].
+        sums_to_one: Whether they sum to 1 as well.
+        blind: Share of the inputs whose gradient is zero or not finite.
+        stuck: Share of the inputs from which ascent reaches no other class, though other inputs of the same ball have
+            one; includes those above.
+        misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
+        surrogate: A network that attacks can follow instead.
+    """
+
+    count: int = 0
+    is_random: bool = False
+    is_probability: bool = False
+    sums_to_one: bool = True
+    blind: float = 0.0
+    stuck: float = 0.0
+    misled: Mapping[Ball, float] = field(default_factory=dict)
+    surrogate: nn.Module | None = None
+
+    def adapted(self, model: nn.Module) -> nn.Module:
+        """Return the model as it is attacked: with logits as outputs, and the same ones each time."""
+        if self.is_probability:
+            model = AsLogits(model, sums_to_one=self.sums_to_one)
+        return Expectation(model) if self.is_random else model
+
+    def is_masked(self, ball: Ball, share: float = MASKED) -> bool:
+        """Return whether gradients do not lead on at least this share of the inputs."""
+        return max(self.stuck, self.misled.get(ball, 0.0)) >= share
+
+    def sentences(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[str, ...]:
+        """Return what a reader of numbers about a ball must know.
+
+        Args:
+            ball: The ball.
+            unseen: Share of the samples that only attacks without the model's gradient broke.
+            reacts: Whether attacks followed other gradients as well.
+        """
+        found: list[str] = []
+        if self.is_probability:
+            what = "logarithms" if self.sums_to_one else "log odds"
+            found.append(f"The outputs are probabilities; their {what} are attacked.")
+        if self.is_random:
+            found.append(f"The model answers at random; the mean of {NUM_DRAWS} answers counts.")
+        seen: list[str] = []
+        if self.blind >= MASKED:
+            seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
+        elif self.stuck >= MASKED:
+            seen.append(f"ascent without bounds fails on {_percent(self.stuck)} of {self.count} training inputs")
+        elif self.is_masked(ball):
+            share = _percent(self.misled[ball])
+            seen.append(f"random steps beat the gradient's on {share} of {self.count} training inputs")
+        if unseen:
+            seen.append(f"{_percent(unseen)} of the samples are broken only by points found without it")
+        if seen:
+            done = "; a surrogate and smoothed gradients were followed too" if reacts else ""
+            found.append(f"Gradient masking, not to be trusted as it stands: {', '.join(seen)}{done}.")
+        return tuple(found)
+
+
+def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space) -> Diagnosis:
+    """Try a model's answers and gradients at some inputs.
+
+    Args:
+        model: Maps inputs to logits or probabilities; in evaluation mode.
+        x: Inputs, at least one.
+        balls: The balls in which it will be attacked.
+        space: The input space.
+    """
+    with frozen(model), torch.no_grad():
+        found = _answers(model, x[:NUM_PROBES])
+        model = found.adapted(model)
+        classes = model(x[:NUM_PROBES]).argmax(1)
+        if len(classes.unique()) == 1:  # nothing shows that there is anything to find
+            return found
+        blind, stuck = _climbs(model, x[:NUM_PROBES], classes, space)
+        misled = {ball: _misled(model, Frame(x[:NUM_PROBES], ball, space), classes) for ball in balls}
+        return replace(found, blind=blind, stuck=stuck, misled=misled)
+
+
+def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
+    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers, if it is suspect."""
+    if isinstance(model, WithSurrogate):
+        return replace(found, surrogate=model.surrogate)
+    if not any(found.is_masked(ball, SUSPECT) for ball in found.misled):
+        return found
+    with frozen(model):
+        model = found.adapted(model)
+        with torch.no_grad():
+            num_classes = model(x[:1]).shape[1]
+        return replace(found, surrogate=surrogate(model, x, space=space, num_classes=num_classes))
+
+
+def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
+    """Return whether a model answers at random, and what its outputs are."""
+    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+        outputs = torch.stack([model(x).float() for _ in range(NUM_ANSWERS)])
+    size = outputs.abs().nan_to_num(posinf=0).amax(2, keepdim=True)
+    differ = (outputs - outputs[:1]).abs().nan_to_num() > 1e-4 * size
+    return Diagnosis(
+        count=len(x),
+        is_random=bool(differ.any()),
+        is_probability=is_probability(outputs),
+        sums_to_one=bool(((outputs.sum(2) - 1).abs() < 1e-3).all()),
+    )
+
+
+def _objective(logits: Tensor, y: Labels, rows: Tensor) -> Tensor:  # noqa: ARG001
+    return log_odds(logits, y)
+
+
+def _climbs(model: nn.Module, x: Tensor, classes: Tensor, space: Space) -> tuple[float, float]:
+    """Return the shares of inputs without gradient, and of those that do not climb to another class."""
+    low, high = space.box or (x.min().item(), x.max().item())
+    frame = Frame(x, Ball("linf", high - low), space)
+    target, rows = Target(model, frame, classes), torch.arange(len(x), device=x.device)
+    gradient = target.slope(frame.centre, rows, _objective).gradient
+    blind = ~(gradient.isfinite().all(1) & (gradient != 0).any(1))
+    if not space.fixed and not space.changes:
+        # Every other input lies in this ball, so points of other classes do.
+        ascend(target, rows[~blind], frame.centre.rows(rows[~blind]), _objective, steps=CLIMB)
+        return _share(blind), _share(~target.is_broken)
+    return _share(blind), _share(blind)
+
+
+def _misled(model: nn.Module, frame: Frame, classes: Tensor) -> float:
+    """Return the share of inputs where steps along the gradient, of any length, gain less than the best random one."""
+    target, rows = Target(model, frame, classes), torch.arange(len(classes), device=classes.device)
+    slope = target.slope(frame.centre, rows, _objective)
+    gradient = slope.gradient.nan_to_num()
+    room = torch.where(gradient > 0, frame.high, -frame.low).clamp_max(1)
+    rng = row_streams(0, "diagnosis", index=rows, device=classes.device)
+    draws = [normal(gradient.shape, rng=rng).to(gradient.dtype) for _ in range(NUM_STEPS)]
+    steps = [_step(frame, each) for each in (gradient * room, *draws)]
+
+    def value(step: Flat, length: float) -> Tensor:
+        part = frame.rows(rows)
+        return log_odds(target.logits(Place(part.clip(length * step[rows]), part.centre.picks), rows), classes[rows])
+
+    for length in LENGTHS:
+        after, *others = (value(each, length) for each in steps)
+        best = torch.stack(others).amax(0)
+        # Where another class is reached, a longer step need not gain more.
+        rows = rows[(after < 0) & (best - after > 1e-4 * (1 + slope.value[rows].abs()))]
+        if len(rows) == 0:
+            break
+    return len(rows) / len(classes)
+
+
+def _step(frame: Frame, direction: Flat) -> Flat:
+    """Return a step of a radius; in l1 of all features, as a single one may not gain much."""
+    if frame.norm == "linf":
+        return direction.sign()
+    return direction / frame.length(direction).clamp_min(1e-30)[:, None]
+
+
+def _share(chosen: Tensor) -> float:
+    return chosen.float().mean().item()
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
