@@ -14,7 +14,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
 from withstand.perturbations.ball import Ball
-from withstand.reports.figures.distance_curves import Curve, distance_curves_figure, distance_curves_pictures
+from withstand.reports.figures.balls.distance_curves import Curve, distance_curves_figure, distance_curves_pictures
 from withstand.reports.figures.style import figure_style
 from withstand.study.study import Study
 
