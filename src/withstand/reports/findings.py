@@ -100,10 +100,13 @@ def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str,
         return []
     top = max(side * each for each in medians.values())
     best = [index for index, each in medians.items() if side * each == top]
+    together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
+    if len(best) == len(medians):
+        same = f"all have the same {together}, {_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}."
+        return [(_what(digest, column), same)]
     names = " and ".join(digest.combinations[index].name for index in best[:3])
     names += f" and {len(best) - 3} others" if len(best) > 3 else ""
     word = "highest" if side > 0 else "lowest"
-    together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
     start = f"{names} {'has' if len(best) == 1 else 'share'} the {word} {together}, "
     start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
     if best[0] in digest.baseline_indices:
