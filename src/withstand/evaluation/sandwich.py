@@ -82,11 +82,13 @@ class Sandwich(Evaluation):
         look: dict[str, Any] = {"parameters": {"interval": "exact"}, "percent": True, "topic": TOPIC}
         certified: dict[str, Any] = {"kind": "certified", "budget": self._certificate.budget, "better": "higher"}
         worst: dict[str, Any] = {"kind": "attacked", "budget": attacked, "better": "higher"}
-        gap = {"budget": f"{attacked} + {self._certificate.budget}"}
+        gap = {
+            "budget": f"{attacked} + {self._certificate.budget}"
+        }  # without a direction: 0 % certified of 0 % has none
         return (
             Measure(name="certified_top1", column="certified", words="certified accuracy", **certified, **look),
             Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", **worst, **look),
-            Measure(name="gap", column="unknown", words="gap between the two", better="lower", **gap, **look),
+            Measure(name="gap", column="unknown", words="gap between the two", **gap, **look),
         )
 
     def only(self, conditions: Sequence[str]) -> "Sandwich":

@@ -2,6 +2,7 @@
 
 from withstand.reports.numbers import named, number, says_all, sentence
 from withstand.reports.pairs import SamplePairs
+from withstand.reports.sandwiches import sandwich_findings, sandwiches_of
 from withstand.reports.scores import Scores
 from withstand.study.digest import LEAST_PAIRS, Digest
 from withstand.study.primary import Column
@@ -21,14 +22,16 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
     """
     found: list[tuple[str, str]] = []
     pairs = SamplePairs(digest=digest, scores=scores)
+    between = {condition for each in sandwiches_of(digest.study) for condition in each.conditions.values()}
     columns = [each for each in digest.columns if digest.measure(each).direction]
     for column in columns[:MOST_MEASURES]:
         if len(digest.combinations) == 1:
-            found += _alone(digest, column)
+            found += [] if column.condition in between else _alone(digest, column)
         elif column.condition is not None:
             found += _best(digest, column, pairs)
         else:
             found += _largest_gain(digest, column, pairs)
+    found += sandwich_findings(digest)
     if len(digest.combinations) > 2 and found:
         found.append(
             (
@@ -97,10 +100,13 @@ def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str,
         return []
     top = max(side * each for each in medians.values())
     best = [index for index, each in medians.items() if side * each == top]
+    together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
+    if len(best) == len(medians):
+        same = f"all have the same {together}, {_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}."
+        return [(_what(digest, column), same)]
     names = " and ".join(digest.combinations[index].name for index in best[:3])
     names += f" and {len(best) - 3} others" if len(best) > 3 else ""
     word = "highest" if side > 0 else "lowest"
-    together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
     start = f"{names} {'has' if len(best) == 1 else 'share'} the {word} {together}, "
     start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
     if best[0] in digest.baseline_indices:

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from withstand.reports.figures.distance_curves import distance_curves_pictures
+from withstand.reports.figures.balls.distance_curves import distance_curves_pictures
+from withstand.reports.figures.balls.robust_curves import robust_curves_pictures
+from withstand.reports.figures.balls.sandwich import sandwich_pictures
 from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
 from withstand.reports.figures.reliability import reliability_pictures
-from withstand.reports.figures.robust_curves import robust_curves_pictures
 from withstand.reports.figures.severities import severities_pictures
 from withstand.reports.figures.tools.lines import bands_pictures
 from withstand.reports.figures.tools.picture import Form, Picture
@@ -16,6 +17,7 @@ from withstand.study.study import Study
 KINDS = (
     bands_pictures,
     frontier_pictures,
+    sandwich_pictures,
     robust_curves_pictures,
     distance_curves_pictures,
     reliability_pictures,

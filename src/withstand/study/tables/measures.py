@@ -11,6 +11,11 @@ from withstand.study.tables.accuracy import kinds_of
 from withstand.study.tables.cell_text import Line, Number, mean_of, number_table, title_of
 
 KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
+LITTLE = 0.02  # share of the samples
+LOOSE = (
+    "Certified accuracy near 0 is usual for networks that were not trained for it: the bounds are loose, which does not "
+    "mean that attacks succeed."
+)
 
 
 class Place(NamedTuple):
@@ -74,6 +79,9 @@ def measure_table(
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
     notes = _notes(places, used)
+    certified = [each.name for each in used if each.kind == "certified" and each.percent]
+    if any(row.measure in certified and row.value < LITTLE for row in every):
+        notes.append(LOOSE)
     if not each_severity and kinds_of([row.condition for row in every]):
         notes.append("Corruptions: means over the severities.")
     return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)

@@ -8,6 +8,7 @@ from withstand.reports.figures.tools.lines import bands_picture
 from withstand.reports.figures.tools.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug, titled
+from withstand.reports.sandwiches import sandwiches_of
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 
@@ -15,9 +16,14 @@ OF_ACCURACY = ("attacked", "estimated")  # kinds of shares that are the clean ac
 
 
 def robust_curves_pictures(study: Study) -> list[Picture]:
-    """Return a picture per primary measure and kind of condition that a combination was measured at twice or more."""
+    """Return a picture per primary measure and kind of condition that a combination was measured at twice or more.
+
+    Conditions with a certified and a worst-case accuracy are left to their own figure.
+    """
     found: list[Picture] = []
+    between = [condition for each in sandwiches_of(study) for condition in each.conditions.values()]
     pairs = study.summary.select("measure", "condition").drop_nulls().unique(maintain_order=True)
+    pairs = pairs.filter(~pairs["condition"].is_in(between))
     for measure in study.measures.values():
         kinds: dict[str, dict[float, str]] = {}
         for condition in pairs.filter(pairs["measure"] == measure.name)["condition"] if measure.primary else ():

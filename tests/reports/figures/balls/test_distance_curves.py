@@ -16,7 +16,7 @@ from withstand.measuring.subject import Subject
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.fmn import FMN
 from withstand.perturbations.ball import Ball
-from withstand.reports.figures.distance_curves import Curve, distance_curves_figure, distance_curves_pictures
+from withstand.reports.figures.balls.distance_curves import Curve, distance_curves_figure, distance_curves_pictures
 from withstand.reports.figures.tools.style import figure_style
 from withstand.study.study import Study
 

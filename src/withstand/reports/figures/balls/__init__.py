@@ -1,0 +1,1 @@
+"""Figures over balls: accuracies against the radius."""
