@@ -43,10 +43,14 @@ def test_pickles_are_read_by_the_restricted_reader_only():
     assert [each.split(":")[0] for each in places(r"pickle\.Unpickler\b")] in ([], ["data/images/array_pickle.py"])
 
 
+BUILDERS = ("models/base.py", "models/expectation.py", "engine.py", "functional/random.py")
+
+
 def test_global_generators_are_neither_seeded_nor_read():
-    # The trainer seeds the global one for dropout, inside fork_rng; Model.build likewise for initial weights.
+    # The trainer seeds the global one for dropout, inside fork_rng; likewise Model.build for initial weights, and the
+    # expectation over a model that draws from it.
     assert not places(r"torch\.manual_seed\(|torch\.seed\(")
-    assert not places(r"torch\.default_generator", besides=("models/base.py", "engine.py", "functional/random.py"))
+    assert not places(r"torch\.default_generator", besides=BUILDERS)
     assert not places(r"\b(np|numpy)\.random\.(?!default_rng\(\d)|^import random$|^from random import")
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
 

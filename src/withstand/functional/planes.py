@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from withstand.functional.balls import Flat, Norm
+from withstand.functional.precision import in_double
 from withstand.functional.tensors import PerRow
 
 FAR = 1e30  # stands for no bound
@@ -30,14 +31,15 @@ def step_to_plane(u: Flat, gradient: Flat, value: PerRow, norm: Norm, low: Flat,
         >>> step_to_plane(torch.zeros(1, 2), torch.tensor([[1.0, 1.0]]), torch.tensor([-2.0]), "linf", low, high)
         tensor([[0.5000, 1.5000]])
     """
-    slope = -gradient.double() * value.double().sign()[:, None]
-    bound = torch.where(slope > 0, high - u, u - low).double().clamp(0, FAR)
-    size, missing = slope.abs(), value.double().abs()
+    slope, value = -in_double(gradient), in_double(value)
+    slope = slope * value.sign()[:, None]
+    bound = torch.where(slope > 0, in_double(high - u), in_double(u - low)).clamp(0, FAR)
+    size, missing = slope.abs(), value.abs()
     # Gradients may be tiny; their scale does not change the step.
     scale = size.amax(1).clamp_min(1e-300)
     size, missing = size / scale[:, None], missing / scale
     length = _greedy(size, bound, missing) if norm == "l1" else _in_step(size, bound, missing, norm)
-    return (slope.sign() * length).to(u.dtype)
+    return (slope.sign() * length).to(u)
 
 
 def _greedy(size: Tensor, bound: Tensor, missing: Tensor) -> Tensor:

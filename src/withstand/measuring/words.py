@@ -74,11 +74,9 @@ def meant(
     """Return the perturbations and evaluations of a name; empty if it is unknown.
 
     Args:
-        word: A set (`clean`, `imagenet-c`, ...), an evaluation (`worst-case`, `noise-distance/adversarial`), a
-            corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` (`contrast+jpeg/3`) saves images as JPEG.
+        word: See `WORDS`; a corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` saves images as JPEG.
         shape: Shape of one input.
-        balls: For `worst-case`, `sandwich`, the yes/no question of `smoothing`, and `calibration` at worst points.
-            The first gives the unit of `distance/l2`.
+        balls: For the words that take a radius; the first gives the unit of `distance/l2`.
         budget: Of the attacks of `worst-case` and `sandwich`.
         pixels: Image size whose corruption parameters apply; None takes the nearest.
         frost: Frost textures.
@@ -115,8 +113,8 @@ def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked
     if word in OVER_BALLS:
         kind = OVER_BALLS[word]
         if not balls:
-            needed = f"give --radius, or {kind.__name__}(balls=...) in Python."
-            raise InputError(f"on: {word} needs the radius of a ball; {needed}")
+            needed = f"give --radius, or {kind.__name__}(balls=...) in Python"
+            raise InputError(f"on: {word} needs the radius of a ball; {needed}.")
         return [kind(balls=tuple(balls), budget=budget)]
     if word in DISTANCES:
         return [minimal_norm(word.partition("/")[2], balls)]

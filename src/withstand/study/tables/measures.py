@@ -13,8 +13,8 @@ from withstand.study.tables.cell_text import Line, Number, mean_of, number_table
 KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
 LITTLE = 0.02  # share of the samples
 LOOSE = (
-    "Certified accuracy near 0 is usual for networks that were not trained for it: the bounds are loose, which does not "
-    "mean that attacks succeed."
+    "Certified accuracy near 0 is usual for networks that were not trained for it: the bounds are loose, which does "
+    "not mean that attacks succeed."
 )
 
 
@@ -78,10 +78,7 @@ def measure_table(
     if len(used) == 1 and max(times.values(), default=0) < 2:
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
-    notes = _notes(places, used)
-    certified = [each.name for each in used if each.kind == "certified" and each.percent]
-    if any(row.measure in certified and row.value < LITTLE for row in every):
-        notes.append(LOOSE)
+    notes = _notes(places, used, every)
     if not each_severity and kinds_of([row.condition for row in every]):
         notes.append("Corruptions: means over the severities.")
     return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)
@@ -189,7 +186,7 @@ def _apart(condition: str) -> tuple[str, str]:
     return ball, budget
 
 
-def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
+def _notes(places: Sequence[Place], measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
     """Return how the numbers were obtained: bounds and estimates with their budgets."""
     words = {each.name: each.words for each in measures if each.kind in KINDS}
     budgets: dict[tuple[str, ...], list[str]] = {}
@@ -208,4 +205,7 @@ def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
     for texts, names in budgets.items():
         of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
         notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
+    certified = [each.name for each in measures if each.kind == "certified" and each.percent]
+    if any(row.measure in certified and row.value < LITTLE for row in rows):
+        notes.append(LOOSE)
     return notes
