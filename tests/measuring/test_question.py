@@ -177,7 +177,7 @@ def test_questions_are_checked_before_the_first_sample_is_fetched(tiny_split, mo
     monkeypatch.delattr(TensorSplit, "batches")
     table = TensorSplit(torch.zeros(4, 13), torch.arange(4) % 2, classes=("a", "b"), box=None)
     for split, on, sentence in (
-        (tiny_split, "worst-case", "needs the radius of a ball"),
+        (tiny_split, "worst-case", "needs a radius"),
         (table, ["clean", "fog"], "fog needs images, got inputs of shape"),
         (table, "NoiseDistance", "radius"),
         (table, ["clean", Contrast(severity=1, pixels=32)], "images"),

@@ -78,7 +78,7 @@ def test_clean_noise_and_evaluations_need_no_images():
 def test_the_worst_case_is_asked_once_per_ball():
     balls = (Ball("linf", 0.1), Ball("l2", 0.5))
     assert [each.balls for each in meant("worst-case", (8,), balls=balls)] == [tuple(balls)]
-    with pytest.raises(InputError, match=r"^on: worst-case needs the radius of a ball; give --radius"):
+    with pytest.raises(InputError, match=r"^on: worst-case needs a radius; give --radius"):
         meant("worst-case", (8,))
 
 

@@ -113,8 +113,7 @@ def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked
     if word in OVER_BALLS:
         kind = OVER_BALLS[word]
         if not balls:
-            needed = f"give --radius, or {kind.__name__}(balls=...) in Python"
-            raise InputError(f"on: {word} needs the radius of a ball; {needed}.")
+            raise InputError(f"on: {word} needs a radius; give --radius, or {kind.__name__}(balls=...) in Python.")
         return [kind(balls=tuple(balls), budget=budget)]
     if word in DISTANCES:
         return [minimal_norm(word.partition("/")[2], balls)]
