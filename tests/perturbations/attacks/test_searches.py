@@ -218,10 +218,7 @@ def test_attacks_of_a_radius_break_exactly_the_rows_whose_boundary_is_nearer(att
 @pytest.mark.parametrize(
     "attack", [each for each in by_gradient() if each.finds_distance], ids=lambda each: each.condition[:60]
 )
-def test_attacks_of_least_norm_find_the_closed_form(attack, norm, num_classes, box, request):
-    if type(attack).__name__ == "FMN" and norm == "l1" and box is not None:
-        reason = "a quarter of the rows end 10 to 15 % beyond the nearest point of the box"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_attacks_of_least_norm_find_the_closed_form(attack, norm, num_classes, box):
     if not hasattr(attack, "num_targets"):
         num_classes = 2  # without targets only the class that the margin leads to is found
     model, x, space = linear(num_classes), inputs(Space(shape=(FEATURES,)), 16), Space(shape=(FEATURES,), box=box)

@@ -53,6 +53,8 @@ class APGD(Attack):
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
         """Climb from each start, with each target."""
+        if len(target.rows) == 0:
+            return
         chosen = torch.ones_like(target.is_broken) if self.near is None else target.left() <= self.near
         for objective in self._objectives(target):
             for _ in range(self.restarts):
