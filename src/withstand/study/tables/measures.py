@@ -13,8 +13,8 @@ from withstand.study.tables.cell_text import Line, Number, mean_of, number_table
 KINDS = {"attacked": "upper bounds", "certified": "certified lower bounds", "estimated": "estimates"}
 LITTLE = 0.02  # share of the samples
 LOOSE = (
-    "Certified accuracy near 0 is usual for networks that were not trained for it: the bounds are loose, which does not "
-    "mean that attacks succeed."
+    "Certified accuracy near 0 is usual for networks that were not trained for it: the bounds are loose, which does "
+    "not mean that attacks succeed."
 )
 
 
