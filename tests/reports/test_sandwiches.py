@@ -12,8 +12,12 @@ from withstand.study.study import Study
 
 LOOK = {"percent": True, "better": "higher"}
 BOTH = (
-    Measure(name="certified_top1", column="certified", words="certified accuracy", kind="certified", **LOOK),
-    Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", kind="attacked", **LOOK),
+    Measure(
+        name="certified_top1", column="certified", words="certified accuracy", kind="certified", budget="CROWN", **LOOK
+    ),
+    Measure(
+        name="worst_case_top1", column="correct", words="worst-case accuracy", kind="attacked", budget="quick", **LOOK
+    ),
 )
 
 

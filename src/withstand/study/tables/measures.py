@@ -78,10 +78,7 @@ def measure_table(
     if len(used) == 1 and max(times.values(), default=0) < 2:
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
-    notes = _notes(places, used)
-    certified = [each.name for each in used if each.kind == "certified" and each.percent]
-    if any(row.measure in certified and row.value < LITTLE for row in every):
-        notes.append(LOOSE)
+    notes = [*_notes(places, used), *_loose(every, measures)]
     if not each_severity and kinds_of([row.condition for row in every]):
         notes.append("Corruptions: means over the severities.")
     return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)
@@ -187,6 +184,12 @@ def _apart(condition: str) -> tuple[str, str]:
     """
     ball, _, budget = condition.partition(", ")
     return ball, budget
+
+
+def _loose(rows: Sequence[Row], measures: Mapping[str, Measure]) -> list[str]:
+    """Return how to read certified accuracies near 0, if there are any."""
+    certified = [row for row in rows if measures[row.measure].kind == "certified" and measures[row.measure].percent]
+    return [LOOSE] if any(row.value < LITTLE for row in certified) else []
 
 
 def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
