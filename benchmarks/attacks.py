@@ -26,11 +26,11 @@ from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
-from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.pgd import PGD
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 
 IMAGES = {"A": FashionMnist, "B": FashionMnist, "C": Cifar10}
 SURVIVOR = 7731  # passes of FAB-T and Square per sample that they do not break

@@ -20,7 +20,7 @@ def train(root, name, *options):
 
 @pytest.fixture(autouse=True)
 def _small_figures(monkeypatch):
-    monkeypatch.setattr("withstand.reports.figures.style.DOTS_PER_INCH", 60)
+    monkeypatch.setattr("withstand.reports.figures.tools.style.DOTS_PER_INCH", 60)
     monkeypatch.setattr(drawing, "draw_landscape", partial(draw_landscape, num_ticks=41))
 
 

@@ -1,8 +1,8 @@
 """The public names: each is imported when it is first used; `__init__.py` reads this list."""
 
-from withstand.api import attack as attack
 from withstand.api import evaluate as evaluate
 from withstand.api import fit as fit
+from withstand.attacking import attack as attack
 from withstand.data.base import Dataset as Dataset
 from withstand.data.base import Split as Split
 from withstand.data.corrupted.cifar10_c import Cifar10C as Cifar10C
@@ -53,12 +53,19 @@ from withstand.models.vision import Vision as Vision
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
 from withstand.objectives.base import Objective as Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
+from withstand.perturbations.attacks.apgd import APGD as APGD
 from withstand.perturbations.attacks.boundary_walk import BoundaryWalk as BoundaryWalk
 from withstand.perturbations.attacks.coordinate_search import CoordinateSearch as CoordinateSearch
+from withstand.perturbations.attacks.ddn import DDN as DDN
+from withstand.perturbations.attacks.fab import FAB as FAB
+from withstand.perturbations.attacks.fmn import FMN as FMN
 from withstand.perturbations.attacks.langevin import Langevin as Langevin
 from withstand.perturbations.attacks.pgd import PGD as PGD
+from withstand.perturbations.attacks.sampled import Sampled as Sampled
+from withstand.perturbations.attacks.sigma_zero import SigmaZero as SigmaZero
 from withstand.perturbations.attacks.square import Square as Square
 from withstand.perturbations.attacks.tilted import Tilted as Tilted
+from withstand.perturbations.attacks.union import Union as Union
 from withstand.perturbations.attacks.vertices import Vertices as Vertices
 from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption

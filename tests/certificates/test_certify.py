@@ -149,3 +149,18 @@ def test_margins_are_those_of_the_label():
     logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
     found = torch.einsum("bsk,bk->bs", margins(torch.tensor([0, 1]), 3), logits)
     assert found.tolist() == [[2.0, 1.0], [5.0, 4.0]]
+
+
+def test_signs_are_searched_where_many_inputs_move(seeded, grid):
+    decided = 0
+    for seed in range(4):
+        model = seeded(
+            seed, lambda: nn.Sequential(nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 6), nn.ReLU(), nn.Linear(6, 3))
+        )
+        x, space = torch.rand(12, 12, generator=torch.Generator().manual_seed(seed)), Space(shape=(12,), box=(0.0, 1.0))
+        ball = Ball(("linf", "l2", "l1", "linf")[seed], (0.3, 0.9, 2.0, 0.4)[seed])
+        found, _ = check(model, x, ball, space, grid)
+        weaker = certified(model, x, model(x).argmax(1), ball, space, method="alpha_crown")
+        assert not (weaker.certified & ~found.certified).any()
+        decided += ((found.certified | found.broken) & ~weaker.certified).sum().item()
+    assert decided >= 5

@@ -3,13 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from withstand.functional.partition import partition
 from withstand.functional.random import (
     BatchStream,
     RowStreams,
     derive_seed,
     integers,
     normal,
-    partition,
     row_streams,
     stream,
     uniform,

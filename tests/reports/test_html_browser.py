@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.report_folder import write_report
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, read_rows, write_rows

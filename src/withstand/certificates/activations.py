@@ -23,21 +23,23 @@ class Lines(NamedTuple):
         below: Its constant; None for 0.
         upper: Slope of the line above.
         above: Its constant.
+        pull: What is added to the coefficients of the inputs, (batch, row, *feature); None for nothing.
     """
 
     lower: Tensor
     below: Tensor | None
     upper: Tensor
     above: Tensor
+    pull: Tensor | None = None
 
     def back(self, rows: Rows) -> tuple[Rows, Tensor]:
         """Return functions of the inputs that are at most these functions of the outputs, and their constants."""
         constant = Rows(rows.coefficients.clamp_max(0), rows.corner).dot(self.above)
         if self.below is not None:
             constant = constant + Rows(rows.coefficients.clamp_min(0), rows.corner).dot(self.below)
-        if self.lower.ndim == rows.coefficients.ndim and rows.corner is None:
-            return rows.blend(self.lower, rows.take(self.upper)), constant
-        return rows.blend(rows.take(self.lower), rows.take(self.upper)), constant
+        by_row = self.lower.ndim == rows.coefficients.ndim and rows.corner is None
+        found = rows.blend(self.lower if by_row else rows.take(self.lower), rows.take(self.upper))
+        return found if self.pull is None else Rows(found.coefficients + self.pull), constant
 
 
 class Activation(ABC):

@@ -49,28 +49,33 @@ class Bounds:
         Layers before the output that are affine are joined with the function first.
         """
         last = len(self.graph.nodes) - 1
-        return self._least(*self._carry(last, Rows(specification), stops=True)) - self._margin(specification)
+        return self._least(*self._carry(last, Rows(specification), stops=True)) - self.margin(specification)
 
-    def by_lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> Tensor:
+    def by_lines(self, specification: Tensor, lines: Mapping[int, Lines] | None = None) -> Tensor:
         """Return lower bounds of linear functions (batch, row, output) of the outputs, carried back to the input.
 
         Args:
             specification: Coefficients of the functions.
-            slopes: By node, slopes of the lines below a rectifier for every row (batch, row, *feature).
+            lines: By node, lines to take instead of the usual ones.
         """
-        return self._least(*self.lines(specification, slopes))
+        return self._least(*self.lines(specification, lines))
 
     def by_both(self, specification: Tensor) -> Tensor:
         """Return the better of both lower bounds."""
         return torch.maximum(self.by_interval(specification), self.by_lines(specification))
 
-    def lines(self, specification: Tensor, slopes: Mapping[int, Tensor] | None = None) -> tuple[Rows | None, Tensor]:
+    def lines(self, specification: Tensor, lines: Mapping[int, Lines] | None = None) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of the outputs, and their constants.
 
         Arguments are those of `by_lines`. None is a function that does not depend on the input.
         """
-        rows, constant = self._carry(len(self.graph.nodes) - 1, Rows(specification), slopes=slopes)
-        return rows, constant - self._margin(specification)
+        rows, constant = self._carry(len(self.graph.nodes) - 1, Rows(specification), lines=lines)
+        return rows, constant - self.margin(specification)
+
+    def margin(self, specification: Tensor) -> Tensor:
+        """Return what is taken away from bounds of the outputs for rounding, (batch, row)."""
+        absolute = self._absolute(len(self.graph.nodes) - 1)
+        return MARGIN * torch.bmm(specification.abs(), absolute.unsqueeze(2)).squeeze(2)
 
     def tighten(self, number: int) -> None:
         """Tighten the interval of a node by lines, where a following layer can use it."""
@@ -120,22 +125,18 @@ class Bounds:
             return node.operation.absolute(self.intervals[node.inputs[0]].largest)
         return self.intervals[number].largest
 
-    def _margin(self, specification: Tensor) -> Tensor:
-        absolute = self._absolute(len(self.graph.nodes) - 1)
-        return MARGIN * torch.bmm(specification.abs(), absolute.unsqueeze(2)).squeeze(2)
-
     def _least(self, rows: Rows | None, constant: Tensor) -> Tensor:
         return constant if rows is None else constant + self.region.least(rows)
 
     def _carry(
-        self, number: int, rows: Rows, *, slopes: Mapping[int, Tensor] | None = None, stops: bool = False
+        self, number: int, rows: Rows, *, lines: Mapping[int, Lines] | None = None, stops: bool = False
     ) -> tuple[Rows | None, Tensor]:
         """Return linear functions of the input that are at most those of a node's values, and constants (batch, row).
 
         Args:
             number: The node.
             rows: The functions.
-            slopes: See `by_lines`.
+            lines: See `by_lines`.
             stops: Whether to take intervals of the first layers that are not affine.
         """
         waiting, total = {number: rows}, rows.coefficients.new_zeros(rows.coefficients.shape[:2])
@@ -155,11 +156,7 @@ class Bounds:
                 total = total + rows.dot(box.middle) - Rows(rows.coefficients.abs(), rows.corner).dot(box.half)
                 continue
             else:
-                relaxed = self.relaxed(place)
-                if slopes and place in slopes:
-                    assert isinstance(relaxed, Lines)
-                    relaxed = relaxed._replace(lower=slopes[place])
-                part, constant = relaxed.back(rows)
+                part, constant = (lines[place] if lines and place in lines else self.relaxed(place)).back(rows)
                 parts, total = [part], total + constant
             for before, part in zip(node.inputs, parts, strict=True):
                 waiting[before] = _joined(waiting.get(before), part, self.graph.nodes[before].shape)

@@ -11,7 +11,8 @@ from withstand.certificates.bounds import Bounds, bounds_of
 from withstand.certificates.graph import Graph
 from withstand.certificates.region import Region, region_of
 from withstand.certificates.rows import Interval
-from withstand.certificates.slopes import by_optimised_lines
+from withstand.certificates.signs import SignSearch
+from withstand.certificates.slopes import by_optimised_lines, rectifiers
 from withstand.certificates.splitting import Found, Search
 from withstand.data.space import Space
 from withstand.functional import changes
@@ -20,7 +21,8 @@ from withstand.perturbations.ball import Ball
 Method = Literal["interval", "crown", "alpha_crown", "complete"]
 Least = Callable[[Bounds, Tensor], Tensor]
 METHODS: tuple[Method, ...] = ("interval", "crown", "alpha_crown", "complete")
-MOST_INPUTS, MOST_OPTIONS = 10, 1024  # that move, and combinations of options, for branch and bound
+MOST_INPUTS, MOST_OPTIONS = 10, 1024  # that move, and combinations of options, for branch and bound over inputs
+MOST_SIGNS = 512  # rectified values, for branch and bound over their signs
 NUMBERS_AT_ONCE = 2**21  # values of the widest layer
 
 
@@ -97,11 +99,9 @@ class Certifier(NamedTuple):
             verdict.method[rows[left[found.certified | found.broken]]] = len(METHODS)
 
     def _search(self, region: Region, x: Tensor, y: Tensor, specification: Tensor) -> Found:
-        """Search wrong points by branch and bound, where few inputs move."""
+        """Search by branch and bound: over the inputs where few move, else over signs in small networks."""
         regions, owner = _by_option(region, self.ball, x, self.space)
         moving = (region.radii > 0).flatten(1).sum(1).max()
-        if moving > MOST_INPUTS or len(owner) > MOST_OPTIONS * len(x):
-            return Found(torch.zeros_like(y, dtype=torch.bool), torch.zeros_like(y, dtype=torch.bool), x)
 
         def inside(sample: Tensor, point: Tensor) -> Tensor:
             return self.ball.of_rows(sample).project(x[sample], point, space=self.space)
@@ -109,7 +109,14 @@ class Certifier(NamedTuple):
         def is_wrong(sample: Tensor, point: Tensor) -> Tensor:
             return ~is_right(self.model(point), y[sample])
 
-        return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+        if moving <= MOST_INPUTS and changes.count(self.space.changes) <= MOST_OPTIONS:
+            return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+        bounds = bounds_of(self.graph, region, lines=True)
+        sizes = [self.graph.nodes[number].shape.numel() for number in rectifiers(bounds)]
+        if sizes and sum(sizes) <= MOST_SIGNS and not self.space.changes:
+            return SignSearch(bounds, specification, inside, is_wrong).run(self.num_boxes)
+        none = torch.zeros_like(y, dtype=torch.bool)
+        return Found(none, none, x)
 
 
 def margins(y: Tensor, num_classes: int) -> Tensor:

@@ -1,12 +1,23 @@
-"""Optimised slopes of the lines below rectifiers."""
+"""Optimised lines below rectifiers."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from withstand.certificates.activations import Rectifier
+from withstand.certificates.activations import Lines, Rectifier
 from withstand.certificates.bounds import Bounds
 
 RATE, LAST_RATE = 0.2, 0.02  # of Adam, at first and at last
+Signs = Mapping[int, Tensor]  # by node, signs of the inputs of a rectifier: 1, -1, or 0 where they are open
+
+
+class Optimised(NamedTuple):
+    """Lower bounds, (batch, row), and the lines of the last step."""
+
+    bound: Tensor
+    lines: dict[int, Lines]
 
 
 def by_optimised_lines(bounds: Bounds, specification: Tensor, *, steps: int) -> Tensor:
@@ -23,33 +34,72 @@ def by_optimised_lines(bounds: Bounds, specification: Tensor, *, steps: int) -> 
         Xu, Zhang, Wang, Wang, Jana, Lin, Hsieh 2021, arXiv 2011.13824 (alpha-CROWN).
         Differs: bounds of the values between are not optimised.
     """
-    nodes = [number for number, node in enumerate(bounds.graph.nodes) if isinstance(node.operation, Rectifier)]
+    return optimised(bounds, specification, steps=steps).bound
+
+
+def optimised(bounds: Bounds, specification: Tensor, *, steps: int, signs: Signs | None = None) -> Optimised:
+    """Return the best bounds of several slopes, and of several multipliers of constraints on signs.
+
+    Args:
+        bounds: Bounds of the values between, which respect the signs.
+        specification: Coefficients of the functions.
+        steps: Steps of Adam, at least 0.
+        signs: Signs that may be taken for granted. A multiplier m >= 0 lowers the function by m |input|, which is no
+            less than 0, and so tightens what is left.
+
+    Source:
+        Wang et al. 2021, arXiv 2103.06624 (beta-CROWN).
+    """
+    tuned = {number: _Tuned(bounds, number, specification.shape[1], signs) for number in rectifiers(bounds)}
+    free = [each for one in tuned.values() for each in one.free]
     best = bounds.by_lines(specification)
-    first = {number: bounds.relaxed(number).lower for number in nodes}
     with torch.enable_grad():
-        rows = specification.shape[1]
-        slopes = {
-            number: each.unsqueeze(1).repeat(1, rows, *[1] * (each.ndim - 1)).requires_grad_()
-            for number, each in first.items()
-        }
-        if not slopes:
-            return best
-        optimizer = torch.optim.Adam(slopes.values(), lr=RATE)
-        shrink = (LAST_RATE / RATE) ** (1 / max(1, steps - 1))
-        for _ in range(steps):
-            found = bounds.by_lines(specification, slopes)
+        optimizer = torch.optim.Adam(free, lr=RATE) if free else None
+        for step in range(steps if free else 0):
+            assert optimizer is not None
+            optimizer.param_groups[0]["lr"] = RATE * (LAST_RATE / RATE) ** (step / max(1, steps - 1))
+            found = bounds.by_lines(specification, {number: each.lines() for number, each in tuned.items()})
             best = torch.maximum(best, found.detach())
             optimizer.zero_grad()
-            (-found.sum()).backward(inputs=list(slopes.values()))
+            (-found.sum()).backward(inputs=free)
             optimizer.step()
-            for group in optimizer.param_groups:
-                group["lr"] *= shrink
-            with torch.no_grad():
-                for number, each in slopes.items():
-                    operation, over = bounds.graph.nodes[number], bounds.intervals
-                    assert isinstance(operation.operation, Rectifier)
-                    is_open = operation.operation.is_open(over[operation.inputs[0]]).unsqueeze(1)
-                    free = each.clamp(operation.operation.slope, 1.0)
-                    each.copy_(torch.where(is_open, free, first[number].unsqueeze(1)))
+            for each in tuned.values():
+                each.clip()
     with torch.no_grad():
-        return torch.maximum(best, bounds.by_lines(specification, slopes))
+        last = {number: each.lines() for number, each in tuned.items()}
+        return Optimised(torch.maximum(best, bounds.by_lines(specification, last)), last)
+
+
+def rectifiers(bounds: Bounds) -> list[int]:
+    """Return the numbers of the nodes that are rectifiers."""
+    return [number for number, node in enumerate(bounds.graph.nodes) if isinstance(node.operation, Rectifier)]
+
+
+class _Tuned:
+    """The slopes of one rectifier, and the multipliers of its signs, for every row."""
+
+    def __init__(self, bounds: Bounds, number: int, num_rows: int, signs: Signs | None) -> None:
+        node, self.first = bounds.graph.nodes[number], bounds.relaxed(number)
+        assert isinstance(node.operation, Rectifier)
+        self.least = node.operation.slope
+        self.is_open = node.operation.is_open(bounds.intervals[node.inputs[0]]).unsqueeze(1)
+        every = self.first.lower.unsqueeze(1)
+        self.slope = every.repeat(1, num_rows, *[1] * (every.ndim - 2)).requires_grad_()
+        self.free = [self.slope]
+        self.sign = None if signs is None else signs[number].unsqueeze(1)
+        if self.sign is not None:
+            self.multiplier = torch.zeros_like(self.slope).requires_grad_()
+            self.free.append(self.multiplier)
+
+    def lines(self) -> Lines:
+        """Return the lines."""
+        pull = None if self.sign is None else -self.multiplier * self.sign
+        return self.first._replace(lower=self.slope, pull=pull)
+
+    @torch.no_grad()
+    def clip(self) -> None:
+        """Put slopes and multipliers back to where lines are below the rectifier."""
+        inside = self.slope.clamp(self.least, 1.0)
+        self.slope.copy_(torch.where(self.is_open, inside, self.first.lower.unsqueeze(1)))
+        if self.sign is not None:
+            self.multiplier.clamp_(min=0)

@@ -78,7 +78,7 @@ class Search(NamedTuple):
         waiting = Boxes(torch.arange(len(self.owner), device=center.device), self.region.box, first)
         while len(waiting.root):
             owner = self.owner[waiting.root]
-            is_now = _rank(owner, waiting.bound) < (num_boxes - spent).clamp(0, BOXES_AT_ONCE)[owner]
+            is_now = rank(owner, waiting.bound) < (num_boxes - spent).clamp(0, BOXES_AT_ONCE)[owner]
             if not is_now.any():
                 break
             spent += torch.bincount(owner[is_now], minlength=count)
@@ -149,7 +149,7 @@ def _together(first: Boxes, second: Boxes) -> Boxes:
     return Boxes(torch.cat([first.root, second.root]), box, torch.cat([first.bound, second.bound]))
 
 
-def _rank(group: Tensor, value: Tensor) -> Tensor:
+def rank(group: Tensor, value: Tensor) -> Tensor:
     """Return the place of each value among those of its group, from 0 for the smallest."""
     order = value.argsort(stable=True)
     order = order[group[order].argsort(stable=True)]

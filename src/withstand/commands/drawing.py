@@ -18,7 +18,7 @@ from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
 from withstand.reports.figures.landscape import landscape_figure
 from withstand.reports.figures.noise import noise_figure
-from withstand.reports.figures.style import write_figure
+from withstand.reports.figures.tools.style import write_figure
 from withstand.study.landscape import Landscape
 from withstand.study.measures.row import Row
 from withstand.study.noise_examples import NoiseExamples

@@ -17,6 +17,7 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
+from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
@@ -27,15 +28,15 @@ BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
 
 
 class State(NamedTuple):
-    """What is prepared once for a model.
+    """What certificates and attacks need.
 
     Attributes:
-        diagnosis: For the attacks.
-        graph: For the certificates.
+        graph: The layers of the network.
+        diagnosis: Whether its gradients lead attacks.
     """
 
-    diagnosis: Diagnosis
     graph: Graph
+    diagnosis: Diagnosis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +107,13 @@ class Sandwich(Evaluation):
 
     @property
     def needs_training_samples(self) -> bool:
-        """As the attacks do."""
+        """Whether the attacks need them."""
         return self._attack.needs_training_samples
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> State:
-        """Return what the attacks need to know, and the layers of the network."""
-        diagnosis = self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine)
-        return State(diagnosis, self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine))
-
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
-        """Return the remarks on the attacks."""
-        own = dict(zip(self._attack.conditions, self.conditions, strict=True))
-        found = self._attack.remarks({each: outcomes[name] for each, name in own.items()}, state=state.diagnosis)
-        return {own[each]: notes for each, notes in found.items()}
+        """Return the layers of the network, and whether its gradients lead attacks."""
+        graph = self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
+        return State(graph, self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine))
 
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
@@ -138,10 +133,18 @@ class Sandwich(Evaluation):
             found[condition] = columns | columns_of(verdict)
         return found
 
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
+        """Say what the attacks say."""
+        attack, own = self._attack, self.conditions
+        found = attack.remarks(
+            {name: outcomes[each] for name, each in zip(attack.conditions, own, strict=True)}, state=state.diagnosis
+        )
+        return dict(zip(own, found.values(), strict=True))
+
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """Two balls under the quick budget."""
-        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), budget="quick", steps=3, num_parts=50)]
+        """Two balls under a short attack."""
+        return [cls(balls=(Ball("linf", 0.01), Ball("linf", 0.05)), attacks=(APGD(steps=2),), steps=3, num_parts=50)]
 
 
 def _distance(ball: Ball, x: Points, point: Points, space: Space) -> PerRow:

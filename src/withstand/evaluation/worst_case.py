@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Annotated, Any
 
 import torch
@@ -18,16 +19,24 @@ from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.attack import Attack, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
-from withstand.perturbations.attacks.frame import Frame
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.masking.diagnosis import NUM_LEARNED, Diagnosis, diagnose, with_surrogate
+from withstand.perturbations.masking.diagnosis import (
+    NUM_LEARNED,
+    NUM_PROBES,
+    Diagnosis,
+    diagnose,
+    is_suspect,
+    with_surrogate,
+)
 from withstand.perturbations.masking.guided import search_beyond
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.sobol import Sobol
 from withstand.study.measures.measure import Measure
 
 POINTS_AT_ONCE = 16384
+MOST_VALUES = 2**26  # of the inputs around which a surrogate learns
 # So many samples, and such a share of them, are broken by attacks without gradient alone before a note says so.
 LEAST_UNSEEN, LEAST_SHARE = 3, 0.02
 TOPIC = "Accuracy over balls"
@@ -107,12 +116,12 @@ class WorstCase(Evaluation):
         """Try the model's gradients; if they do not lead, train a surrogate."""
         if len(fit_on) == 0 or not any(each.needs_gradient for each in self._attacks(self.balls[0], num_classes=2)):
             return Diagnosis()
-        x = _first(fit_on, NUM_LEARNED, engine)
-        found = diagnose(model, x, balls=self.balls, space=space)
-        if self._reacts:
-            found = with_surrogate(found, model, x, space=space)
-        if found.surrogate is not None:  # learned on every process, with the rounding of its device
-            engine.copy_first(found.surrogate.parameters())
+        found = diagnose(model, _first(fit_on, NUM_PROBES, engine), balls=self.balls, space=space)
+        if self._reacts and is_suspect(found, model):
+            num = max(NUM_PROBES, min(NUM_LEARNED, MOST_VALUES // prod(space.shape)))
+            found = with_surrogate(found, model, _first(fit_on, num, engine), space=space)
+            if found.surrogate is not None:  # learned in every process, up to the rounding of its device
+                engine.copy_first(found.surrogate.parameters())
         return found
 
     @property

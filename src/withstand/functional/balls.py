@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from withstand.conditions import Norm
+from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Device, PerRow, Points
 
@@ -82,11 +83,11 @@ def project_l1(delta: Flat, radius: float, low: Flat, high: Flat) -> Flat:
         >>> project_l1(torch.tensor([[3.0, 2.0]]), 1.0, low, high)
         tensor([[0.5000, 0.5000]])
     """
-    extent = delta.abs().double()
-    bound = torch.where(delta > 0, high, -low).double()
+    extent = in_double(delta.abs())
+    bound = in_double(torch.where(delta > 0, high, -low))
     # From large amounts to small ones: a feature leaves 0 at its extent, and stops growing at its bound.
     amounts, order = torch.cat([extent, (extent - bound).clamp_min(0)], 1).sort(dim=1, descending=True)
-    growing = torch.where(order < extent.shape[1], 1.0, -1.0).double().cumsum(1)
+    growing = torch.where(order < extent.shape[1], 1.0, -1.0).to(amounts).cumsum(1)
     last = torch.cat([amounts[:, 1:], torch.zeros_like(amounts[:, :1])], 1)
     norms = (growing * (amounts - last)).cumsum(1)
     at = (norms < radius).sum(1, keepdim=True)
@@ -95,7 +96,7 @@ def project_l1(delta: Flat, radius: float, low: Flat, high: Flat) -> Flat:
     # Beyond the radius at the end of a stretch: go back on it.
     back = (norms.gather(1, at) - radius) / growing.gather(1, at).clamp_min(1)
     amount = torch.where(is_inside, 0.0, last.gather(1, at) + back)
-    size = torch.minimum((extent - amount).clamp_min(0), bound).to(delta.dtype)
+    size = torch.minimum((extent - amount).clamp_min(0), bound).to(delta)
     size = size * (radius / size.sum(1, keepdim=True).clamp_min(1e-30)).clamp_max(1)
     return delta.sign() * size
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor
@@ -172,53 +171,6 @@ def integers(shape: Sequence[int], low: int, high: int, *, rng: Rng, device: Dev
     return _fill(shape, torch.int64, rng, device, lambda out, g: out.random_(low, high, generator=g))
 
 
-def partition(shares: Sequence[float], batch: int, *, rng: Rng) -> list[tuple[Tensor, Rng]]:
-    """Split the rows of a batch at random into parts of given shares.
-
-    With one source for the whole batch the parts have exactly their shares (to the rounding of one row); with one
-    source per row every row chooses for itself, with the shares as probabilities.
-
-    Args:
-        shares: Positive numbers; only their proportions count.
-        batch: Number of rows held here.
-        rng: The source.
-
-    Returns:
-        For every part the rows (ascending indices into the batch held here) and the source to draw for them with.
-    """
-    ends = torch.tensor(list(shares), dtype=torch.float64).cumsum(0)
-    ends = ends / ends[-1]
-    if isinstance(rng, RowStreams):
-        part = torch.searchsorted(ends, uniform((batch, 1), rng=rng).cpu().double()[:, 0], right=True)
-        rows = [(part == k).nonzero()[:, 0] for k in range(len(shares))]
-        return [(each, rng.subset(each)) for each in rows]
-    if isinstance(rng, TrialStreams):
-        return _partition_of_trials(shares, rng.rows(batch), rng)
-    if isinstance(rng, Generator):
-        generator = rng
-        rng = BatchStream(lambda: generator, total=batch)
-    order = torch.randperm(rng.total, generator=rng.generator, device=rng.generator.device).cpu()
-    # Every part has its own source: a process without rows of a part need not draw for it.
-    seeds = torch.randint(2**62, (len(shares),), generator=rng.generator, device=rng.generator.device).tolist()
-    borders = [0, *(ends * rng.total).round().long().tolist()]
-    parts: list[tuple[Tensor, Rng]] = []
-    for seed, (first, last) in zip(seeds, pairwise(borders), strict=True):
-        chosen = torch.zeros(rng.total, dtype=torch.bool)
-        chosen[order[first:last]] = True
-        parts.append((chosen[rng.start : rng.stop].nonzero()[:, 0], rng.subset(chosen, seed)))
-    return parts
-
-
-def _partition_of_trials(shares: Sequence[float], rows: int, rng: TrialStreams) -> list[tuple[Tensor, Rng]]:
-    own = [partition(shares, rows, rng=generator) for generator in rng.generators]
-    trials, parts = torch.arange(len(own)), []
-    for each in zip(*own, strict=True):
-        # The shares are exact, so a part has equally many rows of every trial, and they stay in turn.
-        chosen = torch.stack([rows for rows, _ in each], dim=1) * len(own) + trials
-        parts.append((chosen.flatten(), TrialStreams([partial(_one, source) for _, source in each])))
-    return parts
-
-
 def choice(count: int, num: int, *, rng: Rng) -> list[int]:
     """Return up to `num` different numbers below `count`, in random order; the same in every process of a batch.
 
@@ -226,13 +178,13 @@ def choice(count: int, num: int, *, rng: Rng) -> list[int]:
         >>> sorted(choice(3, 5, rng=stream(0, "x")))
         [0, 1, 2]
     """
-    generator = _one(rng)
+    generator = generator_of(rng)
     return torch.randperm(count, generator=generator, device=generator.device)[:num].tolist()
 
 
 def new_seed(rng: Rng) -> int:
     """Return a seed drawn from a source; the same in every process of a batch."""
-    generator = _one(rng)
+    generator = generator_of(rng)
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
@@ -245,7 +197,7 @@ def by_row(rng: Rng, batch: int) -> RowStreams:
         index = [_mix(seeds[row % len(seeds)], row // len(seeds)) for row in rows.tolist()]
         return RowStreams(0, torch.tensor(index, dtype=torch.int64), device=rng.generators[0].device)
     start, seed = (rng.start if isinstance(rng, BatchStream) else 0), new_seed(rng)
-    return RowStreams(seed, torch.arange(start, start + batch), device=_one(rng).device)
+    return RowStreams(seed, torch.arange(start, start + batch), device=generator_of(rng).device)
 
 
 def branches(rng: Rng) -> Callable[[int], Rng]:
@@ -261,7 +213,7 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
         return lambda number: RowStreams(derive_seed(number, "branch"), bases, device=rng.device)
     if isinstance(rng, TrialStreams):
         each = [branches(generator) for generator in rng.generators]
-        return lambda number: TrialStreams([partial(_one, own(number)) for own in each])
+        return lambda number: TrialStreams([partial(generator_of, own(number)) for own in each])
     seed = new_seed(rng)
     if isinstance(rng, Generator):
         return lambda number: stream(seed, "branch", number, device=rng.device)
@@ -274,7 +226,8 @@ def branches(rng: Rng) -> Callable[[int], Rng]:
     return shared
 
 
-def _one(rng: Rng) -> Generator:
+def generator_of(rng: Rng) -> Generator:
+    """Return the generator of a source; of a source per row, that of the first."""
     if isinstance(rng, TrialStreams):
         raise InputError("random: stacked trials cannot share one random number; train them one by one.")
     return rng if isinstance(rng, Generator) else rng.generator if isinstance(rng, BatchStream) else rng.generators[0]

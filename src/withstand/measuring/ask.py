@@ -1,7 +1,7 @@
 """Evaluate models: reuse kept outcomes, measure the rest."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 from torch import nn
 
 from withstand.configuration import foreign_source, to_plain
+from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
@@ -132,15 +133,11 @@ def measure(
     samples, frames = engine.first(parts.frames)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")
-    found: list[ConditionOutcomes] = []
-    for each, state in zip(evaluations, states, strict=True):
-        own = {name: _columns(frames[name]) for name in each.conditions}
-        with evaluating(model):
-            numbers = each.conclude(model, split, own, state=state, engine=engine)
-        notes = each.remarks(own, state=state)
-        for name in each.conditions:
-            about = {"numbers": numbers.get(name, {}), "notes": notes.get(name, ())}
-            found.append(_outcomes(each, task, name, frames[name], **about))
+    found = [
+        outcomes
+        for each, state in zip(evaluations, states, strict=True)
+        for outcomes in _concluded(each, task, frames, model, split, state=state, engine=engine)
+    ]
 
     def keep() -> None:
         kept.add(found, sample_frame(samples, split), source=task.source)
@@ -149,14 +146,23 @@ def measure(
     engine.first(keep)
 
 
-def _outcomes(evaluation: Evaluation, task: Task, condition: str, frame: Any, **about: Any) -> ConditionOutcomes:
-    return ConditionOutcomes(
-        condition=task.name_of(condition),
-        measures=evaluation.measures,
-        columns=frame,
-        evaluation=_plain(evaluation.only([condition])),
-        **about,
-    )
+def _concluded(
+    evaluation: Evaluation, task: Task, frames: Any, model: nn.Module, split: Split, *, state: Any, engine: Engine
+) -> Iterator[ConditionOutcomes]:
+    """Yield the outcomes under the conditions of an evaluation, with its numbers and notes."""
+    own = {name: _columns(frames[name]) for name in evaluation.conditions}
+    with evaluating(model):
+        numbers = evaluation.conclude(model, split, own, state=state, engine=engine)
+    notes = evaluation.remarks(own, state=state)
+    for name in evaluation.conditions:
+        yield ConditionOutcomes(
+            condition=task.name_of(name),
+            measures=evaluation.measures,
+            columns=frames[name],
+            numbers=numbers.get(name, {}),
+            evaluation=_plain(evaluation.only([name])),
+            notes=notes.get(name, ()),
+        )
 
 
 def write_summary(subject: Subject, table: OutcomeTable) -> None:

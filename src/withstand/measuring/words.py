@@ -95,27 +95,32 @@ def meant(
     if word == "noise":
         kinds = (Gaussian, UniformNoise, Speckle)
         return [kind(std=std) for kind in kinds for std in (0.1, 0.25, 0.5)]
-    if word in OVER_BALLS and not balls:
-        name = OVER_BALLS[word].__name__
-        raise InputError(f"on: {word} needs the radius of a ball; give --radius, or {name}(balls=...) in Python.")
     kind, slash, rest = word.partition("/")
     if kind == "smoothing":
         return _smoothings(rest if slash else "0.25", balls)
     if kind == "calibration":
         worst = [PGD(ball=each) for each in balls]
         return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
-    others: dict[str, list[Asked]] = {
-        **{name: [kind(balls=tuple(balls), budget=budget)] if balls else [] for name, kind in OVER_BALLS.items()},
-        "by-class": [Recall()],
-        "lipschitz": [Lipschitz()],
-        **{name: [minimal_norm(name.partition("/")[2], balls)] for name in DISTANCES},
-    }
+    if own := _evaluations(word, balls, budget):
+        return own
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
-    found = others.get(word) or _noise_distances(word)
-    found = found or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
-    if found and word not in others and len(shape) != 3:
+    found = _noise_distances(word) or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
+    if found and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found
+
+
+def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked]:
+    """Return the evaluation of a name that suits any inputs."""
+    if word in OVER_BALLS:
+        kind = OVER_BALLS[word]
+        if not balls:
+            needed = f"give --radius, or {kind.__name__}(balls=...) in Python."
+            raise InputError(f"on: {word} needs the radius of a ball; {needed}")
+        return [kind(balls=tuple(balls), budget=budget)]
+    if word in DISTANCES:
+        return [minimal_norm(word.partition("/")[2], balls)]
+    return {"by-class": [Recall()], "lipschitz": [Lipschitz()]}.get(word, [])
 
 
 def is_evaluation(word: str) -> bool:

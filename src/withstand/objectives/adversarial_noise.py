@@ -12,7 +12,8 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
-from withstand.functional.random import BatchStream, Rng, choice, new_seed, partition, stream
+from withstand.functional.partition import partition
+from withstand.functional.random import BatchStream, Rng, choice, new_seed, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Share

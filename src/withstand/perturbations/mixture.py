@@ -9,7 +9,8 @@ from torch.nn.functional import one_hot
 
 from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.functional.random import Rng, partition
+from withstand.functional.partition import partition
+from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import NonEmpty, PositiveFloat
 from withstand.perturbations.base import Draws, Perturbation

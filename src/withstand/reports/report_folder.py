@@ -16,8 +16,8 @@ from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.chance import chance_notes
 from withstand.reports.figures.bars import bars_picture
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import figure_style
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import figure_style
 from withstand.reports.findings import findings, tally, warnings
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples

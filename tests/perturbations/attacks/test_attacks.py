@@ -13,12 +13,12 @@ from withstand.errors import InputError
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
 from withstand.functional.risks import soft_maximum
-from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.attacks.vertices import Vertices
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.search.gradient import loss_and_gradient
 from withstand.perturbations.sobol import Sobol
 from withstand.perturbations.uniform import Uniform
 

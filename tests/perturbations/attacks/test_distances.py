@@ -17,10 +17,10 @@ from withstand.functional.random import RowStreams
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.attacks.fmn import FMN
-from withstand.perturbations.attacks.frame import Frame
 from withstand.perturbations.attacks.sigma_zero import SigmaZero
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 
 ROWS, FEATURES = 12, 6
 RADII = (0.5, 2.0, 1.0, 0.0, 30.0, 0.01)

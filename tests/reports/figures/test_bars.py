@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from withstand.reports.figures.bars import MOST_MODELS, NARROW, bars_picture
-from withstand.reports.figures.style import figure_style
+from withstand.reports.figures.tools.style import figure_style
 from withstand.reports.scores import Scores
 from withstand.study.digest import Digest
 from withstand.study.study import Study

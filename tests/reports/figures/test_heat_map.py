@@ -5,7 +5,7 @@ from matplotlib.patches import Rectangle
 
 from withstand.conditions import IMAGENET_C
 from withstand.reports.figures.heat_map import heat_map_pictures
-from withstand.reports.figures.style import figure_style
+from withstand.reports.figures.tools.style import figure_style
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.study import Study

@@ -7,7 +7,7 @@ from matplotlib.contour import ContourSet
 from PIL import Image
 
 from withstand.reports.figures.landscape import chosen_for_balls, landscape_figure, shades
-from withstand.reports.figures.style import write_figure
+from withstand.reports.figures.tools.style import write_figure
 from withstand.study.landscape import DrawnBall, Landscape, Plane
 
 

@@ -12,10 +12,10 @@ import pytest
 from matplotlib.text import Text
 
 from withstand.conditions import IMAGENET_C
-from withstand.reports.figures.marks import summed_up
-from withstand.reports.figures.picture import Picture
 from withstand.reports.figures.pictures import KINDS, MOST, is_enough, pictures
-from withstand.reports.figures.style import NARROW, figure_style
+from withstand.reports.figures.tools.marks import summed_up
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW, figure_style
 from withstand.reports.page.figure import darkened, inline
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows

@@ -6,7 +6,7 @@ import pytest
 from withstand.measuring.results import Results
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.figures.reliability import LEAST, reliability_pictures
-from withstand.reports.figures.style import figure_style
+from withstand.reports.figures.tools.style import figure_style
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study
 

@@ -16,7 +16,7 @@ from withstand.cli import main
 from withstand.conditions import IMAGENET_C
 from withstand.errors import InputError
 from withstand.rendering.terminal import render
-from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.page.figure import inline
 from withstand.reports.report_folder import write_report
 from withstand.study.measures.measure import ACCURACY, Measure

@@ -10,12 +10,12 @@ from torch import Tensor
 from withstand.functional.margins import log_odds, logits_ratio, targeted_logits_ratio
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveFloat, PositiveInt
-from withstand.perturbations.attacks.ascent import ascend
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Objective, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.ascent import ascend
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Objective, Target
 
 AscentLoss = Literal["cross_entropy", "logits_ratio", "targeted"]
 
@@ -36,8 +36,8 @@ class APGD(Attack):
         restarts: Starts, at least 1.
         wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
             In l1 this is always done.
-        near: Attack only rows where another class has come this near to the label in the ball so far, in the units of
-            `functional.margins.leads`; None attacks all rows.
+        near: Attack only rows where at most this share of the label's lead is left at the best point found so far; None
+            attacks all rows.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
@@ -53,7 +53,7 @@ class APGD(Attack):
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
         """Climb from each start, with each target."""
-        chosen = torch.ones_like(target.is_broken) if self.near is None else target.closest_lead() > -self.near
+        chosen = torch.ones_like(target.is_broken) if self.near is None else target.left() <= self.near
         for objective in self._objectives(target):
             for _ in range(self.restarts):
                 rows = target.rows
@@ -89,7 +89,7 @@ class APGD(Attack):
         return [
             cls(ball=Ball("linf", 0.3), steps=3),
             cls(ball=Ball("l2", 0.3), steps=3, loss="logits_ratio", restarts=2),
-            cls(ball=Ball("l1", 0.3), steps=3, loss="targeted", num_targets=2, near=0.5),
+            cls(ball=Ball("l1", 0.3), steps=3, loss="targeted", num_targets=2, near=1.0),
         ]
 
 

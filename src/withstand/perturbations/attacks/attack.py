@@ -15,10 +15,10 @@ from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
 from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
-from withstand.perturbations.attacks.frame import Frame
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 
 
 class Attacked(NamedTuple):

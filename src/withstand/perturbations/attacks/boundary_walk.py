@@ -13,10 +13,10 @@ from withstand.functional.random import RowStreams, normal, uniform
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Flat, Frame, Picks, Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Flat, Frame, Picks, Place
+from withstand.perturbations.search.target import Target
 
 NUM_STARTS = 24  # random points among which a wrong one is sought
 HALVINGS = 12  # of the bracket around the boundary

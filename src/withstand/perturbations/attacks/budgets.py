@@ -27,12 +27,13 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
             APGD(ball=ball, steps=40, loss="targeted", num_targets=1),
             APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
         )
+    # With few classes to aim at there are more starts.
     standard = (
         APGD(ball=ball, steps=20),
-        APGD(ball=ball, steps=20, loss="targeted", num_targets=most),
-        APGD(ball=ball, steps=50, loss="targeted", num_targets=min(2, others)),
-        APGD(ball=ball, steps=40, loss="targeted", num_targets=few, wide=True),
-        APGD(ball=ball, steps=60, loss="targeted", num_targets=few, restarts=3, near=0.02),
+        APGD(ball=ball, steps=20, loss="targeted", num_targets=most, restarts=-(-9 // most)),
+        APGD(ball=ball, steps=50, loss="targeted", num_targets=min(2, others), restarts=-(-2 // others)),
+        APGD(ball=ball, steps=40, loss="targeted", num_targets=few, restarts=-(-3 // few), wide=True),
+        APGD(ball=ball, steps=60, loss="targeted", num_targets=few, restarts=-(-9 // few), near=0.05),
     )
     if budget == "standard":
         return standard

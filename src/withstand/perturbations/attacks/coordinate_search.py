@@ -12,11 +12,11 @@ from withstand.functional.random import RowStreams, uniform
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Frame, Place
-from withstand.perturbations.attacks.single_moves import Candidates, Coordinates, SingleMoves, fitted, limits, power_of
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.single_moves import Candidates, Coordinates, SingleMoves, fitted, limits, power_of
+from withstand.perturbations.search.target import Target
 
 NUM_MIXED = 32  # points of a round in which several features change
 NUM_CLASSES = 9  # classes that a round aims at

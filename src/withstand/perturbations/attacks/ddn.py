@@ -10,10 +10,10 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.nearing import GROWTH, Nearing, come_near
-from withstand.perturbations.attacks.target import Slope, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.nearing import GROWTH, Nearing, come_near
+from withstand.perturbations.search.target import Slope, Target
 
 # Share by which lengths change per step, at the beginning and at the end.
 FIRST, LAST = 0.05, 0.001

@@ -10,10 +10,10 @@ from withstand.functional.planes import step_to_plane
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Target
 
 MOST_PULL = 0.1  # towards the row
 OVERSHOOT = 1.05

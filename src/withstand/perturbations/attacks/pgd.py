@@ -11,9 +11,9 @@ from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import PositiveFloat, PositiveInt
-from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.search.gradient import loss_and_gradient
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from typing import ClassVar
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.uniform import Uniform
 
 POINTS_AT_ONCE = 16384
@@ -42,7 +43,9 @@ class Sampled(Attack):
                 frame.x, target.y[rows], target.model, space=space, num_draws=self.num_draws, rng=rng.subset(rows)
             )
             for points in draws.inputs:
-                target.logits(frame.place_of(points), rows)
+                place = frame.place_of(points)
+                # Points on the surface lie outside the slightly smaller ball of attacks.
+                target.logits(Place(frame.project(place.u), place.picks), rows)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -13,11 +13,11 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import PerRow
 from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.clock import Clock
-from withstand.perturbations.attacks.frame import Frame, Picks, Place
-from withstand.perturbations.attacks.target import Slope, Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.clock import Clock
+from withstand.perturbations.search.frame import Frame, Picks, Place
+from withstand.perturbations.search.target import Slope, Target
 
 # Features and discrete changes: displacements in radii, and how far each change is on, from 0 to 1.
 Fields = Float[Tensor, "batch field"]

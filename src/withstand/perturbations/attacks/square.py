@@ -14,10 +14,10 @@ from withstand.functional.margins import margin
 from withstand.functional.random import RowStreams, uniform
 from withstand.limits import PositiveInt, Share
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.attacks.frame import Frame, Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.target import Target
 
 # The share of the inputs that change halves after each of these shares of the queries.
 HALVINGS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)

@@ -15,9 +15,9 @@ from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Points, Targets
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
 from withstand.limits import NonNegativeInt, Temperature, Within
-from withstand.perturbations.attacks.gradient import loss_and_gradient
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.search.gradient import loss_and_gradient
 
 LOWEST_TEMPERATURE = 1e-6
 

@@ -6,9 +6,9 @@ from withstand.functional.random import RowStreams
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.sampled import Sampled
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
+from withstand.perturbations.search.target import Target
 from withstand.perturbations.uniform import Uniform
 
 

@@ -7,28 +7,29 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.functional.margins import log_odds, margin
+from withstand.functional.margins import log_odds
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
 from withstand.models.as_logits import AsLogits, is_probability
 from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
-from withstand.perturbations.attacks.ascent import ascend
-from withstand.perturbations.attacks.frame import Flat, Frame, Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.surrogate import surrogate
+from withstand.perturbations.search.ascent import ascend
+from withstand.perturbations.search.frame import Flat, Frame, Place
+from withstand.perturbations.search.target import Target
 
 NUM_PROBES = 64  # inputs on which gradients are tried
 NUM_LEARNED = 4096  # inputs around which a surrogate learns
 NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
 NUM_STEPS = 4  # random steps that a step along the gradient should beat
+LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
 # Shares of the probes. On networks without masks that were trained plainly, with noise and on attacked inputs they are
 # below the first; on masked ones the shares of the kind that shows the mask are above the second.
-SUSPECT, MASKED = 0.1, 0.2
+SUSPECT, MASKED = 0.05, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Diagnosis:
         blind: Share of the inputs whose gradient is zero or not finite.
         stuck: Share of the inputs from which ascent reaches no other class, though other inputs of the same ball have
             one; includes those above.
-        misled: By ball, the share of the inputs where a step along the gradient gains less than the best random one.
+        misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
         surrogate: A network that attacks can follow instead.
     """
 
@@ -106,22 +107,25 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
         space: The input space.
     """
     with frozen(model), torch.no_grad():
-        found = _answers(model, x[:NUM_PROBES])
+        found = _answers(model, x)
         model = found.adapted(model)
-        classes = model(x[:NUM_PROBES]).argmax(1)
+        classes = model(x).argmax(1)
         if len(classes.unique()) == 1:  # nothing shows that there is anything to find
             return found
-        blind, stuck = _climbs(model, x[:NUM_PROBES], classes, space)
-        misled = {ball: _misled(model, Frame(x[:NUM_PROBES], ball, space), classes) for ball in balls}
+        blind, stuck = _climbs(model, x, classes, space)
+        misled = {ball: _misled(model, Frame(x, ball, space), classes) for ball in balls}
         return replace(found, blind=blind, stuck=stuck, misled=misled)
 
 
+def is_suspect(found: Diagnosis, model: nn.Module) -> bool:
+    """Return whether attacks should follow a surrogate: gradients may not lead, or one was given."""
+    return isinstance(model, WithSurrogate) or any(found.is_masked(ball, SUSPECT) for ball in found.misled)
+
+
 def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
-    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers, if it is suspect."""
+    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers around inputs."""
     if isinstance(model, WithSurrogate):
         return replace(found, surrogate=model.surrogate)
-    if not any(found.is_masked(ball, SUSPECT) for ball in found.misled):
-        return found
     with frozen(model):
         model = found.adapted(model)
         with torch.no_grad():
@@ -162,22 +166,27 @@ def _climbs(model: nn.Module, x: Tensor, classes: Tensor, space: Space) -> tuple
 
 
 def _misled(model: nn.Module, frame: Frame, classes: Tensor) -> float:
-    """Return the share of inputs where a step along the gradient gains clearly less than the best random step."""
+    """Return the share of inputs where steps along the gradient, of any length, gain less than the best random one."""
     target, rows = Target(model, frame, classes), torch.arange(len(classes), device=classes.device)
     slope = target.slope(frame.centre, rows, _objective)
-    before = margin(slope.logits, classes)
-
-    def gain(step: Flat) -> Tensor:
-        return margin(target.logits(Place(frame.clip(step), frame.centre.picks), rows), classes) - before
-
     gradient = slope.gradient.nan_to_num()
     room = torch.where(gradient > 0, frame.high, -frame.low).clamp_max(1)
-    gained = gain(_step(frame, gradient * room))
     rng = row_streams(0, "diagnosis", index=rows, device=classes.device)
-    draws = [normal(slope.gradient.shape, rng=rng).to(frame.x.dtype) for _ in range(NUM_STEPS)]
-    best = torch.stack([gain(_step(frame, each)) for each in draws]).amax(0)
-    # In a large ball a step may end beyond the next class, where the gradient's lead is no longer the largest.
-    return _share((before + gained < 0) & (best - gained > 1e-4 * (1 + before.abs())))
+    draws = [normal(gradient.shape, rng=rng).to(gradient.dtype) for _ in range(NUM_STEPS)]
+    steps = [_step(frame, each) for each in (gradient * room, *draws)]
+
+    def value(step: Flat, length: float) -> Tensor:
+        part = frame.rows(rows)
+        return log_odds(target.logits(Place(part.clip(length * step[rows]), part.centre.picks), rows), classes[rows])
+
+    for length in LENGTHS:
+        after, *others = (value(each, length) for each in steps)
+        best = torch.stack(others).amax(0)
+        # Where another class is reached, a longer step need not gain more.
+        rows = rows[(after < 0) & (best - after > 1e-4 * (1 + slope.value[rows].abs()))]
+        if len(rows) == 0:
+            break
+    return len(rows) / len(classes)
 
 
 def _step(frame: Frame, direction: Flat) -> Flat:

@@ -7,10 +7,10 @@ from torch import nn
 from withstand.functional.random import RowStreams, normal
 from withstand.models.straight_through import StraightThrough, rounds
 from withstand.perturbations.attacks.apgd import APGD
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Target
 from withstand.perturbations.masking.diagnosis import SUSPECT, Diagnosis
 from withstand.perturbations.masking.smoothed import Smoothed, noise_of
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Target
 
 NUM_RANDOM = 4  # points per row
 NUM_NOISE = 20  # draws of a smoothed model

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from withstand.functional.random import stream
 from withstand.functional.tensors import Points
-from withstand.perturbations.attacks.frame import Frame
+from withstand.perturbations.search.frame import Frame
 
 
 class Smoothed(nn.Module):

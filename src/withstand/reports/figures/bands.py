@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from withstand.reports.figures.chart import Look
-from withstand.reports.figures.marks import Mark
+from withstand.reports.figures.tools.chart import Look
+from withstand.reports.figures.tools.marks import Mark
 from withstand.study.measures.measure import Measure
 
 ALPHA = 0.16  # opacity, in the colour of the line

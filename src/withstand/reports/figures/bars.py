@@ -14,9 +14,9 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.families import norm_notes
-from withstand.reports.figures.chart import ROUND, SMALL, faint
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import NARROW, WIDTH, new_figure
+from withstand.reports.figures.tools.chart import ROUND, SMALL, faint
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.groups import Group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores

@@ -13,11 +13,19 @@ from matplotlib.lines import Line2D
 
 from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
-from withstand.reports.figures.chart import SIZE, SMALL, faint, look, point, value_axis
-from withstand.reports.figures.labels import LONGEST, Label, place_labels, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, lines_of, mark_of, missing_sentence, summed_up
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import NARROW, WIDTH, new_figure
+from withstand.reports.figures.tools.chart import SIZE, SMALL, faint, look, point, value_axis
+from withstand.reports.figures.tools.labels import LONGEST, Label, place_labels, room_for
+from withstand.reports.figures.tools.marks import (
+    Mark,
+    combinations,
+    counted,
+    lines_of,
+    mark_of,
+    missing_sentence,
+    summed_up,
+)
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import says_all, sentence, slug, under
 from withstand.study.measures.cells import averaged, cells_of
 from withstand.study.measures.measure import Measure

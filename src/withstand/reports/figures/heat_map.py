@@ -8,8 +8,8 @@ from typing import Any
 
 from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, parse_corruption
 from withstand.reports.figures.heat_map_figure import HeatColumn, heat_map_figure, is_there, tall_heat_map_figure
-from withstand.reports.figures.marks import combinations, counted, lines_of, mark_of, missing_sentence
-from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.tools.marks import combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug
 from withstand.study.measures.cells import averaged, cells_of
 from withstand.study.measures.measure import Measure

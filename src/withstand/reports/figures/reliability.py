@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from withstand.reports.families import Axis
-from withstand.reports.figures.lines import bands_picture
-from withstand.reports.figures.marks import Mark, combinations, mark_of
-from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.tools.lines import bands_picture
+from withstand.reports.figures.tools.marks import Mark, combinations, mark_of
+from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug
 from withstand.study.combination import Combination, combinations_of
 from withstand.study.measures.intervals import wilson

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from withstand.conditions import JPEG, SEVERITIES, Cell, Saved, in_words
 from withstand.reports.figures.bands import curve
-from withstand.reports.figures.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
-from withstand.reports.figures.marks import (
+from withstand.reports.figures.tools.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
+from withstand.reports.figures.tools.marks import (
     Mark,
     combinations,
     counted,
@@ -23,8 +23,8 @@ from withstand.reports.figures.marks import (
     missing_sentence,
     signs,
 )
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import NARROW, WIDTH, new_figure
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, with_unit
 from withstand.study.measures.cells import cells_of
 from withstand.study.measures.measure import Measure

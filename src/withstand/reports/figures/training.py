@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.figures.bands import band
-from withstand.reports.figures.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
-from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import NARROW, WIDTH, new_figure
+from withstand.reports.figures.tools.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
+from withstand.reports.figures.tools.labels import End, label_ends, room_for
+from withstand.reports.figures.tools.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence
 from withstand.study.measures.measure import Measure
 from withstand.study.runs import read_histories

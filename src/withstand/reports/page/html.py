@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from withstand.rendering.grid import Grid
-from withstand.reports.figures.picture import Picture
+from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.page.examples import ShownExamples
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest

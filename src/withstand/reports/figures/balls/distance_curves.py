@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from withstand.conditions import along
 from withstand.reports.families import RADIUS_UNITS
-from withstand.reports.figures.chart import MOST_SERIES, SIZE, look, numeric_axis, value_axis
-from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.lines import FOOT, LEFT, PLOT, RIGHT, TOP
-from withstand.reports.figures.marks import combinations
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.tools.chart import MOST_SERIES, SIZE, look, numeric_axis, value_axis
+from withstand.reports.figures.tools.labels import End, label_ends, room_for
+from withstand.reports.figures.tools.lines import FOOT, LEFT, PLOT, RIGHT, TOP
+from withstand.reports.figures.tools.marks import combinations
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import WIDTH, new_figure
 from withstand.reports.numbers import slug
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of

@@ -14,9 +14,17 @@ from withstand.reports.figures.balls.sandwich_bands import (
     sandwich_bands,
 )
 from withstand.reports.figures.balls.sandwich_bars import Stack, sandwich_bars
-from withstand.reports.figures.marks import combinations, counted, lines_of, longest, mark_of, missing_sentence, signs
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import NARROW
+from withstand.reports.figures.tools.marks import (
+    combinations,
+    counted,
+    lines_of,
+    longest,
+    mark_of,
+    missing_sentence,
+    signs,
+)
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import NARROW
 from withstand.reports.numbers import number, slug
 from withstand.reports.sandwiches import Sandwich, sandwiches_of
 from withstand.study.study import Study, name_of

@@ -12,10 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from withstand.reports.families import Axis
-from withstand.reports.figures.chart import ROUND, SIZE, look, numeric_axis, point, value_axis
-from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark
-from withstand.reports.figures.style import NARROW, WIDTH, new_figure
+from withstand.reports.figures.tools.chart import ROUND, SIZE, look, numeric_axis, point, value_axis
+from withstand.reports.figures.tools.labels import End, label_ends, room_for
+from withstand.reports.figures.tools.marks import Mark
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.study.measures.measure import Measure
 
 ACCURACY = Measure(name="accuracy", column="correct", words="accuracy", percent=True, better="higher")

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.chart import ROUND, faint
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.tools.chart import ROUND, faint
+from withstand.reports.figures.tools.style import WIDTH, new_figure
 
 LONGEST = 22  # characters of the labels next to bars
 UNKNOWN, BROKEN = 0.35, 0.25  # opacity

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.perturbations.attacks.frame import SHRINK, Flat, Frame, Picks, Place
+from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
 
@@ -72,6 +72,7 @@ class Target:
         self.distance = torch.full((len(y),), torch.inf, device=y.device)
         self.passes = torch.zeros(len(y), dtype=torch.int64, device=y.device)
         self.by = torch.zeros(len(y), dtype=torch.int64, device=y.device)
+        self.first_lead: Tensor | None = None  # of the label, at the row
         self.guide: nn.Module | None = None
         self.leads: Tensor | None = None  # highest lead of each class over the label in the ball so far
 
@@ -87,7 +88,10 @@ class Target:
 
     def begin(self) -> Float[Tensor, "batch class"]:
         """Return the outputs at the rows themselves; those that are wrong already are broken at a distance of 0."""
-        return self.logits(self.frame.centre, torch.arange(len(self.y), device=self.y.device))
+        logits = self.logits(self.frame.centre, torch.arange(len(self.y), device=self.y.device))
+        if len(self.y):
+            self.first_lead = -margin(logits, self.y)
+        return logits
 
     def offer(self, points: Points, rows: Int[Tensor, " row"]) -> None:
         """Try points found elsewhere, such as in another ball, for the rows in whose ball they lie."""
@@ -135,16 +139,19 @@ class Target:
 
     def others(self) -> Int[Tensor, "batch other"]:
         """Return the classes other than the label: first those that came closest to it within the ball so far."""
-        return self._leads_of_others().argsort(dim=1, descending=True, stable=True)[:, :-1]
-
-    def closest_lead(self) -> PerRow:
-        """Return the lead of the class that came closest to the label, see `leads`; below 0 for rows not broken."""
-        return self._leads_of_others().amax(1)
-
-    def _leads_of_others(self) -> Tensor:
         if self.leads is None:
             self.begin()
-        return cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
+        leads = cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
+        return leads.argsort(dim=1, descending=True, stable=True)[:, :-1]
+
+    def left(self) -> PerRow:
+        """Return what is left of the label's lead at the point of the ball where it is least: 1 at the row, 0 if none.
+
+        Outputs at the rows themselves are computed if they are not known.
+        """
+        if self.first_lead is None:
+            self.begin()
+        return (-self.lead / cast(Tensor, self.first_lead).clamp_min(1e-30)).clamp(0, 1)
 
     def _count(self, rows: Tensor, passes: int) -> None:
         self.passes.index_add_(0, rows, torch.full_like(rows, passes))

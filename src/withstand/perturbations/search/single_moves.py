@@ -9,7 +9,7 @@ from torch import Tensor
 
 from withstand.functional.random import RowStreams, uniform
 from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.frame import Frame
+from withstand.perturbations.search.frame import Frame
 
 NUM_SPREAD = 6  # values of a feature between the ends of its interval
 SHORTER = (0.0, 0.5, 0.8, 0.95)  # shares of a feature's displacement that are tried in l1 and l2 balls

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from withstand.reports.figures.marks import Mark
+from withstand.reports.figures.tools.marks import Mark
 from withstand.study.measures.measure import Measure
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")

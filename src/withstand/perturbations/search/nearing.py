@@ -11,9 +11,9 @@ from withstand.functional import balls
 from withstand.functional.margins import log_odds, margin
 from withstand.functional.random import RowStreams, normal
 from withstand.functional.tensors import PerRow
-from withstand.perturbations.attacks.clock import Clock
-from withstand.perturbations.attacks.frame import Flat, Frame, Picks, Place
-from withstand.perturbations.attacks.target import Objective, Slope, Target
+from withstand.perturbations.search.clock import Clock
+from withstand.perturbations.search.frame import Flat, Frame, Picks, Place
+from withstand.perturbations.search.target import Objective, Slope, Target
 
 DUAL: dict[balls.Norm, balls.Norm] = {"l1": "linf", "l2": "l2", "linf": "l1"}
 # Lead of the label at the row, in scaled logits, at the beginning and at the end.

@@ -3,9 +3,9 @@
 from jaxtyping import Int
 from torch import Tensor
 
-from withstand.perturbations.attacks.climbs import NEW_SHARE, Climbs, SparseClimbs
-from withstand.perturbations.attacks.frame import Place
-from withstand.perturbations.attacks.target import Objective, Target
+from withstand.perturbations.search.climbs import NEW_SHARE, Climbs, SparseClimbs
+from withstand.perturbations.search.frame import Place
+from withstand.perturbations.search.target import Objective, Target
 
 # Climbs with short steps end if even this many times their present rate would not take them to 0.
 HOPE = 10.0

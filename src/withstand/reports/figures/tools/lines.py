@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from withstand.conditions import CLEAN, JPEG, MEAN
 from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.bands import curve
-from withstand.reports.figures.chart import (
+from withstand.reports.figures.tools.chart import (
     MOST_SERIES,
     cross_at,
     look,
@@ -21,10 +21,18 @@ from withstand.reports.figures.chart import (
     value_axis,
     wrapped,
 )
-from withstand.reports.figures.labels import End, label_ends, room_for
-from withstand.reports.figures.marks import Mark, combinations, counted, longest, mark_of, missing_sentence, signs
-from withstand.reports.figures.picture import Picture
-from withstand.reports.figures.style import WIDTH, new_figure
+from withstand.reports.figures.tools.labels import End, label_ends, room_for
+from withstand.reports.figures.tools.marks import (
+    Mark,
+    combinations,
+    counted,
+    longest,
+    mark_of,
+    missing_sentence,
+    signs,
+)
+from withstand.reports.figures.tools.picture import Picture
+from withstand.reports.figures.tools.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, under, with_unit
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of

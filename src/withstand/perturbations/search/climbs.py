@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from withstand.perturbations.attacks.frame import Frame, Place
-from withstand.perturbations.attacks.target import Slope
+from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.target import Slope
 
 NEW_SHARE = 0.75  # share of the new step; the rest repeats the last move
 MOST_RISES = 0.75  # share of the steps that must rise for the step size to stay

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from withstand.reports.figures.chart import SMALL, paper
+from withstand.reports.figures.tools.chart import SMALL, paper
 
 LINE, LONGEST = 9.0, 26  # points between lines of labels; characters in a line
 TO_LABEL = 0.14  # inches from the axes to the names of lines

@@ -1,0 +1,173 @@
+"""Notes stand where gradients are masked and nowhere else, and the standard budget gets past the mask."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import withstand as ws
+from withstand.data.base import TensorSplit
+from withstand.engine import Engine
+from withstand.evaluation.worst_case import WorstCase
+from withstand.functional.random import RowStreams
+from withstand.measuring.ask import read_results
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking import surrogate as surrogates
+from withstand.perturbations.masking.diagnosis import diagnose
+from withstand.rendering.latex import latex
+from withstand.rendering.terminal import render
+
+ENGINE, FEATURES = Engine(), 6
+LINF, L2 = Ball("linf", 0.3), Ball("l2", 0.6)
+MASKING = "not to be trusted as it stands"
+
+MASKS = {
+    "softmax": lambda f, x: (300 * f(x)).softmax(1),
+    "sigmoids": lambda f, x: (300 * f(x)).sigmoid(),
+    "tanh": lambda f, x: (150 * f(x)).tanh(),
+    "rounded inputs": lambda f, x: f((x / 0.05).round() * 0.05),
+    "rounded logits": lambda f, x: (f(x) / 0.2).round() * 0.2,
+    "sine": lambda f, x: f(x) + 2 * (80 * f(x)).sin(),
+}
+OPEN = {
+    "plain": lambda f, x: f(x),
+    "confident": lambda f, x: 1000 * f(x),
+    "probabilities": lambda f, x: f(x).softmax(1),
+    "constant": lambda f, x: 0 * f(x) + torch.tensor([1.0, 0.0, 0.0]),
+}
+
+
+class Behind(nn.Module):
+    """A network behind a mask."""
+
+    def __init__(self, network: nn.Module, mask) -> None:
+        super().__init__()
+        self.network, self.mask = network, mask
+
+    def forward(self, x):
+        return self.mask(self.network, x)
+
+
+def table(seed: int, num: int) -> TensorSplit:
+    x = torch.randn(num, FEATURES, generator=torch.Generator().manual_seed(seed))
+    y = (x[:, 0] + 0.5 * x[:, 1] * x[:, 2] > 0).long() + (x[:, 3] > 0.8).long()
+    return TensorSplit(x, y, classes=("a", "b", "c"), box=None)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    model, split = ws.MLP(hidden=(32, 32)).build((FEATURES,), 3, seed=0), table(1, 400)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(split.x), split.y).backward()
+        optimizer.step()
+    return model.eval()
+
+
+@pytest.fixture(autouse=True)
+def _quick_surrogates(monkeypatch):
+    monkeypatch.setattr(surrogates, "TABLE_STEPS", 200)
+
+
+def measured(model, *balls, budget="standard", samples=None):
+    """Return, ball by ball, which samples are right, with the notes."""
+    evaluation = WorstCase(balls=balls, budget=budget, num_mean=0)
+    split, train = samples or table(2, 40), table(1, 400)
+    state = evaluation.prepare(model, train, space=split.space, seed=0, engine=ENGINE)
+    rng = RowStreams(0, torch.arange(len(split)))
+    with torch.no_grad():
+        found = evaluation.outcomes(model, split.x, split.y, space=split.space, state=state, rng=rng)
+    notes = evaluation.remarks(found, state=state)
+    return [(found[name]["correct"], " ".join(notes[name])) for name in evaluation.conditions]
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_behind_every_mask_the_standard_budget_ends_near_the_truth_and_says_so(network, mask):
+    model = Behind(network, MASKS[mask])
+    for (bare, nothing), (masked, note) in zip(measured(network, LINF), measured(model, LINF), strict=True):
+        assert nothing == ""
+        assert MASKING in note
+        assert masked.float().mean() <= bare.float().mean() + 0.04
+    ((_, note),) = measured(model, LINF, budget="quick")
+    assert MASKING in note
+    assert "followed" not in note
+
+
+@pytest.mark.parametrize("kind", OPEN)
+def test_gradients_that_lead_get_no_note(network, kind):
+    model = Behind(network, OPEN[kind])
+    balls = (Ball("linf", 1e-6), LINF, L2, Ball("l1", 1.0), Ball("linf", 0.0))
+    assert not any(MASKING in note for _, note in measured(model, *balls, budget="quick"))
+    assert not any(MASKING in note for _, note in measured(model, L2))
+
+
+def test_probabilities_are_attacked_as_logits(network):
+    bare, masked = measured(network, LINF, L2), measured(Behind(network, OPEN["probabilities"]), LINF, L2)
+    for (right, _), (same, note) in zip(bare, masked, strict=True):
+        assert torch.equal(right, same)
+        assert "probabilities" in note
+
+
+def test_of_a_random_model_the_mean_counts_whatever_the_batch(network):
+    model = Behind(network, lambda f, x: f(x + 0.2 * torch.randn_like(x)))
+    before = torch.random.get_rng_state()
+    ((whole, note),) = measured(model, LINF)
+    assert "at random" in note
+    assert MASKING not in note
+    assert torch.equal(before, torch.random.get_rng_state())
+    split = table(2, 40)
+    part = split.select(torch.arange(7))
+    ((few, _),) = measured(model, LINF, samples=part)
+    assert torch.equal(whole[:7], few)
+
+
+def test_what_is_prepared_and_found_is_the_same_again_and_in_every_batch(network, monkeypatch):
+    monkeypatch.setattr(surrogates, "TABLE_STEPS", 30)
+    model, split, train = Behind(network, MASKS["tanh"]), table(2, 14), table(1, 400)
+    evaluation = WorstCase(balls=(LINF,), num_mean=0)
+    one, other = (evaluation.prepare(model, train, space=split.space, seed=seed, engine=ENGINE) for seed in (0, 1))
+    assert (one.blind, one.stuck, one.misled) == (other.blind, other.stuck, other.misled)
+    assert one.surrogate is not None
+    assert other.surrogate is not None
+    for a, b in zip(one.surrogate.parameters(), other.surrogate.parameters(), strict=True):
+        assert torch.equal(a, b)
+    found = [
+        evaluation.measure(model, split, seed=0, engine=Engine(batch_size=size), fit_on=train).columns
+        for size in (5, 64)
+    ]
+    (a,), (b,) = (each.values() for each in found)
+    assert torch.equal(a["correct"], b["correct"])
+    assert torch.equal(a["unseen"], b["unseen"])
+
+
+def test_a_given_surrogate_is_followed(network):
+    model = Behind(network, MASKS["softmax"])
+    (bare, _), *_ = measured(network, LINF)
+    split = table(2, 40)
+    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=network, device="cpu")
+    row = next(each for each in results.rows["model"] if each.measure == "worst_case_top1")
+    assert row.value == pytest.approx(bare.float().mean().item(), abs=0.02)
+
+
+def test_notes_reach_every_table_and_survive_what_is_kept(network, tmp_path):
+    model, split = Behind(network, MASKS["rounded logits"]), table(2, 40)
+    asked = {"on": WorstCase(balls=(LINF,), budget="quick", num_mean=0), "keep": tmp_path / "kept", "device": "cpu"}
+    results = ws.evaluate(model, split, **asked)
+    again = ws.evaluate(model, split, **asked)
+    (folder,) = (tmp_path / "kept").iterdir()
+    for each in (results, again, read_results(folder)):
+        assert any(MASKING in note for note in each.notes)
+        assert all(MASKING in " ".join(shown.split()) for shown in map(render, each.tables()))
+        assert all(MASKING in " ".join(shown.split()) for shown in map(latex, each.tables()))
+        assert MASKING in each.to_markdown()
+    assert MASKING in " ".join(json.loads((folder / "notes.json").read_text()))
+    page = results.report(tmp_path / "report")
+    assert MASKING in page.read_text()
+
+
+def test_fixed_features_do_not_hide_that_gradients_lead(network):
+    split = table(1, 64)
+    found = diagnose(network, split.x, balls=(Ball("linf", (0.3, 0.0, 0.3, 0.0, 0.3, 0.0)),), space=split.space)
+    assert not any(map(found.is_masked, found.misled))
