@@ -78,7 +78,7 @@ def measure_table(
     if len(used) == 1 and max(times.values(), default=0) < 2:
         columns, num_labels = ("condition", *results), 1
         lines = [line and (line[0], *line[2:]) for line in lines]
-    notes = [*_notes(places, used), *_loose(every, measures)]
+    notes = _notes(places, used, every)
     if not each_severity and kinds_of([row.condition for row in every]):
         notes.append("Corruptions: means over the severities.")
     return number_table(title_of(name, used, every), columns, lines, num_labels=num_labels, notes=notes)
@@ -186,13 +186,7 @@ def _apart(condition: str) -> tuple[str, str]:
     return ball, budget
 
 
-def _loose(rows: Sequence[Row], measures: Mapping[str, Measure]) -> list[str]:
-    """Return how to read certified accuracies near 0, if there are any."""
-    certified = [row for row in rows if measures[row.measure].kind == "certified" and measures[row.measure].percent]
-    return [LOOSE] if any(row.value < LITTLE for row in certified) else []
-
-
-def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
+def _notes(places: Sequence[Place], measures: Sequence[Measure], rows: Sequence[Row]) -> list[str]:
     """Return how the numbers were obtained: bounds and estimates with their budgets."""
     words = {each.name: each.words for each in measures if each.kind in KINDS}
     budgets: dict[tuple[str, ...], list[str]] = {}
@@ -211,4 +205,7 @@ def _notes(places: Sequence[Place], measures: Sequence[Measure]) -> list[str]:
     for texts, names in budgets.items():
         of = f" of {' and '.join(names)}" if len(budgets) > 1 else ""
         notes += [f"Budget{'s' * (len(texts) > 1)}{of}: {'; '.join(texts)}."] if texts else []
+    certified = [each.name for each in measures if each.kind == "certified" and each.percent]
+    if any(row.measure in certified and row.value < LITTLE for row in rows):
+        notes.append(LOOSE)
     return notes

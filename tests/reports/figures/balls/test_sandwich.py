@@ -9,7 +9,7 @@ import pytest
 from withstand.reports.figures.balls.robust_curves import robust_curves_pictures
 from withstand.reports.figures.balls.sandwich import sandwich_pictures
 from withstand.reports.figures.pictures import pictures
-from withstand.reports.figures.style import NARROW, figure_style
+from withstand.reports.figures.tools.style import NARROW, figure_style
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.study import Study
