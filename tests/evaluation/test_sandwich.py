@@ -38,3 +38,9 @@ def test_branch_and_bound_closes_the_gap_of_a_weak_attack(split):
     searched = columns["broken_by"] == BY_SEARCH
     assert not columns["correct"][searched].any()
     assert (columns["distance"][searched] <= 0.2 * (1 + 1e-4)).all()
+
+
+def test_a_gap_has_no_better_direction():
+    # A network that is broken everywhere has none.
+    directions = {each.name: each.direction for each in Sandwich().measures}
+    assert directions == {"certified_top1": 1, "worst_case_top1": 1, "gap": 0}

@@ -44,3 +44,11 @@ def test_a_measure_is_named_with_its_own_budget(made_up_outcomes):
         "Worst case, linf 0.1 (PGD-40 x 3 + vertices)",
         "Adversarial, linf 0.1 (PGD-40 x 3)",
     ]
+
+
+def test_models_that_all_have_the_same_value_are_not_ranked(made_up_outcomes):
+    tables = {name: made_up_outcomes({"clean": {"correct": [True] * 9 + [False]}}, (TOP1,)) for name in "abc"}
+    digest = Digest.of(Study.of_results(Results(tables)))
+    _, told = findings(digest, Scores.gather(digest))[0]
+    assert "90.0 %" in told
+    assert "highest" not in told

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from withstand.reports.figures import style as figures
 from withstand.reports.figures.noise import amplification, noise_figure
+from withstand.reports.figures.tools import style as figures
 from withstand.reports.figures.tools.style import figure_style, new_figure, write_figure
 from withstand.study.noise_examples import NoiseExamples, NoisyImages
 

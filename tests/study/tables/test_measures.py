@@ -149,3 +149,17 @@ def test_classes_go_down_with_their_sizes_and_other_measures_below():
         None,
         ("balanced accuracy", "100", "75.0", "-"),
     )
+
+
+def test_certified_accuracies_near_0_are_explained():
+    proved = Measure(name="proved", column="c", words="certified accuracy", percent=True, kind="certified")
+    depth = Measure(name="depth", column="d", words="certified radius", kind="certified")
+    known = MEASURES | {"proved": proved, "depth": depth}
+
+    def explained(*rows):
+        notes = measure_table({"one": rows}, {each.measure: known[each.measure] for each in rows}, name="Balls").notes
+        return any("near 0" in each for each in notes)
+
+    assert explained(row("linf 0.1, CROWN", 0.0, "proved"), row("linf 0.1, quick", 0.4))
+    assert not explained(row("linf 0.1, CROWN", 0.3, "proved"), row("linf 0.1, quick", 0.0))
+    assert not explained(row("linf 0.1, CROWN", 0.0, "depth"))
