@@ -27,6 +27,7 @@ OUTSIDE = {
 # Page of the API reference for each package, or module of the package itself.
 GROUPS = {
     "api": "training",
+    "attacking": "evaluations",
     "data": "data",
     "engine": "training",
     "errors": "training",
