@@ -148,13 +148,13 @@ def test_a_question_that_fails_is_one_sentence_and_leaves_no_folder(words, runs,
 
 def test_classes_by_name_yaml_and_words_are_asked_together(runs, tmp_path, capsys):
     folders = copy_of(runs, tmp_path / "runs")
-    yaml = "{class_path: WorstCase, init_args: {ball: {norm: l2, radius: 0.3}, steps: 2, restarts: 1}}"
+    yaml = "{class_path: WorstCase, init_args: {balls: [{norm: l2, radius: 0.3}], budget: quick}}"
     words = ["--on", "clean", "Speckle", yaml, "--device=cpu", "--format=json", "--quiet"]
     assert main(["evaluate", folders[0], *words]) == 0
     found = json.loads(capsys.readouterr().out)
     conditions = {row["condition"] for row in found["rows"]}
     assert {"clean", "Speckle std=0.6"} < conditions or any(each.startswith("Speckle") for each in conditions)
-    assert any(each.startswith("l2 0.3, PGD-2 x 1") for each in conditions)
+    assert any(each.startswith("l2 0.3, quick") for each in conditions)
     assert {"top1", "worst_case_top1"} <= set(found["measures"])
 
 
