@@ -12,7 +12,9 @@ SMALL = {"hidden": (32,), "epochs": 10, "lr": 0.01, "device": "cpu"}
 NOISE = Uniform(ball=Ball("linf", 0.1))
 CHOSEN = {"radius": "cv", "radii": (0.0, 0.1), "deployment_noise": NOISE, "cv": 2}
 # docs/how-to/estimators.md says the same to users.
-EXPECTED = {"check_sample_weight_equivalence_on_dense_data": "every row has its own draws, including duplicated rows"}
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": "every row has its own random draws, even if it duplicates another row"
+}
 
 
 PLAIN = [RobustClassifier("regular", **SMALL), RobustRegressor("regular", **SMALL)]

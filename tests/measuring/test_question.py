@@ -15,6 +15,7 @@ from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
+from withstand.evaluation.minimal_norm import MinimalNorm
 from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
@@ -124,6 +125,7 @@ def test_every_known_word_can_be_asked_of_images():
         Accuracy,
         Calibration,
         Lipschitz,
+        MinimalNorm,
         NoiseDistance,
         RandomizedSmoothing,
         Recall,

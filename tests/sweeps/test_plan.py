@@ -45,11 +45,11 @@ def test_a_group_sets_options_together_and_uses_the_values_of_axes(plan_of):
         "plain": {},
         "pgd": {"objective.perturbation": "PGD", BALL: "$radius"},
     }
-    measured = [{"class_path": "WorstCase", "init_args": {"ball": {"norm": "linf", "radius": "$radius"}}}]
+    measured = [{"class_path": "WorstCase", "init_args": {"balls": [{"norm": "linf", "radius": "$radius"}]}}]
     plan = plan_of({"set": {**TOY, "evaluations": measured}, "vary": {"method": groups, "radius": [0.1, 0.5]}})
     for each in plan.entries:
         experiment = plan.experiments[each.run]
-        assert experiment.evaluations[0].ball.radius == each.labels["radius"]
+        assert experiment.evaluations[0].balls[0].radius == each.labels["radius"]
         if each.labels["method"] == "pgd":
             assert experiment.objective.perturbation.ball.radius == each.labels["radius"]
         else:

@@ -90,7 +90,7 @@ def about_intervals(pairs: Collection[int], sampled: Collection[bool]) -> tuple[
     """Return what the intervals of differences are, as part of a sentence and as notes.
 
     Args:
-        pairs: Numbers of pairs of seeds in a table, at least one.
+        pairs: Numbers of pairs of seeds in a table.
         sampled: Whether there is an interval over samples, for every difference of one pair.
 
     Example:
@@ -101,7 +101,7 @@ def about_intervals(pairs: Collection[int], sampled: Collection[bool]) -> tuple[
     """
     over_samples = "95 % interval over the test samples, paired" if any(sampled) else "without an interval"
     notes = []
-    if max(pairs) > 1:
+    if max(pairs, default=1) > 1:
         about = "seed by seed: mean and its 95 % interval over the seeds (Student's t)"
         about += f"; of a single pair of runs {over_samples}" if sampled else ""
         seeds = f"at least {LEAST_PAIRS} seeds" + (", or one run each on the same samples," if any(sampled) else "")

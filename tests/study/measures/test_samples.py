@@ -92,9 +92,16 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
     known.samples.write_parquet(place / "samples.parquet")
     for k, own in enumerate(known.conditions):
         own.frame.write_parquet(place / f"{k}.parquet")
-        fields = {"condition": own.condition, "file": f"{k}.parquet", "source": "", "evaluation": {}, "numbers": {}}
+        fields = {
+            "condition": own.condition,
+            "file": f"{k}.parquet",
+            "source": "",
+            "evaluation": {},
+            "numbers": {},
+            "notes": [],
+        }
         about.append(fields | {"measures": [each.plain() for each in own.measures]})
-    content = {"format": 1, "data": "Tiny", "seed": 5, "classes": known.classes, "shape": [2], "conditions": about}
+    content = {"format": 2, "data": "Tiny", "seed": 5, "classes": known.classes, "shape": [2], "conditions": about}
     (place / "outcomes.json").write_text(json.dumps(content))
 
     class Results:

@@ -26,6 +26,11 @@ class Union(Attack):
         super().__post_init__()
         object.__setattr__(self, "attacks", tuple(each.within(self.ball) for each in self.attacks))
 
+    @property
+    def condition(self) -> str:
+        """The ball, and the attacks on it."""
+        return f"{self.ball.name}, " + " + ".join(each.condition.partition(", ")[2] for each in self.attacks)
+
     def within(self, ball: Ball) -> "Union":
         """Return the attacks on another ball."""
         return replace(self, ball=ball)
