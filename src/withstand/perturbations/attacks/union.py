@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from withstand.configuration import identity
 from withstand.functional.random import RowStreams
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
@@ -29,7 +30,7 @@ class Union(Attack):
     @property
     def condition(self) -> str:
         """The ball, and the attacks on it."""
-        return f"{self.ball.name}, " + " + ".join(each.condition.partition(", ")[2] for each in self.attacks)
+        return f"{self.ball.name}, {' + '.join(type(each).__name__ for each in self.attacks)} {identity(self.attacks)}"
 
     def within(self, ball: Ball) -> "Union":
         """Return the attacks on another ball."""
