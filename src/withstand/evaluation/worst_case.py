@@ -17,6 +17,7 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
+from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
 from withstand.perturbations.attacks.union import Union
@@ -194,10 +195,10 @@ class WorstCase(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """A budget on two balls, and own attacks."""
-        own = attacks_of("quick", Ball(), num_classes=10)[:1]
+        """Two balls, and one of each other norm, under a short attack."""
+        own = (APGD(steps=3),)
         return [
-            cls(balls=(Ball("linf", 0.1), Ball("linf", 0.2)), budget="quick", num_mean=4),
+            cls(balls=(Ball("linf", 0.1), Ball("linf", 0.2)), attacks=own, num_mean=4),
             cls(balls=(Ball("l2", 0.5),), attacks=own, num_mean=0),
             cls(balls=(Ball("l1", 0.5),), attacks=own, num_mean=2),
         ]

@@ -213,6 +213,7 @@ def test_attacks_of_a_radius_break_exactly_the_rows_whose_boundary_is_nearer(att
         assert found.success[distance < radius * 0.99].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize(("norm", "num_classes"), [("linf", 10), ("l2", 3), ("l1", 2), ("l1", 10)])
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def measured(model, *balls, budget="standard", samples=None):
     return [(found[name]["correct"], " ".join(notes[name])) for name in evaluation.conditions]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", MASKS)
 def test_behind_every_mask_the_standard_budget_ends_near_the_truth_and_says_so(network, mask):
     model = Behind(network, MASKS[mask])
@@ -110,6 +111,7 @@ def test_probabilities_are_attacked_as_logits(network):
         assert "probabilities" in note
 
 
+@pytest.mark.slow
 def test_of_a_random_model_the_mean_counts_whatever_the_batch(network):
     model = Behind(network, lambda f, x: f(x + 0.2 * torch.randn_like(x)))
     before = torch.random.get_rng_state()
@@ -123,6 +125,7 @@ def test_of_a_random_model_the_mean_counts_whatever_the_batch(network):
     assert torch.equal(whole[:7], few)
 
 
+@pytest.mark.slow
 def test_what_is_prepared_and_found_is_the_same_again_and_in_every_batch(network, monkeypatch):
     monkeypatch.setattr(surrogates, "TABLE_STEPS", 30)
     model, split, train = Behind(network, MASKS["tanh"]), table(2, 14), table(1, 400)
