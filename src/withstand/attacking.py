@@ -42,7 +42,7 @@ def attack(
         batch_size: Rows per batch; None chooses by the input size. Affects results only by rounding.
 
     Returns:
-        On the CPU: points in the ball, which of them the model gets wrong, distances in radii, and passes per row.
+        Points in the ball, whether the model misclassifies them, distances in radii, and passes per row; on the CPU.
 
     Raises:
         InputError: If an argument is invalid, or model and inputs do not fit.

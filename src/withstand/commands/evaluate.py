@@ -88,10 +88,10 @@ def _parser() -> ArgumentParser:
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
-    add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE needs the published ones")
-    add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of balls, for worst-case and others")
-    add("--budget", type=Budget, default="standard", help="attacks of worst-case and sandwich: how much is spent")
-    add("--norm", type=Norm, default="linf", help="norm of the ball")
+    add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE requires `published`")
+    add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of the balls, e.g. for worst-case")
+    add("--budget", type=Budget, default="standard", help="effort of the attacks in worst-case and sandwich")
+    add("--norm", type=Norm, default="linf", help="norm of the balls")
     add(
         "--unit",
         type=Unit,

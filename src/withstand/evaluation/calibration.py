@@ -34,9 +34,9 @@ TOPIC = "Calibration"
 class Calibration(Evaluation):
     """Expected calibration error, Brier score and negative log-likelihood, with and without temperature scaling.
 
-    Temperatures are fitted on unchanged samples: each sample is scaled by the one that fits the other half of the
-    samples best, so its own label has no part in it. The halves are chosen by the samples' numbers. Under a
-    perturbation the same temperatures apply, as they would in use.
+    Temperatures are fitted on unchanged samples, split into two halves by their numbers. Each half is scaled with the
+    temperature fitted on the other, so a sample's own label does not affect it. Perturbed samples use the same
+    temperatures, as in deployment.
 
     Attributes:
         perturbations: The conditions: Identity is clean, PGD the worst point of a ball, Uniform a random one. ImageNetC

@@ -32,7 +32,7 @@ WORDS: dict[Method, str] = {
 class Certificate(Evaluation):
     """Share of samples that are proved correct on a whole ball: a lower bound on the worst-case accuracy.
 
-    Methods are tried from the cheapest to the given one; each leaves its samples to the next. A sample is `certified`,
+    Methods run from the cheapest up to `method`, each on the samples that are still undecided. A sample is `certified`,
     `broken` (it is wrong itself, or a wrong point was found), or `unknown`. Networks may consist of linear and
     convolutional layers, batch normalisation, ReLU, LeakyReLU, tanh, sigmoid, GELU, average and maximum pooling, and
     sums or concatenations of branches. Columns of discrete changes are bounded by the hull of their options, and

@@ -27,14 +27,14 @@ TOPIC = "How far the nearest wrong point is"
 
 @dataclass(frozen=True, kw_only=True)
 class MinimalNorm(Evaluation):
-    """Distance from each sample to the nearest wrong point that attacks of least norm find: an upper bound.
+    """Distance from each sample to the nearest wrong point that minimum-norm attacks find: an upper bound.
 
     The outcome `distance` is in the units of the ball; in radii if it has one per feature; the number of changed fields
     for `SigmaZero`. It is 0 for samples that are wrong unchanged, and infinite where no wrong point is found. The share
     of samples with a distance above r is the robust accuracy at radius r.
 
     Attributes:
-        attacks: Attacks of least norm, all with the same ball; of the distances that they find the smallest counts.
+        attacks: Minimum-norm attacks, all with the same ball; the smallest distance of each sample counts.
 
     Source:
         Rony et al. 2019, arXiv 1811.09600; Pintor et al. 2021, arXiv 2102.12827; Cina et al. 2025, arXiv 2402.01879.

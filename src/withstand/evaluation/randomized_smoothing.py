@@ -38,7 +38,7 @@ Draw = Callable[[Tensor, int, int], Iterator[tuple[Tensor, Tensor]]]
 class RandomizedSmoothing(Evaluation):
     """Share of samples that are certified in an l2 ball, for the model smoothed by Gaussian noise.
 
-    The smoothed model answers the class that the model gives most often under noise around the input. `num_selection`
+    The smoothed model predicts the most frequent class of the model under noise around the input. `num_selection`
     draws select a class; `num_draws` others bound its probability from below, at confidence 1 - alpha (one-sided
     Clopper-Pearson). If the bound p exceeds 1/2, the smoothed model gives this class everywhere within the radius
     std * Phi^-1(p); otherwise it abstains. The certificate holds for the smoothed model, not for the model itself. The
@@ -48,9 +48,9 @@ class RandomizedSmoothing(Evaluation):
     the certificate holds while they keep their values. Discrete changes cannot be certified. An output that is not
     finite counts for no class.
 
-    With `radius` the question is only whether a sample is certified there, yes or no. Its draws end when the answer is
-    known: after 128, 256, 512, ... draws, which share half of alpha, or after the last, which has the other half. A few
-    samples near the limit get a no that all draws at once would have certified.
+    With `radius`, samples are certified at this radius only, and draws stop as soon as the result is known. Tests after
+    128, 256, 512, ... draws share half of alpha; the final test has the other half. A few samples near the limit are
+    not certified, although a single test after all draws would certify them.
 
     Attributes:
         std: Standard deviation of the noise, in the unit, > 0.

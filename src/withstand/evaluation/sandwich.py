@@ -1,4 +1,4 @@
-"""Worst-case accuracy over balls between an attack and a certificate."""
+"""Certified and attacked accuracy over the same balls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class State(NamedTuple):
 
     Attributes:
         graph: The layers of the network.
-        diagnosis: Whether its gradients lead attacks.
+        diagnosis: Whether its gradients are masked.
     """
 
     graph: Graph
@@ -43,7 +43,7 @@ class State(NamedTuple):
 class Sandwich(Evaluation):
     """Certified and attacked accuracy over the same balls: the true worst-case accuracy lies between them.
 
-    Attacks come first; the samples that survive them are certified. The gap is the share of samples that are neither
+    Attacks run first; certificates run on the samples that are left. The gap is the share of samples that are neither
     broken nor certified. Wrong points that branch and bound finds count as attacks.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sandwich(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Each ball, what attacked it, and the strongest method of certificates."""
+        """Each ball, the budget or the attacks, and the strongest certificate."""
         return tuple(f"{each} + {self._certificate.budget}" for each in self._attack.conditions)
 
     @property
@@ -134,7 +134,7 @@ class Sandwich(Evaluation):
         return found
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
-        """Say what the attacks say."""
+        """Return the notes of the attacks."""
         attack, own = self._attack, self.conditions
         found = attack.remarks(
             {name: outcomes[each] for name, each in zip(attack.conditions, own, strict=True)}, state=state.diagnosis

@@ -47,10 +47,10 @@ TOPIC = "Accuracy over balls"
 class WorstCase(Evaluation):
     """Share of samples on which no attack succeeds: an upper bound on the worst-case accuracy in a ball.
 
-    A union of attacks searches each ball; those that find a sample broken leave it. A point that is wrong counts for
-    every ball that it lies in, so several balls share the work. Further measures: the share that is right after the
-    first attack alone (`adversarial_top1`), the mean over evenly spread points of the ball (`mean_top1`), and the
-    passes through the model per sample (`passes`).
+    The attacks run one after another, each on the samples that are not broken yet. A wrong point counts for every
+    ball that contains it, so several balls share the work. Further measures: accuracy after the first attack alone
+    (`adversarial_top1`), mean accuracy over evenly spread points of the ball (`mean_top1`), and passes through the
+    model per sample (`passes`).
 
     Attributes:
         balls: The balls, one condition each.
@@ -69,7 +69,7 @@ class WorstCase(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Each ball, and what attacked it."""
+        """Each ball, with the budget or the attacks."""
         return tuple(f"{ball.name}, {self._tried}" for ball in self.balls)
 
     @property
@@ -114,7 +114,7 @@ class WorstCase(Evaluation):
         return True
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Diagnosis:
-        """Try the model's gradients; if they do not lead, train a surrogate."""
+        """Check the gradients for masking; if they look masked, train a surrogate."""
         if len(fit_on) == 0 or not any(each.needs_gradient for each in self._attacks(self.balls[0], num_classes=2)):
             return Diagnosis()
         found = diagnose(model, _first(fit_on, NUM_PROBES, engine), balls=self.balls, space=space)
@@ -148,7 +148,7 @@ class WorstCase(Evaluation):
         return found
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[str, ...]]:
-        """Say where gradients do not lead, and what was done about it."""
+        """Report gradient masking, and how attacks handled it."""
         found = {}
         for ball, condition in zip(self.balls, self.conditions, strict=True):
             unseen = outcomes[condition]["unseen"].float()

@@ -36,7 +36,7 @@ class APGD(Attack):
         restarts: Starts, at least 1.
         wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
             In l1 this is always done.
-        near: Attack only rows where at most this share of the label's lead is left at the best point found so far; None
+        near: Attack only rows whose label keeps at most this share of its lead at the best point found so far; None
             attacks all rows.
 
     Source:

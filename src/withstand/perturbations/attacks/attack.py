@@ -25,10 +25,9 @@ class Attacked(NamedTuple):
     """What an attack found around each row.
 
     Attributes:
-        points: The nearest point of the ball on which the model is wrong; else the one at which another class trails
-            least.
-        success: Whether there is such a point.
-        distance: Distance of the nearest wrong point that was met, in radii, or its number of changed fields; above 1
+        points: The nearest wrong point in the ball; if there is none, the point at which the label's lead is smallest.
+        success: Whether a wrong point in the ball was found.
+        distance: Distance of the nearest wrong point found, in radii, or its number of changed fields; above 1
             if it lies outside of the ball, infinity if there is none.
         passes: Forward and backward passes spent on the row.
     """

@@ -23,7 +23,7 @@ BISECTIONS = 14
 
 @dataclass(frozen=True, kw_only=True)
 class FAB(Attack):
-    """Search for the nearest wrong point along the boundaries to other classes, which are taken to be planes.
+    """Search for the nearest wrong point along linear approximations of the boundaries to other classes.
 
     Attributes:
         steps: Gradient steps per start and target, at least 1.

@@ -1,1 +1,1 @@
-"""Gradient masking: noticed, and attacked nevertheless."""
+"""Detection of gradient masking, and attacks that circumvent it."""

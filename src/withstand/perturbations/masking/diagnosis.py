@@ -1,4 +1,4 @@
-"""Diagnosis: whether the gradients of a model lead attacks, and how it is attacked if they do not."""
+"""Diagnosis: whether the gradients of a model are masked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -78,21 +78,21 @@ class Diagnosis:
         found: list[str] = []
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
-            found.append(f"The outputs are probabilities; their {what} are attacked.")
+            found.append(f"The outputs are probabilities; attacks use their {what}.")
         if self.is_random:
-            found.append(f"The model answers at random; the mean of {NUM_DRAWS} answers counts.")
+            found.append(f"The model answers at random; attacks and accuracies use the mean of {NUM_DRAWS} answers.")
         seen: list[str] = []
         if self.blind >= MASKED:
             seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
         elif self.stuck >= MASKED:
-            seen.append(f"ascent without bounds fails on {_percent(self.stuck)} of {self.count} training inputs")
+            seen.append(f"unbounded ascent fails on {_percent(self.stuck)} of {self.count} training inputs")
         elif self.is_masked(ball):
             share = _percent(self.misled[ball])
-            seen.append(f"random steps beat the gradient's on {share} of {self.count} training inputs")
+            seen.append(f"random steps beat gradient steps on {share} of {self.count} training inputs")
         if unseen:
-            seen.append(f"{_percent(unseen)} of the samples are broken only by points found without it")
+            seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
-            done = "; a surrogate and smoothed gradients were followed too" if reacts else ""
+            done = "; attacks also followed a surrogate and smoothed gradients" if reacts else ""
             found.append(f"Gradient masking, not to be trusted as it stands: {', '.join(seen)}{done}.")
         return tuple(found)
 
