@@ -94,6 +94,7 @@ def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsy
     folders = copy_of(runs, tmp_path / "runs")
     path = tmp_path / "samples.csv"
     words = ["evaluate", *folders, "--on", "clean", "contrast", "worst-case", "--radius", "0.01", "0.05"]
+    words += ["--budget=quick"]
     assert main([*words, "--device=cpu", "--samples", str(path), "--quiet"]) == 0
     capsys.readouterr()
     found = polars.read_csv(path)

@@ -13,9 +13,14 @@ HOLDER = """
 import os, pathlib, sys, time
 from withstand.files import hold
 with hold(pathlib.Path(sys.argv[1])):
+    end, begin = os.pipe()
     child = os.fork() if "fork" in sys.argv else 0
     if child or "fork" not in sys.argv:
+        if child:
+            os.read(end, 1)  # the child has been set up
         print(child, flush=True)
+    else:
+        os.write(begin, b"1")
     time.sleep(60)
 """
 
