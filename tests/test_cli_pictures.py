@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -17,11 +18,17 @@ ON = ["--on", "clean", "fog/1", "fog/5", "gaussian_noise/3"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def net(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     words = ["--name=net", "--epochs=1", "--model.width=4", "--quiet", f"--output={root}", "--device=cpu"]
     assert main(["train", *words]) == 0
     return next(root.glob("net-*"))
+
+
+@pytest.fixture
+def trained(net, tmp_path):
+    """A run that has only been trained, whatever other tests measured before."""
+    return shutil.copytree(net, tmp_path / net.name)
 
 
 def evaluated(capsys, run, *options):
