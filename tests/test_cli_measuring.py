@@ -93,9 +93,8 @@ def test_the_command_that_measured_is_recorded_and_shown_in_the_report(runs, tmp
 def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsys):
     folders = copy_of(runs, tmp_path / "runs")
     path = tmp_path / "samples.csv"
-    # Without the mean over the ball, which costs most.
     balls = "[{norm: linf, radius: 0.01}, {norm: linf, radius: 0.05}]"
-    yaml = f"{{class_path: WorstCase, init_args: {{balls: {balls}, budget: quick, num_mean: 0}}}}"
+    yaml = f"{{class_path: WorstCase, init_args: {{balls: {balls}, attacks: [{{class_path: APGD, init_args: {{steps: 3}}}}], num_mean: 0}}}}"
     words = ["evaluate", *folders, "--on", "clean", "contrast", yaml]
     assert main([*words, "--device=cpu", "--samples", str(path), "--quiet"]) == 0
     capsys.readouterr()

@@ -176,7 +176,7 @@ def test_the_robust_score_of_a_linear_network_is_the_closed_form(norm, blobs, sm
     scores = []
     for radius in (0.0, 0.2, 0.5, 1.0):
         expected = (margin > radius * torch.linalg.vector_norm(slope, dual)).double().mean().item()
-        assert classifier.robust_score(x, y, radius, norm=norm) == pytest.approx(expected, abs=1e-9)
+        assert classifier.robust_score(x, y, radius, norm=norm, budget="quick") == pytest.approx(expected, abs=1e-9)
         scores.append(expected)
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] < scores[0] == classifier.score(x, y)
@@ -185,12 +185,20 @@ def test_the_robust_score_of_a_linear_network_is_the_closed_form(norm, blobs, sm
 def test_the_robust_score_is_at_most_that_at_any_vertices_and_a_larger_budget_never_raises_it(blobs, small):
     x, y = blobs
     classifier = RobustClassifier("regular", **small).fit(x, y)
-    few, many = (classifier.robust_score(x, y, 0.4, budget=each) for each in ("quick", "thorough"))
+    few, many = (classifier.robust_score(x, y, 0.4, budget=each) for each in ("quick", "standard"))
     assert many <= few < classifier.score(x, y)
     rng = np.random.default_rng(0)
     for _ in range(20):
         moved = x + 0.4 * x.std(0) * rng.choice([-1, 1], size=x.shape)
         assert few <= classifier.score(moved, y)
+
+
+def test_masked_gradients_are_warned_of(blobs, small):
+    x, y = blobs
+    classifier = RobustClassifier("regular", **small).fit(x, y)
+    classifier.module_.register_forward_hook(lambda module, inputs, logits: (300 * logits).tanh())
+    with pytest.warns(UserWarning, match="RobustClassifier: .*not to be trusted as it stands"):
+        classifier.robust_score(x, y, 0.2, budget="quick")
 
 
 def test_the_unit_of_a_radius_is_that_of_the_table(blobs, small):
@@ -211,7 +219,7 @@ def test_robust_training_prefers_a_feature_that_the_ball_cannot_turn(small):
     x = np.column_stack([strong, weak])
     plain, robust = (RobustClassifier(each, 0.6, **small).fit(x, sign) for each in ("regular", "adversarial"))
     assert plain.score(x, sign) > robust.score(x, sign)
-    assert robust.robust_score(x, sign) > plain.robust_score(x, sign) + 0.1
+    assert robust.robust_score(x, sign, budget="quick") > plain.robust_score(x, sign, budget="quick") + 0.1
 
 
 def test_an_objective_can_be_given(blobs, small):
@@ -225,10 +233,12 @@ def test_a_split_for_evaluations_measures_the_same(blobs, small):
     classifier = RobustClassifier("regular", **small).fit(x, y)
     split = classifier.to_split(x, y)
     assert split.features == classifier.features_
-    results = ws.evaluate(classifier.module_, split, on=["clean", WorstCase(balls=(Ball("linf", 0.4),), num_mean=0)])
+    results = ws.evaluate(
+        classifier.module_, split, on=["clean", WorstCase(balls=(Ball("linf", 0.4),), budget="quick", num_mean=0)]
+    )
     found = {row.measure: row.value for row in results.rows["model"]}
     assert found["top1"] == classifier.score(x, y)
-    assert found["worst_case_top1"] == classifier.robust_score(x, y, 0.4) < found["top1"]
+    assert found["worst_case_top1"] == classifier.robust_score(x, y, 0.4, budget="quick") < found["top1"]
 
 
 def test_a_failed_fit_leaves_no_model_behind(blobs, small):

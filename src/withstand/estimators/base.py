@@ -95,7 +95,8 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return the score with every row at the worst point of a ball that attacks find.
 
         For a classifier, it is the share of rows that no attack gets misclassified; for a regressor, R squared with the
-        largest error found around each row. The value is an upper bound of the score at the true worst point.
+        largest error found around each row. The value is an upper bound of the score at the true worst point. A
+        classifier warns if its gradients are masked, which makes the value too high.
 
         Args:
             X: Rows.

@@ -1,6 +1,8 @@
 """RobustClassifier: a classifier for tables, robust to noise in the features."""
 
 import copy
+import itertools
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -199,5 +201,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         model = engine.place(copy.deepcopy(self.module_))
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
+        for note in itertools.chain.from_iterable(found.notes.values()):
+            warnings.warn(f"{self._who}: {note}", UserWarning, stacklevel=3)
         # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

@@ -27,12 +27,14 @@ class Outcomes(NamedTuple):
         label: Its class.
         columns: By condition and column, one value per sample.
         numbers: By condition and column, numbers about the model as a whole.
+        notes: By condition, what a reader of the numbers must know; see `Evaluation.remarks`.
     """
 
     number: Int[Tensor, " sample"]
     label: Int[Tensor, " sample"]
     columns: dict[str, Columns]
     numbers: dict[str, Numbers]
+    notes: dict[str, tuple[str, ...]]
 
 
 class Evaluation(Configuration, ABC):

@@ -130,7 +130,7 @@ def measure_all(
         tell(block.stop)
     outcomes = joined(found)
     numbers = evaluation.conclude(model, split, outcomes.columns, state=state, engine=engine)
-    return outcomes._replace(numbers=numbers)
+    return outcomes._replace(numbers=numbers, notes=evaluation.remarks(outcomes.columns, state=state))
 
 
 def joined(found: Sequence[Block]) -> Outcomes:
@@ -143,7 +143,7 @@ def joined(found: Sequence[Block]) -> Outcomes:
         for condition, names in (filled[0].columns.items() if filled else ())
     }
     label = torch.cat([each.label for each in found]) if found else number
-    return Outcomes(number[order], label[order], columns, {})
+    return Outcomes(number[order], label[order], columns, {}, {})
 
 
 def _checked(

@@ -105,7 +105,7 @@ def test_gradients_that_lead_get_no_note(network, kind):
 
 
 def test_probabilities_are_attacked_as_logits(network):
-    bare, masked = measured(network, LINF, L2), measured(Behind(network, OPEN["probabilities"]), LINF, L2)
+    bare, masked = measured(network, L2), measured(Behind(network, OPEN["probabilities"]), L2)
     for (right, _), (same, note) in zip(bare, masked, strict=True):
         assert torch.equal(right, same)
         assert "probabilities" in note

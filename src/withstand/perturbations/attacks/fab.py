@@ -94,6 +94,6 @@ class FAB(Attack):
         """One ball of each norm."""
         return [
             cls(ball=Ball("linf", 0.3), steps=3, num_targets=1),
-            cls(ball=Ball("l2", 0.3), steps=3),
-            cls(ball=Ball("l1", 0.3), steps=3, restarts=2),
+            cls(ball=Ball("l2", 0.3), steps=3, num_targets=2),
+            cls(ball=Ball("l1", 0.3), steps=2, num_targets=1, restarts=2),
         ]
