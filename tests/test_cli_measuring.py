@@ -111,6 +111,40 @@ def test_every_sample_has_a_line_that_says_where_it_breaks(runs, tmp_path, capsy
     assert (own["breaks: contrast"].fill_null(0).to_numpy() == lowest).all()
 
 
+def test_points_that_are_kept_break_the_samples_in_the_units_of_their_file(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 200)
+    x = rng.normal(size=(200, 2)) * [10, 0.1] + np.outer(kind, [15, 0.2]) + [500, 3]
+
+    def write(name, x, kind):
+        polars.DataFrame({"a": x[:, 0], "b": x[:, 1], "kind": [f"k{each}" for each in kind]}).write_csv(tmp_path / name)
+        return ["--data=table", f"--data.path={tmp_path / name}", "--data.target=kind", "--device=cpu", "--quiet"]
+
+    data = write("t.csv", x, kind)
+    assert main(["train", *data, "--model=mlp", "--epochs=10", "--name=t", f"--output={tmp_path / 'runs'}"]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    yaml = "{class_path: WorstCase, init_args: {balls: [{radius: 0.4}, {radius: 0.8}], budget: quick, num_mean: 0}}"
+    words = ["evaluate", str(folder), "--on", yaml, "--device=cpu", "--quiet", "--keep-points"]
+    assert main([*words, str(tmp_path / "points")]) == 0
+    files = sorted(tmp_path.glob("points/*/*.npz"))
+    table = kept(folder)
+    for path, condition in zip(files, table.conditions, strict=True):
+        found, frame = np.load(path), condition.frame
+        assert found["number"].tolist() == frame.filter(frame["broken_by"] > 0)["number"].to_list()
+        assert len(found["number"]) > 0
+        # The run misclassifies every point of a table that holds them.
+        more = write("points.csv", found["points"], found["label"])
+        capsys.readouterr()
+        assert main(["evaluate", str(folder), *more, "--on", "clean", "--format=json"]) == 0
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        assert next(each["value"] for each in rows if each["measure"] == "top1") == 0
+        assert (found["prediction"] != found["label"]).all()
+    (tmp_path / "file").touch()
+    assert main([*words, str(tmp_path / "file")]) == 2
+    assert main(["evaluate", str(folder), "--on", "clean", "--device=cpu", "--keep-points", str(tmp_path)]) == 2
+    assert "needs worst-case" in capsys.readouterr().err
+
+
 def test_two_models_are_compared_on_the_same_samples(runs, tmp_path, capsys):
     folders = copy_of(runs, tmp_path / "runs")
     assert main(["evaluate", *folders, "--on", "clean", "--device=cpu", "--quiet"]) == 0

@@ -20,7 +20,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.options import experiment_parser, read_experiment
-from withstand.parser import spell
+from withstand.parser import build, spell
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
@@ -398,3 +398,9 @@ def test_a_class_path_outside_the_package_is_refused_before_it_is_imported(tmp_p
     (tmp_path / "a.yaml").write_text("model:\n  class_path: evil.Model\n")
     assert "evil.Model" in refusal(["--config", str(tmp_path / "a.yaml")])
     assert not (tmp_path / "sprung").exists()
+
+
+def test_the_name_of_a_class_that_a_field_cannot_hold_gets_a_suggestion():
+    for name, known in (("Skuare", "Square"), ("PGD", "APGD")):
+        with pytest.raises(InputError, match=rf"^evaluations.attacks: {name} is not known; did you mean {known}\?$"):
+            build("on", {"class_path": "WorstCase", "init_args": {"attacks": [{"class_path": name}]}}, "evaluations")

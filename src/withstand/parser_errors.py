@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 import yaml
 from jsonargparse import ArgumentParser
 
-from withstand.configuration import discover
+from withstand.configuration import Configuration, discover
 from withstand.errors import brief, nearest
 from withstand.families import FAMILIES, command_name, family_of, friendly, is_number, loose, spellings, training_fields
 from withstand.limits import refusal_of
@@ -35,10 +35,11 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         classes = ["withstand.experiment.Experiment", *re.findall(CLASS, message)]
         return _unknown_field(cast(Any, locate(classes[-1])), ".".join(filter(None, found.groups())), path)
     key = path.rpartition(".")[2]
-    if key in FAMILIES and (found := re.search(UNKNOWN_CLASS, last, re.DOTALL)):
+    family = family_of(key) if key in FAMILIES else _base_of(_hint_of(message, parser, path))
+    if family and (found := re.search(UNKNOWN_CLASS, last, re.DOTALL)):
         given = _first(found)
-        names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family_of(key))]
-        exact = spellings(family_of(key)).get(loose(given))
+        names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family)]
+        exact = spellings(family).get(loose(given))
         return f"{friendly(path)}: {brief(given)} is not known; {nearest(given, [exact] if exact else names)}"
     option = f"option --{friendly(path)}" if path else command
     typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
@@ -88,6 +89,13 @@ def _hint_of(message: str, parser: ArgumentParser, path: str) -> Any:
             return None
         hint = get_type_hints(hint, include_extras=True).get(name)
     return hint
+
+
+def _base_of(hint: Any) -> type[Configuration] | None:
+    """Return the class of configurations that an annotation allows."""
+    if isinstance(hint, type) and issubclass(hint, Configuration):
+        return hint
+    return next((found for each in get_args(hint) if (found := _base_of(each))), None)
 
 
 def _first(found: re.Match[str]) -> str:

@@ -16,9 +16,11 @@ from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
+from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
+from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
@@ -65,6 +67,10 @@ def main(words: list[str]) -> None:
         from withstand.commands.drawing import check_figures
 
         check_figures([each.question for each in subjects])
+    if found.keep_points is not None and not any(
+        isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
+    ):
+        raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
     results = measure(subjects, seed=found.seed, engine=engine, console=console)
     if found.figures is not None:
         from withstand.commands.drawing import draw
@@ -73,6 +79,12 @@ def main(words: list[str]) -> None:
     if found.samples is not None and engine.is_first:
         results.to_samples(found.samples)
         console.say(f"Samples: {found.samples}")
+    if found.keep_points is not None:
+        for each in subjects:
+            folder = Path(found.keep_points) / each.name
+            table = results.tables_of_outcomes[each.name]
+            for path in keep_points(each, table, folder, seed=found.seed, engine=engine):
+                console.say(f"Points: {path}")
     as_json = found.format == "json"
     show(results, console=console, as_json=as_json, measure=found.measure, each_severity=found.each_severity)
 
@@ -102,6 +114,7 @@ def _parser() -> ArgumentParser:
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
+    add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
@@ -114,8 +127,10 @@ def _check(found: Any) -> None:
         option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
         if option and not Path(each).exists():
             raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
-    if found.figures is not None and Path(found.figures).exists() and not Path(found.figures).is_dir():
-        raise InputError(f"evaluate: figures: expected a folder, found a file at {found.figures}.")
+    for option in ("figures", "keep_points"):
+        path = getattr(found, option)
+        if path is not None and Path(path).exists() and not Path(path).is_dir():
+            raise InputError(f"evaluate: {option.replace('_', '-')}: expected a folder, found a file at {path}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
     if found.radius is not None and not any(each.partition("/")[0] in WITH_BALL for each in found.on or ()):

@@ -18,7 +18,7 @@ from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.apgd import APGD
-from withstand.perturbations.attacks.attack import Attack, checked
+from withstand.perturbations.attacks.attack import Attack, Attacked, checked
 from withstand.perturbations.attacks.budgets import Budget, attacks_of
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
@@ -147,6 +147,14 @@ class WorstCase(Evaluation):
                 found[condition]["mean"] = self._mean(model, x, y, ball, space=space, rng=own)
         return found
 
+    def points(
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
+    ) -> dict[str, Attacked]:
+        """Return the points behind the outcomes of a batch, by condition; the arguments are those of `outcomes`."""
+        with frozen(model := state.adapted(model)):
+            found = {each.frame.ball: each for each in self._search(model, x, y, space=space, state=state, rng=rng)}
+        return {name: checked(found[ball]) for ball, name in zip(self.balls, self.conditions, strict=True)}
+
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[str, ...]]:
         """Report gradient masking, and how attacks handled it."""
         found = {}
@@ -234,7 +242,10 @@ def _share(found: Target, target: Target) -> None:
     """Try the wrong points that another target found."""
     rows = (found.distance.isfinite() & (found is not target)).nonzero()[:, 0]
     if len(rows):
+        before = target.is_broken.clone()
         target.offer(found.frame.rows(rows).points(found.found.rows(rows)), rows)
+        broken = (target.is_broken & ~before).nonzero()[:, 0]
+        target.by[broken] = found.by[broken].clamp_min(1)  # found outside of its own ball, it has no number
 
 
 def _first(split: Split, num: int, engine: Engine) -> Tensor:
