@@ -32,7 +32,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, prepare
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.ask import ask
-from withstand.measuring.outcomes import Kept
+from withstand.measuring.kept import Kept
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
 from withstand.models.mlp import MLP

@@ -88,7 +88,7 @@ def pools() -> dict[str, Callable[[Path], Pool]]:
     if find_spec("ray") is None:
         print("Ray is not installed: its part is left out.", file=sys.stderr)
         return found
-    from withstand.sweeps.cluster import RayPool
+    from withstand.sweeps.on_ray import RayPool
 
     return found | {"Ray": lambda root: RayPool(root, address="local", most=1)}
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars
 import pytest
 
-from withstand.measuring.outcomes import Kept
+from withstand.measuring.kept import Kept
 from withstand.measuring.results import Results
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import ConditionOutcomes

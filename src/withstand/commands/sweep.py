@@ -147,7 +147,7 @@ def make_pool(found: Any, folder: Path, missing: int) -> Pool:
     if found.vectorize:
         return BatchPool(folder, device=found.device)
     if found.address is not None:
-        from withstand.sweeps.cluster import RayPool
+        from withstand.sweeps.on_ray import RayPool
 
         return RayPool(folder, address=found.address, gpus_per_run=found.gpus_per_run, most=most)
     if found.slurm:

@@ -19,7 +19,8 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
         raise InputError(f"{who}: measure worst_case needs deployment_noise as a radius, got a Perturbation.")
     from matplotlib.patheffects import withStroke
 
-    from withstand.reports.figures.tools.style import BLUE, FAINT, INK, ORANGE, figure_style
+    from withstand.reports.figures.tools.colours import BLUE, FAINT, INK, ORANGE
+    from withstand.reports.figures.tools.style import figure_style
 
     # The user's axes keep their own style.
     with figure_style() if ax is None else nullcontext():

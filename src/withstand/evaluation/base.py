@@ -40,8 +40,8 @@ class Outcomes(NamedTuple):
 class Evaluation(Configuration, ABC):
     """A measurement of a finished model: a frozen keyword-only dataclass.
 
-    A subclass implements `conditions`, `measures`, `outcomes` and `examples`. Batches, devices, processes, progress,
-    files and resuming are in `withstand.evaluation.loop` and `withstand.measuring`.
+    A subclass implements `conditions`, `measures`, `outcomes` and `examples`. Batches, devices
+    and processes are in `withstand.evaluation.loop`; progress, files and resuming in `withstand.measuring`.
 
     Contract of every subclass: the model (weights, gradients, mode, batch statistics) and the global generators are not
     changed. The outcome of a sample depends only on the model, the sample, its number and the seed, not on other
@@ -135,9 +135,9 @@ class Evaluation(Configuration, ABC):
         return {}
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[str, ...]]:
-        """Return sentences that a reader of the numbers must know, by condition; none by default.
+        """Return notes on the numbers, by condition; none by default.
 
-        They stand under every table: what changes a number, or the trust in it, is never silent.
+        They are printed below every table.
 
         Args:
             outcomes: Outcomes of all batches, on the CPU.

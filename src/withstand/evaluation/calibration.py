@@ -59,7 +59,7 @@ class Calibration(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """Those of the perturbations, with the name of the measurement."""
+        """The conditions of the perturbations, marked as calibration."""
         return tuple(f"{each.condition} calibration" for each in self.perturbations)
 
     @property
@@ -148,7 +148,7 @@ class Calibration(Evaluation):
 
 
 def _scores(logits: Tensor, y: Tensor, end: str) -> Columns:
-    """Return the loss and the Brier score; the worst there is where a logit is not finite."""
+    """Return the loss and the Brier score; the worst possible values where a logit is not finite."""
     finite = logits.isfinite().all(1)
     loss = cross_entropy(logits, y, reduction="none").where(finite, torch.inf)
     distance = (logits.softmax(1) - one_hot(y, logits.shape[1])).square().sum(1)

@@ -30,7 +30,7 @@ WORDS: dict[Method, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate(Evaluation):
-    """Share of samples that are proved correct on a whole ball: a lower bound on the worst-case accuracy.
+    """Share of samples proved to be classified correctly in the whole ball: a lower bound on the worst-case accuracy.
 
     Methods run from the cheapest up to `method`, each on the samples that are still undecided. A sample is `certified`,
     `broken` (it is wrong itself, or a wrong point was found), or `unknown`. Networks may consist of linear and
@@ -73,7 +73,7 @@ class Certificate(Evaluation):
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """Certified accuracy, and the share of samples without a verdict."""
+        """Certified accuracy, and the share of undecided samples."""
         look: dict[str, Any] = {
             "parameters": {"interval": "exact"},
             "percent": True,
@@ -108,7 +108,7 @@ class Certificate(Evaluation):
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Graph, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Certify the samples that are right."""
+        """Certify the samples that are classified correctly."""
         clean, found = answers(model(x), y), {}
         for ball, condition in zip(self.balls, self.conditions, strict=True):
             verdict = self.verdict(model, x, y, clean["correct"], ball, space=space, graph=state)
@@ -118,13 +118,13 @@ class Certificate(Evaluation):
     def verdict(
         self, model: nn.Module, x: Points, y: Labels, left: Tensor, ball: Ball, *, space: Space, graph: Graph
     ) -> Verdict:
-        """Return verdicts on the samples that are left; all others are broken already."""
+        """Return verdicts on the undecided samples; all others are broken already."""
         certify = Certifier(graph, model, ball, space, self.method, self.steps, self.num_parts)
         return certify(x, y, left)
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """All methods in two balls, and a cheap one in another."""
+        """All methods in two balls, and a cheap method in a third."""
         balls = (Ball("linf", 0.01), Ball("l2", 0.05))
         return [cls(balls=balls, steps=3, num_parts=50), cls(balls=(Ball("l1", 0.1),), method="crown")]
 

@@ -1,4 +1,4 @@
-"""Distance to the nearest point that a model gets wrong."""
+"""Distance to the nearest misclassified point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ TOPIC = "How far the nearest wrong point is"
 
 @dataclass(frozen=True, kw_only=True)
 class MinimalNorm(Evaluation):
-    """Distance from each sample to the nearest wrong point that minimum-norm attacks find: an upper bound.
+    """Distance from each sample to the nearest misclassified point that minimum-norm attacks find: an upper bound.
 
     The outcome `distance` is in the units of the ball; in radii if it has one per feature; the number of changed fields
     for `SigmaZero`. It is 0 for samples that are wrong unchanged, and infinite where no wrong point is found. The share
@@ -61,7 +61,7 @@ class MinimalNorm(Evaluation):
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The norm and unit of the distance, and the attacks, e.g. `l2 distance, FMN-100 + DDN-100`."""
+        """Norm and unit of the distance, and the attacks, e.g. `l2 distance, FMN-100 + DDN-100`."""
         unit, radius = self.ball.unit, self.ball.radius
         where = "" if unit == "std" else f" in {unit}"
         if self._counts_fields:

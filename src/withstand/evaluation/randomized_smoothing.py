@@ -120,7 +120,7 @@ class RandomizedSmoothing(Evaluation):
 
     @property
     def most_per_block(self) -> int:
-        """Few samples, each of which takes many passes; more where most end early."""
+        """Few samples, since each takes many passes; more if most stop early."""
         return max(1, DRAWS_PER_BLOCK * (1 if self.radius is None else 8) // self.num_draws)
 
     def adapted(self, split: Split) -> "RandomizedSmoothing":
@@ -194,7 +194,7 @@ class RandomizedSmoothing(Evaluation):
 
     @classmethod
     def examples(cls) -> list[Evaluation]:
-        """Radii, and the question at one of them."""
+        """Radii, and certification at a single radius."""
         return [
             cls(std=0.5, num_selection=10, num_draws=100, alpha=0.01),
             cls(radius=0.1, num_selection=10, num_draws=300, alpha=0.01),
@@ -253,5 +253,5 @@ def _fill_row(row: Tensor, generator: torch.Generator) -> None:
 
 
 def _draws_per_portion(num_values: int) -> int:
-    """Return how many draws of inputs with so many values come from one source: a power of 2."""
+    """Return the number of draws that share one random source, a power of 2; larger inputs have fewer."""
     return 2 ** (max(1, min(DRAWS_PER_PORTION, VALUES_PER_PORTION // num_values)).bit_length() - 1)

@@ -111,14 +111,14 @@ class Sandwich(Evaluation):
         return self._attack.needs_training_samples
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> State:
-        """Return the layers of the network, and whether its gradients lead attacks."""
+        """Return the layers of the network, and check its gradients for masking."""
         graph = self._certificate.prepare(model, fit_on, space=space, seed=seed, engine=engine)
         return State(graph, self._attack.prepare(model, fit_on, space=space, seed=seed, engine=engine))
 
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Attack, then certify what survives; the prediction is taken at the point that is wrong."""
+        """Attack, then certify the samples that survive; predictions are at the misclassified point, if there is one."""
         attacked = self._attack.outcomes(model, x, y, space=space, state=state.diagnosis, rng=rng)
         found = {}
         for ball, columns, condition in zip(self.balls, attacked.values(), self.conditions, strict=True):

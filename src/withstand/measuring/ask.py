@@ -20,7 +20,8 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.evaluation.loop import blocks
 from withstand.files import write_whole
 from withstand.measuring.generators import prepared
-from withstand.measuring.outcomes import PARTS, Kept, Parts, sample_frame
+from withstand.measuring.kept import Kept, sample_frame
+from withstand.measuring.parts import PARTS, Parts
 from withstand.measuring.pictures import Drawn, Taken, has_thumbnails, keep_pictures, watched
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results

@@ -41,10 +41,10 @@ NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
     "noise-distance-3x3": ("3x3", "the same, with spatially correlated adversarial noise"),
 }
 DISTANCES = {
-    "distance/l1": "distance to the nearest point that attacks of least norm find wrong, in l1",
+    "distance/l1": "l1 distance to the nearest misclassified point that minimum-norm attacks find",
     "distance/l2": "the same in l2",
     "distance/linf": "the same in linf",
-    "distance/l0": "how many fields must change; each by at most --radius (linf), or 1",
+    "distance/l0": "number of features that must change, each by at most --radius (default 1)",
 }
 OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",

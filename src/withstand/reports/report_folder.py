@@ -19,6 +19,7 @@ from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import figure_style
 from withstand.reports.findings import findings, tally, warnings
+from withstand.reports.headline import headline
 from withstand.reports.model_card import model_card
 from withstand.reports.page.examples import ShownExamples, shown_examples
 from withstand.reports.page.figure import draw
@@ -29,7 +30,6 @@ from withstand.reports.pairs import SamplePairs
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.scores import Scores
 from withstand.reports.sheets import Sheets, Spread
-from withstand.reports.verdict import verdict
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
 from withstand.study.study import Study
@@ -129,7 +129,7 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
     digest = scores.digest
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
     known = {"tally": tally(digest), "warnings": warnings(digest)}
-    summary = Summary(headline=verdict(scores), lead=parts.lead, findings=findings(digest, scores), **known)
+    summary = Summary(headline=headline(scores), lead=parts.lead, findings=findings(digest, scores), **known)
     sections = _sections(
         parts,
         Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from withstand.conditions import along
-from withstand.reports.families import RADIUS_UNITS, unit_of
 from withstand.reports.numbers import number
+from withstand.reports.series import RADIUS_UNITS, unit_of
 from withstand.study.digest import Digest
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study

@@ -8,10 +8,10 @@ from withstand.conditions import CORRUPTIONS, IMAGENET_C, JPEG, in_words, parse_
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
-from withstand.reports.families import norm_notes
-from withstand.reports.heads import directed, heads_of
+from withstand.reports.column_heads import directed, heads_of
 from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.reports.pairs import SamplePairs, about_intervals
+from withstand.reports.series import norm_notes
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest

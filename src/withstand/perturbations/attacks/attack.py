@@ -1,4 +1,4 @@
-"""Attack: the base of all searches for points that a model gets wrong."""
+"""Attack: base class of the searches for misclassified points."""
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -22,11 +22,11 @@ from withstand.perturbations.search.target import Target
 
 
 class Attacked(NamedTuple):
-    """What an attack found around each row.
+    """The result of an attack, per row.
 
     Attributes:
-        points: The nearest wrong point in the ball; if there is none, the point at which the label's lead is smallest.
-        success: Whether a wrong point in the ball was found.
+        points: The nearest misclassified point in the ball, or else the point with the smallest margin.
+        success: Whether a misclassified point in the ball was found.
         distance: Distance of the nearest wrong point found, in radii, or its number of changed fields; above 1
             if it lies outside of the ball, infinity if there is none.
         passes: Forward and backward passes spent on the row.
@@ -40,13 +40,13 @@ class Attacked(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Attack(Perturbation):
-    """A search of the ball around each row for a point on which the model is wrong.
+    """A search for a misclassified point in the ball around each row.
 
     A subclass implements `search`. It is written in radii (see `Frame`), so norms, radii per feature, boxes, fixed
     columns and discrete changes need no case of their own; and rows leave once they are broken.
 
     Attributes:
-        ball: The norm, radius and unit. Attacks of least norm (`finds_distance`) leave the ball as well, and measure
+        ball: The norm, radius and unit. Minimum-norm attacks (`finds_distance`) leave the ball as well, and measure
             distances in its radii.
         needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
@@ -60,7 +60,7 @@ class Attack(Perturbation):
 
     @abstractmethod
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Search around the rows that are not broken yet (`target.rows`); what is met is kept by the target.
+        """Search around the rows that are not broken yet (`target.rows`); the target keeps the points found.
 
         Args:
             target: The rows under attack.
@@ -74,7 +74,7 @@ class Attack(Perturbation):
     @final
     @torch.no_grad()
     def attack(self, x: Points, y: Labels, model: nn.Module, *, space: Space, rng: Rng) -> Attacked:
-        """Attack a batch. Every point that counts as a success is checked by a forward pass of its own.
+        """Attack a batch. Every success is confirmed by a separate forward pass.
 
         Args:
             x: Inputs.
@@ -96,12 +96,12 @@ class Attack(Perturbation):
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Attack once per draw; rows that are not broken move to where another class trails least."""
+        """Attack once per draw; rows that are not broken move to the point with the smallest margin."""
         return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
 
 
 def checked(target: Target) -> Attacked:
-    """Return what a target's rows have come to; successes that a further forward pass does not confirm are dropped."""
+    """Return the result for a target's rows; successes that another forward pass does not confirm are dropped."""
     frame, success = target.frame, target.is_broken.clone()
     points, rows = frame.points(target.found.where(success, target.highest)), success.nonzero()[:, 0]
     if len(rows):

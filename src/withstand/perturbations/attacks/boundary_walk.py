@@ -1,4 +1,4 @@
-"""Distances from decisions alone: a walk along the boundary of the classes."""
+"""Distances from decisions alone: a walk along the decision boundary."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -30,7 +30,7 @@ POINTS_AT_ONCE = 16384
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryWalk(Attack):
-    """Search for the nearest wrong point that uses only whether the model is wrong.
+    """Search for the nearest misclassified point, using predicted classes only.
 
     It begins at the nearest wrong point known, or at random ones. Bisection leads to the boundary; random points around
     it give an estimate of its normal. Steps of several sizes along the normal, shortened, are the next points to try.
@@ -49,7 +49,7 @@ class BoundaryWalk(Attack):
     num_queries: PositiveInt = 1000
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Walk until the queries are spent."""
+        """Walk until the query budget is used up."""
         rows = target.rows
         if len(rows) == 0:
             return
@@ -76,12 +76,12 @@ class BoundaryWalk(Attack):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """A ball, and so few queries that a walk ends soon."""
+        """A ball, and few queries."""
         return [cls(ball=Ball("l2", 0.3), num_queries=75)]
 
 
 def _start(target: Target, rows: Tensor, count: int, *, rng: RowStreams) -> int:
-    """Try random points for rows without a wrong one, near ones first; return how many."""
+    """Try random points, near ones first, for rows without a misclassified point; return how many were tried."""
     rng = rng.subset((new := ~target.distance[rows].isfinite()).nonzero()[:, 0])
     rows = rows[new]
     if len(rows) == 0:
@@ -104,7 +104,7 @@ def _start(target: Target, rows: Tensor, count: int, *, rng: RowStreams) -> int:
 
 
 def _bisected(target: Target, frame: Frame, rows: Tensor, start: Place, steps: int) -> Place:
-    """Return wrong points that are shortened until they are nearly right."""
+    """Return misclassified points moved close to the boundary by bisection."""
     if len(rows) == 0:
         return start
     high = frame.length(start.u)

@@ -12,7 +12,7 @@ Budget = Literal["quick", "standard", "thorough"]
 
 
 def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
-    """Return the attacks of a budget, in the order in which they run, each on the rows that are left.
+    """Return the attacks of a budget, in the order in which they run, each on the rows that are not broken yet.
 
     Example:
         >>> len(attacks_of("quick", Ball("l2", 0.5), num_classes=10))

@@ -44,7 +44,7 @@ class CoordinateSearch(Attack):
     num_queries: PositiveInt = 1000
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Run rounds until the queries are spent; every other round tries the ends of intervals only."""
+        """Run rounds until the query budget is used up; every other round tries only the ends of intervals."""
         if len(target.rows) == 0:
             return
         climb = _Climb.start(target)
@@ -76,7 +76,7 @@ class CoordinateSearch(Attack):
 
 
 class _Climb(NamedTuple):
-    """Where the search stands.
+    """State of the search.
 
     Attributes:
         rows: Rows of the target.
@@ -188,7 +188,7 @@ class _Climb(NamedTuple):
 
 
 def _lead(outputs: Tensor, goal: Tensor, y: Tensor) -> Tensor:
-    """Return the logit of a class minus that of the label."""
+    """Return the logit of a class minus the label's logit."""
     index = goal.expand(outputs.shape[:2])[..., None]
     found = outputs.gather(2, index) - outputs.gather(2, y.expand(outputs.shape[:2])[..., None])
     return (found if found.dtype == torch.float64 else found.float())[..., 0]

@@ -23,7 +23,7 @@ BISECTIONS = 14
 
 @dataclass(frozen=True, kw_only=True)
 class FAB(Attack):
-    """Search for the nearest wrong point along linear approximations of the boundaries to other classes.
+    """Search for the nearest misclassified point along linear approximations of the decision boundaries.
 
     Attributes:
         steps: Gradient steps per start and target, at least 1.
@@ -41,7 +41,7 @@ class FAB(Attack):
     restarts: PositiveInt = 1
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Walk along the boundary to each class; no row leaves before the last."""
+        """Walk along the boundary to each class; all rows are searched to the end."""
         rows = target.rows
         if len(rows) == 0:
             return
@@ -78,7 +78,7 @@ class FAB(Attack):
         target.logits(here, rows)
 
     def _bisect(self, target: Target, rows: Tensor) -> None:
-        """Look between the row and its nearest wrong point."""
+        """Search between the row and its nearest misclassified point."""
         rows = rows[target.distance[rows].isfinite()]
         right, wrong = torch.zeros(len(rows), device=rows.device), torch.ones(len(rows), device=rows.device)
         found = Place(target.found.u[rows], target.found.picks[rows])

@@ -20,7 +20,7 @@ FIRST, LAST = 0.05, 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class FMN(Attack):
-    """Fast minimum-norm attack: ascent in a ball that shrinks around the nearest wrong point.
+    """Fast minimum-norm attack: ascent in a ball that shrinks to the distance of the nearest misclassified point.
 
     Attributes:
         steps: Gradient steps, at least 1.

@@ -1,4 +1,4 @@
-"""Langevin sampling in a ball, by the exponential of the loss."""
+"""Langevin sampling in a ball, in proportion to the exponential of the loss."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Points that a perturbation draws, tried one after another."""
+"""Attack that tries points drawn by a perturbation."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,7 +17,7 @@ POINTS_AT_ONCE = 16384
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled(Attack):
-    """Points of the ball drawn by another perturbation, such as its vertices or uniform ones, without gradients.
+    """Attack that tries points of the ball drawn by a perturbation, such as `Vertices` or `Uniform`, without gradients.
 
     Attributes:
         perturbation: Draws the points.
@@ -33,7 +33,7 @@ class Sampled(Attack):
         return replace(self, ball=ball, perturbation=replace(self.perturbation, ball=ball))  # type: ignore[call-overload]
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Try all points of the rows that are left."""
+        """Try all points of the rows that are not broken yet."""
         space = target.frame.space
         for rows in target.rows.split(max(1, POINTS_AT_ONCE // self.num_draws)):
             if len(rows) == 0:  # an empty tensor splits into one empty part

@@ -1,4 +1,4 @@
-"""Sigma-zero: the fewest fields that must change."""
+"""Sigma-zero, an l0 attack: the fewest fields that must change."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -109,7 +109,7 @@ class SigmaZero(Attack):
 
 
 def _drop(target: Target, rows: Tensor, fields: Fields, gradient: Fields, picks: Picks) -> None:
-    """Keep the fields that add most by a linear model, as few as make the model wrong: by bisection."""
+    """Keep the fewest fields that make the model wrong, largest linear effect first, by bisection."""
     gain = fields * gradient
     order = gain.argsort(dim=1, descending=True, stable=True).argsort(1)
     few, many = torch.zeros_like(rows), (fields != 0).sum(1)

@@ -1,4 +1,4 @@
-"""Random search by windows of an image or subsets of a row (Square)."""
+"""Random search over windows of an image or subsets of a row (Square)."""
 
 from bisect import bisect_left
 from collections.abc import Iterator

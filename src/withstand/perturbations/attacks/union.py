@@ -15,7 +15,7 @@ from withstand.perturbations.uniform import Uniform
 
 @dataclass(frozen=True, kw_only=True)
 class Union(Attack):
-    """Several attacks, one after another; each attacks the rows that those before it left.
+    """Several attacks, one after another; each attacks the rows that are not broken yet.
 
     Attributes:
         attacks: The attacks; their balls are replaced by the ball of the union.
@@ -37,7 +37,7 @@ class Union(Attack):
         return replace(self, ball=ball)
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Run the attacks; `target.by` says which of them broke a row."""
+        """Run the attacks; `target.by` is the number of the attack that broke a row."""
         for number, attack in enumerate(self.attacks, 1):
             rows = target.rows
             if len(rows) == 0:

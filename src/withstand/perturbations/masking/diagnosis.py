@@ -34,11 +34,11 @@ SUSPECT, MASKED = 0.05, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What a model's answers and gradients at some inputs show.
+    """What a model's outputs and gradients at a few inputs show about gradient masking.
 
     Attributes:
         count: Number of inputs that were tried.
-        is_random: Whether the same inputs got different answers.
+        is_random: Whether repeated passes of the same inputs gave different outputs.
         is_probability: Whether all outputs lie in [0, 1].
         sums_to_one: Whether they sum to 1 as well.
         blind: Share of the inputs whose gradient is zero or not finite.
@@ -58,22 +58,22 @@ class Diagnosis:
     surrogate: nn.Module | None = None
 
     def adapted(self, model: nn.Module) -> nn.Module:
-        """Return the model as it is attacked: with logits as outputs, and the same ones each time."""
+        """Return the model that attacks use: deterministic, with logits as outputs."""
         if self.is_probability:
             model = AsLogits(model, sums_to_one=self.sums_to_one)
         return Expectation(model) if self.is_random else model
 
     def is_masked(self, ball: Ball, share: float = MASKED) -> bool:
-        """Return whether gradients do not lead on at least this share of the inputs."""
+        """Return whether the share of inputs with useless gradients counts as masking."""
         return max(self.stuck, self.misled.get(ball, 0.0)) >= share
 
     def sentences(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[str, ...]:
-        """Return what a reader of numbers about a ball must know.
+        """Return the notes on the numbers of a ball.
 
         Args:
             ball: The ball.
-            unseen: Share of the samples that only attacks without the model's gradient broke.
-            reacts: Whether attacks followed other gradients as well.
+            unseen: Share of the samples broken only by attacks that do not use the model's gradient.
+            reacts: Whether attacks also followed other gradients.
         """
         found: list[str] = []
         if self.is_probability:
@@ -98,7 +98,7 @@ class Diagnosis:
 
 
 def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space) -> Diagnosis:
-    """Try a model's answers and gradients at some inputs.
+    """Check a model's outputs and gradients at a few inputs.
 
     Args:
         model: Maps inputs to logits or probabilities; in evaluation mode.
@@ -134,7 +134,7 @@ def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Spac
 
 
 def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
-    """Return whether a model answers at random, and what its outputs are."""
+    """Return whether a model is random, and whether its outputs are probabilities."""
     with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
         outputs = torch.stack([model(x).float() for _ in range(NUM_ANSWERS)])
     size = outputs.abs().nan_to_num(posinf=0).amax(2, keepdim=True)
@@ -152,7 +152,7 @@ def _objective(logits: Tensor, y: Labels, rows: Tensor) -> Tensor:  # noqa: ARG0
 
 
 def _climbs(model: nn.Module, x: Tensor, classes: Tensor, space: Space) -> tuple[float, float]:
-    """Return the shares of inputs without gradient, and of those that do not climb to another class."""
+    """Return the shares of inputs without a gradient, and of inputs from which ascent reaches no other class."""
     low, high = space.box or (x.min().item(), x.max().item())
     frame = Frame(x, Ball("linf", high - low), space)
     target, rows = Target(model, frame, classes), torch.arange(len(x), device=x.device)

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.families import norm_notes
 from withstand.reports.figures.tools.chart import ROUND, SMALL, faint
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.groups import Group
+from withstand.reports.headline import ranked, ranking_group
 from withstand.reports.numbers import number, sentence
 from withstand.reports.scores import Score, Scores
-from withstand.reports.verdict import ranked, ranking_group
+from withstand.reports.series import norm_notes
 
 MOST_MODELS, MOST_GROUPS = 6, 24
 LONGEST = 22  # characters of the labels next to bars

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from withstand.conditions import CLEAN, JPEG, MEAN
-from withstand.reports.families import Axis, axis_of, families
 from withstand.reports.figures.tools.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.tools.labels import LONGEST, Label, place_labels, room_for
 from withstand.reports.figures.tools.marks import (
@@ -27,6 +26,7 @@ from withstand.reports.figures.tools.marks import (
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import says_all, sentence, slug, under
+from withstand.reports.series import Axis, axis_of, families
 from withstand.study.measures.cells import averaged, cells_of
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of

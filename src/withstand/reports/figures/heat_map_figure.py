@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from withstand.reports.figures.tools.chart import SMALL, faint, paper
+from withstand.reports.figures.tools.colours import BLUE, ON_DARK
 from withstand.reports.figures.tools.marks import Mark
-from withstand.reports.figures.tools.style import BLUE, NARROW, ON_DARK, WIDTH, new_figure
+from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import number
 from withstand.study.measures.measure import Measure
 

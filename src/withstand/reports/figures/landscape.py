@@ -12,7 +12,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.tools.style import BLUE, FAINT, GREEN, INK, ORANGE, PINK, WIDTH, figure_style, new_figure
+from withstand.reports.figures.tools.colours import BLUE, FAINT, GREEN, INK, ORANGE, PINK
+from withstand.reports.figures.tools.style import WIDTH, figure_style, new_figure
 from withstand.study.landscape import DrawnBall, Landscape
 
 # The house's four colours, then others that stay apart from them without seeing colours; markers tell classes, too.

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.tools.style import BLUE, FAINT, ORANGE, WIDTH, figure_style, new_figure
+from withstand.reports.figures.tools.colours import BLUE, FAINT, ORANGE
+from withstand.reports.figures.tools.style import WIDTH, figure_style, new_figure
 from withstand.study.noise_examples import NoiseExamples
 
 GAUSSIAN = "gaussian noise"

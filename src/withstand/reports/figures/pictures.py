@@ -9,7 +9,7 @@ from withstand.reports.figures.frontier import frontier_pictures
 from withstand.reports.figures.heat_map import heat_map_pictures
 from withstand.reports.figures.reliability import reliability_pictures
 from withstand.reports.figures.severities import severities_pictures
-from withstand.reports.figures.tools.lines import bands_pictures
+from withstand.reports.figures.tools.curves import bands_pictures
 from withstand.reports.figures.tools.picture import Form, Picture
 from withstand.reports.figures.training import training_pictures
 from withstand.study.study import Study

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from withstand.reports.families import Axis
-from withstand.reports.figures.tools.lines import bands_picture
+from withstand.reports.figures.tools.curves import bands_picture
 from withstand.reports.figures.tools.marks import Mark, combinations, mark_of
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug
+from withstand.reports.series import Axis
 from withstand.study.combination import Combination, combinations_of
 from withstand.study.measures.intervals import wilson
 from withstand.study.measures.measure import Measure

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from withstand.conditions import JPEG, SEVERITIES, Cell, Saved, in_words
-from withstand.reports.figures.bands import curve
+from withstand.reports.figures.tools.band import curve
 from withstand.reports.figures.tools.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
 from withstand.reports.figures.tools.marks import (
     Mark,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.figures.bands import band
+from withstand.reports.figures.tools.band import band
 from withstand.reports.figures.tools.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
 from withstand.reports.figures.tools.marks import Mark, combinations, counted, mark_of, missing_sentence, signs

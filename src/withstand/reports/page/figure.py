@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from withstand.reports.figures.tools.colours import ON_BOTH, ON_DARK
 from withstand.reports.figures.tools.picture import Picture
-from withstand.reports.figures.tools.style import ON_BOTH, ON_DARK, figure_style, write_figure
+from withstand.reports.figures.tools.style import figure_style, write_figure
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels

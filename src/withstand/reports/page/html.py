@@ -76,7 +76,7 @@ class Summary:
     """What the page opens with.
 
     Attributes:
-        headline: Statements, as `verdict` returns them.
+        headline: Statements, as `headline` returns them.
         lead: The picture below them.
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.

@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from withstand.conditions import along
-from withstand.reports.families import RADIUS_UNITS
 from withstand.reports.figures.tools.chart import MOST_SERIES, SIZE, look, numeric_axis, value_axis
+from withstand.reports.figures.tools.curves import FOOT, LEFT, PLOT, RIGHT, TOP
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
-from withstand.reports.figures.tools.lines import FOOT, LEFT, PLOT, RIGHT, TOP
 from withstand.reports.figures.tools.marks import combinations
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import WIDTH, new_figure
 from withstand.reports.numbers import slug
+from withstand.reports.series import RADIUS_UNITS
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 

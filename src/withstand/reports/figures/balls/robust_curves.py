@@ -3,12 +3,12 @@
 from typing import Any
 
 from withstand.conditions import CLEAN, along
-from withstand.reports.families import Axis, axis_along
-from withstand.reports.figures.tools.lines import bands_picture
+from withstand.reports.figures.tools.curves import bands_picture
 from withstand.reports.figures.tools.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug, titled
 from withstand.reports.sandwiches import sandwiches_of
+from withstand.reports.series import Axis, axis_along
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 

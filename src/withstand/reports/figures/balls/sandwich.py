@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 from withstand.conditions import CLEAN
-from withstand.reports.families import Axis, axis_along, norm_notes
 from withstand.reports.figures.balls.sandwich_bands import (
     ACCURACY,
     MOST_PANELS,
@@ -27,6 +26,7 @@ from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW
 from withstand.reports.numbers import number, slug
 from withstand.reports.sandwiches import Sandwich, sandwiches_of
+from withstand.reports.series import Axis, axis_along, norm_notes
 from withstand.study.study import Study, name_of
 
 LEAST_RADII = 3  # of a band, with 0; of fewer there are bars

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from withstand.reports.families import Axis
 from withstand.reports.figures.tools.chart import ROUND, SIZE, look, numeric_axis, point, value_axis
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
 from withstand.reports.figures.tools.marks import Mark
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
+from withstand.reports.series import Axis
 from withstand.study.measures.measure import Measure
 
 ACCURACY = Measure(name="accuracy", column="correct", words="accuracy", percent=True, better="higher")

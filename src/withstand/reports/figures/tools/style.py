@@ -16,23 +16,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from withstand.files import write_whole
+from withstand.reports.figures.tools.colours import FAINT, INK, ON_DARK, SERIES
 
-INK, FAINT = "#1e1e1e", "#6b6b6b"
-# Told apart without seeing colours.
-# Source: Okabe, Ito 2008, "Color universal design".
-BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-SKY, AMBER, OLIVE = "#56b4e9", "#e69f00", "#8a8000"
-# On a dark background everything that is dark on paper has a light counterpart.
-ON_DARK = {
-    INK: "#e8e8e8",
-    FAINT: "#a0a6ad",
-    "#ffffff": "#16181c",
-    BLUE: SKY,
-    SKY: "#f0e442",
-    OLIVE: "#3d8fd1",
-}
-# What series have besides, and matplotlib's own black and grey, are the same on both.
-ON_BOTH = (ORANGE, GREEN, PINK, AMBER, "#000000", "#b0b0b0")
 WIDTH = 7.2  # inches: two columns of a paper
 NARROW = 3.5  # inches: one column, or a phone
 DOTS_PER_INCH = 300
@@ -61,7 +46,7 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 7,
     "text.parse_math": False,  # names may hold dollars
-    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PINK, SKY, AMBER, INK, OLIVE]),
+    "axes.prop_cycle": cycler(color=SERIES),
     # The same figure is the same file.
     "svg.hashsalt": "withstand",
 }
@@ -82,8 +67,7 @@ def figure_style(*, dark: bool = False) -> Iterator[None]:
     style = dict(STYLE)
     if dark:
         style = {key: ON_DARK.get(value, value) if isinstance(value, str) else value for key, value in style.items()}
-        colors = STYLE["axes.prop_cycle"].by_key()["color"]
-        style["axes.prop_cycle"] = cycler(color=[ON_DARK.get(each, each) for each in colors])
+        style["axes.prop_cycle"] = cycler(color=[ON_DARK.get(each, each) for each in SERIES])
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(style)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from withstand.reports.headline import headline, ranked, ranking_group
 from withstand.reports.scores import Scores
-from withstand.reports.verdict import ranked, ranking_group, verdict
 from withstand.study.digest import Digest
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
@@ -49,7 +49,7 @@ def right(own):
 
 def test_the_headline_names_the_largest_drop_its_classes_and_the_better_model(models):
     folder, good, _ = models
-    found = verdict(scores_of(folder))
+    found = headline(scores_of(folder))
     lead, text = found[0]
     drops = {
         kind: right(good["clean"]) - (0.5 * right(good[f"{kind}/1"]) + 0.5 * right(good[f"{kind}/5"]))
@@ -95,7 +95,7 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
     for k, name in enumerate(("one", "other")):
         own = {"clean": answers(0.02, seed=k), "fog/3": answers(0.2, seed=10 + k)}
         keep_run(tmp_path / name, own, label=LABEL, classes=CLASSES)
-    lead, text = verdict(scores_of(tmp_path))[-1]
+    lead, text = headline(scores_of(tmp_path))[-1]
     assert lead == "No model is clearly best"
     assert "one and other" in text or "other and one" in text
     assert "includes 0" in text
@@ -103,13 +103,13 @@ def test_models_that_differ_by_chance_only_are_not_told_apart(keep_run, tmp_path
 
 def test_without_a_drop_nothing_is_said_to_hurt(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1), "fog/3": answers(0.1)}, label=LABEL, classes=CLASSES)
-    ((lead, _),) = verdict(scores_of(tmp_path))[:1]
+    ((lead, _),) = headline(scores_of(tmp_path))[:1]
     assert lead == "No condition significantly lowers the accuracy of net"
 
 
 def test_of_clean_inputs_alone_it_says_that_nothing_else_is_known(keep_run, tmp_path):
     keep_run(tmp_path / "net", {"clean": answers(0.1)}, label=LABEL, classes=CLASSES)
-    ((lead, text),) = verdict(scores_of(tmp_path))
+    ((lead, text),) = headline(scores_of(tmp_path))
     assert lead == "Robustness was not measured"
     assert "--on imagenet-c" in text
 
@@ -138,14 +138,14 @@ def test_of_several_seeds_intervals_are_over_the_pairs_of_seeds(tmp_path):
     half = student.ppf(0.975, 3) * pairs.std(ddof=1) / 2
     assert (gap.low, gap.high) == pytest.approx((pairs.mean() - half, pairs.mean() + half))
     assert (gap.seeds, gap.samples, gap.is_sure) == (4, 0, True)
-    assert verdict(scores)[-1][0] == "Prefer a"
-    assert "4 seeds" in verdict(scores)[-1][1]
+    assert headline(scores)[-1][0] == "Prefer a"
+    assert "4 seeds" in headline(scores)[-1][1]
 
 
 def test_a_model_that_is_better_under_attack_is_named_beside_the_best_one(tmp_path):
     ours = {"clean": (0.9, 0.91, 0.92), "fog/2": (0.8, 0.81, 0.8), "linf 0.1, PGD": (0.1, 0.12, 0.11)}
     theirs = {"clean": (0.9, 0.91, 0.92), "fog/2": (0.7, 0.7, 0.7), "linf 0.1, PGD": (0.5, 0.51, 0.5)}
-    found = verdict(sweep(tmp_path, {"a": ours, "b": theirs}, 3))
+    found = headline(sweep(tmp_path, {"a": ours, "b": theirs}, 3))
     lead, text = found[-1]
     assert lead == "Prefer a, but b against attacks"
     assert "Under attack (linf 0.1) it is 39.3 points below b" in text
@@ -156,7 +156,7 @@ def test_a_model_that_is_better_under_attack_is_named_beside_the_best_one(tmp_pa
 
 def test_two_seeds_are_too_few_to_prefer_a_model(tmp_path):
     values = {"a": {"clean": (0.9, 0.9), "fog/2": (0.8, 0.8)}, "b": {"clean": (0.9, 0.9), "fog/2": (0.7, 0.7)}}
-    lead, text = verdict(sweep(tmp_path, values, 2))[-1]
+    lead, text = headline(sweep(tmp_path, values, 2))[-1]
     assert lead == "No model is clearly best"
     assert "too few seeds" in text
 
@@ -168,14 +168,14 @@ def test_with_at_most_one_seed_in_common_there_is_no_interval(tmp_path, apart):
     fog = next(each for each in scores.groups if each.name == "fog")
     gap = scores.difference((0, fog), (1, fog))
     assert gap is None if apart == 2 else (round(gap.value, 6), gap.low, gap.seeds) == (0.1, None, 1)
-    lead, text = verdict(scores)[-1]
+    lead, text = headline(scores)[-1]
     assert lead == "No model is clearly best"
     assert ("no seed in common with b" if apart == 2 else "10.0 points more than b (no interval)") in text
 
 
 def test_models_under_conditions_of_their_own_are_not_ranked(tmp_path):
     values = {"a": {"Gaussian std=0.1": (0.8,)}, "b": {"Gaussian std=0.5": (0.3,)}}
-    found = verdict(sweep(tmp_path, values, 1))
+    found = headline(sweep(tmp_path, values, 1))
     assert not any(lead.startswith("Prefer") for lead, _ in found)
 
 
@@ -183,4 +183,4 @@ def test_an_error_of_a_regression_has_no_headline(tmp_path):
     known = {"rmse": Measure(name="rmse", column="error", words="error", topic=ACCURACY, better="lower")}
     write_rows(tmp_path / "rows.jsonl", [Row(measure="rmse", condition="clean", value=0.3, count=10)], known)
     (tmp_path / "config.yaml").write_text("name: net\nseed: 0\n")
-    assert verdict(scores_of(tmp_path)) == []
+    assert headline(scores_of(tmp_path)) == []

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from withstand.conditions import CLEAN, JPEG, MEAN
-from withstand.reports.families import Axis, axis_of, families
-from withstand.reports.figures.bands import curve
+from withstand.reports.figures.tools.band import curve
 from withstand.reports.figures.tools.chart import (
     MOST_SERIES,
     cross_at,
@@ -34,6 +33,7 @@ from withstand.reports.figures.tools.marks import (
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import WIDTH, new_figure
 from withstand.reports.numbers import sentence, slug, under, with_unit
+from withstand.reports.series import Axis, axis_of, families
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
 

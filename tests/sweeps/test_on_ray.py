@@ -16,9 +16,9 @@ from withstand.experiment import ROWS, run
 from withstand.options import read_experiment
 from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure
-from withstand.sweeps import cluster
+from withstand.sweeps import on_ray
 from withstand.sweeps.attempt import Outcome, State
-from withstand.sweeps.cluster import RayPool, number_of_gpu
+from withstand.sweeps.on_ray import RayPool, number_of_gpu
 from withstand.sweeps.plan import read_plan
 from withstand.sweeps.sweep import sweep
 
@@ -86,13 +86,13 @@ class FakeRay:
 def ray(monkeypatch):
     """A false Ray of two nodes, of which one has a GPU."""
     false = FakeRay()
-    monkeypatch.setattr(cluster, "import_ray", lambda: false)
+    monkeypatch.setattr(on_ray, "import_ray", lambda: false)
     return false
 
 
 def test_only_one_file_imports_ray_and_one_submitit():
     root = Path(withstand.__file__).parent
-    for package, own in (("ray", "cluster.py"), ("submitit", "slurm.py")):
+    for package, own in (("ray", "on_ray.py"), ("submitit", "slurm.py")):
         pattern = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
         found = [each for each in root.rglob("*.py") if pattern.search(each.read_text())]
         assert [each.relative_to(root).as_posix() for each in found] == [f"sweeps/{own}"]

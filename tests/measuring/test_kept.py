@@ -14,7 +14,8 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import Block
-from withstand.measuring.outcomes import Kept, Parts, sample_frame
+from withstand.measuring.kept import Kept, sample_frame
+from withstand.measuring.parts import Parts
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 

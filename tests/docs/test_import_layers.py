@@ -4,12 +4,12 @@ import runpy
 from pathlib import Path
 from xml.etree import ElementTree
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "layers.py"))
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "import_layers.py"))
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_the_committed_picture_is_what_the_script_draws():
-    assert SCRIPT["PICTURE"].read_text(encoding="utf-8") == SCRIPT["draw"](), "run python docs/layers.py"
+    assert SCRIPT["PICTURE"].read_text(encoding="utf-8") == SCRIPT["draw"](), "run python docs/import_layers.py"
 
 
 def test_every_package_of_the_source_has_a_place_in_the_picture():

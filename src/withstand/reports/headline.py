@@ -9,7 +9,7 @@ MOST_CLASSES, MOST_NAMES, MOST_RIVALS = 3, 4, 2
 FEW_CLASSES = 3  # of fewer, naming those that lose most says nothing
 
 
-def verdict(scores: Scores) -> list[tuple[str, str]]:
+def headline(scores: Scores) -> list[tuple[str, str]]:
     """Return two or three statements for the person who decides; no claim goes beyond the numbers.
 
     Empty without an accuracy. Without a common condition, no combination is preferred.

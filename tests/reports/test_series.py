@@ -2,7 +2,7 @@
 
 import pytest
 
-from withstand.reports.families import axis_of, families
+from withstand.reports.series import axis_of, families
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.study import Study
