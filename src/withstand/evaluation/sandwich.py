@@ -118,7 +118,7 @@ class Sandwich(Evaluation):
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: State, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Attack, then certify the samples that survive; predictions are at the misclassified point, if there is one."""
+        """Attack, then certify the surviving samples; predictions are at the misclassified point, if there is one."""
         attacked = self._attack.outcomes(model, x, y, space=space, state=state.diagnosis, rng=rng)
         found = {}
         for ball, columns, condition in zip(self.balls, attacked.values(), self.conditions, strict=True):
