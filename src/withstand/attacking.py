@@ -9,9 +9,10 @@ from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating
 from withstand.perturbations.attacks.attack import Attacked
-from withstand.perturbations.attacks.budgets import Budget, attacks_of
+from withstand.perturbations.attacks.budgets import Budget, attacks_of, queries_of
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 
@@ -31,7 +32,7 @@ def attack(
     """Attack inputs within a ball, with the attacks of a budget.
 
     Args:
-        model: A module that maps inputs to logits.
+        model: A module that maps inputs to logits; one without gradients (`BlackBox`) is attacked by queries alone.
         x: Inputs (batch, *shape): images in [0, 1], rows of a table, or any vectors.
         y: Labels (batch,).
         ball: The norm, radius and unit.
@@ -59,7 +60,12 @@ def attack(
     space = _checked_inputs(x, y, budget, space)
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
-    union = Union(ball=ball, attacks=attacks_of(budget, ball, num_classes=_num_classes(model, x, y, engine)))
+    num_classes = _num_classes(model, x, y, engine)
+    if is_differentiable(model):
+        attacks = attacks_of(budget, ball, num_classes=num_classes)
+    else:
+        attacks = queries_of(budget, ball, num_features=x[0].numel())
+    union = Union(ball=ball, attacks=attacks)
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)

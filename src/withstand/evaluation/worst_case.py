@@ -16,10 +16,11 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack, Attacked, checked
-from withstand.perturbations.attacks.budgets import Budget, attacks_of
+from withstand.perturbations.attacks.budgets import Budget, attacks_of, queries_of
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import (
@@ -83,7 +84,7 @@ class WorstCase(Evaluation):
         """The worst case, what the first attack finds, the mean over the ball, and the cost."""
         look: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC}
         attacked: dict[str, Any] = look | {"kind": "attacked"}
-        first = type(self._attacks(self.balls[0], num_classes=10)[0]).__name__
+        first = type((self.attacks or attacks_of(self.budget, self.balls[0], num_classes=10))[0]).__name__
         attacked["budget"] = self._tried
         found = [Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", **attacked)]
         attacked["budget"] = first
@@ -95,8 +96,10 @@ class WorstCase(Evaluation):
         found.append(Measure(name="passes", column="passes", words=words, topic=TOPIC, primary=False))
         return tuple(found)
 
-    def _attacks(self, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
-        return self.attacks or attacks_of(self.budget, ball, num_classes=num_classes)
+    def _attacks(self, ball: Ball, model: nn.Module, *, num_classes: int, shape: Sequence[int]) -> tuple[Attack, ...]:
+        if self.attacks or is_differentiable(model):
+            return self.attacks or attacks_of(self.budget, ball, num_classes=num_classes)
+        return queries_of(self.budget, ball, num_features=prod(shape))
 
     def only(self, conditions: Sequence[str]) -> "WorstCase":
         """Return all balls: they share their work, so none is measured without the others."""
@@ -115,7 +118,7 @@ class WorstCase(Evaluation):
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Diagnosis:
         """Check the gradients for masking; if they look masked, train a surrogate."""
-        if len(fit_on) == 0 or not any(each.needs_gradient for each in self._attacks(self.balls[0], num_classes=2)):
+        if len(fit_on) == 0 or (self.attacks and not any(each.needs_gradient for each in self.attacks)):
             return Diagnosis()
         found = diagnose(model, _first(fit_on, NUM_PROBES, engine), balls=self.balls, space=space)
         if self._reacts and is_suspect(found, model):
@@ -174,7 +177,7 @@ class WorstCase(Evaluation):
             num_classes = target.begin().shape[1]
             for each in targets:
                 _share(each, target)
-            attacks = self._attacks(ball, num_classes=num_classes)
+            attacks = self._attacks(ball, model, num_classes=num_classes, shape=space.shape)
             own = rng.named("worst case", ball.name)
             Union(ball=ball, attacks=attacks).search(target, rng=own)
             if not self.attacks:
@@ -187,7 +190,8 @@ class WorstCase(Evaluation):
 
     def _unseen(self, target: Target) -> Tensor:
         """Return which rows only attacks without the model's gradient broke, though there were others."""
-        needed = [each.needs_gradient for each in self._attacks(target.frame.ball, num_classes=2)]
+        ball, shape = target.frame.ball, target.frame.x.shape[1:]
+        needed = [each.needs_gradient for each in self._attacks(ball, target.model, num_classes=2, shape=shape)]
         blind = [number for number, each in enumerate([*needed, False], 1) if not each]
         return torch.isin(target.by, torch.tensor(blind, device=target.by.device)) & any(needed)
 

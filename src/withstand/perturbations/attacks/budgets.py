@@ -4,11 +4,15 @@ from typing import Literal
 
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.boundary_walk import BoundaryWalk
+from withstand.perturbations.attacks.coordinate_search import CoordinateSearch
 from withstand.perturbations.attacks.fab import FAB
 from withstand.perturbations.attacks.square import Square
 from withstand.perturbations.ball import Ball
 
 Budget = Literal["quick", "standard", "thorough"]
+QUERIES: dict[Budget, int] = {"quick": 300, "standard": 2000, "thorough": 10000}  # per attack without gradients
+MOST_FEATURES = 1000  # of inputs whose features are tried one by one
 
 
 def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
@@ -45,3 +49,15 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
         FAB(ball=ball, steps=30, num_targets=few),
         Square(ball=ball, num_queries=2000),
     )
+
+
+def queries_of(budget: Budget, ball: Ball, *, num_features: int) -> tuple[Attack, ...]:
+    """Return the attacks of a budget for models without gradients, in the order in which they run.
+
+    Example:
+        >>> [type(each).__name__ for each in queries_of("quick", Ball("l2", 0.5), num_features=10)]
+        ['CoordinateSearch', 'Square', 'BoundaryWalk']
+    """
+    count = QUERIES[budget]
+    single = (CoordinateSearch(ball=ball, num_queries=count),) if num_features <= MOST_FEATURES else ()
+    return (*single, Square(ball=ball, num_queries=count), BoundaryWalk(ball=ball, num_queries=count))

@@ -28,6 +28,11 @@ class Union(Attack):
         object.__setattr__(self, "attacks", tuple(each.within(self.ball) for each in self.attacks))
 
     @property
+    def needs_gradient(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether one of the attacks needs it."""
+        return any(each.needs_gradient for each in self.attacks)
+
+    @property
     def condition(self) -> str:
         """The ball, and the attacks on it."""
         return f"{self.ball.name}, {' + '.join(type(each).__name__ for each in self.attacks)} {identity(self.attacks)}"

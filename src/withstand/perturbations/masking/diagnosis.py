@@ -11,6 +11,7 @@ from withstand.functional.margins import log_odds
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
 from withstand.models.as_logits import AsLogits, is_probability
+from withstand.models.black_box import is_differentiable
 from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
@@ -44,6 +45,7 @@ class Diagnosis:
         blind: Share of the inputs whose gradient is zero or not finite.
         stuck: Share of the inputs from which ascent reaches no other class, though other inputs of the same ball have
             one; includes those above.
+        has_gradients: Whether the model can be differentiated.
         misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
         surrogate: A network that attacks can follow instead.
     """
@@ -54,6 +56,7 @@ class Diagnosis:
     sums_to_one: bool = True
     blind: float = 0.0
     stuck: float = 0.0
+    has_gradients: bool = True
     misled: Mapping[Ball, float] = field(default_factory=dict)
     surrogate: nn.Module | None = None
 
@@ -79,6 +82,8 @@ class Diagnosis:
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
             found.append(f"The outputs are probabilities; attacks use their {what}.")
+        if not self.has_gradients:
+            found.append("The model has no gradients; attacks use queries alone.")
         if self.is_random:
             found.append(f"The model answers at random; attacks and accuracies use the mean of {NUM_DRAWS} answers.")
         seen: list[str] = []
@@ -108,6 +113,8 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
     """
     with frozen(model), torch.no_grad():
         found = _answers(model, x)
+        if not is_differentiable(model):
+            return replace(found, has_gradients=False)
         model = found.adapted(model)
         classes = model(x).argmax(1)
         if len(classes.unique()) == 1:  # nothing shows that there is anything to find

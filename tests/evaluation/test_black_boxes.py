@@ -1,0 +1,52 @@
+"""Budgets on models without gradients: what they find is near what gradients find, and the table says so."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+import withstand as ws
+from withstand.data.base import TensorSplit
+from withstand.perturbations.ball import Ball
+
+
+@pytest.fixture(scope="module")
+def rows():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(200, 5)).astype(np.float32)
+    return x, (x[:, 0] + 0.7 * x[:, 1] - 0.4 * x[:, 2] > 0).astype(int)
+
+
+def asked(model, rows, norm, radius, *, count=40):
+    x, y = (torch.from_numpy(each[:count]) for each in rows)
+    split = TensorSplit(x, y, classes=("no", "yes"), box=None)
+    on = ws.WorstCase(balls=(Ball(norm, radius),), budget="quick", num_mean=0)
+    return ws.evaluate(ws.BlackBox(model, (0, 1)), split, on=on, device="cpu")
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", np.inf)])
+@pytest.mark.parametrize("labels_only", [False, True])
+def test_of_a_linear_model_queries_find_the_closed_form(norm, dual, labels_only, rows):
+    fitted = LogisticRegression().fit(*rows)
+    slope, bias = fitted.coef_[0], fitted.intercept_[0]
+    margin = (rows[0][:40] @ slope + bias) * np.where(rows[1][:40] == 1, 1, -1)
+    exact = (margin > 0.3 * np.linalg.norm(slope, dual)).mean()
+    results = asked(fitted.predict if labels_only else fitted, rows, norm, 0.3)
+    found = {row.measure: row.value for row in results.rows["model"]}
+    assert exact - 1e-9 <= found["worst_case_top1"] <= exact + 1 / 40
+    assert 0 < exact < 1
+    assert any("no gradients" in note for note in results.notes)
+
+
+def test_points_of_a_forest_are_wrong_in_the_ball_and_no_uniform_point_finds_more(rows):
+    forest = RandomForestClassifier(21, random_state=0).fit(*rows)
+    x, y = (torch.from_numpy(each[:30]) for each in rows)
+    found = ws.attack(ws.BlackBox(forest), x, y, Ball("linf", 0.25), budget="quick", device="cpu")
+    assert found.success.any()
+    assert not found.success.all()
+    assert ((found.points - x).abs() <= 0.25 + 1e-6).all()
+    assert (forest.predict(found.points.numpy())[found.success] != y[found.success].numpy()).all()
+    draws = np.random.default_rng(1).uniform(-0.25, 0.25, (200, *x.shape)).astype(np.float32)
+    wrong = (forest.predict((x.numpy() + draws).reshape(-1, 5)).reshape(200, -1) != y.numpy()).any(0)
+    assert not (wrong & ~found.success.numpy()).any()
