@@ -9,10 +9,9 @@ from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams, derive_seed
-from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating
 from withstand.perturbations.attacks.attack import Attacked
-from withstand.perturbations.attacks.budgets import Budget, attacks_of, queries_of
+from withstand.perturbations.attacks.budgets import Budget, attacks_on
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 
@@ -61,10 +60,7 @@ def attack(
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
-    if is_differentiable(model):
-        attacks = attacks_of(budget, ball, num_classes=num_classes)
-    else:
-        attacks = queries_of(budget, ball, num_features=x[0].numel())
+    attacks = attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:])
     union = Union(ball=ball, attacks=attacks)
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)

@@ -10,6 +10,7 @@ from withstand.data.space import Space
 from withstand.functional.balls import Norm
 from withstand.perturbations.ball import Ball
 
+DUAL_ORDERS = {"l1": torch.inf, "l2": 2}  # linf balls are boxes
 ROUNDING = 2.0**-22  # of the sum of a point and its displacement, in float32
 
 
@@ -21,7 +22,7 @@ class Region(NamedTuple):
         norm: Norm of the ball; linf if the box is all.
         center: Centre of the ball, (batch, *feature).
         radii: Its radius for every input; 0 for those that the ball does not move.
-        spread: How far every input moves besides.
+        spread: How far every input may move in addition to the ball.
         is_whole: Whether the ball holds for a sample: its centre is in the space's box.
     """
 
@@ -48,7 +49,7 @@ class Region(NamedTuple):
         if self.norm == "linf":
             return least
         reach = rows.times(rows.take(self.radii))
-        dual = torch.linalg.vector_norm(reach.flatten(2), 2 if self.norm == "l2" else torch.inf, dim=2)
+        dual = torch.linalg.vector_norm(reach.flatten(2), DUAL_ORDERS[self.norm], dim=2)
         in_ball = rows.dot(self.center) - dual - extent.dot(self.spread)
         return torch.where(self.is_whole.unsqueeze(1), torch.maximum(least, in_ball), least)
 

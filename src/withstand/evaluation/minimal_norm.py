@@ -46,7 +46,7 @@ class MinimalNorm(Evaluation):
         super().__post_init__()
         for each in self.attacks:
             if not each.finds_distance:
-                raise InputError(f"MinimalNorm: attacks must be of least norm, got {type(each).__name__}.")
+                raise InputError(f"MinimalNorm: attacks must be minimum-norm attacks, got {type(each).__name__}.")
         if len({(each.ball, each.counts_fields) for each in self.attacks}) > 1:
             raise InputError(
                 "MinimalNorm: attacks must have the same ball, and all or none count fields, got "

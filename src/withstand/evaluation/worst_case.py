@@ -16,11 +16,10 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
-from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack, Attacked, checked
-from withstand.perturbations.attacks.budgets import Budget, attacks_of, queries_of
+from withstand.perturbations.attacks.budgets import Budget, attacks_of, attacks_on
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import (
@@ -97,9 +96,7 @@ class WorstCase(Evaluation):
         return tuple(found)
 
     def _attacks(self, ball: Ball, model: nn.Module, *, num_classes: int, shape: Sequence[int]) -> tuple[Attack, ...]:
-        if self.attacks or is_differentiable(model):
-            return self.attacks or attacks_of(self.budget, ball, num_classes=num_classes)
-        return queries_of(self.budget, ball, num_features=prod(shape))
+        return self.attacks or attacks_on(model, self.budget, ball, num_classes=num_classes, shape=shape)
 
     def only(self, conditions: Sequence[str]) -> "WorstCase":
         """Return all balls: they share their work, so none is measured without the others."""
@@ -130,7 +127,7 @@ class WorstCase(Evaluation):
 
     @property
     def _reacts(self) -> bool:
-        """Whether attacks follow other gradients where those of the model do not lead."""
+        """Whether attacks use other gradients where those of the model are masked."""
         return not self.attacks and self.budget != "quick"
 
     def outcomes(

@@ -1,5 +1,7 @@
 """Balls of l1, l2 and linf: projection, uniform samples, steepest ascent, distance."""
 
+from typing import assert_never
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -54,6 +56,8 @@ def project(delta: Points, norm: Norm, radius: Radius) -> Points:
     if norm == "l2":
         length = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         return (flat * (radius / length.clamp_min(1e-30)).clamp_max(1.0)).view_as(delta)
+    if norm != "l1":
+        assert_never(norm)
     extent = flat.abs()
     ordered = extent.sort(dim=1, descending=True).values
     count = torch.arange(1, flat.shape[1] + 1, device=flat.device, dtype=flat.dtype)
@@ -139,13 +143,15 @@ def sample(
         dimensions = length if moving is None else moving.sum(2, keepdim=True).clamp_min(1)
         scale = uniform((batch, num_draws, 1), rng=rng, device=device) ** (1 / dimensions)
         point = direction / torch.linalg.vector_norm(direction, dim=2, keepdim=True).clamp_min(1e-30) * scale
-    else:
+    elif norm == "l1":
         # Exponentials divided by their sum and one more exponential are uniform in the simplex 0 <= sum <= 1.
         exponential = -torch.log1p(-uniform((batch, num_draws, length + 1), rng=rng, device=device))
         if moving is not None:
             exponential[..., :length] *= moving
         sign = (uniform((batch, num_draws, length), rng=rng, device=device) < 0.5).float() * 2 - 1
         point = sign * exponential[..., :length] / exponential.sum(2, keepdim=True)
+    else:
+        assert_never(norm)
     if norm == "linf" and moving is not None:
         point = point * moving
     return point.transpose(0, 1).reshape(num_draws, *shape)
@@ -168,7 +174,9 @@ def uphill(gradient: Points, norm: Norm, radius: Radius = 1.0) -> Points:
         # The squares of a confident network's gradient may underflow in 32 bits.
         flat = flat / flat.abs().amax(1, keepdim=True).clamp_min(torch.finfo(flat.dtype).tiny)
         step = flat / torch.linalg.vector_norm(flat, dim=1, keepdim=True).clamp_min(0.5)
-    else:
+    elif norm == "l1":
         steepest = flat.abs().argmax(1, keepdim=True)
         step = torch.zeros_like(flat).scatter(1, steepest, flat.gather(1, steepest).sign())
+    else:
+        assert_never(norm)
     return radius * step.view_as(gradient)

@@ -1,6 +1,7 @@
 """Scrambled Sobol sequences in the cube and in balls."""
 
 from functools import lru_cache
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -58,11 +59,13 @@ def ball_from_cube(
         direction = torch.erfinv(2 * direction - 1)
         direction = direction if moving is None else direction * moving
         length = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
-    else:
+    elif norm == "l1":
         centred = 2 * direction - 1
         direction = -centred.sign() * torch.log1p(-centred.abs())
         direction = direction if moving is None else direction * moving
         length = direction.abs().sum(-1, keepdim=True)
+    else:
+        assert_never(norm)
     dimensions = direction.shape[-1] if moving is None else moving.sum(-1, keepdim=True).clamp_min(1)
     return direction / length.clamp_min(1e-30) * scale ** (1 / dimensions)
 

@@ -61,6 +61,11 @@ class Grid:
         )
 
     @property
+    def alignment(self) -> list[str]:
+        """`left` or `right`, for every column."""
+        return ["left"] * self.num_labels + ["right"] * (len(self.columns) - self.num_labels)
+
+    @property
     def width(self) -> int:
         """Number of characters that a line takes on a terminal.
 

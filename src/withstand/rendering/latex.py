@@ -5,7 +5,6 @@ import re
 from tabulate import SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
 from withstand.rendering.grid import Grid, plain
-from withstand.rendering.markdown import aligned
 
 ONE_COLUMN, ONE_PAGE = 60, 40  # characters of a line, and lines
 SPECIAL = {
@@ -69,7 +68,7 @@ def latex(table: Grid) -> str:
         <BLANKLINE>
     """
     texts = table.texts
-    kinds = "".join(each[0] for each in aligned(texts))
+    kinds = "".join(each[0] for each in texts.alignment)
     caption = rf"\caption{{{escaped(captioned(table))}}} \label{{tab:{table.name}}}"
     body, notes = _body(texts), " ".join(map(escaped, table.notes))
     if len(texts.lines) > ONE_PAGE:
@@ -123,7 +122,7 @@ def _body(texts: Grid) -> str:
     """Return the lines of the table between its rules."""
     rows = [_row(line, texts.num_labels) if line else [SEPARATING_LINE] for line in texts.lines]
     heads = [escaped(plain(head)) for head in texts.columns]
-    return tabulate(rows, headers=heads, tablefmt=BODY, disable_numparse=True, colalign=aligned(texts))
+    return tabulate(rows, headers=heads, tablefmt=BODY, disable_numparse=True, colalign=texts.alignment)
 
 
 def _row(line: tuple, num_labels: int) -> list[str]:

@@ -31,12 +31,7 @@ def markdown(table: Grid, *, title: bool = True) -> str:
     """
     texts = table.texts
     lines = [[escaped(plain(cell)) for cell in line] for line in (texts.columns, *texts.lines) if line]
-    body = tabulate(lines, headers="firstrow", tablefmt="pipe", disable_numparse=True, colalign=aligned(texts))
+    body = tabulate(lines, headers="firstrow", tablefmt="pipe", disable_numparse=True, colalign=texts.alignment)
     notes = [f"- {escaped(note)}" for note in (table.caption, *table.notes) if note]
     start = [f"**{escaped(table.title)}**", ""] if title and table.title else []
     return "\n".join([*start, body, *([""] if notes else []), *notes]) + "\n"
-
-
-def aligned(table: Grid) -> list[str]:
-    """Return the alignment of every column."""
-    return ["left"] * table.num_labels + ["right"] * (len(table.columns) - table.num_labels)

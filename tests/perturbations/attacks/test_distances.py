@@ -1,4 +1,4 @@
-"""Distances of attacks of least norm, against closed forms on linear models."""
+"""Distances of minimum-norm attacks, against closed forms on linear models."""
 
 from dataclasses import replace
 from itertools import product

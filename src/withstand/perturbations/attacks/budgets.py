@@ -1,7 +1,12 @@
 """Lists of attacks by name, from quick to thorough."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Literal
 
+from torch import nn
+
+from withstand.models.black_box import is_differentiable
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.boundary_walk import BoundaryWalk
@@ -13,6 +18,20 @@ from withstand.perturbations.ball import Ball
 Budget = Literal["quick", "standard", "thorough"]
 QUERIES: dict[Budget, int] = {"quick": 300, "standard": 2000, "thorough": 10000}  # per attack without gradients
 MOST_FEATURES = 1000  # of inputs whose features are tried one by one
+
+
+def attacks_on(
+    model: nn.Module, budget: Budget, ball: Ball, *, num_classes: int, shape: Sequence[int]
+) -> tuple[Attack, ...]:
+    """Return the attacks of a budget that suit a model: by gradients, or by queries alone if it has none.
+
+    Example:
+        >>> len(attacks_on(nn.Linear(10, 3), "quick", Ball("l2", 0.5), num_classes=3, shape=(10,)))
+        4
+    """
+    if is_differentiable(model):
+        return attacks_of(budget, ball, num_classes=num_classes)
+    return queries_of(budget, ball, num_features=prod(shape))
 
 
 def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:

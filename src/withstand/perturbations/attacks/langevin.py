@@ -40,7 +40,7 @@ class Langevin(Perturbation):
         Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",
         Bernoulli 1996; reflection: Bubeck, Eldan, Lehec: "Sampling from a log-concave distribution with projected
         Langevin Monte Carlo", 2018.
-        Differs from the published training of the Avila study, whose steps are those of a random walk.
+        Differs from the published training of the Avila study, which takes random-walk steps.
     """
 
     ball: Ball = Ball()

@@ -43,7 +43,7 @@ class Square(Attack):
     Source:
         Andriushchenko, Croce, Flammarion, Hein 2020, arXiv 1912.00049; fra31/auto-attack, autoattack/square.py, commit
         a392200.
-        Differs: window and signs are drawn for every row alone; rows without image axes; the schedule is scaled to the
+        Differs: windows and signs are drawn for each row; rows without image axes; the schedule is scaled to the
         number of queries; a point that is as good as the last one replaces it.
     """
 

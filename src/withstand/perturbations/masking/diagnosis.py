@@ -125,12 +125,12 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
 
 
 def is_suspect(found: Diagnosis, model: nn.Module) -> bool:
-    """Return whether attacks should follow a surrogate: gradients may not lead, or one was given."""
+    """Return whether attacks should use a surrogate: gradients may be masked, or a surrogate was given."""
     return isinstance(model, WithSurrogate) or any(found.is_masked(ball, SUSPECT) for ball in found.misled)
 
 
 def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
-    """Return a diagnosis with the given surrogate of a model, or one that learns from its answers around inputs."""
+    """Return a diagnosis with the given surrogate of a model, or one trained on its outputs near the inputs."""
     if isinstance(model, WithSurrogate):
         return replace(found, surrogate=model.surrogate)
     with frozen(model):

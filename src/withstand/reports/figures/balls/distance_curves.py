@@ -1,4 +1,4 @@
-"""Robust accuracy at every radius, from the distances of attacks of least norm."""
+"""Robust accuracy at every radius, from the distances of minimum-norm attacks."""
 
 import re
 from collections.abc import Mapping
