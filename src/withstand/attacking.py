@@ -60,8 +60,7 @@ def attack(
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
-    attacks = attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:])
-    union = Union(ball=ball, attacks=attacks)
+    union = Union(ball=ball, attacks=attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:]))
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
