@@ -4,6 +4,7 @@ The import hook below must be in place before the first import of the package: i
 for everything else, to the functions of the four folders whose promises are shapes.
 """
 
+import itertools
 import os
 import random
 import shutil
@@ -12,17 +13,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 CHECKED = ("functional", "perturbations", "objectives", "evaluation")
+MOST_CHECKS = 2000  # of shapes and types, in one test
+_checks = itertools.count()
 
 # Of a list beartype checks one item at random: with a generator of its own, so that tests see who uses the global one.
 _shared, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
@@ -35,7 +39,23 @@ def check(function: Callable) -> Callable:
     """Check a function's arguments, but not the fields of a dataclass: those have checks and messages of their own."""
     if function.__name__ == "__init__":
         return function
-    return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
+    checked = beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
+
+    @wraps(function)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        if next(_checks) == MOST_CHECKS:
+            jaxtyping.config.update("jaxtyping_disable", True)
+        return checked(*args, **kwargs)
+
+    return counted
+
+
+@pytest.fixture(autouse=True)
+def _first_calls_are_checked() -> None:
+    """Check the first calls of a test, not the thousands of its loops: they took three quarters of the time of attacks."""
+    global _checks
+    _checks = itertools.count()
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 # The hook writes the checker's name into what it compiles, so the name must lead to this function from anywhere.
@@ -43,7 +63,7 @@ sys.modules["shape_checking"] = ModuleType("shape_checking")
 sys.modules["shape_checking"].check = check  # type: ignore[attr-defined]
 for _module in [name for name in sys.modules if name.startswith("withstand.")]:
     assert _module.split(".")[1] not in CHECKED, f"{_module} was imported before its checks were installed"
-install_import_hook([f"withstand.{each}" for each in CHECKED], "shape_checking.check")
+jaxtyping.install_import_hook([f"withstand.{each}" for each in CHECKED], "shape_checking.check")
 
 settings.register_profile("withstand", derandomize=True, deadline=None, max_examples=30, database=None)
 settings.load_profile("withstand")

@@ -4,8 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+import torch
+from jaxtyping import TypeCheckError
 
 import withstand
+from withstand.functional.balls import distance
 
 ROOT = Path(withstand.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
@@ -36,3 +39,8 @@ def test_files_and_functions_are_short_and_modules_are_named_in_one_line(path):
 @pytest.mark.parametrize("folder", [by_name(each) for each in sorted({each.parent for each in FILES})])
 def test_folders_are_small(folder):
     assert len(list(folder.glob("*.py"))) <= MOST_FILES_OF_A_FOLDER
+
+
+def test_shapes_and_types_are_checked_while_tests_run():
+    with pytest.raises(TypeCheckError):
+        distance(torch.zeros(2, 3, dtype=torch.int64), "l2")
