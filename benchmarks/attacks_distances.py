@@ -1,12 +1,7 @@
-"""Distances of minimum-norm attacks beside those of foolbox and adv-lib, on the networks of golden/attacks.
-
-    WITHSTAND_DATA=DIR python benchmarks/attacks_distances.py [--golden DIR] [--only A B] [--steps 100 1000]
-
-Needs `foolbox` and `adv-lib`. A distance is infinite where no wrong point is found; medians are over the samples that
-are right unchanged. A pass is a sample sent forward, or its gradient computed.
-"""
+"""Distances of minimum-norm attacks beside those of foolbox and adv-lib, on the networks of golden/attacks."""
 
 import argparse
+import importlib
 import json
 import sys
 import time
@@ -69,8 +64,7 @@ def without_plots() -> None:
 def peers(norm: str, steps: int) -> Iterator[tuple[str, Callable[[nn.Module, Tensor, Tensor], Tensor]]]:
     """Yield the attacks of foolbox and adv-lib in a norm."""
     without_plots()
-    import foolbox
-    from adv_lib.attacks import ddn, fmn, sigma_zero
+    foolbox, adv_lib = importlib.import_module("foolbox"), importlib.import_module("adv_lib.attacks")
 
     def of_foolbox(attack: Any) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
         return lambda model, x, y: attack(
@@ -78,14 +72,14 @@ def peers(norm: str, steps: int) -> Iterator[tuple[str, Callable[[nn.Module, Ten
         )[1]
 
     attacks = foolbox.attacks
-    yield "adv-lib FMN", lambda model, x, y: fmn(model, x, y, norm=ORDER[norm], steps=steps)
+    yield "adv-lib FMN", lambda model, x, y: adv_lib.fmn(model, x, y, norm=ORDER[norm], steps=steps)
     kinds = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "LInf"}
     yield "foolbox FMN", of_foolbox(getattr(attacks, f"{kinds[norm]}FMNAttack")(steps=steps))
     if norm == "l2":
-        yield "adv-lib DDN", lambda model, x, y: ddn(model, x, y, steps=steps, levels=None)
+        yield "adv-lib DDN", lambda model, x, y: adv_lib.ddn(model, x, y, steps=steps, levels=None)
         yield "foolbox DDN", of_foolbox(attacks.DDNAttack(steps=steps))
     if norm == "l0":
-        yield "adv-lib sigma-zero", lambda model, x, y: sigma_zero(model, x, y, num_steps=steps)
+        yield "adv-lib sigma-zero", lambda model, x, y: adv_lib.sigma_zero(model, x, y, num_steps=steps)
 
 
 def ours(norm: str, steps: int) -> tuple[Attack, ...]:
@@ -149,7 +143,7 @@ def table(networks: list[Network], steps: list[int]) -> list[Line]:
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     add_golden(parser)
     parser.add_argument("--only", nargs="+", default=["A", "B", "C"])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 1000])

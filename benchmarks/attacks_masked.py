@@ -68,7 +68,8 @@ class Cancer(ws.Dataset):
 
     def load(self, part: str) -> TensorSplit:
         """Return the rows of the golden outputs, or all others."""
-        arrays, data = np.load(self.path), load_breast_cancer()
+        arrays: Any = np.load(self.path)
+        data: Any = load_breast_cancer()
         test = arrays["rows"]
         rows = test if part == "test" else np.setdiff1d(np.arange(len(data.target)), test)
         x = (data.data[rows] - arrays["mean"]) / arrays["std"]
