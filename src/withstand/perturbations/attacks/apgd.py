@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from withstand.functional.margins import log_odds, logits_ratio, targeted_logits_ratio
-from withstand.functional.random import RowStreams
+from withstand.functional.random import RowStreams, normal
 from withstand.limits import PositiveFloat, PositiveInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
@@ -22,6 +22,7 @@ AscentLoss = Literal["cross_entropy", "logits_ratio", "targeted"]
 # Radii of the phases of an ascent, with their shares of the steps.
 NARROW = ((1.0, 1.0),)
 WIDE = ((3.0, 0.3), (2.0, 0.3), (1.0, 0.4))
+SPREAD = 0.1  # standard deviation of a start in l1, in radii; with few features so large that it fills the first phase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,9 @@ class APGD(Attack):
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.
-        Differs: the log odds replace cross entropy; they rise in the same direction and do not underflow.
+        l1: Croce, Hein 2021, arXiv 2103.01208.
+        Differs: the log odds replace cross entropy; they rise in the same direction and do not underflow. In l1, starts
+        are normal with a standard deviation in radii, not in units of the inputs.
     """
 
     steps: PositiveInt = 100
@@ -67,6 +70,9 @@ class APGD(Attack):
     def _climb(self, target: Target, rows: Tensor, objective: Objective, *, rng: RowStreams) -> None:
         frame, left = target.frame, self.steps
         start = frame.rows(rows).sample(rng=rng)
+        if frame.norm == "l1":  # normal numbers are sparse after their projection, points drawn in the ball are not
+            std = max(SPREAD, WIDE[0][0] / start.u.shape[1])
+            start = Place(std * normal(tuple(start.u.shape), rng=rng, device=start.u.device), start.picks)
         phases = WIDE if self.wide or frame.norm == "l1" else NARROW
         for radius, share in phases:
             steps = left if radius == 1 else min(left - 1, int(share * self.steps))

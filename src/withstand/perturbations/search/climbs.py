@@ -11,7 +11,7 @@ from withstand.perturbations.search.target import Slope
 NEW_SHARE = 0.75  # share of the new step; the rest repeats the last move
 MOST_RISES = 0.75  # share of the steps that must rise for the step size to stay
 FIRST_STEP = 2.0  # in radii
-FIRST_SHARE = 0.2  # of the features, in a sparse step
+FIRST_SHARE = 0.2  # of the features, in a sparse step from the row itself
 GROWTH = 1.5  # a sparse step may touch the features that the best point changes, divided by this
 
 
@@ -113,7 +113,8 @@ class SparseClimbs(Climbs):
     def begin(cls, rows: Tensor, start: Place, slope: Slope, radius: float) -> "SparseClimbs":
         """Start at some places."""
         plain = Climbs.begin(rows, start, slope, radius)
-        support = GROWTH * FIRST_SHARE * torch.full_like(slope.value, start.u.shape[1])
+        support = (start.u != 0).sum(1).to(slope.value.dtype)
+        support = torch.where(support == 0, GROWTH * FIRST_SHARE * start.u.shape[1], support)
         found = cls(**{each.name: getattr(plain, each.name) for each in fields(Climbs)}, support=support)
         found.step = torch.full_like(slope.value, radius)
         return found
