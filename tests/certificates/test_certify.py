@@ -17,8 +17,8 @@ BALLS = [Ball("linf", 0.15), Ball("l2", 0.2), Ball("l1", 0.3), Ball("linf", (0.3
 ACTIVATIONS = (nn.ReLU, nn.ReLU, nn.Tanh, nn.LeakyReLU, nn.GELU)
 
 
-def certified(model, x, y, ball, space, *, method="complete", num_boxes=400):
-    certify = Certifier(trace(model, space.shape, who="Test"), model, ball, space, method, 10, num_boxes)
+def certified(model, x, y, ball, space, *, method="complete", num_parts=400):
+    certify = Certifier(trace(model, space.shape, who="Test"), model, ball, space, method, 10, num_parts)
     with torch.no_grad():
         return certify(x, y, is_right(model(x), y))
 
@@ -136,9 +136,9 @@ def test_verdicts_do_not_depend_on_the_batch(seeded):
     model = seeded(3, network(0, num_inputs=4))
     x, space = torch.rand(30, 4, generator=torch.Generator().manual_seed(0)), Space(shape=(4,))
     y = model(x).argmax(1)
-    whole = certified(model, x, y, Ball("linf", 0.1), space, num_boxes=60)
+    whole = certified(model, x, y, Ball("linf", 0.1), space, num_parts=60)
     for part in torch.arange(30).split(7):
-        found = certified(model, x[part], y[part], Ball("linf", 0.1), space, num_boxes=60)
+        found = certified(model, x[part], y[part], Ball("linf", 0.1), space, num_parts=60)
         assert torch.equal(found.certified, whole.certified[part])
         assert torch.equal(found.broken, whole.broken[part])
         assert torch.equal(found.method, whole.method[part])
