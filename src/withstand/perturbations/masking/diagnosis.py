@@ -70,13 +70,17 @@ class Diagnosis:
         """Return whether the share of inputs with useless gradients counts as masking."""
         return max(self.stuck, self.misled.get(ball, 0.0)) >= share
 
+    def needs_guides(self, ball: Ball) -> bool:
+        """Return whether attacks in a ball should also follow other gradients than the model's."""
+        return self.is_masked(ball, SUSPECT) or self.surrogate is not None
+
     def sentences(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[str, ...]:
         """Return the notes on the numbers of a ball.
 
         Args:
             ball: The ball.
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
-            reacts: Whether attacks also followed other gradients.
+            reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
         found: list[str] = []
         if self.is_probability:
@@ -85,7 +89,7 @@ class Diagnosis:
         if not self.has_gradients:
             found.append("The model has no gradients; attacks use queries alone.")
         if self.is_random:
-            found.append(f"The model answers at random; attacks and accuracies use the mean of {NUM_DRAWS} answers.")
+            found.append(f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes.")
         seen: list[str] = []
         if self.blind >= MASKED:
             seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
@@ -97,8 +101,11 @@ class Diagnosis:
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
-            done = "; attacks also followed a surrogate and smoothed gradients" if reacts else ""
-            found.append(f"Gradient masking, not to be trusted as it stands: {', '.join(seen)}{done}.")
+            guides = f"{'a surrogate and ' if self.surrogate is not None else ''}smoothed gradients"
+            done = f"; attacks also followed {guides}" if reacts and self.needs_guides(ball) else ""
+            found.append(
+                f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
+            )
         return tuple(found)
 
 
