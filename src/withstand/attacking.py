@@ -73,19 +73,30 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     with torch.no_grad(), evaluating(model):
         num_classes = model(x[:1].to(engine.device)).shape[1]
     if y.is_floating_point() or y.min() < 0 or y.max() >= num_classes:
-        raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}.")
+        came = f"{y.dtype} from {y.min():g} to {y.max():g}".removeprefix("torch.")
+        raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
 
 
 def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
-    """Check what is attacked, and return its space."""
+    """Check inputs, labels and budget; return the input space."""
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
-        raise InputError("attack: expected inputs as a tensor of floats, and one label per input.")
+        raise InputError(
+            "attack: expected inputs as a tensor of floats, and one label per input, got "
+            f"{_described(x)} and {_described(y)}."
+        )
     if len(x) == 0:
         raise InputError("attack: expected at least one input, got none.")
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
-        raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; give their space.")
+        raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
     return space
+
+
+def _described(value: Any) -> str:
+    """Return type and shape of a tensor, or the name of another type."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} of shape {tuple(value.shape)}".removeprefix("torch.")

@@ -39,8 +39,8 @@ class SignSearch(NamedTuple):
     Attributes:
         bounds: Bounds of the samples.
         specification: Margins that must be positive, (sample, row, output).
-        inside: Returns points of the balls of samples near given ones, from numbers of samples and points.
-        is_wrong: Returns whether points are wrong, by a forward pass, from numbers of samples and points.
+        inside: Projects points (second argument) into the balls of samples (numbers, first argument).
+        is_wrong: Returns which points are wrong, by a forward pass; its arguments are those of `inside`.
     """
 
     bounds: Bounds

@@ -29,12 +29,12 @@ POINTS_AT_ONCE = 16384
 class CoordinateSearch(Attack):
     """Greedy search without gradients that moves single features, and then several together, across thresholds.
 
-    A round tries values of every feature, and the options of discrete changes, one at a time; then the best of them
-    together, for the margin and towards each class, and random sets of those that had an effect. The best point is
-    kept. Rows without progress start again from a mix of their best point and a random one, towards a random class. In
-    l1 and l2 balls displacements shrink as long as the margin does not fall, which leaves room for other features.
+    A round first tries values of every feature, and options of discrete changes, one at a time. It then combines the
+    best of them, for the margin and towards each class, and random sets of those that had an effect; the best point is
+    kept. Rows without progress restart from a mix of their best point and a random one, towards a random class. In l1
+    and l2 balls, displacements shrink as long as the margin does not fall, which leaves room for other features.
 
-    It is meant for inputs of up to a few hundred features, above all for models that are constant between thresholds.
+    Use it for inputs of up to a few hundred features, above all with models that are constant between thresholds.
 
     Attributes:
         num_queries: Forward passes per row, at least 1.
@@ -44,7 +44,7 @@ class CoordinateSearch(Attack):
     num_queries: PositiveInt = 1000
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Run rounds until the query budget is used up; every other round tries only the ends of intervals."""
+        """Run rounds until the query budget is used up; every other round also tries values between the ends."""
         if len(target.rows) == 0:
             return
         climb = _Climb.start(target)
@@ -71,7 +71,7 @@ class CoordinateSearch(Attack):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """A ball without competition between features, and one with it."""
+        """An linf ball, where features do not share the radius, and an l1 ball, where they do."""
         return [cls(ball=Ball(norm, 0.3), num_queries=40) for norm in ("linf", "l1")]
 
 

@@ -29,7 +29,7 @@ class DDN(Attack):
         adv_lib/attacks/decoupled_direction_norm.py, commit 9dec220.
         Differs: log odds of scaled logits in place of cross entropy; the first length comes from a linear model, and
         its change falls; steps are measured in the present length; gradients that lead out of the box are dropped;
-        nothing is rounded; rows that do not come nearer any more anneal faster.
+        nothing is rounded; rows without progress anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True

@@ -26,8 +26,8 @@ class FMN(Attack):
         Pintor, Roli, Brendel, Biggio 2021, arXiv 2102.12827, algorithm 1; jeromerony/adversarial-library,
         adv_lib/attacks/fast_minimum_norm.py, commit 9dec220.
         Differs: log odds of scaled logits, which tend to the margin, are climbed by the steepest steps of the norm,
-        measured in the present length; gradients that lead out of the box are dropped; rows that do not come nearer any
-        more anneal faster.
+        measured in the present length; gradients that lead out of the box are dropped; rows without progress
+        anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True

@@ -33,7 +33,7 @@ class Sampled(Attack):
         return replace(self, ball=ball, perturbation=replace(self.perturbation, ball=ball))  # type: ignore[call-overload]
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Try all points of the rows that are not broken yet."""
+        """Try all points of the rows that were not broken before."""
         space = target.frame.space
         for rows in target.rows.split(max(1, POINTS_AT_ONCE // self.num_draws)):
             if len(rows) == 0:  # an empty tensor splits into one empty part

@@ -28,8 +28,8 @@ NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
-# Shares of the probes. On networks without masks that were trained plainly, with noise and on attacked inputs they are
-# below the first; on masked ones the shares of the kind that shows the mask are above the second.
+# Shares of the probes. Networks without masking, whether trained plainly, with noise or adversarially, stay below the
+# first; with masking, the share that reveals it exceeds the second.
 SUSPECT, MASKED = 0.05, 0.1
 
 
@@ -43,11 +43,11 @@ class Diagnosis:
         is_probability: Whether all outputs lie in [0, 1].
         sums_to_one: Whether they sum to 1 as well.
         blind: Share of the inputs whose gradient is zero or not finite.
-        stuck: Share of the inputs from which ascent reaches no other class, though other inputs of the same ball have
-            one; includes those above.
+        stuck: Share of the inputs from which ascent reaches no other class, although its ball contains inputs of
+            other classes; includes `blind`.
         has_gradients: Whether the model can be differentiated.
         misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
-        surrogate: A network that attacks can follow instead.
+        surrogate: A network whose gradients attacks can follow instead; None if there is none.
     """
 
     count: int = 0
@@ -124,7 +124,7 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
             return replace(found, has_gradients=False)
         model = found.adapted(model)
         classes = model(x).argmax(1)
-        if len(classes.unique()) == 1:  # nothing shows that there is anything to find
+        if len(classes.unique()) == 1:  # ascent may rightly find no other class
             return found
         blind, stuck = _climbs(model, x, classes, space)
         misled = {ball: _misled(model, Frame(x, ball, space), classes) for ball in balls}

@@ -77,10 +77,9 @@ Lengths = Callable[[PerRow, PerRow], PerRow]
 def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng: RowStreams) -> None:
     """Step along the gradient and project to a length that shrinks where the model is wrong and grows where it is not.
 
-    The objective is the log odds against the label, of logits that are scaled so that the label leads by 4 at the row,
-    and by ever more: first all classes are drawn near that can be, at the end only one. Steps are measured in the
-    length itself, so no scale is assumed; they fall from 1 to 0.01 of it. A row leaves when it is wrong without being
-    moved, and at the end of its schedule.
+    The objective is the log odds against the label, of scaled logits. The scale grows, so that the label leads by 4 at
+    the row first and by 64 in the end: early steps follow all close classes, late ones only the closest. Step sizes
+    fall from 1 to 0.01 of the present length. A row leaves if it is wrong unchanged, and at the end of its schedule.
 
     Args:
         target: The rows under attack.
