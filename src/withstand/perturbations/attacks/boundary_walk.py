@@ -25,7 +25,6 @@ PROBE = 0.1  # their distance from the boundary point, as a share of its l2 leng
 STEPS = (0.03, 0.2, 1.0, 5.0)  # along the normal, in lengths of the boundary point
 LENGTHS = (0.6, 0.9, 0.98, 0.998)  # to which each step is shortened, in the same unit
 MEMORY = 0.7  # weight of the last normal in the next
-POINTS_AT_ONCE = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,11 +154,5 @@ def _try(
 ) -> Bool[Tensor, "row candidate"]:
     """Return at which points the model is wrong."""
     count = points.shape[1]
-    if count == 0:
-        return torch.zeros(len(rows), 0, dtype=torch.bool, device=rows.device)
-    found = []
-    for some in torch.arange(len(rows), device=rows.device).split(max(1, POINTS_AT_ONCE // count)):
-        own = rows[some].repeat_interleave(count)
-        place = Place(points[some].flatten(0, 1), picks[some].repeat_interleave(count, 0))
-        found.append(is_wrong(target.logits(place, own), target.y[own]).view(-1, count))
-    return torch.cat(found)
+    logits = target.logits_at(points, picks[:, None].expand(-1, count, -1), rows)
+    return is_wrong(logits.flatten(0, 1), target.y[rows].repeat_interleave(count)).view(-1, count)

@@ -14,7 +14,7 @@ from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.frame import Frame
 from withstand.perturbations.search.single_moves import Candidates, Coordinates, SingleMoves, fitted, limits, power_of
 from withstand.perturbations.search.target import Target
 
@@ -22,7 +22,6 @@ NUM_MIXED = 32  # points of a round in which several features change
 NUM_CLASSES = 9  # classes that a round aims at
 STEPS = (0.03, 0.3, 3.0)  # lengths of steps along estimated gradients, in l2 balls
 PATIENCE = 2  # rounds without progress before a restart
-POINTS_AT_ONCE = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,17 +118,9 @@ class _Climb(NamedTuple):
 
     def outputs_at(self, target: Target, points: Candidates) -> Float[Tensor, "batch candidate class"]:
         """Return the logits at candidates."""
-        count, features = points.shape[1], self.frame.low.shape[1]
-        if count == 0:
-            return self.outputs[:, None][:, :0]
-        found = []
-        step = max(1, POINTS_AT_ONCE // count)
-        for first in range(0, len(self.rows), step):
-            part = points[first : first + step].flatten(0, 1)
-            rows = self.rows[first : first + step].repeat_interleave(count)
-            place = Place(part[:, :features].contiguous(), part[:, features:].long())
-            found.append(target.logits(place, rows).nan_to_num(nan=-torch.inf))
-        return torch.cat(found).view(len(self.rows), count, -1)
+        features = self.frame.low.shape[1]
+        logits = target.logits_at(points[..., :features], points[..., features:].long(), self.rows)
+        return logits.nan_to_num(nan=-torch.inf)
 
     def value(self, outputs: Float[Tensor, "batch candidate class"]) -> Float[Tensor, "batch candidate"]:
         """Return the lead of the goal over the label; the margin where the label is the goal."""

@@ -12,6 +12,7 @@ from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
+PLACES_AT_ONCE = 16384  # in one pass, if rows have several
 
 # From logits, labels and the numbers of their rows to a value per row, which attacks increase.
 Objective = Callable[[Tensor, Labels, Tensor], Tensor]
@@ -109,6 +110,23 @@ class Target:
         self._count(rows, _draws(self.model))
         self._keep(place, rows, logits)
         return logits
+
+    def logits_at(
+        self,
+        u: Float[Tensor, "row candidate feature"],
+        picks: Int[Tensor, "row candidate change"],
+        rows: Int[Tensor, " row"],
+    ) -> Float[Tensor, "row candidate class"]:
+        """Return the outputs at several places of each row (at least one): one forward pass each."""
+        count = u.shape[1]
+        return torch.cat(
+            [
+                self.logits(
+                    Place(u[some].flatten(0, 1), picks[some].flatten(0, 1)), rows[some].repeat_interleave(count)
+                )
+                for some in torch.arange(len(rows), device=rows.device).split(max(1, PLACES_AT_ONCE // count))
+            ]
+        ).unflatten(0, (len(rows), count))
 
     def slope(self, place: Place, rows: Int[Tensor, " row"], objective: Objective) -> Slope:
         """Return the value and gradient of an objective at places of some rows.
