@@ -1,9 +1,9 @@
-"""Distances of attacks of least norm beside those of foolbox and adv-lib, on the networks of golden/attacks.
+"""Distances of minimum-norm attacks beside those of foolbox and adv-lib, on the networks of golden/attacks.
 
-    WITHSTAND_DATA=DIR python benchmarks/attacks_distances.py --golden DIR [--only A B] [--steps 100 1000] [--json FILE]
+    WITHSTAND_DATA=DIR python benchmarks/attacks_distances.py --golden DIR [--only A B] [--steps N] [--output FILE.json]
 
-Needs `foolbox` and `adv-lib`. A distance is infinite where no wrong point is found; medians are over the samples that
-are right unchanged. A pass is a sample sent forward, or its gradient computed.
+Needs `foolbox` and `adv-lib`. A distance is infinite if no wrong point is found; medians are over the samples that are
+classified correctly unchanged. A pass is one forward or one backward pass of a sample.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
 
 class Counted(nn.Module):
-    """A network that counts the samples it is given, and those whose gradient is computed."""
+    """A network that counts forward and backward passes of samples."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -158,12 +158,12 @@ def main() -> None:
     parser.add_argument("--golden", type=Path, required=True, help="folder of golden/attacks")
     parser.add_argument("--only", nargs="+", default=["A", "B", "C"])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 1000])
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     torch.set_num_threads(1)
     lines = table(options.only, options.steps, options.golden)
-    if options.json:
-        options.json.write_text(json.dumps([each._asdict() for each in lines], indent=1) + "\n")
+    if options.output is not None:
+        options.output.write_text(json.dumps([each._asdict() for each in lines], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Notes stand where gradients are masked and nowhere else, and the standard budget gets past the mask."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -150,7 +151,10 @@ def test_a_given_surrogate_is_followed(network):
     model = Behind(network, MASKS["softmax"])
     (bare, _), *_ = measured(network, LINF)
     split = table(2, 40)
-    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=network, device="cpu")
+    given, passes = copy.deepcopy(network), []
+    given.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=given, device="cpu")
+    assert any(passes)
     row = next(each for each in results.rows["model"] if each.measure == "worst_case_top1")
     assert row.value == pytest.approx(bare.float().mean().item(), abs=0.02)
 
