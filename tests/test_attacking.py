@@ -50,6 +50,16 @@ def test_a_rows_result_depends_on_the_seed_but_not_on_the_batch():
     assert not torch.equal(whole.points, other.points)
 
 
+def test_radii_per_row_belong_to_their_rows_in_every_batch():
+    ball = ws.Ball("linf", tuple((radius,) for radius in torch.linspace(0, 0.2, 30).tolist()))
+    whole, parts = (ws.attack(Plane(), X, Y, ball, budget="quick", device="cpu", batch_size=size) for size in (None, 7))
+    assert torch.equal(whole.success, parts.success)
+    torch.testing.assert_close(whole.points, parts.points, rtol=1e-5, atol=1e-5)
+    assert ((parts.points - X).flatten(1).abs().amax(1) <= torch.linspace(0, 0.2, 30)).all()
+    with pytest.raises(InputError, match=r"^Ball: radius .*got radii of shape \(30, 1\)"):
+        ws.attack(Plane(), X[:20], Y[:20], ball, device="cpu", batch_size=10)
+
+
 @pytest.mark.parametrize(
     ("options", "came"),
     [

@@ -57,6 +57,7 @@ def attack(
         tensor([True])
     """
     space = _checked_inputs(x, y, budget, space)
+    ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
@@ -64,7 +65,7 @@ def attack(
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-        parts.append(union.attack(own, labels, model, space=space, rng=rng))
+        parts.append(union.within(ball.of_rows(rows)).attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 

@@ -39,7 +39,8 @@ class Sampled(Attack):
             if len(rows) == 0:  # an empty tensor splits into one empty part
                 return
             frame = target.frame.rows(rows)
-            draws = self.perturbation.draw(
+            own = self.perturbation.ball.of_rows(rows)  # pyright: ignore[reportAttributeAccessIssue]
+            draws = replace(self.perturbation, ball=own).draw(  # type: ignore[call-overload]
                 frame.x, target.y[rows], target.model, space=space, num_draws=self.num_draws, rng=rng.subset(rows)
             )
             for points in draws.inputs:
