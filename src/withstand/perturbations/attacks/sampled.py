@@ -39,8 +39,9 @@ class Sampled(Attack):
             if len(rows) == 0:  # an empty tensor splits into one empty part
                 return
             frame = target.frame.rows(rows)
-            own = self.perturbation.ball.of_rows(rows)  # pyright: ignore[reportAttributeAccessIssue]
-            draws = replace(self.perturbation, ball=own).draw(  # type: ignore[call-overload]
+            ball = self.ball.of_rows(rows)
+            own = self if ball is self.ball else self.within(ball)
+            draws = own.perturbation.draw(
                 frame.x, target.y[rows], target.model, space=space, num_draws=self.num_draws, rng=rng.subset(rows)
             )
             for points in draws.inputs:
