@@ -56,8 +56,7 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    space = _checked_inputs(x, y, budget, space)
-    ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
+    space = _checked_inputs(x, y, ball, budget, space)
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
@@ -79,8 +78,8 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     return num_classes
 
 
-def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
-    """Check inputs, labels and budget; return the input space."""
+def _checked_inputs(x: Any, y: Any, ball: Ball, budget: Any, space: Space | None) -> Space:
+    """Check inputs, labels, ball and budget; return the input space."""
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
@@ -93,6 +92,7 @@ def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
         raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
+    ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
     return space
 
 
