@@ -1,25 +1,20 @@
-"""Distances of minimum-norm attacks beside those of foolbox and adv-lib, on the networks of golden/attacks.
-
-    WITHSTAND_DATA=DIR python benchmarks/attacks_distances.py --golden DIR [--only A B] [--steps N] [--output FILE.json]
-
-Needs `foolbox` and `adv-lib`. A distance is infinite if no wrong point is found; medians are over the samples that are
-classified correctly unchanged. A pass is one forward or one backward pass of a sample.
-"""
+"""Distances of minimum-norm attacks beside those of foolbox and adv-lib, on the networks of golden/attacks."""
 
 import argparse
+import importlib
 import json
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import withstand as ws
+from golden import Network, add_golden, load
 from withstand.data.space import Space
 from withstand.functional.random import stream
 from withstand.perturbations.attacks.attack import Attack
@@ -48,7 +43,7 @@ class Line(NamedTuple):
 
 
 class Counted(nn.Module):
-    """A network that counts forward and backward passes of samples."""
+    """A network that counts the samples it is given, and those whose gradient is computed."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -60,24 +55,16 @@ class Counted(nn.Module):
         return self.network(x)
 
 
-def load(name: str, golden: Path) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return a network with its 200 samples."""
-    about = json.loads((golden / f"{name}.json").read_text())
-    made = ws.SmallCNN(**about["architecture"]["init_args"])
-    network = made.build(tuple(about["input_shape"]), about["num_classes"], seed=0)
-    network.load_state_dict(load_file(golden / f"{name}.safetensors"))
-    source = getattr(ws, about["data"]["class_path"].rpartition(".")[2])
-    split = source(**about["data"]["init_args"]).load(about["part"])
-    x, y = next(iter(split.batches([torch.tensor(about["samples"])])))[:2]
-    return network.eval().requires_grad_(False), x, y
+def without_plots() -> None:
+    """Let adv-lib import without visdom, which it needs for plots alone."""
+    sys.modules.setdefault("visdom", types.ModuleType("visdom"))
+    sys.modules["visdom"].Visdom = object  # type: ignore[attr-defined]
 
 
 def peers(norm: str, steps: int) -> Iterator[tuple[str, Callable[[nn.Module, Tensor, Tensor], Tensor]]]:
     """Yield the attacks of foolbox and adv-lib in a norm."""
-    sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # adv-lib imports it for plots
-    sys.modules["visdom"].Visdom = object  # type: ignore[attr-defined]
-    import foolbox
-    from adv_lib.attacks import ddn, fmn, sigma_zero
+    without_plots()
+    foolbox, adv_lib = importlib.import_module("foolbox"), importlib.import_module("adv_lib.attacks")
 
     def of_foolbox(attack: Any) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
         return lambda model, x, y: attack(
@@ -85,14 +72,14 @@ def peers(norm: str, steps: int) -> Iterator[tuple[str, Callable[[nn.Module, Ten
         )[1]
 
     attacks = foolbox.attacks
-    yield "adv-lib FMN", lambda model, x, y: fmn(model, x, y, norm=ORDER[norm], steps=steps)
+    yield "adv-lib FMN", lambda model, x, y: adv_lib.fmn(model, x, y, norm=ORDER[norm], steps=steps)
     kinds = {"l0": "L0", "l1": "L1", "l2": "L2", "linf": "LInf"}
     yield "foolbox FMN", of_foolbox(getattr(attacks, f"{kinds[norm]}FMNAttack")(steps=steps))
     if norm == "l2":
-        yield "adv-lib DDN", lambda model, x, y: ddn(model, x, y, steps=steps, levels=None)
+        yield "adv-lib DDN", lambda model, x, y: adv_lib.ddn(model, x, y, steps=steps, levels=None)
         yield "foolbox DDN", of_foolbox(attacks.DDNAttack(steps=steps))
     if norm == "l0":
-        yield "adv-lib sigma-zero", lambda model, x, y: sigma_zero(model, x, y, num_steps=steps)
+        yield "adv-lib sigma-zero", lambda model, x, y: adv_lib.sigma_zero(model, x, y, num_steps=steps)
 
 
 def ours(norm: str, steps: int) -> tuple[Attack, ...]:
@@ -129,40 +116,42 @@ def distances(name: str, network: nn.Module, x: Tensor, y: Tensor, norm: str, st
         yield line(attack, found, counted.passes / len(x), start, is_ours=False)
 
 
-def table(names: list[str], steps: list[int], golden: Path) -> list[Line]:
+def ratio(line: Line, lines: list[Line]) -> float:
+    """Return the median distance of an attack over the best median of the other libraries."""
+    others = [each for each in lines if each[:3] == line[:3] and not each.is_ours]
+    return line.median / min(each.median for each in others)
+
+
+def table(networks: list[Network], steps: list[int]) -> list[Line]:
     """Print the table, and return its lines."""
     head = f"{'network':8}{'norm':6}{'steps':>6}  {'attack':20}{'median':>9}{'/ best':>8}{'mean':>9}"
     print(f"{head}{'missed':>7}{'passes':>8}{'s':>7}")
     lines: list[Line] = []
-    for name in names:
-        network, x, y = load(name, golden)
-        for count in steps:
-            for norm in ORDER:
-                own = list(distances(name, network, x, y, norm, count))
-                best = min(each.median for each in own if not each.is_ours)
-                for each in own:
-                    ratio = each.median / best
-                    verdict = "" if not each.is_ours else "  holds" if ratio <= GOAL else "  MISSED"
-                    print(
-                        f"{name:8}{norm:6}{count:>6}  {each.attack:20}{each.median:>9.4f}{ratio:>8.3f}{each.mean:>9.4f}"
-                        f"{each.missed:>7}{each.passes:>8.0f}{each.seconds:>7.1f}{verdict}",
-                        flush=True,
-                    )
-                lines += own
+    for network, count, norm in product(networks, steps, ORDER):
+        own = list(distances(network.name, network.model, network.x, network.y, norm, count))
+        for each in own:
+            share = ratio(each, own)
+            verdict = "" if not each.is_ours else "  holds" if share <= GOAL else "  MISSED"
+            print(
+                f"{each.network:8}{norm:6}{count:>6}  {each.attack:20}{each.median:>9.4f}{share:>8.3f}{each.mean:>9.4f}"
+                f"{each.missed:>7}{each.passes:>8.0f}{each.seconds:>7.1f}{verdict}",
+                flush=True,
+            )
+        lines += own
     return lines
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--golden", type=Path, required=True, help="folder of golden/attacks")
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_golden(parser)
     parser.add_argument("--only", nargs="+", default=["A", "B", "C"])
     parser.add_argument("--steps", type=int, nargs="+", default=[100, 1000])
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    lines = table(options.only, options.steps, options.golden)
-    if options.output is not None:
+    lines = table([load(options.golden, name) for name in options.only], options.steps)
+    if options.output:
         options.output.write_text(json.dumps([each._asdict() for each in lines], indent=1) + "\n")
 
 

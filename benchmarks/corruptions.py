@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import importlib
 import io
 import json
 import multiprocessing
@@ -137,12 +138,10 @@ def load_rival() -> tuple[Callable[..., np.ndarray] | None, Reasons]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from imagecorruptions import corrupt
+            corrupt = importlib.import_module("imagecorruptions").corrupt
     except Exception as problem:
         return None, {RIVAL: first_line(problem)}
-    import cv2  # which that package has loaded by now
-
-    cv2.setNumThreads(1)
+    importlib.import_module("cv2").setNumThreads(1)  # which that package has loaded by now
     return corrupt, {}
 
 

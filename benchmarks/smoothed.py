@@ -32,7 +32,7 @@ from withstand.functional.lipschitz import lipsdp_neuron_bound
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
 from withstand.functional.risks import soft_maximum
-from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.objectives.perturbed_risk import Mode, PerturbedRisk
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.uniform import Uniform
@@ -70,7 +70,12 @@ def main() -> None:
         print(f"{goals[-1]['goal']:<88}{measured:>10.3g}  {'holds' if holds else 'missed'}", flush=True)
 
     if "step" in options.only:
-        for temperature, mode, limit in ((1e-4, "two_pass", 4.0), (1e-2, "resampled", 3.0), (1.0, "resampled", 2.5)):
+        modes: list[tuple[float, Mode, float]] = [
+            (1e-4, "two_pass", 4.0),
+            (1e-2, "resampled", 3.0),
+            (1.0, "resampled", 2.5),
+        ]
+        for temperature, mode, limit in modes:
             ratio, seconds = steps(model, train, temperature, mode, repeats=options.repeats)
             print(f"  recipe {seconds[0]:.2f} s, {mode} {seconds[1]:.2f} s a step")
             goal(
@@ -141,7 +146,7 @@ def trained(train: TensorSplit, objective: PerturbedRisk, *, epochs: int) -> nn.
 
 
 def steps(
-    model: nn.Module, train: TensorSplit, temperature: float, mode: str, *, repeats: int
+    model: nn.Module, train: TensorSplit, temperature: float, mode: Mode, *, repeats: int
 ) -> tuple[float, tuple[float, float]]:
     """Return the median of paired ratios, and the median seconds, of the recipe's step and of ours."""
     radius, count = 0.15, 10_954
@@ -273,7 +278,7 @@ def worst_cases(model: nn.Module, test: TensorSplit) -> tuple[float, float, floa
     right = model(x).argmax(1) == y
     for turn in range(28_592 // 16):
         rows = right.nonzero()[:, 0]
-        points = ball.sample(x[rows], num_draws=16, rng=stream(0, "uniform", turn))
+        points = ball.sample(x[rows], space=test.space, num_draws=16, rng=stream(0, "uniform", turn))
         answers = model(points.flatten(0, 1)).argmax(1).view(16, -1)
         right[rows] = (answers == y[rows]).all(0)
     return seconds, worst_case(model, part, ball), right.float().mean().item()

@@ -26,6 +26,7 @@ from withstand.models.weights import load_weights
 # Limits: throughput by that of bare passes, share of the draws saved, share of answers equal to those of all draws.
 THROUGHPUT, SAVED, EQUAL = 0.9, 0.5, 0.99
 STD, RADII, NUM_IMAGES = 0.25, (0.25, 0.5), 100
+PARTS = ("small_cnn", "squeezenet", "early")
 
 
 def main() -> None:
@@ -33,23 +34,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="timed rounds (default 5)")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
     parser.add_argument("--device", default="cpu", help="device (default cpu)")
-    parser.add_argument("--parts", nargs="+", default=["small_cnn", "squeezenet", "early"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path, help="JSON file for the raw times")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     engine = Engine.start(device=options.device)
-    networks: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, int]]] = {
-        "small_cnn": (lambda: ws.SmallCNN().build((1, 28, 28), 10, seed=0), (1, 28, 28), (100, 1000)),
-        "squeezenet": (squeezenet, (3, 224, 224), (55, 165)),
-    }
-    found: dict[str, Any] = {}
     try:
-        for name, (build, shape, draws) in networks.items():
-            if name in options.parts:
-                found[name] = throughput(build(), shape, draws, repeats=options.repeats, engine=engine)
-                print(f"{name}: {found[name]['ratio']:.3f} of the bare throughput (goal: {THROUGHPUT})")
-        if "early" in options.parts:
-            found["early"] = early_ends(engine)
+        found = table(options.parts, repeats=options.repeats, engine=engine)
     except InputError as problem:
         print(problem, file=sys.stderr)
         raise SystemExit(2) from problem
@@ -62,6 +53,22 @@ def main() -> None:
             "torch": torch.__version__,
         }
         options.output.write_text(json.dumps(about | found, indent=1) + "\n")
+
+
+def table(parts: list[str], *, repeats: int, engine: Engine) -> dict[str, Any]:
+    """Measure, print and return the parts."""
+    networks: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, int]]] = {
+        "small_cnn": (lambda: ws.SmallCNN().build((1, 28, 28), 10, seed=0), (1, 28, 28), (100, 1000)),
+        "squeezenet": (squeezenet, (3, 224, 224), (55, 165)),
+    }
+    found: dict[str, Any] = {}
+    for name, (build, shape, draws) in networks.items():
+        if name in parts:
+            found[name] = throughput(build(), shape, draws, repeats=repeats, engine=engine)
+            print(f"{name}: {found[name]['ratio']:.3f} of the bare throughput (goal: {THROUGHPUT})", flush=True)
+    if "early" in parts:
+        found["early"] = early_ends(engine)
+    return found
 
 
 def squeezenet() -> nn.Module:

@@ -9,13 +9,14 @@ from torch import nn
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model into evaluation mode, and restore the mode of every part at the end of the block."""
-    modes = [(each, each.training) for each in model.modules()]
-    model.eval()
+    trained = [each for each in model.modules() if each.training]
+    if trained:
+        model.eval()
     try:
         yield
     finally:
-        for each, training in modes:
-            each.training = training
+        for each in trained:
+            each.training = True
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from withstand.functional.losses import Loss
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import PositiveFloat, PositiveInt
+from withstand.models.frozen import frozen
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.search.gradient import loss_and_gradient
@@ -49,7 +50,8 @@ class PGD(Perturbation):
         """Ascend from one start per draw, batched."""
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
-        best = torch.stack([self._climb(x, y, each, model, space) for each in start])
+        with frozen(model):
+            best = torch.stack([self._climb(x, y, each, model, space) for each in start])
         return Draws(best)
 
     def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module, space: Space) -> Tensor:
@@ -57,14 +59,15 @@ class PGD(Perturbation):
         highest = torch.full((len(x),), -torch.inf, device=x.device)
         rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
-            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss, steep=True)
+            ascends = step < self.steps
+            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss, steep=True, ascends=ascends)
             wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
                 # With more than two classes, an earlier point that is right can have a higher loss.
                 better |= wrong
             highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
-            if step == self.steps:
+            if not ascends:
                 break
             if self.until_wrong:
                 on = ~wrong

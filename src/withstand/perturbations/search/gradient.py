@@ -13,7 +13,7 @@ MOST_LEAD = 8.0
 
 
 def loss_and_gradient(
-    model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False
+    model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False, ascends: bool = True
 ) -> tuple[PerRow, Points, Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
@@ -25,6 +25,7 @@ def loss_and_gradient(
         steep: Whether the gradient is for ascent only, where its direction matters. The gradient of a confident
             network's cross entropy underflows in 32 bits. With this option the logits are divided, row by row, so that
             the label leads by at most 8.
+        ascends: Whether a step follows; if none does, the gradient is not computed, and is 0.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690, section 4, on attacks whose success depends on the scale of the logits.
@@ -36,6 +37,8 @@ def loss_and_gradient(
         points = points.detach().requires_grad_(True)
         outputs = model(points)
         losses = loss_per_sample(outputs, y, loss)
+        if not ascends:
+            return losses.detach(), torch.zeros_like(points), outputs.detach()
         climbed = losses
         if steep and loss == "cross_entropy":
             climbed = loss_per_sample(outputs / _excess(outputs.detach(), y), y, loss)
