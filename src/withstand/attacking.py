@@ -56,7 +56,7 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    space = _checked_inputs(x, y, budget, space)
+    space = _checked_inputs(x, y, ball, budget, space)
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
@@ -64,7 +64,7 @@ def attack(
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-        parts.append(union.attack(own, labels, model, space=space, rng=rng))
+        parts.append(union.within(ball.of_rows(rows)).attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 
@@ -73,19 +73,31 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     with torch.no_grad(), evaluating(model):
         num_classes = model(x[:1].to(engine.device)).shape[1]
     if y.is_floating_point() or y.min() < 0 or y.max() >= num_classes:
-        raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}.")
+        came = f"{y.dtype} from {y.min():g} to {y.max():g}".removeprefix("torch.")
+        raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
 
 
-def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
-    """Check what is attacked, and return its space."""
+def _checked_inputs(x: Any, y: Any, ball: Ball, budget: Any, space: Space | None) -> Space:
+    """Check inputs, labels, ball and budget; return the input space."""
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
-        raise InputError("attack: expected inputs as a tensor of floats, and one label per input.")
+        raise InputError(
+            "attack: expected inputs as a tensor of floats, and one label per input, got "
+            f"{_described(x)} and {_described(y)}."
+        )
     if len(x) == 0:
         raise InputError("attack: expected at least one input, got none.")
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
-        raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; give their space.")
+        raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
+    ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
     return space
+
+
+def _described(value: Any) -> str:
+    """Return type and shape of a tensor, or the name of another type."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} of shape {tuple(value.shape)}".removeprefix("torch.")

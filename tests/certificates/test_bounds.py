@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from withstand.certificates.slopes import by_optimised_lines
+from withstand.data.space import Space
 from withstand.perturbations.ball import Ball
 
 
@@ -77,9 +79,6 @@ def test_bounds_of_an_affine_network_are_exact(norm, seeded, bounds, both_sides)
 
 
 def test_optimised_slopes_are_no_looser_and_often_tighter(seeded, bounds, grid):
-    from withstand.certificates.slopes import by_optimised_lines
-    from withstand.data.space import Space
-
     for name, (make, shape) in NETWORKS.items():
         model, x = seeded(1, make), torch.rand(6, *shape, generator=torch.Generator().manual_seed(0))
         found, ball = bounds(model, x, Ball("linf", 0.15)), Ball("linf", 0.15)

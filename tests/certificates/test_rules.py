@@ -5,8 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from withstand.certificates.activations import gelu, sigmoid, tanh
 from withstand.certificates.graph import trace
 from withstand.certificates.pooling import Maximum, Picks
+from withstand.certificates.rows import Interval
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.models.mlp import MLP
@@ -123,9 +125,6 @@ def test_a_sample_has_the_same_bounds_in_any_batch(name, seeded, bounds, both_si
 
 
 def test_curves_touch_their_lines():
-    from withstand.certificates.activations import gelu, sigmoid, tanh
-    from withstand.certificates.rows import Interval
-
     rng = torch.Generator().manual_seed(0)
     middle, half = torch.randn(400, generator=rng) * 4, torch.rand(400, generator=rng) * 5
     over = Interval(middle - half, middle + half)
@@ -188,8 +187,6 @@ def test_a_computation_that_cannot_be_followed_is_refused(model):
 
 
 def test_the_line_above_a_maximum_is_no_higher_than_the_highest_upper_bound():
-    from withstand.certificates.rows import Interval
-
     pool = Maximum(torch.Size((1, 2, 2)), torch.Size((1, 1, 1)), [[0, 1]], [[0, 1]])
     lower = torch.tensor([[[[0.0, -1.0], [-2.0, -3.0]]]])
     found = pool.relax(Interval(lower, torch.tensor([[[[2.0, 1.0], [0.5, -1.0]]]])))

@@ -197,7 +197,7 @@ def test_masked_gradients_are_warned_of(blobs, small):
     x, y = blobs
     classifier = RobustClassifier("regular", **small).fit(x, y)
     classifier.module_.register_forward_hook(lambda module, inputs, logits: (300 * logits).tanh())
-    with pytest.warns(UserWarning, match="RobustClassifier: .*not to be trusted as it stands"):
+    with pytest.warns(UserWarning, match="RobustClassifier: Gradient masking"):
         classifier.robust_score(x, y, 0.2, budget="quick")
 
 

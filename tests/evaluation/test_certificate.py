@@ -1,3 +1,5 @@
+"""Certified accuracy: closed form on a linear model, and verdicts that exclude each other."""
+
 import pytest
 import torch
 from scipy.stats import binomtest
@@ -8,7 +10,6 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.certificate import Certificate
 from withstand.measuring.question import Question
-from withstand.models.mlp import MLP
 from withstand.perturbations.ball import Ball
 
 
@@ -39,14 +40,19 @@ def test_a_linear_model_is_certified_up_to_its_distance(linear, split, measured)
         assert rows["unknown", f"{ball.name}, branch and bound"].value == 0
 
 
-def test_every_sample_is_certified_or_broken_or_unknown(split):
-    model = MLP(hidden=(20, 20)).build((3,), 2, seed=0)
+def test_every_sample_is_certified_or_broken_or_unknown(sphere, trained):
+    model, num_unknown = trained(20, 20, seed=0), []
+    sphere.y[:5] = 1 - sphere.y[:5]
     for method in ("interval", "crown", "alpha_crown", "complete"):
-        found = Certificate(balls=(Ball("linf", 0.05),), method=method).measure(model, split, seed=0, engine=Engine())
+        found = Certificate(balls=(Ball("linf", 0.1),), method=method).measure(model, sphere, seed=0, engine=Engine())
         (columns,) = found.columns.values()
+        num_unknown.append(int(columns["unknown"].sum()))
         assert (columns["certified"].int() + columns["broken"].int() + columns["unknown"].int() == 1).all()
         assert not (columns["certified"] & ~columns["correct"]).any()
+        assert (~columns["correct"]).sum() >= 5
         assert (columns["broken"] >= ~columns["correct"]).all()
+        assert columns["certified"].any()
+    assert num_unknown[0] > num_unknown[1] >= num_unknown[2] > num_unknown[3] == 0
 
 
 def test_a_network_without_rules_is_refused_before_the_first_sample(split):

@@ -1,3 +1,5 @@
+"""Worst-case accuracy against closed forms, single attacks and random points."""
+
 import copy
 import itertools
 
@@ -7,7 +9,6 @@ from torch import nn
 
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
-from withstand.evaluation.recall import Recall
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
 from withstand.perturbations.attacks.apgd import APGD
@@ -146,19 +147,6 @@ def test_the_condition_names_the_ball_and_what_was_spent():
     own = [WorstCase(attacks=(APGD(steps=each),)) for each in (3, 4)]
     assert own[0].conditions[0].startswith("linf 0.0313725, APGD")
     assert own[0].conditions != own[1].conditions
-
-
-def test_recalls_are_the_accuracies_of_the_classes_and_their_mean_is_balanced(values):
-    model, split = network(), table()
-    right = model(split.x).argmax(1) == split.y
-    wanted = [right[split.y == k].float().mean().item() for k in range(3)]
-    found = values(Recall(), model)
-    assert [found[f"recall {name}"] for name in "abc"] == pytest.approx(wanted)
-    assert found["balanced_top1"] == pytest.approx(sum(wanted) / 3)
-    without = split.select((split.y != 1).nonzero()[:, 0])
-    found = values(Recall(), model, without)
-    assert "recall b" not in found
-    assert found["balanced_top1"] == pytest.approx((wanted[0] + wanted[2]) / 2)
 
 
 def test_the_batch_size_changes_no_answer():

@@ -32,7 +32,7 @@ class Bounds:
         self._relaxed: dict[int, Any] = {}
 
     def of(self, samples: Tensor) -> "Bounds":
-        """Return those of some samples."""
+        """Return the bounds of some samples."""
         return Bounds(self.graph, self.region.of(samples), [each.of(samples) for each in self.intervals])
 
     def relaxed(self, number: int) -> Any:
@@ -56,12 +56,12 @@ class Bounds:
 
         Args:
             specification: Coefficients of the functions.
-            lines: By node, lines to take instead of the usual ones.
+            lines: By node, lines to use instead of the default ones.
         """
         return self._least(*self.lines(specification, lines))
 
     def by_both(self, specification: Tensor) -> Tensor:
-        """Return the better of both lower bounds."""
+        """Return the larger of both lower bounds."""
         return torch.maximum(self.by_interval(specification), self.by_lines(specification))
 
     def lines(self, specification: Tensor, lines: Mapping[int, Lines] | None = None) -> tuple[Rows | None, Tensor]:
@@ -73,7 +73,7 @@ class Bounds:
         return rows, constant - self.margin(specification)
 
     def margin(self, specification: Tensor) -> Tensor:
-        """Return what is taken away from bounds of the outputs for rounding, (batch, row)."""
+        """Return the amount subtracted from bounds of the outputs for rounding errors, (batch, row)."""
         absolute = self._absolute(len(self.graph.nodes) - 1)
         return MARGIN * torch.bmm(specification.abs(), absolute.unsqueeze(2)).squeeze(2)
 
@@ -92,7 +92,7 @@ class Bounds:
         index = (~is_open).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
         size = max(1, NUMBERS_AT_ONCE // (2 * len(index) * self.graph.widest))
         found = [self._both(number, part) for part in index.split(size, 1)]
-        # Values that only fill up the rows of a sample stay, so that its bounds do not depend on the batch.
+        # Padding values keep their bounds, so that a sample's bounds do not depend on the batch.
         fills = ~is_open.gather(1, index)
         rounding = ROUNDING * self._absolute(number).flatten(1).gather(1, index)
         rounding = rounding.masked_fill(fills, torch.inf)

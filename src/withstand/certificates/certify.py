@@ -1,4 +1,4 @@
-"""Certificates of samples, by the cheapest method that gives one."""
+"""Certificates of samples, by the cheapest method that decides."""
 
 from collections.abc import Callable
 from functools import partial
@@ -27,13 +27,13 @@ NUMBERS_AT_ONCE = 2**21  # values of the widest layer
 
 
 class Verdict(NamedTuple):
-    """Verdicts on samples.
+    """Verdicts on samples; the first three are of shape (batch,).
 
     Attributes:
-        certified: Whether every point of the ball is classified correctly.
+        certified: Whether every point of the ball is proved to be classified correctly.
         broken: Whether a wrong point is known.
         method: Number of the method that decided, from 1 in the order of `METHODS`; 0 for none.
-        point: The wrong point; the sample itself elsewhere.
+        point: The wrong point, (batch, *feature); the sample itself elsewhere.
     """
 
     certified: Tensor
@@ -43,16 +43,16 @@ class Verdict(NamedTuple):
 
 
 class Certifier(NamedTuple):
-    """A network, a ball, and how far to go.
+    """Certifies samples of a network in a ball.
 
     Attributes:
         graph: The network.
-        model: The same, for forward passes.
+        model: The same network as a module, for forward passes.
         ball: The ball.
-        space: Where inputs live.
+        space: The input space.
         method: The last and strongest method; cheaper ones are tried first.
         steps: Steps of the optimisation of slopes.
-        num_boxes: Most boxes of branch and bound per sample.
+        num_parts: Most parts of the ball that branch and bound examines per sample.
     """
 
     graph: Graph
@@ -61,10 +61,10 @@ class Certifier(NamedTuple):
     space: Space
     method: Method
     steps: int
-    num_boxes: int
+    num_parts: int
 
     def __call__(self, x: Tensor, y: Tensor, correct: Tensor) -> Verdict:
-        """Return verdicts on samples; those that are not correct are broken by themselves."""
+        """Return verdicts on samples (batch, *feature); those that are not correct are broken unchanged."""
         verdict = Verdict(torch.zeros_like(correct), ~correct, torch.zeros_like(y), x.clone())
         size = max(1, NUMBERS_AT_ONCE // self.graph.widest)
         for rows in correct.nonzero()[:, 0].split(size):
@@ -110,11 +110,11 @@ class Certifier(NamedTuple):
             return ~is_right(self.model(point), y[sample])
 
         if moving <= MOST_INPUTS and changes.count(self.space.changes) <= MOST_OPTIONS:
-            return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_boxes)
+            return Search(self.graph, regions, owner, specification, inside, is_wrong).run(self.num_parts)
         bounds = bounds_of(self.graph, region, lines=True)
         sizes = [self.graph.nodes[number].shape.numel() for number in rectifiers(bounds)]
         if sizes and sum(sizes) <= MOST_SIGNS and not self.space.changes:
-            return SignSearch(bounds, specification, inside, is_wrong).run(self.num_boxes)
+            return SignSearch(bounds, specification, inside, is_wrong).run(self.num_parts)
         none = torch.zeros_like(y, dtype=torch.bool)
         return Found(none, none, x)
 
@@ -143,9 +143,7 @@ def is_right(logits: Tensor, y: Tensor) -> Tensor:
 def _by_option(region: Region, ball: Ball, x: Tensor, space: Space) -> tuple[Region, Tensor]:
     """Return a region for every sample and combination of options, and the number of its sample."""
     number = torch.arange(len(x), device=x.device)
-    if not space.changes:
-        return region, number
-    if changes.count(space.changes) > MOST_OPTIONS:
+    if not space.changes or changes.count(space.changes) > MOST_OPTIONS:
         return region, number
     combinations = torch.arange(changes.count(space.changes), device=x.device)
     owner, combination = number.repeat_interleave(len(combinations)), combinations.repeat(len(x))

@@ -16,7 +16,7 @@ from withstand.errors import InputError
 from withstand.models.frozen import evaluating
 from withstand.models.normalize import Normalize
 
-NUM_EXAMPLES = 2  # more than one: then an axis of size 1 is not taken for the batch's
+NUM_EXAMPLES = 2  # so that an axis of size 1 is not mistaken for the batch axis
 Operation = Affine | Activation | Maximum | Sum | Concatenation
 
 
@@ -54,7 +54,7 @@ class Graph(NamedTuple):
         return max(each.shape.numel() for each in self.nodes)
 
     def is_settled(self, number: int) -> bool:
-        """Return whether bounds of a node's inputs bound it as tightly as anything: activations, pooling, the input."""
+        """Return whether lines cannot tighten a node's interval: input, activations, pooling, and their reshapes."""
         node = self.nodes[number]
         if isinstance(node.operation, Reshape):
             return self.is_settled(node.inputs[0])
@@ -78,7 +78,7 @@ def trace(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Graph:
     Args:
         model: Maps inputs to logits; not modified. Its weights are used as they are now.
         shape: Shape of one input.
-        who: Whose name an error begins with.
+        who: Name at the beginning of errors.
 
     Raises:
         InputError: If a layer has no rule, or the computation depends on the values of the input.

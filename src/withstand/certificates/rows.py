@@ -32,7 +32,7 @@ class Interval(NamedTuple):
         return torch.maximum(-self.lower, self.upper)
 
     def of(self, samples: Tensor) -> "Interval":
-        """Return those of some samples."""
+        """Return the bounds of some samples."""
         return Interval(self.lower[samples], self.upper[samples])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from withstand.certificates.bounds import Bounds
 from withstand.certificates.rows import Interval
 from withstand.certificates.slopes import optimised, rectifiers
-from withstand.certificates.splitting import Found, rank
+from withstand.certificates.splitting import Found, note_wrong, rank
 
 PARTS_AT_ONCE = 32  # of each sample, in a round
 STEPS = 10  # of the optimisation, in every part
@@ -39,8 +39,8 @@ class SignSearch(NamedTuple):
     Attributes:
         bounds: Bounds of the samples.
         specification: Margins that must be positive, (sample, row, output).
-        inside: Returns points of the balls of samples near given ones, from numbers of samples and points.
-        is_wrong: Returns whether points are wrong, by a forward pass, from numbers of samples and points.
+        inside: Projects points (second argument) into the balls of samples (numbers, first argument).
+        is_wrong: Returns which points are wrong, by a forward pass; its arguments are those of `inside`.
     """
 
     bounds: Bounds
@@ -90,7 +90,10 @@ class SignSearch(NamedTuple):
         is_open = ~(bound > 0)
         if rows is not None:
             line = rows.whole(bounds.region.center.shape[1:]).coefficients[places, row].detach()
-            self._try(parts.sample[is_open], torch.where(line > 0, *bounds.region.box)[is_open], found)
+            sample = parts.sample[is_open]
+            if len(sample):
+                tried = self.inside(sample, torch.where(line > 0, *bounds.region.box)[is_open])
+                note_wrong(sample, tried, self.is_wrong(sample, tried), found.broken, found.point)
         score = torch.cat([each.detach().flatten(1) for each in scores], 1)[is_open]
         parts = parts._replace(bound=bound).of(is_open)
         highest, place = score.abs().max(1)
@@ -106,17 +109,6 @@ class SignSearch(NamedTuple):
             lower = torch.where(sign > 0, lower.clamp_min(0), lower)
             bounds.intervals[before] = Interval(lower, torch.where(sign < 0, upper.clamp_max(0), upper))
         return bounds
-
-    def _try(self, sample: Tensor, point: Tensor, found: Found) -> None:
-        """Note which points are wrong, the first one of each sample."""
-        if len(sample) == 0:
-            return
-        tried = self.inside(sample, point)
-        wrong = self.is_wrong(sample, tried).nonzero()[:, 0]
-        place = torch.full((len(found.broken),), len(sample), device=sample.device)
-        place.scatter_reduce_(0, sample[wrong], wrong, "amin")
-        new = ((place < len(sample)) & ~found.broken).nonzero()[:, 0]
-        found.point[new], found.broken[new] = tried[place[new]], True
 
 
 def _children(parts: Parts, place: Tensor) -> Parts:

@@ -26,13 +26,13 @@ def by_optimised_lines(bounds: Bounds, specification: Tensor, *, steps: int) -> 
     Every row has its own slopes. They start where lines without optimisation have them, so the result is no looser.
 
     Args:
-        bounds: Bounds of the values between; stay as they are.
+        bounds: Bounds of the intermediate values; not modified.
         specification: Coefficients of the functions.
         steps: Steps of Adam, at least 0.
 
     Source:
         Xu, Zhang, Wang, Wang, Jana, Lin, Hsieh 2021, arXiv 2011.13824 (alpha-CROWN).
-        Differs: bounds of the values between are not optimised.
+        Differs: intermediate bounds are not optimised.
     """
     return optimised(bounds, specification, steps=steps).bound
 
@@ -41,11 +41,11 @@ def optimised(bounds: Bounds, specification: Tensor, *, steps: int, signs: Signs
     """Return the best bounds of several slopes, and of several multipliers of constraints on signs.
 
     Args:
-        bounds: Bounds of the values between, which respect the signs.
+        bounds: Bounds of the intermediate values, clipped to the signs.
         specification: Coefficients of the functions.
         steps: Steps of Adam, at least 0.
-        signs: Signs that may be taken for granted. A multiplier m >= 0 lowers the function by m |input|, which is no
-            less than 0, and so tightens what is left.
+        signs: Known signs of rectifiers' inputs. A multiplier m >= 0 of each lowers the function by m |input|; the
+            bound stays valid, and is tighter for suitable m.
 
     Source:
         Wang et al. 2021, arXiv 2103.06624 (beta-CROWN).
@@ -98,7 +98,7 @@ class _Tuned:
 
     @torch.no_grad()
     def clip(self) -> None:
-        """Put slopes and multipliers back to where lines are below the rectifier."""
+        """Clip slopes and multipliers to the ranges in which the lines are valid bounds."""
         inside = self.slope.clamp(self.least, 1.0)
         self.slope.copy_(torch.where(self.is_open, inside, self.first.lower.unsqueeze(1)))
         if self.sign is not None:

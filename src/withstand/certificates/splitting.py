@@ -57,8 +57,8 @@ class Search(NamedTuple):
         region: The regions; several may belong to one sample.
         owner: Number of the sample of each region, from 0 without gaps.
         specification: Margins that must be positive, (sample, row, output).
-        inside: Returns points of the balls of samples near given ones, from numbers of samples and points.
-        is_wrong: Returns whether points are wrong, by a forward pass, from numbers of samples and points.
+        inside: Projects points (second argument) into the balls of samples (numbers, first argument).
+        is_wrong: Returns which points are wrong, by a forward pass; its arguments are those of `inside`.
     """
 
     graph: Graph
@@ -68,7 +68,7 @@ class Search(NamedTuple):
     inside: Callable[[Tensor, Tensor], Tensor]
     is_wrong: Callable[[Tensor, Tensor], Tensor]
 
-    def run(self, num_boxes: int) -> Found:
+    def run(self, num_parts: int) -> Found:
         """Search boxes, of each sample those with the lowest bounds first, until a number of boxes per sample."""
         count = len(self.specification)
         center = self.region.center
@@ -78,7 +78,7 @@ class Search(NamedTuple):
         waiting = Boxes(torch.arange(len(self.owner), device=center.device), self.region.box, first)
         while len(waiting.root):
             owner = self.owner[waiting.root]
-            is_now = rank(owner, waiting.bound) < (num_boxes - spent).clamp(0, BOXES_AT_ONCE)[owner]
+            is_now = rank(owner, waiting.bound) < (num_parts - spent).clamp(0, BOXES_AT_ONCE)[owner]
             if not is_now.any():
                 break
             spent += torch.bincount(owner[is_now], minlength=count)
@@ -99,12 +99,7 @@ class Search(NamedTuple):
         owner = self.owner[boxes.root]
         for candidates in (torch.where(line > 0, *boxes.box), boxes.box.middle):
             tried = self.inside(owner, candidates)
-            wrong = self.is_wrong(owner, tried).nonzero()[:, 0]
-            # Of several wrong points of a sample, the first one.
-            place = torch.full((len(broken),), len(owner), device=point.device)
-            place.scatter_reduce_(0, owner[wrong], wrong, "amin")
-            new = ((place < len(owner)) & ~broken).nonzero()[:, 0]
-            point[new], broken[new] = tried[place[new]], True
+            note_wrong(owner, tried, self.is_wrong(owner, tried), broken, point)
         return self._in_ball(_halved(boxes, line.abs()))
 
     def _bound(self, boxes: Boxes) -> tuple[Tensor, Tensor]:
@@ -147,6 +142,15 @@ def _halved(boxes: Boxes, slope: Tensor) -> Boxes:
 def _together(first: Boxes, second: Boxes) -> Boxes:
     box = Interval(*(torch.cat(pair) for pair in zip(first.box, second.box, strict=True)))
     return Boxes(torch.cat([first.root, second.root]), box, torch.cat([first.bound, second.bound]))
+
+
+def note_wrong(owner: Tensor, tried: Tensor, is_wrong: Tensor, broken: Tensor, point: Tensor) -> None:
+    """Mark samples as broken, in place, and store the first wrong point of each that was tried."""
+    wrong = is_wrong.nonzero()[:, 0]
+    place = torch.full((len(broken),), len(owner), device=point.device)
+    place.scatter_reduce_(0, owner[wrong], wrong, "amin")
+    new = ((place < len(owner)) & ~broken).nonzero()[:, 0]
+    point[new], broken[new] = tried[place[new]], True
 
 
 def rank(group: Tensor, value: Tensor) -> Tensor:

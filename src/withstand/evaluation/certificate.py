@@ -43,8 +43,8 @@ class Certificate(Evaluation):
         method: `interval`, `crown` (linear bounds), `alpha_crown` (linear bounds with optimised slopes), or `complete`
             (branch and bound: over the inputs where at most ten move, else over the signs of up to 512 rectified
             values; other networks stay undecided).
-        steps: Steps of the optimisation of slopes.
-        num_parts: Most parts of the ball that branch and bound examines per sample.
+        steps: Steps of the optimisation of slopes, at least 0.
+        num_parts: Most parts of the ball that branch and bound examines per sample, at least 0.
 
     Source:
         Zhang et al. 2018, arXiv 1811.00866 (CROWN); Xu et al. 2021, arXiv 2011.13824 (alpha-CROWN);

@@ -22,7 +22,7 @@ from withstand.perturbations.attacks.sigma_zero import SigmaZero
 from withstand.perturbations.ball import Ball
 from withstand.study.measures.measure import Measure
 
-TOPIC = "How far the nearest wrong point is"
+TOPIC = "Distance to the nearest misclassified point"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
 
 
 class State(NamedTuple):
-    """What certificates and attacks need.
+    """State of certificates and attacks.
 
     Attributes:
         graph: The layers of the network.
@@ -49,10 +49,10 @@ class Sandwich(Evaluation):
     Attributes:
         balls: The balls, one condition each.
         budget: Budget of the attacks; see `WorstCase`.
-        attacks: Attacks to run instead of those of the budget.
+        attacks: Attacks to run instead of those of the budget; their balls are replaced.
         method: Strongest method of the certificates; see `Certificate`.
-        steps: Steps of the optimisation of slopes.
-        num_parts: Most parts of the ball that branch and bound examines per sample.
+        steps: Steps of the optimisation of slopes, at least 0.
+        num_parts: Most parts of the ball that branch and bound examines per sample, at least 0.
     """
 
     balls: Annotated[tuple[Ball, ...], DistinctNonEmpty] = (Ball(),)
@@ -82,9 +82,8 @@ class Sandwich(Evaluation):
         look: dict[str, Any] = {"parameters": {"interval": "exact"}, "percent": True, "topic": TOPIC}
         certified: dict[str, Any] = {"kind": "certified", "budget": self._certificate.budget, "better": "higher"}
         worst: dict[str, Any] = {"kind": "attacked", "budget": attacked, "better": "higher"}
-        gap = {
-            "budget": f"{attacked} + {self._certificate.budget}"
-        }  # without a direction: 0 % certified of 0 % has none
+        # Without a direction: a model that is broken everywhere has no gap.
+        gap: dict[str, Any] = {"budget": f"{attacked} + {self._certificate.budget}"}
         return (
             Measure(name="certified_top1", column="certified", words="certified accuracy", **certified, **look),
             Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", **worst, **look),
@@ -148,6 +147,6 @@ class Sandwich(Evaluation):
 
 
 def _distance(ball: Ball, x: Points, point: Points, space: Space) -> PerRow:
-    """Return distances in the unit of the radius, in radii where there is one per feature."""
+    """Return distances in the unit of the radius; in radii if there is one per feature."""
     in_unit = ball.radius if isinstance(ball.radius, int | float) else 1.0
     return ball.distance(x, point, space=space) * in_unit

@@ -38,7 +38,7 @@ from withstand.study.measures.measure import Measure
 
 POINTS_AT_ONCE = 16384
 MOST_VALUES = 2**26  # of the inputs around which a surrogate learns
-# So many samples, and such a share of them, are broken by attacks without gradient alone before a note says so.
+# A note appears if attacks without the gradient alone break at least this number and this share of the samples.
 LEAST_UNSEEN, LEAST_SHARE = 3, 0.02
 TOPIC = "Accuracy over balls"
 
@@ -51,6 +51,10 @@ class WorstCase(Evaluation):
     ball that contains it, so several balls share the work. Further measures: accuracy after the first attack alone
     (`adversarial_top1`), mean accuracy over evenly spread points of the ball (`mean_top1`), and passes through the
     model per sample (`passes`).
+
+    The outcome `distance` is the distance of the nearest wrong point found, in the units of the ball; in radii if it
+    has one per feature; infinity if there is none. `broken_by` is the number of the attack that broke the sample, from
+    1; 0 if it is wrong unchanged, -1 if it is not broken.
 
     Attributes:
         balls: The balls, one condition each.
@@ -133,7 +137,7 @@ class WorstCase(Evaluation):
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
     ) -> dict[str, Columns]:
-        """Attack the balls, small ones first; the prediction is taken at the point that is wrong."""
+        """Attack the balls, small ones first; predictions are at the wrong point, if there is one."""
         model = state.adapted(model)
         clean = answers(model(x), y)
         found: dict[str, Columns] = {}
@@ -214,7 +218,7 @@ class WorstCase(Evaluation):
 
 
 def _columns(target: Target, clean: Columns) -> Columns:
-    """Return the columns of a ball; the prediction is that at the nearest wrong point."""
+    """Return the columns of a ball; predictions are at the nearest wrong point, or else at the sample."""
     attacked, columns = checked(target), {name: values.clone() for name, values in clean.items()}
     for rows in attacked.success.nonzero()[:, 0].split(POINTS_AT_ONCE):
         if len(rows):  # an empty tensor splits into one empty part

@@ -1,4 +1,4 @@
-"""Sandwiches: certified and worst-case accuracy in the same balls, and sentences about what lies between."""
+"""Sandwiches: certified and worst-case accuracy in the same balls, and sentences about them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CHANGES = {"l1": "with an l1 norm of", "l2": "with an l2 norm of", "linf": "of"}
 
 @dataclass(frozen=True, kw_only=True)
 class Sandwich:
-    """Balls in which one share of the samples was certified and another one broken, by the same means.
+    """Balls with a certified and a worst-case accuracy, by the same attacks and certificates.
 
     Attributes:
         certified: The certified accuracy.
@@ -38,7 +38,7 @@ class Sandwich:
 
     @property
     def attacks(self) -> str:
-        """What attacked."""
+        """The budget of the attacks, or their names."""
         return self.text.partition(", ")[2].rpartition(" + ")[0]
 
     @property
@@ -53,7 +53,7 @@ class Sandwich:
 
 
 def sandwiches_of(study: Study) -> list[Sandwich]:
-    """Return what has both a certified and a worst-case accuracy under the same conditions."""
+    """Return the conditions with both a certified and a worst-case accuracy, grouped by all but the radius."""
     summary = study.summary.select("measure", "condition").drop_nulls().unique(maintain_order=True)
     names = {kind: _of_kind(study, kind) for kind in ("certified", "attacked")}
     both: dict[str, dict[str, Measure]] = {}
@@ -132,7 +132,7 @@ def _within(digest: Digest, sandwich: Sandwich, radius: float) -> str:
 
 
 def _value(digest: Digest) -> str:
-    """Return what an input value is called."""
+    """Return the name of one input value, such as `pixel`."""
     runs = (trial.run for each in digest.combinations for trial in each.trials if trial.status == "done")
     tables = (digest.study.table_of(run) for run in runs)
     shape: tuple[Any, ...] = next((each.shape for each in tables if each is not None), ())

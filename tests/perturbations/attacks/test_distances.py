@@ -1,7 +1,6 @@
 """Distances of minimum-norm attacks, against closed forms on linear models."""
 
 from dataclasses import replace
-from itertools import product
 
 import pytest
 import torch
@@ -52,11 +51,12 @@ Y = torch.zeros(ROWS, dtype=torch.int64)
 MODEL = Linear(WEIGHT, -(X @ WEIGHT).max() - 0.1)
 
 
-def run(attack: Attack, model: nn.Module = MODEL, x: torch.Tensor = X, *, box=None, features=None, rows=None):
+def run(attack: Attack, model: nn.Module = MODEL, x: torch.Tensor = X, y=None, *, box=None, features=None, rows=None):
+    """Attack some rows; their labels are 0 if there are none."""
     rows = torch.arange(len(x)) if rows is None else rows
     space = Space(shape=tuple(x.shape[1:]), box=box, features=features)
-    y = torch.zeros(len(rows), dtype=torch.int64)
-    return attack.attack(x[rows], y, model, space=space, rng=RowStreams(0, rows))
+    labels = torch.zeros(len(rows), dtype=torch.int64) if y is None else y[rows]
+    return attack.attack(x[rows], labels, model, space=space, rng=RowStreams(0, rows))
 
 
 def nearest(norm: str, weight: torch.Tensor, gap: torch.Tensor, room: torch.Tensor) -> torch.Tensor:
@@ -147,15 +147,23 @@ def network() -> nn.Module:
         return nn.Sequential(nn.Linear(FEATURES, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
 
 
+class RowByRow(nn.Module):
+    """Four curved logits, summed row by row, so that batches cannot differ by rounding."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = (x[:, None] * numbers(16, FEATURES, seed=3)).sum(2)
+        return ((hidden * hidden.abs())[:, None] * numbers(4, 16, seed=4)).sum(2)
+
+
 @pytest.mark.parametrize("attack", [*ATTACKS, SigmaZero()], **by_name)
-def test_the_batch_does_not_matter(attack):
-    attack = replace(attack, steps=30)
-    model, x = network(), numbers(64, FEATURES, seed=2)
-    whole = run(attack, model, x)
-    parts = [run(attack, model, x, rows=rows) for rows in torch.arange(64).split(7)]
-    distance = torch.cat([each.distance for each in parts])
-    assert torch.equal(distance.isinf(), whole.distance.isinf())
-    assert ((distance - whole.distance).abs() <= 2e-3 * whole.distance).float().mean() > 0.95
+def test_a_rows_result_does_not_depend_on_its_batch(attack):
+    attack, model, x = replace(attack, steps=30), RowByRow(), numbers(64, FEATURES, seed=2)
+    y = model(x).argmax(1)
+    whole = run(attack, model, x, y)
+    assert (whole.distance.isfinite() & (whole.distance > 0)).sum() > 40
+    parts = [run(attack, model, x, y, rows=rows) for rows in torch.arange(64).split(7)]
+    for values, *others in zip(whole, *parts, strict=True):
+        assert_close(torch.cat(others), values, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("attack", [*ATTACKS, SigmaZero()], **by_name)
@@ -171,7 +179,8 @@ def test_no_nearer_wrong_point_is_forgotten(attack, monkeypatch):
 
     monkeypatch.setattr(Target, "_keep", watching)
     least = torch.full((64,), torch.inf)
-    distance = run(attack, model, x).distance
+    y = model(x).argmax(1)
+    distance = run(attack, model, x, y).distance
     for rows, length in visited:
         least[rows] = torch.minimum(least[rows], length)
     assert least.isfinite().float().mean() > 0.9
@@ -199,6 +208,6 @@ def test_points_are_where_the_distance_says():
 
 
 def test_the_norm_of_a_ball_must_fit():
-    for attack, norm in product((DDN, SigmaZero), ("l1",)):
+    for attack in (DDN, SigmaZero):
         with pytest.raises(InputError, match=rf"^{attack.__name__}: the ball must be .*, got l1"):
-            attack(ball=Ball(norm, 1.0))
+            attack(ball=Ball("l1", 1.0))

@@ -13,12 +13,11 @@ from withstand.data.space import Space
 from withstand.data.tables.features import Features
 from withstand.errors import InputError
 from withstand.functional.changes import Change
-from withstand.functional.margins import is_wrong, margin
+from withstand.functional.margins import is_wrong
 from withstand.functional.planes import step_to_plane
 from withstand.functional.random import row_streams
 from withstand.perturbations.attacks.attack import Attack, Attacked
 from withstand.perturbations.ball import Ball
-from withstand.perturbations.base import Perturbation
 
 ROWS, FEATURES = 12, 6
 NORMS = ("linf", "l2", "l1")
@@ -77,6 +76,19 @@ def network(space: Space, num_classes: int, hidden: int = 16) -> nn.Module:
     return nn.Sequential(*layers).eval()
 
 
+class RowByRow(nn.Module):
+    """A network of two layers whose products are summed row by row, so that batches cannot differ by rounding."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.layers = [each for each in network if isinstance(each, nn.Linear)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, last = ((each.weight.detach(), each.bias.detach()) for each in self.layers)
+        hidden = ((x[:, None] * first[0]).sum(2) + first[1]).relu()
+        return (hidden[:, None] * last[0]).sum(2) + last[1]
+
+
 def attacked(attack: Attack, model: nn.Module, x: Tensor, y: Tensor, space: Space, batch: int = ROWS) -> Attacked:
     parts = []
     for rows in torch.arange(len(x)).split(batch):
@@ -130,14 +142,14 @@ def test_points_of_images_lie_in_ball_and_box(attack):
 
 
 @every_attack()
-def test_points_and_success_do_not_depend_on_the_batch(attack):
+def test_a_rows_result_does_not_depend_on_its_batch(attack):
     for space in (Space(shape=(FEATURES,), box=(0.0, 1.0)), TABLE):
-        own, model, x = within(attack, Ball(attack.ball.norm, 0.2)), network(space, 3), inputs(space, 64)
-        y = model(x).argmax(1).detach()
+        own, model, x = within(attack, Ball(attack.ball.norm, 0.2)), RowByRow(network(space, 3)), inputs(space, 64)
+        y = model(x).argmax(1)
         small, large = (attacked(own, model, x, y, space, batch) for batch in (7, 64))
-        differ = small.success != large.success
-        assert (margin(model(small.points[differ]), y[differ]).abs() < 1e-5).all()
-        assert ((small.points - large.points).flatten(1).abs().amax(1) < 1e-4).float().mean() > 0.95
+        assert (large.passes > 1).sum() > 30
+        for one, other in zip(small, large, strict=True):
+            assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
 def linear(num_classes: int) -> nn.Linear:
@@ -219,7 +231,7 @@ def test_attacks_of_a_radius_break_exactly_the_rows_whose_boundary_is_nearer(att
 @pytest.mark.parametrize(
     "attack", [each for each in by_gradient() if each.finds_distance], ids=lambda each: each.condition[:60]
 )
-def test_attacks_of_least_norm_find_the_closed_form(attack, norm, num_classes, box):
+def test_minimum_norm_attacks_find_the_closed_form(attack, norm, num_classes, box):
     if not hasattr(attack, "num_targets"):
         num_classes = 2  # without targets only the class that the margin leads to is found
     model, x, space = linear(num_classes), inputs(Space(shape=(FEATURES,)), 16), Space(shape=(FEATURES,), box=box)
@@ -251,4 +263,3 @@ def test_steps_to_a_plane_are_the_shortest_inside_the_box(norm):
 
 def test_every_class_of_attacks_has_examples():
     assert {type(each) for each in examples()} == set(discover(Attack))
-    assert all(isinstance(each, Perturbation) for each in examples())

@@ -1,6 +1,8 @@
 """Notes stand where gradients are masked and nowhere else, and the standard budget gets past the mask."""
 
+import copy
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,13 +16,13 @@ from withstand.functional.random import RowStreams
 from withstand.measuring.ask import read_results
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking import surrogate as surrogates
-from withstand.perturbations.masking.diagnosis import diagnose
+from withstand.perturbations.masking.diagnosis import Diagnosis, diagnose
 from withstand.rendering.latex import latex
 from withstand.rendering.terminal import render
 
 ENGINE, FEATURES = Engine(), 6
 LINF, L2 = Ball("linf", 0.3), Ball("l2", 0.6)
-MASKING = "not to be trusted as it stands"
+MASKING = "Gradient masking"
 
 MASKS = {
     "softmax": lambda f, x: (300 * f(x)).softmax(1),
@@ -116,7 +118,7 @@ def test_of_a_random_model_the_mean_counts_whatever_the_batch(network):
     model = Behind(network, lambda f, x: f(x + 0.2 * torch.randn_like(x)))
     before = torch.random.get_rng_state()
     ((whole, note),) = measured(model, LINF)
-    assert "at random" in note
+    assert "outputs are random" in note
     assert MASKING not in note
     assert torch.equal(before, torch.random.get_rng_state())
     split = table(2, 40)
@@ -149,7 +151,10 @@ def test_a_given_surrogate_is_followed(network):
     model = Behind(network, MASKS["softmax"])
     (bare, _), *_ = measured(network, LINF)
     split = table(2, 40)
-    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=network, device="cpu")
+    given, passes = copy.deepcopy(network), []
+    given.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
+    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=given, device="cpu")
+    assert any(passes)
     row = next(each for each in results.rows["model"] if each.measure == "worst_case_top1")
     assert row.value == pytest.approx(bare.float().mean().item(), abs=0.02)
 
@@ -168,6 +173,20 @@ def test_notes_reach_every_table_and_survive_what_is_kept(network, tmp_path):
     assert MASKING in " ".join(json.loads((folder / "notes.json").read_text()))
     page = results.report(tmp_path / "report")
     assert MASKING in page.read_text()
+
+
+def test_notes_claim_other_gradients_only_where_attacks_followed_them():
+    open_, masked = Diagnosis(count=64), Diagnosis(count=64, stuck=0.5)
+    learned = replace(masked, surrogate=nn.Identity())
+    for diagnosis, reacts, words in (
+        (open_, True, ()),  # only random points broke samples
+        (masked, False, ()),
+        (masked, True, ("smoothed",)),
+        (learned, True, ("surrogate", "smoothed")),
+    ):
+        (note,) = diagnosis.sentences(LINF, unseen=0.1, reacts=reacts)
+        assert MASKING in note
+        assert [word for word in ("surrogate", "smoothed") if word in note] == list(words)
 
 
 def test_fixed_features_do_not_hide_that_gradients_lead(network):

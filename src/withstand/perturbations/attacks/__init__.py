@@ -1,1 +1,1 @@
-"""Perturbations that use the model."""
+"""Attacks, and sampling of points with a high loss."""

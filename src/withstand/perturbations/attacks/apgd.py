@@ -33,12 +33,12 @@ class APGD(Attack):
         steps: Gradient steps per start and target, at least 1.
         loss: `cross_entropy`; `logits_ratio` (DLR), which does not depend on the scale of the logits; or `targeted`,
             its version for a target class, tried with one class after the other.
-        num_targets: Classes to try with `targeted`, those of the highest logits at the row first; at least 1.
+        num_targets: Classes to try with `targeted`, at least 1; first those whose logits came closest to the label's.
         restarts: Starts, at least 1.
-        wide: Whether to climb in balls of three and two times the radius first, and then in the ball itself.
-            In l1 this is always done.
-        near: Attack only rows whose label keeps at most this share of its lead at the best point found so far; None
-            attacks all rows.
+        wide: Whether to ascend in balls of three and two times the radius first, then in the ball itself. In l1 this
+            is always done.
+        near: Attack only rows where the best point found so far leaves at most this share of the label's lead, > 0;
+            None attacks all rows.
 
     Source:
         Croce, Hein 2020, arXiv 2003.01690.

@@ -25,10 +25,10 @@ class Attacked(NamedTuple):
     """The result of an attack, per row.
 
     Attributes:
-        points: The nearest misclassified point in the ball, or else the point with the smallest margin.
+        points: The nearest misclassified point in the ball, or else the point where another class trails least.
         success: Whether a misclassified point in the ball was found.
-        distance: Distance of the nearest wrong point found, in radii, or its number of changed fields; above 1
-            if it lies outside of the ball, infinity if there is none.
+        distance: Distance of the nearest wrong point found, in radii, or its number of changed fields. Above 1 radius
+            if it lies outside of the ball; infinity if there is none.
         passes: Forward and backward passes spent on the row.
     """
 
@@ -42,12 +42,12 @@ class Attacked(NamedTuple):
 class Attack(Perturbation):
     """A search for a misclassified point in the ball around each row.
 
-    A subclass implements `search`. It is written in radii (see `Frame`), so norms, radii per feature, boxes, fixed
-    columns and discrete changes need no case of their own; and rows leave once they are broken.
+    A subclass implements `search` in radii (see `Frame`), so that norms, radii per feature, boxes, fixed columns and
+    discrete changes need no special cases.
 
     Attributes:
-        ball: The norm, radius and unit. Minimum-norm attacks (`finds_distance`) leave the ball as well, and measure
-            distances in its radii.
+        ball: The norm, radius and unit. Minimum-norm attacks (`finds_distance`) also search outside of the ball; its
+            radius is their unit of distance.
         needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
         counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
@@ -84,7 +84,7 @@ class Attack(Perturbation):
             rng: Source of randomness: one for the batch, or one per row.
 
         Raises:
-            InputError: If it needs gradients, and the model has none; or if the ball does not fit.
+            InputError: If the attack needs gradients that the model does not have, or the ball does not fit the inputs.
         """
         if self.needs_gradient and not is_differentiable(model):
             raise InputError(f"{type(self).__name__}: needs gradients, which the model does not have.")
@@ -96,7 +96,7 @@ class Attack(Perturbation):
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
-        """Attack once per draw; rows that are not broken move to the point with the smallest margin."""
+        """Attack once per draw; rows that are not broken move to the point where another class trails least."""
         return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
 
 

@@ -21,27 +21,27 @@ from withstand.perturbations.search.target import Target
 NUM_STARTS = 24  # random points among which a wrong one is sought
 HALVINGS = 12  # of the bracket around the boundary
 NUM_PROBES = 32  # points from which the first normal is estimated; later ones take more
-PROBE = 0.1  # their distance from the boundary, as a share of the point's own length
-STEPS = (0.03, 0.2, 1.0, 5.0)  # along the normal, in lengths of the point
-LENGTHS = (0.6, 0.9, 0.98, 0.998)  # of the points that are tried after them, in the same unit
+PROBE = 0.1  # their distance from the boundary point, as a share of its l2 length
+STEPS = (0.03, 0.2, 1.0, 5.0)  # along the normal, in lengths of the boundary point
+LENGTHS = (0.6, 0.9, 0.98, 0.998)  # to which each step is shortened, in the same unit
 MEMORY = 0.7  # weight of the last normal in the next
-POINTS_AT_ONCE = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryWalk(Attack):
     """Search for the nearest misclassified point, using predicted classes only.
 
-    It begins at the nearest wrong point known, or at random ones. Bisection leads to the boundary; random points around
-    it give an estimate of its normal. Steps of several sizes along the normal, shortened, are the next points to try.
-    Without a box random points lie up to 1,000 radii away. Discrete inputs keep the options of the first wrong point.
+    The walk starts from the nearest wrong point known, or from a random one. Bisection finds the boundary; random
+    points around it estimate its normal. The next candidates are steps of several sizes along the normal, shortened to
+    less than the present distance. Without a box, random starts lie up to about 1,000 radii away. Discrete inputs keep
+    the options of the first wrong point.
 
     Attributes:
         num_queries: Forward passes per row, at least 1.
 
     Source:
         Chen, Jordan, Wainwright 2020, arXiv 1904.02144 (HopSkipJump).
-        Differs: several steps are tried at once, normals are averaged, and points are shortened in l1 as well.
+        Differs: several steps are tried at once, normals are averaged over steps, and l1 balls are supported.
     """
 
     needs_gradient: ClassVar[bool] = False
@@ -133,7 +133,7 @@ def _normal(target: Target, frame: Frame, rows: Tensor, here: Place, count: int,
     points = here.u[:, None] + size * draws
     points = frame.clip(points.transpose(0, 1)).transpose(0, 1)
     side = _try(target, rows, points, here.picks).to(here.u.dtype)
-    # Where the points lie on both sides, their mean is the baseline; it says nothing where all lie on one.
+    # With probes on both sides, subtract their mean; with all on one side, it would cancel everything.
     side = 2 * side - 1
     mean = side.mean(1, keepdim=True)
     weight = torch.where(mean.abs() < 1, side - mean, side)
@@ -142,7 +142,7 @@ def _normal(target: Target, frame: Frame, rows: Tensor, here: Place, count: int,
 
 
 def _aims(frame: Frame, plane: Flat, u: Flat) -> Float[Tensor, "row candidate feature"]:
-    """Return points along the normal from the boundary, shortened to less than the present length."""
+    """Return points along the normal from the boundary, each shortened to several shares of the present length."""
     free = ((plane > 0) & (u < frame.high)) | ((plane < 0) & (u > frame.low))
     length, uphill = frame.length(u), frame.uphill(plane * free)
     moved = [frame.clip(u + step * length[:, None] * uphill) for step in STEPS]
@@ -154,11 +154,5 @@ def _try(
 ) -> Bool[Tensor, "row candidate"]:
     """Return at which points the model is wrong."""
     count = points.shape[1]
-    if count == 0:
-        return torch.zeros(len(rows), 0, dtype=torch.bool, device=rows.device)
-    found = []
-    for some in torch.arange(len(rows), device=rows.device).split(max(1, POINTS_AT_ONCE // count)):
-        own = rows[some].repeat_interleave(count)
-        place = Place(points[some].flatten(0, 1), picks[some].repeat_interleave(count, 0))
-        found.append(is_wrong(target.logits(place, own), target.y[own]).view(-1, count))
-    return torch.cat(found)
+    logits = target.logits_at(points, picks[:, None].expand(-1, count, -1), rows)
+    return is_wrong(logits.flatten(0, 1), target.y[rows].repeat_interleave(count)).view(-1, count)

@@ -17,13 +17,20 @@ from withstand.perturbations.ball import Ball
 
 Budget = Literal["quick", "standard", "thorough"]
 QUERIES: dict[Budget, int] = {"quick": 300, "standard": 2000, "thorough": 10000}  # per attack without gradients
-MOST_FEATURES = 1000  # of inputs whose features are tried one by one
+MOST_FEATURES = 1000  # inputs with more are not searched one feature at a time
 
 
 def attacks_on(
     model: nn.Module, budget: Budget, ball: Ball, *, num_classes: int, shape: Sequence[int]
 ) -> tuple[Attack, ...]:
-    """Return the attacks of a budget that suit a model: by gradients, or by queries alone if it has none.
+    """Return the attacks of a budget that suit a model: those by gradients, or by queries if it has none.
+
+    Args:
+        model: Maps inputs to logits.
+        budget: `quick`, `standard` or `thorough`.
+        ball: The ball of every attack.
+        num_classes: Number of the model's outputs.
+        shape: Shape of one input.
 
     Example:
         >>> len(attacks_on(nn.Linear(10, 3), "quick", Ball("l2", 0.5), num_classes=3, shape=(10,)))
@@ -35,7 +42,7 @@ def attacks_on(
 
 
 def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack, ...]:
-    """Return the attacks of a budget, in the order in which they run, each on the rows that are not broken yet.
+    """Return the attacks of a budget that use gradients, in the order in which they run.
 
     Example:
         >>> len(attacks_of("quick", Ball("l2", 0.5), num_classes=10))
@@ -50,7 +57,7 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
             APGD(ball=ball, steps=40, loss="targeted", num_targets=1),
             APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
         )
-    # With few classes to aim at there are more starts.
+    # With fewer target classes, each gets more restarts.
     standard = (
         APGD(ball=ball, steps=20),
         APGD(ball=ball, steps=20, loss="targeted", num_targets=most, restarts=-(-9 // most)),
@@ -72,6 +79,8 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
 
 def queries_of(budget: Budget, ball: Ball, *, num_features: int) -> tuple[Attack, ...]:
     """Return the attacks of a budget for models without gradients, in the order in which they run.
+
+    `CoordinateSearch` is left out for inputs of more than 1,000 features.
 
     Example:
         >>> [type(each).__name__ for each in queries_of("quick", Ball("l2", 0.5), num_features=10)]

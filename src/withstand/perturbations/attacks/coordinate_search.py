@@ -14,7 +14,7 @@ from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.search.frame import Frame, Place
+from withstand.perturbations.search.frame import Frame
 from withstand.perturbations.search.single_moves import Candidates, Coordinates, SingleMoves, fitted, limits, power_of
 from withstand.perturbations.search.target import Target
 
@@ -22,19 +22,18 @@ NUM_MIXED = 32  # points of a round in which several features change
 NUM_CLASSES = 9  # classes that a round aims at
 STEPS = (0.03, 0.3, 3.0)  # lengths of steps along estimated gradients, in l2 balls
 PATIENCE = 2  # rounds without progress before a restart
-POINTS_AT_ONCE = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
 class CoordinateSearch(Attack):
     """Greedy search without gradients that moves single features, and then several together, across thresholds.
 
-    A round tries values of every feature, and the options of discrete changes, one at a time; then the best of them
-    together, for the margin and towards each class, and random sets of those that had an effect. The best point is
-    kept. Rows without progress start again from a mix of their best point and a random one, towards a random class. In
-    l1 and l2 balls displacements shrink as long as the margin does not fall, which leaves room for other features.
+    A round first tries values of every feature, and options of discrete changes, one at a time. It then combines the
+    best of them, for the margin and towards each class, and random sets of those that had an effect; the best point is
+    kept. Rows without progress restart from a mix of their best point and a random one, towards a random class. In l1
+    and l2 balls, displacements shrink as long as the margin does not fall, which leaves room for other features.
 
-    It is meant for inputs of up to a few hundred features, above all for models that are constant between thresholds.
+    Use it for inputs of up to a few hundred features, above all with models that are constant between thresholds.
 
     Attributes:
         num_queries: Forward passes per row, at least 1.
@@ -44,7 +43,7 @@ class CoordinateSearch(Attack):
     num_queries: PositiveInt = 1000
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Run rounds until the query budget is used up; every other round tries only the ends of intervals."""
+        """Run rounds until the query budget is used up; every other round also tries values between the ends."""
         if len(target.rows) == 0:
             return
         climb = _Climb.start(target)
@@ -71,7 +70,7 @@ class CoordinateSearch(Attack):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """A ball without competition between features, and one with it."""
+        """An linf ball, where features do not share the radius, and an l1 ball, where they do."""
         return [cls(ball=Ball(norm, 0.3), num_queries=40) for norm in ("linf", "l1")]
 
 
@@ -119,17 +118,9 @@ class _Climb(NamedTuple):
 
     def outputs_at(self, target: Target, points: Candidates) -> Float[Tensor, "batch candidate class"]:
         """Return the logits at candidates."""
-        count, features = points.shape[1], self.frame.low.shape[1]
-        if count == 0:
-            return self.outputs[:, None][:, :0]
-        found = []
-        step = max(1, POINTS_AT_ONCE // count)
-        for first in range(0, len(self.rows), step):
-            part = points[first : first + step].flatten(0, 1)
-            rows = self.rows[first : first + step].repeat_interleave(count)
-            place = Place(part[:, :features].contiguous(), part[:, features:].long())
-            found.append(target.logits(place, rows).nan_to_num(nan=-torch.inf))
-        return torch.cat(found).view(len(self.rows), count, -1)
+        features = self.frame.low.shape[1]
+        logits = target.logits_at(points[..., :features], points[..., features:].long(), self.rows)
+        return logits.nan_to_num(nan=-torch.inf)
 
     def value(self, outputs: Float[Tensor, "batch candidate class"]) -> Float[Tensor, "batch candidate"]:
         """Return the lead of the goal over the label; the margin where the label is the goal."""

@@ -12,11 +12,8 @@ from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.search.nearing import GROWTH, Nearing, come_near
-from withstand.perturbations.search.target import Slope, Target
-
-# Share by which lengths change per step, at the beginning and at the end.
-FIRST, LAST = 0.05, 0.001
+from withstand.perturbations.search.nearing import GROWTH, come_near
+from withstand.perturbations.search.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +29,7 @@ class DDN(Attack):
         adv_lib/attacks/decoupled_direction_norm.py, commit 9dec220.
         Differs: log odds of scaled logits in place of cross entropy; the first length comes from a linear model, and
         its change falls; steps are measured in the present length; gradients that lead out of the box are dropped;
-        nothing is rounded; rows that do not come nearer any more anneal faster.
+        nothing is rounded; rows without progress anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True
@@ -54,9 +51,6 @@ class DDN(Attack):
         return [cls(ball=Ball("l2", radius), steps=4) for radius in (0.3, 1.0)]
 
 
-def _lengths(near: Nearing, slope: Slope, to_boundary: PerRow, best: PerRow, share: PerRow) -> PerRow:
-    """Return the length of the boundary by a linear model at first, then shrink or grow."""
-    change = LAST + (FIRST - LAST) * share
-    onward = torch.where(near.length == 0, to_boundary, near.length * GROWTH)
-    onward = torch.where(best.isfinite(), near.length * (1 + change), onward)
-    return torch.where(slope.wrong, torch.minimum(near.length * (1 - change), best), onward)
+def _lengths(length: PerRow, to_boundary: PerRow) -> PerRow:
+    """Return the length of the boundary by a linear model at first, then grow."""
+    return torch.where(length == 0, to_boundary, length * GROWTH)

@@ -15,9 +15,9 @@ from withstand.perturbations.base import Perturbation
 from withstand.perturbations.search.frame import Place
 from withstand.perturbations.search.target import Target
 
-MOST_PULL = 0.1  # towards the row
+MOST_PULL = 0.1  # largest weight of the step from the row, over the step from the present point
 OVERSHOOT = 1.05
-BACKWARD = 0.9  # where a wrong point is found, the search goes on this share of the way to it
+BACKWARD = 0.9  # at a wrong point, displacements shrink to this share
 BISECTIONS = 14
 
 
@@ -27,7 +27,7 @@ class FAB(Attack):
 
     Attributes:
         steps: Gradient steps per start and target, at least 1.
-        num_targets: Classes to try, those that came closest first; at least 1.
+        num_targets: Classes to try, at least 1; first those whose logits came closest to the label's.
         restarts: Starts, at least 1: the row itself, then random points.
 
     Source:
@@ -41,14 +41,14 @@ class FAB(Attack):
     restarts: PositiveInt = 1
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Walk along the boundary to each class; all rows are searched to the end."""
+        """Walk along the boundary to each class; rows with a wrong point continue, to find a nearer one."""
         rows = target.rows
         if len(rows) == 0:
             return
         classes = target.others()[:, : self.num_targets]
         for restart in range(self.restarts):
             for number in range(classes.shape[1]):
-                # A point next to the row cannot be beaten.
+                # A row that is wrong unchanged has no nearer point.
                 rows = rows[target.distance[rows] > 0]
                 start = target.frame.centre.rows(rows)
                 if restart:
@@ -65,7 +65,7 @@ class FAB(Attack):
         frame = target.frame.rows(rows)
         for _ in range(self.steps):
             slope = target.slope(here, rows, lead)
-            # From wrong points the search goes back towards the row.
+            # At wrong points, step back towards the row.
             u = torch.where(slope.wrong[:, None], BACKWARD * here.u, here.u)
             value = torch.where(slope.wrong, slope.value + (slope.gradient * (u - here.u)).sum(1), slope.value)
             from_here = step_to_plane(u, slope.gradient, value, frame.norm, frame.low, frame.high)

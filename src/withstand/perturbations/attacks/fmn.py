@@ -11,11 +11,8 @@ from withstand.limits import PositiveInt
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
-from withstand.perturbations.search.nearing import GROWTH, Nearing, come_near
-from withstand.perturbations.search.target import Slope, Target
-
-# Share by which lengths change per step, at the beginning and at the end.
-FIRST, LAST = 0.05, 0.001
+from withstand.perturbations.search.nearing import GROWTH, come_near
+from withstand.perturbations.search.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +26,8 @@ class FMN(Attack):
         Pintor, Roli, Brendel, Biggio 2021, arXiv 2102.12827, algorithm 1; jeromerony/adversarial-library,
         adv_lib/attacks/fast_minimum_norm.py, commit 9dec220.
         Differs: log odds of scaled logits, which tend to the margin, are climbed by the steepest steps of the norm,
-        measured in the present length; gradients that lead out of the box are dropped; rows that do not come nearer any
-        more anneal faster.
+        measured in the present length; gradients that lead out of the box are dropped; rows without progress
+        anneal faster.
     """
 
     finds_distance: ClassVar[bool] = True
@@ -46,9 +43,6 @@ class FMN(Attack):
         return [cls(ball=Ball(norm, 0.3), steps=4) for norm in ("linf", "l2", "l1")]
 
 
-def _lengths(near: Nearing, slope: Slope, to_boundary: PerRow, best: PerRow, share: PerRow) -> PerRow:
-    """Return the length of the boundary by a linear model, until a wrong point is found; then shrink or grow."""
-    change = LAST + (FIRST - LAST) * share
-    onward = torch.maximum(near.length + to_boundary, near.length * GROWTH)
-    onward = torch.where(best.isfinite(), near.length * (1 + change), onward)
-    return torch.where(slope.wrong, torch.minimum(near.length * (1 - change), best), onward)
+def _lengths(length: PerRow, to_boundary: PerRow) -> PerRow:
+    """Return the length of the boundary by a linear model."""
+    return torch.maximum(length + to_boundary, length * GROWTH)

@@ -33,13 +33,15 @@ class Sampled(Attack):
         return replace(self, ball=ball, perturbation=replace(self.perturbation, ball=ball))  # type: ignore[call-overload]
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Try all points of the rows that are not broken yet."""
+        """Try all points of the rows that were not broken before."""
         space = target.frame.space
         for rows in target.rows.split(max(1, POINTS_AT_ONCE // self.num_draws)):
             if len(rows) == 0:  # an empty tensor splits into one empty part
                 return
             frame = target.frame.rows(rows)
-            draws = self.perturbation.draw(
+            ball = self.ball.of_rows(rows)
+            own = self if ball is self.ball else self.within(ball)
+            draws = own.perturbation.draw(
                 frame.x, target.y[rows], target.model, space=space, num_draws=self.num_draws, rng=rng.subset(rows)
             )
             for points in draws.inputs:

@@ -32,8 +32,8 @@ MEAN, SQUARE = 0.9, 0.999  # decay of Adam's averages
 class SigmaZero(Attack):
     """Sigma-zero: the fewest fields whose change makes the model wrong (l0), each within its own radius.
 
-    A feature is a field; so is a discrete change, such as a category with an input per level. The fields that a linear
-    model would change come first, as many as are needed; then fields are switched off during ascent of the margin.
+    A feature is a field; so is a discrete change, such as a category with an input per level. The attack first changes
+    the fewest fields that a linear model needs, then switches fields off while it ascends the margin.
 
     Attributes:
         ball: An linf ball: how far each field may move. 1 in a box of [0, 1] leaves the box as the only limit.
@@ -57,7 +57,7 @@ class SigmaZero(Attack):
             raise InputError(f"SigmaZero: the ball must be linf, which limits each field, got {self.ball.norm}.")
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Take the steepest fields, descend, and drop what is not needed."""
+        """Change the steepest fields, ascend the margin, and drop fields that are not needed."""
         start = target.rows
         slope = target.slope(target.frame.centre.rows(start), start, _margin)
         rows, frame = start[~slope.wrong], target.frame.rows(start[~slope.wrong])

@@ -33,12 +33,12 @@ Grouped = Float[Tensor, "batch group feature"]
 class Square(Attack):
     """Random search without gradients: changes a window of an image, or a subset of a row, and keeps what helps.
 
-    In an linf ball the features of the window go to the end of their interval. In l2 and l1 balls length moves from one
-    window to another. Windows shrink over the queries. Discrete inputs are part of the subsets.
+    In an linf ball, the features of the window move to an end of their interval. In l2 and l1 balls, length moves from
+    one window to another. Windows shrink over the queries. Subsets include discrete inputs.
 
     Attributes:
         num_queries: Forward passes per row, at least 1.
-        share: First share of the inputs that change in a query.
+        share: Share of the inputs that the first queries change, at least 0 and below 1; it is halved nine times.
 
     Source:
         Andriushchenko, Croce, Flammarion, Hein 2020, arXiv 1912.00049; fra31/auto-attack, autoattack/square.py, commit
@@ -52,7 +52,7 @@ class Square(Attack):
     share: Share = 0.8
 
     def search(self, target: Target, *, rng: RowStreams) -> None:
-        """Try one change a query; a row keeps the change unless its margin falls."""
+        """Try one change per query; a row keeps the change unless the lead of another class falls."""
         rows = target.rows
         if len(rows) == 0:
             return
@@ -205,7 +205,7 @@ class _Subsets:
 
 
 def _batches(share: float, num_queries: int, num: int) -> Iterator[tuple[list[float], int]]:
-    """Return the share of every query behind the first, in batches."""
+    """Return the share of every query after the first, in batches."""
     step = max(1, min(QUERIES_AT_ONCE, NUMBERS_AT_ONCE // num))
     for first in range(1, num_queries, step):
         batch = range(first, min(first + step, num_queries))

@@ -34,7 +34,7 @@ class Union(Attack):
 
     @property
     def condition(self) -> str:
-        """The ball, and the attacks on it."""
+        """The ball, the names of the attacks, and a hash of their configuration."""
         return f"{self.ball.name}, {' + '.join(type(each).__name__ for each in self.attacks)} {identity(self.attacks)}"
 
     def within(self, ball: Ball) -> "Union":
@@ -52,6 +52,6 @@ class Union(Attack):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """Ascent, then random points."""
+        """Gradient ascent, then random points."""
         tries = Sampled(perturbation=Uniform(), num_draws=3)
         return [cls(ball=ball, attacks=(APGD(steps=2), tries)) for ball in (Ball("linf", 0.1), Ball("l2", 0.5))]

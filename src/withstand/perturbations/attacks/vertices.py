@@ -20,9 +20,9 @@ MOST_FEATURES = 16
 class Vertices(Perturbation):
     """Vertices of an linf or l1 ball in random order, without replacement.
 
-    Vertices repeat only after all of them are drawn. A loss that is convex in the input has its maximum at one. With d
-    moving features an linf ball has 2^d vertices (d up to 16), an l1 ball 2 d; each is combined with all options of
-    discrete inputs.
+    Vertices repeat only after all of them are drawn. A loss that is convex in the input has its maximum at a vertex.
+    With d moving features, an linf ball has 2^d vertices (d up to 16) and an l1 ball 2 d; each is combined with all
+    options of discrete inputs.
 
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.
@@ -36,7 +36,12 @@ class Vertices(Perturbation):
             raise InputError("Vertices: the ball must be linf or l1, got l2, which has none.")
 
     def count(self, x: Points, *, space: Space) -> int:
-        """Return the number of vertices around each of these inputs; a ball without extent has one."""
+        """Return the number of vertices around each of these inputs; a ball of radius 0 has one.
+
+        Raises:
+            InputError: If there are more than 65,536 with all combinations of options, or an linf ball moves more than
+                16 features.
+        """
         if not space.changes:
             return self._count_corners(x, space)
         count = self._count_corners(x, space) * changes.count(space.changes)
@@ -89,5 +94,5 @@ class Vertices(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """l1, the only norm with few vertices in many dimensions."""
+        """l1 balls, which have few vertices in many dimensions."""
         return [cls(ball=Ball("l1", 1.0)), cls(ball=Ball("l1", 0.5))]

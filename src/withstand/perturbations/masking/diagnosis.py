@@ -28,8 +28,8 @@ NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
-# Shares of the probes. On networks without masks that were trained plainly, with noise and on attacked inputs they are
-# below the first; on masked ones the shares of the kind that shows the mask are above the second.
+# Shares of the probes. Networks without masking, whether trained plainly, with noise or adversarially, stay below the
+# first; with masking, the share that reveals it exceeds the second.
 SUSPECT, MASKED = 0.05, 0.1
 
 
@@ -43,11 +43,11 @@ class Diagnosis:
         is_probability: Whether all outputs lie in [0, 1].
         sums_to_one: Whether they sum to 1 as well.
         blind: Share of the inputs whose gradient is zero or not finite.
-        stuck: Share of the inputs from which ascent reaches no other class, though other inputs of the same ball have
-            one; includes those above.
+        stuck: Share of the inputs from which ascent reaches no other class, although its ball contains inputs of
+            other classes; includes `blind`.
         has_gradients: Whether the model can be differentiated.
         misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
-        surrogate: A network that attacks can follow instead.
+        surrogate: A network whose gradients attacks can follow instead; None if there is none.
     """
 
     count: int = 0
@@ -70,13 +70,17 @@ class Diagnosis:
         """Return whether the share of inputs with useless gradients counts as masking."""
         return max(self.stuck, self.misled.get(ball, 0.0)) >= share
 
+    def needs_guides(self, ball: Ball) -> bool:
+        """Return whether attacks in a ball should also follow other gradients than the model's."""
+        return self.is_masked(ball, SUSPECT) or self.surrogate is not None
+
     def sentences(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[str, ...]:
         """Return the notes on the numbers of a ball.
 
         Args:
             ball: The ball.
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
-            reacts: Whether attacks also followed other gradients.
+            reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
         found: list[str] = []
         if self.is_probability:
@@ -85,7 +89,7 @@ class Diagnosis:
         if not self.has_gradients:
             found.append("The model has no gradients; attacks use queries alone.")
         if self.is_random:
-            found.append(f"The model answers at random; attacks and accuracies use the mean of {NUM_DRAWS} answers.")
+            found.append(f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes.")
         seen: list[str] = []
         if self.blind >= MASKED:
             seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
@@ -97,8 +101,11 @@ class Diagnosis:
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
-            done = "; attacks also followed a surrogate and smoothed gradients" if reacts else ""
-            found.append(f"Gradient masking, not to be trusted as it stands: {', '.join(seen)}{done}.")
+            guides = f"{'a surrogate and ' if self.surrogate is not None else ''}smoothed gradients"
+            done = f"; attacks also followed {guides}" if reacts and self.needs_guides(ball) else ""
+            found.append(
+                f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
+            )
         return tuple(found)
 
 
@@ -117,7 +124,7 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
             return replace(found, has_gradients=False)
         model = found.adapted(model)
         classes = model(x).argmax(1)
-        if len(classes.unique()) == 1:  # nothing shows that there is anything to find
+        if len(classes.unique()) == 1:  # ascent may rightly find no other class
             return found
         blind, stuck = _climbs(model, x, classes, space)
         misled = {ball: _misled(model, Frame(x, ball, space), classes) for ball in balls}

@@ -7,7 +7,7 @@ from torch import nn
 from withstand.functional.random import RowStreams, normal
 from withstand.models.straight_through import StraightThrough, rounds
 from withstand.perturbations.attacks.apgd import APGD
-from withstand.perturbations.masking.diagnosis import SUSPECT, Diagnosis
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.perturbations.masking.smoothed import Smoothed, noise_of
 from withstand.perturbations.search.frame import Place
 from withstand.perturbations.search.target import Target
@@ -22,14 +22,14 @@ def search_beyond(target: Target, diagnosis: Diagnosis, *, number: int, reacts: 
 
     Args:
         target: The rows under attack.
-        diagnosis: Of the model.
-        number: What `target.by` becomes for rows that are broken.
-        reacts: Whether to follow other gradients, if those of the model are suspect.
+        diagnosis: What is known about the model's gradients.
+        number: Stored in `target.by` for the rows broken here.
+        reacts: Whether to follow other gradients, if the model's own are suspect.
         rng: One source per row of the target.
     """
     before = target.rows
     _random_points(target, rng=rng.named("random"))
-    if reacts and (diagnosis.is_masked(target.frame.ball, SUSPECT) or diagnosis.surrogate is not None):
+    if reacts and diagnosis.needs_guides(target.frame.ball):
         for turn, (guide, attacks) in enumerate(_guides(target, diagnosis)):
             target.guide = guide
             for each in attacks:

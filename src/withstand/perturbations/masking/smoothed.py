@@ -26,9 +26,9 @@ class Smoothed(nn.Module):
 
         Args:
             model: Maps inputs to logits.
-            noise: What is added to inputs.
-            differences: Whether gradients are estimated from outputs at both signs of the noise, for models that have
-                none; else they are the mean of the model's gradients.
+            noise: Noise added to the inputs.
+            differences: Whether to estimate gradients from outputs at both signs of the noise, for models without
+                useful ones; otherwise they are the mean of the model's gradients.
         """
         super().__init__()
         self.model, self.noise, self.differences, self.num_draws = model, noise, differences, len(noise)

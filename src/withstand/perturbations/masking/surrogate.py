@@ -1,4 +1,4 @@
-"""Surrogates: networks that learn the answers of a model."""
+"""Surrogates: networks trained on the predictions of a model."""
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,11 @@ TABLE_STEPS, IMAGE_STEPS = 600, 200
 
 
 def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int) -> nn.Module:
-    """Return a network trained on the classes that a model predicts around some inputs; the same for every call.
+    """Return a network trained on the classes that a model predicts near some inputs; every call returns the same.
 
-    A multilayer perceptron for tables, `SmallCNN` for images. Every step asks the model for its classes at a batch of
-    inputs, moved towards others and by noise; half of the steps also move them towards the surrogate's own boundary,
-    where it has most to learn.
+    The network is a multilayer perceptron for tables and `SmallCNN` for images. Every step labels a batch of inputs,
+    moved towards others and by noise, with the model's predictions. Half of the steps also move them towards the
+    surrogate's own decision boundary.
 
     Args:
         model: Maps inputs to logits; in evaluation mode.
@@ -28,7 +28,7 @@ def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int) ->
 
     Source:
         Papernot et al. 2017, arXiv 1602.02697.
-        Differs: points are drawn anew in every step, and moved by random lengths.
+        Differs: every step draws new points, and moves them by random lengths.
     """
     shape, rng = tuple(x.shape[1:]), stream(0, "surrogate")
     is_image = len(shape) == 3 and min(shape[1:]) >= 8

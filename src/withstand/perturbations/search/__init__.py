@@ -1,1 +1,1 @@
-"""What attacks search with."""
+"""Search code that attacks share."""

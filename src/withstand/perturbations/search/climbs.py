@@ -57,7 +57,7 @@ class Climbs:
         return Place(moved, self.picks)
 
     def arrive(self, slope: Slope) -> None:
-        """Take over what the model says at the new point."""
+        """Store value and gradient at the new point, and update the best point."""
         self.rises = self.rises + (slope.value > self.value)
         self.value, self.gradient, self.picks = slope.value, slope.gradient, slope.picks
         better = slope.value > self.best_value
@@ -68,7 +68,7 @@ class Climbs:
         self.best_picks = torch.where(better, self.picks, self.best_picks)
 
     def check(self, num: int, radius: float) -> None:
-        """Halve the steps of climbs that stall, and go on from their best points."""
+        """Halve the steps of climbs that stall, and resume them from their best points."""
         stalls = self.rises <= MOST_RISES * num
         stalls |= ~self.halved & (self.best_value == self.last_best)
         self.step = torch.where(stalls, self.step / 2, self.step)
@@ -76,7 +76,7 @@ class Climbs:
         self._go_back(stalls)
 
     def _go_back(self, chosen: Tensor) -> None:
-        """Go on from the best points."""
+        """Resume some climbs from their best points."""
         chosen = chosen[:, None]
         self.u = torch.where(chosen, self.best_u, self.u)
         self.gradient = torch.where(chosen, self.best_gradient, self.gradient)
@@ -130,7 +130,7 @@ class SparseClimbs(Climbs):
         return Place(self.u, self.picks)
 
     def check(self, num: int, radius: float) -> None:
-        """Take long steps again from the best point where that has become sparser, shorter ones elsewhere."""
+        """Return to the best point with long steps where it has become sparser; shorten the steps elsewhere."""
         support = (self.best_u != 0).sum(1).to(self.support.dtype)
         sparser = support < 0.95 * self.support
         shorter = (self.step / GROWTH).clamp_min(radius / 10)

@@ -6,17 +6,17 @@ from torch import Tensor
 
 from withstand.functional.tensors import Device, PerRow
 
-# A row that has not come nearer by this share for a while, at least so many steps, goes on this many times as fast.
+# A row whose distance has not fallen by this share for a while (at least so many steps) advances this much faster.
 NEARER, LEAST_PATIENCE, HASTE = 1e-3, 10, 3.0
 
 
 class Clock:
-    """Place of each row in a schedule of a number of steps; rows that do not come nearer any more are through earlier.
+    """Progress of each row in its annealing schedule; rows without progress advance faster, and end earlier.
 
     Attributes:
-        steps: Steps of a row that comes nearer all the time.
-        patience: Share of the steps for which a row may come no nearer, before it goes on faster.
-        done: Steps that each row has done.
+        steps: Steps of a row that makes progress all the time.
+        patience: Share of the steps without progress after which a row advances faster.
+        done: Place of each row in the schedule, in steps.
     """
 
     def __init__(self, num_rows: int, steps: int, *, patience: float, device: Device) -> None:
@@ -28,12 +28,12 @@ class Clock:
 
     @property
     def share(self) -> PerRow:
-        """What is left of an annealed quantity: a cosine from 1 to 0."""
+        """Remaining share of an annealed quantity: a cosine from 1 to 0."""
         return 0.5 + 0.5 * torch.cos(torch.pi * self.done / self.steps)
 
     @property
     def is_over(self) -> Bool[Tensor, " row"]:
-        """Which rows are through."""
+        """Which rows are at the end of their schedule."""
         return self.done >= self.steps
 
     def tick(self, distance: PerRow) -> None:

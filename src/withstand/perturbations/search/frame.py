@@ -93,7 +93,7 @@ class Frame:
         return Place(torch.zeros_like(self.low), self._stacked(picks))
 
     def rows(self, chosen: Tensor) -> "Frame":
-        """Return the frame of some rows (indices)."""
+        """Return the frame of some rows (indices or a mask)."""
         part = object.__new__(Frame)
         part.x, part.ball, part.space, part.norm = self.x[chosen], self.ball, self.space, self.norm
         part.radii, part.low, part.high = self.radii[chosen], self.low[chosen], self.high[chosen]
@@ -105,7 +105,7 @@ class Frame:
         return torch.maximum(torch.minimum(u, self.high), self.low)
 
     def project(self, u: Flat, radius: float = 1.0) -> Flat:
-        """Return the nearest point of the ball with this radius, within the box; in l2 one that is near."""
+        """Return the nearest point of the ball with this radius, within the box; in l2 an approximation of it."""
         if self.norm == "l1":
             return balls.project_l1(u, radius, self.low, self.high)
         return self.clip(balls.project(u, self.norm, radius))

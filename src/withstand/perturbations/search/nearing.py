@@ -29,6 +29,8 @@ OVERSHOOT = 1.01
 PATIENCE = 0.1  # see `Clock`
 # Until a wrong point is found, lengths grow by this factor at least.
 GROWTH = 1.2
+# Share by which lengths change per step afterwards, at the beginning and at the end.
+FIRST_CHANGE, LAST_CHANGE = 0.05, 0.001
 
 
 @dataclass
@@ -67,22 +69,21 @@ class Nearing:
                 setattr(self, each.name, getattr(self, each.name)[chosen])
 
 
-# From the rows, the slope there, the distance that a linear model would leave to the boundary, the distance of the
-# nearest wrong point so far, and the annealed share of the schedule: the lengths to try next.
-Lengths = Callable[[Nearing, Slope, PerRow, PerRow, PerRow], PerRow]
+# From the lengths, and how far the boundary of the linear model is: the lengths to try next, before a wrong point is
+# found.
+Lengths = Callable[[PerRow, PerRow], PerRow]
 
 
 def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng: RowStreams) -> None:
     """Step along the gradient and project to a length that shrinks where the model is wrong and grows where it is not.
 
-    The objective is the log odds against the label, of logits that are scaled so that the label leads by 4 at the row,
-    and by ever more: first all classes are drawn near that can be, at the end only one. Steps are measured in the
-    length itself, so no scale is assumed; they fall from 1 to 0.01 of it. A row leaves when it is wrong without being
-    moved, and at the end of its schedule.
+    The objective is the log odds against the label, of scaled logits. The scale grows, so that the label leads by 4 at
+    the row first and by 64 in the end: early steps follow all close classes, late ones only the closest. Step sizes
+    fall from 1 to 0.01 of the present length. A row leaves if it is wrong unchanged, and at the end of its schedule.
 
     Args:
         target: The rows under attack.
-        lengths: The lengths to try next.
+        lengths: The lengths to try next, for rows without a wrong point.
         steps: Steps, at least 1.
         fills: Whether shorter displacements are stretched to the length as well.
         rng: One source per row of the target, for directions where the gradient is zero.
@@ -101,8 +102,8 @@ def come_near(target: Target, *, lengths: Lengths, steps: int, fills: bool, rng:
         frame, best = target.frame.rows(near.rows), target.distance[near.rows]
         gradient = _possible(slope.gradient, near.u, frame)
         dual = balls.distance(gradient, DUAL[frame.norm])
-        near.length = lengths(near, slope, OVERSHOOT * slope.value.abs() / dual.clamp_min(1e-30), best, share)
-        near.length = torch.minimum(near.length, near.farthest)
+        onward = lengths(near.length, OVERSHOOT * slope.value.abs() / dual.clamp_min(1e-30))
+        near.length = torch.minimum(_next_length(near.length, onward, slope, best, share), near.farthest)
         step = (0.01 + 0.99 * share) * near.length
         direction = _direction(slope.gradient, near.u, target.found.u[near.rows], share, frame)
         near.u = near.u + step[:, None] * _filled(direction, dual == 0, frame, near.rows, rng)
@@ -117,6 +118,13 @@ def _objective(lead: PerRow, share: PerRow) -> Objective:
     """Return the log odds of scaled logits, divided by the scale."""
     scale = SHARP[1] * (SHARP[0] / SHARP[1]) ** share / lead.clamp_min(1e-6)
     return lambda logits, y, _: log_odds(logits * scale[:, None], y) / scale
+
+
+def _next_length(length: PerRow, onward: PerRow, slope: Slope, best: PerRow, share: PerRow) -> PerRow:
+    """Return shorter lengths where the model is wrong, longer ones elsewhere; `onward` until a wrong point is found."""
+    change = LAST_CHANGE + (FIRST_CHANGE - LAST_CHANGE) * share
+    onward = torch.where(best.isfinite(), length * (1 + change), onward)
+    return torch.where(slope.wrong, torch.minimum(length * (1 - change), best), onward)
 
 
 def _possible(gradient: Flat, u: Flat, frame: Frame) -> Flat:

@@ -1,4 +1,4 @@
-"""Points that differ from a place in one feature or discrete change, and what is learnt from them."""
+"""Points that differ from a place in one feature or discrete change, and their combinations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -100,7 +100,7 @@ class SingleMoves(NamedTuple):
         return found[:, None]
 
     def slope(self, here: Coordinates, table: Values, now: PerRow) -> Float[Tensor, "batch feature"]:
-        """Return the gradient of an objective, as far as it can be told from the best value of each feature."""
+        """Return an estimate of an objective's gradient, from the best value of each feature."""
         step = self.best(table) - here
         gain = table.amax(2) - now[:, None]
         return torch.where((step != 0) & (gain > 0), gain / step, 0).to(here.dtype)[:, : self.frame.low.shape[1]]

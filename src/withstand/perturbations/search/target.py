@@ -12,6 +12,7 @@ from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
 
 SURE = 1e-6  # margin over the largest logit
+PLACES_AT_ONCE = 16384  # in one pass, if rows have several
 
 # From logits, labels and the numbers of their rows to a value per row, which attacks increase.
 Objective = Callable[[Tensor, Labels, Tensor], Tensor]
@@ -38,7 +39,7 @@ class Slope(NamedTuple):
 
 
 class Target:
-    """Rows under attack: every pass through the model goes through here, is counted, and its wrong points are kept.
+    """Rows under attack: runs and counts all passes through the model, and keeps the wrong points found.
 
     An attack calls `logits` and `slope` for the rows that it still works on. Of several wrong points of a row the
     nearest is kept.
@@ -48,10 +49,10 @@ class Target:
         y: Their labels.
         found: Nearest wrong place of each row; its centre if there is none.
         distance: Its distance in radii, or the number of its changed fields; infinity if there is none.
-        highest: Place in the ball at which another class leads most, or trails least.
-        lead: By how much, in logits.
+        highest: Place in the ball where another class leads most, or trails least.
+        lead: Its lead there, in logits; negative if it trails.
         passes: Forward and backward passes of each row so far.
-        by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong as it stands.
+        by: Number of the attack that broke each row, from 1; 0 if none did, or the row is wrong unchanged.
         guide: Module whose values and gradients `slope` returns instead of the model's; None takes the model. The model
             alone decides what is wrong.
     """
@@ -110,6 +111,23 @@ class Target:
         self._keep(place, rows, logits)
         return logits
 
+    def logits_at(
+        self,
+        u: Float[Tensor, "row candidate feature"],
+        picks: Int[Tensor, "row candidate change"],
+        rows: Int[Tensor, " row"],
+    ) -> Float[Tensor, "row candidate class"]:
+        """Return the outputs at several places of each row (at least one): one forward pass each."""
+        count = u.shape[1]
+        return torch.cat(
+            [
+                self.logits(
+                    Place(u[some].flatten(0, 1), picks[some].flatten(0, 1)), rows[some].repeat_interleave(count)
+                )
+                for some in torch.arange(len(rows), device=rows.device).split(max(1, PLACES_AT_ONCE // count))
+            ]
+        ).unflatten(0, (len(rows), count))
+
     def slope(self, place: Place, rows: Int[Tensor, " row"], objective: Objective) -> Slope:
         """Return the value and gradient of an objective at places of some rows.
 
@@ -138,14 +156,14 @@ class Target:
         return Slope(value.detach(), in_radii, picks, gains, logits, wrong)
 
     def others(self) -> Int[Tensor, "batch other"]:
-        """Return the classes other than the label: first those that came closest to it within the ball so far."""
+        """Return the other classes of each row: first those that came closest to the label in the ball so far."""
         if self.leads is None:
             self.begin()
         leads = cast(Tensor, self.leads).scatter(1, self.y[:, None], -torch.inf)
         return leads.argsort(dim=1, descending=True, stable=True)[:, :-1]
 
     def left(self) -> PerRow:
-        """Return what is left of the label's lead at the point of the ball where it is least: 1 at the row, 0 if none.
+        """Return the smallest lead of the label found in the ball, as a share of its lead at the row, from 0 to 1.
 
         Outputs at the rows themselves are computed if they are not known.
         """

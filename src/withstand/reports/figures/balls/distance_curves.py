@@ -114,7 +114,7 @@ def _picture(condition: str, curves: dict[str, Curve]) -> Picture:
         name=slug(f"{condition.partition(', ')[0]} curves"),
         title=f"Robust accuracy over all radii, {norm}",
         caption=f"Share of samples farther than the radius from all wrong points found by {parts['attacks']}: an upper "
-        f"bound of the robust accuracy; n = {count:,} samples, one run each.{marks}{rest}",
+        f"bound on the robust accuracy; n = {count:,} samples, one run each.{marks}{rest}",
         alt=f"Line chart of the robust accuracy against the {axis}. {medians}.",
         draw=partial(distance_curves_figure, shown, axis=axis),
         size=count,

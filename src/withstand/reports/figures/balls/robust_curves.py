@@ -1,4 +1,4 @@
-"""A measure against a number in its conditions, such as the radius of a ball, of models measured at several."""
+"""Curves of a measure against a number in its conditions, such as the radius of a ball."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ OF_ACCURACY = ("attacked", "estimated")  # kinds of shares that are the clean ac
 
 
 def robust_curves_pictures(study: Study) -> list[Picture]:
-    """Return a picture per primary measure and kind of condition that a combination was measured at twice or more.
+    """Return a picture per primary measure and kind of condition, if some combination has two values or more.
 
     Conditions with a certified and a worst-case accuracy are left to their own figure.
     """

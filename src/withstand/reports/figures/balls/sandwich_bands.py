@@ -40,12 +40,12 @@ class Between(NamedTuple):
 
 
 def sandwich_bands(models: Mapping[str, Sequence[Between]], *, axis: Axis, width: float = WIDTH) -> Figure:
-    """Return the figure.
+    """Return the figure of bands.
 
     Args:
-        models: By name; in the order of the radii.
+        models: Accuracies of each model, by name; in the order of the radii.
         axis: The radii.
-        width: In inches.
+        width: Width of the figure, in inches.
     """
     together = len(models) <= MOST_TOGETHER
     figure = _together(models, axis, width) if together else _apart(models, axis, width)

@@ -1,4 +1,4 @@
-"""Bars of what is known about every sample at one radius: certified, unknown, broken by an attack."""
+"""Bars of the shares of samples that are certified, unknown, and broken by an attack, at one radius."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Stack:
 
 
 def sandwich_bars(stacks: Sequence[Stack], *, width: float = WIDTH) -> Figure:
-    """Return the figure of bars, from above."""
+    """Return the figure of bars, from top to bottom."""
     color, ink = mpl.rcParams["axes.prop_cycle"].by_key()["color"][0], faint()
     kinds = [("certified", color, 1.0), ("unknown", color, UNKNOWN)]
     kinds += [("broken by an attack", ink, BROKEN)] if any(each.clean is not None for each in stacks) else []
