@@ -1,6 +1,5 @@
 """Distance to the nearest misclassified point."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -133,20 +132,18 @@ class MinimalNorm(Evaluation):
         ]
 
 
-def minimal_norm(norm: str, balls: Sequence[Ball] = ()) -> MinimalNorm:
+def minimal_norm(norm: str, ball: Ball | None = None) -> MinimalNorm:
     """Return the evaluation of a norm, with l0 as well.
 
     Args:
         norm: `l0`, `l1`, `l2` or `linf`.
-        balls: The first gives the unit; for l0 its radius limits how far each field may move (1 without it).
+        ball: Gives the unit; for l0 a linf ball, whose radius limits how far each field may move. None takes 1 std.
 
     Example:
         >>> minimal_norm("l2").conditions, minimal_norm("l0").conditions
         (('l2 distance, FMN-100 + DDN-100',), ('l0 distance within linf 1, SigmaZero-100',))
     """
-    unit = balls[0].unit if balls else "std"
     if norm == "l0":
-        radius = balls[0].radius if balls and balls[0].norm == "linf" else 1.0
-        return MinimalNorm(attacks=(SigmaZero(ball=Ball("linf", radius, unit)),))
-    ball = Ball(norm, 1.0, unit)  # pyright: ignore[reportArgumentType]
+        return MinimalNorm(attacks=(SigmaZero(ball=ball or Ball("linf", 1.0)),))
+    ball = Ball(norm, 1.0, ball.unit if ball else "std")  # pyright: ignore[reportArgumentType]
     return MinimalNorm(attacks=(FMN(ball=ball), DDN(ball=ball)) if norm == "l2" else (FMN(ball=ball),))

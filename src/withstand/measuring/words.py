@@ -44,7 +44,7 @@ DISTANCES = {
     "distance/l1": "l1 distance to the nearest misclassified point that minimum-norm attacks find",
     "distance/l2": "the same in l2",
     "distance/linf": "the same in linf",
-    "distance/l0": "number of features that must change, each by at most --radius (default 1)",
+    "distance/l0": "number of features that must change, each by at most --radius (linf, default 1)",
 }
 OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
@@ -116,7 +116,9 @@ def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked
             raise InputError(f"on: {word} needs a radius; give --radius, or {kind.__name__}(balls=...) in Python.")
         return [kind(balls=tuple(balls), budget=budget)]
     if word in DISTANCES:
-        return [minimal_norm(word.partition("/")[2], balls)]
+        norm = word.partition("/")[2]
+        limits = [each for each in balls if each.norm == "linf"] if norm == "l0" else balls[:1]
+        return [minimal_norm(norm, each) for each in limits or (None,)]
     return {"by-class": [Recall()], "lipschitz": [Lipschitz()]}.get(word, [])
 
 
