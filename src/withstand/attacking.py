@@ -57,13 +57,18 @@ def attack(
         tensor([True])
     """
     space = _checked_inputs(x, y, budget, space)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"attack: model must be a torch.nn.Module, got {type(model).__name__}; see BlackBox.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"attack: seed must be a whole number of at least 0, got {seed!r}.")
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
-    union = Union(ball=ball, attacks=attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:]))
+    attacks = attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:])
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
+        union = Union(ball=ball.of_rows(rows), attacks=attacks)
         parts.append(union.attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
@@ -71,8 +76,18 @@ def attack(
 def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     """Return the number of a model's outputs, and check that labels are among them."""
     with torch.no_grad(), evaluating(model):
-        num_classes = model(x[:1].to(engine.device)).shape[1]
-    if y.is_floating_point() or y.min() < 0 or y.max() >= num_classes:
+        try:
+            logits = model(x[:1].to(engine.device))
+        except RuntimeError as problem:
+            raise InputError(
+                f"attack: the model does not take inputs of shape {tuple(x.shape)} and type {x.dtype} "
+                f"({str(problem).splitlines()[0].rstrip('.')})."
+            ) from problem
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(f"attack: the model must return logits of shape (batch, at least 2 classes), got {got}.")
+    num_classes = logits.shape[1]
+    if y.is_floating_point() or y.long().min() < 0 or y.long().max() >= num_classes:
         raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}.")
     return num_classes
 
@@ -85,7 +100,11 @@ def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
         raise InputError("attack: expected inputs as a tensor of floats, and one label per input.")
     if len(x) == 0:
         raise InputError("attack: expected at least one input, got none.")
+    if not x.isfinite().all():
+        raise InputError("attack: inputs must be finite, got some that are not.")
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
+    if space.shape != x.shape[1:]:
+        raise InputError(f"attack: space must have the shape of the inputs, {tuple(x.shape[1:])}, got {space.shape}.")
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
         raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; give their space.")
     return space
