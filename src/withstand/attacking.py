@@ -56,11 +56,7 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    space = _checked_inputs(x, y, budget, space)
-    if not isinstance(model, nn.Module):
-        raise InputError(f"attack: model must be a torch.nn.Module, got {type(model).__name__}; see BlackBox.")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"attack: seed must be a whole number of at least 0, got {seed!r}.")
+    space = _checked_inputs(model, x, y, budget, space, seed)
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
@@ -68,8 +64,7 @@ def attack(
     for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-        union = Union(ball=ball.of_rows(rows), attacks=attacks)
-        parts.append(union.attack(own, labels, model, space=space, rng=rng))
+        parts.append(Union(ball=ball.of_rows(rows), attacks=attacks).attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 
@@ -92,8 +87,12 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     return num_classes
 
 
-def _checked_inputs(x: Any, y: Any, budget: Any, space: Space | None) -> Space:
+def _checked_inputs(model: Any, x: Any, y: Any, budget: Any, space: Space | None, seed: Any) -> Space:
     """Check what is attacked, and return its space."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"attack: model must be a torch.nn.Module, got {type(model).__name__}; see BlackBox.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"attack: seed must be a whole number of at least 0, got {seed!r}.")
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
