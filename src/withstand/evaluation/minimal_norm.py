@@ -1,5 +1,6 @@
 """Distance to the nearest misclassified point."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -132,18 +133,19 @@ class MinimalNorm(Evaluation):
         ]
 
 
-def minimal_norm(norm: str, ball: Ball | None = None) -> MinimalNorm:
-    """Return the evaluation of a norm, with l0 as well.
+def minimal_norms(norm: str, balls: Sequence[Ball] = ()) -> list[MinimalNorm]:
+    """Return the evaluations of a norm, with l0 as well: one, or in l0 one per limit of a field.
 
     Args:
         norm: `l0`, `l1`, `l2` or `linf`.
-        ball: Gives the unit; for l0 a linf ball, whose radius limits how far each field may move. None takes 1 std.
+        balls: The first gives the unit; for l0 the radii of those of linf limit how far each field may move (else 1).
 
     Example:
-        >>> minimal_norm("l2").conditions, minimal_norm("l0").conditions
-        (('l2 distance, FMN-100 + DDN-100',), ('l0 distance within linf 1, SigmaZero-100',))
+        >>> [each.conditions for norm in ("l2", "l0") for each in minimal_norms(norm)]
+        [('l2 distance, FMN-100 + DDN-100',), ('l0 distance within linf 1, SigmaZero-100',)]
     """
     if norm == "l0":
-        return MinimalNorm(attacks=(SigmaZero(ball=ball or Ball("linf", 1.0)),))
-    ball = Ball(norm, 1.0, ball.unit if ball else "std")  # pyright: ignore[reportArgumentType]
-    return MinimalNorm(attacks=(FMN(ball=ball), DDN(ball=ball)) if norm == "l2" else (FMN(ball=ball),))
+        limits = [each for each in balls if each.norm == "linf"] or [Ball("linf", 1.0)]
+        return [MinimalNorm(attacks=(SigmaZero(ball=each),)) for each in limits]
+    ball = Ball(norm, 1.0, balls[0].unit if balls else "std")  # pyright: ignore[reportArgumentType]
+    return [MinimalNorm(attacks=(FMN(ball=ball), DDN(ball=ball)) if norm == "l2" else (FMN(ball=ball),))]

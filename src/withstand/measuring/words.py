@@ -10,7 +10,7 @@ from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
-from withstand.evaluation.minimal_norm import minimal_norm
+from withstand.evaluation.minimal_norm import minimal_norms
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
@@ -116,9 +116,7 @@ def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked
             raise InputError(f"on: {word} needs a radius; give --radius, or {kind.__name__}(balls=...) in Python.")
         return [kind(balls=tuple(balls), budget=budget)]
     if word in DISTANCES:
-        norm = word.partition("/")[2]
-        limits = [each for each in balls if each.norm == "linf"] if norm == "l0" else balls[:1]
-        return [minimal_norm(norm, each) for each in limits or (None,)]
+        return [*minimal_norms(word.partition("/")[2], balls)]
     return {"by-class": [Recall()], "lipschitz": [Lipschitz()]}.get(word, [])
 
 
