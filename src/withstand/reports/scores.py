@@ -86,6 +86,19 @@ class Scores:
             return Score(value, None, None, 1, 0)
         return Score(value, line["sample_low"], line["sample_high"], 1, line["samples"] or 0)
 
+    def doubt(self, index: int, group: Group) -> str:
+        """Return why the accuracy of a combination under a group is not trustworthy; empty if nothing is known.
+
+        Attacks whose gradients were not checked share the doubts about those that were.
+        """
+        is_unchecked = group.kind == "attack" and group.measure.kind != "attacked"
+        found = [
+            line["doubt"]
+            for (owner, measure, condition), line in self.digest.lines.items()
+            if owner == index and (is_unchecked or (measure == group.measure.name and condition in group.conditions))
+        ]
+        return next(filter(None, found), "")
+
     def difference(self, one: tuple[int, Group], other: tuple[int, Group]) -> Score | None:
         """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample.
 
