@@ -170,9 +170,8 @@ class Results:
 
         Returns:
             One line per model and condition for which both models have an accuracy (including worst-case accuracy),
-            with the fields of `Comparison`, and `doubt`: why one of the two values is not trustworthy, such as gradient
-            masking; empty if nothing is known against them. The condition `corruptions` is the mean over the cells that both models
-            have.
+            with the fields of `Comparison`, and `doubt`: why one of the two values is not trustworthy (empty if nothing
+            is known against them). The condition `corruptions` is the mean over the cells that both models have.
 
         Raises:
             InputError: If there is no such model, or the models were not evaluated on the same samples.

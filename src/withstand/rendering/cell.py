@@ -56,7 +56,7 @@ class Cell:
     def plain(self) -> str:
         """Number, interval and flag in one line; a star replaces bold type, and a dagger marks doubts."""
         parts = (
-            self.text + "*" * bool(self.tone) + DOUBT * bool(self.doubt), 
+            self.text + "*" * bool(self.tone) + DOUBT * bool(self.doubt),
             self.low and f"({self.range})",
             self.flag and f"[{self.flag}]",
         )

@@ -15,6 +15,7 @@ from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.chance import chance_notes
+from withstand.reports.doubts import doubts
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import figure_style
@@ -128,7 +129,7 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
     """Return the page and the same as Markdown."""
     digest = scores.digest
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
-    known = {"tally": tally(digest), "warnings": warnings(digest)}
+    known = {"tally": tally(digest), "warnings": warnings(digest), "doubts": doubts(digest)}
     summary = Summary(headline=headline(scores), lead=parts.lead, findings=findings(digest, scores), **known)
     sections = _sections(
         parts,

@@ -23,6 +23,7 @@ def report_markdown(
     tally: str,
     findings: Sequence[tuple[str, str]],
     warnings: Sequence[str],
+    doubts: Sequence[str],
     command: str,
 ) -> str:
     """Return the report as Markdown: what the page has.
@@ -37,9 +38,12 @@ def report_markdown(
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
         warnings: Sentences about runs that may not belong together.
+        doubts: Sentences about numbers that are not trustworthy.
         command: That makes the report again.
     """
     parts = [f"# {escaped(digest.study.name)}", "", escaped(tally), ""]
+    if doubts:
+        parts += ["## Warning: numbers that are not trustworthy", "", *(f"- {escaped(each)}" for each in doubts), ""]
     if digest.holes or warnings:
         parts += ["## Missing results" if digest.holes else "## Warnings", ""]
         parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]

@@ -149,12 +149,12 @@ class Digest:
         return self.pairs.get((index, column.measure, self.condition(index, column) or ""))
 
     def doubt(self, index: int, column: Column) -> str:
-        """Return why the value of a combination in a column is not trustworthy; empty if nothing is known against it."""
+        """Return why the value of a combination in a column is not trustworthy; empty without a doubt."""
         line = self.line(index, column)
         return "" if line is None else line["doubt"]
 
     def doubt_of_pair(self, index: int, column: Column) -> str:
-        """Return why the difference of a combination to the baseline is not trustworthy; empty as for `doubt`."""
+        """Return why the difference of a combination to the baseline is not trustworthy; empty without a doubt."""
         base, condition = self.baseline_of(self.combinations[index]), self.condition(index, column) or ""
         theirs = {} if base is None else self.lines.get((base, column.measure, condition), {})
         return self.doubt(index, column) or theirs.get("doubt", "")

@@ -27,7 +27,8 @@ NUM_LEARNED = 4096  # inputs around which a surrogate learns
 NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
 NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
-RETRY = "Repeat with the budget standard, or pass `surrogate=`."
+# What to do about masking: before and after attacks have followed other gradients.
+RETRY = "Repeat with `--budget standard`; if there is a similar model without masking, pass it as `surrogate=`."
 SOLUTION = "Remove the cause of the masking, or pass `surrogate=`."
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
