@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.conditions import JPEG, Saved, parse_cell
+from withstand.conditions import JPEG, Saved, in_order, parse_cell
 from withstand.errors import InputError, brief
 from withstand.rendering.cell import DOUBT, DOUBT_NOTE
 from withstand.rendering.grid import Grid
@@ -83,6 +83,8 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     missing = [f"{model} ({'; '.join(names)})" for model, names in lost.items()]
     apart = [f"Not compared, since samples or outcomes do not fit: {', '.join(missing)}."] if missing else []
     lines: list[tuple[str, ...] | None] = []
+    order = in_order(pair.condition for pair in pairs)
+    pairs.sort(key=lambda pair: order.index(pair.condition))
     for key in dict.fromkeys((pair.condition, pair.measure.words) for pair in pairs):
         own = [pair for pair in pairs if (pair.condition, pair.measure.words) == key]
         lines += [None] if lines and len(outcomes) > 2 else []

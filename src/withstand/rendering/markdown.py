@@ -6,7 +6,8 @@ from tabulate import tabulate
 
 from withstand.rendering.grid import Grid, plain
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
+SPECIAL = re.compile(r"([\\`*_\[\]>|])")
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # elsewhere it is no markup, and some renderers would show a backslash before it
 
 
 def escaped(text: str) -> str:
@@ -14,9 +15,9 @@ def escaped(text: str) -> str:
 
     Example:
         >>> escaped("a|b_c <i>")
-        'a\\|b\\_c \\<i\\>'
+        'a\\|b\\_c &lt;i\\>'
     """
-    return SPECIAL.sub(r"\\\1", text).replace("\n", " ")
+    return TAG.sub("&lt;", SPECIAL.sub(r"\\\1", text)).replace("\n", " ")
 
 
 def markdown(table: Grid, *, title: bool = True) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from withstand.conditions import in_order
 from withstand.rendering.cell import DOUBT_NOTE, Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.numbers import number, titled
@@ -25,7 +26,9 @@ def all_sheet(digest: Digest, *, index: int | None = None, most: int = MOST_LINE
     """
     chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)
     columns = OVER_SEEDS | (OVER_SAMPLES if chosen["sample_low"].is_not_null().any() else {})
-    lines = [_line(digest, line, tuple(columns)) for line in chosen.head(most).iter_rows(named=True)]
+    place = {name: k for k, name in enumerate(in_order(chosen["condition"].drop_nulls()))}
+    ordered = sorted(chosen.iter_rows(named=True), key=lambda line: (line["combination"], place.get(line["condition"])))
+    lines = [_line(digest, line, tuple(columns)) for line in ordered[:most]]
     notes = ["Sample: the 95 % interval of a single run over the test samples."] if "sample_low" in columns else []
     notes += [DOUBT_NOTE] if (chosen["doubt"] != "").any() else []
     notes += digest.study.holes

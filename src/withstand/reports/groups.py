@@ -1,7 +1,8 @@
 """Group: conditions of one kind, such as the severities of a corruption, whose mean accuracy is one number."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, in_words, is_attack, parse_cell, parse_corruption
@@ -103,7 +104,19 @@ def _attacks(digest: Digest) -> list[Group]:
             known = found.setdefault(condition, group)
             if order.index(name) < order.index(known.measure.name):
                 found[condition] = group
-    return list(found.values())
+    times = Counter(group.words for group in found.values())
+    certified = {condition for _, name, condition in digest.lines if digest.study.measures[name].kind == "certified"}
+    return [
+        group if times[group.words] == 1 else replace(group, words=_with_budget(condition, condition in certified))
+        for condition, group in found.items()
+    ]
+
+
+def _with_budget(condition: str, is_certified: bool) -> str:
+    """Return the words of an attack with its budget; with certificates in the same balls it is a sandwich."""
+    ball, _, budget = condition.partition(", ")
+    budget = f"{budget.rpartition(' + ')[0]} sandwich" if is_certified else budget
+    return f"attack ({ball}, {budget})"
 
 
 def _order(cell: Cell) -> tuple[int, str, int]:

@@ -34,6 +34,7 @@ def headline(scores: Scores) -> list[tuple[str, str]]:
     if all(each.kind == "clean" for each in scores.groups):
         run = "run `withstand evaluate` with `--on imagenet-c`, then write the report again"
         found = [("Robustness was not measured", f"only clean inputs were evaluated; {run}.")]
+    found += _weak(scores, order[0], clean) if clean else []
     return [*found, *_preferred(scores, order, ranking)]
 
 
@@ -127,6 +128,19 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
     )
     plural = "these classes lose" if len(classes) > 1 else "this class loses"
     return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
+
+
+def _weak(scores: Scores, index: int, clean: Group) -> list[tuple[str, str]]:
+    """Return a sentence about the classes that a combination hardly recognises on clean inputs, if there are some."""
+    classes, evidence = scores.weak_classes(index, clean), scores.evidence.get(index)
+    if not classes or evidence is None:
+        return []
+    seed = f", seed {evidence.trial.seed}" if len(evidence.combination.planned) > 1 else ""
+    parts = [f"{name} ({100 * value:.0f} % of {count:,} samples)" for name, value, count in classes[:MOST_CLASSES]]
+    parts += [f"{len(classes) - MOST_CLASSES} more"] if len(classes) > MOST_CLASSES else []
+    name = scores.digest.combinations[index].name
+    whose = f"Even on clean inputs, {name}{seed} has less than half of its accuracy on"
+    return [("", f"{whose} {'these classes' if len(classes) > 1 else 'this class'}: {_listed(parts)}.")]
 
 
 def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[str, str]]:

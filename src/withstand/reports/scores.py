@@ -12,7 +12,7 @@ from withstand.reports.evidence import Evidence, evidence_of
 from withstand.reports.groups import Group, groups_of
 from withstand.study.combination import INDEX
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.intervals import normal, share, student
+from withstand.study.measures.intervals import normal, share, student, wilson
 
 
 class Score(NamedTuple):
@@ -131,6 +131,21 @@ class Scores:
             if own.any() and after[own].mean() < before[own].mean():
                 found.append((name, float(before[own].mean()), float(after[own].mean()), int(own.sum())))
         return sorted(found, key=lambda each: each[2] - each[1])
+
+    def weak_classes(self, index: int, clean: Group) -> list[tuple[str, float, int]]:
+        """Return the classes whose 95 % interval lies below half of the accuracy: name, accuracy and number of samples.
+
+        The weakest first.
+        """
+        evidence, overall = self.evidence.get(index), self.of(index, clean)
+        if evidence is None or overall is None or clean.name not in evidence.shares:
+            return []
+        right, found = evidence.shares[clean.name], []
+        for label, name in enumerate(evidence.classes):
+            own = right[(evidence.labels == label) & np.isfinite(right)]
+            if len(own) and wilson(float(own.mean()), len(own))[1] < overall.value / 2:
+                found.append((name, float(own.mean()), len(own)))
+        return sorted(found, key=lambda each: each[1])
 
     def _shares(self, index: int, group: Group) -> np.ndarray | None:
         """Return the values of the samples of a combination's only run."""

@@ -100,7 +100,7 @@ def gather(folder: str | Path) -> Gathered:
             newest, oldest = (measure, known) if file.written >= times.get(name, 0) else (known, measure)
             measures[name] = joined({name: newest}, {name: oldest})[name]
             times[name] = max(file.written, times.get(name, 0))
-            conflicts |= {name: None} if replace(known, budget=measure.budget) != measure else {}
+            conflicts |= {} if known.is_comparable(measure) else {name: None}
     return Gathered(frame=_frame(found, root), measures=measures, notes=notes, conflicts=tuple(conflicts))
 
 

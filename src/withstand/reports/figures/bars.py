@@ -25,7 +25,7 @@ from withstand.reports.series import norm_notes
 
 MOST_MODELS, MOST_GROUPS = 6, 24
 HATCH = "/" * 9  # of bars that are not trustworthy
-LONGEST = 22  # characters of the labels next to bars
+LONGEST = 24  # characters of the labels next to bars
 # Inches.
 LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
@@ -159,7 +159,11 @@ def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str) -> list[
 
 
 def _label(group: Group) -> str:
-    return "clean" if group.kind == "clean" else group.words.replace(", saved as JPEG", ", JPEG")
+    if group.kind == "clean":
+        return "clean"
+    words = group.words.replace(", saved as JPEG", ", JPEG")
+    # With a budget there is no room for both.
+    return words.removeprefix("attack (").removesuffix(")") if group.kind == "attack" and ", " in words else words
 
 
 def _sorted(scores: Scores, groups: Sequence[Group], models: Sequence[int]) -> list[Group]:

@@ -206,6 +206,7 @@ def _picture(
         values=values,
         form="scatter",
         size=len(values),
+        detail=condition,
     )
 
 

@@ -73,7 +73,8 @@ def _picture(
     note = f" Condition: {budget}, at each value." if budget else ""
     note += " At 0 the clean accuracy." if any(mark.x == 0 for marks in series.values() for mark in marks) else ""
     title = f"{sentence(measure.words)} against the {words}" + (f", {unit.partition(' ')[0]}" if unit else "")
-    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=note)
+    texts = {"title": title, "note": note, "detail": budget}
+    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, **texts)
 
 
 def _start(study: Study, measure: Measure) -> str:

@@ -112,13 +112,14 @@ def _bands(
         name=name,
         title=f"Certified and worst-case accuracy against the {words}, {unit.partition(' ')[0]}",
         caption=f"The worst-case accuracy lies in the band between what is certified ({sandwich.method}) and what no "
-        f"attack breaks (budget: {sandwich.attacks}){zero}; {_spread(lines)}.{rest}{signs(marks)}"
+        f"attack breaks (budget: {sandwich.attacks}){zero}; {_spread(lines)}.{_coinciding(shown)}{rest}{signs(marks)}"
         f"{missing_sentence(study, lines)}",
         alt=f"Bands between certified and worst-case accuracy against the {words}. {'; '.join(ends)}.",
         draw=partial(sandwich_bands, shown, axis=axis),
         narrow=partial(sandwich_bands, shown, axis=axis, width=NARROW) if fits_narrow(list(shown)) else None,
         values={each.gid: each.text for each in marks},
         size=longest([each.attacked for each in own] for own in shown.values()),
+        detail=sandwich.text.partition(", ")[2],
     )
 
 
@@ -142,6 +143,7 @@ def _bars(
         values={each.gid: each.text for each in shown},
         form="bars",
         size=len(stacks),
+        detail=sandwich.text.partition(", ")[2],
     )
 
 
@@ -164,6 +166,15 @@ def _said(pair: Between) -> str:
     """Return the accuracies of a model in a ball as text."""
     low, high = (0.0 if each.middle is None else each.middle for each in pair)
     return f"{number(ACCURACY, low)} % certified, {number(ACCURACY, high)} % not broken"
+
+
+def _coinciding(models: Mapping[str, Sequence[Between]]) -> str:
+    """Return a sentence about the models of which both lines are the same, after a space; empty if there are none."""
+    names = [name for name, own in models.items() if all(each.certified.middle == each.attacked.middle for each in own)]
+    if not names:
+        return ""
+    of = "" if len(models) == 1 else f" of {', '.join(names)}"
+    return f" Both lines{of} coincide: every sample is certified or broken."
 
 
 def _spread(lines: Sequence[Line]) -> str:

@@ -139,6 +139,7 @@ def bands_picture(
     axis: Axis,
     title: str,
     note: str = "",
+    detail: str = "",
 ) -> Picture:
     """Return the picture of series of marks.
 
@@ -151,6 +152,7 @@ def bands_picture(
         axis: What it is shown against.
         title: Title of the picture.
         note: Sentences for the caption, each after a space.
+        detail: See `Picture.detail`.
     """
     marks = [mark for own in series.values() for mark in own]
     several = any(mark.planned > 1 for mark in marks)
@@ -165,6 +167,7 @@ def bands_picture(
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
         size=longest(series.values()),
+        detail=detail,
     )
 
 
