@@ -27,7 +27,8 @@ def all_sheet(digest: Digest, *, index: int | None = None, most: int = MOST_LINE
     chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)
     columns = OVER_SEEDS | (OVER_SAMPLES if chosen["sample_low"].is_not_null().any() else {})
     place = {name: k for k, name in enumerate(in_order(chosen["condition"].drop_nulls()))}
-    ordered = sorted(chosen.iter_rows(named=True), key=lambda line: (line["combination"], place.get(line["condition"])))
+    ordered = list(chosen.iter_rows(named=True))
+    ordered.sort(key=lambda line: (line["combination"], place.get(line["condition"], 0)))
     lines = [_line(digest, line, tuple(columns)) for line in ordered[:most]]
     notes = ["Sample: the 95 % interval of a single run over the test samples."] if "sample_low" in columns else []
     notes += [DOUBT_NOTE] if (chosen["doubt"] != "").any() else []

@@ -106,17 +106,19 @@ def _attacks(digest: Digest) -> list[Group]:
                 found[condition] = group
     times = Counter(group.words for group in found.values())
     certified = {condition for _, name, condition in digest.lines if digest.study.measures[name].kind == "certified"}
-    return [
-        group if times[group.words] == 1 else replace(group, words=_with_budget(condition, condition in certified))
-        for condition, group in found.items()
-    ]
+    short = {each: _with_budget(each, "sandwich" if each in certified else "") for each in found}
+    clashes = Counter(short.values())
+    for condition, group in found.items():
+        if times[group.words] > 1:
+            words = short[condition] if clashes[short[condition]] == 1 else _with_budget(condition)
+            found[condition] = replace(group, words=words)
+    return list(found.values())
 
 
-def _with_budget(condition: str, is_certified: bool) -> str:
-    """Return the words of an attack with its budget; with certificates in the same balls it is a sandwich."""
-    ball, _, budget = condition.partition(", ")
-    budget = f"{budget.rpartition(' + ')[0]} sandwich" if is_certified else budget
-    return f"attack ({ball}, {budget})"
+def _with_budget(condition: str, budget: str = "") -> str:
+    """Return the words of an attack with its budget, by default the one in its condition."""
+    ball, _, own = condition.partition(", ")
+    return f"attack ({ball}, {budget or own})"
 
 
 def _order(cell: Cell) -> tuple[int, str, int]:

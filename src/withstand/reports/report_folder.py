@@ -129,8 +129,14 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
     """Return the page and the same as Markdown."""
     digest = scores.digest
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
-    known = {"tally": tally(digest), "warnings": warnings(digest), "doubts": doubts(digest)}
-    summary = Summary(headline=headline(scores), lead=parts.lead, findings=findings(digest, scores), **known)
+    summary = Summary(
+        headline=headline(scores),
+        lead=parts.lead,
+        tally=tally(digest),
+        findings=findings(digest, scores),
+        warnings=warnings(digest),
+        doubts=doubts(digest),
+    )
     sections = _sections(
         parts,
         Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
@@ -153,9 +159,8 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
         parts.drawn,
         parts.origins,
         mistakes=mistakes,
+        summary=summary,
         command=command,
-        findings=[*summary.headline, *summary.findings],
-        **known,
     )
     return {"report.md": plain.encode(), PAGE: text.encode()}
 

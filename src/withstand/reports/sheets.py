@@ -142,11 +142,9 @@ def differences_sheet(digest: Digest, *, pairs: SamplePairs | None = None) -> Gr
     about, notes = about_intervals(numbers, sampled.values())
     bare = [name for name, known in sampled.items() if not known]
     notes += [f"Without an interval: {'; '.join(bare)}."] if bare and any(sampled.values()) else []
-    if foreign:
-        notes.append(f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}.")
+    notes += [f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}."] if foreign else []
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
-    if neither:
-        notes.append(f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}.")
+    notes += [f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}."] if neither else []
     caption = f"Difference to {digest.baseline_name}{among}, {about}; shares in percentage points."
     heads, directions = directed(heads, [digest.measure(each) for each in columns])
     title, notes = f"Differences to {digest.baseline_name}", [*directions, *notes, *digest.study.holes]

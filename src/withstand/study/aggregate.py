@@ -48,8 +48,7 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
             done=polars.col("seed").n_unique(),
             there=polars.col("seed").unique(),
             samples=polars.col("count").min(),
-            sample_low=polars.when(polars.len() == 1).then(polars.col("low").first()),
-            sample_high=polars.when(polars.len() == 1).then(polars.col("high").first()),
+            **{f"sample_{each}": _alone(each) for each in ("low", "high")},
             doubt=_doubt(),
         )
     )
@@ -124,10 +123,17 @@ def _by_seed(frame: "polars.DataFrame", axes: Sequence[str]) -> "polars.DataFram
     keys = [*axes, "seed", "measure", "condition"]
     if not rows.select(keys).is_duplicated().any():
         return rows.select(*keys, "value", "count", "low", "high", "doubt")
-    alone = {name: polars.when(polars.len() == 1).then(polars.col(name).first()) for name in ("low", "high")}
+    alone = {name: _alone(name) for name in ("low", "high")}
     return rows.group_by(keys, maintain_order=True).agg(
         polars.col("value").mean(), polars.col("count").min(), **alone, doubt=_doubt()
     )
+
+
+def _alone(column: str) -> "polars.Expr":
+    """Return the value of a group with a single row; else null."""
+    import polars
+
+    return polars.when(polars.len() == 1).then(polars.col(column).first())
 
 
 def _doubt() -> "polars.Expr":

@@ -150,8 +150,10 @@ def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str) -> list[
         text.set_gid(bar.gid)
         return []
     value = 100 * score.value
-    look = {"fill": False, "hatch": HATCH, "edgecolor": color} if bar.is_doubtful else {"color": color}
-    axes.add_patch(Rectangle((0, top + THIN / 2), value, BAR - THIN, linewidth=0, gid=bar.gid, **look))
+    patch = Rectangle((0, top + THIN / 2), value, BAR - THIN, color=color, linewidth=0, gid=bar.gid)
+    if bar.is_doubtful:
+        patch.set(fill=False, hatch=HATCH)
+    axes.add_patch(patch)
     low, high = (value if each is None else 100 * each for each in (score.low, score.high))
     shown = number(group.measure, score.value) + DOUBT * bar.is_doubtful
     axes.text(max(high, value) + 1.5, middle, shown, size=SMALL, va="center_baseline")

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from withstand.conditions import CLEAN
+from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.balls.sandwich_bands import (
     ACCURACY,
     MOST_PANELS,
@@ -14,12 +15,12 @@ from withstand.reports.figures.balls.sandwich_bands import (
 )
 from withstand.reports.figures.balls.sandwich_bars import Stack, sandwich_bars
 from withstand.reports.figures.tools.marks import (
+    cautions,
     combinations,
     counted,
     lines_of,
     longest,
     mark_of,
-    missing_sentence,
     signs,
 )
 from withstand.reports.figures.tools.picture import Picture
@@ -57,7 +58,8 @@ def _picture(study: Study, sandwich: Sandwich, name: str) -> list[Picture]:
     for labels in combinations(study):
         title = name_of(dict(zip(study.axes, labels, strict=True)))
         own = {radius: [each[labels] for each in two] for radius, two in both.items()}
-        lines += [certified for certified, _ in own.values()]
+        lines += [line for two in own.values() for line in two]
+        title += DOUBT if any(line.get("doubt") for two in own.values() for line in two) else ""
         pairs = _pairs(sandwich, own, title, gid=f"{name}-{len(models)}")
         if pairs:
             models[title] = [*_start(clean[labels], title, gid=f"{name}-{len(models)}"), *pairs]
@@ -113,7 +115,7 @@ def _bands(
         title=f"Certified and worst-case accuracy against the {words}, {unit.partition(' ')[0]}",
         caption=f"The worst-case accuracy lies in the band between what is certified ({sandwich.method}) and what no "
         f"attack breaks (budget: {sandwich.attacks}){zero}; {_spread(lines)}.{_coinciding(shown)}{rest}{signs(marks)}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=f"Bands between certified and worst-case accuracy against the {words}. {'; '.join(ends)}.",
         draw=partial(sandwich_bands, shown, axis=axis),
         narrow=partial(sandwich_bands, shown, axis=axis, width=NARROW) if fits_narrow(list(shown)) else None,
@@ -136,7 +138,7 @@ def _bars(
         title=f"Certified and worst-case accuracy, {where}",
         caption=f"Shares of the samples that are certified ({sandwich.method}), that are broken by an attack (budget: "
         f"{sandwich.attacks}), and between them those of which neither is known; {_spread(lines)}.{notes}{rest}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=f"Bars of certified and worst-case accuracy. {'; '.join(each.text for each in shown)}.",
         draw=partial(sandwich_bars, shown),
         narrow=partial(sandwich_bars, shown, width=NARROW),

@@ -23,11 +23,11 @@ from withstand.reports.figures.tools.chart import (
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
 from withstand.reports.figures.tools.marks import (
     Mark,
+    cautions,
     combinations,
     counted,
     longest,
     mark_of,
-    missing_sentence,
     signs,
 )
 from withstand.reports.figures.tools.picture import Picture
@@ -162,7 +162,7 @@ def bands_picture(
     return Picture(
         name=name,
         title=title,
-        caption=f"{sentence(what)}{spread}; {count}.{note}{signs(marks)}{missing_sentence(study, lines)}",
+        caption=f"{sentence(what)}{spread}; {count}.{note}{signs(marks)}{cautions(study, lines)}",
         alt=_alt(series, measure, axis),
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
