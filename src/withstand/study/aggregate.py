@@ -36,7 +36,7 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
     planned = frame.group_by(axes, maintain_order=True).agg(
         planned=polars.col("seed").n_unique(), seeds=polars.col("seed").unique().sort()
     )
-    value = polars.col("value")
+    value, there = polars.col("value"), polars.col("there")
     numbers = {f"q{100 * each:g}": _quantile(value, each) for each in quantiles}
     found = (
         _by_seed(frame, axes)
@@ -54,13 +54,12 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
     )
     found = planned.join(found, on=axes, how="left", nulls_equal=True, maintain_order="left_right")
     half = _half_interval("std", "done", found["done"])
-    lost = polars.col("seeds").list.set_difference(polars.col("there")).list.sort()
-    everyone = polars.when(polars.col("there").is_null()).then(polars.col("seeds")).otherwise(lost)
+    lost = polars.col("seeds").list.set_difference(there.fill_null([])).list.sort()
     return found.with_columns(
         low=polars.col("mean") - half,
         high=polars.col("mean") + half,
         done=polars.col("done").fill_null(0),
-        missing=everyone.cast(polars.List(polars.String)).list.join(", "),
+        missing=lost.cast(polars.List(polars.String)).list.join(", "),
     ).select(
         *(*axes, "measure", "condition", *numbers, "mean", "low", "high", "std"),
         *("done", "planned", "missing", "samples", "sample_low", "sample_high", "doubt"),

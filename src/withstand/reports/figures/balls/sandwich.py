@@ -25,13 +25,14 @@ from withstand.reports.figures.tools.marks import (
 )
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW
-from withstand.reports.numbers import number, slug
+from withstand.reports.numbers import MANY_SAMPLES, number, slug
 from withstand.reports.sandwiches import Sandwich, sandwiches_of
 from withstand.reports.series import Axis, axis_along, norm_notes
 from withstand.study.study import Study, name_of
 
 LEAST_RADII = 3  # of a band, with 0; of fewer there are bars
 MOST_BARS = 24
+COINCIDE = 0.005  # lines this close look like one
 
 Line = dict[str, Any]
 
@@ -171,12 +172,18 @@ def _said(pair: Between) -> str:
 
 
 def _coinciding(models: Mapping[str, Sequence[Between]]) -> str:
-    """Return a sentence about the models of which both lines are the same, after a space; empty if there are none."""
-    names = [name for name, own in models.items() if all(each.certified.middle == each.attacked.middle for each in own)]
-    if not names:
+    """Return a sentence about the models whose lines can hardly be told apart, after a space; empty without any."""
+    gaps = {
+        name: max((each.attacked.middle or 0.0) - (each.certified.middle or 0.0) for each in own)
+        for name, own in models.items()
+    }
+    near = {name: gap for name, gap in gaps.items() if gap < COINCIDE}
+    if not near:
         return ""
-    of = "" if len(models) == 1 else f" of {', '.join(names)}"
-    return f" Both lines{of} coincide: every sample is certified or broken."
+    of = "" if len(models) == 1 else f" of {', '.join(near)}"
+    most = max(near.values())
+    rest = f"at most {number(ACCURACY, most, MANY_SAMPLES)} % of the samples are" if most else "no sample is"
+    return f" Both lines{of} coincide: {rest} neither certified nor broken."
 
 
 def _spread(lines: Sequence[Line]) -> str:
