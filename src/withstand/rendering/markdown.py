@@ -1,5 +1,6 @@
 """Tables as Markdown."""
 
+import html
 import re
 
 from tabulate import tabulate
@@ -7,7 +8,8 @@ from tabulate import tabulate
 from withstand.rendering.grid import Grid, plain
 
 SPECIAL = re.compile(r"([\\`*_\[\]>|])")
-TAG = re.compile(r"<(?=[a-zA-Z/!?])")  # elsewhere it is no markup, and some renderers would show a backslash before it
+# Tags and entities; a `<` elsewhere is no markup, and some renderers would show a backslash before it.
+HTML = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#?\w+;)")
 
 
 def escaped(text: str) -> str:
@@ -17,7 +19,7 @@ def escaped(text: str) -> str:
         >>> escaped("a|b_c <i>")
         'a\\|b\\_c &lt;i\\>'
     """
-    return TAG.sub("&lt;", SPECIAL.sub(r"\\\1", text)).replace("\n", " ")
+    return SPECIAL.sub(r"\\\1", HTML.sub(lambda found: html.escape(found.group()), text)).replace("\n", " ")
 
 
 def markdown(table: Grid, *, title: bool = True) -> str:
