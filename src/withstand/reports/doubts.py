@@ -1,5 +1,6 @@
 """Doubts: the numbers of a report that are not trustworthy, in sentences."""
 
+from withstand.conditions import in_order
 from withstand.reports.numbers import with_unit
 from withstand.study.digest import Digest
 
@@ -13,11 +14,13 @@ def doubts(digest: Digest) -> list[str]:
         A text per combination and reason.
     """
     found: dict[tuple[int, str], list[str]] = {}
-    for (index, name, condition), line in digest.lines.items():
-        if line["doubt"]:
-            measure = digest.study.measures[name]
-            value = with_unit(measure, line["q50"], line["samples"])
-            found.setdefault((index, line["doubt"]), []).append(f"{measure.words}, {condition} ({value})")
+    doubtful = {key: line for key, line in digest.lines.items() if line["doubt"]}
+    measures, conditions = list(digest.study.measures), in_order(condition for _, _, condition in doubtful)
+    for key in sorted(doubtful, key=lambda key: (key[0], measures.index(key[1]), conditions.index(key[2]))):
+        (index, name, condition), line = key, doubtful[key]
+        measure = digest.study.measures[name]
+        value = with_unit(measure, line["q50"], line["samples"])
+        found.setdefault((index, line["doubt"]), []).append(f"{measure.words}, {condition} ({value})")
     return [
         f"{digest.combinations[index].name}: do not trust the {_listed(numbers)}. {doubt}"
         for (index, doubt), numbers in found.items()
