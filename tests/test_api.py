@@ -48,7 +48,7 @@ def test_results_come_in_the_forms_people_want(tmp_path):
     (header, first, *_) = (tmp_path / "rows.csv").read_text().splitlines()
     assert header == "model,measure,condition,value,count,low,high,budget,doubt"
     row = results.rows["model"][0]
-    assert first == f'model,top1,clean,{row.value},60,{row.low},{row.high},""'
+    assert first == f'model,top1,clean,{row.value},60,{row.low},{row.high},"",""'
     assert 0 <= row.low < row.value < row.high <= 1
     assert "| clean " in results.to_markdown()
 

@@ -238,7 +238,12 @@ def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
             text += f" {sentence(where)} it has no seed in common with {rival}, the best one there."
             continue
         if cost is None or top == best or cost.value <= 0:
-            text += f" No model is better {where}."
+            which = (
+                "other model with a trustworthy accuracy"
+                if _doubtful(scores, ranked(scores, group), group)
+                else "model"
+            )
+            text += f" No {which} is better {where}."
             continue
         chance = "" if cost.is_sure else ", not significant"
         points = number(group.measure, cost.value, cost.samples or None)
