@@ -42,12 +42,13 @@ def test_a_running_mean_of_the_weights_ends_in_the_model_itself():
 
 def test_results_come_in_the_forms_people_want(tmp_path):
     results = ws.evaluate(own_model(), pairs(), on=["clean"], device="cpu")
-    assert results.to_polars().columns == ["model", "measure", "condition", "value", "count", "low", "high", "budget"]
+    fields = ["measure", "condition", "value", "count", "low", "high", "budget", "doubt"]
+    assert results.to_polars().columns == ["model", *fields]
     results.to_csv(tmp_path / "rows.csv")
     (header, first, *_) = (tmp_path / "rows.csv").read_text().splitlines()
-    assert header == "model,measure,condition,value,count,low,high,budget"
+    assert header == "model,measure,condition,value,count,low,high,budget,doubt"
     row = results.rows["model"][0]
-    assert first == f'model,top1,clean,{row.value},60,{row.low},{row.high},""'
+    assert first == f'model,top1,clean,{row.value},60,{row.low},{row.high},"",""'
     assert 0 <= row.low < row.value < row.high <= 1
     assert "| clean " in results.to_markdown()
 

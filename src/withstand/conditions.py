@@ -1,6 +1,7 @@
 """Names of conditions: corruptions, their severities, balls."""
 
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 Saved = Literal["", "+jpeg"]
@@ -110,6 +111,20 @@ def is_attack(condition: str) -> bool:
     """
     ball, _, method = condition.partition(", ")
     return ball.partition(" ")[0] in NORMS and method.partition(" ")[0] not in ("", *DRAWS)
+
+
+def in_order(conditions: Iterable[str]) -> list[str]:
+    """Return conditions in the given order, except that those that differ only in a number are together, ascending.
+
+    Example:
+        >>> in_order(["clean", "linf 0.1, quick", "linf 0.1, standard", "linf 0.05, quick"])
+        ['clean', 'linf 0.05, quick', 'linf 0.1, quick', 'linf 0.1, standard']
+    """
+    families: dict[str, list[tuple[float, str]]] = {}
+    for each in dict.fromkeys(conditions):
+        place = along(each) or Along(each, 0.0)
+        families.setdefault(place.text, []).append((place.value, each))
+    return [each for own in families.values() for _, each in sorted(own)]
 
 
 class Along(NamedTuple):

@@ -75,7 +75,8 @@ def test_rows_that_are_known_are_not_made_again(table):
 
 def test_frames_and_files_have_a_line_per_row(results, tmp_path):
     records = results.records()
-    assert list(records[0]) == ["model", "measure", "condition", "value", "count", "low", "high", "budget"]
+    fields = ["measure", "condition", "value", "count", "low", "high", "budget", "doubt"]
+    assert list(records[0]) == ["model", *fields]
     assert results.to_polars().rows(named=True) == records
     assert results.to_pandas().to_dict("records")[0] == records[0]
     results.to_csv(tmp_path / "new" / "rows.csv")

@@ -184,3 +184,16 @@ def test_an_error_of_a_regression_has_no_headline(tmp_path):
     write_rows(tmp_path / "rows.jsonl", [Row(measure="rmse", condition="clean", value=0.3, count=10)], known)
     (tmp_path / "config.yaml").write_text("name: net\nseed: 0\n")
     assert headline(scores_of(tmp_path)) == []
+
+
+def test_classes_that_are_hardly_recognised_on_clean_inputs_are_named(keep_run, tmp_path):
+    wrong = [3 if each == 1 else each for each in LABEL]  # class b is never right
+    keep_run(tmp_path / "net", {"clean": wrong, "fog/3": answers(0.6)}, label=LABEL, classes=CLASSES)
+    (found,) = [text for _, text in headline(scores_of(tmp_path)) if "on clean inputs, net" in text]
+    assert "this class: b (0 % of 100 samples)." in found
+
+
+def test_a_class_of_few_samples_is_not_called_weak_by_chance(keep_run, tmp_path):
+    label = [0] * 200 + [1] * 3
+    keep_run(tmp_path / "net", {"clean": [0] * 202 + [1]}, label=label, classes=("a", "b"))
+    assert not any("less than half" in text for _, text in headline(scores_of(tmp_path)))

@@ -228,7 +228,7 @@ def test_notes_of_the_measurement_stand_under_the_tables_and_at_the_runs(tmp_pat
     assert page.count("Corrupted by &lt;us&gt;.") == 2
     card = next((tmp_path / "report" / "cards").iterdir()).read_text()
     for text in (card, (tmp_path / "report" / "report.md").read_text()):
-        assert r"- Corrupted by \<us\>." in text
+        assert r"- Corrupted by &lt;us\>." in text
 
 
 UNKNOWN = Measure(name="expected_calibration_error", column="confidence", words="calibration error", better="lower")

@@ -344,6 +344,15 @@ def test_a_model_evaluated_on_several_data_is_told_apart_by_them(tmp_path):
     }
 
 
+def test_declarations_that_differ_in_labels_or_intervals_alone_are_no_conflict(tmp_path):
+    for place, own in enumerate(({"topic": "Balls", "parameters": {"interval": "exact"}}, {"words": "accuracy"})):
+        run = tmp_path / f"net-{place}"
+        row = Row(measure="top1", condition="clean", value=0.5, count=2)
+        write_rows(run / "rows.jsonl", [row], {"top1": replace(KNOWN["top1"], **own)})
+        (run / "config.yaml").write_text(f"name: net\nseed: {place}\n")
+    assert gather(tmp_path).conflicts == ()
+
+
 def test_the_newest_declaration_counts_and_differing_ones_are_named(tmp_path):
     top1 = KNOWN["top1"]
     for place, words in enumerate(("accuracy", "top-1 accuracy", "accuracy")):
@@ -351,7 +360,7 @@ def test_the_newest_declaration_counts_and_differing_ones_are_named(tmp_path):
         write_rows(
             run / "rows.jsonl",
             [Row(measure="top1", condition="clean", value=0.5, count=2)],
-            {"top1": replace(top1, words=words)},
+            {"top1": replace(top1, words=words, column=words)},
         )
         (run / "config.yaml").write_text(f"name: net\nseed: {place}\n")
         os.utime(run / "rows.jsonl", ns=(10 + place % 2, 10 + place % 2))

@@ -202,6 +202,6 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
         for note in itertools.chain.from_iterable(found.notes.values()):
-            warnings.warn(f"{self._who}: {note}", UserWarning, stacklevel=3)
+            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=3)
         # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

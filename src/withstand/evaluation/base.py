@@ -14,6 +14,7 @@ from withstand.engine import Engine
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 Columns = dict[str, Shaped[Tensor, " sample"]]
 Numbers = dict[str, float]
@@ -34,7 +35,7 @@ class Outcomes(NamedTuple):
     label: Int[Tensor, " sample"]
     columns: dict[str, Columns]
     numbers: dict[str, Numbers]
-    notes: dict[str, tuple[str, ...]]
+    notes: dict[str, tuple[Note, ...]]
 
 
 class Evaluation(Configuration, ABC):
@@ -134,7 +135,7 @@ class Evaluation(Configuration, ABC):
         """
         return {}
 
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[str, ...]]:
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[Note, ...]]:
         """Return notes on the numbers, by condition; none by default.
 
         They are printed below every table.

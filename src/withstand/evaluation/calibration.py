@@ -25,6 +25,7 @@ from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 MOST_FITTED = 8192  # samples that the temperatures are fitted on
 SCALED = "_scaled"
@@ -152,9 +153,10 @@ class Calibration(Evaluation):
         """Return the mean of the two temperatures."""
         return {condition: {"temperature": sum(state.temperatures) / 2} for condition in self.conditions}
 
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: Fitted) -> dict[str, tuple[str, ...]]:
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Fitted) -> dict[str, tuple[Note, ...]]:
         """Report outputs that are probabilities."""
-        said = ("The outputs are probabilities; calibration uses their logarithms.",) if state.are_probabilities else ()
+        note = Note("The outputs are probabilities; calibration uses their logarithms.")
+        said = (note,) if state.are_probabilities else ()
         return dict.fromkeys(outcomes, said)
 
     @classmethod

@@ -23,6 +23,7 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 BY_SEARCH = 127  # in the column of attacks: broken by branch and bound
 
@@ -132,7 +133,7 @@ class Sandwich(Evaluation):
             found[condition] = columns | columns_of(verdict)
         return found
 
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[str, ...]]:
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: State) -> dict[str, tuple[Note, ...]]:
         """Return the notes of the attacks."""
         attack, own = self._attack, self.conditions
         found = attack.remarks(

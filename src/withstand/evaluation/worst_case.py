@@ -35,6 +35,7 @@ from withstand.perturbations.search.frame import Frame
 from withstand.perturbations.search.target import Target
 from withstand.perturbations.sobol import Sobol
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 POINTS_AT_ONCE = 16384
 MOST_VALUES = 2**26  # of the inputs around which a surrogate learns
@@ -159,13 +160,13 @@ class WorstCase(Evaluation):
             found = {each.frame.ball: each for each in self._search(model, x, y, space=space, state=state, rng=rng)}
         return {name: checked(found[ball]) for ball, name in zip(self.balls, self.conditions, strict=True)}
 
-    def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[str, ...]]:
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[Note, ...]]:
         """Report gradient masking, and how attacks handled it."""
         found = {}
         for ball, condition in zip(self.balls, self.conditions, strict=True):
             unseen = outcomes[condition]["unseen"].float()
             share = unseen.mean().item() if unseen.sum() >= max(LEAST_UNSEEN, LEAST_SHARE * len(unseen)) else 0.0
-            found[condition] = state.sentences(ball, unseen=share, reacts=self._reacts)
+            found[condition] = state.notes(ball, unseen=share, reacts=self._reacts)
         return found
 
     def _search(

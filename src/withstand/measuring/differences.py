@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from withstand.conditions import JPEG, Saved, parse_cell
+from withstand.conditions import JPEG, Saved, in_order, parse_cell
 from withstand.errors import InputError, brief
+from withstand.rendering.cell import DOUBT, DOUBT_NOTE
 from withstand.rendering.grid import Grid
 from withstand.study.measures.comparison import Comparison, compare
 from withstand.study.measures.measure import ACCURACY, Measure
@@ -13,18 +14,28 @@ from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
 from withstand.study.measures.suites import Suite, mean_condition
 from withstand.study.tables.accuracy import called, is_mean, saved_ways
+from withstand.study.tables.cell_text import NOTHING
 
 if TYPE_CHECKING:
     import polars
 
 
 class Pair(NamedTuple):
-    """A measure under a condition, of two models; `found` is the reason where they cannot be compared."""
+    """A measure under a condition, of two models.
+
+    Attributes:
+        model: Name of the model that is compared with the first.
+        measure: What is compared.
+        condition: Under which it was measured.
+        found: The comparison, or the reason why there is none.
+        doubt: Why one of the two values is not trustworthy, if so.
+    """
 
     model: str
     measure: Measure
     condition: str
     found: Comparison | InputError
+    doubt: str = ""
 
 
 def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None = None) -> "polars.DataFrame":
@@ -43,13 +54,14 @@ def compare_tables(outcomes: Mapping[str, OutcomeTable], *, baseline: str | None
         if isinstance(pair.found, InputError):
             raise pair.found
         about = {"model": pair.model, "baseline": first, "measure": pair.measure.name, "condition": pair.condition}
-        lines.append(about | asdict(pair.found))
+        lines.append(about | asdict(pair.found) | {"doubt": pair.doubt})
     columns = {
         polars.String: ("model", "baseline", "measure", "condition"),
         polars.Float64: ("difference", "low", "high", "p"),
         polars.Int64: ("only_model", "only_baseline", "count"),
     }
-    return polars.DataFrame(lines, schema=[(name, kind) for kind, names in columns.items() for name in names])
+    schema = [(name, kind) for kind, names in columns.items() for name in names]
+    return polars.DataFrame(lines, schema=[*schema, ("doubt", polars.String)])
 
 
 def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str, ...] = ()) -> Grid | None:
@@ -71,6 +83,8 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
     missing = [f"{model} ({'; '.join(names)})" for model, names in lost.items()]
     apart = [f"Not compared, since samples or outcomes do not fit: {', '.join(missing)}."] if missing else []
     lines: list[tuple[str, ...] | None] = []
+    order = in_order(pair.condition for pair in pairs)
+    pairs.sort(key=lambda pair: order.index(pair.condition))
     for key in dict.fromkeys((pair.condition, pair.measure.words) for pair in pairs):
         own = [pair for pair in pairs if (pair.condition, pair.measure.words) == key]
         lines += [None] if lines and len(outcomes) > 2 else []
@@ -78,14 +92,17 @@ def differences_table(outcomes: Mapping[str, OutcomeTable], *, notes: tuple[str,
             each = pair.found
             assert isinstance(each, Comparison)
             interval = f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
-            p = "-" if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
-            lines.append((_label(pair, ways), pair.model, f"{100 * each.difference:+.1f}", interval, p))
+            p = NOTHING if each.p is None else "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
+            points = f"{100 * each.difference:+.1f}"
+            shown = (points + DOUBT, NOTHING, NOTHING) if pair.doubt else (points, interval, p)
+            lines.append((_label(pair, ways), pair.model, *shown))
+    doubts = [DOUBT_NOTE] if any(pair.doubt for pair in pairs) else []
     return Grid(
         title=f"Differences to {first} on the same samples, in percentage points",
         columns=("condition", "model", "points", "95 % interval", "p"),
         lines=tuple(lines),
         num_labels=2,
-        notes=("Intervals: bootstrap of the samples. p: exact McNemar test.", *apart, *notes),
+        notes=("Intervals: bootstrap of the samples. p: exact McNemar test.", *doubts, *apart, *notes),
     )
 
 
@@ -109,7 +126,8 @@ def _pairs(outcomes: Mapping[str, OutcomeTable], first: str, *, cells: bool) -> 
         for model, table in outcomes.items():
             if model != first and (condition, measure.column) in _columns(table):
                 own = _compared(table.frame(condition), base.frame(condition), measure.column)
-                found.append(Pair(model, measure, condition, own))
+                doubt = table.of(condition).doubt(measure) or base.of(condition).doubt(measure)
+                found.append(Pair(model, measure, condition, own, doubt))
     for measure in dict.fromkeys(each.name for _, each in (_asked(base) if cells else _firsts(_asked(base)))):
         found += _mean_pairs(outcomes, first, measure)
     return found

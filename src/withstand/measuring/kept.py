@@ -128,7 +128,7 @@ class Kept:
                 "evaluation": each.evaluation,
                 "measures": [measure.plain() for measure in each.measures],
                 "numbers": dict(each.numbers),
-                "notes": list(each.notes),
+                "notes": [note._asdict() for note in each.notes],
             }
             for each in table.conditions
             if isinstance(each.columns, Path)

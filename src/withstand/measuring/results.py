@@ -170,8 +170,8 @@ class Results:
 
         Returns:
             One line per model and condition for which both models have an accuracy (including worst-case accuracy),
-            with the fields of `Comparison`. The condition `corruptions` is the mean over the cells that both models
-            have.
+            with the fields of `Comparison`, and `doubt`: why one of the two values is not trustworthy (empty if nothing
+            is known against them). The condition `corruptions` is the mean over the cells that both models have.
 
         Raises:
             InputError: If there is no such model, or the models were not evaluated on the same samples.
@@ -262,7 +262,7 @@ def _everywhere(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
     for model, table in outcomes.items():
         for own in table.conditions:
             for note in own.notes:
-                said.setdefault((model, note), []).append(own.condition)
+                said.setdefault((model, note.text), []).append(own.condition)
     own = [f"{model} under {' and '.join(conditions)}: {note}" for (model, note), conditions in said.items()]
     return [*unfinished, *own]
 

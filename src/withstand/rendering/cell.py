@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+DOUBT = "\N{DAGGER}"  # behind a number that is not trustworthy
+DOUBT_NOTE = f"{DOUBT}: not trustworthy; see the note about the model."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -16,6 +19,7 @@ class Cell:
         flag: Short text about missing results.
         aside: A second, smaller line on a page; in print, shown only in column heads.
         tone: Whether it is significantly better or worse than the baseline.
+        doubt: Why the number is not trustworthy, if so.
         measure: Measure of the rows of the cell; in the first cell, of the line.
         condition: Condition of these rows.
         combination: In the first cell: index of the combination that the line shows.
@@ -29,6 +33,7 @@ class Cell:
     flag: str = ""
     aside: str = ""
     tone: Literal["", "better", "worse"] = ""
+    doubt: str = ""
     measure: str = ""
     condition: str = ""
     combination: int | None = None
@@ -49,6 +54,10 @@ class Cell:
 
     @property
     def plain(self) -> str:
-        """Number, interval and flag in one line; a star replaces bold type."""
-        parts = (self.text + "*" * bool(self.tone), self.low and f"({self.range})", self.flag and f"[{self.flag}]")
+        """Number, interval and flag in one line; a star replaces bold type, and a dagger marks doubts."""
+        parts = (
+            self.text + "*" * bool(self.tone) + DOUBT * bool(self.doubt),
+            self.low and f"({self.range})",
+            self.flag and f"[{self.flag}]",
+        )
         return " ".join(part for part in parts if part)

@@ -19,6 +19,7 @@ SPECIAL = {
     "*": "{*}",
     "\N{EN DASH}": "--",
     "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    "\N{DAGGER}": r"\textdagger{}",
 } | {each: f"\\{each}" for each in "&%$#_{}"}
 PATTERN = re.compile("|".join(re.escape(each) for each in SPECIAL))
 RANGE = re.compile(r"(?<=\d)-(?=\d)")

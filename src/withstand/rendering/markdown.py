@@ -1,12 +1,15 @@
 """Tables as Markdown."""
 
+import html
 import re
 
 from tabulate import tabulate
 
 from withstand.rendering.grid import Grid, plain
 
-SPECIAL = re.compile(r"([\\`*_\[\]<>|])")
+SPECIAL = re.compile(r"([\\`*_\[\]>|])")
+# Tags and entities; a `<` elsewhere is no markup, and some renderers would show a backslash before it.
+HTML = re.compile(r"<(?=[a-zA-Z/!?])|&(?=#?\w+;)")
 
 
 def escaped(text: str) -> str:
@@ -14,9 +17,9 @@ def escaped(text: str) -> str:
 
     Example:
         >>> escaped("a|b_c <i>")
-        'a\\|b\\_c \\<i\\>'
+        'a\\|b\\_c &lt;i\\>'
     """
-    return SPECIAL.sub(r"\\\1", text).replace("\n", " ")
+    return SPECIAL.sub(r"\\\1", HTML.sub(lambda found: html.escape(found.group()), text)).replace("\n", " ")
 
 
 def markdown(table: Grid, *, title: bool = True) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from withstand.rendering.cell import Cell
+from withstand.conditions import in_order
+from withstand.rendering.cell import DOUBT_NOTE, Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.numbers import number, titled
 from withstand.study.digest import Digest
@@ -25,8 +26,12 @@ def all_sheet(digest: Digest, *, index: int | None = None, most: int = MOST_LINE
     """
     chosen = digest.summary if index is None else digest.summary.filter(digest.summary["combination"] == index)
     columns = OVER_SEEDS | (OVER_SAMPLES if chosen["sample_low"].is_not_null().any() else {})
-    lines = [_line(digest, line, tuple(columns)) for line in chosen.head(most).iter_rows(named=True)]
+    place = {name: k for k, name in enumerate(in_order(chosen["condition"].drop_nulls()))}
+    ordered = list(chosen.iter_rows(named=True))
+    ordered.sort(key=lambda line: (line["combination"], place.get(line["condition"], 0)))
+    lines = [_line(digest, line, tuple(columns)) for line in ordered[:most]]
     notes = ["Sample: the 95 % interval of a single run over the test samples."] if "sample_low" in columns else []
+    notes += [DOUBT_NOTE] if (chosen["doubt"] != "").any() else []
     notes += digest.study.holes
     if len(chosen) > most:
         notes.append(f"The first {most:,} of {len(chosen):,} rows; summary.csv has all.")
@@ -53,7 +58,7 @@ def _line(digest: Digest, line: Mapping[str, Any], columns: tuple[str, ...]) -> 
     measure = digest.study.measures[line["measure"]]
     shown = [each for each in columns if line["done"] > 1 or each in ("q50", "mean", *OVER_SAMPLES)]
     values = [
-        Cell(text=number(measure, line[each], line["samples"]), value=measure.scaled(line[each]))
+        Cell(text=number(measure, line[each], line["samples"]), value=measure.scaled(line[each]), doubt=line["doubt"])
         if each in shown and line[each] is not None
         else NOT_MEASURED
         for each in columns

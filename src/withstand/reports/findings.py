@@ -88,38 +88,53 @@ def different_data(digest: Digest) -> list[str]:
 
 def _alone(digest: Digest, column: Column) -> list[tuple[str, str]]:
     line = digest.line(0, column)
-    return [] if line is None else [(_what(digest, column), f"{_value(digest, 0, column)}.")]
+    if line is None:
+        return []
+    left = f" {_doubtful(digest, [0])}" if line["doubt"] else ""
+    return [(_what(digest, column), f"{_value(digest, 0, column)}.{left}")]
 
 
 def _best(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the best median, and whether it differs significantly from the baseline."""
     side = digest.measure(column).direction
     lines = {each.index: digest.line(each.index, column) for each in digest.combinations}
-    medians = {index: line["q50"] for index, line in lines.items() if line is not None}
-    if len(medians) < 2:
+    there = {index: line for index, line in lines.items() if line is not None}
+    if len(there) < 2:
         return []
+    medians = {index: line["q50"] for index, line in there.items() if not line["doubt"]}
+    left = _doubtful(digest, [index for index in there if index not in medians])
+    if len(medians) < 2:
+        alone = [f"{digest.combinations[index].name} has {_value(digest, index, column)}. " for index in medians]
+        return [(_what(digest, column), f"{''.join(alone)}{left}")]
+    left = f" {left}" if left else ""
     top = max(side * each for each in medians.values())
     best = [index for index, each in medians.items() if side * each == top]
     together = "median" if any(line is not None and line["done"] > 1 for line in lines.values()) else "value"
     if len(best) == len(medians):
-        same = f"all have the same {together}, {_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}."
+        same = (
+            f"all have the same {together}, {_value(digest, best[0], column)}{_unmeasured(digest, len(there))}.{left}"
+        )
         return [(_what(digest, column), same)]
     names = " and ".join(digest.combinations[index].name for index in best[:3])
     names += f" and {len(best) - 3} others" if len(best) > 3 else ""
     word = "highest" if side > 0 else "lowest"
     start = f"{names} {'has' if len(best) == 1 else 'share'} the {word} {together}, "
-    start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(medians))}"
+    start += f"{_value(digest, best[0], column)}{_unmeasured(digest, len(there))}"
     if best[0] in digest.baseline_indices:
         word = "the" if len(digest.baseline_indices) == 1 else "a"
-        return [(_what(digest, column), f"{start}; this is {word} baseline.")]
-    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, pairs)}.")]
+        return [(_what(digest, column), f"{start}; this is {word} baseline.{left}")]
+    return [(_what(digest, column), f"{start}; {_over_baseline(digest, best[0], column, pairs)}.{left}")]
 
 
 def _largest_gain(digest: Digest, column: Column, pairs: SamplePairs) -> list[tuple[str, str]]:
     """Return the largest gain over a baseline, where combinations are measured under conditions of their own."""
     side = digest.measure(column).direction
     lines = {each.index: digest.pair(each.index, column) for each in digest.combinations}
-    gains = {index: side * line["difference"] for index, line in lines.items() if line is not None}
+    gains = {
+        index: side * line["difference"]
+        for index, line in lines.items()
+        if line and not digest.doubt_of_pair(index, column)
+    }
     if not gains:
         return []
     best = max(gains, key=lambda index: gains[index])
@@ -136,6 +151,8 @@ def _over_baseline(digest: Digest, index: int, column: Column, pairs: SamplePair
     line, own = digest.pair(index, column), digest.line(index, column)
     if line is None or own is None:
         return f"no seed of it can be paired with {digest.baseline_name}"
+    if digest.doubt_of_pair(index, column):
+        return f"the value of {digest.baseline_name} is not trustworthy"
     measure = digest.measure(column)
     difference, low, high = (
         "" if line[name] is None else number(measure, line[name], own["samples"], sign=True)
@@ -182,6 +199,12 @@ def _what(digest: Digest, column: Column) -> str:
         return words
     # A condition has the budget of all its attacks in its name; a measure of it may have spent less.
     return f"{words}, {condition.partition(', ')[0]} ({measure.budget})" if measure.budget else f"{words}, {condition}"
+
+
+def _doubtful(digest: Digest, indices: list[int]) -> str:
+    """Return a sentence about the combinations whose value is not trustworthy, if there are some."""
+    names = ", ".join(digest.combinations[index].name for index in indices)
+    return f"Not trustworthy, see the warning: {names}." if names else ""
 
 
 def _unmeasured(digest: Digest, number_of: int) -> str:

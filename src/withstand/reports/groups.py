@@ -1,7 +1,8 @@
 """Group: conditions of one kind, such as the severities of a corruption, whose mean accuracy is one number."""
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Cell, in_words, is_attack, parse_cell, parse_corruption
@@ -103,7 +104,21 @@ def _attacks(digest: Digest) -> list[Group]:
             known = found.setdefault(condition, group)
             if order.index(name) < order.index(known.measure.name):
                 found[condition] = group
+    times = Counter(group.words for group in found.values())
+    certified = {condition for _, name, condition in digest.lines if digest.study.measures[name].kind == "certified"}
+    short = {each: _with_budget(each, "sandwich" if each in certified else "") for each in found}
+    clashes = Counter(short.values())
+    for condition, group in found.items():
+        if times[group.words] > 1:
+            words = short[condition] if clashes[short[condition]] == 1 else _with_budget(condition)
+            found[condition] = replace(group, words=words)
     return list(found.values())
+
+
+def _with_budget(condition: str, budget: str = "") -> str:
+    """Return the words of an attack with its budget, by default the one in its condition."""
+    ball, _, own = condition.partition(", ")
+    return f"attack ({ball}, {budget or own})"
 
 
 def _order(cell: Cell) -> tuple[int, str, int]:

@@ -25,30 +25,47 @@ def headline(scores: Scores) -> list[tuple[str, str]]:
         return [("No model is preferred", "the models were measured on different data.")]
     ranking = ranking_group(scores)
     order = ranked(scores, ranking) if ranking else []
-    if not order or ranking is None:
+    if ranking is None:
         return []
+    if not order:
+        return [("Robustness is unknown", f"no accuracy {_place(ranking)} is trustworthy; see the warning.")]
+    harms = [each for each in harms if not scores.doubt(order[0], each)]
     found = _hurts(scores, order[0], clean, harms, ranking) if clean else []
-    if not harms:
+    if all(each.kind == "clean" for each in scores.groups):
         run = "run `withstand evaluate` with `--on imagenet-c`, then write the report again"
         found = [("Robustness was not measured", f"only clean inputs were evaluated; {run}.")]
+    found += _weak(scores, order[0], clean) if clean else []
     return [*found, *_preferred(scores, order, ranking)]
 
 
 def ranking_group(scores: Scores) -> Group | None:
-    """Return the group that combinations are ranked by: one that most of them have; the mean of corruptions first."""
+    """Return the group that combinations are ranked by: one that most of them have; the mean of corruptions first.
+
+    Of several groups of a kind, it is the first with the fewest doubts.
+    """
     order = ("mean", "attack", "condition", "corruption", "clean")
     everyone = range(len(scores.digest.combinations))
     counts = {each.name: sum(scores.has(k, each) for k in everyone) for each in scores.groups}
     most = max(counts.values(), default=0)
     there = [each for each in scores.groups if counts[each.name] == most > 0]
-    return min(there, key=lambda each: order.index(each.kind), default=None)
+
+    def place(group: Group) -> tuple[int, int]:
+        return order.index(group.kind), sum(bool(scores.doubt(k, group)) for k in everyone)
+
+    return min(there, key=place, default=None)
 
 
 def ranked(scores: Scores, group: Group) -> list[int]:
-    """Return the combinations that have a group, the best first."""
+    """Return the combinations that have a group, the best first.
+
+    A doubtful accuracy may be far too high, so it can lose a comparison but not win one: those that are significantly
+    below the best of the others come last, the rest are left out.
+    """
     values = {each.index: scores.of(each.index, group) for each in scores.digest.combinations}
     there = {index: own.value for index, own in values.items() if own is not None}
-    return sorted(there, key=lambda index: -group.measure.direction * there[index])
+    order = sorted(there, key=lambda index: -group.measure.direction * there[index])
+    sound = [each for each in order if not scores.doubt(each, group)]
+    return sound + [each for each in order if each not in sound and sound and _is_behind(scores, sound[0], each, group)]
 
 
 def _hurts(scores: Scores, index: int, clean: Group, harms: list[Group], ranking: Group) -> list[tuple[str, str]]:
@@ -113,12 +130,27 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
     return [f"Under {worst.words}, {plural} most{seed}: {_listed(parts)}, {of}."]
 
 
+def _weak(scores: Scores, index: int, clean: Group) -> list[tuple[str, str]]:
+    """Return a sentence about the classes that a combination hardly recognises on clean inputs, if there are some."""
+    classes, evidence = scores.weak_classes(index, clean), scores.evidence.get(index)
+    if not classes or evidence is None:
+        return []
+    seed = f", seed {evidence.trial.seed}" if len(evidence.combination.planned) > 1 else ""
+    parts = [f"{name} ({100 * value:.0f} % of {count:,} samples)" for name, value, count in classes[:MOST_CLASSES]]
+    parts += [f"{len(classes) - MOST_CLASSES} more"] if len(classes) > MOST_CLASSES else []
+    name = scores.digest.combinations[index].name
+    whose = f"Even on clean inputs, {name}{seed} has less than half of its accuracy on"
+    return [("", f"{whose} {'these classes' if len(classes) > 1 else 'this class'}: {_listed(parts)}.")]
+
+
 def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[str, str]]:
     """Return which combination is best, whether significantly, and what it costs on clean inputs."""
     if len(scores.digest.combinations) == 1:
         return []
+    left = _doubtful(scores, order, ranking)
     if len(order) == 1:
-        return [("No model is preferred", "the combinations share no condition.")]
+        return [("No model is preferred", left or "the combinations share no condition.")]
+    left = f" {sentence(left)}" if left else ""
     names = [scores.digest.combinations[each].name for each in order]
     best = scores.of(order[0], ranking)
     gap = scores.difference((order[0], ranking), (order[1], ranking))
@@ -126,15 +158,21 @@ def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[s
     value = f"{_shown(ranking, best)} % {ranking.measure.words} {_place(ranking)}"
     if gap is None:
         return [
-            ("No model is clearly best", f"{names[0]} leads with {value}, but has no seed in common with {names[1]}.")
+            (
+                "No model is clearly best",
+                f"{names[0]} leads with {value}, but has no seed in common with {names[1]}.{left}",
+            )
         ]
     points = number(ranking.measure, gap.value, gap.samples or None)
-    lead = f"{points} points more than {names[1]}{_interval(ranking, gap)}"
+    least = "at least " if scores.doubt(order[1], ranking) else ""
+    lead = f"{least}{points} points more than {names[1]}{_interval(ranking, gap)}"
     if gap.is_sure:
         chance = "a significant difference" + (" on these samples, of one training run each" if gap.samples else "")
         rival, costs = _rivals(scores, order[0], ranking)
         prefer = f"Prefer {names[0]}" + (f", but {rival} against attacks" if rival else "")
-        return [(prefer, f"{names[0]} has {value}, {lead}, {chance}.{costs}")]
+        if any(scores.doubt(order[0], each) for each in scores.groups):
+            prefer = "No model is preferred"
+        return [(prefer, f"{names[0]} has {value}, {lead}, {chance}.{costs}{left}")]
     level = [name for name, index in zip(names, order, strict=True) if not _is_behind(scores, order[0], index, ranking)]
     if gap.low is None or gap.high is None:
         why = "there is no interval"
@@ -143,15 +181,28 @@ def _preferred(scores: Scores, order: list[int], ranking: Group) -> list[tuple[s
     level = level if len(level) <= MOST_NAMES else [*level[:MOST_NAMES], f"{len(level) - MOST_NAMES} more"]
     told = f"{_listed(level)} do not differ significantly {_place(ranking)}. "
     told += f"{names[0]} leads with {value}, {lead}; {why}." if gap.value else f"{names[0]} has {value}."
-    return [("No model is clearly best", told + _under_attack(scores, ranking))]
+    return [("No model is clearly best", told + _under_attack(scores, ranking) + left)]
+
+
+def _doubtful(scores: Scores, order: list[int], ranking: Group) -> str:
+    """Return a sentence about the combinations that are not ranked since their accuracy is not trustworthy."""
+    names = [
+        each.name
+        for each in scores.digest.combinations
+        if each.index not in order and scores.doubt(each.index, ranking)
+    ]
+    if not names:
+        return ""
+    names = names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} more"]
+    return f"the accuracy of {_listed(names)} {_place(ranking)} is not trustworthy; see the warning."
 
 
 def _under_attack(scores: Scores, ranking: Group) -> str:
     """Return sentences about attacks under which the best combination is significantly above the next or the last."""
     text = ""
     for group in [each for each in scores.groups if each.kind == "attack" and each is not ranking][:MOST_RIVALS]:
-        best, *others = ranked(scores, group)
-        for other in others[:1] + others[1:][-1:]:
+        order = ranked(scores, group)
+        for best, other in [(order[0], each) for each in order[1:2] + order[2:][-1:]]:
             gap = scores.difference((best, group), (other, group))
             if gap is not None and gap.is_sure:
                 first, second = (scores.digest.combinations[each].name for each in (best, other))
@@ -168,7 +219,7 @@ def _place(group: Group) -> str:
 
 def _is_behind(scores: Scores, best: int, index: int, group: Group) -> bool:
     gap = scores.difference((best, group), (index, group))
-    return index != best and gap is not None and gap.is_sure
+    return index != best and gap is not None and gap.is_sure and gap.value > 0
 
 
 def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
@@ -178,13 +229,21 @@ def _rivals(scores: Scores, best: int, ranking: Group) -> tuple[str, str]:
     for group in others[:MOST_RIVALS]:
         top = next((each for each in ranked(scores, group)), best)
         where = "on clean inputs" if group.kind == "clean" else f"under {group.words}"
+        if scores.doubt(best, group):
+            text += f" {sentence(where)} its accuracy is not trustworthy; see the warning."
+            continue
         cost = scores.difference((top, group), (best, group))
         rival = scores.digest.combinations[top].name
         if top != best and cost is None:
             text += f" {sentence(where)} it has no seed in common with {rival}, the best one there."
             continue
         if cost is None or top == best or cost.value <= 0:
-            text += f" No model is better {where}."
+            which = (
+                "other model with a trustworthy accuracy"
+                if _doubtful(scores, ranked(scores, group), group)
+                else "model"
+            )
+            text += f" No {which} is better {where}."
             continue
         chance = "" if cost.is_sure else ", not significant"
         points = number(group.measure, cost.value, cost.samples or None)

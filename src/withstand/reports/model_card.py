@@ -6,6 +6,7 @@ from withstand.conditions import JPEG, is_attack, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import escaped, markdown
 from withstand.reports.all_sheet import all_sheet
+from withstand.reports.doubts import doubts
 from withstand.reports.findings import warnings
 from withstand.study.combination import Combination
 from withstand.study.digest import Digest
@@ -49,6 +50,7 @@ def limits(digest: Digest, combination: Combination, origin: Origin) -> list[str
         found.append("Accuracies under attack are upper bounds; a stronger attack may find lower values.")
     else:
         found.append("Not measured under attack.")
+    found += [each for each in doubts(digest) if each.startswith(f"{combination.name}: ")]
     if "certified" not in kinds:
         found.append("No certified bounds.")
     found.append("Measured on the test part of the data above only.")

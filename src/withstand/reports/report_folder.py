@@ -15,6 +15,7 @@ from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.chance import chance_notes
+from withstand.reports.doubts import doubts
 from withstand.reports.figures.bars import bars_picture
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import figure_style
@@ -128,8 +129,14 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
     """Return the page and the same as Markdown."""
     digest = scores.digest
     mistakes, about = shown_mistakes(scores.evidence, digest.combinations)
-    known = {"tally": tally(digest), "warnings": warnings(digest)}
-    summary = Summary(headline=headline(scores), lead=parts.lead, findings=findings(digest, scores), **known)
+    summary = Summary(
+        headline=headline(scores),
+        lead=parts.lead,
+        tally=tally(digest),
+        findings=findings(digest, scores),
+        warnings=warnings(digest),
+        doubts=doubts(digest),
+    )
     sections = _sections(
         parts,
         Section(key="mistakes", title="Mistakes", text=about, mistakes=mistakes),
@@ -152,9 +159,8 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
         parts.drawn,
         parts.origins,
         mistakes=mistakes,
+        summary=summary,
         command=command,
-        findings=[*summary.headline, *summary.findings],
-        **known,
     )
     return {"report.md": plain.encode(), PAGE: text.encode()}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import escaped, markdown
-from withstand.reports.page.html import ShownPicture
+from withstand.reports.page.html import ShownPicture, Summary
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin, commands_of
@@ -20,9 +20,7 @@ def report_markdown(
     origins: Sequence[Origin],
     *,
     mistakes: Sequence[ShownMistakes] = (),
-    tally: str,
-    findings: Sequence[tuple[str, str]],
-    warnings: Sequence[str],
+    summary: Summary,
     command: str,
 ) -> str:
     """Return the report as Markdown: what the page has.
@@ -34,16 +32,18 @@ def report_markdown(
         drawn: The figures.
         origins: By combination.
         mistakes: Mistakes of combinations; their thumbnails are left out.
-        tally: How many runs there are, in a sentence.
-        findings: Measure and sentence, as `findings` returns them.
-        warnings: Sentences about runs that may not belong together.
+        summary: What the page opens with.
         command: That makes the report again.
     """
-    parts = [f"# {escaped(digest.study.name)}", "", escaped(tally), ""]
-    if digest.holes or warnings:
+    parts = [f"# {escaped(digest.study.name)}", "", escaped(summary.tally), ""]
+    if summary.doubts:
+        parts += ["## Warning: numbers that are not trustworthy", ""]
+        parts += [*(f"- {escaped(each)}" for each in summary.doubts), ""]
+    if digest.holes or summary.warnings:
         parts += ["## Missing results" if digest.holes else "## Warnings", ""]
-        parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *warnings)), ""]
-    parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in findings), ""]
+        parts += [*(f"- {escaped(each)}" for each in (*digest.holes, *summary.warnings)), ""]
+    found_out = (*summary.headline, *summary.findings)
+    parts += ["## Summary", "", *(f"- {_finding(*each)}" for each in found_out), ""]
     for sheet in found:
         parts += [f"## {escaped(sheet.title)}", "", markdown(sheet, title=False)]
     parts += ["## Mistakes", ""] if mistakes else []

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from withstand.conditions import along
+from withstand.rendering.cell import DOUBT
 from withstand.reports.numbers import number
 from withstand.reports.series import RADIUS_UNITS, unit_of
 from withstand.study.digest import Digest
@@ -98,7 +99,7 @@ def _of_kind(study: Study, kind: str) -> dict[str, Measure]:
 def _finding(digest: Digest, sandwich: Sandwich, radius: float) -> list[tuple[str, str]]:
     condition, measures = sandwich.conditions[radius], (sandwich.certified, sandwich.attacked)
     pairs: dict[str, tuple[str, ...]] = {}
-    seeds = 1
+    seeds, doubt = 1, ""
     for each in digest.combinations:
         lines = [digest.lines.get((each.index, measure.name, condition)) for measure in measures]
         there = [line for line in lines if line is not None and line["mean"] is not None]
@@ -106,6 +107,7 @@ def _finding(digest: Digest, sandwich: Sandwich, radius: float) -> list[tuple[st
             texts = zip(measures, there, strict=True)
             pairs[each.name] = tuple(number(measure, line["mean"], line["samples"]) for measure, line in texts)
             seeds = max(seeds, *(line["done"] for line in there))
+            doubt += f" The higher number{DOUBT} of {each.name} is not trustworthy." if there[1]["doubt"] else ""
     if not pairs:
         return []
     what = f"any change {_within(digest, sandwich, radius)}"
@@ -113,12 +115,12 @@ def _finding(digest: Digest, sandwich: Sandwich, radius: float) -> list[tuple[st
     if len(digest.combinations) == 1:
         ((low, high),) = pairs.values()
         text = f"between {low} % and {high} % of the samples withstand {what}: proved for {low} % ({sandwich.method})"
-        text += f", no attack found for {high} % ({sandwich.attacks}){mean}."
+        text += f", no attack found for {high} % ({sandwich.attacks}){mean}.{doubt}"
     else:
         named = [f"{low} to {high} % with {name}" for name, (low, high) in pairs.items()]
         named = [*named[:MOST_NAMED], *([f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else [])]
         text = f"share of the samples that withstand {what}: {', '.join(named)}. The lower number is proved "
-        text += f"({sandwich.method}), for the higher one no attack was found ({sandwich.attacks}){mean}."
+        text += f"({sandwich.method}), for the higher one no attack was found ({sandwich.attacks}){mean}.{doubt}"
     return [(f"Certified and worst-case accuracy, {condition.partition(', ')[0]}", text)]
 
 

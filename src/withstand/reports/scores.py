@@ -12,7 +12,7 @@ from withstand.reports.evidence import Evidence, evidence_of
 from withstand.reports.groups import Group, groups_of
 from withstand.study.combination import INDEX
 from withstand.study.digest import LEAST_PAIRS, Digest
-from withstand.study.measures.intervals import normal, share, student
+from withstand.study.measures.intervals import normal, share, student, wilson
 
 
 class Score(NamedTuple):
@@ -86,6 +86,19 @@ class Scores:
             return Score(value, None, None, 1, 0)
         return Score(value, line["sample_low"], line["sample_high"], 1, line["samples"] or 0)
 
+    def doubt(self, index: int, group: Group) -> str:
+        """Return why the accuracy of a combination under a group is not trustworthy; empty if nothing is known.
+
+        Attacks whose gradients were not checked share the doubts about those that were.
+        """
+        is_unchecked = group.kind == "attack" and group.measure.kind != "attacked"
+        found = [
+            line["doubt"]
+            for (owner, measure, condition), line in self.digest.lines.items()
+            if owner == index and (is_unchecked or (measure == group.measure.name and condition in group.conditions))
+        ]
+        return next(filter(None, found), "")
+
     def difference(self, one: tuple[int, Group], other: tuple[int, Group]) -> Score | None:
         """Return the accuracy of one combination and group less another's, by seed, or for two runs by sample.
 
@@ -118,6 +131,21 @@ class Scores:
             if own.any() and after[own].mean() < before[own].mean():
                 found.append((name, float(before[own].mean()), float(after[own].mean()), int(own.sum())))
         return sorted(found, key=lambda each: each[2] - each[1])
+
+    def weak_classes(self, index: int, clean: Group) -> list[tuple[str, float, int]]:
+        """Return the classes whose 95 % interval lies below half of the accuracy: name, accuracy and number of samples.
+
+        The weakest first.
+        """
+        evidence, overall = self.evidence.get(index), self.of(index, clean)
+        if evidence is None or overall is None or clean.name not in evidence.shares:
+            return []
+        right, found = evidence.shares[clean.name], []
+        for label, name in enumerate(evidence.classes):
+            own = right[(evidence.labels == label) & np.isfinite(right)]
+            if len(own) and wilson(float(own.mean()), len(own))[1] < overall.value / 2:
+                found.append((name, float(own.mean()), len(own)))
+        return sorted(found, key=lambda each: each[1])
 
     def _shares(self, index: int, group: Group) -> np.ndarray | None:
         """Return the values of the samples of a combination's only run."""

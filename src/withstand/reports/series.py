@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from withstand.conditions import HOLE, NORMS, NUMBER, along, parse_cell, parse_corruption
+from withstand.conditions import HOLE, NORMS, NUMBER, along, in_words, parse_cell, parse_corruption
 from withstand.study.axes import words_of
 from withstand.study.study import Study, name_of
 
@@ -89,10 +89,14 @@ def axis_along(text: str) -> tuple[str, str]:
     Example:
         >>> axis_along("linf [] iqr, PGD-40 x 3"), axis_along("Gaussian std=[]")
         (('radius of the ball', 'linf in interquartile ranges'), ('Gaussian std', ''))
+        >>> axis_along("fog/[] calibration")
+        ('severity of fog', '')
     """
     if unit := unit_of(text):
         return "radius of the ball", unit
     what, _, after = text.partition(", ")[0].partition(HOLE)
+    if what.endswith("/"):
+        return f"severity of {in_words(what[:-1])}", ""
     return f"{what.strip(' =')} {after.strip()}".strip() or "number", ""
 
 

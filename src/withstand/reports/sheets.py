@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from withstand.conditions import CORRUPTIONS, IMAGENET_C, JPEG, in_words, parse_corruption
-from withstand.rendering.cell import Cell
+from withstand.rendering.cell import DOUBT_NOTE, Cell
 from withstand.rendering.grid import Grid
 from withstand.reports.all_sheet import NOT_MEASURED, all_sheet
 from withstand.reports.column_heads import directed, heads_of
@@ -142,11 +142,9 @@ def differences_sheet(digest: Digest, *, pairs: SamplePairs | None = None) -> Gr
     about, notes = about_intervals(numbers, sampled.values())
     bare = [name for name, known in sampled.items() if not known]
     notes += [f"Without an interval: {'; '.join(bare)}."] if bare and any(sampled.values()) else []
-    if foreign:
-        notes.append(f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}.")
+    notes += [f"Measured on other data, not compared: {', '.join(each.name for each in foreign)}."] if foreign else []
     neither = [head.text for head, each in zip(heads, columns, strict=True) if not digest.measure(each).direction]
-    if neither:
-        notes.append(f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}.")
+    notes += [f"No preferred direction, never marked: {'; '.join(dict.fromkeys(neither))}."] if neither else []
     caption = f"Difference to {digest.baseline_name}{among}, {about}; shares in percentage points."
     heads, directions = directed(heads, [digest.measure(each) for each in columns])
     title, notes = f"Differences to {digest.baseline_name}", [*directions, *notes, *digest.study.holes]
@@ -187,6 +185,7 @@ def _grid(
 ) -> Grid:
     """Return a table whose lines begin with the labels of a combination."""
     axes = [words_of(axis) for axis in _varied(digest)]
+    doubts = [DOUBT_NOTE] if any(cell.doubt for line in lines for cell in line) else []
     return Grid(
         name=name,
         title=title,
@@ -195,7 +194,7 @@ def _grid(
         lines=tuple(lines),
         num_labels=1 + len(axes),
         num_axes=len(axes),
-        notes=tuple(notes),
+        notes=(*doubts, *notes),
     )
 
 
@@ -237,6 +236,7 @@ def _value(digest: Digest, combination: Combination, column: Column, spread: Spr
         high=high if low else "",
         value=line[names[0]],
         flag=f"{line['done']}/{line['planned']}" if lost else "",
+        doubt=line["doubt"],
         measure=line["measure"],
         condition=line["condition"],
     )
@@ -255,7 +255,8 @@ def _difference(digest: Digest, combination: Combination, column: Column, pairs:
         for value in (line["difference"], *ends)
     )
     enough = gap is not None or line["pairs"] >= LEAST_PAIRS
-    sure = enough and (ends[0] > 0 or ends[1] < 0) and middle.strip("0.") != ""
+    doubt = digest.doubt_of_pair(combination.index, column)
+    sure = enough and not doubt and (ends[0] > 0 or ends[1] < 0) and middle.strip("0.") != ""
     better = measure.direction * line["difference"]
     return Cell(
         text=middle,
@@ -264,6 +265,7 @@ def _difference(digest: Digest, combination: Combination, column: Column, pairs:
         value=line["difference"],
         flag=f"{line['pairs']}/{own['planned']} pairs" if line["pairs"] < own["planned"] else "",
         tone="" if not sure or not better else "better" if better > 0 else "worse",
+        doubt=doubt,
         measure=column.measure,
         condition=line["condition"],
     )

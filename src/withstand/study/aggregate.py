@@ -26,7 +26,8 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         `qNN` per quantile in percent, `mean`, `std`, `low` and `high` (95 % interval of the mean by Student's t; null
         for one seed or infinite values), `done` and `planned` (numbers of seeds), `missing` (seeds without a result, as
         text), `samples` (the smallest count), `sample_low` and `sample_high` (for a single run, the interval over its
-        test samples). Several runs of one seed count as one, with the mean of their values. A combination without any
+        test samples), and `doubt` (why a value is not trustworthy, of the first such run; empty if nothing is known
+        against any). Several runs of one seed count as one, with the mean of their values. A combination without any
         result has one row with `planned` and `missing` only.
     """
     import polars
@@ -35,7 +36,7 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
     planned = frame.group_by(axes, maintain_order=True).agg(
         planned=polars.col("seed").n_unique(), seeds=polars.col("seed").unique().sort()
     )
-    value = polars.col("value")
+    value, there = polars.col("value"), polars.col("there")
     numbers = {f"q{100 * each:g}": _quantile(value, each) for each in quantiles}
     found = (
         _by_seed(frame, axes)
@@ -47,22 +48,21 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
             done=polars.col("seed").n_unique(),
             there=polars.col("seed").unique(),
             samples=polars.col("count").min(),
-            sample_low=polars.when(polars.len() == 1).then(polars.col("low").first()),
-            sample_high=polars.when(polars.len() == 1).then(polars.col("high").first()),
+            **{f"sample_{each}": _alone(each) for each in ("low", "high")},
+            doubt=_doubt(),
         )
     )
     found = planned.join(found, on=axes, how="left", nulls_equal=True, maintain_order="left_right")
     half = _half_interval("std", "done", found["done"])
-    lost = polars.col("seeds").list.set_difference(polars.col("there")).list.sort()
-    everyone = polars.when(polars.col("there").is_null()).then(polars.col("seeds")).otherwise(lost)
+    lost = polars.col("seeds").list.set_difference(there.fill_null([])).list.sort()
     return found.with_columns(
         low=polars.col("mean") - half,
         high=polars.col("mean") + half,
         done=polars.col("done").fill_null(0),
-        missing=everyone.cast(polars.List(polars.String)).list.join(", "),
+        missing=lost.cast(polars.List(polars.String)).list.join(", "),
     ).select(
         *(*axes, "measure", "condition", *numbers, "mean", "low", "high", "std"),
-        *("done", "planned", "missing", "samples", "sample_low", "sample_high"),
+        *("done", "planned", "missing", "samples", "sample_low", "sample_high", "doubt"),
     )
 
 
@@ -121,9 +121,26 @@ def _by_seed(frame: "polars.DataFrame", axes: Sequence[str]) -> "polars.DataFram
     rows = frame.filter(polars.col("measure").is_not_null())
     keys = [*axes, "seed", "measure", "condition"]
     if not rows.select(keys).is_duplicated().any():
-        return rows.select(*keys, "value", "count", "low", "high")
-    alone = {name: polars.when(polars.len() == 1).then(polars.col(name).first()) for name in ("low", "high")}
-    return rows.group_by(keys, maintain_order=True).agg(polars.col("value").mean(), polars.col("count").min(), **alone)
+        return rows.select(*keys, "value", "count", "low", "high", "doubt")
+    alone = {name: _alone(name) for name in ("low", "high")}
+    return rows.group_by(keys, maintain_order=True).agg(
+        polars.col("value").mean(), polars.col("count").min(), **alone, doubt=_doubt()
+    )
+
+
+def _alone(column: str) -> "polars.Expr":
+    """Return the value of a group with a single row; else null."""
+    import polars
+
+    return polars.when(polars.len() == 1).then(polars.col(column).first())
+
+
+def _doubt() -> "polars.Expr":
+    """Return the first doubt of a group; empty if it has none."""
+    import polars
+
+    doubt = polars.col("doubt")
+    return doubt.filter(doubt != "").first().fill_null("")
 
 
 def _quantile(value: "polars.Expr", share: float) -> "polars.Expr":

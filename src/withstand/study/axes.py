@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 # Columns of a frame of rows, after those of the axes.
-OWN = ("seed", "run", "status", "problem", "measure", "condition", "value", "count", "low", "high")
+OWN = ("seed", "run", "status", "problem", "measure", "condition", "value", "count", "low", "high", "doubt")
 # What frames that are made of it have besides.
 DERIVED = (
     *("combination", "mean", "std", "done", "planned", "missing", "samples", "sample_low", "sample_high"),

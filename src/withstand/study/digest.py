@@ -148,6 +148,17 @@ class Digest:
         """Return the difference of a combination to the baseline in a column; None if there is none."""
         return self.pairs.get((index, column.measure, self.condition(index, column) or ""))
 
+    def doubt(self, index: int, column: Column) -> str:
+        """Return why the value of a combination in a column is not trustworthy; empty without a doubt."""
+        line = self.line(index, column)
+        return "" if line is None else line["doubt"]
+
+    def doubt_of_pair(self, index: int, column: Column) -> str:
+        """Return why the difference of a combination to the baseline is not trustworthy; empty without a doubt."""
+        base, condition = self.baseline_of(self.combinations[index]), self.condition(index, column) or ""
+        theirs = {} if base is None else self.lines.get((base, column.measure, condition), {})
+        return self.doubt(index, column) or theirs.get("doubt", "")
+
     @cached_property
     def holes(self) -> list[str]:
         """Sentences: runs that are missing or in no plan, and measures that runs which are there lack."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from withstand.conditions import CLEAN, JPEG, MEAN, parse_cell
+from withstand.conditions import CLEAN, JPEG, MEAN, in_order, parse_cell
 from withstand.study.measures.measure import ACCURACY, Measure
 
 
@@ -58,9 +58,10 @@ def headlines(
         if len(conditions) > 1 and len(members) == len(set(members)):
             columns.append(Column(measure=measure, condition=None))
             continue
-        first = [each for each in (CLEAN, MEAN, MEAN + JPEG) if each in conditions] or list(conditions)[:1]
+        ordered = in_order(conditions)
+        first = [each for each in (CLEAN, MEAN, MEAN + JPEG) if each in conditions] or ordered[:1]
         columns += [Column(measure=measure, condition=each) for each in first]
-        further += [Column(measure=measure, condition=each) for each in conditions if each not in first]
+        further += [Column(measure=measure, condition=each) for each in ordered if each not in first]
     return columns + further
 
 

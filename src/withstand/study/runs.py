@@ -23,7 +23,7 @@ EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
 SEED = re.compile(rb"^seed: (\d+)\s*$", re.MULTILINE)
-EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None}
+EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None, "doubt": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,8 @@ def read(folder: str | Path) -> "polars.DataFrame":
     Returns:
         A line per row, with a column per axis, then `seed`, `run` (its folder, within the given one), `status` (`done`,
         `failed` or `missing`), `problem` (why it failed), `measure`, `condition`, `value`, `count`, `low` and `high`
-        (the 95 % interval over the test samples, where the row has one). An axis with the name of one of these, or as
+        (the 95 % interval over the test samples, where the row has one), and `doubt` (why the value is not
+        trustworthy; empty if nothing is known against it). An axis with the name of one of these, or as
         a column of what `aggregate` and `paired` return, has a `_` behind its name: `std_`. A run that a sweep planned
         and that has no rows has one line without measure, so that no run is missing unseen.
         Runs that belong to no sweep, and models that were evaluated by name, have the axis `name`. What `withstand
@@ -99,7 +100,7 @@ def gather(folder: str | Path) -> Gathered:
             newest, oldest = (measure, known) if file.written >= times.get(name, 0) else (known, measure)
             measures[name] = joined({name: newest}, {name: oldest})[name]
             times[name] = max(file.written, times.get(name, 0))
-            conflicts |= {name: None} if replace(known, budget=measure.budget) != measure else {}
+            conflicts |= {} if known.is_comparable(measure) else {name: None}
     return Gathered(frame=_frame(found, root), measures=measures, notes=notes, conflicts=tuple(conflicts))
 
 

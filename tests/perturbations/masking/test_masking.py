@@ -82,7 +82,7 @@ def measured(model, *balls, budget="standard", samples=None):
     with torch.no_grad():
         found = evaluation.outcomes(model, split.x, split.y, space=split.space, state=state, rng=rng)
     notes = evaluation.remarks(found, state=state)
-    return [(found[name]["correct"], " ".join(notes[name])) for name in evaluation.conditions]
+    return [(found[name]["correct"], " ".join(note.text for note in notes[name])) for name in evaluation.conditions]
 
 
 @pytest.mark.slow
@@ -184,9 +184,12 @@ def test_notes_claim_other_gradients_only_where_attacks_followed_them():
         (masked, True, ("smoothed",)),
         (learned, True, ("surrogate", "smoothed")),
     ):
-        (note,) = diagnosis.sentences(LINF, unseen=0.1, reacts=reacts)
-        assert MASKING in note
-        assert [word for word in ("surrogate", "smoothed") if word in note] == list(words)
+        (note,) = diagnosis.notes(LINF, unseen=0.1, reacts=reacts)
+        assert note.is_doubt
+        done, advice = note.text.split(". ")
+        assert MASKING in done
+        assert [word for word in ("surrogate", "smoothed") if word in done] == list(words)
+        assert ("standard" in advice) is not reacts
 
 
 def test_fixed_features_do_not_hide_that_gradients_lead(network):

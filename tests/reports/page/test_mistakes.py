@@ -84,7 +84,7 @@ def test_of_a_corruption_the_highest_severity_is_shown(study):
 def test_markdown_has_the_worst_classes_without_pictures(study, tmp_path):
     page_of(study, tmp_path)
     text = " ".join((tmp_path / "report" / "report.md").read_text().split())
-    assert r"| fog, severity 5 | 36.0 | \<b\>&dog 20 %; cat 90 % |" in text
+    assert r"| fog, severity 5 | 36.0 | &lt;b\>&dog 20 %; cat 90 % |" in text
     assert "| clean | 0.0 | none |" in text
     assert "base64" not in text
 

@@ -43,7 +43,7 @@ def folder(tmp_path):
         entry = {"condition": name, "file": file, "source": name if name == "fog/1" else "", "evaluation": {"a": 1}}
         measures = [each.plain() for each in asked.get(name, [TOP1, TOP5, BALANCED, RECALL])]
         about.append(entry | {"measures": measures, "numbers": {"bound": 2.5} if name == "norms" else {}, "notes": []})
-    content = {"format": 2, "data": "Digits", "seed": 3, "classes": ["no", "yes"], "shape": [2], "conditions": about}
+    content = {"format": 3, "data": "Digits", "seed": 3, "classes": ["no", "yes"], "shape": [2], "conditions": about}
     (tmp_path / "outcomes.json").write_text(json.dumps(content))
     return tmp_path
 
@@ -112,8 +112,8 @@ def test_a_damaged_table_is_refused(folder, name, content):
 
 def test_another_format_is_named(folder):
     about = json.loads((folder / "outcomes.json").read_text())
-    (folder / "outcomes.json").write_text(json.dumps(about | {"format": 3}))
-    with pytest.raises(InputError, match="expected format 2, got 3"):
+    (folder / "outcomes.json").write_text(json.dumps(about | {"format": 4}))
+    with pytest.raises(InputError, match="expected format 3, got 4"):
         OutcomeTable.read(folder)
 
 

@@ -17,7 +17,7 @@ MEASURES = {
 }
 ROWS = [
     Row(measure="top1", condition="clean", value=0.905, count=100, low=0.83, high=0.95),
-    Row(measure="top1", condition="Gaussian std=[0.1, 0.2]", value=1 / 3, count=7, budget="PGD-2 x 1"),
+    Row(measure="top1", condition="Gaussian std=[0.1, 0.2]", value=1 / 3, count=7, budget="PGD-2 x 1", doubt="Masked."),
     Row(measure="far", condition="noise", value=float("inf"), count=7, low=2.0, high=float("inf")),
 ]
 
@@ -40,6 +40,7 @@ def test_measures_that_no_row_has_are_not_written(tmp_path):
         "low": 0.83,
         "high": 0.95,
         "budget": "",
+        "doubt": "",
     }
     assert len(lines) == 2
 
@@ -61,12 +62,14 @@ WRONG = [("count", 0), ("count", 1.5), ("count", True), ("value", "1"), ("value"
 WRONG += [("value", 10**400), ("measure", 1), ("measure", "unknown"), ("condition", None), ("more", 1)]
 WRONG += [
     ("budget", None),
+    ("doubt", None),
     ("low", float("nan")),
     ("high", "1"),
     ("measure", {}),
     ("measure", {"name": "a", "column": "b", "more": 1}),
 ]
-ROW = {"measure": "top1", "condition": "clean", "value": 0.5, "count": 2, "low": None, "high": None, "budget": ""}
+ROW = {"measure": "top1", "condition": "clean", "value": 0.5, "count": 2, "low": None, "high": None}
+ROW |= {"budget": "", "doubt": ""}
 OLD = {"measure": "top1", "condition": "clean", "total": 1.0, "count": 2}
 DAMAGED = [json.dumps(each) for each in (*(ROW | {name: value} for name, value in WRONG), OLD)]
 

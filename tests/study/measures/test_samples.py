@@ -101,7 +101,7 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
             "notes": [],
         }
         about.append(fields | {"measures": [each.plain() for each in own.measures]})
-    content = {"format": 2, "data": "Tiny", "seed": 5, "classes": known.classes, "shape": [2], "conditions": about}
+    content = {"format": 3, "data": "Tiny", "seed": 5, "classes": known.classes, "shape": [2], "conditions": about}
     (place / "outcomes.json").write_text(json.dumps(content))
 
     class Results:
@@ -118,7 +118,7 @@ def test_a_report_shows_them_from_a_folder_and_from_memory(tmp_path):
         assert "5: output not finite" in part
         assert "test samples of Tiny, draws of seed 5" in part
         text = " ".join((tmp_path / "report" / "report.md").read_text().split())
-        assert r"| 3\<.png | b | 1: a | 5: output not finite | |" in text
+        assert r"| 3<.png | b | 1: a | 5: output not finite | |" in text
         assert 'href="/' not in page
         assert "empty if it is never wrong" in text
 

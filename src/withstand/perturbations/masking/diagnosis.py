@@ -20,12 +20,16 @@ from withstand.perturbations.masking.surrogate import surrogate
 from withstand.perturbations.search.ascent import ascend
 from withstand.perturbations.search.frame import Flat, Frame, Place
 from withstand.perturbations.search.target import Target
+from withstand.study.measures.note import Note
 
 NUM_PROBES = 64  # inputs on which gradients are tried
 NUM_LEARNED = 4096  # inputs around which a surrogate learns
 NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
 NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
+# What to do about masking: before and after attacks have followed other gradients.
+RETRY = "Repeat with `--budget standard`; if there is a similar model without masking, pass it as `surrogate=`."
+SOLUTION = "Remove the cause of the masking, or pass `surrogate=`."
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
 # Shares of the probes. Networks without masking, whether trained plainly, with noise or adversarially, stay below the
@@ -74,7 +78,7 @@ class Diagnosis:
         """Return whether attacks in a ball should also follow other gradients than the model's."""
         return self.is_masked(ball, SUSPECT) or self.surrogate is not None
 
-    def sentences(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[str, ...]:
+    def notes(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[Note, ...]:
         """Return the notes on the numbers of a ball.
 
         Args:
@@ -82,14 +86,15 @@ class Diagnosis:
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
             reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
-        found: list[str] = []
+        found: list[Note] = []
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
-            found.append(f"The outputs are probabilities; attacks use their {what}.")
+            found.append(Note(f"The outputs are probabilities; attacks use their {what}."))
         if not self.has_gradients:
-            found.append("The model has no gradients; attacks use queries alone.")
+            found.append(Note("The model has no gradients; attacks use queries alone."))
         if self.is_random:
-            found.append(f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes.")
+            text = f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes."
+            found.append(Note(text))
         seen: list[str] = []
         if self.blind >= MASKED:
             seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
@@ -103,9 +108,8 @@ class Diagnosis:
         if seen:
             guides = f"{'a surrogate, ' if self.surrogate is not None else ''}smoothed gradients and queries"
             done = f"; attacks also used {guides}" if reacts and self.needs_guides(ball) else ""
-            found.append(
-                f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
-            )
+            text = f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
+            found.append(Note(f"{text} {SOLUTION if reacts else RETRY}", is_doubt=True))
         return tuple(found)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.tools.chart import ROUND, SMALL, faint
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
@@ -23,7 +24,8 @@ from withstand.reports.scores import Score, Scores
 from withstand.reports.series import norm_notes
 
 MOST_MODELS, MOST_GROUPS = 6, 24
-LONGEST = 22  # characters of the labels next to bars
+HATCH = "/" * 9  # of bars that are not trustworthy
+LONGEST = 24  # characters of the labels next to bars
 # Inches.
 LEFT, RIGHT, FOOT, LEGEND, BAR, THIN, GAP, BETWEEN = 1.3, 0.42, 0.36, 0.17, 0.105, 0.015, 0.085, 0.2
 
@@ -36,11 +38,13 @@ class Bar:
         gid: Its name in the figure.
         score: None if there is no result.
         text: Its description.
+        is_doubtful: Whether the accuracy is not trustworthy.
     """
 
     gid: str
     score: Score | None
     text: str
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +150,22 @@ def _bar_at(axes: Axes, bar: Bar, group: Group, top: float, color: str) -> list[
         text.set_gid(bar.gid)
         return []
     value = 100 * score.value
-    axes.add_patch(Rectangle((0, top + THIN / 2), value, BAR - THIN, color=color, linewidth=0, gid=bar.gid))
+    patch = Rectangle((0, top + THIN / 2), value, BAR - THIN, color=color, linewidth=0, gid=bar.gid)
+    if bar.is_doubtful:
+        patch.set(fill=False, hatch=HATCH)
+    axes.add_patch(patch)
     low, high = (value if each is None else 100 * each for each in (score.low, score.high))
-    axes.text(max(high, value) + 1.5, middle, number(group.measure, score.value), size=SMALL, va="center_baseline")
+    shown = number(group.measure, score.value) + DOUBT * bar.is_doubtful
+    axes.text(max(high, value) + 1.5, middle, shown, size=SMALL, va="center_baseline")
     return [[(low, middle), (high, middle)]] if high > low else []
 
 
 def _label(group: Group) -> str:
-    return "clean" if group.kind == "clean" else group.words.replace(", saved as JPEG", ", JPEG")
+    if group.kind == "clean":
+        return "clean"
+    words = group.words.replace(", saved as JPEG", ", JPEG")
+    # With a budget there is no room for both.
+    return words.removeprefix("attack (").removesuffix(")") if group.kind == "attack" and ", " in words else words
 
 
 def _sorted(scores: Scores, groups: Sequence[Group], models: Sequence[int]) -> list[Group]:
@@ -177,7 +189,9 @@ def _bar(scores: Scores, index: int, group: Group, gid: str, name: str) -> Bar:
     if score.low is not None and score.high is not None:
         low, high = (number(measure, each, score.samples or None) for each in (score.low, score.high))
         spread = f" (95 % interval {low}-{high})"
-    return Bar(gid=gid, score=score, text=f"{name}, {where}: {value}{spread}")
+    doubt = scores.doubt(index, group)
+    text = f"{name}, {where}: {value}{spread}" + (". Not trustworthy" if doubt else "")
+    return Bar(gid=gid, score=score, text=text, is_doubtful=bool(doubt))
 
 
 def _picture(groups: Sequence[BarGroup], names: Sequence[str], *, left: tuple[int, int]) -> Picture:
@@ -189,6 +203,8 @@ def _picture(groups: Sequence[BarGroup], names: Sequence[str], *, left: tuple[in
     means = f" Corruptions: {severities.pop()}." if len(severities) == 1 else ""
     attacked = [condition for each in groups if each.group.kind == "attack" for condition in each.group.conditions]
     attacks = " ".join(["", "Accuracy under attack is an upper bound.", *norm_notes(attacked)]) if attacked else ""
+    doubts = any(bar.is_doubtful for each in groups for bar in each.bars)
+    attacks += f" Hatched, {DOUBT}: not trustworthy; see the warning." if doubts else ""
     lost = [f"{count} more {what}" for count, what in zip(left, ("models", "conditions"), strict=True) if count]
     more = f" Not shown: {' and '.join(lost)}." if lost else ""
     title = f"{sentence(measure.words)} on clean inputs and under each kind of condition"

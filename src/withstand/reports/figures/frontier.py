@@ -12,15 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from withstand.conditions import CLEAN, JPEG, MEAN
+from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.tools.chart import SIZE, SMALL, faint, look, point, value_axis
 from withstand.reports.figures.tools.labels import LONGEST, Label, place_labels, room_for
 from withstand.reports.figures.tools.marks import (
     Mark,
+    cautions,
     combinations,
     counted,
     lines_of,
     mark_of,
-    missing_sentence,
     summed_up,
 )
 from withstand.reports.figures.tools.picture import Picture
@@ -185,7 +186,7 @@ def _picture(
         marks = [
             mark_of(line, what, gid=f"{name}-{k}", label=label) for line, what in zip(own, (clean, robust), strict=True)
         ]
-        short = f"{float(own[1][axis.name]):g}" if axis else label
+        short = (f"{float(own[1][axis.name]):g}" if axis else label) + DOUBT * bool(own[1].get("doubt"))
         text = f"{label}: {clean.words} {summed_up(own[0], clean)}; {robust.words} {summed_up(own[1], robust)}"
         both = Both(clean=marks[0], robust=marks[1], short=short, text=text)
         series.setdefault(axis.series(own[1]) if axis else label, []).append(both)
@@ -199,13 +200,14 @@ def _picture(
         name=name,
         title=f"{sentence(clean.words)} and {robust.words}{which}",
         caption=f"{sentence(robust.words)} against {clean.words}{_about(study, axis, shown, lines)}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=f"Points of {clean.words} and {robust.words}. {'; '.join(values.values())}.",
         draw=partial(frontier_figure, series, **options),
         narrow=partial(frontier_figure, series, **options, width=NARROW) if axis is None else None,
         values=values,
         form="scatter",
         size=len(values),
+        detail=condition,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, MEAN, Saved, in_words, parse_corruption
 from withstand.reports.figures.heat_map_figure import HeatColumn, heat_map_figure, is_there, tall_heat_map_figure
-from withstand.reports.figures.tools.marks import combinations, counted, lines_of, mark_of, missing_sentence
+from withstand.reports.figures.tools.marks import cautions, combinations, counted, lines_of, mark_of
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.numbers import sentence, slug
 from withstand.study.measures.cells import averaged, cells_of
@@ -115,7 +115,7 @@ def _picture(
         title=f"{sentence(measure.words)} by corruption{saving}{which}",
         caption=f"{several}{', in percent' if measure.percent else ''}, mean over the severities, under {number_of} "
         f"corruption{plural}{saving}; {counted(lines)}.{_about(study, drawn, shown, saved)}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=_alt(drawn, shown, measure),
         draw=partial(heat_map_figure, drawn),
         narrow=partial(tall_heat_map_figure, drawn) if len(combos) <= MOST_ACROSS else None,

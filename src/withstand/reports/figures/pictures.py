@@ -1,5 +1,6 @@
 """The figures of a study: those that its data are enough for."""
 
+from collections import Counter
 from dataclasses import replace
 
 from withstand.reports.figures.balls.distance_curves import distance_curves_pictures
@@ -36,7 +37,7 @@ MOST = 12  # of one kind; further ones would not be looked at
 
 
 def pictures(study: Study) -> list[Picture]:
-    """Return the pictures of a study, in the order in which a report shows them; each name is there once."""
+    """Return the pictures of a study, in the order in which a report shows them; each name and title is there once."""
     found: list[Picture] = []
     for kind in KINDS:
         own = [each for each in kind(study) if is_enough(each)]
@@ -44,7 +45,11 @@ def pictures(study: Study) -> list[Picture]:
             rest = f" {len(own) - MOST} more of this kind are not drawn; the table of all numbers has their values."
             own = [*own[: MOST - 1], replace(own[MOST - 1], caption=own[MOST - 1].caption + rest)]
         found += own
-    return found
+    times = Counter(each.title for each in found)
+    return [
+        replace(each, title=f"{each.title}, {each.detail}") if times[each.title] > 1 and each.detail else each
+        for each in found
+    ]
 
 
 def is_enough(picture: Picture) -> bool:

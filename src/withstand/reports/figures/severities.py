@@ -15,12 +15,12 @@ from withstand.reports.figures.tools.band import curve
 from withstand.reports.figures.tools.chart import MOST_SERIES, ROUND, SIZE, look, lost, paper, point
 from withstand.reports.figures.tools.marks import (
     Mark,
+    cautions,
     combinations,
     counted,
     lines_of,
     longest,
     mark_of,
-    missing_sentence,
     signs,
 )
 from withstand.reports.figures.tools.picture import Picture
@@ -162,7 +162,7 @@ def _picture(
         name=name,
         title=f"{sentence(words)} by severity of the corruption{saving}{which}",
         caption=f"{sentence(words)} under {len(panels)} corruptions{saving} against their severity{spread}; "
-        f"{counted(lines)}.{signs(marks)}{missing_sentence(study, lines)}",
+        f"{counted(lines)}.{signs(marks)}{cautions(study, lines)}",
         alt=_alt(panels, measure),
         draw=partial(severities_figure, panels, measure=measure),
         narrow=partial(severities_figure, panels, measure=measure, width=NARROW),

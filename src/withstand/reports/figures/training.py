@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from withstand.reports.figures.tools.band import band
 from withstand.reports.figures.tools.chart import MOST_SERIES, cross_at, look, lost, point, value_axis
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
-from withstand.reports.figures.tools.marks import Mark, combinations, counted, mark_of, missing_sentence, signs
+from withstand.reports.figures.tools.marks import Mark, cautions, combinations, counted, mark_of, signs
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence
@@ -133,7 +133,7 @@ def _picture(
         name=name,
         title=f"Training, part {number} of {num_parts}" if num_parts > 1 else "Training",
         caption=f"{sentence(words)} after every epoch{spread}; {counted(lines, samples=False)}.{signs(marks)}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=f"Line charts of {words} against the epoch. At the end, {'; '.join(mark.text for mark in marks)}.",
         draw=partial(training_figure, panels),
         narrow=partial(training_figure, panels, width=NARROW) if _fits(panels) else None,

@@ -81,6 +81,7 @@ class Summary:
         tally: How many runs there are, in a sentence.
         findings: Measure and sentence, as `findings` returns them.
         warnings: Sentences about runs that may not belong together.
+        doubts: Sentences about numbers that are not trustworthy, as `doubts` returns them.
     """
 
     headline: Sequence[tuple[str, str]]
@@ -88,6 +89,7 @@ class Summary:
     tally: str
     findings: Sequence[tuple[str, str]]
     warnings: Sequence[str]
+    doubts: Sequence[str]
 
 
 def page(

@@ -134,6 +134,23 @@ class Measure:
             shown = side(shown * 10**digits) / 10**digits
         return f"{shown:,.{digits}f}"
 
+    def is_comparable(self, other: "Measure") -> bool:
+        """Return whether two declarations make comparable values: labels, budgets and kinds of intervals may differ.
+
+        Example:
+            >>> exact = Measure(name="top1", column="correct", parameters={"interval": "exact"}, topic="Balls")
+            >>> exact.is_comparable(Measure(name="top1", column="correct")), exact.is_comparable(
+            ...     Measure(name="top1", column="certified")
+            ... )
+            (True, False)
+        """
+        return self._meaning == other._meaning
+
+    @property
+    def _meaning(self) -> tuple[Any, ...]:
+        parameters = {name: value for name, value in self.parameters.items() if name != "interval"}
+        return self.column, self.reduction, parameters, self.unit, self.better, self.percent, self.kind
+
     def plain(self) -> dict[str, Any]:
         """Return the fields as plain values, for files."""
         return asdict(self) | {"parameters": dict(self.parameters)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError, brief
 from withstand.study.measures.measure import BY_CLASS, Measure, joined
+from withstand.study.measures.note import Note
 from withstand.study.measures.reductions import reduce_measure
 from withstand.study.measures.row import Row, Rows
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
 
-FORMAT = 2
+FORMAT = 3
 ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
 IMAGE_SUFFIX = r"(?i)\.(?:bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)$"
 LABELLED = (BY_CLASS, "balanced")  # reductions that need the classes of the samples
@@ -34,7 +35,7 @@ class ConditionOutcomes:
         numbers: Numbers about the model as a whole, by column.
         source: Source of the samples: empty for the ordinary split, or the condition if it has its own files.
         evaluation: Its plain configuration.
-        notes: Sentences about these outcomes that a reader must know.
+        notes: What a reader of these outcomes must know.
     """
 
     condition: str
@@ -43,7 +44,11 @@ class ConditionOutcomes:
     numbers: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
     evaluation: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+    def doubt(self, measure: Measure) -> str:
+        """Return why a measure is not trustworthy here, in sentences; empty if nothing is known against it."""
+        return " ".join(note.text for note in self.notes if note.is_doubt and measure.kind == "attacked")
 
     @cached_property
     def frame(self) -> "polars.DataFrame":
@@ -117,7 +122,7 @@ class OutcomeTable:
                     numbers={name: float(value) for name, value in each["numbers"].items()},
                     source=str(each["source"]),
                     evaluation=dict(each["evaluation"]),
-                    notes=tuple(map(str, each["notes"])),
+                    notes=tuple(Note(str(note["text"]), bool(note["is_doubt"])) for note in each["notes"]),
                 )
                 for each in about["conditions"]
             )
@@ -170,7 +175,8 @@ class OutcomeTable:
     def reduce(self) -> Rows:
         """Return the values of all measures under all conditions, with intervals.
 
-        Rows have the budget of their own condition; a measure has one only if all of its conditions agree.
+        Rows have the budget of their own condition; a measure has one only if all of its conditions agree. Rows of
+        accuracies under attack have the doubts about their condition.
 
         Raises:
             TrainingError: If a value is not a number.
@@ -184,7 +190,7 @@ class OutcomeTable:
                     measure, frame, condition=own.condition, classes=self.classes, numbers=own.numbers
                 )
                 for each, row in found:
-                    rows.setdefault((row.measure, row.condition), row)
+                    rows.setdefault((row.measure, row.condition), replace(row, doubt=own.doubt(each)))
                     measures = joined(measures, {each.name: each})
         return Rows(list(rows.values()), measures)
 

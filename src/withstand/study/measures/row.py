@@ -24,6 +24,7 @@ class Row:
         low: Lower end of the 95 % confidence interval; None without one.
         high: Upper end of it.
         budget: Effort spent, as declared by the measure of this condition; empty otherwise.
+        doubt: Why the value is not trustworthy, in sentences; empty if nothing is known against it.
 
     Example:
         >>> Row(measure="top1", condition="clean", value=0.9, count=100).value
@@ -37,6 +38,7 @@ class Row:
     low: float | None = None
     high: float | None = None
     budget: str = ""
+    doubt: str = ""
 
 
 class Rows(NamedTuple):
@@ -106,7 +108,7 @@ def _checked(values: dict[str, Any], measures: Mapping[str, Measure]) -> dict[st
     """Return the fields of a row; anything else raises one of several errors."""
     if values.keys() != Row.__dataclass_fields__.keys() or values["measure"] not in measures:
         raise ValueError("not the fields of a row")
-    if not all(isinstance(values[name], str) for name in ("condition", "budget")):
+    if not all(isinstance(values[name], str) for name in ("condition", "budget", "doubt")):
         raise ValueError("not texts")
     if type(values["count"]) is not int or values["count"] < 1:
         raise ValueError("not a positive number of samples")

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from withstand.conditions import EXTRAS, JPEG, MEAN, NOISE, Saved, parse_cell
+from withstand.conditions import EXTRAS, JPEG, MEAN, NOISE, Saved, in_order, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
 from withstand.study.measures.measure import Measure
@@ -58,7 +58,7 @@ class AccuracyTable:
         self.kinds = kinds_of(conditions)
         self.groups, self.short = self._group(results, outcomes)
         cells = {each for own in self.kinds.values() for each in own}
-        self.plain = [name for name in conditions if name not in cells and not is_mean(name)]
+        self.plain = in_order(name for name in conditions if name not in cells and not is_mean(name))
         self.severities = sorted({name.rsplit("/", 1)[1] for name in cells})
         whole = all(len(own) == len(self.severities) for own in self.kinds.values())
         self.one = len(self.models) == 1 and bool(self.kinds) and whole

@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import inf, isfinite
 from typing import Literal, NamedTuple
 
-from withstand.rendering.cell import Cell
+from withstand.rendering.cell import DOUBT, DOUBT_NOTE, Cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.row import Row
@@ -46,7 +46,7 @@ class Number(NamedTuple):
         if self.row is None:
             return NOTHING
         value, low, high = self.row.value, self.row.low, self.row.high
-        text = self.measure.written(value)
+        text = self.measure.written(value) + DOUBT * bool(self.row.doubt)
         if style == "plain" or self.is_bare or low is None or high is None:
             return text
         if style == "spread":
@@ -79,13 +79,14 @@ def number_table(
     numbers = [cell for line in lines if line for cell in line if isinstance(cell, Number)]
     shown = [each for each in numbers if not each.is_bare and each.group is not None]
     bare = [each for each in numbers if each.is_bare and each.group is not None]
+    doubts = [DOUBT_NOTE] if any(each.row is not None and each.row.doubt for each in numbers) else []
 
     def table(style: Style, own: Sequence[str]) -> Grid:
         texts = (
             None if line is None else tuple(cell if isinstance(cell, str) else cell.written(style) for cell in line)
             for line in lines
         )
-        every = (*own, *notes, *_widths(bare))
+        every = (*own, *doubts, *notes, *_widths(bare))
         return Grid(title=title, columns=tuple(columns), lines=tuple(texts), num_labels=num_labels, notes=every)
 
     if any(each.row is not None and each.row.low is not None for each in shown):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from withstand.conditions import in_order
 from withstand.rendering.grid import Grid
 from withstand.study.measures.measure import BY_CLASS, Measure
 from withstand.study.measures.row import Row
@@ -61,7 +62,7 @@ def measure_table(
     """
     values = _by_place(results, measures, each_severity=each_severity)
     places = list(dict.fromkeys(place for rows in values.values() for place in rows))
-    conditions, names = list(dict.fromkeys(place.condition for place in places)), list(measures)
+    conditions, names = in_order(place.condition for place in places), list(measures)
     places.sort(key=lambda place: (conditions.index(place.condition), names.index(place.measure)))
     used = [each for each in measures.values() if any(place.measure == each.name for place in places)]
     percent = all(each.percent for each in used)

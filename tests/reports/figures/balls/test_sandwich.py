@@ -128,3 +128,18 @@ def test_balls_with_a_radius_per_feature_have_bars(tmp_path):
     assert (picture.form, picture.size) == ("bars", 2)
     assert "branch and bound" in picture.caption
     assert "standard" in picture.caption
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"), [(0.0, "no sample is"), (0.001, "at most 0.10 % of the samples are"), (0.1, "")]
+)
+def test_lines_that_look_like_one_are_said_to_coincide(gap, said, tmp_path):
+    rows = [Row(measure="top1", condition="clean", value=0.95, count=1000)]
+    for radius in (0.01, 0.05, 0.1):
+        for measure, value in (("certified_top1", 0.5 - radius), ("worst_case_top1", 0.5 - radius + gap)):
+            rows.append(Row(measure=measure, condition=f"linf {radius}, quick + CROWN", value=value, count=1000))
+    write_rows(tmp_path / "net" / "rows.jsonl", rows, KNOWN)
+    (tmp_path / "net" / "config.yaml").write_text("name: net\nseed: 0\n")
+    (picture,) = sandwich_pictures(Study.of(tmp_path))
+    assert ("coincide" in picture.caption) == bool(said)
+    assert said in picture.caption

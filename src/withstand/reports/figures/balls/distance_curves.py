@@ -118,6 +118,7 @@ def _picture(condition: str, curves: dict[str, Curve]) -> Picture:
         alt=f"Line chart of the robust accuracy against the {axis}. {medians}.",
         draw=partial(distance_curves_figure, shown, axis=axis),
         size=count,
+        detail=condition.partition(" distance ")[2],
     )
 
 

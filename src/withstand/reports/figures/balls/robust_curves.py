@@ -3,6 +3,7 @@
 from typing import Any
 
 from withstand.conditions import CLEAN, along
+from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.tools.curves import bands_picture
 from withstand.reports.figures.tools.marks import Mark, combinations, lines_of, mark_of
 from withstand.reports.figures.tools.picture import Picture
@@ -61,6 +62,7 @@ def _picture(
             continue
         title = name_of(dict(zip(study.axes, labels, strict=True)))
         shown = {value: line for value, line in curve.items() if value or line["q50"] is not None}
+        title += DOUBT if any(line.get("doubt") for line in shown.values()) else ""
         series[title] = [
             mark_of(line, measure, gid=f"{name}-{len(series)}-{k}", label=f"{title} at {value:g}", x=value)
             for k, (value, line) in enumerate(shown.items())
@@ -73,7 +75,8 @@ def _picture(
     note = f" Condition: {budget}, at each value." if budget else ""
     note += " At 0 the clean accuracy." if any(mark.x == 0 for marks in series.values() for mark in marks) else ""
     title = f"{sentence(measure.words)} against the {words}" + (f", {unit.partition(' ')[0]}" if unit else "")
-    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, title=title, note=note)
+    texts = {"title": title, "note": note, "detail": budget}
+    return bands_picture(study, series, lines, name=name, measure=measure, axis=axis, **texts)
 
 
 def _start(study: Study, measure: Measure) -> str:

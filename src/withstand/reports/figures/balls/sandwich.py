@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from withstand.conditions import CLEAN
+from withstand.rendering.cell import DOUBT
 from withstand.reports.figures.balls.sandwich_bands import (
     ACCURACY,
     MOST_PANELS,
@@ -14,23 +15,24 @@ from withstand.reports.figures.balls.sandwich_bands import (
 )
 from withstand.reports.figures.balls.sandwich_bars import Stack, sandwich_bars
 from withstand.reports.figures.tools.marks import (
+    cautions,
     combinations,
     counted,
     lines_of,
     longest,
     mark_of,
-    missing_sentence,
     signs,
 )
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW
-from withstand.reports.numbers import number, slug
+from withstand.reports.numbers import MANY_SAMPLES, number, slug
 from withstand.reports.sandwiches import Sandwich, sandwiches_of
 from withstand.reports.series import Axis, axis_along, norm_notes
 from withstand.study.study import Study, name_of
 
 LEAST_RADII = 3  # of a band, with 0; of fewer there are bars
 MOST_BARS = 24
+COINCIDE = 0.005  # lines this close look like one
 
 Line = dict[str, Any]
 
@@ -57,7 +59,8 @@ def _picture(study: Study, sandwich: Sandwich, name: str) -> list[Picture]:
     for labels in combinations(study):
         title = name_of(dict(zip(study.axes, labels, strict=True)))
         own = {radius: [each[labels] for each in two] for radius, two in both.items()}
-        lines += [certified for certified, _ in own.values()]
+        lines += [line for two in own.values() for line in two]
+        title += DOUBT if any(line.get("doubt") for two in own.values() for line in two) else ""
         pairs = _pairs(sandwich, own, title, gid=f"{name}-{len(models)}")
         if pairs:
             models[title] = [*_start(clean[labels], title, gid=f"{name}-{len(models)}"), *pairs]
@@ -112,13 +115,14 @@ def _bands(
         name=name,
         title=f"Certified and worst-case accuracy against the {words}, {unit.partition(' ')[0]}",
         caption=f"The worst-case accuracy lies in the band between what is certified ({sandwich.method}) and what no "
-        f"attack breaks (budget: {sandwich.attacks}){zero}; {_spread(lines)}.{rest}{signs(marks)}"
-        f"{missing_sentence(study, lines)}",
+        f"attack breaks (budget: {sandwich.attacks}){zero}; {_spread(lines)}.{_coinciding(shown)}{rest}{signs(marks)}"
+        f"{cautions(study, lines)}",
         alt=f"Bands between certified and worst-case accuracy against the {words}. {'; '.join(ends)}.",
         draw=partial(sandwich_bands, shown, axis=axis),
         narrow=partial(sandwich_bands, shown, axis=axis, width=NARROW) if fits_narrow(list(shown)) else None,
         values={each.gid: each.text for each in marks},
         size=longest([each.attacked for each in own] for own in shown.values()),
+        detail=sandwich.text.partition(", ")[2],
     )
 
 
@@ -135,13 +139,14 @@ def _bars(
         title=f"Certified and worst-case accuracy, {where}",
         caption=f"Shares of the samples that are certified ({sandwich.method}), that are broken by an attack (budget: "
         f"{sandwich.attacks}), and between them those of which neither is known; {_spread(lines)}.{notes}{rest}"
-        f"{missing_sentence(study, lines)}",
+        f"{cautions(study, lines)}",
         alt=f"Bars of certified and worst-case accuracy. {'; '.join(each.text for each in shown)}.",
         draw=partial(sandwich_bars, shown),
         narrow=partial(sandwich_bars, shown, width=NARROW),
         values={each.gid: each.text for each in shown},
         form="bars",
         size=len(stacks),
+        detail=sandwich.text.partition(", ")[2],
     )
 
 
@@ -164,6 +169,21 @@ def _said(pair: Between) -> str:
     """Return the accuracies of a model in a ball as text."""
     low, high = (0.0 if each.middle is None else each.middle for each in pair)
     return f"{number(ACCURACY, low)} % certified, {number(ACCURACY, high)} % not broken"
+
+
+def _coinciding(models: Mapping[str, Sequence[Between]]) -> str:
+    """Return a sentence about the models whose lines can hardly be told apart, after a space; empty without any."""
+    gaps = {
+        name: max((each.attacked.middle or 0.0) - (each.certified.middle or 0.0) for each in own)
+        for name, own in models.items()
+    }
+    near = {name: gap for name, gap in gaps.items() if gap < COINCIDE}
+    if not near:
+        return ""
+    of = "" if len(models) == 1 else f" of {', '.join(near)}"
+    most = max(near.values())
+    rest = f"at most {number(ACCURACY, most, MANY_SAMPLES)} % of the samples are" if most else "no sample is"
+    return f" Both lines{of} coincide: {rest} neither certified nor broken."
 
 
 def _spread(lines: Sequence[Line]) -> str:

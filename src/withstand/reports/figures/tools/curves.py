@@ -23,11 +23,11 @@ from withstand.reports.figures.tools.chart import (
 from withstand.reports.figures.tools.labels import End, label_ends, room_for
 from withstand.reports.figures.tools.marks import (
     Mark,
+    cautions,
     combinations,
     counted,
     longest,
     mark_of,
-    missing_sentence,
     signs,
 )
 from withstand.reports.figures.tools.picture import Picture
@@ -139,6 +139,7 @@ def bands_picture(
     axis: Axis,
     title: str,
     note: str = "",
+    detail: str = "",
 ) -> Picture:
     """Return the picture of series of marks.
 
@@ -151,6 +152,7 @@ def bands_picture(
         axis: What it is shown against.
         title: Title of the picture.
         note: Sentences for the caption, each after a space.
+        detail: See `Picture.detail`.
     """
     marks = [mark for own in series.values() for mark in own]
     several = any(mark.planned > 1 for mark in marks)
@@ -160,11 +162,12 @@ def bands_picture(
     return Picture(
         name=name,
         title=title,
-        caption=f"{sentence(what)}{spread}; {count}.{note}{signs(marks)}{missing_sentence(study, lines)}",
+        caption=f"{sentence(what)}{spread}; {count}.{note}{signs(marks)}{cautions(study, lines)}",
         alt=_alt(series, measure, axis),
         draw=partial(bands_figure, series, measure=measure, axis=axis),
         values={each.gid: each.text for each in marks},
         size=longest(series.values()),
+        detail=detail,
     )
 
 

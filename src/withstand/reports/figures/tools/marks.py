@@ -1,10 +1,11 @@
-"""Marks: the points of a figure with their texts, and sentences about missing runs."""
+"""Marks: the points of a figure with their texts, and sentences about missing runs and doubts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from withstand.rendering.cell import DOUBT
 from withstand.reports.numbers import number, with_unit
 from withstand.study.measures.measure import Measure
 from withstand.study.study import Study, name_of
@@ -107,7 +108,8 @@ def summed_up(line: Mapping[str, Any], measure: Measure) -> str:
     elif line.get("sample_low") is not None:
         low, high = (number(measure, line[each]) for each in ("sample_low", "sample_high"))
         spread = f"95 % interval over the samples: {low}-{high}, "
-    return f"{with_unit(measure, line['q50'])} ({spread}{seeds}{lost})"
+    doubt = ", not trustworthy" if line.get("doubt") else ""
+    return f"{with_unit(measure, line['q50'])}{DOUBT * bool(doubt)} ({spread}{seeds}{lost}{doubt})"
 
 
 def seeds_of(line: Mapping[str, Any]) -> str:
@@ -151,16 +153,18 @@ def lines_of(study: Study, summary: "polars.DataFrame") -> dict[tuple[Any, ...],
     return found
 
 
-def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return a sentence that names every combination whose lines lack seeds, with the reason if it is known.
+def cautions(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
+    """Return sentences that name every combination whose lines lack seeds, or have doubts, each after a space.
 
     Args:
         study: Says which runs failed.
         lines: Lines of the figure, with the axes, `done`, `planned` and `missing`.
     """
     worst: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    doubtful: dict[str, None] = {}
     for line in lines:
         labels = tuple(line[axis] for axis in study.axes)
+        doubtful |= {name_of(dict(zip(study.axes, labels, strict=True))): None} if line.get("doubt") else {}
         if line["done"] < line["planned"] and (labels not in worst or line["done"] < worst[labels]["done"]):
             worst[labels] = line
     ended, problems = _ended(study)
@@ -173,7 +177,8 @@ def missing_sentence(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
         why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
         parts.append(f"{name}: {line['done']}/{line['planned']} seeds, missing {seeds_of(line)}{why}")
     found = f" Missing: {_first_of(parts)}." if parts else ""
-    return found + (f" Not measured: {_first_of(unmeasured)}." if unmeasured else "")
+    found += f" Not measured: {_first_of(unmeasured)}." if unmeasured else ""
+    return found + (f" Not trustworthy{DOUBT}, see the warning: {_first_of([*doubtful])}." if doubtful else "")
 
 
 def counted(lines: Sequence[Mapping[str, Any]], *, samples: bool = True) -> str:

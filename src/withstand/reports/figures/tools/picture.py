@@ -16,6 +16,7 @@ class Picture:
     Attributes:
         name: File name without ending: small letters, digits and dashes.
         title: One line.
+        detail: What tells it apart from pictures with the same title, such as a budget.
         caption: A sentence or two: the content, the number of runs, and the missing ones.
         alt: Text for readers who do not see the figure.
         draw: Returns the figure; called within `figure_style`.
@@ -35,3 +36,4 @@ class Picture:
     values: dict[str, str] = field(default_factory=dict)
     form: Form = "line"
     size: int = 0
+    detail: str = ""

@@ -1,0 +1,17 @@
+"""Note: a sentence about the numbers under a condition."""
+
+from typing import NamedTuple
+
+
+class Note(NamedTuple):
+    """A sentence about the numbers under a condition, printed below every table.
+
+    Attributes:
+        text: The sentence.
+        is_doubt: Whether it says that the accuracies under attack are not trustworthy, such as with gradient masking.
+            The rows of these accuracies then carry the sentence as their `doubt`: tables mark them, and no model is
+            preferred because of them.
+    """
+
+    text: str
+    is_doubt: bool = False
