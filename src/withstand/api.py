@@ -14,11 +14,13 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
+from withstand.functional.random import check_seed
 from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
-from withstand.models.black_box import BlackBox, predicts
+from withstand.models.black_box import as_module
+from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -64,18 +66,20 @@ def fit(
         ['top1', 'top5']
     """
     _check_fit(model, objective, training)
+    check_seed(seed, who="fit")
     engine = Engine.start(device=device, num_workers=workers)
     outputs = _num_outputs(model, data)
-    split, model = as_split(data, "train", num_classes=outputs), engine.place(model)
-    check_outputs(model, split, engine)
-    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
-    validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
-    objective, settings = objective or PerturbedRisk(), Training(**training)
-    trainer = Trainer(model, split, objective=objective, training=settings, seed=seed, engine=engine, validate=validate)
-    rehearse(trainer)
-    result = trainer.fit()
-    if result is not model:
-        model.load_state_dict(result.state_dict())
+    split = as_split(data, "train", num_classes=outputs)
+    with formats_kept(model):
+        check_outputs(place(model, engine.device, split.shape), split, engine)
+        held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
+        validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
+        options: dict[str, Any] = {"objective": objective or PerturbedRisk(), "training": Training(**training)}
+        trainer = Trainer(model, split, seed=seed, engine=engine, validate=validate, **options)
+        rehearse(trainer)
+        result = trainer.fit()
+        if result is not model:
+            model.load_state_dict(result.state_dict())
     return model.eval()
 
 
@@ -126,7 +130,9 @@ def evaluate(
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    _check_seed(seed)
+    check_seed(seed, who="evaluate")
+    if surrogate is not None and not isinstance(surrogate, nn.Module):
+        raise InputError(f"evaluate: surrogate must be a torch.nn.Module, got {type(surrogate).__name__}.")
     folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
@@ -136,15 +142,15 @@ def evaluate(
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
-    question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
-    modules = {name: _as_module(each, question.split.classes, surrogate) for name, each in models.items()}
-    subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
-    return ask(subjects, seed=seed, engine=engine)
-
-
-def _check_seed(seed: Any) -> None:
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
+    question = ask_of(
+        data, num_classes=_num_outputs(as_module(next(iter(models.values())), who="evaluate: model"), data)
+    )
+    modules = {name: as_module(each, question.split.classes, who=f"evaluate: {name}") for name, each in models.items()}
+    if surrogate is not None:
+        modules = {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
+    with formats_kept(*modules.values()):
+        subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
+        return ask(subjects, seed=seed, engine=engine)
 
 
 def _check_runs(data: Any, surrogate: Any) -> None:
@@ -165,21 +171,12 @@ def _folder(keep: Any) -> Path | None:
 def _models(model: Any) -> dict[str, Any]:
     """Return models by name, checked."""
     models = dict(model) if isinstance(model, Mapping) else {"model": model}
-    for name, each in models.items():
+    for name in models:
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")
-        if not isinstance(each, nn.Module) and not predicts(each):
-            raise InputError(
-                f"evaluate: {name} must be a torch.nn.Module or answer predict, got {type(each).__name__}."
-            )
     if not models:
         raise InputError("evaluate: expected at least one model, got none.")
     return models
-
-
-def _as_module(model: Any, classes: Sequence[str] | None = None, surrogate: nn.Module | None = None) -> nn.Module:
-    module = model if isinstance(model, nn.Module) else BlackBox(model, classes)
-    return module if surrogate is None else WithSurrogate(module, surrogate)
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:

@@ -1,6 +1,6 @@
 """Certified l2 radii by randomised smoothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -191,6 +191,12 @@ class RandomizedSmoothing(Evaluation):
             certified[rows] = own >= look.yes
             rows = rows[((own > look.no) & (own < look.yes)).cpu()]
         return hits, draws, {"certified": certified}
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[str, ...]]:
+        """Say which model the numbers are about."""
+        noise = self.conditions[0].rpartition(", ")[2]
+        note = f"Certified numbers hold for the smoothed model ({noise}); worst-case accuracy is of the model itself."
+        return {self.conditions[0]: (note,)}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

@@ -48,6 +48,7 @@ class Diagnosis:
         has_gradients: Whether the model can be differentiated.
         misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
         surrogate: A network whose gradients attacks can follow instead; None if there is none.
+        is_given: Whether the user gave the surrogate.
     """
 
     count: int = 0
@@ -59,6 +60,7 @@ class Diagnosis:
     has_gradients: bool = True
     misled: Mapping[Ball, float] = field(default_factory=dict)
     surrogate: nn.Module | None = None
+    is_given: bool = False
 
     def adapted(self, model: nn.Module) -> nn.Module:
         """Return the model that attacks use: deterministic, with logits as outputs."""
@@ -100,12 +102,17 @@ class Diagnosis:
             seen.append(f"random steps beat gradient steps on {share} of {self.count} training inputs")
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
+        which = "" if self.surrogate is None else f"{'the given' if self.is_given else 'a'} surrogate and "
+        done = f"ttacks also followed {which}smoothed gradients" if reacts and self.needs_guides(ball) else ""
         if seen:
-            guides = f"{'a surrogate and ' if self.surrogate is not None else ''}smoothed gradients"
-            done = f"; attacks also followed {guides}" if reacts and self.needs_guides(ball) else ""
+            done = f"; a{done}" if done else ""
             found.append(
                 f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
             )
+        elif done and self.is_given:
+            found.append(f"A{done}.")
+        if self.is_given and not reacts:
+            found.append("The given surrogate is followed only by the attacks of budgets, not by the chosen attacks.")
         return tuple(found)
 
 
@@ -120,6 +127,8 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
     """
     with frozen(model), torch.no_grad():
         found = _answers(model, x)
+        if isinstance(model, WithSurrogate):
+            found = replace(found, surrogate=model.surrogate, is_given=True)
         if not is_differentiable(model):
             return replace(found, has_gradients=False)
         model = found.adapted(model)
@@ -131,15 +140,13 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
         return replace(found, blind=blind, stuck=stuck, misled=misled)
 
 
-def is_suspect(found: Diagnosis, model: nn.Module) -> bool:
-    """Return whether attacks should use a surrogate: gradients may be masked, or a surrogate was given."""
-    return isinstance(model, WithSurrogate) or any(found.is_masked(ball, SUSPECT) for ball in found.misled)
+def needs_surrogate(found: Diagnosis) -> bool:
+    """Return whether attacks should use a surrogate, since gradients may be masked, and none was given."""
+    return not found.is_given and any(found.is_masked(ball, SUSPECT) for ball in found.misled)
 
 
 def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
-    """Return a diagnosis with the given surrogate of a model, or one trained on its outputs near the inputs."""
-    if isinstance(model, WithSurrogate):
-        return replace(found, surrogate=model.surrogate)
+    """Return a diagnosis with a surrogate trained on a model's outputs near the inputs."""
     with frozen(model):
         model = found.adapted(model)
         with torch.no_grad():
