@@ -111,8 +111,10 @@ def _checked_inputs(x: Any, y: Any, model: nn.Module, ball: Ball, space: Space |
             "attack: expected inputs as a tensor or array of floats, and one label per input, got "
             f"{_described(given[0])} and {_described(given[1])}."
         )
+    if len(x) == 0:
+        raise InputError("attack: expected at least one input, got none.")
     if x.ndim < 2 or x.numel() == 0:
-        raise InputError(f"attack: expected at least one input of shape (batch, *shape), got shape {tuple(x.shape)}.")
+        raise InputError(f"attack: inputs must have the shape (batch, *shape), got {tuple(x.shape)}.")
     x = x.detach().to(_dtype_of(model, x)).contiguous()
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
     if space.shape != tuple(x.shape[1:]):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch.utils.data import ConcatDataset, Subset
 
 from withstand.data.base import Dataset, Part, Split, TensorSplit
@@ -24,10 +23,10 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
     """
     if isinstance(data, Split):
         return data
-    if isinstance(data, Subset) and (part_of := _selected(data)) is not None:
-        return part_of
-    if isinstance(data, ConcatDataset) and any(isinstance(each, Split) for each in data.datasets):
-        raise InputError("data: splits of withstand cannot be concatenated; concatenate PyTorch data sets of pairs.")
+    if isinstance(data, Subset) and (selected := _selected(data)) is not None:
+        return selected
+    if isinstance(data, ConcatDataset) and any(isinstance(each, Split | Dataset) for each in data.datasets):
+        raise InputError("data: a ConcatDataset must hold PyTorch data sets of (input, label) pairs, got a split.")
     if isinstance(data, Dataset):
         return data.load(part)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -41,10 +40,9 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
 def _selected(data: Subset) -> Split | None:
     """Return a subset of a split as a split; None for subsets of other data."""
     whole = _selected(data.dataset) if isinstance(data.dataset, Subset) else data.dataset
-    if not isinstance(whole, Split):
-        return None
-    if not isinstance(whole, TensorSplit | FileSplit):
-        raise InputError(
-            f"data: samples of {type(whole).__name__} cannot be selected; select before the data is wrapped."
-        )
-    return whole.select(torch.tensor([int(each) for each in data.indices], dtype=torch.int64))
+    if isinstance(whole, TensorSplit | FileSplit):
+        return whole.select([int(each) for each in data.indices])
+    if isinstance(whole, Split | Dataset):
+        name = type(whole).__name__
+        raise InputError(f"data: a Subset must hold PyTorch data or a split with `select`, got {name}; `load` a part.")
+    return None

@@ -125,7 +125,7 @@ class TensorSplit(Split):
 
     def select(self, rows: Tensor | Sequence[int]) -> "TensorSplit":
         """Return the split with only these rows, such as `range(100)`."""
-        rows = torch.as_tensor(rows)
+        rows = as_rows(rows, len(self))
         part = copy(self)
         part.x, part.y, part.numbers = self.x[rows], self.y[rows], self.numbers[rows]
         part.weight = None if self.weight is None else self.weight[rows]
@@ -192,6 +192,19 @@ class Dataset(Configuration, ABC):
     def examples(cls) -> list["Dataset"]:
         """Return instances that need no files, for the contract tests; none by default."""
         return []
+
+
+def as_rows(rows: Tensor | Sequence[int], count: int) -> Tensor:
+    """Return numbers of rows, or a mask, as numbers.
+
+    Raises:
+        InputError: If one is not below `count`, or is negative.
+    """
+    found = torch.as_tensor(rows)
+    found = found.nonzero()[:, 0] if found.dtype == torch.bool else found.long()
+    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < count:
+        raise InputError(f"data: rows must be 0 to {count - 1}, got {int(found.min())} to {int(found.max())}.")
+    return found
 
 
 def to_unit(x: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

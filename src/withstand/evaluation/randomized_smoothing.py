@@ -194,8 +194,7 @@ class RandomizedSmoothing(Evaluation):
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[str, ...]]:
         """Say which model the numbers are about."""
-        noise = self.conditions[0].rpartition(", ")[2]
-        note = f"Certified numbers hold for the smoothed model ({noise}); worst-case accuracy is of the model itself."
+        note = "These numbers are about the smoothed model; clean and worst-case accuracy are about the model itself."
         return {self.conditions[0]: (note,)}
 
     @classmethod

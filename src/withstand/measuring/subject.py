@@ -99,7 +99,8 @@ def outputs_of(model: nn.Module, x: Tensor, *, who: str) -> Any:
             return model(x)
         except Exception as problem:  # custom modules may raise anything
             told = (str(problem) or type(problem).__name__).splitlines()[0].rstrip(".")
-            raise InputError(f"{who} cannot take inputs of shape {tuple(x.shape[1:])} ({told}).") from problem
+            what = f"inputs of shape {tuple(x.shape[1:])} and type {x.dtype}".replace("torch.", "")
+            raise InputError(f"{who} cannot take {what} ({told}).") from problem
 
 
 def check_config(subject: Subject) -> None:

@@ -37,8 +37,9 @@ def rehearse(trainer: Trainer) -> None:
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
             state = objective.init(x, rng=rng)
             loss = objective.step(model.train(), x, y, space=trainer.space, state=state, count=0, rng=rng).loss
-        if loss.requires_grad:
-            torch.autograd.grad(loss, [each for each in model.parameters() if each.requires_grad], allow_unused=True)
+            if loss.requires_grad:
+                trained = [each for each in model.parameters() if each.requires_grad]
+                torch.autograd.grad(loss, trained, allow_unused=True)
 
     try:
         try:

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Plan, Split, to_unit
+from withstand.data.base import Plan, Split, as_rows, to_unit
 from withstand.data.images.image_file import explain, read_image
 from withstand.data.sample import Sample
 from withstand.errors import InputError
@@ -89,7 +89,7 @@ class FileSplit(Split):
 
     def select(self, rows: Tensor | Sequence[int]) -> "FileSplit":
         """Return the split with only these rows, such as `range(100)`."""
-        rows = torch.as_tensor(rows)
+        rows = as_rows(rows, len(self))
         part = copy(self)
         part.files, part.y = [self.files[row] for row in rows.tolist()], self.y[rows]
         part.numbers, part.bad = self.numbers[rows], {}

@@ -84,12 +84,14 @@ class Diagnosis:
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
             reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
+        which = "" if self.surrogate is None else f"{'the given' if self.is_given else 'a'} surrogate and "
+        done = f"attacks also followed {which}smoothed gradients" if reacts and self.needs_guides(ball) else ""
         found: list[str] = []
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
             found.append(f"The outputs are probabilities; attacks use their {what}.")
         if not self.has_gradients:
-            found.append("The model has no gradients; attacks use queries alone.")
+            found.append(f"The model has no gradients; attacks use queries{'' if done else ' alone'}.")
         if self.is_random:
             found.append(f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes.")
         seen: list[str] = []
@@ -102,15 +104,13 @@ class Diagnosis:
             seen.append(f"random steps beat gradient steps on {share} of {self.count} training inputs")
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
-        which = "" if self.surrogate is None else f"{'the given' if self.is_given else 'a'} surrogate and "
-        done = f"ttacks also followed {which}smoothed gradients" if reacts and self.needs_guides(ball) else ""
         if seen:
-            done = f"; a{done}" if done else ""
+            why = "; ".join([", ".join(seen), *([done] if done else [])])
             found.append(
-                f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
+                f"Gradient masking: the accuracy under attack may be far too high, since {why}."
             )
         elif done and self.is_given:
-            found.append(f"A{done}.")
+            found.append(f"{done.capitalize()}.")
         if self.is_given and not reacts:
             found.append("The given surrogate is followed only by the attacks of budgets, not by the chosen attacks.")
         return tuple(found)
