@@ -131,8 +131,6 @@ def evaluate(
         InputError: If an argument is invalid, or model and data do not fit.
     """
     check_seed(seed, who="evaluate")
-    if surrogate is not None and not isinstance(surrogate, nn.Module):
-        raise InputError(f"evaluate: surrogate must be a torch.nn.Module, got {type(surrogate).__name__}.")
     folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
@@ -142,12 +140,9 @@ def evaluate(
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
-    question = ask_of(
-        data, num_classes=_num_outputs(as_module(next(iter(models.values())), who="evaluate: model"), data)
-    )
-    modules = {name: as_module(each, question.split.classes, who=f"evaluate: {name}") for name, each in models.items()}
-    if surrogate is not None:
-        modules = {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
+    first = as_module(next(iter(models.values())), who="evaluate: model")
+    question = ask_of(data, num_classes=_num_outputs(first, data))
+    modules = _modules(models, question.split.classes, surrogate)
     with formats_kept(*modules.values()):
         subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
@@ -177,6 +172,16 @@ def _models(model: Any) -> dict[str, Any]:
     if not models:
         raise InputError("evaluate: expected at least one model, got none.")
     return models
+
+
+def _modules(models: Mapping[str, Any], classes: Sequence[str], surrogate: Any) -> dict[str, nn.Module]:
+    """Return models as modules, with the surrogate, if any."""
+    modules = {name: as_module(each, classes, who=f"evaluate: {name}") for name, each in models.items()}
+    if surrogate is None:
+        return modules
+    if not isinstance(surrogate, nn.Module):
+        raise InputError(f"evaluate: surrogate must be a torch.nn.Module, got {type(surrogate).__name__}.")
+    return {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:

@@ -106,9 +106,7 @@ class Diagnosis:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
             why = "; ".join([", ".join(seen), *([done] if done else [])])
-            found.append(
-                f"Gradient masking: the accuracy under attack may be far too high, since {why}."
-            )
+            found.append(f"Gradient masking: the accuracy under attack may be far too high, since {why}.")
         elif done and self.is_given:
             found.append(f"{done.capitalize()}.")
         if self.is_given and not reacts:
