@@ -119,13 +119,12 @@ def evaluate(
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.
         pixels: Image size whose corruption parameters apply (224, 299, 64 or 32); None takes the nearest.
-        keep: Cache folder for the outcomes of modules, so that evaluations are reused and resumed; None does not cache.
-            The outcomes of runs are in their own folders.
+        keep: Cache folder to reuse and resume evaluations of modules; None does not cache. Runs use their own folders.
         seed: Seed of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
-        surrogate: A module whose gradients attacks of budgets follow too, for modules that mask their own.
+        surrogate: A module whose gradients attacks of budgets also follow, for models that mask their own or have none.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
@@ -140,8 +139,7 @@ def evaluate(
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
-    first = as_module(next(iter(models.values())), who="evaluate: model")
-    question = ask_of(data, num_classes=_num_outputs(first, data))
+    question = ask_of(data, num_classes=_num_outputs(next(iter(models.values())), data))
     modules = _modules(models, question.split.classes, surrogate)
     with formats_kept(*modules.values()):
         subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
@@ -192,4 +190,5 @@ def _num_outputs(model: Any, data: Any) -> int | None:
         x = data[0][0]
     except Exception:  # reported when the pairs are read
         return None
-    return num_outputs(model, x) if isinstance(x, torch.Tensor) else None
+    module = as_module(model, who="evaluate: model")
+    return num_outputs(module, x) if isinstance(x, torch.Tensor) else None

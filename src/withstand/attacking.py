@@ -35,10 +35,8 @@ def attack(
     """Attack inputs within a ball, with the attacks of a budget.
 
     Args:
-        model: A module that maps inputs to logits. Fitted classifiers of other packages and functions of arrays are
-            models too (see `BlackBox`); without gradients, they are attacked by queries alone.
-        x: Inputs (batch, *shape): images in [0, 1], rows of a table, or any vectors. Tensor or array of floats;
-            converted to the type of the model's parameters.
+        model: A module that maps inputs to logits, or what `BlackBox` takes; without gradients, attacks use queries.
+        x: Tensor or array of floats (batch, *shape), converted to the model's type; images are in [0, 1].
         y: Labels (batch,), tensor or array.
         ball: The norm, radius and unit.
         budget: `quick`, `standard` or `thorough`; see `WorstCase`.
@@ -63,20 +61,27 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    _check_options(ball, budget, space)
-    check_seed(seed, who="attack")
+    _check_options(ball, budget, space, seed)
     engine = Engine.start(device=device, batch_size=batch_size)
     module = as_module(model, who="attack: model")
     x, y, space = _checked_inputs(x, y, module, ball, space)
-    parts = []
     with formats_kept(module):
-        place(module, engine.device, tuple(x.shape[1:]))
+        place(module, engine.device, space.shape)
         num_classes = _num_classes(module, x, y, engine)
-        union = Union(ball=ball, attacks=attacks_on(module, budget, ball, num_classes=num_classes, shape=x.shape[1:]))
-        for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
-            own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
-            rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-            parts.append(union.within(ball.of_rows(rows)).attack(own, labels, module, space=space, rng=rng))
+        union = Union(ball=ball, attacks=attacks_on(module, budget, ball, num_classes=num_classes, shape=space.shape))
+        return _in_batches(union, x, y, module, space=space, seed=seed, engine=engine)
+
+
+def _in_batches(
+    union: Union, x: Tensor, y: Tensor, model: nn.Module, *, space: Space, seed: int, engine: Engine
+) -> Attacked:
+    """Attack batch by batch, and return the results of all rows, on the CPU."""
+    parts = []
+    for rows in torch.arange(len(x)).split(engine.samples_per_batch(space.shape)):
+        own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
+        rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
+        attack = union.within(union.ball.of_rows(rows))
+        parts.append(attack.attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 
@@ -93,8 +98,9 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     return num_classes
 
 
-def _check_options(ball: Any, budget: Any, space: Any) -> None:
+def _check_options(ball: Any, budget: Any, space: Any, seed: Any) -> None:
     """Check the arguments that do not depend on the inputs."""
+    check_seed(seed, who="attack")
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not isinstance(ball, Ball):
