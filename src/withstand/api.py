@@ -19,7 +19,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
-from withstand.models.black_box import as_module
+from withstand.models.black_box import as_module, is_differentiable
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
@@ -177,8 +177,9 @@ def _modules(models: Mapping[str, Any], classes: Sequence[str], surrogate: Any) 
     modules = {name: as_module(each, classes, who=f"evaluate: {name}") for name, each in models.items()}
     if surrogate is None:
         return modules
-    if not isinstance(surrogate, nn.Module):
-        raise InputError(f"evaluate: surrogate must be a torch.nn.Module, got {type(surrogate).__name__}.")
+    if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
+        who = type(surrogate).__name__
+        raise InputError(f"evaluate: surrogate must be a torch.nn.Module with gradients, got {who}.")
     return {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
 
 

@@ -88,8 +88,9 @@ def _in_batches(
 def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     """Return the number of a model's outputs, and check that labels are among them."""
     logits = outputs_of(model, x[:1].to(engine.device), who="attack: the model")
-    if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
-        raise InputError(f"attack: for one input the model must return logits (1, class), got {_described(logits)}.")
+    if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1 and logits.shape[1] > 1):
+        wanted = "logits of shape (batch, at least 2 classes)"
+        raise InputError(f"attack: the model must return {wanted}, for one input it returned {_described(logits)}.")
     num_classes = logits.shape[1]
     if y.is_floating_point() or y.is_complex() or y.min() < 0 or y.max() >= num_classes:
         span = "" if y.is_complex() else f" from {y.min():g} to {y.max():g}"

@@ -161,6 +161,9 @@ class _Walk:
             operation = known(layer, *given, result) if layer is not None else known(result, *arguments, **named)
         except Refused as problem:
             raise InputError(f"{self.who}: the layer {name} has no rule for bounds {problem}; {WAY_OUT}.") from problem
+        except TypeError as problem:  # the rule does not take these arguments
+            what = f"the layer {name} has no rule for bounds with these arguments"
+            raise InputError(f"{self.who}: {what}; {WAY_OUT}.") from problem
         self.values[step] = self._append(operation, given, result, step)
 
     def _append(

@@ -10,7 +10,7 @@ from withstand.data.space import Space
 from withstand.functional.margins import log_odds
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
-from withstand.models.as_logits import AsLogits, is_probability
+from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.models.black_box import is_differentiable
 from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
@@ -84,8 +84,7 @@ class Diagnosis:
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
             reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
-        which = "" if self.surrogate is None else f"{'the given' if self.is_given else 'a'} surrogate and "
-        done = f"attacks also followed {which}smoothed gradients" if reacts and self.needs_guides(ball) else ""
+        done = f"attacks also used {self._guides(ball)}" if reacts and self.needs_guides(ball) else ""
         found: list[str] = []
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
@@ -112,6 +111,13 @@ class Diagnosis:
         if self.is_given and not reacts:
             found.append("The given surrogate is followed only by the attacks of budgets, not by the chosen attacks.")
         return tuple(found)
+
+    def _guides(self, ball: Ball) -> str:
+        """Return what attacks use besides the model's own gradients, as text."""
+        which = "the given surrogate" if self.is_given else "a surrogate"
+        names = [which] if self.surrogate is not None else []
+        names += ["smoothed gradients", *(["queries"] if self.is_masked(ball) else [])]
+        return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
 def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space) -> Diagnosis:
@@ -162,7 +168,7 @@ def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
         count=len(x),
         is_random=bool(differ.any()),
         is_probability=is_probability(outputs),
-        sums_to_one=bool(((outputs.sum(2) - 1).abs() < 1e-3).all()),
+        sums_to_one=sums_to_one(outputs.flatten(0, 1)),
     )
 
 
