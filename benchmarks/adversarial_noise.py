@@ -20,6 +20,7 @@ from withstand.evaluation.noise_distance import draw_directions, find_distances
 from withstand.functional.random import row_streams, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.models.frozen import evaluating
+from withstand.models.memory_format import place
 from withstand.objectives.adversarial_noise import AdversarialNoise
 from withstand.objectives.perturbed_risk import PerturbedRisk
 
@@ -77,7 +78,7 @@ def steps(device: str) -> tuple[Callable[[], object], Callable[[], object]]:
     engine = ws.Engine(device=torch.device(device))
 
     def one(objective: ws.PerturbedRisk | AdversarialNoise) -> Callable[[], object]:
-        own = engine.place(deepcopy(model)).train()
+        own = place(deepcopy(model), engine.device, (3, 64, 64)).train()
         optimizer = torch.optim.SGD(own.parameters(), lr=1e-3, momentum=0.9)
         state, space = objective.init(x[:1], rng=stream(0, "init")), Space.like(x, box=BOX)
         count = 0

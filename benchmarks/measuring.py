@@ -35,6 +35,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.kept import Kept
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
+from withstand.models.memory_format import place
 from withstand.models.mlp import MLP
 from withstand.models.vision import Vision
 from withstand.models.weights import load_weights
@@ -132,7 +133,7 @@ def squeezenet() -> tuple[Split, nn.Module, list[Evaluation]]:
     model = Vision(name="squeezenet1_1").build(split.shape, len(split.classes), seed=0)
     load_weights(model, root / "models" / "squeezenet1_1.pth")
     cells = ImageNetC(severities=(3,), jpeg=True, frost="procedural").cells(224, 224)
-    return split, Engine().place(model).eval(), [Accuracy(perturbations=cells)]
+    return split, place(model, Engine().device, split.shape).eval(), [Accuracy(perturbations=cells)]
 
 
 def reducing() -> dict[str, float]:
@@ -145,12 +146,12 @@ def reducing() -> dict[str, float]:
     samples = samples.with_columns(polars.Series("identifier", names))
     measures = Accuracy().measures
     found = []
-    for place in range(CONDITIONS):
-        correct = rng.random(SAMPLES) < 0.3 + 0.5 * place / CONDITIONS
+    for cell in range(CONDITIONS):
+        correct = rng.random(SAMPLES) < 0.3 + 0.5 * cell / CONDITIONS
         prediction = np.where(correct, label, rng.integers(0, 1000, SAMPLES)).astype(np.int32)
         columns = {"number": number, "prediction": prediction, "confidence": rng.random(SAMPLES).astype(np.float32)}
         frame = polars.DataFrame(columns | {"correct": correct, "top5": correct | (rng.random(SAMPLES) < 0.3)})
-        found.append(ConditionOutcomes(condition=f"cell {place}", measures=measures, columns=frame))
+        found.append(ConditionOutcomes(condition=f"cell {cell}", measures=measures, columns=frame))
     with tempfile.TemporaryDirectory() as folder:
         about = {"data": "Benchmark", "seed": 0, "classes": [str(each) for each in range(1000)], "shape": (3, 224, 224)}
         kept = Kept(Path(folder), **about)

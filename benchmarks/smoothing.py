@@ -21,6 +21,7 @@ from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.functional.random import RowStreams
+from withstand.models.memory_format import place
 from withstand.models.weights import load_weights
 
 # Limits: throughput by that of bare passes, share of the draws saved, share of answers equal to those of all draws.
@@ -84,7 +85,7 @@ def throughput(
     model: nn.Module, shape: tuple[int, ...], draws: tuple[int, int], *, repeats: int, engine: Engine
 ) -> dict[str, Any]:
     """Return seconds of the evaluation and of bare passes, alternating; the first round is not counted."""
-    model = engine.place(model).eval()
+    model = place(model, engine.device, shape).eval()
     evaluation = ws.RandomizedSmoothing(num_selection=draws[0], num_draws=draws[1])
     batch, count = engine.samples_per_batch(shape), 4 if len(shape) == 3 and shape[1] < 100 else 1
     x = torch.rand(batch, *shape, device=engine.device)
@@ -118,7 +119,7 @@ def early_ends(engine: Engine) -> dict[str, Any]:
     model = ws.fit(model, data, objective=objective, epochs=1, batch_size=128, optimizer=ws.Adam(lr=0.003))
     test = data.load("test")
     split = TensorSplit(test.x[:NUM_IMAGES], test.y[:NUM_IMAGES], classes=test.classes, box=test.box)
-    model = engine.place(model).eval()
+    model = place(model, engine.device, test.shape).eval()
 
     def columns(evaluation: ws.Evaluation) -> dict[str, torch.Tensor]:
         (found,) = evaluation.measure(model, split, seed=0, engine=engine).columns.values()

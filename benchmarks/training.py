@@ -28,6 +28,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.functional.random import stream
+from withstand.models.memory_format import place
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -131,7 +132,9 @@ def load_tasks() -> list[Task]:
     return [
         Task(
             name="fashion-mnist",
-            model=Engine().place(SmallCNN().build(clothes.shape, len(clothes.classes), seed=SEED)),
+            model=place(
+                SmallCNN().build(clothes.shape, len(clothes.classes), seed=SEED), Engine().device, clothes.shape
+            ),
             train=clothes.select(torch.arange(2560)),
             test=clothes_test,
             batch_size=128,

@@ -90,7 +90,7 @@ def main() -> None:
 def build(train: TensorSplit, seed: int, engine: Engine) -> torch.nn.Module:
     """Return the network of a trial."""
     model = MLP(hidden=(WIDTH, WIDTH)).build(train.shape, len(train.classes), seed=derive_seed(seed, "model/init"))
-    return engine.place(model)
+    return model.to(engine.device)
 
 
 def one_by_one(train: TensorSplit, seeds: list[int], engine: Engine) -> Callable[[], Tensor]:

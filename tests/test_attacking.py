@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 import withstand as ws
@@ -65,15 +67,68 @@ def test_radii_per_row_belong_to_their_rows_in_every_batch():
     [
         ({"budget": "huge"}, "budget .* got 'huge'"),
         ({"x": X.tolist()}, "got list and int64"),
+        ({"x": X.numpy().astype(object)}, r"got array of object of shape \(30, 1, 4, 4\) and int64"),
+        ({"x": X[:, 0, 0, 0]}, r"\(batch, \*shape\), got \(30,\)"),
+        ({"x": X * torch.nan}, "finite numbers, got NaN in sample 0"),
+        ({"model": nn.Linear(3, 3)}, r"model cannot take inputs of shape \(1, 4, 4\) and type float32"),
+        ({"model": nn.Flatten(0)}, r"model must return logits .* returned float32 of shape \(16,\)"),
+        ({"model": "forest"}, "BlackBox, got str"),
+        ({"model": nn.Linear}, "BlackBox, got the class Linear"),
+        ({"model": KNeighborsClassifier().fit(X[:9].flatten(1)[:, :3], Y[:9])}, r"model .*expected 3 features"),
+        ({"ball": 0.1}, r"ball must be a Ball .*got 0\.1"),
+        ({"space": ws.Digits().load("test").space}, r"shape of the space, \(3, 32, 32\), got \(1, 4, 4\)"),
+        ({"space": "images"}, "space must be a Space .*got str"),
+        ({"seed": -1}, "seed must be .*got -1"),
         ({"x": X.long()}, "got int64 of shape"),
         ({"y": Y[:7]}, r"of shape \(7,\)"),
         ({"x": X[:0], "y": Y[:0]}, "at least one input, got none"),
         ({"x": X + 1}, r"in \(0.0, 1.0\), got 1.* to 1.9966"),
         ({"y": Y + 2}, "from 0 to 2, got int64 from 2 to 3"),
+        ({"y": Y * 1j}, "from 0 to 2, got complex64"),
         ({"y": Y - 0.5}, "from 0 to 2, got float32 from -0.5 to 0.5"),
     ],
 )
 def test_errors_name_what_came(options, came):
-    given = {"x": X, "y": Y, "ball": BALL, "device": "cpu"} | options
+    given = {"model": Plane(), "x": X, "y": Y, "ball": BALL, "device": "cpu"} | options
     with pytest.raises(InputError, match=f"^attack: .*{came}"):
-        ws.attack(Plane(), **given)
+        ws.attack(**given)
+
+
+def test_inputs_of_other_types_are_those_of_the_models_type():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    wanted, *others = (
+        ws.attack(model, x, y, BALL, budget="quick", device=device)
+        for x, y, device in (
+            (X, Y, "cpu"),
+            (X.double(), Y.int(), torch.device("cpu")),
+            (X.numpy(), Y.numpy(), "cpu"),
+            (X.double().numpy()[::-1][::-1], Y.numpy().astype("uint8"), "cpu"),
+            (X.expand(30, 4, 4, 4)[:, :1].transpose(2, 3).contiguous().transpose(2, 3), Y, "cpu"),
+        )
+    )
+    assert wanted.points.dtype == torch.float32
+    for found in others:
+        for values, same in zip(found, wanted, strict=True):
+            assert torch.equal(values, same)
+    double = ws.attack(model.double(), X, Y, BALL, budget="quick", device="cpu")
+    assert double.points.dtype == torch.float64
+
+
+def test_a_fitted_classifier_is_attacked_like_its_black_box():
+    tree = DecisionTreeClassifier(random_state=0).fit(X.flatten(1), Y)
+    given, wrapped = (
+        ws.attack(model, X, Y, ws.Ball("linf", 0.3), budget="quick", device="cpu")
+        for model in (tree, ws.BlackBox(tree))
+    )
+    assert given.success.any()
+    for values, same in zip(given, wrapped, strict=True):
+        assert torch.equal(values, same)
+
+
+def test_point_and_distance_agree_and_rows_without_success_are_infinitely_far():
+    for budget in ("quick", "thorough"):  # wide attacks and FAB see wrong points outside of the ball, too
+        found = ws.attack(Plane(), X, Y, BALL, budget=budget, device="cpu")
+        length = (found.points - X).flatten(1).abs().amax(1) / 0.1
+        assert 0 < found.success.sum() < len(X)
+        torch.testing.assert_close(found.distance[found.success], length[found.success], rtol=1e-4, atol=1e-5)
+        assert found.distance[~found.success].isinf().all()

@@ -14,11 +14,13 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
+from withstand.functional.random import check_seed
 from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
-from withstand.models.black_box import BlackBox, is_differentiable, predicts
+from withstand.models.black_box import as_module, is_differentiable
+from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -64,18 +66,20 @@ def fit(
         ['top1', 'top5']
     """
     _check_fit(model, objective, training)
+    check_seed(seed, who="fit")
     engine = Engine.start(device=device, num_workers=workers)
     outputs = _num_outputs(model, data)
-    split, model = as_split(data, "train", num_classes=outputs), engine.place(model)
-    check_outputs(model, split, engine)
-    held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
-    validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
-    objective, settings = objective or PerturbedRisk(), Training(**training)
-    trainer = Trainer(model, split, objective=objective, training=settings, seed=seed, engine=engine, validate=validate)
-    rehearse(trainer)
-    result = trainer.fit()
-    if result is not model:
-        model.load_state_dict(result.state_dict())
+    split = as_split(data, "train", num_classes=outputs)
+    with formats_kept(model):
+        check_outputs(place(model, engine.device, split.shape), split, engine)
+        held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
+        validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
+        options: dict[str, Any] = {"objective": objective or PerturbedRisk(), "training": Training(**training)}
+        trainer = Trainer(model, split, seed=seed, engine=engine, validate=validate, **options)
+        rehearse(trainer)
+        result = trainer.fit()
+        if result is not model:
+            model.load_state_dict(result.state_dict())
     return model.eval()
 
 
@@ -115,18 +119,17 @@ def evaluate(
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.
         pixels: Image size whose corruption parameters apply (224, 299, 64 or 32); None takes the nearest.
-        keep: Cache folder for the outcomes of modules, so that evaluations are reused and resumed; None does not cache.
-            The outcomes of runs are in their own folders.
+        keep: Cache folder to reuse and resume evaluations of modules; None does not cache. Runs use their own folders.
         seed: Seed of every draw; the same seed gives every model the same noise.
         device: auto, cpu, cuda, cuda:1 or mps.
         workers: Processes that fetch samples.
         batch_size: Samples per batch; None chooses by the size of the inputs. Affects results only by rounding.
-        surrogate: A module whose gradients attacks of budgets follow too, for modules that mask their own.
+        surrogate: A module whose gradients attacks of budgets also follow, for models that mask their own or have none.
 
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    _check_seed(seed)
+    check_seed(seed, who="evaluate")
     folder = _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
@@ -136,15 +139,11 @@ def evaluate(
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
-    question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
-    modules = _modules(models, question, surrogate, engine)
-    subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
-    return ask(subjects, seed=seed, engine=engine)
-
-
-def _check_seed(seed: Any) -> None:
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"evaluate: seed must be a whole number of at least 0, got {seed!r}.")
+    question = ask_of(data, num_classes=_num_outputs(next(iter(models.values())), data))
+    modules = _modules(models, question.split.classes, surrogate)
+    with formats_kept(*modules.values()):
+        subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
+        return ask(subjects, seed=seed, engine=engine)
 
 
 def _check_runs(data: Any, surrogate: Any) -> None:
@@ -152,17 +151,6 @@ def _check_runs(data: Any, surrogate: Any) -> None:
         raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
     if data is not None and not isinstance(data, Dataset):
         raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
-
-
-def _modules(models: Mapping[str, Any], question: Question, surrogate: Any, engine: Engine) -> dict[str, nn.Module]:
-    """Return models as modules, together with a surrogate, which is checked."""
-    if surrogate is not None:
-        if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
-            raise InputError(
-                f"evaluate: surrogate must be a torch.nn.Module with gradients, got {type(surrogate).__name__}."
-            )
-        check_outputs(engine.place(surrogate), question.split, engine, who="surrogate")
-    return {name: _as_module(each, question.split.classes, surrogate) for name, each in models.items()}
 
 
 def _folder(keep: Any) -> Path | None:
@@ -176,21 +164,23 @@ def _folder(keep: Any) -> Path | None:
 def _models(model: Any) -> dict[str, Any]:
     """Return models by name, checked."""
     models = dict(model) if isinstance(model, Mapping) else {"model": model}
-    for name, each in models.items():
+    for name in models:
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")
-        if not isinstance(each, nn.Module) and not predicts(each):
-            raise InputError(
-                f"evaluate: {name} must be a torch.nn.Module or answer predict, got {type(each).__name__}."
-            )
     if not models:
         raise InputError("evaluate: expected at least one model, got none.")
     return models
 
 
-def _as_module(model: Any, classes: Sequence[str] | None = None, surrogate: nn.Module | None = None) -> nn.Module:
-    module = model if isinstance(model, nn.Module) else BlackBox(model, classes)
-    return module if surrogate is None else WithSurrogate(module, surrogate)
+def _modules(models: Mapping[str, Any], classes: Sequence[str], surrogate: Any) -> dict[str, nn.Module]:
+    """Return models as modules, with the surrogate, if any."""
+    modules = {name: as_module(each, classes, who=f"evaluate: {name}") for name, each in models.items()}
+    if surrogate is None:
+        return modules
+    if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
+        who = type(surrogate).__name__
+        raise InputError(f"evaluate: surrogate must be a torch.nn.Module with gradients, got {who}.")
+    return {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
 
 
 def _num_outputs(model: Any, data: Any) -> int | None:
@@ -201,4 +191,5 @@ def _num_outputs(model: Any, data: Any) -> int | None:
         x = data[0][0]
     except Exception:  # reported when the pairs are read
         return None
-    return num_outputs(model, x) if isinstance(x, torch.Tensor) else None
+    module = as_module(model, who="evaluate: model")
+    return num_outputs(module, x) if isinstance(x, torch.Tensor) else None

@@ -2,14 +2,18 @@
 
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from withstand.data.checks import check_finite
 from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.errors import InputError
-from withstand.functional.random import RowStreams, derive_seed
-from withstand.models.frozen import evaluating
+from withstand.errors import InputError, brief
+from withstand.functional.random import RowStreams, check_seed, derive_seed
+from withstand.measuring.subject import outputs_of
+from withstand.models.black_box import as_module
+from withstand.models.memory_format import formats_kept, place
 from withstand.perturbations.attacks.attack import Attacked
 from withstand.perturbations.attacks.budgets import Budget, attacks_on
 from withstand.perturbations.attacks.union import Union
@@ -17,9 +21,9 @@ from withstand.perturbations.ball import Ball
 
 
 def attack(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
+    model: Any,
+    x: Tensor | np.ndarray,
+    y: Tensor | np.ndarray,
     ball: Ball,
     *,
     budget: Budget = "standard",
@@ -31,9 +35,9 @@ def attack(
     """Attack inputs within a ball, with the attacks of a budget.
 
     Args:
-        model: A module that maps inputs to logits; one without gradients (`BlackBox`) is attacked by queries alone.
-        x: Inputs (batch, *shape): images in [0, 1], rows of a table, or any vectors.
-        y: Labels (batch,).
+        model: A module that maps inputs to logits, or what `BlackBox` takes; without gradients, attacks use queries.
+        x: Tensor or array of floats (batch, *shape), converted to the model's type; images are in [0, 1].
+        y: Labels (batch,), tensor or array.
         ball: The norm, radius and unit.
         budget: `quick`, `standard` or `thorough`; see `WorstCase`.
         space: The input space, such as `split.space`; None takes the box [0, 1] for images and none for other inputs.
@@ -42,7 +46,8 @@ def attack(
         batch_size: Rows per batch; None chooses by the input size. Affects results only by rounding.
 
     Returns:
-        Points in the ball, whether the model misclassifies them, distances in radii, and passes per row; on the CPU.
+        On the CPU, per row: `points` in the ball, `success` (whether the model misclassifies the point), its
+        `distance` in radii (infinity without success), and `passes`; see `Attacked`. The distance is not minimal.
 
     Raises:
         InputError: If an argument is invalid, or model and inputs do not fit.
@@ -56,66 +61,97 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    space = _checked_inputs(model, x, y, ball, budget, space, seed)
+    _check_options(ball, budget, space, seed)
     engine = Engine.start(device=device, batch_size=batch_size)
-    model, parts = engine.place(model), []
-    num_classes = _num_classes(model, x, y, engine)
-    union = Union(ball=ball, attacks=attacks_on(model, budget, ball, num_classes=num_classes, shape=x.shape[1:]))
-    for rows in torch.arange(len(x)).split(engine.samples_per_batch(tuple(x.shape[1:]))):
+    module = as_module(model, who="attack: model")
+    x, y, space = _checked_inputs(x, y, module, ball, space)
+    with formats_kept(module):
+        place(module, engine.device, space.shape)
+        num_classes = _num_classes(module, x, y, engine)
+        union = Union(ball=ball, attacks=attacks_on(module, budget, ball, num_classes=num_classes, shape=space.shape))
+        return _in_batches(union, x, y, module, space=space, seed=seed, engine=engine)
+
+
+def _in_batches(
+    union: Union, x: Tensor, y: Tensor, model: nn.Module, *, space: Space, seed: int, engine: Engine
+) -> Attacked:
+    """Attack batch by batch, and return the results of all rows, on the CPU."""
+    parts = []
+    for rows in torch.arange(len(x)).split(engine.samples_per_batch(space.shape)):
         own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-        parts.append(union.within(ball.of_rows(rows)).attack(own, labels, model, space=space, rng=rng))
+        attack = union.within(union.ball.of_rows(rows))
+        parts.append(attack.attack(own, labels, model, space=space, rng=rng))
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 
 def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     """Return the number of a model's outputs, and check that labels are among them."""
-    with torch.no_grad(), evaluating(model):
-        try:
-            logits = model(x[:1].to(engine.device))
-        except RuntimeError as problem:
-            raise InputError(
-                f"attack: the model does not take inputs of shape {tuple(x.shape)} and type {x.dtype} "
-                f"({str(problem).splitlines()[0].rstrip('.')})."
-            ) from problem
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(f"attack: the model must return logits of shape (batch, at least 2 classes), got {got}.")
+    logits = outputs_of(model, x[:1].to(engine.device), who="attack: the model")
+    if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1 and logits.shape[1] > 1):
+        wanted = "logits of shape (batch, at least 2 classes)"
+        raise InputError(f"attack: the model must return {wanted}, for one input it returned {_described(logits)}.")
     num_classes = logits.shape[1]
-    if y.is_floating_point() or y.long().min() < 0 or y.long().max() >= num_classes:
-        came = f"{y.dtype} from {y.min():g} to {y.max():g}".removeprefix("torch.")
+    if y.is_floating_point() or y.is_complex() or y.min() < 0 or y.max() >= num_classes:
+        span = "" if y.is_complex() else f" from {y.min():g} to {y.max():g}"
+        came = f"{y.dtype}{span}".removeprefix("torch.")
         raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
 
 
-def _checked_inputs(model: Any, x: Any, y: Any, ball: Ball, budget: Any, space: Space | None, seed: Any) -> Space:
-    """Check what is attacked; return the input space."""
-    if not isinstance(model, nn.Module):
-        raise InputError(f"attack: model must be a torch.nn.Module, got {type(model).__name__}; see BlackBox.")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"attack: seed must be a whole number of at least 0, got {seed!r}.")
+def _check_options(ball: Any, budget: Any, space: Any, seed: Any) -> None:
+    """Check the arguments that do not depend on the inputs."""
+    check_seed(seed, who="attack")
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
+    if not isinstance(ball, Ball):
+        raise InputError(f'attack: ball must be a Ball such as ws.Ball("linf", 0.1), got {brief(ball)}.')
+    if space is not None and not isinstance(space, Space):
+        raise InputError(f"attack: space must be a Space such as split.space, got {type(space).__name__}.")
+
+
+def _checked_inputs(x: Any, y: Any, model: nn.Module, ball: Ball, space: Space | None) -> tuple[Tensor, Tensor, Space]:
+    """Return inputs in the model's type, labels and the input space, checked."""
+    given, (x, y) = (x, y), (_as_tensor(x), _as_tensor(y))
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
         raise InputError(
-            "attack: expected inputs as a tensor of floats, and one label per input, got "
-            f"{_described(x)} and {_described(y)}."
+            "attack: expected inputs as a tensor or array of floats, and one label per input, got "
+            f"{_described(given[0])} and {_described(given[1])}."
         )
     if len(x) == 0:
         raise InputError("attack: expected at least one input, got none.")
-    if not x.isfinite().all():
-        raise InputError("attack: inputs must be finite, got some that are not.")
+    if x.ndim < 2 or x.numel() == 0:
+        raise InputError(f"attack: inputs must have the shape (batch, *shape), got {tuple(x.shape)}.")
+    x = x.detach().to(_dtype_of(model, x)).contiguous()
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
-    if space.shape != x.shape[1:]:
-        raise InputError(f"attack: space must have the shape of the inputs, {tuple(x.shape[1:])}, got {space.shape}.")
+    if space.shape != tuple(x.shape[1:]):
+        raise InputError(f"attack: inputs must have the shape of the space, {space.shape}, got {tuple(x.shape[1:])}.")
+    check_finite(x, range(len(x)), who="attack")
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
         raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
     ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
-    return space
+    return x, y, space
+
+
+def _as_tensor(values: Any) -> Any:
+    """Return an array of numbers as a tensor, and anything else unchanged."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        return values
+    kind = np.float32 if values.dtype.kind == "f" and values.dtype != np.float64 else values.dtype.newbyteorder("=")
+    return torch.from_numpy(np.array(values, dtype=kind))
+
+
+def _dtype_of(model: nn.Module, x: Tensor) -> torch.dtype:
+    """Return the type of a model's parameters, or else of the inputs."""
+    for each in model.parameters():
+        if each.dtype in (torch.float32, torch.float64):
+            return each.dtype
+    return x.dtype
 
 
 def _described(value: Any) -> str:
-    """Return type and shape of a tensor, or the name of another type."""
-    if not isinstance(value, Tensor):
+    """Return type and shape of a tensor or array, or the name of another type."""
+    if not isinstance(value, Tensor | np.ndarray):
         return type(value).__name__
-    return f"{value.dtype} of shape {tuple(value.shape)}".removeprefix("torch.")
+    kind = "" if isinstance(value, Tensor) else "array of "
+    return f"{kind}{value.dtype} of shape {tuple(value.shape)}".replace("torch.", "")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.errors import InputError, brief
 
@@ -51,11 +51,12 @@ class Engine:
         Raises:
             InputError: If the device does not exist, or the launcher's environment variables are incomplete.
         """
+        device = str(device)  # of a torch.device, too
         check_device(device)
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size: expected a number of samples >= 1, got {batch_size}.")
-        if num_workers < 0:
-            raise InputError(f"workers: expected a number of processes >= 0, got {num_workers}.")
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise InputError(f"batch_size: expected a number of samples >= 1, got {brief(batch_size)}.")
+        if not isinstance(num_workers, int) or num_workers < 0:
+            raise InputError(f"workers: expected a number of processes >= 0, got {brief(num_workers)}.")
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         if world_size == 1:
             kind = "cuda" if torch.cuda.is_available() else "mps" if mps_available() else "cpu"
@@ -71,16 +72,6 @@ class Engine:
     def is_first(self) -> bool:
         """Whether this process writes files and prints."""
         return self.rank == 0
-
-    def place(self, model: nn.Module) -> nn.Module:
-        """Move a model to the device, with convolution weights in channels-last memory format, and return it.
-
-        Convolutions use the memory format of their weights, and most are much faster in channels-last format, on CPUs
-        too.
-        """
-        if any(each.ndim == 5 for each in model.parameters()):
-            return model.to(self.device)
-        return model.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def share(self, total: int) -> tuple[int, int, float]:
         """Return the start and stop of this process's share of a batch, and the weight of the share.

@@ -31,6 +31,7 @@ from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model
+from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
@@ -228,7 +229,7 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
     model = experiment.model.build(split.shape, len(split.classes), seed=seed)
     if experiment.weights is not None:
         load_weights(model, experiment.weights)
-    return engine.place(model)
+    return place(model, engine.device, split.shape)
 
 
 def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) -> float:

@@ -24,6 +24,7 @@ from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
 from withstand.models.frozen import evaluating
+from withstand.models.memory_format import place
 from withstand.options import read_experiment
 from withstand.study.runs import CONFIG, EVALUATIONS
 
@@ -146,7 +147,7 @@ def of_modules(
         }
         folder = None if keep is None else keep / f"{name.replace('/', '_')}-{identity(config)}"
         fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
-        load = partial(engine.place, module)
+        load = partial(place, module, engine.device, question.split.shape)
         own = Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config)
         found.append(own)
     return found

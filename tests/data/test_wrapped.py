@@ -30,6 +30,36 @@ class Named:
         return torch.full((3, 4, 4), row / 10), row % 3
 
 
+def test_a_subset_of_a_split_is_that_split_with_fewer_rows():
+    whole = Digits().load("test")
+    wanted = whole.select(range(20, 5, -2))
+    for part in (
+        Subset(whole, range(20, 5, -2)),
+        Subset(Subset(whole, range(30)), range(20, 5, -2)),
+        Subset(whole, np.arange(20, 5, -2).tolist()),
+    ):
+        found = as_split(part, "test")
+        assert type(found) is type(whole)
+        assert found.classes == whole.classes
+        for values, same in zip(*(next(each.batches([torch.arange(8)])) for each in (found, wanted)), strict=True):
+            assert (values is None and same is None) or torch.equal(values, same)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (Subset(Digits(), [0]), r"^data: .*got Digits"),
+        (Subset(WrappedSplit([(torch.zeros(2), 0)]), [0]), r"^data: .*got WrappedSplit"),
+        (ConcatDataset([Digits().load("test"), Digits().load("test")]), "^data: a ConcatDataset .*got a split"),
+        (Subset(Digits().load("test"), [0, 400]), "^data: rows must be 0 to 358, got 0 to 400"),
+        (Subset(Digits().load("test"), [-1]), "^data: rows must be 0 to 358, got -1"),
+    ],
+)
+def test_splits_that_cannot_be_combined_are_one_sentence(data, sentence):
+    with pytest.raises(InputError, match=sentence):
+        as_split(data, "test")
+
+
 def table(num_samples=6):
     return [(torch.arange(4.0) + row, row % 3) for row in range(num_samples)]
 

@@ -8,6 +8,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import beta
 from torch import nn
 
+import withstand as ws
 from withstand.data.base import TensorSplit
 from withstand.data.space import Space
 from withstand.data.tables.features import fit_features
@@ -204,6 +205,20 @@ def test_certified_accuracy_falls_with_the_radius(measured):
     assert values == pytest.approx([1.34 / 1.5, 0.93 / 1.5, 0.47 / 1.5], abs=0.06)
     asked = measured(dataclasses.replace(evaluation, radius=0.4), Linear(), split)
     assert asked["certified_top1", "l2 0.4, smoothing std 0.5"].value == pytest.approx(values[1], abs=0.02)
+
+
+def test_a_note_in_the_tables_says_which_numbers_are_about_the_smoothed_model():
+    split = TensorSplit(points([-0.1, 0.4]), torch.tensor([0, 1]), classes=("no", "yes"), box=None)
+    worst = ws.WorstCase(balls=(ws.Ball("l2", 0.1),), budget="quick", num_mean=0)
+    for radius in (None, 0.1):
+        results = ws.evaluate(
+            Linear(), split, on=[RandomizedSmoothing(num_draws=100, radius=radius), worst], device="cpu"
+        )
+        (note,) = results.notes
+        assert "about the smoothed model" in note
+        assert "worst-case accuracy are about the model itself" in note
+        for table in results.tables():
+            assert note in table.notes
 
 
 def test_published_numbers_of_draws_are_possible_and_blocks_are_short():

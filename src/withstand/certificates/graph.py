@@ -1,6 +1,8 @@
 """Graph: a network as a list of layers with rules."""
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +19,7 @@ from withstand.models.frozen import evaluating
 from withstand.models.normalize import Normalize
 
 NUM_EXAMPLES = 2  # so that an axis of size 1 is not mistaken for the batch axis
+WAY_OUT = "randomised smoothing (`--on smoothing`) certifies any network"
 Operation = Affine | Activation | Maximum | Sum | Concatenation
 
 
@@ -93,8 +96,8 @@ def trace(model: nn.Module, shape: tuple[int, ...], *, who: str) -> Graph:
             steps = _Tracer().trace(model)
         except Exception as problem:  # code of users that branches on values ends in almost any error
             raise InputError(
-                f"{who}: the network must compute its outputs without branching on its inputs, got "
-                f"{type(model).__name__} ({str(problem).splitlines()[0].rstrip('.')})."
+                f"{who}: bounds need a network without branches, loops or conversions to numbers that depend on its "
+                f"input, got {type(model).__name__}{_line(problem)}; {WAY_OUT}."
             ) from problem
         found = _Walk(model, shape, who)
         with torch.no_grad():
@@ -153,13 +156,14 @@ class _Walk:
         known = MODULES.get(type(layer)) if layer is not None else FUNCTIONS.get(_name(step.target))
         name = type(layer).__name__ if layer is not None else _name(step.target)
         if known is None or len(result) != NUM_EXAMPLES:
-            raise InputError(f"{self.who}: the layer {name} has no rule for bounds.")
+            raise InputError(f"{self.who}: the layer {name} has no rule for bounds; {WAY_OUT}.")
         try:
             operation = known(layer, *given, result) if layer is not None else known(result, *arguments, **named)
         except Refused as problem:
-            raise InputError(f"{self.who}: the layer {name} has no rule for bounds {problem}.") from problem
+            raise InputError(f"{self.who}: the layer {name} has no rule for bounds {problem}; {WAY_OUT}.") from problem
         except TypeError as problem:  # the rule does not take these arguments
-            raise InputError(f"{self.who}: the layer {name} has no rule for bounds with these arguments.") from problem
+            what = f"the layer {name} has no rule for bounds with these arguments"
+            raise InputError(f"{self.who}: {what}; {WAY_OUT}.") from problem
         self.values[step] = self._append(operation, given, result, step)
 
     def _append(
@@ -182,6 +186,14 @@ class _Walk:
                 return Value(inputs[0], result)
         self.nodes.append(Node(operation, inputs, shape))
         return Value(len(self.nodes) - 1, result)
+
+
+def _line(problem: BaseException) -> str:
+    """Return the line of user code at which following a network failed, in brackets; empty if there is none."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    ours = tuple(str(each) for each in (Path(torch.__file__).parent, Path(__file__).parents[1]))
+    own = [each for each in frames if not each.filename.startswith(ours)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})" if own and own[-1].line else ""
 
 
 def _given(arguments: list[Any]) -> list[Value]:

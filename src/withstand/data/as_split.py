@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from withstand.data.base import Dataset, Part, Split
+from torch.utils.data import ConcatDataset, Subset
+
+from withstand.data.base import Dataset, Part, Split, TensorSplit
+from withstand.data.images.file_split import FileSplit
 from withstand.data.wrapped import WrappedSplit, class_names
 from withstand.errors import InputError
 
@@ -11,7 +14,7 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
     """Return data of any accepted kind as a split.
 
     Args:
-        data: A data set of the package, a split, or any PyTorch data set of (input, label) pairs.
+        data: A data set of the package, a split, a `Subset` of a split, or any PyTorch data set of pairs.
         part: Part of a data set of the package.
         num_classes: Number of classes of pairs without class names (the model's outputs); None reads every label once.
 
@@ -20,6 +23,10 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
     """
     if isinstance(data, Split):
         return data
+    if isinstance(data, Subset) and (selected := _selected(data)) is not None:
+        return selected
+    if isinstance(data, ConcatDataset) and any(isinstance(each, Split | Dataset) for each in data.datasets):
+        raise InputError("data: a ConcatDataset must hold PyTorch data sets of (input, label) pairs, got a split.")
     if isinstance(data, Dataset):
         return data.load(part)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -28,3 +35,14 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
         "data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, "
         f"got {type(data).__name__}."
     )
+
+
+def _selected(data: Subset) -> Split | None:
+    """Return a subset of a split as a split; None for subsets of other data."""
+    whole = _selected(data.dataset) if isinstance(data.dataset, Subset) else data.dataset
+    if isinstance(whole, TensorSplit | FileSplit):
+        return whole.select([int(each) for each in data.indices])
+    if isinstance(whole, Split | Dataset):
+        name = type(whole).__name__
+        raise InputError(f"data: a Subset must hold PyTorch data or a split with `select`, got {name}; `load` a part.")
+    return None

@@ -1,7 +1,7 @@
 """Dataset, a source of samples, and Split, the samples of one part."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Literal, get_args
 
@@ -111,7 +111,7 @@ class TensorSplit(Split):
             check_labels(y, len(classes))
             y = y.long()
         check_finite(x, range(len(x)) if numbers is None else numbers)
-        self.x, self.y, self.classes, self.box, self.weight = x, y, classes, box, weight
+        self.x, self.y, self.classes, self.box, self.weight = x.contiguous(), y, classes, box, weight
         numbers = torch.arange(len(x)) if numbers is None else numbers
         if len(numbers.unique()) < len(numbers) or (numbers < 0).any():
             raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
@@ -123,8 +123,9 @@ class TensorSplit(Split):
     def __len__(self) -> int:
         return len(self.x)
 
-    def select(self, rows: Tensor) -> "TensorSplit":
-        """Return the split with only these rows."""
+    def select(self, rows: Tensor | Sequence[int]) -> "TensorSplit":
+        """Return the split with only these rows, such as `range(100)`."""
+        rows = as_rows(rows, len(self))
         part = copy(self)
         part.x, part.y, part.numbers = self.x[rows], self.y[rows], self.numbers[rows]
         part.weight = None if self.weight is None else self.weight[rows]
@@ -191,6 +192,19 @@ class Dataset(Configuration, ABC):
     def examples(cls) -> list["Dataset"]:
         """Return instances that need no files, for the contract tests; none by default."""
         return []
+
+
+def as_rows(rows: Tensor | Sequence[int], count: int) -> Tensor:
+    """Return numbers of rows, or a mask, as numbers.
+
+    Raises:
+        InputError: If one is not below `count`, or is negative.
+    """
+    found = torch.as_tensor(rows)
+    found = found.nonzero()[:, 0] if found.dtype == torch.bool else found.long()
+    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < count:
+        raise InputError(f"data: rows must be 0 to {count - 1}, got {int(found.min())} to {int(found.max())}.")
+    return found
 
 
 def to_unit(x: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -18,7 +18,7 @@ def check_labels(y: Tensor, num_classes: int) -> None:
         raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
 
 
-def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
+def check_finite(x: Tensor, numbers: Sequence[int] | Tensor, *, who: str = "data") -> None:
     """Reject NaN and infinite inputs; the message names the sample by its number.
 
     Raises:
@@ -28,4 +28,4 @@ def check_finite(x: Tensor, numbers: Sequence[int] | Tensor) -> None:
         return
     row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
     found = "NaN" if x[row].isnan().any() else "an infinity"
-    raise InputError(f"data: inputs must be finite numbers, got {found} in sample {int(numbers[row])}.")
+    raise InputError(f"{who}: inputs must be finite numbers, got {found} in sample {int(numbers[row])}.")

@@ -203,9 +203,8 @@ class RobustEstimator(BaseEstimator, ABC):
         network = MLP(hidden=widths_of(self._who, self.hidden)).build(
             (num,), num_outputs, seed=derive_seed(self.seed_, "model")
         )
-        trainer = Trainer(
-            engine.place(network), split, objective=objective, training=training, seed=self.seed_, engine=engine
-        )
+        network = network.to(engine.device)
+        trainer = Trainer(network, split, objective=objective, training=training, seed=self.seed_, engine=engine)
         trainer.fit(watch=EpochLines(self._say, training.epochs) if self.verbose else None)
         self.module_ = network.cpu().eval()
         self.loss_curve_ = [entry["loss"] for entry in trainer.history]

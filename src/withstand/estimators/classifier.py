@@ -198,7 +198,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         split = self._split(x[known.numpy()], labels[known])
         evaluation = WorstCase(balls=(ball,), budget=budget, num_mean=0)
         engine = Engine.start(device=self.device)
-        model = engine.place(copy.deepcopy(self.module_))
+        model = copy.deepcopy(self.module_).to(engine.device)
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
         for note in itertools.chain.from_iterable(found.notes.values()):

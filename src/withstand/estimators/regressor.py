@@ -99,7 +99,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
     def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         engine = Engine.start(device=self.device)
         errors = worst_errors(
-            engine.place(copy.deepcopy(self.module_)),
+            copy.deepcopy(self.module_).to(engine.device),
             self._inputs(x).to(engine.device),
             self._targets(y).to(engine.device),
             ball=ball,

@@ -1,6 +1,6 @@
 """Certified l2 radii by randomised smoothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from withstand.limits import PositiveFloat, Within
 from withstand.perturbations.ball import Ball, Unit
 from withstand.study.measures.intervals import lower_bounds
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 DRAWS_PER_PORTION, VALUES_PER_PORTION = 64, 2**18  # drawn from one source; the number of draws is a power of 2
 MOST_PORTIONS = 2**20  # per sample
@@ -191,6 +192,11 @@ class RandomizedSmoothing(Evaluation):
             certified[rows] = own >= look.yes
             rows = rows[((own > look.no) & (own < look.yes)).cpu()]
         return hits, draws, {"certified": certified}
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[Note, ...]]:
+        """Say which model the numbers are about."""
+        note = "These numbers are about the smoothed model; clean and worst-case accuracy are about the model itself."
+        return {self.conditions[0]: (Note(note),)}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

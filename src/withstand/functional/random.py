@@ -12,6 +12,16 @@ from withstand.errors import InputError
 from withstand.functional.tensors import Device
 
 
+def check_seed(seed: object, *, who: str) -> None:
+    """Reject a seed that is not a whole number of at least 0.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"{who}: seed must be a whole number of at least 0, got {seed!r}.")
+
+
 def derive_seed(seed: int, *names: str | int) -> int:
     """Return a seed below 2^63 that depends on the seed and every name, in order.
 

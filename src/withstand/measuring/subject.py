@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from withstand.configuration import canonical
 from withstand.data.base import Split
@@ -18,6 +18,7 @@ from withstand.errors import InputError
 from withstand.files import hold
 from withstand.measuring.question import Question
 from withstand.models.frozen import evaluating
+from withstand.models.with_surrogate import WithSurrogate
 from withstand.study.runs import CONFIG, OUTCOMES
 
 
@@ -70,25 +71,36 @@ class Subject:
 def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
     """Reject a model that does not suit its question."""
     check_outputs(model, question.split, engine)
+    if isinstance(model, WithSurrogate):
+        check_outputs(model.surrogate, question.split, engine, who="surrogate:")
     for each in question.evaluations:
         each.check(model, question.split.space)
 
 
-def check_outputs(model: nn.Module, split: Split, engine: Engine, *, who: str = "model") -> None:
+def check_outputs(model: nn.Module, split: Split, engine: Engine, *, who: str = "model:") -> None:
     """Reject a model that does not map the split's inputs to one logit per class."""
-    x = torch.zeros(2, *split.shape, device=engine.device)
-    with torch.no_grad(), evaluating(model):
-        try:
-            logits = model(x)
-        except Exception as problem:  # custom modules may raise anything
-            told = (str(problem) or type(problem).__name__).splitlines()[0]
-            raise InputError(f"{who}: cannot take inputs of shape {split.shape} ({told}).") from problem
-    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    logits = outputs_of(model, torch.zeros(2, *split.shape, device=engine.device), who=who)
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape != (2, len(split.classes)):
         raise InputError(
-            f"{who}: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
+            f"{who} for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
         )
+
+
+def outputs_of(model: nn.Module, x: Tensor, *, who: str) -> Any:
+    """Return what a model in evaluation mode returns for some inputs.
+
+    Raises:
+        InputError: If it raises any exception.
+    """
+    with torch.no_grad(), evaluating(model):
+        try:
+            return model(x)
+        except Exception as problem:  # custom modules may raise anything
+            told = (str(problem) or type(problem).__name__).splitlines()[0].rstrip(".")
+            what = f"inputs of shape {tuple(x.shape[1:])} and type {x.dtype}".replace("torch.", "")
+            raise InputError(f"{who} cannot take {what} ({told}).") from problem
 
 
 def check_config(subject: Subject) -> None:

@@ -84,7 +84,9 @@ class BlackBox(nn.Module):
 
     def _votes(self, found: np.ndarray, count: int) -> np.ndarray:
         if self.classes is None:
-            raise InputError(f"{self.name}: returns labels; give the classes of the data.")
+            raise InputError(
+                f"{self.name}: returns labels; pass ws.BlackBox(model, classes) with the classes of the data."
+            )
         if found.shape != (count,):
             raise InputError(f"{self.name}: expected {count} labels, got an array of shape {found.shape}.")
         labels, place = np.unique(found, return_inverse=True)
@@ -132,6 +134,27 @@ def predicts(model: Any) -> bool:
     return not isinstance(model, nn.Module | type) and any(
         callable(getattr(model, each, None)) for each in ("predict_proba", "predict", "__call__")
     )
+
+
+def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: str) -> nn.Module:
+    """Return a module unchanged, and a fitted classifier or a function of arrays as a `BlackBox`.
+
+    Args:
+        model: A module, or what `BlackBox` takes.
+        classes: The classes of the data; see `BlackBox`.
+        who: Name at the beginning of errors.
+
+    Raises:
+        InputError: If it is none of these.
+    """
+    if isinstance(model, nn.Module):
+        return model
+    if not predicts(model):
+        came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise InputError(
+            f"{who} must be a torch.nn.Module, or a fitted classifier or a function for ws.BlackBox, got {came}."
+        )
+    return BlackBox(model, classes)
 
 
 def is_differentiable(model: nn.Module) -> bool:

@@ -9,13 +9,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from withstand.errors import InputError, TrainingError
 from withstand.functional.random import stream
+from withstand.models.memory_format import make_contiguous
 from withstand.training.trainer import Trainer, batches_of
 
 
 def rehearse(trainer: Trainer) -> None:
-    """Compute the loss of a batch of zeros as a training step would, with at most 2 samples.
+    """Compute the loss of a batch of zeros and its gradient as a training step would, with at most 2 samples.
 
-    The model, its gradients, its batch statistics and the global generators stay unchanged.
+    If that fails with channels-last weights, the model gets contiguous ones. Otherwise the model, its gradients, its
+    batch statistics and the global generators stay unchanged.
 
     Args:
         trainer: Before its first step.
@@ -28,11 +30,26 @@ def rehearse(trainer: Trainer) -> None:
     number = min(2, *(max(1, len(rows) // engine.world_size) for rows in batches))
     x = torch.zeros(number, *split.shape, device=engine.device)
     y = torch.zeros(number, dtype=torch.int64, device=engine.device)
-    rng = stream(0, "rehearsal", device=engine.device)
     devices = [engine.device] if engine.device.type == "cuda" else []
-    try:
+
+    def step() -> None:
+        rng = stream(0, "rehearsal", device=engine.device)
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
-            objective.step(model.train(), x, y, space=trainer.space, state=objective.init(x, rng=rng), count=0, rng=rng)
+            state = objective.init(x, rng=rng)
+            loss = objective.step(model.train(), x, y, space=trainer.space, state=state, count=0, rng=rng).loss
+            if loss.requires_grad:
+                trained = [each for each in model.parameters() if each.requires_grad]
+                torch.autograd.grad(loss, trained, allow_unused=True)
+
+    try:
+        try:
+            step()
+        except Exception:  # a model may take channels-last weights in evaluation mode only
+            if not make_contiguous(model):
+                raise
+            if trainer.update.ema:
+                make_contiguous(trainer.update.ema)
+            step()
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:

@@ -147,16 +147,46 @@ def test_what_is_prepared_and_found_is_the_same_again_and_in_every_batch(network
     assert torch.equal(a["unseen"], b["unseen"])
 
 
-def test_a_given_surrogate_is_followed(network):
+@pytest.mark.parametrize("budget", ["quick", "standard"])
+def test_a_given_surrogate_is_followed_in_every_budget(network, budget):
     model = Behind(network, MASKS["softmax"])
     (bare, _), *_ = measured(network, LINF)
     split = table(2, 40)
     given, passes = copy.deepcopy(network), []
     given.register_forward_hook(lambda *_: passes.append(torch.is_grad_enabled()))
-    results = ws.evaluate(model, split, on=WorstCase(balls=(LINF,), num_mean=0), surrogate=given, device="cpu")
+    results = ws.evaluate(
+        model, split, on=WorstCase(balls=(LINF,), budget=budget, num_mean=0), surrogate=given, device="cpu"
+    )
     assert any(passes)
+    assert any("the given surrogate" in note for note in results.notes)
     row = next(each for each in results.rows["model"] if each.measure == "worst_case_top1")
     assert row.value == pytest.approx(bare.float().mean().item(), abs=0.02)
+
+
+@pytest.mark.parametrize("budget", ["quick", "standard"])
+def test_a_given_surrogate_breaks_a_model_without_gradients(network, budget):
+    def probabilities(x):
+        with torch.no_grad():
+            return network(torch.from_numpy(x)).softmax(1).double().numpy()
+
+    split, worst = table(2, 20), WorstCase(balls=(LINF,), budget=budget, num_mean=0)
+    results = ws.evaluate({"model": probabilities}, split, on=worst, surrogate=network, device="cpu")
+    assert any("the given surrogate" in note for note in results.notes)
+    assert not any("queries alone" in note for note in results.notes)
+
+
+def test_what_does_not_follow_a_given_surrogate_says_so(network):
+    asked = {"on": WorstCase(balls=(LINF,), attacks=(ws.APGD(steps=2),), num_mean=0), "device": "cpu"}
+    (note,) = ws.evaluate(network, table(2, 20), surrogate=network, **asked).notes
+    assert "given surrogate is followed only by the attacks of budgets" in note
+    assert not ws.evaluate(network, table(2, 20), **asked).notes
+    for given, what in (
+        (nn.Linear(FEATURES + 1, 3), "^surrogate: "),
+        (nn.Linear(FEATURES, 2), "^surrogate: "),
+        (7, "int"),
+    ):
+        with pytest.raises(ws.InputError, match=what):
+            ws.evaluate(network, table(2, 20), on="clean", surrogate=given, device="cpu")
 
 
 def test_notes_reach_every_table_and_survive_what_is_kept(network, tmp_path):

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Plan, Split, to_unit
+from withstand.data.base import Plan, Split, as_rows, to_unit
 from withstand.data.images.image_file import explain, read_image
 from withstand.data.sample import Sample
 from withstand.errors import InputError
@@ -87,8 +87,9 @@ class FileSplit(Split):
         """Return the paths, relative to the folder."""
         return dict(zip(self.numbers.tolist(), self.files, strict=True))
 
-    def select(self, rows: Tensor) -> "FileSplit":
-        """Return the split with only these rows."""
+    def select(self, rows: Tensor | Sequence[int]) -> "FileSplit":
+        """Return the split with only these rows, such as `range(100)`."""
+        rows = as_rows(rows, len(self))
         part = copy(self)
         part.files, part.y = [self.files[row] for row in rows.tolist()], self.y[rows]
         part.numbers, part.bad = self.numbers[rows], {}

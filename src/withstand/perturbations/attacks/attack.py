@@ -25,10 +25,11 @@ class Attacked(NamedTuple):
     """The result of an attack, per row.
 
     Attributes:
-        points: The nearest misclassified point in the ball, or else the point where another class trails least.
+        points: The nearest misclassified point found in the ball, or else the point where another class trails least.
         success: Whether a misclassified point in the ball was found.
-        distance: Distance of the nearest wrong point found, in radii, or its number of changed fields. Above 1 radius
-            if it lies outside of the ball; infinity if there is none.
+        distance: Distance of that misclassified point in radii (1 is the border of the ball), or its number of changed
+            fields; infinity without success. An upper bound on the distance to the decision boundary, not a minimum.
+            Minimum-norm attacks (`finds_distance`) also report wrong points outside of the ball, as more than 1.
         passes: Forward and backward passes spent on the row.
     """
 
@@ -92,7 +93,7 @@ class Attack(Perturbation):
         with frozen(model):
             target.begin()
             self.search(target, rng=by_row(rng, len(x)))
-            return checked(target)
+            return checked(target, beyond=self.finds_distance)
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
@@ -100,12 +101,18 @@ class Attack(Perturbation):
         return Draws(torch.stack([self.attack(x, y, model, space=space, rng=rng).points for _ in range(num_draws)]))
 
 
-def checked(target: Target) -> Attacked:
-    """Return the result for a target's rows; successes that another forward pass does not confirm are dropped."""
+def checked(target: Target, *, beyond: bool = False) -> Attacked:
+    """Return the result for a target's rows; successes that another forward pass does not confirm are dropped.
+
+    Args:
+        target: The rows after the attack.
+        beyond: Whether rows without success have the distance of the nearest wrong point outside of the ball.
+    """
     frame, success = target.frame, target.is_broken.clone()
     points, rows = frame.points(target.found.where(success, target.highest)), success.nonzero()[:, 0]
     if len(rows):
         with torch.no_grad():
             success[rows] = is_wrong(target.model(points[rows]), target.y[rows])
-    distance = torch.where(success | ~target.is_broken, target.distance, torch.inf)
+    is_known = success | ~target.is_broken if beyond else success
+    distance = torch.where(is_known, target.distance, torch.inf)
     return Attacked(points, success, distance, target.passes)

@@ -52,6 +52,7 @@ class Diagnosis:
         has_gradients: Whether the model can be differentiated.
         misled: By ball, the share of the inputs where steps along the gradient gain less than the best random one.
         surrogate: A network whose gradients attacks can follow instead; None if there is none.
+        is_given: Whether the user gave the surrogate.
     """
 
     count: int = 0
@@ -63,6 +64,7 @@ class Diagnosis:
     has_gradients: bool = True
     misled: Mapping[Ball, float] = field(default_factory=dict)
     surrogate: nn.Module | None = None
+    is_given: bool = False
 
     def adapted(self, model: nn.Module) -> nn.Module:
         """Return the model that attacks use: deterministic, with logits as outputs."""
@@ -86,12 +88,13 @@ class Diagnosis:
             unseen: Share of the samples broken only by attacks that do not use the model's gradient.
             reacts: Whether the budget lets attacks follow other gradients where they are needed.
         """
+        done = f"attacks also used {self._guides(ball)}" if reacts and self.needs_guides(ball) else ""
         found: list[Note] = []
         if self.is_probability:
             what = "logarithms" if self.sums_to_one else "log odds"
             found.append(Note(f"The outputs are probabilities; attacks use their {what}."))
         if not self.has_gradients:
-            found.append(Note("The model has no gradients; attacks use queries alone."))
+            found.append(Note(f"The model has no gradients; attacks use queries{'' if done else ' alone'}."))
         if self.is_random:
             text = f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes."
             found.append(Note(text))
@@ -106,11 +109,22 @@ class Diagnosis:
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
-            guides = f"{'a surrogate, ' if self.surrogate is not None else ''}smoothed gradients and queries"
-            done = f"; attacks also used {guides}" if reacts and self.needs_guides(ball) else ""
-            text = f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
+            why = "; ".join([", ".join(seen), *([done] if done else [])])
+            text = f"Gradient masking: the accuracy under attack may be far too high, since {why}."
             found.append(Note(f"{text} {SOLUTION if reacts else RETRY}", is_doubt=True))
+        elif done and self.is_given:
+            found.append(Note(f"{done.capitalize()}."))
+        if self.is_given and not reacts:
+            text = "The given surrogate is followed only by the attacks of budgets, not by the chosen attacks."
+            found.append(Note(text))
         return tuple(found)
+
+    def _guides(self, ball: Ball) -> str:
+        """Return what attacks use besides the model's own gradients, as text."""
+        which = "the given surrogate" if self.is_given else "a surrogate"
+        names = [which] if self.surrogate is not None else []
+        names += ["smoothed gradients", *(["queries"] if self.is_masked(ball) else [])]
+        return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
 def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space) -> Diagnosis:
@@ -124,6 +138,8 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
     """
     with frozen(model), torch.no_grad():
         found = _answers(model, x)
+        if isinstance(model, WithSurrogate):
+            found = replace(found, surrogate=model.surrogate, is_given=True)
         if not is_differentiable(model):
             return replace(found, has_gradients=False)
         model = found.adapted(model)
@@ -135,15 +151,13 @@ def diagnose(model: nn.Module, x: Points, *, balls: Sequence[Ball], space: Space
         return replace(found, blind=blind, stuck=stuck, misled=misled)
 
 
-def is_suspect(found: Diagnosis, model: nn.Module) -> bool:
-    """Return whether attacks should use a surrogate: gradients may be masked, or a surrogate was given."""
-    return isinstance(model, WithSurrogate) or any(found.is_masked(ball, SUSPECT) for ball in found.misled)
+def needs_surrogate(found: Diagnosis) -> bool:
+    """Return whether attacks should use a surrogate, since gradients may be masked, and none was given."""
+    return not found.is_given and any(found.is_masked(ball, SUSPECT) for ball in found.misled)
 
 
 def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Space) -> Diagnosis:
-    """Return a diagnosis with the given surrogate of a model, or one trained on its outputs near the inputs."""
-    if isinstance(model, WithSurrogate):
-        return replace(found, surrogate=model.surrogate)
+    """Return a diagnosis with a surrogate trained on a model's outputs near the inputs."""
     with frozen(model):
         model = found.adapted(model)
         with torch.no_grad():

@@ -56,7 +56,7 @@ def _random_points(target: Target, *, rng: RowStreams) -> None:
 def _guides(target: Target, diagnosis: Diagnosis) -> Iterator[tuple[nn.Module, tuple[APGD, ...]]]:
     """Yield modules whose gradients attacks follow, cheap ones first, with the attacks."""
     ball, model, rows = target.frame.ball, target.model, target.rows
-    if len(rows) and rounds(model, target.frame.x[rows[:1]]):
+    if len(rows) and diagnosis.has_gradients and rounds(model, target.frame.x[rows[:1]]):
         yield StraightThrough(model), (APGD(ball=ball, steps=20), APGD(ball=ball, steps=20, loss="targeted"))
     if diagnosis.surrogate is not None:
         yield (
@@ -69,7 +69,7 @@ def _guides(target: Target, diagnosis: Diagnosis) -> Iterator[tuple[nn.Module, t
     if len(target.y) == 0:
         return
     noise = noise_of(target.frame, num_draws=NUM_NOISE)
-    if diagnosis.blind < 1:
+    if diagnosis.has_gradients and diagnosis.blind < 1:
         yield Smoothed(model, noise), (APGD(ball=ball, steps=20),)
     if rows.numel() and target.frame.low.shape[1] <= MOST_FEATURES:
         noise = noise_of(target.frame, num_draws=2 * NUM_NOISE)

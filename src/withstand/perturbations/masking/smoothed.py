@@ -45,14 +45,14 @@ class _Differences(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, model: nn.Module, noise: Tensor) -> Tensor:
         up, down = (torch.stack([model(x + sign * each) for each in noise]).to(x.dtype) for sign in (1, -1))
         ctx.save_for_backward(up - down, noise)
-        return (up + down).mean(0) / 2
+        return ((up + down).mean(0) / 2).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         change, noise = ctx.saved_tensors
         along = (change * gradients[0]).nan_to_num().sum(2) / 2  # (draw, batch)
         scaled = noise / noise.square().mean(0).clamp_min(1e-30) / len(noise)
-        return torch.einsum("db,d...->b...", along, scaled), None, None
+        return torch.einsum("db,d...->b...", along.to(scaled.dtype), scaled), None, None
 
 
 def noise_of(frame: Frame, *, num_draws: int) -> Float[Tensor, "draw *feature"]:
