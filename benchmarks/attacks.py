@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_args
@@ -20,6 +21,7 @@ import attacks_masked
 import bounds
 import smoothing
 from golden import Goal, Network, add_golden, load, print_goals
+from withstand.attacking import attack as attack_module
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -38,6 +40,7 @@ NETWORKS = ("A", "B", "C")
 SURVIVOR = 7731  # passes of FAB-T and Square per sample that they do not break
 GOAL_SPEED = 1.5  # PGD, times as fast as foolbox's
 STEPS, REPEATS = 40, 9
+L1_RADII = (2.0, 5.0)
 Line = dict[str, Any]
 
 
@@ -150,6 +153,37 @@ def measure(network: Network, stored: Line, budget: Budget) -> Line:
     }
 
 
+def l1(networks: list[Network], options: argparse.Namespace) -> Part:
+    """Compare the budgets with AutoAttack's ascents in l1: cross entropy, and then nine targets, of 100 steps."""
+    if (library := installed("autoattack.autopgd_base")) is None:
+        return Part([], [Goal("l1", "at most AutoAttack's ascents", "autoattack is not installed", None)])
+    lines = []
+    for network, radius in product(networks, L1_RADII):
+        model, x, y = network.model, network.x, network.y
+        own = {"n_iter": 100, "norm": "L1", "eps": radius, "seed": 0, "device": "cpu", "use_largereps": True}
+        with torch.no_grad():
+            left = model(x).argmax(1) == y
+        for attack in (library.APGDAttack(model, **own), library.APGDAttack_targeted(model, **own)):
+            rows = left.nonzero()[:, 0]
+            points = attack.perturb(x[rows], y[rows])
+            with torch.no_grad():
+                left[rows] = model(points).argmax(1) == y[rows]
+        line = {"network": network.name, "radius": radius, "autoattack": 100 * left.float().mean().item()}
+        for budget in options.budgets:
+            found = attack_module(model, x, y, Ball("l1", radius), budget=budget, device="cpu")
+            line[budget] = 100 * (~found.success).float().mean().item()
+        lines.append(line)
+        numbers = ", ".join(f"{name} {line[name]:.1f}" for name in ("autoattack", *options.budgets))
+        print(f"{network.name} l1 {radius:g}: {numbers}", flush=True)
+    goals = []
+    for budget in options.budgets:
+        worst, limit = max(each[budget] - each["autoattack"] for each in lines), 1.5 if budget == "quick" else 0.5
+        measured = f"at most {worst:+.1f} points, {len(lines)} networks and radii"
+        goal = f"at most {limit} points above AutoAttack's APGD and APGD-T"
+        goals.append(Goal(f"budget {budget} in l1", goal, measured, worst <= limit + 1e-4))
+    return Part(lines, goals)
+
+
 def speed(networks: list[Network], options: argparse.Namespace) -> Part:
     """Compare ascents of equally many steps, on the network and ball with about 60 % robust accuracy.
 
@@ -232,7 +266,10 @@ def distances(networks: list[Network], options: argparse.Namespace) -> Part:  # 
     except ImportError as problem:
         return Part([], [Goal("minimal distances", "1 % above the best of others", f"left out: {problem}", None)])
     ratios = [attacks_distances.ratio(each, lines) for each in lines if each.is_ours]
-    measured = f"median distance {min(ratios):.2f} to {max(ratios):.2f} times the best, {len(ratios)} comparisons"
+    found = [each for each in ratios if each > 0]
+    measured = f"median distance {min(found):.2f} to {max(ratios):.2f} times the best, {len(ratios)} comparisons"
+    if len(found) < len(ratios):
+        measured += f"; in {len(ratios) - len(found)} the others found no point for half of the samples"
     goal = "at most 1.01 times the better of foolbox and adv-lib"
     return Part([each._asdict() for each in lines], [Goal("minimal distances", goal, measured, max(ratios) <= 1.01)])
 
@@ -275,6 +312,7 @@ def smoothed(networks: list[Network], options: argparse.Namespace) -> Part:  # n
 # Parts of the benchmark; each prints its table and returns its figures and goals.
 PARTS: dict[str, Callable[[list[Network], argparse.Namespace], Part]] = {
     "budgets": budgets,
+    "l1": l1,
     "masked": masked,
     "distances": distances,
     "speed": speed,

@@ -117,7 +117,7 @@ def distances(name: str, network: nn.Module, x: Tensor, y: Tensor, norm: str, st
 
 
 def ratio(line: Line, lines: list[Line]) -> float:
-    """Return the median distance of an attack over the best median of the other libraries."""
+    """Return the median distance of an attack over the best median of the other libraries; 0 if they found none."""
     others = [each for each in lines if each[:3] == line[:3] and not each.is_ours]
     return line.median / min(each.median for each in others)
 

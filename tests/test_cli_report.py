@@ -88,7 +88,7 @@ def test_open_shows_the_page(runs, capsys, monkeypatch):
     ("words", "text"),
     [
         (["{tmp}/none"], "expected a folder of runs"),
-        (["{tmp}/empty"], "no run lies under"),
+        (["{tmp}/empty"], "expected a folder with runs, found none in"),
         (["{tmp}/runs", "--output", "{tmp}/file"], "expected a folder, found a file"),
         (["{tmp}/runs", "--baseline", "method=x"], "method is one of regular, a-method"),
         (["{tmp}/runs", "--baseline", "nonsense"], "AXIS=VALUE with one of method"),

@@ -18,7 +18,7 @@ from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
-from withstand.models.black_box import BlackBox, predicts
+from withstand.models.black_box import BlackBox, is_differentiable, predicts
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -137,7 +137,7 @@ def evaluate(
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
     question = ask_of(data, num_classes=_num_outputs(_as_module(next(iter(models.values()))), data))
-    modules = {name: _as_module(each, question.split.classes, surrogate) for name, each in models.items()}
+    modules = _modules(models, question, surrogate, engine)
     subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
     return ask(subjects, seed=seed, engine=engine)
 
@@ -152,6 +152,17 @@ def _check_runs(data: Any, surrogate: Any) -> None:
         raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
     if data is not None and not isinstance(data, Dataset):
         raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
+
+
+def _modules(models: Mapping[str, Any], question: Question, surrogate: Any, engine: Engine) -> dict[str, nn.Module]:
+    """Return models as modules, together with a surrogate, which is checked."""
+    if surrogate is not None:
+        if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
+            raise InputError(
+                f"evaluate: surrogate must be a torch.nn.Module with gradients, got {type(surrogate).__name__}."
+            )
+        check_outputs(engine.place(surrogate), question.split, engine, who="surrogate")
+    return {name: _as_module(each, question.split.classes, surrogate) for name, each in models.items()}
 
 
 def _folder(keep: Any) -> Path | None:

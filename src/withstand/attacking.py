@@ -56,7 +56,7 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    space = _checked_inputs(x, y, ball, budget, space)
+    space = _checked_inputs(model, x, y, ball, budget, space, seed)
     engine = Engine.start(device=device, batch_size=batch_size)
     model, parts = engine.place(model), []
     num_classes = _num_classes(model, x, y, engine)
@@ -71,15 +71,29 @@ def attack(
 def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     """Return the number of a model's outputs, and check that labels are among them."""
     with torch.no_grad(), evaluating(model):
-        num_classes = model(x[:1].to(engine.device)).shape[1]
-    if y.is_floating_point() or y.min() < 0 or y.max() >= num_classes:
+        try:
+            logits = model(x[:1].to(engine.device))
+        except RuntimeError as problem:
+            raise InputError(
+                f"attack: the model does not take inputs of shape {tuple(x.shape)} and type {x.dtype} "
+                f"({str(problem).splitlines()[0].rstrip('.')})."
+            ) from problem
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError(f"attack: the model must return logits of shape (batch, at least 2 classes), got {got}.")
+    num_classes = logits.shape[1]
+    if y.is_floating_point() or y.long().min() < 0 or y.long().max() >= num_classes:
         came = f"{y.dtype} from {y.min():g} to {y.max():g}".removeprefix("torch.")
         raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
 
 
-def _checked_inputs(x: Any, y: Any, ball: Ball, budget: Any, space: Space | None) -> Space:
-    """Check inputs, labels, ball and budget; return the input space."""
+def _checked_inputs(model: Any, x: Any, y: Any, ball: Ball, budget: Any, space: Space | None, seed: Any) -> Space:
+    """Check what is attacked; return the input space."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"attack: model must be a torch.nn.Module, got {type(model).__name__}; see BlackBox.")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"attack: seed must be a whole number of at least 0, got {seed!r}.")
     if budget not in get_args(Budget):
         raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
@@ -89,7 +103,11 @@ def _checked_inputs(x: Any, y: Any, ball: Ball, budget: Any, space: Space | None
         )
     if len(x) == 0:
         raise InputError("attack: expected at least one input, got none.")
+    if not x.isfinite().all():
+        raise InputError("attack: inputs must be finite, got some that are not.")
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
+    if space.shape != x.shape[1:]:
+        raise InputError(f"attack: space must have the shape of the inputs, {tuple(x.shape[1:])}, got {space.shape}.")
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
         raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
     ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch

@@ -11,6 +11,7 @@ from withstand.certificates.pooling import Maximum, Picks
 from withstand.certificates.rows import Interval
 from withstand.data.space import Space
 from withstand.errors import InputError
+from withstand.evaluation.certificate import Certificate
 from withstand.models.mlp import MLP
 from withstand.models.normalize import Normalize
 from withstand.models.small_cnn import SmallCNN
@@ -184,6 +185,57 @@ class Squared(nn.Module):
 def test_a_computation_that_cannot_be_followed_is_refused(model):
     with pytest.raises(InputError, match=r"Test.*"):
         trace(model, (3,), who="Test")
+
+
+class Calls(nn.Module):
+    """A function of a linear layer's outputs."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.linear, self.function = nn.Linear(6, 4), function
+
+    def forward(self, x):
+        return self.function(self.linear(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda h: torch.add(h, h, alpha=2),
+        lambda h: torch.div(h, 0.5, rounding_mode="floor"),
+        lambda h: functional.avg_pool2d(h.view(-1, 1, 2, 2), 2, ceil_mode=True).flatten(1),
+    ],
+)
+def test_a_function_with_arguments_that_have_no_rule_is_refused(function):
+    with pytest.raises(InputError, match=r"Test: the layer .* has no rule for bounds with these arguments"):
+        trace(Calls(function), (6,), who="Test")
+
+
+def hooked():
+    model = nn.Sequential(nn.Linear(6, 4), nn.ReLU())
+    model[0].register_forward_hook(lambda *given: 5 * given[2] + 1)
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        hooked,
+        lambda: Calls(lambda h: h + torch.relu_(h)),
+        lambda: Calls(lambda h: functional.relu(h, inplace=True) - h / 2),
+        lambda: Calls(lambda h: h.add_(1.0) * 2 - h),
+    ],
+)
+def test_outputs_that_the_layers_do_not_explain_are_refused(make, seeded):
+    model = seeded(0, make)
+    with pytest.raises(InputError, match=r"Certificate: .* hooks and values that are changed in place"):
+        Certificate().check(model, Space(shape=(6,)))
+
+
+@every_network
+def test_outputs_that_the_layers_explain_are_not(name, seeded):
+    make, shape = NETWORKS[name]
+    Certificate().check(seeded(0, make), Space(shape=shape))
 
 
 def test_the_line_above_a_maximum_is_no_higher_than_the_highest_upper_bound():

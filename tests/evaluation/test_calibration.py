@@ -10,7 +10,7 @@ from withstand.data.base import TensorSplit
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.calibration import Calibration, _halves
+from withstand.evaluation.calibration import Calibration, Fitted, _halves
 from withstand.functional.random import RowStreams
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
@@ -69,14 +69,14 @@ def test_a_sample_has_no_part_in_the_temperature_that_scales_it(split):
     model = Scaled(2.0)
     own = _halves(torch.arange(4000)) == 0
     assert 0.45 < own.double().mean() < 0.55
-    before = evaluation.prepare(model, split, space=space, seed=0, engine=engine)
+    before = evaluation.prepare(model, split, space=space, seed=0, engine=engine).temperatures
     changed = TensorSplit(split.x, torch.where(own, (split.y + 1) % 3, split.y), classes=split.classes, box=None)
-    after = evaluation.prepare(model, changed, space=space, seed=0, engine=engine)
+    after = evaluation.prepare(model, changed, space=space, seed=0, engine=engine).temperatures
     assert after[0] == before[0]
     assert after[1] != before[1]
     x, y = split.x[:8], split.y[:8]
     rng = RowStreams(0, torch.arange(8))
-    found = evaluation.outcomes(model, x, y, space=space, state=(1.5, 4.0), rng=rng)[CLEAN]
+    found = evaluation.outcomes(model, x, y, space=space, state=Fitted((1.5, 4.0)), rng=rng)[CLEAN]
     temperature = torch.where(own[:8], 1.5, 4.0)[:, None]
     expected = (2 * x / temperature).log_softmax(1).gather(1, y[:, None])[:, 0]
     torch.testing.assert_close(found["nll_scaled"], -expected)
@@ -108,9 +108,17 @@ def test_outputs_that_are_not_finite_have_the_worst_scores():
 def test_a_single_sample_has_no_temperature():
     split = TensorSplit(torch.ones(1, 2), torch.tensor([0]), classes=("a", "b"), box=None)
     state = Calibration().prepare(Scaled(1.0), split, space=split.space, seed=0, engine=Engine())
-    assert 1.0 in state
+    assert 1.0 in state.temperatures
 
 
 def test_conditions_differ():
     with pytest.raises(InputError, match="Calibration: perturbations"):
         Calibration(perturbations=(Identity(), Identity()))
+
+
+def test_probabilities_are_scaled_as_their_logarithms(measured, tiny_split, tiny_model):
+    own = measured(Calibration(), tiny_model, tiny_split)
+    other = measured(Calibration(), torch.nn.Sequential(tiny_model, torch.nn.Softmax(dim=1)), tiny_split)
+    assert own.keys() == other.keys()
+    for key, row in own.items():
+        assert other[key].value == pytest.approx(row.value, rel=1e-4)

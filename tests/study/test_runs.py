@@ -129,7 +129,7 @@ def test_sweeps_beside_each_other_are_read_together(folder, tmp_path_factory):
 
 
 def test_what_is_no_result_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match="no run lies under"):
+    with pytest.raises(InputError, match="expected a folder with runs"):
         read(tmp_path)
     with pytest.raises(InputError, match="expected a folder of runs"):
         read(tmp_path / "nowhere")

@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from withstand.certificates.activations import Activation, Lines
 from withstand.certificates.affine import Affine, rows_of
 from withstand.certificates.graph import Graph
 from withstand.certificates.joining import Concatenation, Sum
 from withstand.certificates.pooling import Maximum
-from withstand.certificates.region import Region
+from withstand.certificates.region import Region, region_of
 from withstand.certificates.rows import ROUNDING, Interval, Rows
+from withstand.data.space import Space
+from withstand.errors import InputError
+from withstand.functional.random import stream
+from withstand.models.frozen import evaluating
+from withstand.perturbations.ball import Ball
 
 NUMBERS_AT_ONCE = 2**23  # coefficients of rows of the widest layer
 MARGIN = 1e-5  # of bounds of the outputs: share of the sum of absolute terms that is taken away for rounding
+NUM_CHECKED, TOLERANCE = 8, 1e-3  # inputs, and the share of the outputs by which they may leave their bounds
 
 
 class Bounds:
@@ -183,6 +189,29 @@ def bounds_of(graph: Graph, region: Region, *, lines: bool) -> Bounds:
         if lines and not graph.is_settled(number) and not exact and number < len(graph.nodes) - 1:
             bounds.tighten(number)
     return bounds
+
+
+@torch.no_grad()
+def check_outputs(graph: Graph, model: nn.Module, *, who: str) -> None:
+    """Reject a network whose outputs are not within the bounds of its own layers, at a few inputs.
+
+    Hooks, and values that are changed in place and used again, do not show in its layers.
+
+    Raises:
+        InputError: If they are not.
+    """
+    like = next(model.parameters(), next(model.buffers(), torch.zeros(1)))
+    shape = (NUM_CHECKED, *graph.nodes[0].shape)
+    x = torch.rand(shape, generator=stream(0, "bounds"), dtype=torch.float64).to(like)
+    with evaluating(model):
+        outputs = model(x.clone())
+    own = bounds_of(graph, region_of(Ball("linf", 0.0), x, Space.like(x)), lines=False).intervals[-1]
+    excess = torch.maximum(own.lower - outputs, outputs - own.upper)
+    if (excess > TOLERANCE * (1 + outputs.abs().amax())).any():
+        raise InputError(
+            f"{who}: the layers of {type(model).__name__} do not give its outputs; hooks and values that are changed "
+            "in place have no rule for bounds."
+        )
 
 
 def _joined(known: Rows | None, new: Rows, shape: torch.Size) -> Rows:

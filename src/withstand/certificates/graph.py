@@ -158,6 +158,8 @@ class _Walk:
             operation = known(layer, *given, result) if layer is not None else known(result, *arguments, **named)
         except Refused as problem:
             raise InputError(f"{self.who}: the layer {name} has no rule for bounds {problem}.") from problem
+        except TypeError as problem:  # the rule does not take these arguments
+            raise InputError(f"{self.who}: the layer {name} has no rule for bounds with these arguments.") from problem
         self.values[step] = self._append(operation, given, result, step)
 
     def _append(

@@ -40,7 +40,7 @@ DESCRIPTION = (
     "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
     "repeat the command to resume."
 )
-WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration")
+WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0")
 
 
 def main(words: list[str]) -> None:
@@ -133,7 +133,8 @@ def _check(found: Any) -> None:
             raise InputError(f"evaluate: {option.replace('_', '-')}: expected a folder, found a file at {path}.")
     if found.samples is not None:
         check_writable(Path(found.samples))
-    if found.radius is not None and not any(each.partition("/")[0] in WITH_BALL for each in found.on or ()):
+    words = {part for each in found.on or () for part in (each, each.partition("/")[0])}
+    if found.radius is not None and words.isdisjoint(WITH_BALL):
         raise InputError(f"evaluate: --radius needs {', '.join(WITH_BALL[:-1])} or {WITH_BALL[-1]}; add it to --on.")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from withstand.functional.calibration import best_temperature
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty, PositiveInt
+from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
@@ -24,10 +25,23 @@ from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 MOST_FITTED = 8192  # samples that the temperatures are fitted on
 SCALED = "_scaled"
 TOPIC = "Calibration"
+
+
+class Fitted(NamedTuple):
+    """What is fitted on unchanged samples.
+
+    Attributes:
+        temperatures: For each half of the samples.
+        are_probabilities: Whether the outputs are probabilities, whose logarithms are scaled.
+    """
+
+    temperatures: tuple[float, float] = (1.0, 1.0)
+    are_probabilities: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +50,7 @@ class Calibration(Evaluation):
 
     Temperatures are fitted on unchanged samples, split into two halves by their numbers. Each half is scaled with the
     temperature fitted on the other, so a sample's own label does not affect it. Perturbed samples use the same
-    temperatures, as in deployment.
+    temperatures, as in deployment. Outputs that are probabilities are replaced by their logarithms.
 
     Attributes:
         perturbations: The conditions: Identity is clean, PGD the worst point of a ball, Uniform a random one. ImageNetC
@@ -90,9 +104,7 @@ class Calibration(Evaluation):
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
         return replace(self, perturbations=tuple(found))
 
-    def prepare(
-        self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine
-    ) -> tuple[float, float]:
+    def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Fitted:
         """Return the temperature for each half of the samples, fitted on the other half; 1 if that is empty."""
         chosen = torch.linspace(0, len(fit_on) - 1, min(MOST_FITTED, len(fit_on))).round().long()
         plan = chosen.split(engine.samples_per_batch(fit_on.shape))
@@ -106,17 +118,20 @@ class Calibration(Evaluation):
                     labels.append(y[finite].cpu())
                     halves.append(_halves(number.cpu())[finite.cpu()])
         if not logits:
-            return 1.0, 1.0
+            return Fitted()
         every, y, half = torch.cat(logits), torch.cat(labels), torch.cat(halves)
+        if are_probabilities := len(every) > 0 and is_probability(every) and sums_to_one(every):
+            every = AsLogits(nn.Identity())(every)
         fitted = [best_temperature(every[half == k], y[half == k]) if (half == k).any() else 1.0 for k in (1, 0)]
-        return fitted[0], fitted[1]
+        return Fitted((fitted[0], fitted[1]), are_probabilities)
 
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: tuple[float, float], rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Fitted, rng: RowStreams
     ) -> dict[str, Columns]:
         """Perturb, and score the probabilities of all classes."""
         found = {}
-        temperature = torch.tensor(state, device=x.device)[_halves(rng.index.cpu()).to(x.device)]
+        model = AsLogits(model) if state.are_probabilities else model
+        temperature = torch.tensor(state.temperatures, device=x.device)[_halves(rng.index.cpu()).to(x.device)]
         for perturbation, condition in zip(self.perturbations, self.conditions, strict=True):
             source = rng.named(perturbation.noise)
             draws = perturbation.draw(x, y, model, space=space, num_draws=1, rng=source)
@@ -132,11 +147,16 @@ class Calibration(Evaluation):
         split: Split,
         outcomes: Mapping[str, Columns],
         *,
-        state: tuple[float, float],
+        state: Fitted,
         engine: Engine,
     ) -> dict[str, Numbers]:
         """Return the mean of the two temperatures."""
-        return {condition: {"temperature": sum(state) / 2} for condition in self.conditions}
+        return {condition: {"temperature": sum(state.temperatures) / 2} for condition in self.conditions}
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Fitted) -> dict[str, tuple[Note, ...]]:
+        """Report outputs that are probabilities."""
+        said = Note("The outputs are probabilities; calibration uses their logarithms.")
+        return dict.fromkeys(outcomes, (said,) if state.are_probabilities else ())
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from torch import Tensor, nn
 
+from withstand.certificates.bounds import check_outputs
 from withstand.certificates.certify import Certifier, Method, Verdict
 from withstand.certificates.graph import Graph, trace
 from withstand.data.base import Split
@@ -98,8 +99,8 @@ class Certificate(Evaluation):
         return self
 
     def check(self, model: nn.Module, space: Space) -> None:
-        """Reject a network with a layer that has no rule."""
-        trace(model, space.shape, who=type(self).__name__)
+        """Reject a network with a layer that has no rule, or with outputs that its layers do not explain."""
+        check_outputs(trace(model, space.shape, who=type(self).__name__), model, who=type(self).__name__)
 
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Graph:
         """Return the layers of the network."""

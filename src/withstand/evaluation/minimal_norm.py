@@ -133,20 +133,19 @@ class MinimalNorm(Evaluation):
         ]
 
 
-def minimal_norm(norm: str, balls: Sequence[Ball] = ()) -> MinimalNorm:
-    """Return the evaluation of a norm, with l0 as well.
+def minimal_norms(norm: str, balls: Sequence[Ball] = ()) -> list[MinimalNorm]:
+    """Return the evaluations of a norm, with l0 as well: one, or in l0 one per limit of a field.
 
     Args:
         norm: `l0`, `l1`, `l2` or `linf`.
-        balls: The first gives the unit; for l0 its radius limits how far each field may move (1 without it).
+        balls: The first gives the unit; for l0 the radii of those of linf limit how far each field may move (else 1).
 
     Example:
-        >>> minimal_norm("l2").conditions, minimal_norm("l0").conditions
-        (('l2 distance, FMN-100 + DDN-100',), ('l0 distance within linf 1, SigmaZero-100',))
+        >>> [each.conditions for norm in ("l2", "l0") for each in minimal_norms(norm)]
+        [('l2 distance, FMN-100 + DDN-100',), ('l0 distance within linf 1, SigmaZero-100',)]
     """
-    unit = balls[0].unit if balls else "std"
     if norm == "l0":
-        radius = balls[0].radius if balls and balls[0].norm == "linf" else 1.0
-        return MinimalNorm(attacks=(SigmaZero(ball=Ball("linf", radius, unit)),))
-    ball = Ball(norm, 1.0, unit)  # pyright: ignore[reportArgumentType]
-    return MinimalNorm(attacks=(FMN(ball=ball), DDN(ball=ball)) if norm == "l2" else (FMN(ball=ball),))
+        limits = [each for each in balls if each.norm == "linf"] or [Ball("linf", 1.0)]
+        return [MinimalNorm(attacks=(SigmaZero(ball=each),)) for each in limits]
+    ball = Ball(norm, 1.0, balls[0].unit if balls else "std")  # pyright: ignore[reportArgumentType]
+    return [MinimalNorm(attacks=(FMN(ball=ball), DDN(ball=ball)) if norm == "l2" else (FMN(ball=ball),))]

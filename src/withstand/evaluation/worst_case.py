@@ -19,7 +19,7 @@ from withstand.limits import DistinctNonEmpty, NonNegativeInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack, Attacked, checked
-from withstand.perturbations.attacks.budgets import Budget, attacks_of, attacks_on
+from withstand.perturbations.attacks.budgets import Budget, attacks_on
 from withstand.perturbations.attacks.union import Union
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import (
@@ -88,7 +88,7 @@ class WorstCase(Evaluation):
         """The worst case, what the first attack finds, the mean over the ball, and the cost."""
         look: dict[str, Any] = {"better": "higher", "percent": True, "topic": TOPIC}
         attacked: dict[str, Any] = look | {"kind": "attacked"}
-        first = type((self.attacks or attacks_of(self.budget, self.balls[0], num_classes=10))[0]).__name__
+        first = type(self.attacks[0]).__name__ if self.attacks else f"first attack of {self.budget}"
         attacked["budget"] = self._tried
         found = [Measure(name="worst_case_top1", column="correct", words="worst-case accuracy", **attacked)]
         attacked["budget"] = first

@@ -47,7 +47,7 @@ def keep_points(subject: Subject, table: OutcomeTable, folder: Path, *, seed: in
                     with torch.no_grad(), evaluating(model):
                         found = dict(_search(evaluation, state, task, table, model, seed=seed, engine=engine))
                     for condition, arrays in found.items():
-                        path = folder / (re.sub(r"[^\w.,+-]+", "-", condition) + ".npz")
+                        path = folder / (re.sub(r"[^\w.+]+", "-", condition) + ".npz")
                         np.savez_compressed(content := io.BytesIO(), **arrays)  # pyright: ignore[reportArgumentType]
                         write_whole(path, content.getvalue())
                         files.append(path)

@@ -74,7 +74,7 @@ def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
         each.check(model, question.split.space)
 
 
-def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
+def check_outputs(model: nn.Module, split: Split, engine: Engine, *, who: str = "model") -> None:
     """Reject a model that does not map the split's inputs to one logit per class."""
     x = torch.zeros(2, *split.shape, device=engine.device)
     with torch.no_grad(), evaluating(model):
@@ -82,11 +82,11 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine) -> None:
             logits = model(x)
         except Exception as problem:  # custom modules may raise anything
             told = (str(problem) or type(problem).__name__).splitlines()[0]
-            raise InputError(f"model: cannot take inputs of shape {split.shape} ({told}).") from problem
+            raise InputError(f"{who}: cannot take inputs of shape {split.shape} ({told}).") from problem
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if shape != (2, len(split.classes)):
         raise InputError(
-            f"model: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
+            f"{who}: for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
         )
 

@@ -10,7 +10,7 @@ from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.lipschitz import Lipschitz
-from withstand.evaluation.minimal_norm import minimal_norm
+from withstand.evaluation.minimal_norm import minimal_norms
 from withstand.evaluation.noise_distance import Noise, NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
@@ -44,7 +44,7 @@ DISTANCES = {
     "distance/l1": "l1 distance to the nearest misclassified point that minimum-norm attacks find",
     "distance/l2": "the same in l2",
     "distance/linf": "the same in linf",
-    "distance/l0": "number of features that must change, each by at most --radius (default 1)",
+    "distance/l0": "number of features that must change, each by at most --radius (linf, default 1)",
 }
 OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
@@ -116,7 +116,7 @@ def _evaluations(word: str, balls: Sequence[Ball], budget: Budget) -> list[Asked
             raise InputError(f"on: {word} needs a radius; give --radius, or {kind.__name__}(balls=...) in Python.")
         return [kind(balls=tuple(balls), budget=budget)]
     if word in DISTANCES:
-        return [minimal_norm(word.partition("/")[2], balls)]
+        return [*minimal_norms(word.partition("/")[2], balls)]
     return {"by-class": [Recall()], "lipschitz": [Lipschitz()]}.get(word, [])
 
 

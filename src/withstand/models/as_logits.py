@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 LEAST = 2.0**-126  # the smallest normal number of 32 bits
+TOLERANCE = 1e-3  # of the sum of probabilities
 LAST = 2.0**-26  # below the distance from 1 of every number of 32 bits that is less than 1
 
 
@@ -41,3 +42,14 @@ def is_probability(outputs: Tensor) -> bool:
         (True, False)
     """
     return bool(((outputs >= 0) & (outputs <= 1)).all())
+
+
+def sums_to_one(outputs: Tensor) -> bool:
+    """Return whether the outputs of every sample sum to 1.
+
+    Example:
+        >>> import torch
+        >>> sums_to_one(torch.tensor([[0.2, 0.8]])), sums_to_one(torch.tensor([[0.2, 0.3]]))
+        (True, False)
+    """
+    return bool(((outputs.sum(1) - 1).abs() < TOLERANCE).all())

@@ -82,7 +82,7 @@ def gather(folder: str | Path) -> Gathered:
     root = Path(folder)
     entries = entries_under(root)
     if not entries:
-        raise InputError(f"results: no run lies under {folder}.")
+        raise InputError(f"results: expected a folder with runs, found none in {folder}")
     files: list[_File] = []
     notes: dict[str, tuple[str, ...]] = {}
     found: list[tuple[Entry, list[dict[str, Any]], str | None]] = []

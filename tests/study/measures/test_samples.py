@@ -129,3 +129,17 @@ def test_a_condition_of_which_samples_show_nothing_is_left_out():
     further = ConditionOutcomes(condition="l2 to l2", measures=(measure,), columns=jacobian)
     whole = replace(table(), conditions=(*table().conditions, further))
     assert sample_table(whole, model="a").equals(sample_table(table(), model="a"))
+
+
+def test_under_a_certificate_alone_a_sample_breaks_where_it_is_not_certified():
+    def condition(radius, certified):
+        columns = {"number": number(range(5)), "correct": [True] * 5, "certified": certified}
+        certifies = Measure(name="certified_top1", column="certified", kind="certified", percent=True)
+        estimates = Measure(name="smoothed_top1", column="correct", kind="estimated", percent=True)
+        name = f"l2 {radius}, smoothing std 0.5"
+        return ConditionOutcomes(condition=name, measures=(estimates, certifies), columns=polars.DataFrame(columns))
+
+    both = condition(0.2, [True] * 4 + [False]), condition(0.4, [True, False, True, True, False])
+    found = sample_table(replace(table(), conditions=both), model="two").sort("number")
+    assert found["breaks: l2, smoothing std 0.5"].to_list() == [None, 0.4, None, None, 0.2]
+    assert found["l2 0.4, smoothing std 0.5: certified"].to_list() == [True, False, True, True, False]

@@ -51,11 +51,12 @@ def attacks_of(budget: Budget, ball: Ball, *, num_classes: int) -> tuple[Attack,
     others = max(1, num_classes - 1)
     few, most = min(3, others), min(9, others)
     if budget == "quick":
+        last = 60 if ball.norm == "l1" else 30  # sparse steps are short
         return (
             APGD(ball=ball, steps=10),
             APGD(ball=ball, steps=20, loss="targeted", num_targets=few),
             APGD(ball=ball, steps=40, loss="targeted", num_targets=1),
-            APGD(ball=ball, steps=30, loss="targeted", num_targets=few, wide=True),
+            APGD(ball=ball, steps=last, loss="targeted", num_targets=few, wide=True),
         )
     # With fewer target classes, each gets more restarts.
     standard = (

@@ -10,7 +10,7 @@ from withstand.data.space import Space
 from withstand.functional.margins import log_odds
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
-from withstand.models.as_logits import AsLogits, is_probability
+from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.models.black_box import is_differentiable
 from withstand.models.expectation import NUM_DRAWS, Expectation
 from withstand.models.frozen import frozen
@@ -106,8 +106,8 @@ class Diagnosis:
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
-            guides = f"{'a surrogate and ' if self.surrogate is not None else ''}smoothed gradients"
-            done = f"; attacks also followed {guides}" if reacts and self.needs_guides(ball) else ""
+            guides = f"{'a surrogate, ' if self.surrogate is not None else ''}smoothed gradients and queries"
+            done = f"; attacks also used {guides}" if reacts and self.needs_guides(ball) else ""
             text = f"Gradient masking: the accuracy under attack may be far too high, since {', '.join(seen)}{done}."
             found.append(Note(f"{text} {SOLUTION if reacts else RETRY}", is_doubt=True))
         return tuple(found)
@@ -161,7 +161,7 @@ def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
         count=len(x),
         is_random=bool(differ.any()),
         is_probability=is_probability(outputs),
-        sums_to_one=bool(((outputs.sum(2) - 1).abs() < 1e-3).all()),
+        sums_to_one=sums_to_one(outputs.flatten(0, 1)),
     )
 
 

@@ -7,12 +7,14 @@ from torch import nn
 from withstand.functional.random import RowStreams, normal
 from withstand.models.straight_through import StraightThrough, rounds
 from withstand.perturbations.attacks.apgd import APGD
+from withstand.perturbations.attacks.square import Square
 from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.perturbations.masking.smoothed import Smoothed, noise_of
 from withstand.perturbations.search.frame import Place
 from withstand.perturbations.search.target import Target
 
 NUM_RANDOM = 4  # points per row
+NUM_QUERIES = 2000  # of a search without gradients, if the model's are masked
 NUM_NOISE = 20  # draws of a smoothed model
 MOST_FEATURES = 256  # that differences resolve
 
@@ -35,6 +37,8 @@ def search_beyond(target: Target, diagnosis: Diagnosis, *, number: int, reacts: 
             for each in attacks:
                 each.search(target, rng=rng.named("guided", turn, each.loss))
         target.guide = None
+        if diagnosis.is_masked(target.frame.ball):
+            Square(ball=target.frame.ball, num_queries=NUM_QUERIES).search(target, rng=rng.named("guided", "square"))
     target.by[before[target.is_broken[before]]] = number
 
 

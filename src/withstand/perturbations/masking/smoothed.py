@@ -43,7 +43,7 @@ class Smoothed(nn.Module):
 class _Differences(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, model: nn.Module, noise: Tensor) -> Tensor:
-        up, down = (torch.stack([model(x + sign * each) for each in noise]) for sign in (1, -1))
+        up, down = (torch.stack([model(x + sign * each) for each in noise]).to(x.dtype) for sign in (1, -1))
         ctx.save_for_backward(up - down, noise)
         return (up + down).mean(0) / 2
 

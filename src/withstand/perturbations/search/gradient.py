@@ -42,8 +42,14 @@ def loss_and_gradient(
         climbed = losses
         if steep and loss == "cross_entropy":
             climbed = loss_per_sample(outputs / _excess(outputs.detach(), y), y, loss)
-        (gradient,) = torch.autograd.grad(climbed.sum(), points)
+        gradient = gradient_of(climbed, points)
     return losses.detach(), gradient, outputs.detach()
+
+
+def gradient_of(value: Tensor, points: Points) -> Points:
+    """Return the gradient of the sum of values; 0 where they do not depend on the points, or the graph is cut."""
+    found = torch.autograd.grad(value.sum(), points, allow_unused=True)[0] if value.requires_grad else None
+    return torch.zeros_like(points) if found is None else found
 
 
 def _excess(outputs: Tensor, y: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from withstand.functional.margins import leads, margin
 from withstand.functional.tensors import Labels, PerRow, Points
 from withstand.perturbations.search.frame import SHRINK, Flat, Frame, Picks, Place
+from withstand.perturbations.search.gradient import gradient_of
 
 SURE = 1e-6  # margin over the largest logit
 PLACES_AT_ONCE = 16384  # in one pass, if rows have several
@@ -106,7 +107,7 @@ class Target:
         if len(rows) == 0:  # some layers refuse an empty batch
             return place.u.new_zeros(0, 2)
         with torch.no_grad():
-            logits = self.model(self.frame.rows(rows).points(place))
+            logits = self.model(self.frame.rows(rows).points(place)).to(place.u.dtype)
         self._count(rows, _draws(self.model))
         self._keep(place, rows, logits)
         return logits
@@ -141,14 +142,14 @@ class Target:
         points = frame.points(place)
         with torch.enable_grad():
             points.requires_grad_(True)
-            logits = (self.guide or self.model)(points)
+            logits = (self.guide or self.model)(points).to(points.dtype)
             value = objective(logits, y, rows)
-            (gradient,) = torch.autograd.grad(value.sum(), points)
+            gradient = gradient_of(value, points)
         self._count(rows, 2 * _draws(self.guide or self.model, otherwise=int(self.guide is None)))
         logits = logits.detach()
         if self.guide is not None:
             with torch.no_grad():
-                logits = self.model(points.detach())
+                logits = self.model(points.detach()).to(points.dtype)
             self._count(rows, _draws(self.model))
         wrong = self._keep(place, rows, logits)
         in_radii = gradient.flatten(1).to(frame.radii.dtype) * frame.radii

@@ -163,7 +163,10 @@ def _mean_of(values: "np.ndarray") -> Reduced:
     error = math.sqrt(float(values.var(ddof=1)) / count) if count > 1 else 0.0
     if values.min() >= 0 and values.max() <= 1:
         return Reduced(value, count, *share(value, error, count))
-    return Reduced(value, count, *normal(value, error)) if count > 1 else Reduced(value, count)
+    if count == 1:
+        return Reduced(value, count)
+    low, high = normal(value, error)
+    return Reduced(value, count, max(low, 0.0) if values.min() >= 0 else low, high)
 
 
 def _quantile(frame: "polars.DataFrame", column: str, q: float) -> Reduced | None:

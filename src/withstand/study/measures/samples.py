@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars
 
-SHOWN = ("prediction", "confidence", "correct", "distance")
+SHOWN = ("prediction", "confidence", "correct", "certified", "radius", "distance")
 
 
 class Step(NamedTuple):
@@ -201,8 +201,14 @@ def _samples(table: OutcomeTable) -> "polars.DataFrame":
 
 
 def _right(own: ConditionOutcomes) -> str | None:
-    """Return the column that says whether a sample is right: of a share that a measure takes the mean of."""
+    """Return the column that says whether a sample is right: of a share that a measure takes the mean of.
+
+    Under a certificate alone, a sample is right in a ball if it is certified there.
+    """
     columns = own.frame.columns
+    kinds = {each.kind for each in own.measures}
+    if "certified" in kinds and "attacked" not in kinds and along(own.condition) and "certified" in columns:
+        return "certified"
     attacked = [each.column for each in own.measures if each.kind == "attacked" and each.column in columns]
     means = [
         each.column for each in own.measures if each.percent and each.reduction == "mean" and each.column in columns
