@@ -29,7 +29,7 @@ NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
 # What to do about masking: before and after attacks have followed other gradients.
 RETRY = "Repeat with `--budget standard`; if there is a similar model without masking, pass it as `surrogate=`."
-SOLUTION = "Remove the cause of the masking, or pass `surrogate=`."
+REMOVE = "Remove the cause of the masking"
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
 # Shares of the probes. Networks without masking, whether trained plainly, with noise or adversarially, stay below the
@@ -111,7 +111,8 @@ class Diagnosis:
         if seen:
             why = "; ".join([", ".join(seen), *([done] if done else [])])
             text = f"Gradient masking: the accuracy under attack may be far too high, since {why}."
-            found.append(Note(f"{text} {SOLUTION if reacts else RETRY}", is_doubt=True))
+            todo = RETRY if not reacts else f"{REMOVE}." if self.is_given else f"{REMOVE}, or pass `surrogate=`."
+            found.append(Note(f"{text} {todo}", is_doubt=True))
         elif done and self.is_given:
             found.append(Note(f"{done.capitalize()}."))
         if self.is_given and not reacts:
