@@ -1,23 +1,27 @@
 """`attack`: attack any module within a ball."""
 
+import warnings
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from withstand.data.base import TensorSplit
 from withstand.data.checks import check_finite
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
+from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams, check_seed, derive_seed
 from withstand.measuring.subject import outputs_of
 from withstand.models.black_box import as_module
 from withstand.models.memory_format import formats_kept, place
 from withstand.perturbations.attacks.attack import Attacked
-from withstand.perturbations.attacks.budgets import Budget, attacks_on
-from withstand.perturbations.attacks.union import Union
+from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import NUM_PROBES
 
 
 def attack(
@@ -32,7 +36,7 @@ def attack(
     device: str = "auto",
     batch_size: int | None = None,
 ) -> Attacked:
-    """Attack inputs within a ball, with the attacks of a budget.
+    """Attack inputs within a ball, as `WorstCase` does; warn if the model's gradients are masked on the first inputs.
 
     Args:
         model: A module that maps inputs to logits, or what `BlackBox` takes; without gradients, attacks use queries.
@@ -68,20 +72,26 @@ def attack(
     with formats_kept(module):
         place(module, engine.device, space.shape)
         num_classes = _num_classes(module, x, y, engine)
-        union = Union(ball=ball, attacks=attacks_on(module, budget, ball, num_classes=num_classes, shape=space.shape))
-        return _in_batches(union, x, y, module, space=space, seed=seed, engine=engine)
+        split = TensorSplit(x, y.long(), classes=tuple(map(str, range(num_classes))), box=space.box)
+        return _in_batches(WorstCase(balls=(ball,), budget=budget, num_mean=0), module, split, space, seed, engine)
 
 
 def _in_batches(
-    union: Union, x: Tensor, y: Tensor, model: nn.Module, *, space: Space, seed: int, engine: Engine
+    evaluation: WorstCase, model: nn.Module, split: TensorSplit, space: Space, seed: int, engine: Engine
 ) -> Attacked:
-    """Attack batch by batch, and return the results of all rows, on the CPU."""
-    parts = []
-    for rows in torch.arange(len(x)).split(engine.samples_per_batch(space.shape)):
-        own, labels = x[rows].to(engine.device), y[rows].long().to(engine.device)
+    """Attack batch by batch, return the results of all rows, on the CPU, and warn if gradients are masked."""
+    (ball,), parts, everything = evaluation.balls, [], torch.arange(len(split))
+    probed = replace(evaluation, balls=(ball.of_rows(everything[:NUM_PROBES]),))
+    state = probed.prepare(model, split, space=space, seed=seed, engine=engine)
+    for rows in everything.split(engine.samples_per_batch(space.shape)):
+        own, labels = split.x[rows].to(engine.device), split.y[rows].to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
-        attack = union.within(union.ball.of_rows(rows))
-        parts.append(attack.attack(own, labels, model, space=space, rng=rng))
+        attack = replace(evaluation, balls=(ball.of_rows(rows),))
+        with torch.no_grad():
+            parts += attack.points(model, own, labels, space=space, state=state, rng=rng).values()
+    for note in state.notes(probed.balls[0], unseen=0.0, reacts=evaluation.reacts_to(state)):
+        if note.is_doubt:
+            warnings.warn(f"attack: {note.text}", UserWarning, stacklevel=3)
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 

@@ -123,14 +123,14 @@ class WorstCase(Evaluation):
         if len(fit_on) == 0 or (self.attacks and not any(each.needs_gradient for each in self.attacks)):
             return Diagnosis()
         found = diagnose(model, _first(fit_on, NUM_PROBES, engine), balls=self.balls, space=space)
-        if self._reacts_to(found) and needs_surrogate(found):
+        if self.reacts_to(found) and needs_surrogate(found):
             num = max(NUM_PROBES, min(NUM_LEARNED, MOST_VALUES // prod(space.shape)))
             found = with_surrogate(found, model, _first(fit_on, num, engine), space=space)
             if found.surrogate is not None:  # learned in every process, up to the rounding of its device
                 engine.copy_first(found.surrogate.parameters())
         return found
 
-    def _reacts_to(self, state: Diagnosis) -> bool:
+    def reacts_to(self, state: Diagnosis) -> bool:
         """Return whether attacks use other gradients where those of the model are masked, or a given surrogate's."""
         return not self.attacks and (self.budget != "quick" or state.is_given)
 
@@ -165,7 +165,7 @@ class WorstCase(Evaluation):
         for ball, condition in zip(self.balls, self.conditions, strict=True):
             unseen = outcomes[condition]["unseen"].float()
             share = unseen.mean().item() if unseen.sum() >= max(LEAST_UNSEEN, LEAST_SHARE * len(unseen)) else 0.0
-            found[condition] = state.notes(ball, unseen=share, reacts=self._reacts_to(state))
+            found[condition] = state.notes(ball, unseen=share, reacts=self.reacts_to(state))
         return found
 
     def _search(
@@ -182,7 +182,7 @@ class WorstCase(Evaluation):
             own = rng.named("worst case", ball.name)
             Union(ball=ball, attacks=attacks).search(target, rng=own)
             if not self.attacks:
-                search_beyond(target, state, number=len(attacks) + 1, reacts=self._reacts_to(state), rng=own)
+                search_beyond(target, state, number=len(attacks) + 1, reacts=self.reacts_to(state), rng=own)
             targets.append(target)
         for target in targets:
             for each in targets:

@@ -63,6 +63,8 @@ class Ball:
         radius, unit = self.radius, "" if self.unit == "std" else f" {self.unit}"
         if not isinstance(radius, Sequence):
             return f"{self.norm} {radius:g}{unit}"
+        if isinstance(radius[0], Sequence):  # of any rows: draws do not depend on which are in a batch
+            return f"{self.norm} per row{unit}"
         radii = " ".join(f"{each:g}" for each in radius if not isinstance(each, Sequence))
         is_short = 0 < len(radii) <= LONGEST - 2
         return f"{self.norm} {f'[{radii}]' if is_short else f'per feature {identity(self)}'}{unit}"
