@@ -100,7 +100,7 @@ def test_after_an_error_a_model_has_its_own_memory_format(monkeypatch):
     calls = {
         "withstand.api.ask": lambda model: ws.evaluate(model, data, device="cpu"),
         "withstand.api.rehearse": lambda model: ws.fit(model, data, epochs=1, device="cpu"),
-        "withstand.attacking.attacks_on": lambda model: ws.attack(model, *data.tensors, BALL, device="cpu"),
+        "withstand.attacking.WorstCase": lambda model: ws.attack(model, *data.tensors, BALL, device="cpu"),
     }
     for model in (Viewing("never"), Viewing("never").to(memory_format=LAST)):
         before = formats(model)

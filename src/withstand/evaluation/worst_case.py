@@ -157,7 +157,7 @@ class WorstCase(Evaluation):
         """Return the points behind the outcomes of a batch, by condition; the arguments are those of `outcomes`."""
         with frozen(model := state.adapted(model)):
             found = {each.frame.ball: each for each in self._search(model, x, y, space=space, state=state, rng=rng)}
-        return {name: checked(found[ball]) for ball, name in zip(self.balls, self.conditions, strict=True)}
+            return {name: checked(found[ball]) for ball, name in zip(self.balls, self.conditions, strict=True)}
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[Note, ...]]:
         """Report gradient masking, and how attacks handled it."""
