@@ -202,7 +202,7 @@ def _what(digest: Digest, column: Column) -> str:
 
 
 def _doubtful(digest: Digest, indices: list[int]) -> str:
-    """Return a sentence about the combinations whose value is not trustworthy, if there are some."""
+    """Return a sentence about the combinations whose value is not trustworthy, if any."""
     names = ", ".join(digest.combinations[index].name for index in indices)
     return f"Not trustworthy, see the warning: {names}." if names else ""
 

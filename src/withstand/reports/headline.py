@@ -131,7 +131,7 @@ def _classes(scores: Scores, index: int, worst: Group, clean: Group) -> list[str
 
 
 def _weak(scores: Scores, index: int, clean: Group) -> list[tuple[str, str]]:
-    """Return a sentence about the classes that a combination hardly recognises on clean inputs, if there are some."""
+    """Return a sentence about the classes that a combination hardly recognises on clean inputs, if any."""
     classes, evidence = scores.weak_classes(index, clean), scores.evidence.get(index)
     if not classes or evidence is None:
         return []
