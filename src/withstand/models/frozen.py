@@ -9,14 +9,15 @@ from torch import nn
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model into evaluation mode, and restore the mode of every part at the end of the block."""
-    trained = [each for each in model.modules() if each.training]
-    if trained:
+    modes = [(each, each.training) for each in model.modules()]
+    if any(training for _, training in modes):
         model.eval()
     try:
         yield
     finally:
-        for each in trained:
-            each.training = True
+        for each, training in modes:
+            if each.training != training:
+                each.training = training
 
 
 @contextmanager
