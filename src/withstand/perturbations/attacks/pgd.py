@@ -69,7 +69,7 @@ class PGD(Perturbation):
             highest[rows[better]], best[rows[better]] = losses[better].to(highest.dtype), points[better]
             if not ascends:
                 break
-            if self.until_wrong:
+            if self.until_wrong and wrong.any():
                 on = ~wrong
                 rows, x, y, points, gradient = rows[on], x[on], y[on], points[on], gradient[on]
                 if len(rows) == 0:
