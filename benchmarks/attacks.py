@@ -63,7 +63,7 @@ def main() -> None:
     add_golden(parser)
     parser.add_argument("--budgets", nargs="+", choices=get_args(Budget), default=["quick", "standard"])
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="parts to run")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help=f"timed rounds of PGD and smoothing (default {REPEATS})")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help=f"rounds of timed parts (default {REPEATS})")
     parser.add_argument("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
@@ -299,7 +299,7 @@ def certificates(networks: list[Network], options: argparse.Namespace) -> Part: 
     return Part(lines, goals)
 
 
-def smoothed(networks: list[Network], options: argparse.Namespace) -> Part:
+def smoothed(networks: list[Network], options: argparse.Namespace) -> Part:  # noqa: ARG001
     """Compare randomised smoothing with bare passes."""
     found = smoothing.table(list(smoothing.PARTS), repeats=options.repeats, engine=Engine.start(device="cpu"))
     goals = [
