@@ -5,7 +5,6 @@ import torch
 
 from withstand.errors import InputError
 from withstand.functional.random import stream
-from withstand.perturbations.base import transform
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.gaussian import Gaussian
@@ -28,7 +27,7 @@ def test_whole_levels_stay_whole_levels():
 
 
 def test_images_are_cut_to_their_box():
-    made = transform(Gaussian(std=5.0), torch.full((2, 3, 8, 8), 0.5), rng=stream(0, "a"))
+    made = Gaussian(std=5.0)(torch.full((2, 3, 8, 8), 0.5), rng=stream(0, "a"))
     assert (made.min().item(), made.max().item()) == (0.0, 1.0)
 
 
