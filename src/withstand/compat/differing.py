@@ -1,0 +1,65 @@
+"""The two corruptions that differ between the package imagecorruptions and ImageNet-C."""
+
+from functools import cache
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from withstand.data.frost_textures import read_frost_textures
+from withstand.functional.kernels.cubic import resized_crop
+from withstand.functional.kernels.gaussian import gaussian_filter
+from withstand.functional.kernels.warp import displace
+from withstand.functional.levels import to_levels
+from withstand.functional.tensors import Levels
+
+_ALPHAS = (0.05, 0.065, 0.085, 0.1, 0.12)  # by severity; times 250 pixels
+_FROST = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+
+
+def elastic_transform(levels: Levels, severity: int, numbers: Tensor) -> Levels:
+    """Return images with a smooth random displacement of every pixel, without an affine map.
+
+    Args:
+        levels: The images.
+        severity: From 1 to 5.
+        numbers: Uniform in [0, 1), of shape (batch, 2, height, width): in both columns, then rows.
+
+    Source:
+        bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `elastic_transform`, commit c959e65.
+    """
+    height, width = levels.shape[-2:]
+    field = gaussian_filter(numbers * 2 - 1, (0.01 * height, 0.01 * width), border="reflect", truncate=3)
+    x = levels.float().contiguous().div_(255)
+    return to_levels(displace(x, field, amplitude=250 * _ALPHAS[severity - 1] * 0.005 * height))
+
+
+def frost(levels: Levels, severity: int, numbers: Tensor) -> Levels:
+    """Return images blended with a crop of a frost photograph, which is enlarged to cover each image.
+
+    Args:
+        levels: Colour images.
+        severity: From 1 to 5.
+        numbers: Uniform in [0, 1), of shape (batch, 3): for the texture, row and column of each crop.
+
+    Source:
+        bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `frost`, commit c959e65.
+    """
+    height, width = levels.shape[-2:]
+    clearness, amount = _FROST[severity - 1]
+    frozen = torch.empty_like(levels)
+    for image, own, out in zip(levels, numbers.tolist(), frozen, strict=True):
+        texture = _textures()[int(own[0] * len(_textures()))]
+        factor = 1.1 * max(1.0, height / texture.shape[1], width / texture.shape[2])
+        size = ceil(texture.shape[1] * factor), ceil(texture.shape[2] * factor)
+        top, left = int(own[1] * (size[0] - height)), int(own[2] * (size[1] - width))
+        crop = resized_crop(texture, size, range(top, top + height), range(left, left + width))
+        mixed = torch.add(crop.float().mul_(amount), image, alpha=clearness).add_(1e-3)
+        out.copy_(mixed.clamp_(0, 255).to(torch.int16))
+    return frozen
+
+
+@cache
+def _textures() -> list[Tensor]:
+    # With contiguous columns, see resized_crop.
+    return [each.mT.contiguous().mT for each in read_frost_textures()]

@@ -1,0 +1,66 @@
+"""Corruptions as functions of one image, as the packages imagecorruptions and imagenet_c have them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image
+from torch import Generator
+
+from withstand.functional.random import uniform
+from withstand.functional.tensors import Levels
+from withstand.perturbations.corruptions.corrupt import corruption_named, corruption_names
+from withstand.perturbations.image_kinds import as_batch
+
+Function = Callable[..., np.ndarray]
+Differing = Callable[[Levels, int, Any], Levels]
+
+_NUMBERS: dict[str, Callable[[Levels], tuple[int, ...]]] = {
+    "frost": lambda levels: (len(levels), 3),
+    "elastic_transform": lambda levels: (len(levels), 2, *levels.shape[-2:]),
+}
+
+
+def functions(differing: dict[str, Differing]) -> tuple[Function, ...]:
+    """Return the 19 corruptions in the published order, with the parameters for 224 pixels.
+
+    Args:
+        differing: Functions to take instead of those of ImageNet-C.
+    """
+    return tuple(_function(name, differing.get(name)) for name in corruption_names("all"))
+
+
+def by_name(known: Sequence[Function]) -> dict[str, Function]:
+    """Return functions by their names."""
+    return {each.__name__: each for each in known}
+
+
+def chosen(known: Sequence[Function], name: str | None, number: int) -> Function:
+    """Return the function of a name or, without one, of a number other than -1.
+
+    Raises:
+        ValueError: If neither is given.
+        KeyError: If there is no such name.
+        IndexError: If there is no such number.
+    """
+    if name is not None:
+        if name not in (names := by_name(known)):
+            raise KeyError(f"corruption_name must be one of {', '.join(names)}, got {name!r}")
+        return names[name]
+    if number == -1:
+        raise ValueError("expected corruption_name or corruption_number, got neither")
+    return known[number]
+
+
+def _function(name: str, differing: Differing | None) -> Function:
+    def corrupted(x: np.ndarray | Image.Image, severity: int = 1) -> np.ndarray:
+        images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
+        # Scripts seed numpy's global generator, and only that.
+        source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002
+        if differing is None:
+            return restore(corruption_named(name, cast(Any, severity), 224).draw_levels(images, rng=source))
+        return restore(differing(images, severity, uniform(_NUMBERS[name](images), rng=source)))
+
+    corrupted.__name__ = corrupted.__qualname__ = name
+    corrupted.__doc__ = f"Return an image (PIL or uint8 array) under {name}, as a uint8 array."
+    return corrupted
