@@ -112,9 +112,10 @@ def evaluate(
 
     Args:
         model: A module that maps inputs to logits, a mapping from names to models, or folders of finished runs. In a
-            mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`.
-        data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
-            each run's own.
+            mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`. So are
+            models of MAITE.
+        data: A data set of the package (its test part is used), a split, a PyTorch data set of pairs, or a data set of
+            MAITE; None takes each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.
