@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple, cast
 import yaml
 from torch import nn
 
-from withstand.configuration import canonical, identity, to_plain
+from withstand.configuration import canonical, foreign_source, identity, plugins_of, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.images.digits import Digits
 from withstand.engine import Engine
@@ -77,7 +77,9 @@ class Experiment:
     @property
     def identity(self) -> str:
         """16 hexadecimal digits that depend on everything that affects results."""
-        return identity(replace(self, name="run"))
+        own = replace(self, name="run")
+        foreign = foreign_source(own)
+        return identity((own, foreign) if foreign else own)
 
     def folder(self, root: Path) -> Path:
         """Return the folder of the run under a root."""
@@ -239,8 +241,9 @@ def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) ->
 
 
 def plain(experiment: Experiment) -> dict:
-    """Return the experiment as plain values, as in its YAML."""
-    return cast(dict, to_plain(experiment))
+    """Return the experiment as plain values, as in its YAML, with the plug-ins that it needs."""
+    needed = plugins_of(experiment)
+    return ({"plugin": needed} if needed else {}) | cast(dict, to_plain(experiment))
 
 
 def dump(content: dict) -> str:
