@@ -235,7 +235,12 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         load_plugins(f"config: {values[0]}: plugin", content.get("plugin", []))
         if not isinstance(content.get("training", {}), dict):
             raise InputError(f"config: training must hold options by name, got {content['training']!r}.")
-        return [(name, [str(path)])]
+        written = _spelled(content)
+        return [(name, [str(path) if written == content else yaml.safe_dump(written, sort_keys=False)])]
+    if re.match(r"--model\.init_args(\.|$)", name):
+        return [(name.replace("init_args", "arguments", 1), values)]
+    if name == "--model" and len(values) == 1 and plugins.is_source(values[0]):
+        return [(name, ["External"]), ("--model.source", values)]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
     known = spellings(family_of(key))
@@ -245,6 +250,29 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         family = "Released" if values[0].startswith("game-of-noise/") else "Vision"
         return [(name, [family]), ("--model.name", values)]
     return [(name, values)]
+
+
+def _spelled(content: Any, key: str = "") -> Any:
+    """Return the content of YAML with the names of classes as options spell them: `digits`, `net.py:build`."""
+    if isinstance(content, list):
+        return [_spelled(each, key) for each in content]
+    if isinstance(content, str) and key in FAMILIES:
+        return _spelled({"class_path": content}, key) if _class_of(key, content) != content else content
+    if not isinstance(content, dict):
+        return content
+    name, arguments = content.get("class_path"), content.get("init_args")
+    if key == "model" and isinstance(name, str) and plugins.is_source(name):
+        own = {"source": name} | ({"arguments": arguments} if arguments else {})
+        return {"class_path": "External", "init_args": own}
+    found = {each: _spelled(value, each if isinstance(each, str) else "") for each, value in content.items()}
+    return found | {"class_path": _class_of(key, name)} if key in FAMILIES and isinstance(name, str) else found
+
+
+def _class_of(key: str, name: str) -> str:
+    """Return the name of the class that a spelling means; the spelling itself if there is none."""
+    if key == "model" and plugins.is_source(name):
+        return "External"
+    return spellings(family_of(key)).get(loose(name), name)
 
 
 def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:

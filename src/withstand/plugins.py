@@ -17,6 +17,11 @@ from withstand.errors import InputError, brief, nearest
 GROUP = "withstand.plugins"  # of entry points
 CODE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)")
 
+MODEL_FILES = (".onnx", ".pt2", ".pt", ".ts", ".torchscript")
+SOURCES = (
+    f"FILE.py:NAME, package.module:NAME, a file ({', '.join(MODEL_FILES)}), or a folder with the config.json of transformers"
+)
+
 # Sources of the loaded plug-ins, by the name of their top-level module.
 _sources: dict[str, str] = {}
 
@@ -93,6 +98,19 @@ def find(who: str, source: str) -> Any:
             raise InputError(f"{who}: {found['module']} has no {found['name']}; {nearest(found['name'], known)}")
         value = getattr(value, part)
     return value
+
+
+def is_source(name: str) -> bool:
+    """Return whether a name is the source of a model from outside the package.
+
+    Example:
+        >>> [is_source(each) for each in ("net.py:build", "lab.nets:Wide", "net.onnx", "resnet18", "timm/vit_tiny")]
+        [True, True, True, False, False]
+    """
+    path = Path(name)
+    if CODE.fullmatch(name) is not None or path.suffix.lower() in MODEL_FILES:
+        return True
+    return (path.expanduser() / "config.json").is_file()
 
 
 def file_of(source: str) -> Path | None:
