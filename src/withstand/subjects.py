@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from withstand.configuration import identity, source_of, to_plain
+from withstand import plugins
+from withstand.configuration import foreign_source, identity, source_of, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.tables.table import Table
 from withstand.engine import Engine
@@ -23,6 +24,8 @@ from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
+from withstand.models.base import remarks_on
+from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
@@ -38,6 +41,7 @@ class Measurement:
     Attributes:
         experiment: The run, or an untrained experiment with the named model.
         weights_sha256: Hash of the weights file; empty without one.
+        foreign: Hash of code and files from outside the package; empty without any.
         version: Version of the package.
         data: Data set whose test part is measured.
         num_samples: Size of the test part.
@@ -46,6 +50,7 @@ class Measurement:
 
     experiment: Experiment
     weights_sha256: str
+    foreign: str
     version: str
     data: Dataset
     num_samples: int
@@ -87,27 +92,34 @@ def of_names(
     for short, name, experiment in zip(_short(names), names, experiments, strict=True):
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
-        own = _measurement(name, experiment, question, seed)
-        label = identity(own) if is_run(name) else f"{short.replace('/', '_')}-{identity(own)}"
+        load, foreign, remarks = _loader(name, experiment, question.split, engine), foreign_source(experiment), ()
+        if isinstance(experiment.model, External):
+            # Code may take its weights from anywhere, so that only they identify it.
+            load = cache(load)
+            foreign += hash_of(load())
+            remarks = remarks_on(short, load())
+        own = _measurement(name, experiment, question, seed, foreign)
+        label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
         found.append(
             Subject(
                 name=short,
                 question=question,
-                load=_loader(name, experiment, question.split, engine),
+                load=load,
                 fit_on=partial(experiment.data.load, "train"),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
                 config=cast(dict, to_plain(own)),
-                notes=_differences(short, name, question.split) if is_run(name) else (),
+                notes=(*remarks, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
             )
         )
     return found
 
 
-def _measurement(name: str, experiment: Experiment, question: Question, seed: int) -> Measurement:
+def _measurement(name: str, experiment: Experiment, question: Question, seed: int, foreign: str) -> Measurement:
     file = Path(name) / MODEL if is_run(name) else experiment.weights and Path(experiment.weights)
     return Measurement(
         experiment=replace(experiment, weights=None, name="run"),
         weights_sha256=sha256(file.read_bytes()).hexdigest() if file and file.is_file() else "",
+        foreign=foreign,
         version=version("withstand"),
         data=experiment.data,
         num_samples=len(question.split),
@@ -145,11 +157,13 @@ def of_modules(
             "num_samples": len(question.split),
             "seed": seed,
         }
-        folder = None if keep is None else keep / f"{name.replace('/', '_')}-{identity(config)}"
+        folder = None if keep is None else keep / f"{re.sub('[/:]', '_', name)}-{identity(config)}"
         fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
         load = partial(place, module, engine.device, question.split.shape)
-        own = Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config)
-        found.append(own)
+        notes = remarks_on(name, module)
+        found.append(
+            Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
+        )
     return found
 
 
@@ -196,6 +210,12 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
             # Scaling and classes come from the training file; the new file becomes its test file.
             data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
+    if plugins.is_source(name):
+        if data is None:
+            raise InputError(f"evaluate: {name} is not a run; give --data.")
+        if pretrained:
+            raise InputError(f"evaluate: --pretrained is for networks of libraries, got {name}.")
+        return replace(read_experiment([f"--model={name}"]), data=data, weights=weights, seed=seed)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
@@ -207,19 +227,24 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
     return experiment
 
 
-def _differences(name: str, run: str, split: Split) -> tuple[str, ...]:
-    """Return a note if a run is measured on other classes than it was trained on."""
+def _differences(name: str, run: str, split: Split, experiment: Experiment) -> tuple[str, ...]:
+    """Return notes if a run is measured on other classes, or with other code, than it was trained with."""
     path = Path(run) / PROVENANCE
     try:
-        before, now = tuple(json.loads(path.read_text())["classes"]), split.classes
+        known = json.loads(path.read_text())
+        before, now = tuple(known["classes"]), split.classes
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(f"evaluate: {path} is missing or damaged; train the run again.") from problem
+    notes = ()
+    if known.get("foreign", "") != foreign_source((experiment.model, experiment.objective)):
+        notes = (f"The code of {name} has changed since its training.",)
     if before == now:
-        return ()
+        return notes
     if len(before) != len(now):
         raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
-    return (f"Classes differ from the training of {name}: class {first} was {before[first]}, here it is {now[first]}.",)
+    classes = f"class {first} was {before[first]}, here it is {now[first]}"
+    return (*notes, f"Classes differ from the training of {name}: {classes}.")
 
 
 def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> Callable[[], nn.Module]:
