@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +19,19 @@ GROUP = "withstand.plugins"  # of entry points
 CODE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)")
 
 MODEL_FILES = (".onnx", ".pt2", ".pt", ".ts", ".torchscript")
-SOURCES = (
-    f"FILE.py:NAME, package.module:NAME, a file ({', '.join(MODEL_FILES)}), or a folder with the config.json of transformers"
-)
+_FILES = ", ".join(MODEL_FILES)
+SOURCES = f"FILE.py:NAME, package.module:NAME, a file ({_FILES}) or a folder of transformers with its config.json"
 
 # Sources of the loaded plug-ins, by the name of their top-level module.
 _sources: dict[str, str] = {}
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a file whenever it is loaded: cached byte code may be that of another version from the same second."""
+
+    def get_code(self, fullname: str) -> Any:
+        """Compile the file."""
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load(source: str) -> ModuleType:
@@ -135,7 +143,7 @@ def _of_file(who: str, path: Path, *, name: str) -> ModuleType:
     """Import a file, or the package in a folder, as a module of a name."""
     file = path / "__init__.py" if path.is_dir() else path
     if not file.is_file():
-        raise InputError(f"{who}: expected a Python file, found none at {path}.")
+        raise InputError(f"{who}: expected a Python file, found none at {brief(str(path))}.")
     file = file.resolve()
     known = sys.modules.get(name)
     origin = getattr(known, "__file__", None) if known else getattr(_spec(name), "origin", None)
@@ -146,7 +154,7 @@ def _of_file(who: str, path: Path, *, name: str) -> ModuleType:
     folder = str(file.parent.parent if path.is_dir() else file.parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Loader(name, str(file)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -168,6 +176,8 @@ def _of_name(who: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except BaseException as problem:
+        if isinstance(problem, ModuleNotFoundError) and f"{name}.".startswith(f"{problem.name}."):
+            raise InputError(f"{who}: expected a Python file or an installed module, got {brief(name)}.") from problem
         raise _reported(who, name, problem) from problem
 
 
@@ -175,8 +185,8 @@ def _reported(who: str, source: str, problem: BaseException) -> BaseException:
     """Return the error to raise for a failed import."""
     if not isinstance(problem, Exception | SystemExit):
         return problem
-    told = (str(problem) or "no message").splitlines()[0].rstrip(".")
-    return InputError(f"{who}: {source} cannot be imported ({type(problem).__name__}: {told}).")
+    told = brief((str(problem) or "no message").splitlines()[0].rstrip("."))
+    return InputError(f"{who}: {brief(source)} cannot be imported ({type(problem).__name__}: {told}).")
 
 
 def _spec(name: str) -> Any:

@@ -1,6 +1,5 @@
 """Subjects from folders of runs, names of models, and modules."""
 
-import hashlib
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from withstand import plugins
-from withstand.configuration import foreign_source, identity, source_of, to_plain
+from withstand.configuration import foreign_source, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.tables.table import Table
 from withstand.engine import Engine
@@ -27,6 +26,7 @@ from withstand.measuring.subject import Subject
 from withstand.models.base import remarks_on
 from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
+from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
 from withstand.study.runs import CONFIG, EVALUATIONS
@@ -162,27 +162,9 @@ def of_modules(
         load = partial(place, module, engine.device, question.split.shape)
         notes = remarks_on(name, module)
         found.append(
-            Subject(
-                name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes
-            )
+            Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
         )
     return found
-
-
-def hash_of(module: nn.Module) -> str:
-    """Return a hash of a module's structure, source, plain attributes, parameters and buffers."""
-    found = hashlib.sha256(str(module).encode())
-    for name, part in module.named_modules():
-        if not type(part).__module__.startswith(("torch.", "torchvision.", "timm.", "withstand.")):
-            found.update(source_of(type(part)).encode())
-        plain = {key: each for key, each in vars(part).items() if isinstance(each, bool | int | float | str | tuple)}
-        plain.pop("training", None)
-        found.update(f"{name} {sorted(plain.items())}".encode())
-    for name, each in module.state_dict().items():
-        found.update(f"{name} {each.dtype if isinstance(each, torch.Tensor) else type(each)}".encode())
-        if isinstance(each, torch.Tensor):
-            found.update(each.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def num_outputs(module: nn.Module, x: torch.Tensor) -> int | None:

@@ -134,15 +134,15 @@ def _session(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as problem:
-        raise InputError(
-            "model: onnxruntime is not installed; `pip install 'withstand[onnx]'` brings it."
-        ) from problem
+        raise InputError("model: onnxruntime is not installed; `pip install 'withstand[onnx]'` brings it.") from problem
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     try:
         return onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
     except Exception as problem:  # onnxruntime has exceptions of its own for everything
-        raise InputError(f"model: {path} is not an ONNX file that onnxruntime reads ({_first_line(problem)}).") from problem
+        raise InputError(
+            f"model: {path} is not an ONNX file that onnxruntime reads ({_first_line(problem)})."
+        ) from problem
 
 
 def _in_batches(model: nn.Module, batch: Any) -> nn.Module:
