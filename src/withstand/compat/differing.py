@@ -1,9 +1,11 @@
-"""The two corruptions that differ between the package imagecorruptions and ImageNet-C."""
+"""The corruptions that differ between the package imagecorruptions and ImageNet-C."""
 
 from functools import cache
 from math import ceil
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from withstand.data.frost_textures import read_frost_textures
@@ -11,43 +13,46 @@ from withstand.functional.kernels.cubic import resized_crop
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace
 from withstand.functional.levels import to_levels
+from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Levels
 
 _ALPHAS = (0.05, 0.065, 0.085, 0.1, 0.12)  # by severity; times 250 pixels
+_SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)
 _FROST = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
 
 
-def elastic_transform(levels: Levels, severity: int, numbers: Tensor) -> Levels:
+def elastic_transform(levels: Levels, severity: int, rng: Rng) -> Levels:
     """Return images with a smooth random displacement of every pixel, without an affine map.
 
     Args:
         levels: The images.
         severity: From 1 to 5.
-        numbers: Uniform in [0, 1), of shape (batch, 2, height, width): in both columns, then rows.
+        rng: Source of the displacements.
 
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `elastic_transform`, commit c959e65.
     """
     height, width = levels.shape[-2:]
+    numbers = uniform((len(levels), 2, height, width), rng=rng)
     field = gaussian_filter(numbers * 2 - 1, (0.01 * height, 0.01 * width), border="reflect", truncate=3)
     x = levels.float().contiguous().div_(255)
     return to_levels(displace(x, field, amplitude=250 * _ALPHAS[severity - 1] * 0.005 * height))
 
 
-def frost(levels: Levels, severity: int, numbers: Tensor) -> Levels:
+def frost(levels: Levels, severity: int, rng: Rng) -> Levels:
     """Return images blended with a crop of a frost photograph, which is enlarged to cover each image.
 
     Args:
         levels: Colour images.
         severity: From 1 to 5.
-        numbers: Uniform in [0, 1), of shape (batch, 3): for the texture, row and column of each crop.
+        rng: Source of texture, row and column of each crop.
 
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `frost`, commit c959e65.
     """
     height, width = levels.shape[-2:]
     clearness, amount = _FROST[severity - 1]
-    frozen = torch.empty_like(levels)
+    frozen, numbers = torch.empty_like(levels), uniform((len(levels), 3), rng=rng)
     for image, own, out in zip(levels, numbers.tolist(), frozen, strict=True):
         texture = _textures()[int(own[0] * len(_textures()))]
         factor = 1.1 * max(1.0, height / texture.shape[1], width / texture.shape[2])
@@ -57,6 +62,21 @@ def frost(levels: Levels, severity: int, numbers: Tensor) -> Levels:
         mixed = torch.add(crop.float().mul_(amount), image, alpha=clearness).add_(1e-3)
         out.copy_(mixed.clamp_(0, 255).to(torch.int16))
     return frozen
+
+
+def pixelate(levels: Levels, severity: int, _: Rng) -> Levels:
+    """Return images shrunk with the BOX filter of Pillow, then enlarged with NEAREST.
+
+    Source:
+        bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `pixelate`, commit c959e65.
+    """
+    height, width = levels.shape[-2:]
+    share, made = _SHARES[severity - 1], []
+    for pixels in levels.permute(0, 2, 3, 1).numpy():
+        image = Image.fromarray(np.ascontiguousarray(pixels))
+        small = image.resize((int(width * share), int(height * share)), Image.Resampling.BOX)
+        made.append(np.array(small.resize(image.size, Image.Resampling.NEAREST)))
+    return torch.from_numpy(np.stack(made) if len(made) > 1 else made[0][None]).permute(0, 3, 1, 2)
 
 
 @cache

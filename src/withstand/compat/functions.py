@@ -1,24 +1,18 @@
 """Corruptions as functions of one image, as the packages imagecorruptions and imagenet_c have them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 from torch import Generator
 
-from withstand.functional.random import uniform
+from withstand.functional.random import Rng
 from withstand.functional.tensors import Levels
 from withstand.perturbations.corruptions.corrupt import corruption_named, corruption_names
 from withstand.perturbations.image_kinds import as_batch
 
 Function = Callable[..., np.ndarray]
-Differing = Callable[[Levels, int, Any], Levels]
-
-_NUMBERS: dict[str, Callable[[Levels], tuple[int, ...]]] = {
-    "frost": lambda levels: (len(levels), 3),
-    "elastic_transform": lambda levels: (len(levels), 2, *levels.shape[-2:]),
-}
+Differing = Callable[[Levels, int, Rng], Levels]
 
 
 def functions(differing: dict[str, Differing]) -> tuple[Function, ...]:
@@ -58,8 +52,8 @@ def _function(name: str, differing: Differing | None) -> Function:
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002
         if differing is None:
-            return restore(corruption_named(name, cast(Any, severity), 224).draw_levels(images, rng=source))
-        return restore(differing(images, severity, uniform(_NUMBERS[name](images), rng=source)))
+            return restore(corruption_named(name, severity, 224).draw_levels(images, rng=source))
+        return restore(differing(images, severity, source))
 
     corrupted.__name__ = corrupted.__qualname__ = name
     corrupted.__doc__ = f"Return an image (PIL or uint8 array) under {name}, as a uint8 array."

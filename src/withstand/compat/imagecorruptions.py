@@ -13,10 +13,11 @@ import numpy as np
 
 from withstand.compat.differing import elastic_transform as _elastic_transform
 from withstand.compat.differing import frost as _frost
+from withstand.compat.differing import pixelate as _pixelate
 from withstand.compat.functions import by_name, chosen, functions
 from withstand.perturbations.corruptions.corrupt import corruption_names
 
-corruption_tuple = functions({"frost": _frost, "elastic_transform": _elastic_transform})
+corruption_tuple = functions({"frost": _frost, "elastic_transform": _elastic_transform, "pixelate": _pixelate})
 corruption_dict = by_name(corruption_tuple)
 (
     gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog,
@@ -63,7 +64,7 @@ def get_corruption_names(subset: str = "common") -> list[str]:
     Raises:
         ValueError: If there is no such subset.
     """
-    return corruption_names(subset)  # type: ignore[arg-type]
+    return corruption_names(subset)
 
 
 def _check(image: Any, severity: Any) -> None:

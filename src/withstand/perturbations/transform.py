@@ -1,6 +1,7 @@
 """Perturbations as transforms of single images and batches, outside the package's loops."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ def changed(
 ) -> Tensor:
     """Return changed images (batch, channel, height, width) of type uint8 or float32; arguments as in `transform`."""
     who = type(perturbation).__name__
+    if _needs_model(perturbation):
+        raise InputError(f"{who}: expected a perturbation without a model; use ws.attack, or ws.evaluate(on=...).")
     source = _source(perturbation, len(images), seed, index, rng, images.device)
     in_levels = images.dtype == torch.uint8
     if in_levels and isinstance(perturbation, Corruption):
@@ -71,7 +74,7 @@ def changed(
     values = images.float().contiguous() / 255 if in_levels else images
     labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)
     space = Space(shape=tuple(images.shape[1:]), box=(0.0, 1.0))
-    draws = perturbation.draw(values, labels, _NoModel(who), space=space, num_draws=1, rng=source)
+    draws = perturbation.draw(values, labels, nn.Identity(), space=space, num_draws=1, rng=source)
     if draws.targets is not None:
         raise InputError(f"{who}: expected a perturbation that keeps labels, got one that mixes classes.")
     return to_levels(draws.inputs[0]) if in_levels else draws.inputs[0]
@@ -109,14 +112,7 @@ def _source(
     return RowStreams(derive_seed(seed, perturbation.noise), numbers, device=device)
 
 
-class _NoModel(nn.Module):
-    """Refuses to be asked."""
-
-    def __init__(self, who: str) -> None:
-        super().__init__()
-        self.who = who
-
-    def forward(self, x: Tensor) -> Tensor:
-        raise InputError(
-            f"{self.who}: expected a model, which a transform does not have; use ws.attack or ws.evaluate(on=...)."
-        )
+def _needs_model(perturbation: Perturbation) -> bool:
+    held = [getattr(perturbation, each.name) for each in fields(perturbation)]  # type: ignore[arg-type]
+    parts = [part for each in held for part in (each if isinstance(each, tuple) else (each,))]
+    return perturbation.needs_model or any(_needs_model(each) for each in parts if isinstance(each, Perturbation))

@@ -27,6 +27,6 @@ def blocks(levels: Levels, height: int, width: int) -> Levels:
     for each, out in zip(pixels, made, strict=True):
         image = Image.fromarray(each[..., 0] if each.shape[-1] == 1 else each)
         small = image.resize((width, image.height), Image.Resampling.BOX).resize((width, height), Image.Resampling.BOX)
-        large = small.resize(image.size, Image.Resampling.NEAREST)
+        large = small.resize(image.size, Image.Resampling.BOX)  # NEAREST decides otherwise between two pixels
         out[:] = np.frombuffer(large.tobytes(), np.uint8).reshape(out.shape)
     return torch.from_numpy(made).permute(0, 3, 1, 2)

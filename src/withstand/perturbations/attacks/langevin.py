@@ -1,6 +1,7 @@
 """Langevin sampling in a ball, in proportion to the exponential of the loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +50,8 @@ class Langevin(Perturbation):
     burn_in: NonNegativeInt = 10
     thinning: PositiveInt = 2
     loss: Loss = "cross_entropy"
+
+    needs_model: ClassVar[bool] = True
 
     @torch.no_grad()
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt, Lt
@@ -48,6 +48,8 @@ class Tilted(Perturbation):
     ascent_steps: NonNegativeInt = 2
     uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
     loss: Loss = "cross_entropy"
+
+    needs_model: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,16 +2,13 @@
 
 from functools import cache
 from itertools import chain
-from typing import Any, Literal, cast
+from typing import Any
 
 from withstand.errors import InputError, brief, nearest
-from withstand.perturbations.base import Corruption, Pixels, Severity
-from withstand.perturbations.corruptions.imagenet_c.frost import Frost
-from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, Group, nearest_pixels
+from withstand.perturbations.base import Corruption
+from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, nearest_pixels
 from withstand.perturbations.image_kinds import as_batch
 from withstand.perturbations.transform import changed
-
-Subset = Literal["common", "validation", "all", Group]
 
 PROCEDURAL = "frost-procedural"
 
@@ -19,10 +16,10 @@ PROCEDURAL = "frost-procedural"
 def corrupt(
     image: Any,
     corruption: str,
-    severity: Severity = 3,
+    severity: int = 3,
     *,
     seed: int | None = None,
-    pixels: Pixels | None = None,
+    pixels: int | None = None,
 ) -> Any:
     """Return a corrupted copy of an image, or of every image of a batch, of the same kind, type and shape.
 
@@ -59,7 +56,7 @@ def corrupt(
     return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
 
 
-def corruption_names(subset: Subset = "common") -> list[str]:
+def corruption_names(subset: str = "common") -> list[str]:
     """Return the names of corruptions in the published order.
 
     Args:
@@ -79,16 +76,16 @@ def corruption_names(subset: Subset = "common") -> list[str]:
     return parts[subset]
 
 
-def corruption_named(name: str, severity: Severity, pixels: Pixels) -> Corruption:
+def corruption_named(name: str, severity: int, pixels: int) -> Corruption:
     """Return a corruption by its published name, or `frost-procedural`.
 
     Example:
         >>> corruption_named("fog", 3, 224)
         Fog(severity=3, pixels=224)
     """
-    if name == PROCEDURAL:
-        return Frost(severity=severity, pixels=pixels, textures="procedural")
-    return cast(Any, _members()[name])(severity=severity, pixels=pixels)
+    member: Any = _members()["frost" if name == PROCEDURAL else name]
+    own = {"textures": "procedural"} if name == PROCEDURAL else {}
+    return member(severity=severity, pixels=pixels, **own)
 
 
 @cache
