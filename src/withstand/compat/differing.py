@@ -1,9 +1,9 @@
 """The corruptions that differ between the package imagecorruptions and ImageNet-C."""
 
 from functools import cache
+from io import BytesIO
 from math import ceil
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -12,12 +12,12 @@ from withstand.data.frost_textures import read_frost_textures
 from withstand.functional.kernels.cubic import resized_crop
 from withstand.functional.kernels.gaussian import gaussian_filter
 from withstand.functional.kernels.warp import displace
-from withstand.functional.levels import to_levels
+from withstand.functional.levels import truncated
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Levels
+from withstand.perturbations.corruptions.corrupt import corruption_named
 
 _ALPHAS = (0.05, 0.065, 0.085, 0.1, 0.12)  # by severity; times 250 pixels
-_SHARES = (0.6, 0.5, 0.4, 0.3, 0.25)
 _FROST = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
 
 
@@ -36,7 +36,8 @@ def elastic_transform(levels: Levels, severity: int, rng: Rng) -> Levels:
     numbers = uniform((len(levels), 2, height, width), rng=rng)
     field = gaussian_filter(numbers * 2 - 1, (0.01 * height, 0.01 * width), border="reflect", truncate=3)
     x = levels.float().contiguous().div_(255)
-    return to_levels(displace(x, field, amplitude=250 * _ALPHAS[severity - 1] * 0.005 * height))
+    moved = displace(x, field, amplitude=250 * _ALPHAS[severity - 1] * 0.005 * height)
+    return truncated(moved.mul_(255).add_(1e-3))
 
 
 def frost(levels: Levels, severity: int, rng: Rng) -> Levels:
@@ -60,23 +61,30 @@ def frost(levels: Levels, severity: int, rng: Rng) -> Levels:
         top, left = int(own[1] * (size[0] - height)), int(own[2] * (size[1] - width))
         crop = resized_crop(texture, size, range(top, top + height), range(left, left + width))
         mixed = torch.add(crop.float().mul_(amount), image, alpha=clearness).add_(1e-3)
-        out.copy_(mixed.clamp_(0, 255).to(torch.int16))
+        out.copy_(truncated(mixed.clamp_(0, 255)))
     return frozen
 
 
-def pixelate(levels: Levels, severity: int, _: Rng) -> Levels:
-    """Return images shrunk with the BOX filter of Pillow, then enlarged with NEAREST.
+def pixelate(image: Image.Image, severity: int) -> Image.Image:
+    """Return an image shrunk with the BOX filter of Pillow, then enlarged with NEAREST.
 
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `pixelate`, commit c959e65.
     """
-    height, width = levels.shape[-2:]
-    share, made = _SHARES[severity - 1], []
-    for pixels in levels.permute(0, 2, 3, 1).numpy():
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        small = image.resize((int(width * share), int(height * share)), Image.Resampling.BOX)
-        made.append(np.array(small.resize(image.size, Image.Resampling.NEAREST)))
-    return torch.from_numpy(np.stack(made) if len(made) > 1 else made[0][None]).permute(0, 3, 1, 2)
+    share: float = corruption_named("pixelate", severity, 224).published(224, 224)
+    small = image.resize((int(image.width * share), int(image.height * share)), Image.Resampling.BOX)
+    return small.resize(image.size, Image.Resampling.NEAREST)
+
+
+def jpeg_compression(image: Image.Image, severity: int) -> Image.Image:
+    """Return an image after encoding to JPEG and decoding; equal to that of ImageNet-C, but with 8 bits throughout.
+
+    Source:
+        bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `jpeg_compression`, commit c959e65.
+    """
+    file, quality = BytesIO(), corruption_named("jpeg_compression", severity, 224).published(224, 224)
+    image.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return Image.open(file, formats=("JPEG",))
 
 
 @cache

@@ -1,17 +1,20 @@
 """Corruptions as functions of one image, as the packages imagecorruptions and imagenet_c have them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 from torch import Generator
 
+from withstand.compat.differing import jpeg_compression, pixelate
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Levels
 from withstand.perturbations.corruptions.corrupt import corruption_named, corruption_names
 from withstand.perturbations.image_kinds import as_batch
 
 Function = Callable[..., np.ndarray]
+# Through Pillow alone, without a tensor: the conversions would take longer than the work.
+_IN_8_BITS = {"pixelate": pixelate, "jpeg_compression": jpeg_compression}
 Differing = Callable[[Levels, int, Rng], Levels]
 
 
@@ -24,13 +27,8 @@ def functions(differing: dict[str, Differing]) -> tuple[Function, ...]:
     return tuple(_function(name, differing.get(name)) for name in corruption_names("all"))
 
 
-def by_name(known: Sequence[Function]) -> dict[str, Function]:
-    """Return functions by their names."""
-    return {each.__name__: each for each in known}
-
-
-def chosen(known: Sequence[Function], name: str | None, number: int) -> Function:
-    """Return the function of a name or, without one, of a number other than -1.
+def chosen(known: dict[str, Function], name: str | None, number: int) -> Function:
+    """Return the function of a name or, without one, of a number (a place among the names) other than -1.
 
     Raises:
         ValueError: If neither is given.
@@ -38,16 +36,18 @@ def chosen(known: Sequence[Function], name: str | None, number: int) -> Function
         IndexError: If there is no such number.
     """
     if name is not None:
-        if name not in (names := by_name(known)):
-            raise KeyError(f"corruption_name must be one of {', '.join(names)}, got {name!r}")
-        return names[name]
+        if name not in known:
+            raise KeyError(f"corruption_name must be one of {', '.join(known)}, got {name!r}")
+        return known[name]
     if number == -1:
         raise ValueError("expected corruption_name or corruption_number, got neither")
-    return known[number]
+    return list(known.values())[number]
 
 
 def _function(name: str, differing: Differing | None) -> Function:
     def corrupted(x: np.ndarray | Image.Image, severity: int = 1) -> np.ndarray:
+        if name in _IN_8_BITS:
+            return np.array(_IN_8_BITS[name](x if isinstance(x, Image.Image) else Image.fromarray(x), severity))
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002

@@ -13,12 +13,11 @@ import numpy as np
 
 from withstand.compat.differing import elastic_transform as _elastic_transform
 from withstand.compat.differing import frost as _frost
-from withstand.compat.differing import pixelate as _pixelate
-from withstand.compat.functions import by_name, chosen, functions
+from withstand.compat.functions import chosen, functions
 from withstand.perturbations.corruptions.corrupt import corruption_names
 
-corruption_tuple = functions({"frost": _frost, "elastic_transform": _elastic_transform, "pixelate": _pixelate})
-corruption_dict = by_name(corruption_tuple)
+corruption_tuple = functions({"frost": _frost, "elastic_transform": _elastic_transform})
+corruption_dict = {each.__name__: each for each in corruption_tuple}
 (
     gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog,
     brightness, contrast, elastic_transform, pixelate, jpeg_compression,
@@ -55,7 +54,7 @@ def corrupt(
     _check(image, severity)
     if image.ndim == 2 or image.shape[2] == 1:
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    return chosen(corruption_tuple, corruption_name, corruption_number)(image, severity)
+    return chosen(corruption_dict, corruption_name, corruption_number)(image, severity)
 
 
 def get_corruption_names(subset: str = "common") -> list[str]:

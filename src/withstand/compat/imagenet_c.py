@@ -9,10 +9,10 @@ reproducible: every call takes the seed of its draw from it.
 
 import numpy as np
 
-from withstand.compat.functions import by_name, chosen, functions
+from withstand.compat.functions import chosen, functions
 
 corruption_tuple = functions({})
-corruption_dict = by_name(corruption_tuple)
+corruption_dict = {each.__name__: each for each in corruption_tuple}
 (
     gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog,
     brightness, contrast, elastic_transform, pixelate, jpeg_compression,
@@ -46,4 +46,4 @@ def corrupt(
         >>> corrupt(np.zeros((224, 224, 3), np.uint8), 3, "contrast").shape
         (224, 224, 3)
     """
-    return chosen(corruption_tuple, corruption_name or None, corruption_number)(x, severity)
+    return chosen(corruption_dict, corruption_name or None, corruption_number)(x, severity)

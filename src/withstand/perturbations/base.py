@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
-import numpy as np
 import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
+from withstand.functional.levels import truncated
 from withstand.functional.random import Rng, RowStreams
 from withstand.functional.tensors import Device, Images, Levels, Points, Targets
 from withstand.perturbations.ball import Ball
@@ -196,9 +196,7 @@ class Corruption(Perturbation):
         for plane, channel in zip(x.unbind(1), levels.unbind(1), strict=True):  # faster if channels are interleaved
             plane.copy_(channel)
         floored = torch.add(x.new_tensor(1e-3), self.corrupt(x.div_(255), parameters), alpha=255, out=x)
-        if x.device.type == "cpu":  # numpy converts ten times as fast
-            return torch.from_numpy(floored.numpy().astype(np.uint8))
-        return floored.to(torch.uint8)
+        return truncated(floored)
 
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
