@@ -46,7 +46,7 @@ def chosen(known: dict[str, Function], name: str | None, number: int) -> Functio
 
 def _function(name: str, differing: Differing | None) -> Function:
     def corrupted(x: np.ndarray | Image.Image, severity: int = 1) -> np.ndarray:
-        if name in _IN_8_BITS:
+        if name in _IN_8_BITS and severity in (1, 2, 3, 4, 5):
             return np.array(_IN_8_BITS[name](x if isinstance(x, Image.Image) else Image.fromarray(x), severity))
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
