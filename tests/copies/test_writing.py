@@ -209,7 +209,7 @@ def test_processes_killed_again_and_again_end_in_one_sentence(source, tmp_path, 
         def shutdown(self, **options):
             pass
 
-    monkeypatch.setattr("withstand.copies.writing.ProcessPoolExecutor", Broken)
+    monkeypatch.setattr("withstand.copies.blocks.ProcessPoolExecutor", Broken)
     said = []
     with pytest.raises(TrainingError, match="killed again and again"):
         write_copy(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part
 from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.places import find
 from withstand.errors import InputError
@@ -27,6 +28,9 @@ class Imagenet(Dataset):
         resize: Length in pixels of the shorter side before the centre crop, at least `pixels`.
         class_map: None expects all 1,000 class folders. With `imagenet` (or a file, see ImageFolder), there may be
             fewer folders, whose classes have their numbers among the 1,000.
+        orientation: `apply` turns images upright as their EXIF orientation tag says; `ignore` reads them as stored.
+        depth: Most bits per channel; of 16-bit images, 16 reads the upper 8 bits, and 8 rejects them.
+        alpha: Background of transparent pixels.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
 
     Source:
@@ -38,6 +42,9 @@ class Imagenet(Dataset):
     pixels: PositiveInt = 224
     resize: PositiveInt | None = 256
     class_map: str | None = None
+    orientation: Orientation = "ignore"
+    depth: Depth = 8
+    alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
