@@ -105,18 +105,19 @@ def _parser() -> ArgumentParser:
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
     add("--masks", type=str, nargs="+", default=[AUTO], metavar="NAME", help="not corrupted with --size original")
-    add("--orientation", type=Orientation, default="apply", help="turn images upright by their EXIF tag, or ignore it")
-    add("--depth", type=Depth, default=8, help="most bits per channel: 8, or 16, of which the upper 8 are read")
-    add("--alpha", type=Alpha, default="white", help="background of transparent pixels")
     add("--seed", type=NonNegativeInt, default=0, help="random seed")
-    add(
-        "--on_bad_image",
-        type=OnBadImage,
-        default="error",
-        help="error: stop at an unreadable image; skip: leave it out",
-    )
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
+    add = parser.add_argument_group("image files").add_argument
+    add("--data.on_bad_image", type=OnBadImage, default="error", help="unreadable images: error, or skip them")
+    add(
+        "--data.orientation",
+        type=Orientation,
+        default="apply",
+        help="turn images upright by their EXIF tag, or not",
+    )
+    add("--data.depth", type=Depth, default=8, help="most bits per channel: 8, or 16, of which the upper 8 are read")
+    add("--data.alpha", type=Alpha, default="white", help="background of transparent pixels")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add("--workers", type=NonNegativeInt | None, help="processes (-j; default: one per core on a CPU)")
@@ -204,7 +205,7 @@ def _data(found: Any) -> Dataset:
 
 
 def _files(path: Path, found: Any) -> Dataset:
-    fields: dict[str, Any] = {name: getattr(found, name) for name in ("orientation", "depth", "alpha", "on_bad_image")}
+    fields = vars(found.data)
     whole = ImageTree(path=str(path.resolve()), masks=tuple(found.masks), **fields)
     if found.size == "original":
         if found.resize is not None:
