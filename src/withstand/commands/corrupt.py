@@ -20,7 +20,7 @@ from withstand.copies.writing import MANIFEST, write_copy
 from withstand.data.base import Dataset
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
-from withstand.data.images.files_below import SUFFIXES
+from withstand.data.images.files_below import SUFFIXES, files_in, is_image, subfolders, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.data.space import Space
 from withstand.engine import Engine
@@ -214,14 +214,13 @@ def _files(path: Path, found: Any) -> Dataset:
     resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
     if resize < found.size:
         raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
-    tree = replace(whole, pixels=found.size, resize=resize)
-    files = tree.listing().images
-    if not files:
+    is_beside = path.is_file() or any(map(is_image, files_in(path)))
+    classes = [name for name in subfolders(path) if next(walk_images(path / name), None) is not None]
+    if not (is_beside or classes):
         raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
-    tops = {file.partition("/")[0] for file in files if "/" in file}
-    if len(tops) > 1 and all("/" in file for file in files):
-        return ImageFolder(root=tree.path, pixels=found.size, resize=resize, **fields)
-    return tree
+    if is_beside or len(classes) < 2:
+        return replace(whole, pixels=found.size, resize=resize)
+    return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
 
 
 def _severities(words: list[str]) -> list[int]:

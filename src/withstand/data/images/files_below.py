@@ -70,6 +70,11 @@ def subfolders(folder: Path) -> list[str]:
     return sorted(names)
 
 
+def files_in(folder: Path) -> list[str]:
+    """Return the names of the visible files in a folder itself."""
+    return [entry.name for entry in _scan(folder) if not _is_folder(entry) and _is_file(entry)]
+
+
 def as_text(name: str) -> str:
     r"""Return a file name as valid Unicode for tables, with other bytes escaped.
 
