@@ -42,6 +42,7 @@ DESCRIPTION = (
 )
 WIDTH_OF_TILE = 144
 IMAGENET_SIZE = 224, 224
+MOST_PLACES = 8  # folders of masks in the summary
 
 
 def main(words: list[str]) -> None:
@@ -138,7 +139,8 @@ def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Eng
         manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
     console.say(_parameters(copy, source, manifest))
     if copy.keeps_sizes:
-        masks = ", ".join(f"{count:,} in {brief(place)}" for place, count in manifest["masks"].items()) or "none"
+        places = [f"{count:,} in {brief(place)}" for place, count in manifest["masks"].items()]
+        masks = ", ".join(places[:MOST_PLACES] + ["..."] * (len(places) > MOST_PLACES)) or "none"
         console.say(f"Copied unchanged: masks ({masks}), {manifest['num_other_files']:,} other files.")
     left_out = f", {len(manifest['left_out'])} left out" if manifest["left_out"] else ""
     state = "is complete already" if whole else "is complete"
@@ -151,8 +153,9 @@ def _parameters(copy: CorruptedCopy, source: Source, manifest: dict[str, Any]) -
     if isinstance(source, Originals):
         if pixels is not None:
             return f"Parameters for {pixels} pixels."
-        sizes = ", ".join(f"{size} pixels ({count:,} images)" for size, count in manifest["nearest_sizes"].items())
-        return f"Parameters of the nearest published sizes: {sizes}."
+        total, sizes = len(source), manifest["nearest_sizes"].items()
+        words = ", ".join(f"{size} pixels ({count:,} of {total:,} images)" for size, count in sizes)
+        return f"Parameters for the nearest published size: {words}."
     height, width = source.shape[1:]
     return f"Parameters for {pixels} pixels; the images have {height} x {width}." if {height, width} != {pixels} else ""
 
@@ -192,7 +195,7 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
 
 def _data(found: Any) -> Dataset:
     path = Path(found.source).expanduser()
-    if path.exists():
+    if path.is_file() or path.is_dir():
         return _files(path, found)
     if found.size == "original":
         raise InputError(f"corrupt: --size original needs a folder of images, found none at {brief(found.source)}.")

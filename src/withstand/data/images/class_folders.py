@@ -14,6 +14,8 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import SUFFIXES, as_text, subfolders, walk_images
 from withstand.errors import InputError
 
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassFolders:
@@ -138,6 +140,12 @@ class ClassFolders:
                 "a class_map allows fewer."
             )
         return classes
+
+
+def usual_parts(root: Path) -> list[str]:
+    """Return the folders in a root that have usual names of parts, in any case: training first, then validation."""
+    found = [each for each in subfolders(root) if each.lower() in PARTS]
+    return sorted(found, key=lambda each: PARTS.index(each.lower()))
 
 
 def _class_folders(folder: Path, known: Collection[str] = ()) -> list[str]:

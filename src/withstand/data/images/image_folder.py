@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part
-from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.class_folders import ClassFolders, usual_parts
 from withstand.data.images.class_map import NumClasses
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import subfolders
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
-
-# Names that people give to the folders of parts, in any case.
-USUAL = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +79,8 @@ class ImageFolder(Dataset):
         if (root / name).is_dir():
             return root / name
         named = (self.train, self.validation, self.test)
-        there = [each for each in subfolders(root) if each in named or each.lower() in USUAL]
-        there.sort(key=lambda each: (each not in named, USUAL.index(each.lower()) if each.lower() in USUAL else -1))
+        there = [each for each in subfolders(root) if each in named]
+        there += [each for each in usual_parts(root) if each not in there]
         if not there and part == "test":
             return root
         if not there:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part
-from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.class_folders import ClassFolders, usual_parts
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.places import find
+from withstand.data.places import data_root, find
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
 
@@ -55,13 +55,25 @@ class Imagenet(Dataset):
         """List the files; they are decoded when fetched."""
         check_part("Imagenet", part)
         name = "val" if part == "test" else "train"
-        folder = find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
+        folder = self._find(name)
         if self.class_map is None:
             self._check_complete(folder)
         return self._reader().read(folder, ranked=[folder], part=part, validation=self.validation)
 
     def _reader(self) -> ClassFolders:
         return ClassFolders.of(self, num_classes=NUM_CLASSES)
+
+    def _find(self, name: str) -> Path:
+        try:
+            return find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
+        except InputError as error:
+            base = data_root(self.root)
+            there = [str(Path(place, each)) for place in FOLDERS for each in usual_parts(base / place)]
+            if not there:
+                raise
+            raise InputError(
+                f"Imagenet: expected a folder {name!r} under {base}, found {', '.join(there)}; rename or link it."
+            ) from error
 
     def _check_complete(self, folder: Path) -> None:
         names = self._reader().folders(folder)
