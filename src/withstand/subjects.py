@@ -21,6 +21,7 @@ from withstand.data.tables.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
+from withstand.families import friendly
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
 from withstand.models.base import remarks_on
@@ -64,6 +65,7 @@ def of_names(
     data: Dataset | None = None,
     weights: str | None = None,
     pretrained: bool = False,
+    options: Sequence[str] = (),
     root: Path,
     seed: int,
     engine: Engine,
@@ -76,6 +78,7 @@ def of_names(
         data: Data set whose test part is measured; None takes each run's own.
         weights: Weights file for a model given by name.
         pretrained: Whether a model given by name uses published weights.
+        options: Other options of models given by name, as words such as `--model.normalize=imagenet`.
         root: Folder for the outcomes of models given by name.
         seed: Seed of the measurement.
         engine: Device and processes.
@@ -83,7 +86,7 @@ def of_names(
     Raises:
         InputError: If one is neither a finished run nor a model, or is given twice.
     """
-    experiments = [_experiment(name, data, weights, pretrained, seed) for name in names]
+    experiments = [_experiment(name, data, weights, pretrained, options, seed) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
         raise InputError("evaluate: models must differ, got one twice.")
@@ -92,12 +95,7 @@ def of_names(
     for short, name, experiment in zip(_short(names), names, experiments, strict=True):
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
-        load, foreign, remarks = _loader(name, experiment, question.split, engine), foreign_source(experiment), ()
-        if isinstance(experiment.model, External):
-            # Code may take its weights from anywhere, so that only they identify it.
-            load = cache(load)
-            foreign += hash_of(load())
-            remarks = remarks_on(short, load())
+        load, foreign, notes = _foreign(short, experiment, _loader(name, experiment, question.split, engine))
         own = _measurement(name, experiment, question, seed, foreign)
         label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
         found.append(
@@ -108,10 +106,21 @@ def of_names(
                 fit_on=partial(experiment.data.load, "train"),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
                 config=cast(dict, to_plain(own)),
-                notes=(*remarks, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
+                notes=(*notes, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
             )
         )
     return found
+
+
+def _foreign(
+    short: str, experiment: Experiment, load: Callable[[], nn.Module]
+) -> tuple[Callable[[], nn.Module], str, tuple[str, ...]]:
+    """Return how to load a model, what identifies its foreign code and weights, and notes on it."""
+    if not isinstance(experiment.model, External):
+        return load, foreign_source(experiment), ()
+    # Code may take its weights from anywhere: only the model itself tells.
+    load = cache(load)
+    return load, foreign_source(experiment) + hash_of(load()), remarks_on(short, load())
 
 
 def _measurement(name: str, experiment: Experiment, question: Question, seed: int, foreign: str) -> Measurement:
@@ -183,10 +192,13 @@ def is_run(name: str) -> bool:
     return (Path(name) / CONFIG).is_file()
 
 
-def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
+def _experiment(
+    name: str, data: Dataset | None, weights: str | None, pretrained: bool, options: Sequence[str], seed: int
+) -> Experiment:
     if is_run(name):
-        if weights is not None or pretrained:
-            raise InputError(f"evaluate: {name} is a run; --weights and --pretrained are for models given by name.")
+        if weights is not None or pretrained or options:
+            given = "--weights" if weights else "--pretrained" if pretrained else options[0].partition("=")[0]
+            raise InputError(f"evaluate: {name} is a run; {friendly(given)} is for models given by name.")
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
             raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
@@ -199,12 +211,12 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
             raise InputError(f"evaluate: {name} is not a run; give --data.")
         if pretrained:
             raise InputError(f"evaluate: --pretrained is for networks of libraries, got {name}.")
-        return replace(read_experiment([f"--model={name}"]), data=data, weights=weights, seed=seed)
+        return replace(read_experiment([f"--model={name}", *options]), data=data, weights=weights, seed=seed)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
         raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
-    words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
+    words = [f"--model={name}", *(["--pretrained"] if pretrained else []), *options]
     experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")

@@ -57,6 +57,10 @@ class External(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.source.endswith(".py"):
+            raise InputError(
+                f"model: expected {brief(self.source)}:NAME, with the name of a class or function in the file."
+            )
         if not plugins.is_source(self.source):
             raise InputError(f"model: source must be {plugins.SOURCES}, got {brief(self.source)}.")
         if self.arguments and not self._is_code:
@@ -98,6 +102,8 @@ class External(Model):
     def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
         path = Path(self.source).expanduser()
         if not self._is_code:
+            if not path.exists():
+                raise InputError(f"model: expected a file, found none at {brief(self.source)}.")
             return read_folder(path) if path.is_dir() else READERS[path.suffix.lower()](path)
         found = plugins.find("model", self.source)
         if callable(found) and not isinstance(found, nn.Module):
