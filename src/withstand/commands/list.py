@@ -12,6 +12,7 @@ from withstand.families import command_name, recipes
 from withstand.measuring.words import WORDS
 from withstand.models.base import Model
 from withstand.models.external.external import External
+from withstand.models.in_memory import InMemory
 from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
@@ -77,7 +78,7 @@ def entries(kind: str) -> dict[str, str]:
             each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)
         }
     if kind == "models":
-        others = (Vision, Released, External)
+        others = (Vision, Released, External, InMemory)
         found = {command_name(each): _summary(each) for each in discover(Model) if each not in others}
         some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
         number = len(known_names())
