@@ -64,7 +64,6 @@ def of_names(
     *,
     data: Dataset | None = None,
     weights: str | None = None,
-    pretrained: bool = False,
     options: Sequence[str] = (),
     root: Path,
     seed: int,
@@ -77,8 +76,7 @@ def of_names(
         ask: Returns the question for a data set.
         data: Data set whose test part is measured; None takes each run's own.
         weights: Weights file for a model given by name.
-        pretrained: Whether a model given by name uses published weights.
-        options: Other options of models given by name, as words such as `--model.normalize=imagenet`.
+        options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
         root: Folder for the outcomes of models given by name.
         seed: Seed of the measurement.
         engine: Device and processes.
@@ -86,7 +84,7 @@ def of_names(
     Raises:
         InputError: If one is neither a finished run nor a model, or is given twice.
     """
-    experiments = [_experiment(name, data, weights, pretrained, options, seed) for name in names]
+    experiments = [_experiment(name, data, weights, options, seed) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
         raise InputError("evaluate: models must differ, got one twice.")
@@ -192,12 +190,10 @@ def is_run(name: str) -> bool:
     return (Path(name) / CONFIG).is_file()
 
 
-def _experiment(
-    name: str, data: Dataset | None, weights: str | None, pretrained: bool, options: Sequence[str], seed: int
-) -> Experiment:
+def _experiment(name: str, data: Dataset | None, weights: str | None, options: Sequence[str], seed: int) -> Experiment:
     if is_run(name):
-        if weights is not None or pretrained or options:
-            given = "--weights" if weights else "--pretrained" if pretrained else options[0].partition("=")[0]
+        if weights is not None or options:
+            given = "--weights" if weights else options[0].partition("=")[0]
             raise InputError(f"evaluate: {name} is a run; {friendly(given)} is for models given by name.")
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
@@ -209,15 +205,12 @@ def _experiment(
     if plugins.is_source(name):
         if data is None:
             raise InputError(f"evaluate: {name} is not a run; give --data.")
-        if pretrained:
-            raise InputError(f"evaluate: --pretrained is for networks of libraries, got {name}.")
         return replace(read_experiment([f"--model={name}", *options]), data=data, weights=weights, seed=seed)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
         raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
-    words = [f"--model={name}", *(["--pretrained"] if pretrained else []), *options]
-    experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
+    experiment = replace(read_experiment([f"--model={name}", *options]), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     return experiment

@@ -11,7 +11,6 @@ from withstand.models.external.outputs import with_logits
 from withstand.models.hashing import hash_of
 from withstand.models.normalize import Normalize
 
-
 _given: dict[str, nn.Module] = {}  # the modules of this process, by their hash
 
 
