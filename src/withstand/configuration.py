@@ -6,11 +6,12 @@ import inspect
 import json
 import pkgutil
 from abc import ABC, ABCMeta
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from withstand import plugins
 from withstand.errors import InputError
 from withstand.limits import check_fields
 
@@ -31,6 +32,22 @@ class Configuration:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Let other processes import the plug-in that defines the class, if one does."""
+        source = plugins.source_of(type(self))
+        if source is None:
+            return super().__reduce_ex__(protocol)
+        values = {each.name: getattr(self, each.name) for each in fields(cast(Any, self))}
+        return _restored, (source, type(self).__module__, type(self).__qualname__, values)
+
+
+def _restored(source: str, module: str, name: str, values: dict[str, Any]) -> Any:
+    plugins.load(source)
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found(**values)
+
 
 def check_final(cls: type) -> None:
     """Refuse a subclass of a concrete class.
@@ -47,13 +64,16 @@ def check_final(cls: type) -> None:
 
 
 def discover(family: type) -> tuple[type, ...]:
-    """Return every final class of a family (Perturbation, Objective, ...) by walking its package.
+    """Return every final class of a family (Perturbation, Objective, ...) by walking its package and all plug-ins.
 
     Args:
         family: The abstract class.
 
     Returns:
         The concrete subclasses, ordered by name.
+
+    Raises:
+        InputError: If two have the same name.
 
     Example:
         >>> from withstand.perturbations.base import Perturbation
@@ -63,13 +83,19 @@ def discover(family: type) -> tuple[type, ...]:
     package = importlib.import_module(family.__module__.rsplit(".", 1)[0])
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
-    found, pending = set(), [family]
+    plugins.load_installed()
+    found: dict[str, type] = {}
+    pending = [family]
     while pending:
         for cls in pending.pop().__subclasses__():
             pending.append(cls)
-            if not inspect.isabstract(cls) and cls.__module__.startswith(package.__name__ + "."):
-                found.add(cls)
-    return tuple(sorted(found, key=lambda cls: cls.__name__))
+            own = cls.__module__.startswith(package.__name__ + ".")
+            if inspect.isabstract(cls) or not (own or plugins.source_of(cls)):
+                continue
+            if found.setdefault(cls.__name__, cls) is not cls:
+                places = " and ".join(sorted({cls.__module__, found[cls.__name__].__module__}))
+                raise InputError(f"plugin: {places} both define {cls.__name__}; rename one of them.")
+    return tuple(found[name] for name in sorted(found))
 
 
 def to_plain(value: object) -> object:
@@ -126,25 +152,35 @@ def canonical(value: object) -> str:
 
 
 def foreign_source(value: object) -> str:
-    """Return a hash of the source of all classes in a configuration from outside the package; empty if there are none.
+    """Return a hash of all code and files outside the package that a configuration names; empty if there are none.
 
-    Their names and fields alone do not determine results.
+    These are the classes of plug-ins and other foreign classes, and what classes with a method `digest` name. Names and
+    fields alone do not determine their results.
     """
-    found: dict[type, str] = {}
-
-    def visit(own: object) -> None:
-        if isinstance(own, list | tuple):
-            for each in own:
-                visit(each)
-        if not is_dataclass(own) or isinstance(own, type):
-            return
-        if not type(own).__module__.startswith("withstand."):
-            found[type(own)] = source_of(type(own))
-        for each in fields(own):
-            visit(getattr(own, each.name))
-
-    visit(value)
+    found: dict[Any, str] = {}
+    for each in _within(value):
+        if not type(each).__module__.startswith("withstand."):
+            found[type(each)] = source_of(type(each))
+        if (digest := getattr(each, "digest", None)) is not None:
+            found[canonical(each)] = digest()
     return hashlib.blake2b("".join(found.values()).encode(), digest_size=8).hexdigest() if found else ""
+
+
+def plugins_of(value: object) -> list[str]:
+    """Return the sources of the plug-ins whose classes a configuration uses."""
+    found = [plugins.source_of(type(each)) for each in _within(value)]
+    return list(dict.fromkeys(each for each in found if each is not None))
+
+
+def _within(value: object) -> Iterator[object]:
+    """Yield a configuration and all that it holds."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _within(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield value
+        for each in fields(value):
+            yield from _within(getattr(value, each.name))
 
 
 def source_of(cls: type) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, NamedTuple, cast
 import yaml
 from torch import nn
 
-from withstand.configuration import canonical, identity, to_plain
+from withstand.configuration import canonical, foreign_source, identity, plugins_of, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.images.digits import Digits
 from withstand.engine import Engine
@@ -30,7 +30,9 @@ from withstand.limits import NonEmpty, NonNegativeInt, check_fields
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
-from withstand.models.base import Model
+from withstand.models.base import Model, remarks_on
+from withstand.models.black_box import BlackBox
+from withstand.models.in_memory import InMemory
 from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
@@ -51,7 +53,7 @@ class Experiment:
 
     Attributes:
         data: Data set.
-        model: Network.
+        model: Network; in Python also a module, of which a copy is trained.
         objective: Loss that training minimises.
         training: Epochs, batches, optimizer and schedule.
         evaluations: Evaluations to run on the test part after training.
@@ -70,6 +72,8 @@ class Experiment:
     name: str = "run"
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, nn.Module):
+            object.__setattr__(self, "model", InMemory.of(self.model))
         check_fields(self)
         if not self.name or "/" in self.name or self.name.startswith(".") or not self.name.isprintable():
             raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r}.")
@@ -77,7 +81,9 @@ class Experiment:
     @property
     def identity(self) -> str:
         """16 hexadecimal digits that depend on everything that affects results."""
-        return identity(replace(self, name="run"))
+        own = replace(self, name="run")
+        foreign = foreign_source(own)
+        return identity((own, foreign) if foreign else own)
 
     def folder(self, root: Path) -> Path:
         """Return the folder of the run under a root."""
@@ -219,7 +225,8 @@ def finish(
         if before != (folder / MODEL).read_bytes():
             shutil.rmtree(folder / OUTCOMES, ignore_errors=True)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
-    subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder)
+    notes = remarks_on(folder.name, model)
+    subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder, notes=notes)
     answer(subject, seed=experiment.seed, engine=engine, teller=Silent())
 
 
@@ -227,6 +234,9 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
     """Return the experiment's model with its initial weights."""
     seed = derive_seed(experiment.seed, "model/init")
     model = experiment.model.build(split.shape, len(split.classes), seed=seed)
+    for part in model.modules():
+        if isinstance(part, BlackBox):
+            part.name_classes(split.classes)
     if experiment.weights is not None:
         load_weights(model, experiment.weights)
     return place(model, engine.device, split.shape)
@@ -239,8 +249,9 @@ def accuracy_of(model: nn.Module, split: Split, *, seed: int, engine: Engine) ->
 
 
 def plain(experiment: Experiment) -> dict:
-    """Return the experiment as plain values, as in its YAML."""
-    return cast(dict, to_plain(experiment))
+    """Return the experiment as plain values, as in its YAML, with the plug-ins that it needs."""
+    needed = plugins_of(experiment)
+    return ({"plugin": needed} if needed else {}) | cast(dict, to_plain(experiment))
 
 
 def dump(content: dict) -> str:
@@ -252,6 +263,7 @@ def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
     """Return the origin of a run: versions, command, machine, time, hash of the initial weights file."""
     content: dict[str, object] = {
         "identity": experiment.identity,
+        "foreign": foreign_source((experiment.model, experiment.objective)),
         "classes": train.classes,
         "shape": train.shape,
         "command": sys.argv,

@@ -60,7 +60,7 @@ def _name(path: str) -> str:
 
 def make_parser(command: str, description: str, *, positional: str = "") -> ArgumentParser:
     """Return a parser that rejects abbreviations and raises instead of exiting."""
-    return ArgumentParser(
+    parser = ArgumentParser(
         prog=f"withstand {command}",
         usage=" ".join(filter(None, ["withstand", command, positional, "[OPTIONS]"])),
         description=description,
@@ -69,6 +69,8 @@ def make_parser(command: str, description: str, *, positional: str = "") -> Argu
         allow_abbrev=False,
         print_config=None,
     )
+    parser.add_argument("--plugin", type=str, nargs="+", help="Python files or modules whose classes options may name")
+    return parser
 
 
 def add_options(

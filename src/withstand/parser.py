@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 
+from withstand import plugins
 from withstand.configuration import discover
 from withstand.errors import InputError, brief, nearest
 from withstand.families import (
@@ -113,6 +114,7 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
         frozenset(o for action in parser._actions if action.nargs in counts for o in action.option_strings)
         for counts in ((0,), ("+", "*"))
     )
+    _load_plugins(arguments)
     known = options_of(parser)
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
@@ -126,7 +128,36 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     return found
 
 
+def _load_plugins(words: Sequence[str]) -> None:
+    """Load the plug-ins that options name, before classes are looked up."""
+    rest = deque(words)
+    while rest:
+        name, equals, value = rest.popleft().partition("=")
+        if name != "--plugin":
+            continue
+        given = [value] if equals else []
+        while not equals and rest and _is_value(rest[0]):
+            given.append(rest.popleft())
+        load_plugins("option --plugin", given)
+
+
+def load_plugins(who: str, sources: Any) -> None:
+    """Load plug-ins, and let options and YAML name their classes.
+
+    Raises:
+        InputError: If one cannot be loaded, or `sources` is neither a source nor a list of sources.
+    """
+    sources = [sources] if isinstance(sources, str) else sources
+    if not isinstance(sources, list) or not all(isinstance(each, str) for each in sources):
+        raise InputError(f"{who}: expected files or modules, got {brief(sources)}.")
+    for each in sources:
+        plugins.load(each)
+    for family in every_family() if sources else ():
+        discover(family)  # two classes of one name are refused here
+
+
 def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:
+    set_parsing_settings(import_path_allowlist=list(plugins.names()))
     try:
         return parser.instantiate(read())
     except InputError:
@@ -203,9 +234,15 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
             raise InputError(f"config: {values[0]} must hold options by name, got {type(content).__name__}.")
         if wrong := [each for each in content if not isinstance(each, str)]:
             raise InputError(f"config: {values[0]} must hold options by name, got the key {wrong[0]!r}.")
+        load_plugins(f"config: {values[0]}: plugin", content.get("plugin", []))
         if not isinstance(content.get("training", {}), dict):
             raise InputError(f"config: training must hold options by name, got {content['training']!r}.")
-        return [(name, [str(path)])]
+        written = _spelled(content)
+        return [(name, [str(path) if written == content else yaml.safe_dump(written, sort_keys=False)])]
+    if re.match(r"--model\.init_args(\.|$)", name):
+        return [(name.replace("init_args", "arguments", 1), values)]
+    if name == "--model" and len(values) == 1 and plugins.is_source(values[0]):
+        return [(name, ["External"]), ("--model.source", values)]
     if key not in FAMILIES or len(values) != 1 or not re.fullmatch(r"[\w/.\-]+", values[0]):
         return [(name, values)]
     known = spellings(family_of(key))
@@ -215,6 +252,29 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         family = "Released" if values[0].startswith("game-of-noise/") else "Vision"
         return [(name, [family]), ("--model.name", values)]
     return [(name, values)]
+
+
+def _spelled(content: Any, key: str = "") -> Any:
+    """Return the content of YAML with the names of classes as options spell them: `digits`, `net.py:build`."""
+    if isinstance(content, list):
+        return [_spelled(each, key) for each in content]
+    if isinstance(content, str) and key in FAMILIES:
+        return _spelled({"class_path": content}, key) if _class_of(key, content) != content else content
+    if not isinstance(content, dict):
+        return content
+    name, arguments = content.get("class_path"), content.get("init_args")
+    if key == "model" and isinstance(name, str) and plugins.is_source(name):
+        own = {"source": name} | ({"arguments": arguments} if arguments else {})
+        return {"class_path": "External", "init_args": own}
+    found = {each: _spelled(value, each if isinstance(each, str) else "") for each, value in content.items()}
+    return found | {"class_path": _class_of(key, name)} if key in FAMILIES and isinstance(name, str) else found
+
+
+def _class_of(key: str, name: str) -> str:
+    """Return the name of the class that a spelling means; the spelling itself if there is none."""
+    if key == "model" and plugins.is_source(name):
+        return "External"
+    return spellings(family_of(key)).get(loose(name), name)
 
 
 def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:

@@ -1,12 +1,11 @@
 """Subjects from folders of runs, names of models, and modules."""
 
-import hashlib
 import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -15,15 +14,20 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from withstand.configuration import identity, source_of, to_plain
+from withstand import plugins
+from withstand.configuration import foreign_source, identity, to_plain
 from withstand.data.base import Dataset, Split
 from withstand.data.tables.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
+from withstand.families import friendly
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
+from withstand.models.base import remarks_on
+from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
+from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
 from withstand.study.runs import CONFIG, EVALUATIONS
@@ -38,6 +42,7 @@ class Measurement:
     Attributes:
         experiment: The run, or an untrained experiment with the named model.
         weights_sha256: Hash of the weights file; empty without one.
+        foreign: Hash of code and files from outside the package; empty without any.
         version: Version of the package.
         data: Data set whose test part is measured.
         num_samples: Size of the test part.
@@ -46,6 +51,7 @@ class Measurement:
 
     experiment: Experiment
     weights_sha256: str
+    foreign: str
     version: str
     data: Dataset
     num_samples: int
@@ -58,7 +64,7 @@ def of_names(
     *,
     data: Dataset | None = None,
     weights: str | None = None,
-    pretrained: bool = False,
+    options: Sequence[str] = (),
     root: Path,
     seed: int,
     engine: Engine,
@@ -70,7 +76,7 @@ def of_names(
         ask: Returns the question for a data set.
         data: Data set whose test part is measured; None takes each run's own.
         weights: Weights file for a model given by name.
-        pretrained: Whether a model given by name uses published weights.
+        options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
         root: Folder for the outcomes of models given by name.
         seed: Seed of the measurement.
         engine: Device and processes.
@@ -78,7 +84,7 @@ def of_names(
     Raises:
         InputError: If one is neither a finished run nor a model, or is given twice.
     """
-    experiments = [_experiment(name, data, weights, pretrained, seed) for name in names]
+    experiments = [_experiment(name, data, weights, options, seed) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
         raise InputError("evaluate: models must differ, got one twice.")
@@ -87,27 +93,40 @@ def of_names(
     for short, name, experiment in zip(_short(names), names, experiments, strict=True):
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
-        own = _measurement(name, experiment, question, seed)
-        label = identity(own) if is_run(name) else f"{short.replace('/', '_')}-{identity(own)}"
+        load, foreign, notes = _foreign(short, experiment, _loader(name, experiment, question.split, engine))
+        own = _measurement(name, experiment, question, seed, foreign)
+        label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
         found.append(
             Subject(
                 name=short,
                 question=question,
-                load=_loader(name, experiment, question.split, engine),
+                load=load,
                 fit_on=partial(experiment.data.load, "train"),
                 folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
                 config=cast(dict, to_plain(own)),
-                notes=_differences(short, name, question.split) if is_run(name) else (),
+                notes=(*notes, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
             )
         )
     return found
 
 
-def _measurement(name: str, experiment: Experiment, question: Question, seed: int) -> Measurement:
+def _foreign(
+    short: str, experiment: Experiment, load: Callable[[], nn.Module]
+) -> tuple[Callable[[], nn.Module], str, tuple[str, ...]]:
+    """Return how to load a model, what identifies its foreign code and weights, and notes on it."""
+    if not isinstance(experiment.model, External):
+        return load, foreign_source(experiment), ()
+    # Code may take its weights from anywhere: only the model itself tells.
+    load = cache(load)
+    return load, foreign_source(experiment) + hash_of(load()), remarks_on(short, load())
+
+
+def _measurement(name: str, experiment: Experiment, question: Question, seed: int, foreign: str) -> Measurement:
     file = Path(name) / MODEL if is_run(name) else experiment.weights and Path(experiment.weights)
     return Measurement(
         experiment=replace(experiment, weights=None, name="run"),
         weights_sha256=sha256(file.read_bytes()).hexdigest() if file and file.is_file() else "",
+        foreign=foreign,
         version=version("withstand"),
         data=experiment.data,
         num_samples=len(question.split),
@@ -145,28 +164,14 @@ def of_modules(
             "num_samples": len(question.split),
             "seed": seed,
         }
-        folder = None if keep is None else keep / f"{name.replace('/', '_')}-{identity(config)}"
+        folder = None if keep is None else keep / f"{re.sub('[/:]', '_', name)}-{identity(config)}"
         fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
         load = partial(place, module, engine.device, question.split.shape)
-        own = Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config)
-        found.append(own)
+        notes = remarks_on(name, module)
+        found.append(
+            Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
+        )
     return found
-
-
-def hash_of(module: nn.Module) -> str:
-    """Return a hash of a module's structure, source, plain attributes, parameters and buffers."""
-    found = hashlib.sha256(str(module).encode())
-    for name, part in module.named_modules():
-        if not type(part).__module__.startswith(("torch.", "torchvision.", "timm.", "withstand.")):
-            found.update(source_of(type(part)).encode())
-        plain = {key: each for key, each in vars(part).items() if isinstance(each, bool | int | float | str | tuple)}
-        plain.pop("training", None)
-        found.update(f"{name} {sorted(plain.items())}".encode())
-    for name, each in module.state_dict().items():
-        found.update(f"{name} {each.dtype if isinstance(each, torch.Tensor) else type(each)}".encode())
-        if isinstance(each, torch.Tensor):
-            found.update(each.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
 
 
 def num_outputs(module: nn.Module, x: torch.Tensor) -> int | None:
@@ -185,10 +190,11 @@ def is_run(name: str) -> bool:
     return (Path(name) / CONFIG).is_file()
 
 
-def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
+def _experiment(name: str, data: Dataset | None, weights: str | None, options: Sequence[str], seed: int) -> Experiment:
     if is_run(name):
-        if weights is not None or pretrained:
-            raise InputError(f"evaluate: {name} is a run; --weights and --pretrained are for models given by name.")
+        if weights is not None or options:
+            given = "--weights" if weights else options[0].partition("=")[0]
+            raise InputError(f"evaluate: {name} is a run; {friendly(given)} is for models given by name.")
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
             raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
@@ -196,30 +202,38 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
             # Scaling and classes come from the training file; the new file becomes its test file.
             data = replace(experiment.data, test_path=data.path)
         return experiment if data is None else replace(experiment, data=data)
+    if plugins.is_source(name):
+        if data is None:
+            raise InputError(f"evaluate: {name} is not a run; give --data.")
+        return replace(read_experiment([f"--model={name}", *options]), data=data, weights=weights, seed=seed)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
         raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
-    words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
-    experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
+    experiment = replace(read_experiment([f"--model={name}", *options]), data=data, weights=weights, seed=seed)
     if weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     return experiment
 
 
-def _differences(name: str, run: str, split: Split) -> tuple[str, ...]:
-    """Return a note if a run is measured on other classes than it was trained on."""
+def _differences(name: str, run: str, split: Split, experiment: Experiment) -> tuple[str, ...]:
+    """Return notes if a run is measured on other classes, or with other code, than it was trained with."""
     path = Path(run) / PROVENANCE
     try:
-        before, now = tuple(json.loads(path.read_text())["classes"]), split.classes
+        known = json.loads(path.read_text())
+        before, now = tuple(known["classes"]), split.classes
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(f"evaluate: {path} is missing or damaged; train the run again.") from problem
+    notes = ()
+    if known.get("foreign", "") != foreign_source((experiment.model, experiment.objective)):
+        notes = (f"The code of {name} has changed since its training.",)
     if before == now:
-        return ()
+        return notes
     if len(before) != len(now):
         raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
-    return (f"Classes differ from the training of {name}: class {first} was {before[first]}, here it is {now[first]}.",)
+    classes = f"class {first} was {before[first]}, here it is {now[first]}"
+    return (*notes, f"Classes differ from the training of {name}: {classes}.")
 
 
 def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> Callable[[], nn.Module]:

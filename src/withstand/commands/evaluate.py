@@ -17,6 +17,7 @@ from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.evaluation.worst_case import WorstCase
+from withstand.families import is_number
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
@@ -45,6 +46,7 @@ WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0"
 
 def main(words: list[str]) -> None:
     """Run `withstand evaluate`."""
+    words, of_models = _without_models(words)
     found = parse(_parser(), words)
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
@@ -55,7 +57,7 @@ def main(words: list[str]) -> None:
         lambda data: Question.of(data, found.on, **given),
         data=found.data,
         weights=found.weights,
-        pretrained=found.pretrained,
+        options=[*of_models, *(["--pretrained"] if found.pretrained else [])],
         root=root,
         seed=found.seed,
         engine=engine,
@@ -92,13 +94,16 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     add = parser.add_argument
-    add("models", type=str, nargs="+", help="run folders or model names")
+    add("models", type=str, nargs="+", help="run folders, model names, or your own models; see `withstand list models`")
     add("--data", type=Dataset | None, help="data set (default: the run's)")
     add(
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
     )
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
+    add("--model.arguments", type=str | None, help="arguments of your own model's code, as YAML: '{width: 8}'")
+    add("--model.normalize", type=str | None, help="imagenet, or means and stds such as 0.5,0.25, of your own model")
+    add("--model.output", type=str | None, help="which of the outputs of your own model is the logits")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE requires `published`")
     add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of the balls, e.g. for worst-case")
@@ -119,6 +124,22 @@ def _parser() -> ArgumentParser:
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser
+
+
+def _without_models(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words with the values of `--model` in front, as models, and apart the options `--model.NAME`."""
+    models, others, options = [], [], []
+    place = others
+    for each in words:
+        name, _, value = each.partition("=")
+        if name == "--model":
+            place = models
+            models += [value] if value else []
+            continue
+        if each.startswith("-") and not is_number(each):
+            place = options if name.startswith("--model.") else others
+        place.append(each)
+    return models + others, options
 
 
 def _check(found: Any) -> None:

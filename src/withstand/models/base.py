@@ -43,6 +43,12 @@ class Model(Configuration, ABC):
         """Return small instances with the shape of an input each, on which the contract tests run."""
 
 
+def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
+    """Return what the parts of a model want readers of its results to know: their attribute `remark`."""
+    found = [each.remark for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
+    return tuple(f"{name} {each}." for each in dict.fromkeys(found) if each)
+
+
 def check_image(who: str, shape: tuple[int, ...], *, smallest: int = 1) -> None:
     """Reject inputs that are not images of at least the smallest side length."""
     if len(shape) != 3 or min(shape[1:]) < smallest:

@@ -17,7 +17,19 @@ from withstand.errors import InputError
 LEAST = 1e-12  # probabilities below it have its logarithm
 
 
-class BlackBox(nn.Module):
+class WithoutGradient(nn.Module):
+    """The base of modules whose outputs do not depend differentiably on their inputs."""
+
+    remark = "has no gradients; attacks use its answers alone"
+
+    def refuse_gradient(self, x: Tensor) -> None:
+        """Reject inputs with respect to which a gradient is asked for."""
+        if x.requires_grad and torch.is_grad_enabled():
+            name = getattr(self, "name", type(self).__name__)
+            raise InputError(f"{name}: has no gradients; use Square, CoordinateSearch, BoundaryWalk or Sampled.")
+
+
+class BlackBox(WithoutGradient):
     """A fitted classifier or a function of arrays as a module that returns logits, without gradients.
 
     The logits are logarithms of the probabilities that `predict_proba` returns. Models that only `predict` give 1 for
@@ -56,6 +68,10 @@ class BlackBox(nn.Module):
         self.predict, self.gives_labels = _predict(model, self.name)
         labels = getattr(model, "classes_", None)
         self.labels = None if labels is None else [each.item() if hasattr(each, "item") else each for each in labels]
+        self.name_classes(classes)
+
+    def name_classes(self, classes: Sequence[str | int] | None) -> None:
+        """Set the classes of the data; see the constructor."""
         if classes is None and self.labels is not None:
             classes = range(1 + max(self.labels)) if all(isinstance(each, int) for each in self.labels) else self.labels
         self.classes = None if classes is None else tuple(classes)
@@ -67,8 +83,7 @@ class BlackBox(nn.Module):
         Raises:
             InputError: If gradients are asked for, or inputs or the model's answer have the wrong shape.
         """
-        if x.requires_grad and torch.is_grad_enabled():
-            raise InputError(f"{self.name}: has no gradients; use Square, CoordinateSearch, BoundaryWalk or Sampled.")
+        self.refuse_gradient(x)
         features = getattr(self.predictor, "n_features_in_", None)
         inputs = x if features is None else x.flatten(1)
         if features is not None and inputs.shape[1] != features:
@@ -158,13 +173,13 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
 
 
 def is_differentiable(model: nn.Module) -> bool:
-    """Return whether no part of a model is a black box.
+    """Return whether every part of a model has gradients.
 
     Example:
         >>> is_differentiable(nn.Linear(2, 2)), is_differentiable(nn.Sequential(BlackBox(np.exp)))
         (True, False)
     """
-    return not any(isinstance(part, BlackBox) for part in model.modules())
+    return not any(isinstance(part, WithoutGradient) for part in model.modules())
 
 
 def _predict(model: Any, name: str) -> tuple[Callable[[np.ndarray], Any], bool | None]:

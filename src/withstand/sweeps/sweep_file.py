@@ -9,9 +9,9 @@ import yaml
 
 from withstand.errors import InputError, brief, nearest
 from withstand.families import recipes
-from withstand.parser import read_yaml
+from withstand.parser import load_plugins, read_yaml
 
-KEYS = ("name", "set", "vary", "seeds", "small")
+KEYS = ("name", "plugin", "set", "vary", "seeds", "small")
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
 # YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a string.
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
@@ -57,6 +57,7 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
         raise InputError(f"sweep: {source} must hold {', '.join(KEYS)}, got {type(content).__name__}.")
     content.setdefault("name", path.stem)
     _check(content)
+    load_plugins(f"sweep: {source}: plugin", content.get("plugin", []))
     if "small" not in content:
         if small:
             raise InputError(f"sweep: {source} has no small variant.")

@@ -1,0 +1,1 @@
+"""Models from outside the package: code, exported files and folders of other libraries."""

@@ -1,0 +1,165 @@
+"""External: a model from outside the package, by its source."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from withstand import plugins
+from withstand.errors import InputError, brief
+from withstand.models.base import Model
+from withstand.models.black_box import BlackBox, predicts
+from withstand.models.external.from_files import read_onnx, read_pt2, read_torchscript
+from withstand.models.external.from_transformers import (
+    Preprocessing,
+    read_folder,
+    read_preprocessing,
+)
+from withstand.models.external.outputs import with_logits
+from withstand.models.normalize import Normalize
+from withstand.models.vision import IMAGENET_MEAN, IMAGENET_STD
+
+READERS: dict[str, Callable[[Path], nn.Module]] = {
+    ".onnx": read_onnx,
+    ".pt2": read_pt2,
+    ".pt": read_torchscript,
+    ".ts": read_torchscript,
+    ".torchscript": read_torchscript,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class External(Model):
+    """Your own model: code that returns it, a file (.pt2, TorchScript, ONNX), or a folder of transformers.
+
+    The code is a class of modules, or a function that returns a module, a fitted classifier, or a function of arrays
+    (see `BlackBox`). It is called with the arguments, and with `num_classes` and `shape` if it requires them.
+
+    Attributes:
+        source: `FILE.py:NAME` or `package.module:NAME`; path of a file `.onnx`, `.pt2`, `.pt`, `.ts` or
+            `.torchscript`; or a folder with the `config.json` of a transformers image classifier.
+        arguments: Arguments of the code (`--model.init_args` on the command line).
+        normalize: Mean and std of inputs in [0, 1]: `imagenet`, or numbers such as `0.5,0.25` (or all means, then all
+            stds). None takes the processor's for transformers, and none for others.
+        output: Name of the logits among several outputs, or their number in a tuple; None takes `logits`, the first of
+            a tuple, or the only output.
+    """
+
+    source: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    normalize: str | None = None
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source.endswith(".py"):
+            raise InputError(
+                f"model: expected {brief(self.source)}:NAME, with the name of a class or function in the file."
+            )
+        if not plugins.is_source(self.source):
+            raise InputError(f"model: source must be {plugins.SOURCES}, got {brief(self.source)}.")
+        if self.arguments and not self._is_code:
+            raise InputError(f"model: arguments are for code, got {brief(self.arguments)} for {self.source}.")
+        self._means_and_stds()
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    @property
+    def pixels(self) -> int | None:
+        """Width and height of the inputs by the model's own configuration; None if it has none."""
+        return self._preprocessing.pixels
+
+    def digest(self) -> str:
+        """Return a hash of the file with the code, or of the model's files."""
+        path = plugins.file_of(self.source) if self._is_code else Path(self.source).expanduser()
+        if path is None:
+            return ""
+        # Large ONNX models keep their weights in files beside them.
+        parts = sorted(path.iterdir()) if path.is_dir() else [path, *sorted(path.parent.glob(f"{path.name}?*"))]
+        found = sha256()
+        for each in parts:
+            if each.is_file():
+                with each.open("rb") as file:
+                    while block := file.read(1 << 20):
+                        found.update(block)
+        return found.hexdigest()
+
+    def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
+        """Build or read the model."""
+        network = self._network(shape, num_classes)
+        mean, std = self._means_and_stds()
+        normalize = Normalize(mean or (0.0,), std or (1.0,))
+        if len(shape) == 3 and len(mean) == 3 and shape[0] == 1:
+            shape = (3, *shape[1:])  # Normalize repeats the channel
+        return normalize, with_logits(f"model: {self.source}", network, shape, num_classes, self.output)
+
+    def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
+        path = Path(self.source).expanduser()
+        if not self._is_code:
+            if not path.exists():
+                raise InputError(f"model: expected a file, found none at {brief(self.source)}.")
+            return read_folder(path) if path.is_dir() else READERS[path.suffix.lower()](path)
+        found = plugins.find("model", self.source)
+        if callable(found) and not isinstance(found, nn.Module):
+            found = self._called(found, shape, num_classes)
+        if isinstance(found, nn.Module):
+            return found
+        if not predicts(found):
+            kinds = "a torch.nn.Module or a fitted classifier"
+            raise InputError(f"model: {self.source} must return {kinds}, got {type(found).__name__}.")
+        return BlackBox(found)
+
+    def _called(self, maker: Callable[..., Any], shape: tuple[int, ...], num_classes: int) -> Any:
+        """Return what the code returns."""
+        facts: dict[str, Any] = {"num_classes": num_classes, "shape": shape}
+        try:
+            wanted: Mapping[str, inspect.Parameter] = inspect.signature(maker).parameters
+        except (TypeError, ValueError):  # some built-in callables have no signature
+            wanted = {}
+        required = [name for name, each in wanted.items() if each.default is each.empty]
+        given = {name: value for name, value in facts.items() if name in required} | self.arguments
+        try:
+            with torch.enable_grad():  # code may train
+                return maker(**given)
+        except InputError:
+            raise
+        except Exception as problem:  # foreign code may raise anything
+            told = (str(problem).strip() or "no message").splitlines()[0].rstrip(".")
+            raise InputError(f"model: {self.source} failed ({type(problem).__name__}: {told}).") from problem
+
+    @property
+    def _is_code(self) -> bool:
+        return plugins.CODE.fullmatch(self.source) is not None
+
+    @property
+    def _preprocessing(self) -> Preprocessing:
+        path = Path(self.source).expanduser()
+        return read_preprocessing(path) if not self._is_code and path.is_dir() else Preprocessing()
+
+    def _means_and_stds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        if self.normalize is None:
+            return self._preprocessing.mean, self._preprocessing.std
+        if self.normalize == "imagenet":
+            return IMAGENET_MEAN, IMAGENET_STD
+        try:
+            values = tuple(float(each) for each in self.normalize.split(","))
+        except ValueError:
+            values = ()
+        half = len(values) // 2
+        if len(values) < 2 or len(values) % 2 or not all(each > 0 for each in values[half:]):
+            raise InputError(
+                f"model: normalize must be `imagenet`, or means and then stds above 0 such as 0.5,0.25, "
+                f"got {self.normalize!r}."
+            )
+        return values[:half], values[half:]
+
+    @classmethod
+    def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
+        """None, since the package holds no external models."""
+        return []

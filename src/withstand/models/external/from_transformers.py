@@ -1,0 +1,97 @@
+"""Image classifiers of `transformers`, from their folders."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from withstand.errors import InputError
+
+
+class Preprocessing(NamedTuple):
+    """What an image processor does.
+
+    Attributes:
+        mean: Per channel, for pixels in [0, 1]; empty without normalisation.
+        std: The same.
+        pixels: Width and height of the inputs; None if it is not square or not known.
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    pixels: int | None = None
+
+
+class PixelValues(nn.Module):
+    """An image classifier as a function of pixel values; returns its output with `logits`."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Keep the model."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the model's output."""
+        return self.model(pixel_values=x)
+
+
+def read_folder(path: Path) -> nn.Module:
+    """Return the image classifier in a folder; code in the folder is not run, and nothing is downloaded.
+
+    Raises:
+        InputError: If transformers is missing, or the folder holds no image classifier.
+    """
+    try:
+        from transformers import AutoModelForImageClassification
+        from transformers.utils import logging
+    except ImportError as problem:
+        raise InputError(
+            "model: transformers is not installed; `pip install 'withstand[transformers]'` brings it."
+        ) from problem
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        model = AutoModelForImageClassification.from_pretrained(path, **options)
+    except Exception as problem:  # transformers raises OSError, ValueError, KeyError and others
+        told = (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
+        raise InputError(f"model: {path} holds no image classifier of transformers ({told}).") from problem
+    finally:
+        logging.set_verbosity(before)
+    return PixelValues(model)
+
+
+def read_preprocessing(path: Path) -> Preprocessing:
+    """Return what the image processor in a folder does, from `preprocessor_config.json` and `config.json`.
+
+    Raises:
+        InputError: If a file is damaged.
+    """
+    own = _read(path / "preprocessor_config.json")
+    normalizes = own.get("do_normalize", bool(own))
+    mean, std = (tuple(own.get(f"image_{each}", ())) if normalizes else () for each in ("mean", "std"))
+    if normalizes and not own.get("do_rescale", True):
+        mean, std = (tuple(each / 255 for each in values) for values in (mean, std))
+    pixels = _side(own.get("crop_size") if own.get("do_center_crop") else own.get("size"))
+    return Preprocessing(mean, std, pixels or _side(_read(path / "config.json").get("image_size")))
+
+
+def _side(size: Any) -> int | None:
+    if isinstance(size, int):
+        return size
+    if isinstance(size, list):
+        size = {"height": size[0], "width": size[-1]}
+    size = size or {}
+    if "height" in size:
+        return size["height"] if size["height"] == size.get("width") else None
+    return size.get("shortest_edge")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise InputError(f"model: {path} is not valid JSON.") from problem
