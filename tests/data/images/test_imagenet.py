@@ -75,5 +75,7 @@ def test_other_usual_names_of_parts_are_suggested(tmp_path):
     grow(tmp_path / "imagenet" / "Train", ["n00000001"])
     grow(tmp_path / "imagenet" / "valid", ["n00000001"])
     for part, name in (("train", "train"), ("test", "val")):
-        with pytest.raises(InputError, match=rf"folder '{name}' under .*, found imagenet/Train, imagenet/valid; rename"):
+        with pytest.raises(
+            InputError, match=rf"folder '{name}' under .*, found imagenet/Train, imagenet/valid; rename"
+        ):
             load(tmp_path, part)
