@@ -31,7 +31,7 @@ from withstand.limits import NonNegativeInt, PositiveInt
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels, others
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
@@ -71,6 +71,7 @@ def _copy(found: Any, chosen: tuple[Corruption, ...]) -> CorruptedCopy:
         raise InputError(f"corrupt: expected images, got inputs of shape {shape} from {found.source}.")
     pixels = found.pixels or nearest_pixels(*shape[1:])
     every = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*shape[1:])
+    every += others(pixels=pixels)
     wanted = {(type(each), each.severity) for each in chosen}
     cells = tuple(each for each in cast(Any, every) if (type(each), each.severity) in wanted)
     for each in cells:
@@ -183,14 +184,14 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
     Raises:
         InputError: If a name is unknown.
     """
-    published, others = imagenet_c(severities=severities), extras(severities=severities)
-    sets = {"imagenet-c": published, "extras": others, "all": published + others}
-    known = [*sets, *dict.fromkeys(each.published_name() for each in published + others)]
+    published, more, own = (suite(severities=severities) for suite in (imagenet_c, extras, others))
+    sets = {"imagenet-c": published, "extras": more, "all": published + more}
+    known = [*sets, *dict.fromkeys(each.published_name() for each in published + more + own)]
     for name in names:
         if name not in known:
             raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
-    return tuple(each for each in published + others if each in chosen or each.published_name() in names)
+    return tuple(each for each in published + more + own if each in chosen or each.published_name() in names)
 
 
 def _data(found: Any) -> Dataset:

@@ -57,6 +57,7 @@ def main(words: list[str]) -> None:
         lambda data: Question.of(data, found.on, **given),
         data=found.data,
         weights=found.weights,
+        sizes=not any(each.startswith(("--data.pixels", "--data.resize")) for each in words),
         options=[*of_models, *(["--pretrained"] if found.pretrained else [])],
         root=root,
         seed=found.seed,

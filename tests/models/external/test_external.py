@@ -207,7 +207,7 @@ def test_a_folder_of_transformers_is_measured_with_its_preprocessing(vit):
     own = (x - torch.tensor([0.1, 0.2, 0.3])[:, None, None]) / torch.tensor([0.5, 0.6, 0.7])[:, None, None]
     with torch.no_grad():
         torch.testing.assert_close(built(vit)(x), network(pixel_values=own).logits)
-    assert External(source=str(vit)).pixels == 48
+    assert External(source=str(vit)).image_size == (48, 48)
 
 
 def test_weights_fit_a_network_whose_output_is_picked(folder, digits):

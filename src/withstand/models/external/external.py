@@ -12,7 +12,7 @@ from torch import nn
 
 from withstand import plugins
 from withstand.errors import InputError, brief
-from withstand.models.base import Model
+from withstand.models.base import ImageSize, Model
 from withstand.models.black_box import BlackBox, predicts
 from withstand.models.external.from_files import read_onnx, read_pt2, read_torchscript
 from withstand.models.external.from_transformers import (
@@ -71,9 +71,9 @@ class External(Model):
         return hash(self.source)
 
     @property
-    def pixels(self) -> int | None:
-        """Width and height of the inputs by the model's own configuration; None if it has none."""
-        return self._preprocessing.pixels
+    def image_size(self) -> ImageSize | None:
+        """The size by the image processor of transformers."""
+        return self._preprocessing.size
 
     def digest(self) -> str:
         """Return a hash of the file with the code, or of the model's files."""
