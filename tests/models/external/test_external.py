@@ -26,6 +26,12 @@ OWN = Path(__file__).parent / "own.py"
 SHAPE = (3, 32, 32)
 
 
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    """Folders of sources leave the import path with the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
 def built(source, shape=SHAPE, num_classes=10, **fields):
     return External(source=str(source), **fields).build(shape, num_classes, seed=0).eval()
 
