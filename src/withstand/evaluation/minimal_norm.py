@@ -20,6 +20,7 @@ from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.attacks.fmn import FMN
 from withstand.perturbations.attacks.sigma_zero import SigmaZero
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
 
 TOPIC = "Distance to the nearest misclassified point"
@@ -109,10 +110,16 @@ class MinimalNorm(Evaluation):
         self.ball.check(split.space)
         return self
 
+    @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """The ball, if an attack follows gradients."""
+        return {self.conditions[0]: (self.ball,)} if any(each.needs_gradient for each in self.attacks) else {}
+
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
     ) -> dict[str, Columns]:
         """Run every attack on every sample."""
+        model = state.adapted(model)
         found = [
             each.attack(x, y, model, space=space, rng=rng.named("minimal norm", each.condition))
             for each in self.attacks
