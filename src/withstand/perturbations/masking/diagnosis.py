@@ -12,7 +12,7 @@ from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
 from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.models.black_box import is_differentiable
-from withstand.models.expectation import NUM_DRAWS, Expectation
+from withstand.models.expectation import NUM_DRAWS, Expectation, generators_kept
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.perturbations.ball import Ball
@@ -170,7 +170,7 @@ def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Spac
 
 def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
     """Return whether a model is random, and whether its outputs are probabilities."""
-    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+    with generators_kept(x.device):
         outputs = torch.stack([model(x).float() for _ in range(NUM_ANSWERS)])
     size = outputs.abs().nan_to_num(posinf=0).amax(2, keepdim=True)
     differ = (outputs - outputs[:1]).abs().nan_to_num() > 1e-4 * size
