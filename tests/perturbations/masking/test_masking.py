@@ -192,7 +192,9 @@ def test_what_does_not_follow_a_given_surrogate_says_so(network):
         (7, "int"),
     ):
         with pytest.raises(ws.InputError, match=what):
-            ws.evaluate(network, table(2, 20), on="clean", surrogate=given, device="cpu")
+            ws.evaluate(network, table(2, 20), surrogate=given, **asked)
+    with pytest.raises(ws.InputError, match=r"^evaluate: surrogate "):
+        ws.evaluate(network, table(2, 20), on="clean", surrogate=network, device="cpu")
 
 
 def test_notes_reach_every_table_and_survive_what_is_kept(network, tmp_path):
