@@ -15,6 +15,7 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty
+from withstand.models.black_box import is_differentiable
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.attacks.fmn import FMN
@@ -109,6 +110,17 @@ class MinimalNorm(Evaluation):
         """Check that the ball fits."""
         self.ball.check(split.space)
         return self
+
+    def check(self, model: nn.Module, space: Space) -> None:
+        """Reject attacks that need gradients on a model that has none."""
+        needing = [type(each).__name__ for each in self.attacks if each.needs_gradient]
+        if needing and not is_differentiable(model):
+            norm = "l1" if self._counts_fields else self.ball.norm
+            ball = f'Ball("{norm}", 1.0, "{self.ball.unit}")'
+            raise InputError(
+                f"distance/{self._norm}: {needing[0]} needs gradients, which the model does not have; for "
+                f"distance/{norm}, pass MinimalNorm(attacks=(BoundaryWalk(ball={ball}),))."
+            )
 
     @property
     def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
