@@ -1,7 +1,7 @@
 """Perturbation and Corruption: the bases of all perturbations."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
@@ -47,10 +47,12 @@ class Perturbation(Configuration, ABC):
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        needs_gradient: Whether it follows gradients of the model.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
     images_only: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = False
     counted: ClassVar[str] = ""
 
     @property
@@ -87,11 +89,24 @@ class Perturbation(Configuration, ABC):
         """
         if self.images_only:
             check_images(type(self).__name__, (1, *space.shape))
+        for part in self._held():
+            part.check(space)
+
+    @property
+    def gradient_balls(self) -> tuple[Ball, ...]:
+        """The balls in which the perturbation, or one that it holds, follows gradients of the model."""
+        own = [
+            (part,) * self.needs_gradient if isinstance(part, Ball) else part.gradient_balls for part in self._held()
+        ]
+        return tuple(dict.fromkeys(sum(own, ())))
+
+    def _held(self) -> Iterator["Ball | Perturbation"]:
+        """Yield the balls and perturbations among the fields."""
         for each in fields(self):  # type: ignore[arg-type]
             held = getattr(self, each.name)
             for part in held if isinstance(held, tuple) else (held,):
                 if isinstance(part, Ball | Perturbation):
-                    part.check(space)
+                    yield part
 
     def tempered(self, temperature: float) -> "Perturbation":
         """Return the perturbation with this temperature (in nats) wherever a field `temperature` is None."""

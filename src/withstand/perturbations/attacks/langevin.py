@@ -1,6 +1,7 @@
 """Langevin sampling in a ball, in proportion to the exponential of the loss."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ class Langevin(Perturbation):
         Differs from the published training of the Avila study, which takes random-walk steps.
     """
 
+    needs_gradient: ClassVar[bool] = True
     ball: Ball = Ball()
     temperature: Temperature | None = None
     step: PositiveFloat = 0.02
