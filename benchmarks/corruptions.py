@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
 import warnings
@@ -24,9 +25,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from training import git
+from withstand.compat import imagecorruptions
 from withstand.data.images.image_file import read_image
 from withstand.data.places import data_root
 from withstand.data.space import Space
@@ -45,6 +48,8 @@ RIVAL, LOOP = "imagecorruptions", "glass_blur"  # the latter is a loop over the 
 OURS, TWO, THEIRS, JPEG = "withstand", "withstand, 2 threads", RIVAL, "saved as JPEG"
 
 FASTER, SLOWEST, CORE_HOURS, PEAK, PER_SECOND = 6.0, 0.9, 1.5, 1e9, 10_000.0
+SINGLE = {"224 x 224": (224, 224), "640 x 480": (480, 640)}  # height and width
+FASTER_SINGLE, SLOWEST_SINGLE, IMPORT = 8.0, 1.0, 0.3  # the first without glass_blur; the last in seconds
 
 BENCHMARK = tuple(member for group in IMAGENET_C.values() for member in group)
 MEMBERS = {member.published_name(): member for member in BENCHMARK} | {
@@ -64,6 +69,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", metavar="NAME", help="this corruption alone; may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="file for the raw times")
     parser.add_argument("--no-rival", action="store_true", help=f"without {RIVAL}")
+    parser.add_argument("--single", action="store_true", help=f"single uint8 images, by the call of {RIVAL}, alone")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="one device alone (default: all there are)")
     options = parser.parse_args()
     unknown = set(options.only or ()) - set(MEMBERS)
@@ -76,11 +82,17 @@ def main() -> None:
         parser.error("; ".join(missing.values()))
     rounds = 3 if options.quick else 9
     content: dict[str, Any] = {"provenance": provenance(), "goals": []}
-    if options.device != "cuda":
+    if options.single:
+        rival, reasons = load_rival()
+        if rival is None:
+            parser.error(reasons[RIVAL])
+        content["single"] = on_single_images([name for name in names if name in COUNTED], rival, rounds=rounds)
+        content["goals"] += judge_single(content["single"])
+    elif options.device != "cuda":
         rival, reasons = (None, {}) if options.no_rival else load_rival()
         content["cpu"] = on_the_cpu(names, rival, missing | reasons, rounds=rounds)
         content["goals"] += judge(content["cpu"])
-    if options.device != "cpu" and torch.cuda.is_available():
+    if not options.single and options.device != "cpu" and torch.cuda.is_available():
         content["cuda"] = on_a_gpu(names, rounds=rounds)
         content["goals"] += judge_gpu(content["cuda"])
     print_goals(content["goals"])
@@ -176,6 +188,67 @@ def on_the_cpu(names: list[str], rival: Callable[..., np.ndarray] | None, reason
     measured = {"batch": BATCH, "milliseconds": times, "peak_bytes": memory, "not_compared": reasons}
     print_cpu(measured, rounds=rounds)
     return measured
+
+
+def on_single_images(names: list[str], rival: Callable[..., np.ndarray], *, rounds: int) -> dict:
+    """Measure the same call of both packages on one uint8 image after the other, and print the times."""
+    torch.set_num_threads(1)
+    measured: dict[str, Any] = {"rival_compiles": "numba" in sys.modules, "import_seconds": import_seconds()}
+    for title, (height, width) in SINGLE.items():
+        pictures = [
+            np.asarray(Image.fromarray(each.permute(1, 2, 0).numpy()).resize((width, height)))
+            for each in photographs(BATCH)
+        ]
+        times: Times = {}
+        for name in names:
+            slowest = max(time_calls(rival, name, pictures[:1]) for _ in range(2))  # the first call may compile
+            number = max(1, min(BATCH, int(THEIR_SECONDS * 1e3 / max(slowest))))
+            times[name] = {OURS: [], THEIRS: []}
+            for count in range(1 + (rounds if max(slowest) < 1e3 else 1)):
+                some = [pictures[(number * count + i) % BATCH] for i in range(number)]
+                variants = [(OURS, imagecorruptions.corrupt), (THEIRS, rival)]
+                for variant, function in variants[:: -1 if count % 2 else 1]:
+                    row = [round(each, 4) for each in time_calls(function, name, some)]
+                    if count > 0:
+                        times[name][variant].append(row)
+            ratio = paired_ratio([times[name]])
+            ours, theirs = (typical(times[name], variant) for variant in (OURS, THEIRS))
+            print(f"  {title} {name:<20}{ours:>11.2f}{theirs:>18.2f}{ratio:>8.2f}", flush=True)
+        measured[title] = times
+    return measured
+
+
+def time_calls(function: Callable[..., np.ndarray], name: str, pictures: list[np.ndarray]) -> list[float]:
+    """Return milliseconds per image at each severity."""
+    (row,) = time_theirs(function, name, pictures).values()
+    return row
+
+
+def import_seconds() -> list[float]:
+    """Return how long the drop-in module takes to import after torch, in processes of their own."""
+    start, module = "import torch, time; start = time.perf_counter()", imagecorruptions.__name__
+    script = f"{start}; import {module}; print(time.perf_counter() - start)"
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True) for _ in range(7)
+    ]
+    return [round(float(each.stdout), 4) for each in runs]
+
+
+def judge_single(measured: dict) -> list[dict]:
+    """Compare what was measured on single images with the goals."""
+    goals, seconds = [], statistics.median(measured["import_seconds"])
+    for title in SINGLE:
+        times: Times = measured[title]
+        ratios = {name: paired_ratio([each]) for name, each in times.items()}
+        worst = min(ratios, key=ratios.__getitem__)
+        text = f"{title}: each of {len(times)} at least as fast as {RIVAL} (slowest: {worst})"
+        goals.append(goal(text, ratios[worst], ratios[worst] >= SLOWEST_SINGLE))
+        others = [each for name, each in times.items() if name != LOOP]
+        ratio = paired_ratio(others)
+        text = f"{title}: sum of {len(others)} without {LOOP} at least {FASTER_SINGLE:g} x faster than {RIVAL}"
+        goals.append(goal(text, ratio, ratio >= FASTER_SINGLE))
+    text = f"seconds to import the drop-in module after torch: at most {IMPORT:g}"
+    return [*goals, goal(text, seconds, seconds <= IMPORT)]
 
 
 def time_ours(name: str, x: Tensor, *, seed: int) -> dict[str, list[float]]:

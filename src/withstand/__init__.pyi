@@ -72,6 +72,8 @@ from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws
 from withstand.perturbations.base import Perturbation as Perturbation
+from withstand.perturbations.corruptions.corrupt import corrupt as corrupt
+from withstand.perturbations.corruptions.corrupt import corruption_names as corruption_names
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness as Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast as Contrast
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur as DefocusBlur

@@ -111,10 +111,10 @@ def evaluate(
     """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, a mapping from names to models, or folders of finished runs. In a
-            mapping, fitted classifiers of other packages and functions of arrays are models too; see `BlackBox`.
-        data: A data set of the package (its test part is used), a split, or a PyTorch data set of pairs; None takes
-            each run's own.
+        model: A module that maps inputs to logits, a model of MAITE, a mapping from names to models, or folders of
+            runs. In a mapping, fitted classifiers of other packages and functions are models too; see `BlackBox`.
+        data: A data set of the package (its test part is used), a split, a PyTorch data set of pairs, or a data set of
+            MAITE; None takes each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.

@@ -6,6 +6,7 @@ from torch.utils.data import ConcatDataset, Subset
 
 from withstand.data.base import Dataset, Part, Split, TensorSplit
 from withstand.data.images.file_split import FileSplit
+from withstand.data.maite import MaitePairs, is_maite_data
 from withstand.data.wrapped import WrappedSplit, class_names
 from withstand.errors import InputError
 
@@ -14,7 +15,8 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
     """Return data of any accepted kind as a split.
 
     Args:
-        data: A data set of the package, a split, a `Subset` of a split, or any PyTorch data set of pairs.
+        data: A data set of the package, a split, a `Subset` of a split, any PyTorch data set of pairs, or a data set of
+            MAITE.
         part: Part of a data set of the package.
         num_classes: Number of classes of pairs without class names (the model's outputs); None reads every label once.
 
@@ -29,6 +31,7 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
         raise InputError("data: a ConcatDataset must hold PyTorch data sets of (input, label) pairs, got a split.")
     if isinstance(data, Dataset):
         return data.load(part)
+    data = MaitePairs(data) if is_maite_data(data) else data
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return WrappedSplit(data, num_classes=num_classes if class_names(data) is None else None)
     raise InputError(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.models.maite import MaitePredictor, is_maite_model
 
 LEAST = 1e-12  # probabilities below it have its logarithm
 
@@ -169,7 +170,7 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
         raise InputError(
             f"{who} must be a torch.nn.Module, or a fitted classifier or a function for ws.BlackBox, got {came}."
         )
-    return BlackBox(model, classes)
+    return BlackBox(MaitePredictor(model, classes) if is_maite_model(model) else model, classes)
 
 
 def is_differentiable(model: nn.Module) -> bool:

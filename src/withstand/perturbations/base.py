@@ -6,15 +6,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, NamedTuple, cast, final
 
 import torch
-from jaxtyping import Float, Real, UInt8
+from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.configuration import Configuration
 from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.functional.levels import to_levels
-from withstand.functional.random import Rng, RowStreams, seeded_globally
-from withstand.functional.tensors import Device, Images, Points, Targets
+from withstand.functional.levels import truncated
+from withstand.functional.random import Rng, RowStreams
+from withstand.functional.tensors import Device, Images, Levels, Points, Targets
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.names import full_name, short_name
 
@@ -48,11 +48,13 @@ class Perturbation(Configuration, ABC):
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
         needs_gradient: Whether it follows gradients of the model.
+        needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
     images_only: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = False
+    needs_model: ClassVar[bool] = False
     counted: ClassVar[str] = ""
 
     @property
@@ -107,6 +109,20 @@ class Perturbation(Configuration, ABC):
             for part in held if isinstance(held, tuple) else (held,):
                 if isinstance(part, Ball | Perturbation):
                     yield part
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The name of the condition as `id`, as MAITE has it."""
+        return {"id": self.condition}
+
+    @final
+    def __call__(
+        self, image: Any, *, seed: int | None = None, index: int | Sequence[int] | None = None, rng: Rng | None = None
+    ) -> Any:
+        """Return a changed image of the same kind: as a transform, an augmentation or a function; see `transform`."""
+        from withstand.perturbations.transform import transform
+
+        return transform(self, image, seed=seed, index=index, rng=rng)
 
     def tempered(self, temperature: float) -> "Perturbation":
         """Return the perturbation with this temperature (in nats) wherever a field `temperature` is None."""
@@ -189,34 +205,46 @@ class Corruption(Perturbation):
             parameters: From `sample`, or of the same form but from other random numbers.
         """
 
+    def corrupt_levels(self, levels: Levels, parameters: Any) -> Levels:
+        """Return the corrupted images in whole levels: those of `corrupt`, floored; on a CPU some work in 8 bits."""
+        x = levels.new_empty(levels.shape, dtype=torch.float32)
+        for plane, channel in zip(x.unbind(1), levels.unbind(1), strict=True):  # faster if channels are interleaved
+            plane.copy_(channel)
+        floored = torch.add(x.new_tensor(1e-3), self.corrupt(x.div_(255), parameters), alpha=255, out=x)
+        return truncated(floored)
+
     @final
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Sample and corrupt, once per draw; on a CPU a few images at a time, which then stay in its cache."""
         check_images(type(self).__name__, x.shape)
         x = x.detach()
         copies = x.new_empty(num_draws, *x.shape)
-        if len(x) == 0:  # some libraries refuse an empty batch
-            return Draws(copies)
-        some = max(1, VALUES_AT_ONCE // max(1, x[:1].numel())) if x.device.type == "cpu" else len(x)
-        parts = [slice(start, min(start + some, len(x))) for start in range(0, len(x), some)]
-        for copy in copies:
-            # Sources for a whole batch draw for all of it at once, since the order of their numbers counts.
-            whole = None if isinstance(rng, RowStreams) else self.sample(x.shape, rng=rng, device=x.device)
-            for part in parts:
-                if isinstance(rng, RowStreams):
-                    own = rng.subset(torch.arange(part.start, part.stop))
-                    parameters = self.sample(x[part].shape, rng=own, device=x.device)
-                else:
-                    parameters = _rows_of(whole, part)
+        for copy in copies if len(x) else ():  # some libraries refuse an empty batch
+            for part, parameters in self._parts(x, rng):
                 # In [0, 1], so whole levels need no clipping.
                 corrupted = self.corrupt(x[part], parameters)
                 torch.add(x.new_tensor(1e-3), corrupted, alpha=255, out=copy[part]).floor_().div_(255)
         return Draws(copies)
 
     @final
-    def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
-        """Return corrupted images: as a transform; see `transform`."""
-        return transform(self, x, rng=rng)
+    def draw_levels(self, levels: Levels, *, rng: Rng) -> Levels:
+        """Return one corrupted copy of images in whole levels, equal to that of `draw`."""
+        check_images(type(self).__name__, levels.shape)
+        parts = [self.corrupt_levels(levels[part], own) for part, own in self._parts(levels, rng)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _parts(self, x: Tensor, rng: Rng) -> Iterator[tuple[slice, Any]]:
+        """Yield a few images at a time, all at once on a GPU, and their random parameters."""
+        some = max(1, VALUES_AT_ONCE // max(1, x[:1].numel())) if x.device.type == "cpu" else len(x)
+        # Sources for a whole batch draw for all of it at once, since the order of their numbers counts.
+        whole = None if isinstance(rng, RowStreams) else self.sample(x.shape, rng=rng, device=x.device)
+        for start in range(0, len(x), some):
+            part = slice(start, min(start + some, len(x)))
+            if isinstance(rng, RowStreams):
+                own = rng if len(x) <= some else rng.subset(torch.arange(part.start, part.stop))
+                yield part, self.sample(x[part].shape, rng=own, device=x.device)
+            else:
+                yield part, _rows_of(whole, part)
 
     def published(self, height: int, width: int) -> Any:
         """Return the published parameters for this severity and for images of this size."""
@@ -246,40 +274,6 @@ def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tenso
         tensor([0, 1, 2, 0, 1, 2])
     """
     return y.repeat(len(draws.inputs)) if draws.targets is None else draws.targets.flatten(0, 1)
-
-
-def transform(
-    perturbation: Perturbation, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None
-) -> Tensor:
-    """Return changed images; for perturbations as part of a `torchvision.transforms.v2.Compose`.
-
-    Args:
-        perturbation: One that does not depend on model or labels.
-        x: Images (..., channel, height, width) in [0, 1], or in whole levels from 0 to 255 as uint8.
-        rng: Source of randomness; None takes a seed from PyTorch's global generator, as torchvision does, so that
-            data loading workers differ.
-
-    Returns:
-        Images of the same shape and type.
-
-    Example:
-        >>> from withstand.perturbations.identity import Identity
-        >>> transform(Identity(), torch.zeros(3, 8, 8, dtype=torch.uint8)).shape
-        torch.Size([3, 8, 8])
-    """
-    who, in_levels = type(perturbation).__name__, x.dtype == torch.uint8
-    if x.ndim < 3 or not (in_levels or x.is_floating_point()):
-        raise InputError(
-            f"{who}: expected images (..., channel, height, width) in [0, 1] or of type uint8, "
-            f"got {x.dtype} of shape {tuple(x.shape)}."
-        )
-    flat = x.reshape(-1, *x.shape[-3:])
-    values = flat.float() / 255 if in_levels else flat
-    labels = torch.zeros(len(flat), dtype=torch.int64, device=x.device)
-    source = seeded_globally(x.device) if rng is None else rng
-    space = Space(shape=tuple(x.shape[-3:]), box=(0.0, 1.0))
-    copies = perturbation.draw(values, labels, nn.Identity(), space=space, num_draws=1, rng=source).inputs[0]
-    return (to_levels(copies) if in_levels else copies).reshape(x.shape)
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import nn
 
 from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import DistinctNonEmpty
-from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images, transform
+from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
@@ -69,10 +68,6 @@ class ImageNetC(Perturbation):
         check_images(type(self).__name__, x.shape)
         cells = self.cells(x.shape[-2], x.shape[-1])
         return Mixture(parts=cells).draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
-
-    def __call__(self, x: Float[Tensor, "*shape"] | UInt8[Tensor, "*shape"], *, rng: Rng | None = None) -> Tensor:
-        """Return corrupted images: as a transform; see `transform`."""
-        return transform(self, x, rng=rng)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -70,3 +70,11 @@ def test_sums_in_order_have_the_bits_of_scipy(border, radius):
     for axis in (0, 1):
         expected = ndimage.correlate1d(expected, weights, axis=axis, mode=border)
     assert torch.equal(sum_in_order(x, weights, border=border), torch.from_numpy(expected))
+
+
+def test_two_standard_deviations_are_those_of_columns_and_rows():
+    x = images(2, 21, 40)
+    for stds in ((0.4, 2.5), (3.0, 0.0), (0.1, 1.0)):
+        ours = gaussian_filter(x, stds, border="reflect", truncate=3)
+        for image, own in zip(x.double().numpy(), ours.numpy(), strict=True):
+            assert abs(own - ndimage.gaussian_filter(image, stds, mode="reflect", truncate=3)).max() < 1e-6

@@ -24,6 +24,7 @@ from withstand.functional.kernels.zoom import middle
 from withstand.functional.levels import floor_to_8_bits
 from withstand.functional.random import row_streams
 from withstand.perturbations.base import Corruption
+from withstand.perturbations.corruptions.corrupt import corrupt
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C
@@ -170,6 +171,22 @@ def test_the_originals_draws_give_the_originals_image_within_one_level(member, s
     assert apart.max() <= FARTHEST.get(name, 1)
     assert (apart <= 1).double().mean() >= 0.999
     assert (apart == 0).double().mean() >= EQUAL[name]
+
+
+@pytest.mark.parametrize("pixels", FILES)
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.published_name())
+def test_an_image_corrupted_by_name_with_the_originals_draws_is_the_originals(member, pixels, request, monkeypatch):
+    if member is Frost:
+        request.getfixturevalue("frost_textures")
+    arrays, name, severity = golden(pixels), member.published_name(), 3
+    random = np.random.RandomState(1000 + 10 * ORDER.index(name) + severity)
+    c = member(severity=severity).published(pixels, pixels)
+    parameters = ORIGINAL_DRAWS.get(name, lambda *_: None)(random, arrays["input"], c)
+    monkeypatch.setattr(member, "sample", lambda *_, **__: parameters)
+    made = corrupt(arrays["input"], name, severity)
+    apart = np.abs(made.astype(int) - arrays[f"{name}_{severity}"])
+    assert apart.max() <= 1
+    assert (apart == 0).mean() >= EQUAL[name]
 
 
 def crops(num_crops: int, pixels: int) -> Tensor:

@@ -1,7 +1,10 @@
 """Disk kernels and the filter that applies them."""
 
+from functools import lru_cache
+
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from withstand.functional.kernels.borders import fold
@@ -17,6 +20,7 @@ _SMALL = 5
 _LEAST = 1e-10
 
 
+@lru_cache(maxsize=16)
 def disk(radius: float, std: float) -> Float[Tensor, "side side"]:
     """Return the weights of a disk with smoothed edge.
 
@@ -86,7 +90,7 @@ def _transform(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
     height, width = x.shape[-2:]
     margin = len(kernel) // 2
     sides = [_fast(size + 2 * margin) for size in (height, width)]
-    spectrum = torch.fft.rfft2(kernel.double(), s=sides).conj_physical().to(x.device, x.dtype.to_complex())
+    spectrum = _spectrum(kernel.double().cpu().numpy().tobytes(), *sides, x.device, x.dtype.to_complex())
     sums = torch.empty_like(x)
     # On the CPU one by one: the rounding of a transform depends on how many are made at once.
     for chunk, result in pieces(1, x, sums):
@@ -94,6 +98,15 @@ def _transform(x: Images, kernel: Float[Tensor, "side side"]) -> Images:
         product = torch.fft.rfft2(mirrored).mul_(spectrum)
         result.copy_(torch.fft.irfft2(product, s=sides)[..., :height, :width])
     return sums
+
+
+@lru_cache(maxsize=8)
+def _spectrum(
+    kernel: bytes, height: int, width: int, device: torch.device, dtype: torch.dtype
+) -> Complex[Tensor, "{height} half"]:
+    weights = torch.from_numpy(np.frombuffer(kernel).copy())
+    square = weights.view(round(len(weights) ** 0.5), -1)
+    return torch.fft.rfft2(square, s=[height, width]).conj_physical().to(device, dtype)
 
 
 def _mirror(x: Images, margin: int, below: int, right: int) -> Float[Tensor, "batch channel higher wider"]:

@@ -23,13 +23,18 @@ _EXACT = 2
 
 
 def gaussian_filter(
-    x: Float[Tensor, "*batch height width"], std: float, *, border: Literal["nearest", "reflect"], truncate: float = 4.0
+    x: Float[Tensor, "*batch height width"],
+    std: float | tuple[float, float],
+    *,
+    border: Literal["nearest", "reflect"],
+    truncate: float = 4.0,
 ) -> Float[Tensor, "*batch height width"]:
     """Return images smoothed by a Gaussian along both axes.
 
     Args:
         x: Images of any values.
-        std: Standard deviation in pixels, at least 0 and of any size; 0 returns a copy.
+        std: Standard deviation in pixels, at least 0 and of any size, or one along columns and one along rows; 0
+            returns a copy.
         border: What lies beyond the image, see `fold`.
         truncate: The filter ends at this many standard deviations, rounded to whole pixels.
 
@@ -40,12 +45,14 @@ def gaussian_filter(
         >>> gaussian_filter(torch.tensor([[1.0, 0.0, 0.0]]), 0.3, border="nearest")
         tensor([[0.9962, 0.0038, 0.0000]])
     """
-    radius = int(truncate * std + 0.5)
-    if radius == 0:
+    stds = std if isinstance(std, tuple) else (std, std)
+    radii = [int(truncate * each + 0.5) for each in stds]
+    if not any(radii):
         return x.clone()
     on_cpu = x.device.type == "cpu"
     downs, acrosses = (
-        _blocks(size, std, radius, border, _BLOCK if on_cpu else size, x.dtype, x.device) for size in x.shape[-2:]
+        _blocks(size, own if radius else 1.0, radius, border, _BLOCK if on_cpu else size, x.dtype, x.device)
+        for size, own, radius in zip(x.shape[-2:], stds, radii, strict=True)
     )
     images = x[None].flatten(0, -3)
     smooth = images.new_empty(images.shape)

@@ -30,7 +30,7 @@ def jpeg(
         >>> jpeg(torch.full((1, 1, 8, 8), 77, dtype=torch.uint8), quality=90).unique()
         tensor([77], dtype=torch.uint8)
     """
-    images = levels.cpu().contiguous().numpy()
+    images = levels.cpu().numpy()
     decoded = np.empty_like(images)
     work, threads = partial(_encode_and_decode, quality=quality), min(len(images), torch.get_num_threads())
     if threads < 2:
@@ -45,10 +45,17 @@ def jpeg(
 def _encode_and_decode(
     channels: UInt8[np.ndarray, "channel height width"], out: UInt8[np.ndarray, "channel height width"], *, quality: int
 ) -> None:
-    # Pillow puts the channels together and takes them apart again several times faster than numpy.
-    planes, file = [Image.fromarray(each) for each in channels], BytesIO()
-    image = Image.merge("RGB", planes) if len(planes) == 3 else planes[0]
+    file, pixels = BytesIO(), channels.transpose(1, 2, 0)
+    interleaved = len(channels) == 3 and pixels.flags.c_contiguous
+    if interleaved:
+        image = Image.fromarray(pixels)
+    else:  # Pillow puts the channels together and takes them apart again several times faster than numpy
+        planes = [Image.fromarray(each) for each in channels]
+        image = Image.merge("RGB", planes) if len(planes) == 3 else planes[0]
     image.save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    with Image.open(file) as decoded:
+    with Image.open(file, formats=("JPEG",)) as decoded:
+        if interleaved:
+            out.transpose(1, 2, 0)[:] = np.frombuffer(decoded.tobytes(), np.uint8).reshape(pixels.shape)
+            return
         for plane, name in zip(out, decoded.getbands(), strict=True):
             plane[:] = np.frombuffer(decoded.tobytes("raw", name), np.uint8).reshape(plane.shape)

@@ -53,6 +53,7 @@ class Attack(Perturbation):
         counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """
 
+    needs_model: ClassVar[bool] = True
     needs_gradient: ClassVar[bool] = True
     finds_distance: ClassVar[bool] = False
     counts_fields: ClassVar[bool] = False

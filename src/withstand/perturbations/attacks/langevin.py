@@ -52,6 +52,8 @@ class Langevin(Perturbation):
     thinning: PositiveInt = 2
     loss: Loss = "cross_entropy"
 
+    needs_model: ClassVar[bool] = True
+
     @torch.no_grad()
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Run one chain per row from a uniform point of the ball."""

@@ -44,6 +44,7 @@ class PGD(Perturbation):
     loss: Loss = "cross_entropy"
 
     needs_gradient: ClassVar[bool] = True
+    needs_model: ClassVar[bool] = True
     counted: ClassVar[str] = "steps"
 
     @torch.no_grad()

@@ -50,6 +50,8 @@ class Tilted(Perturbation):
     uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
     loss: Loss = "cross_entropy"
 
+    needs_model: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.ball.norm != "linf":

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from withstand.functional.kernels.jpeg import jpeg
 from withstand.functional.levels import to_levels
-from withstand.functional.tensors import Images
+from withstand.functional.tensors import Images, Levels
 from withstand.perturbations.base import Corruption
 
 
@@ -28,3 +28,7 @@ class JpegCompression(Corruption):
     def corrupt(self, x: Images, parameters: None) -> Images:
         """Encode and decode."""
         return jpeg(to_levels(x), quality=self.published(*x.shape[-2:])).to(x.dtype).div_(255)
+
+    def corrupt_levels(self, levels: Levels, parameters: None) -> Levels:
+        """Encode and decode, in 8 bits."""
+        return jpeg(levels, quality=self.published(*levels.shape[-2:]))

@@ -1,0 +1,94 @@
+"""Corruption of one image by name."""
+
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from withstand.errors import InputError, brief, nearest
+from withstand.perturbations.base import Corruption
+from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, nearest_pixels
+from withstand.perturbations.image_kinds import as_batch
+from withstand.perturbations.transform import changed
+
+PROCEDURAL = "frost-procedural"
+
+
+def corrupt(
+    image: Any,
+    corruption: str,
+    severity: int = 3,
+    *,
+    seed: int | None = None,
+    pixels: int | None = None,
+) -> Any:
+    """Return a corrupted copy of an image, or of every image of a batch, of the same kind, type and shape.
+
+    Args:
+        image: An array (height, width), (height, width, channel) or (batch, height, width, channel), a PIL image of
+            mode L, LA, RGB or RGBA, or a tensor (..., channel, height, width); uint8, or floats in [0, 1]. Alpha
+            channels stay unchanged.
+        corruption: A name of `corruption_names("all")`, or `frost-procedural`: frost with generated textures, which
+            needs no files.
+        severity: 1, 2, 3, 4 or 5.
+        seed: Seed of the draw; each image of a batch has its own draw. None takes a seed from PyTorch's global
+            generator (`torch.manual_seed`).
+        pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the size nearest to the
+            shorter side.
+
+    Returns:
+        Values on the grid of 8 bits, as in ImageNet-C before it was saved as JPEG.
+
+    Raises:
+        InputError: If an argument is invalid.
+
+    Example:
+        >>> import numpy as np
+        >>> foggy = corrupt(np.full((40, 60, 3), 100, np.uint8), "fog", severity=3, seed=0)
+        >>> foggy.shape, foggy.dtype, bool(foggy.max() > foggy.min())
+        ((40, 60, 3), dtype('uint8'), True)
+    """
+    known = [*corruption_names("all"), PROCEDURAL]
+    if corruption not in known:
+        hint = f"; {nearest(corruption, known)}" if isinstance(corruption, str) else "."
+        raise InputError(f"corrupt: corruption must be a name such as fog, got {brief(corruption)}{hint}")
+    images, restore = as_batch(image, who="corrupt")
+    size = nearest_pixels(*images.shape[2:]) if pixels is None else pixels
+    return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
+
+
+def corruption_names(subset: str = "common") -> list[str]:
+    """Return the names of corruptions in the published order.
+
+    Args:
+        subset: `common`, the 15 of ImageNet-C; `validation`, the 4 extra ones; `all`; or of the 15 the `noise`, `blur`,
+            `weather` or `digital` ones.
+
+    Example:
+        >>> corruption_names("noise"), len(corruption_names()), corruption_names("validation")[0]
+        (['gaussian_noise', 'shot_noise', 'impulse_noise'], 15, 'speckle_noise')
+    """
+    names = list(_members())
+    common = sum(len(each) for each in IMAGENET_C.values())
+    parts = {"common": names[:common], "validation": names[common:], "all": names}
+    parts |= {group: [each.published_name() for each in members] for group, members in IMAGENET_C.items()}
+    if subset not in parts:
+        raise InputError(f"corruption_names: subset must be one of {', '.join(parts)}, got {brief(subset)}.")
+    return parts[subset]
+
+
+def corruption_named(name: str, severity: int, pixels: int) -> Corruption:
+    """Return a corruption by its published name, or `frost-procedural`.
+
+    Example:
+        >>> corruption_named("fog", 3, 224)
+        Fog(severity=3, pixels=224)
+    """
+    member: Any = _members()["frost" if name == PROCEDURAL else name]
+    own = {"textures": "procedural"} if name == PROCEDURAL else {}
+    return member(severity=severity, pixels=pixels, **own)
+
+
+@cache
+def _members() -> dict[str, type[Corruption]]:
+    groups = chain(IMAGENET_C.values(), EXTRAS.values())
+    return {each.published_name(): each for each in chain.from_iterable(groups)}
