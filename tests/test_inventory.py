@@ -51,10 +51,9 @@ def test_global_generators_are_neither_seeded_nor_read():
     # expectation over a model that draws from it.
     assert not places(r"torch\.manual_seed\(|torch\.seed\(")
     assert not places(r"torch\.default_generator", besides=BUILDERS)
-    # Scripts that call the functions of imagecorruptions seed numpy's.
+    # Scripts that call the functions of imagecorruptions seed numpy's; models of users may draw from numpy's and Python's.
     pattern = r"\b(np|numpy)\.random\.(?!default_rng\(\d)|^import random$|^from random import"
-    assert not places(pattern, besides=("compat/functions.py",))
-    assert len(places(pattern)) == 1
+    assert not places(pattern, besides=("compat/functions.py", "models/expectation.py"))
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
 
 
