@@ -86,7 +86,7 @@ LASTS = {
 def test_outputs_without_a_graph_or_of_another_type_can_be_attacked(name):
     model = Hidden(LASTS[name])
     masks = name in ("cut", "whole numbers", "labels")
-    with pytest.warns(UserWarning, match="attack: Gradient masking") if masks else nullcontext():
+    with pytest.warns(UserWarning, match="attack: Gradient masking.* given inputs") if masks else nullcontext():
         found = ws.attack(model, X, Y, BALL, device="cpu", budget="quick")
     assert found.points.dtype == X.dtype
     assert_close(is_wrong(model(found.points), Y), found.success)

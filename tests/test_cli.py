@@ -214,6 +214,10 @@ def test_a_table_trains(tmp_path, capsys):
     code, _, err = run(["evaluate", folder, "--on", "contrast"], capsys)
     assert code == 2
     assert "contrast needs images" in err
+    words = ["evaluate", folder, "--on", "distance/l1", "--unit", "raw", "--format=json", "--quiet"]
+    code, out, _ = run(words, capsys)
+    assert code == 0
+    assert json.loads(out)["rows"][0]["condition"].startswith("l1 distance in raw, ")
 
 
 def test_a_new_table_is_scaled_and_labelled_as_the_old_one(tmp_path, capsys):
@@ -475,6 +479,13 @@ def test_two_processes_equal_one_noise_included(case, tmp_path):
         (["--on", "worst-case", "--radius", "0.1", "--norm", "l2", "0.2"], r"got 0\.2; .* after --radius\."),
         (["--help-me"], r"option --help-me is not known; did you mean --help\?"),
         (["--radius", "a", "--on", "worst-case"], r"option --radius must be a number of at least 0 .*, got a\."),
+        (["--on", "clean", "--radius", "0.1"], r"--radius needs worst-case, .* in --on\."),
+        (["--on", "clean", "distance/l2", "--budget", "quick"], r"--budget needs worst-case or sandwich in --on\."),
+        (["--budget", "standard"], r"--budget needs worst-case"),
+        (["--on", "clean", "smoothing", "--norm", "l2"], r"--norm needs --radius\."),
+        (["--on", "distance/l0", "--radius", "0.1", "--norm", "l2"], r"--norm must be linf for distance/l0, got l2\."),
+        (["--on", "clean", "calibration", "--unit", "iqr"], r"--unit needs --radius, or distance/l1.* in --on\."),
+        (["--on", "worst-case", "--radius", "0.1", "0.2", "0.10"], r"--radius must be different .*, got 0\.1 twice\."),
         (["--batch-size", "0"], r"option --batch-size must be at least 1, got 0\."),
     ],
 )

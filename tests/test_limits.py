@@ -7,6 +7,7 @@ import pytest
 from annotated_types import Ge, Interval, Le, MultipleOf
 
 from withstand.errors import InputError
+from withstand.evaluation.worst_case import WorstCase
 from withstand.limits import (
     DistinctNonEmpty,
     NonEmpty,
@@ -16,6 +17,7 @@ from withstand.limits import (
     Within,
     check_fields,
 )
+from withstand.perturbations.ball import Ball
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,11 @@ def test_limits_of_a_tuple_are_named(some, missed):
     with pytest.raises(InputError) as refused:
         Thing(some=some)
     assert missed in str(refused.value)
+
+
+def test_objects_with_names_are_shown_by_them():
+    with pytest.raises(InputError, match=r"without duplicates, got linf 0\.1, linf 0\.1\.$"):
+        WorstCase(balls=(Ball("linf", 0.1), Ball("linf", 0.1)))
 
 
 def test_a_limit_that_is_not_enforced_is_an_error_of_the_class():

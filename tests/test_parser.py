@@ -402,6 +402,14 @@ def test_a_class_path_outside_the_package_is_refused_before_it_is_imported(tmp_p
 
 
 def test_the_name_of_a_class_that_a_field_cannot_hold_gets_a_suggestion():
-    for name, known in (("Skuare", "Square"), ("PGD", "APGD")):
-        with pytest.raises(InputError, match=rf"^evaluations.attacks: {name} is not known; did you mean {known}\?$"):
-            build("on", {"class_path": "WorstCase", "init_args": {"attacks": [{"class_path": name}]}}, "evaluations")
+    other = "is a kind of Perturbation, but not of Attack"
+    for name, what, known in (("Skuare", "is not known", "Square"), ("PGD", other, "APGD")):
+        for given in (name, {"class_path": name}):
+            with pytest.raises(InputError, match=rf"^evaluations.attacks: {name} {what}; did you mean {known}\?$"):
+                build("on", {"class_path": "WorstCase", "init_args": {"attacks": [given]}}, "evaluations")
+
+
+def test_attacks_are_named_by_their_class_alone():
+    given = ["APGD", {"class_path": "FAB", "init_args": {"steps": 3}}]
+    found = build("on", {"class_path": "WorstCase", "init_args": {"attacks": given}}, "evaluations")
+    assert [type(each).__name__ for each in found.attacks] == ["APGD", "FAB"]

@@ -46,6 +46,7 @@ from withstand.measuring.question import Question as Question
 from withstand.measuring.results import Results as Results
 from withstand.models.base import Model as Model
 from withstand.models.black_box import BlackBox as BlackBox
+from withstand.models.external.external import External as External
 from withstand.models.mlp import MLP as MLP
 from withstand.models.released import Released as Released
 from withstand.models.small_cnn import SmallCNN as SmallCNN

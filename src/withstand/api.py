@@ -140,7 +140,7 @@ def evaluate(
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
     question = ask_of(data, num_classes=_num_outputs(next(iter(models.values())), data))
-    modules = _modules(models, question.split.classes, surrogate)
+    modules = _modules(models, question, surrogate)
     with formats_kept(*modules.values()):
         subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
@@ -172,14 +172,16 @@ def _models(model: Any) -> dict[str, Any]:
     return models
 
 
-def _modules(models: Mapping[str, Any], classes: Sequence[str], surrogate: Any) -> dict[str, nn.Module]:
+def _modules(models: Mapping[str, Any], question: Question, surrogate: Any) -> dict[str, nn.Module]:
     """Return models as modules, with the surrogate, if any."""
-    modules = {name: as_module(each, classes, who=f"evaluate: {name}") for name, each in models.items()}
+    modules = {name: as_module(each, question.split.classes, who=f"evaluate: {name}") for name, each in models.items()}
     if surrogate is None:
         return modules
     if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
         who = type(surrogate).__name__
         raise InputError(f"evaluate: surrogate must be a torch.nn.Module with gradients, got {who}.")
+    if not any(each.gradient_balls for each in question.evaluations):
+        raise InputError("evaluate: surrogate needs attacks; add WorstCase or Sandwich to `on`.")
     return {name: WithSurrogate(each, surrogate) for name, each in modules.items()}
 
 

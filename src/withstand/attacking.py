@@ -83,6 +83,7 @@ def _in_batches(
     (ball,), parts, everything = evaluation.balls, [], torch.arange(len(split))
     probed = replace(evaluation, balls=(ball.of_rows(everything[:NUM_PROBES]),))
     state = probed.prepare(model, split, space=space, seed=seed, engine=engine)
+    state = replace(state, inputs="given inputs")
     for rows in everything.split(engine.samples_per_batch(space.shape)):
         own, labels = split.x[rows].to(engine.device), split.y[rows].to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)

@@ -32,6 +32,7 @@ from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model, remarks_on
 from withstand.models.black_box import BlackBox
+from withstand.models.in_memory import InMemory
 from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
@@ -52,7 +53,7 @@ class Experiment:
 
     Attributes:
         data: Data set.
-        model: Network.
+        model: Network; in Python also a module, of which a copy is trained.
         objective: Loss that training minimises.
         training: Epochs, batches, optimizer and schedule.
         evaluations: Evaluations to run on the test part after training.
@@ -71,6 +72,8 @@ class Experiment:
     name: str = "run"
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, nn.Module):
+            object.__setattr__(self, "model", InMemory.of(self.model))
         check_fields(self)
         if not self.name or "/" in self.name or self.name.startswith(".") or not self.name.isprintable():
             raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r}.")

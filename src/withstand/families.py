@@ -77,6 +77,7 @@ def loose(name: str) -> str:
 
 def friendly(option: str) -> str:
     """Return an option as the help shows it: with dashes, without the prefix `training`."""
+    option = option.replace("model.arguments", "model.init_args")
     return option.replace("training.", "").replace("_", "-")
 
 

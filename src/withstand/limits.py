@@ -84,8 +84,15 @@ def check_fields(configuration: Any) -> None:
         refusal = check(getattr(configuration, name))
         if refusal is not None:
             who, place = type(configuration).__name__, name + refusal.place
-            value = repr(refusal.value) if isinstance(refusal.value, str) else refusal.value
-            raise InputError(f"{who}: {place} must be {refusal.expected}, got {brief(value)}.")
+            raise InputError(f"{who}: {place} must be {refusal.expected}, got {_shown(refusal.value)}.")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message; objects with a name by their names."""
+    names = [getattr(each, "name", None) for each in value] if isinstance(value, list | tuple) else []
+    if names and all(isinstance(each, str) for each in names):
+        return brief(", ".join(map(str, names)))
+    return brief(repr(value) if isinstance(value, str) else value)
 
 
 def refusal_of(hint: Any, value: object) -> Refusal | None:

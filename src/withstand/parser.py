@@ -152,6 +152,8 @@ def load_plugins(who: str, sources: Any) -> None:
         raise InputError(f"{who}: expected files or modules, got {brief(sources)}.")
     for each in sources:
         plugins.load(each)
+    for family in every_family() if sources else ():
+        discover(family)  # two classes of one name are refused here
 
 
 def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:

@@ -11,7 +11,17 @@ from jsonargparse import ArgumentParser
 
 from withstand.configuration import Configuration, discover
 from withstand.errors import brief, nearest
-from withstand.families import FAMILIES, command_name, family_of, friendly, is_number, loose, spellings, training_fields
+from withstand.families import (
+    FAMILIES,
+    command_name,
+    every_family,
+    family_of,
+    friendly,
+    is_number,
+    loose,
+    spellings,
+    training_fields,
+)
 from withstand.limits import refusal_of
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
@@ -40,7 +50,9 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         given = _first(found)
         names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family)]
         exact = spellings(family).get(loose(given))
-        return f"{friendly(path)}: {brief(given)} is not known; {nearest(given, [exact] if exact else names)}"
+        others = [each.__name__ for each in every_family() if loose(given) in spellings(each) and not exact]
+        what = f"is a kind of {others[0]}, but not of {family.__name__}" if others else "is not known"
+        return f"{friendly(path)}: {brief(given)} {what}; {nearest(given, [exact] if exact else names)}"
     option = f"option --{friendly(path)}" if path else command
     typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
     given = _first(found) if (found := re.search(VALUE, last, re.DOTALL)) else typed[-1] if typed else None

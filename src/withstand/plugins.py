@@ -116,7 +116,7 @@ def is_source(name: str) -> bool:
         [True, True, True, False, False]
     """
     path = Path(name)
-    if CODE.fullmatch(name) is not None or path.suffix.lower() in MODEL_FILES:
+    if CODE.fullmatch(name) is not None or path.suffix.lower() in (".py", *MODEL_FILES):
         return True
     return (path.expanduser() / "config.json").is_file()
 

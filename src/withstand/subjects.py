@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from withstand.data.tables.table import Table
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
+from withstand.families import friendly
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject
 from withstand.models.base import remarks_on
@@ -63,7 +64,8 @@ def of_names(
     *,
     data: Dataset | None = None,
     weights: str | None = None,
-    pretrained: bool = False,
+    options: Sequence[str] = (),
+    sizes: bool = False,
     root: Path,
     seed: int,
     engine: Engine,
@@ -75,7 +77,8 @@ def of_names(
         ask: Returns the question for a data set.
         data: Data set whose test part is measured; None takes each run's own.
         weights: Weights file for a model given by name.
-        pretrained: Whether a model given by name uses published weights.
+        options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
+        sizes: Whether images get the size that a model given by name was made for, if its configuration tells.
         root: Folder for the outcomes of models given by name.
         seed: Seed of the measurement.
         engine: Device and processes.
@@ -83,7 +86,7 @@ def of_names(
     Raises:
         InputError: If one is neither a finished run nor a model, or is given twice.
     """
-    experiments = [_experiment(name, data, weights, pretrained, seed) for name in names]
+    experiments = [_experiment(name, data, weights, options, seed, sizes=sizes) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
         raise InputError("evaluate: models must differ, got one twice.")
@@ -92,26 +95,41 @@ def of_names(
     for short, name, experiment in zip(_short(names), names, experiments, strict=True):
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
-        load, foreign, remarks = _loader(name, experiment, question.split, engine), foreign_source(experiment), ()
-        if isinstance(experiment.model, External):
-            # Code may take its weights from anywhere, so that only they identify it.
-            load = cache(load)
-            foreign += hash_of(load())
-            remarks = remarks_on(short, load())
-        own = _measurement(name, experiment, question, seed, foreign)
-        label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
-        found.append(
-            Subject(
-                name=short,
-                question=question,
-                load=load,
-                fit_on=partial(experiment.data.load, "train"),
-                folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
-                config=cast(dict, to_plain(own)),
-                notes=(*remarks, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
-            )
-        )
+        found.append(_subject(short, name, experiment, question, root=root, seed=seed, engine=engine))
+        if data is not None and not is_run(name) and experiment.data != data:
+            pixels = question.split.shape[-1]
+            note = f"{short}: images of {pixels} x {pixels} pixels, by the configuration of the model."
+            found[-1] = replace(found[-1], notes=(*found[-1].notes, note))
     return found
+
+
+def _subject(
+    short: str, name: str, experiment: Experiment, question: Question, *, root: Path, seed: int, engine: Engine
+) -> Subject:
+    """Return the subject for a run or a model given by name."""
+    load, foreign, notes = _foreign(short, experiment, _loader(name, experiment, question.split, engine))
+    own = _measurement(name, experiment, question, seed, foreign)
+    label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
+    return Subject(
+        name=short,
+        question=question,
+        load=load,
+        fit_on=partial(experiment.data.load, "train"),
+        folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
+        config=cast(dict, to_plain(own)),
+        notes=(*notes, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
+    )
+
+
+def _foreign(
+    short: str, experiment: Experiment, load: Callable[[], nn.Module]
+) -> tuple[Callable[[], nn.Module], str, tuple[str, ...]]:
+    """Return how to load a model, what identifies its foreign code and weights, and notes on it."""
+    if not isinstance(experiment.model, External):
+        return load, foreign_source(experiment), ()
+    # Code may take its weights from anywhere: only the model itself tells.
+    load = cache(load)
+    return load, foreign_source(experiment) + hash_of(load()), remarks_on(short, load())
 
 
 def _measurement(name: str, experiment: Experiment, question: Question, seed: int, foreign: str) -> Measurement:
@@ -183,10 +201,13 @@ def is_run(name: str) -> bool:
     return (Path(name) / CONFIG).is_file()
 
 
-def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained: bool, seed: int) -> Experiment:
+def _experiment(
+    name: str, data: Dataset | None, weights: str | None, options: Sequence[str], seed: int, *, sizes: bool
+) -> Experiment:
     if is_run(name):
-        if weights is not None or pretrained:
-            raise InputError(f"evaluate: {name} is a run; --weights and --pretrained are for models given by name.")
+        if weights is not None or options:
+            given = "--weights" if weights else options[0].partition("=")[0]
+            raise InputError(f"evaluate: {name} is a run; {friendly(given)} is for models given by name.")
         experiment = read_experiment([f"--config={name}/{CONFIG}"])
         if not (Path(name) / MODEL).is_file():
             raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
@@ -197,18 +218,23 @@ def _experiment(name: str, data: Dataset | None, weights: str | None, pretrained
     if plugins.is_source(name):
         if data is None:
             raise InputError(f"evaluate: {name} is not a run; give --data.")
-        if pretrained:
-            raise InputError(f"evaluate: --pretrained is for networks of libraries, got {name}.")
-        return replace(read_experiment([f"--model={name}"]), data=data, weights=weights, seed=seed)
+        return _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
     if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
         raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
-    words = [f"--model={name}", *(["--pretrained"] if pretrained else [])]
-    experiment = replace(read_experiment(words), data=data, weights=weights, seed=seed)
+    experiment = _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
     if weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     return experiment
+
+
+def _sized(experiment: Experiment, data: Any, weights: str | None, seed: int, *, sizes: bool) -> Experiment:
+    """Return the experiment with data, with images of the size that its model was made for if `sizes` is set."""
+    size = experiment.model.image_size if sizes else None
+    if size is not None and {"pixels", "resize"} <= {each.name for each in fields(data)}:
+        data = replace(data, pixels=size.pixels, resize=size.resize)
+    return replace(experiment, data=data, weights=weights, seed=seed)
 
 
 def _differences(name: str, run: str, split: Split, experiment: Experiment) -> tuple[str, ...]:

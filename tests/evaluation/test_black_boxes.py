@@ -50,3 +50,19 @@ def test_points_of_a_forest_are_wrong_in_the_ball_and_no_uniform_point_finds_mor
     draws = np.random.default_rng(1).uniform(-0.25, 0.25, (200, *x.shape)).astype(np.float32)
     wrong = (forest.predict((x.numpy() + draws).reshape(-1, 5)).reshape(200, -1) != y.numpy()).any(0)
     assert not (wrong & ~found.success.numpy()).any()
+
+
+@pytest.mark.parametrize(("norm", "walks"), [("l0", "l1"), ("l1", "l1"), ("l2", "l2"), ("linf", "linf")])
+def test_distances_that_need_gradients_are_refused_and_the_advice_works(norm, walks, rows):
+    forest = RandomForestClassifier(5, random_state=0).fit(*rows)
+    x, y = (torch.from_numpy(each[:6]) for each in rows)
+    split, model = TensorSplit(x, y, classes=("no", "yes"), box=None), ws.BlackBox(forest, (0, 1))
+    with pytest.raises(
+        ws.InputError, match=rf"^distance/{norm}: \w+ needs gradients.* for distance/{walks}, "
+    ) as refused:
+        ws.evaluate(model, split, on=f"distance/{norm}", device="cpu")
+    advice = str(refused.value).partition("pass ")[2].removesuffix(".")
+    on = eval(advice, {name: getattr(ws, name) for name in ("MinimalNorm", "BoundaryWalk", "Ball")})
+    distance = ws.evaluate(model, split, on=on, device="cpu").outcomes()["distance"]
+    assert distance.is_finite().all()
+    assert (distance > 0).any()

@@ -2,66 +2,47 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
 from jsonargparse import ArgumentParser
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.configuration import discover
 from withstand.console import Console
-from withstand.copies.layout import CorruptedCopy
+from withstand.copies.blocks import batches, corrupted
+from withstand.copies.image_tree import ImageTree
+from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
+from withstand.copies.masks import AUTO
+from withstand.copies.originals import Originals
 from withstand.copies.writing import MANIFEST, write_copy
-from withstand.data.base import Dataset, Part
-from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.images.image_file import SUFFIXES, walk_images
+from withstand.data.base import Dataset
+from withstand.data.images.decoding import Alpha, Depth, Orientation
+from withstand.data.images.file_split import OnBadImage
+from withstand.data.images.files_below import SUFFIXES, files_in, is_image, subfolders, walk_images
 from withstand.data.images.image_folder import ImageFolder
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief, nearest
 from withstand.families import command_name, loose, spellings
 from withstand.functional.levels import to_levels
-from withstand.functional.random import RowStreams, derive_seed
 from withstand.limits import NonNegativeInt, PositiveInt
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels
+from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels, others
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
     "Write SRC under every corruption and severity to DST, as image files like ImageNet-C or arrays like CIFAR-10-C. "
-    "SRC is a folder of images, an image, or a data set (its test part). Repeat the command to resume."
+    "SRC is a folder of images, an image, or a data set (its test part). With --size original, images keep their sizes "
+    "and masks and annotations are copied, as for detection. Repeat the command to resume."
 )
 WIDTH_OF_TILE = 144
-
-
-@dataclass(frozen=True, kw_only=True)
-class LooseImages(Dataset):
-    """Images in a folder without class folders, or a single image."""
-
-    path: str
-    pixels: int
-    resize: int | None
-    on_bad_image: OnBadImage = "error"
-
-    def load(self, part: Part) -> FileSplit:
-        """List the files."""
-        path = Path(self.path)
-        folder = path if path.is_dir() else path.parent
-        files = sorted(walk_images(folder)) if path.is_dir() else [path.name]
-        return FileSplit(
-            "corrupt",
-            folder=folder,
-            files=files,
-            y=torch.zeros(len(files), dtype=torch.int64),
-            classes=("image",),
-            pixels=self.pixels,
-            resize=self.resize,
-            on_bad_image=self.on_bad_image,
-        )
+IMAGENET_SIZE = 224, 224
+MOST_PLACES = 8  # folders of masks in the summary
 
 
 def main(words: list[str]) -> None:
@@ -71,25 +52,34 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
+    chosen = choose(found.corruptions, _severities(found.severities))
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
-    data = _data(found)
-    split = data.load("test")
-    if len(split.shape) != 3:
-        raise InputError(f"corrupt: expected images, got inputs of shape {split.shape} from {found.source}.")
-    corruptions = choose(found.corruptions, _severities(found.severities))
-    pixels = found.pixels or nearest_pixels(*split.shape[1:])
-    cells = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*split.shape[1:])
-    wanted = {(type(each), each.severity) for each in corruptions}
-    cells = tuple(each for each in cast(Any, cells) if (type(each), each.severity) in wanted)
-    copy = CorruptedCopy(data=data, corruptions=cells, seed=found.seed, format=found.to)
-    if split.shape[1:] != (pixels, pixels):
-        console.say(f"Parameters for {pixels} pixels; the images have {split.shape[1]} x {split.shape[2]}.")
+    copy = _copy(found, chosen)
     if found.preview is not None:
         preview(copy, found.sample, Path(found.preview), engine)
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
         write(copy, Path(found.target), workers=found.workers, engine=engine, console=console)
+
+
+def _copy(found: Any, chosen: tuple[Corruption, ...]) -> CorruptedCopy:
+    data = _data(found)
+    keeps_sizes = isinstance(data, ImageTree) and data.pixels is None
+    shape = (3, *IMAGENET_SIZE) if keeps_sizes else data.load("test").shape
+    if len(shape) != 3:
+        raise InputError(f"corrupt: expected images, got inputs of shape {shape} from {found.source}.")
+    pixels = found.pixels or nearest_pixels(*shape[1:])
+    every = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*shape[1:])
+    every += others(pixels=pixels)
+    wanted = {(type(each), each.severity) for each in chosen}
+    cells = tuple(each for each in cast(Any, every) if (type(each), each.severity) in wanted)
+    for each in cells:
+        each.check(Space(shape=shape, box=(0.0, 1.0)))
+    if keeps_sizes and found.pixels is None:
+        cells = tuple(replace(each, pixels=None) for each in cells)
+    format = found.to or ("same" if keeps_sizes else "jpeg")
+    return CorruptedCopy(data=data, corruptions=cells, seed=found.seed, format=format)
 
 
 def _parser() -> ArgumentParser:
@@ -106,20 +96,30 @@ def _parser() -> ArgumentParser:
         help="corruption names, imagenet-c, extras or all",
     )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, such as 1 3 5 or 1-5")
-    add("--to", type=Literal["jpeg", "png", "npy"], default="jpeg", help="JPEG (quality 85), lossless PNG, or arrays")
-    add("--size", type=PositiveInt, default=224, help="width and height of the central crop")
+    add("--to", type=Format | None, help="jpeg (quality 85), png, npy, or same as the images (default with original)")
+    add(
+        "--size",
+        type=PositiveInt | Literal["original"],
+        default=224,
+        help="width and height of the central crop, or original: keep sizes, names, masks and annotations",
+    )
     add("--resize", type=PositiveInt | None, help="shorter side before the crop (default: 8/7 of the size)")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
+    add("--masks", type=str, nargs="+", default=[AUTO], metavar="NAME", help="not corrupted with --size original")
     add("--seed", type=NonNegativeInt, default=0, help="random seed")
-    add(
-        "--on_bad_image",
-        type=OnBadImage,
-        default="error",
-        help="error: stop at an unreadable image; skip: leave it out",
-    )
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
+    add = parser.add_argument_group("image files").add_argument
+    add("--data.on_bad_image", type=OnBadImage, default="error", help="unreadable images: error, or skip them")
+    add(
+        "--data.orientation",
+        type=Orientation,
+        default="apply",
+        help="turn images upright by their EXIF tag, or not",
+    )
+    add("--data.depth", type=Depth, default=8, help="most bits per channel: 8, or 16, of which the upper 8 are read")
+    add("--data.alpha", type=Alpha, default="white", help="background of transparent pixels")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add("--workers", type=NonNegativeInt | None, help="processes (-j; default: one per core on a CPU)")
@@ -130,33 +130,52 @@ def _parser() -> ArgumentParser:
 def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
     """Write the copy and print its size."""
     whole = (folder / MANIFEST).is_file()
-    total = len(copy.data.load("test"))
+    source = load(copy)
+    total = len(source)
     if workers is None:
         workers = (os.cpu_count() or 1) if engine.device.type == "cpu" and total * len(copy.corruptions) > 1000 else 0
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
     with console.counting(total) as tell:
         manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
+    console.say(_parameters(copy, source, manifest))
+    if copy.keeps_sizes:
+        places = [f"{count:,} in {brief(place)}" for place, count in manifest["masks"].items()]
+        masks = ", ".join(places[:MOST_PLACES] + ["..."] * (len(places) > MOST_PLACES)) or "none"
+        console.say(f"Copied unchanged: masks ({masks}), {manifest['num_other_files']:,} other files.")
     left_out = f", {len(manifest['left_out'])} left out" if manifest["left_out"] else ""
     state = "is complete already" if whole else "is complete"
     console.say(f"{folder} {state}: {manifest['num_samples']:,} images x {len(copy.corruptions)} cells{left_out}.")
 
 
+def _parameters(copy: CorruptedCopy, source: Source, manifest: dict[str, Any]) -> str:
+    """Return a note on the published parameters of images of other sizes; empty if there are none."""
+    pixels = copy.corruptions[0].pixels
+    if isinstance(source, Originals):
+        if pixels is not None:
+            return f"Parameters for {pixels} pixels."
+        total, sizes = len(source), manifest["nearest_sizes"].items()
+        words = ", ".join(f"{size} pixels ({count:,} of {total:,} images)" for size, count in sizes)
+        return f"Parameters for the nearest published size: {words}."
+    height, width = source.shape[1:]
+    return f"Parameters for {pixels} pixels; the images have {height} x {width}." if {height, width} != {pixels} else ""
+
+
 def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> None:
     """Draw one image under every corruption and severity."""
-    split = copy.data.load("test")
-    if not 0 <= sample < len(split):
-        raise InputError(f"corrupt: sample must be from 0 to {len(split) - 1}, got {sample}.")
+    source = load(copy)
+    if not 0 <= sample < len(source):
+        raise InputError(f"corrupt: sample must be from 0 to {len(source) - 1}, got {sample}.")
     if path.suffix.lower() != ".png":
         raise InputError(f"corrupt: the preview must be a .png file, got {path}.")
-    x, y, index, _ = next(iter(split.batches([torch.tensor([sample])], device=engine.device)))
+    batch = next(batches(source, sample, sample + 1, str(engine.device)), None)
+    if batch is None:
+        raise InputError(f"corrupt: sample {sample} is left out, since it cannot be read; name another.")
     tiles: dict[str, list[Any]] = {}
-    for each in copy.corruptions:
-        rng = RowStreams(derive_seed(copy.seed, each.noise), index, device=engine.device)
-        changed = each.draw(x, y, nn.Identity(), space=split.space, num_draws=1, rng=rng).inputs[0]
-        tiles.setdefault(each.condition.rsplit("/", 1)[0], []).append(_picture(changed))
+    for corruption, images in corrupted(copy, batch.sample):
+        tiles.setdefault(array_name(corruption), []).append(_picture(images))
     severities = list(dict.fromkeys(f"severity {each.severity}" for each in copy.corruptions))
-    write_png(path, contact_sheet(_picture(x), tiles, columns=severities, width=WIDTH_OF_TILE))
+    write_png(path, contact_sheet(_picture(batch.sample.x), tiles, columns=severities, width=WIDTH_OF_TILE))
 
 
 def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
@@ -165,36 +184,47 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
     Raises:
         InputError: If a name is unknown.
     """
-    published, others = imagenet_c(severities=severities), extras(severities=severities)
-    sets = {"imagenet-c": published, "extras": others, "all": published + others}
-    known = [*sets, *dict.fromkeys(each.published_name() for each in published + others)]
+    published, more, own = (suite(severities=severities) for suite in (imagenet_c, extras, others))
+    sets = {"imagenet-c": published, "extras": more, "all": published + more}
+    known = [*sets, *dict.fromkeys(each.published_name() for each in published + more + own)]
     for name in names:
         if name not in known:
             raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
-    return tuple(each for each in published + others if each in chosen or each.published_name() in names)
+    return tuple(each for each in published + more + own if each in chosen or each.published_name() in names)
 
 
 def _data(found: Any) -> Dataset:
     path = Path(found.source).expanduser()
-    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    if resize < found.size:
-        raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
-    if path.is_file():
-        return LooseImages(path=str(path.resolve()), pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
-    if path.is_dir():
-        folder = str(path.resolve())
-        if not any(each.is_dir() and not each.name.startswith(".") for each in path.iterdir()):
-            if next(walk_images(path), None) is None:
-                raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
-            return LooseImages(path=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
-        return ImageFolder(root=folder, pixels=found.size, resize=resize, on_bad_image=found.on_bad_image)
+    if path.is_file() or path.is_dir():
+        return _files(path, found)
+    if found.size == "original":
+        raise InputError(f"corrupt: --size original needs a folder of images, found none at {brief(found.source)}.")
     known = spellings(Dataset)
     if loose(found.source) not in known and found.source.rpartition(".")[2] not in known.values():
         names = map(command_name, discover(Dataset))
         hint = nearest(found.source, names, otherwise="`withstand list datasets` shows data sets.")
         raise InputError(f"corrupt: found no folder of images or data set {brief(found.source)}; {hint}")
     return read_experiment([f"--data={found.source}"]).data
+
+
+def _files(path: Path, found: Any) -> Dataset:
+    fields = vars(found.data)
+    whole = ImageTree(path=str(path.resolve()), masks=tuple(found.masks), **fields)
+    if found.size == "original":
+        if found.resize is not None:
+            raise InputError(f"corrupt: resize needs a size in pixels, got size original and resize {found.resize}.")
+        return whole
+    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
+    if resize < found.size:
+        raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
+    is_beside = path.is_file() or any(map(is_image, files_in(path)))
+    classes = [name for name in subfolders(path) if next(walk_images(path / name), None) is not None]
+    if not (is_beside or classes):
+        raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
+    if is_beside or len(classes) < 2:
+        return replace(whole, pixels=found.size, resize=resize)
+    return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
 
 
 def _severities(words: list[str]) -> list[int]:

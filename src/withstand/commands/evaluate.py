@@ -16,7 +16,10 @@ from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
 from withstand.errors import InputError, brief
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.minimal_norm import minimal_norms
 from withstand.evaluation.worst_case import WorstCase
+from withstand.families import is_number
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
 from withstand.measuring.ask import ask
@@ -24,7 +27,7 @@ from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
-from withstand.measuring.words import is_known
+from withstand.measuring.words import DISTANCES, OVER_BALLS, is_known
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.attacks.budgets import Budget
@@ -40,22 +43,32 @@ DESCRIPTION = (
     "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
     "repeat the command to resume."
 )
-WITH_BALL = ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0")
+# Conditions that an option is for.
+USERS = {
+    "radius": ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0"),
+    "budget": tuple(OVER_BALLS),
+    "unit": tuple(DISTANCES),  # and whatever takes a radius
+}
 
 
 def main(words: list[str]) -> None:
     """Run `withstand evaluate`."""
+    words, of_models = _without_models(words)
     found = parse(_parser(), words)
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
-    balls = tuple(Ball(found.norm, each, unit=found.unit) for each in found.radius or ())
-    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls, "budget": found.budget}
+    unit = found.unit or "std"
+    balls = tuple(Ball(found.norm or "linf", each, unit=unit) for each in found.radius or ())
+    on = found.on if balls else _in_unit(found.on, unit)
+    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls}
+    given["budget"] = found.budget or "standard"
     subjects = of_names(
         found.models,
-        lambda data: Question.of(data, found.on, **given),
+        lambda data: Question.of(data, on, **given),
         data=found.data,
         weights=found.weights,
-        pretrained=found.pretrained,
+        sizes=not any(each.startswith(("--data.pixels", "--data.resize")) for each in words),
+        options=[*of_models, *(["--pretrained"] if found.pretrained else [])],
         root=root,
         seed=found.seed,
         engine=engine,
@@ -92,24 +105,22 @@ def main(words: list[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     add = parser.add_argument
-    add("models", type=str, nargs="+", help="run folders or model names")
+    add("models", type=str, nargs="+", help="run folders, model names, or your own models; see `withstand list models`")
     add("--data", type=Dataset | None, help="data set (default: the run's)")
     add(
         "--on", type=str, nargs="+", metavar="NAME", help="conditions, by name or YAML; see `withstand list conditions`"
     )
     add("--weights", type=str, help="weights file, for a model given by name")
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
+    add("--model.arguments", type=str | None, help="arguments of your own model's code, as YAML: '{width: 8}'")
+    add("--model.normalize", type=str | None, help="imagenet, or means and stds such as 0.5,0.25, of your own model")
+    add("--model.output", type=str | None, help="which of the outputs of your own model is the logits")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE requires `published`")
     add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of the balls, e.g. for worst-case")
-    add("--budget", type=Budget, default="standard", help="effort of the attacks in worst-case and sandwich")
-    add("--norm", type=Norm, default="linf", help="norm of the balls")
-    add(
-        "--unit",
-        type=Unit,
-        default="std",
-        help="unit of the radius on tables; iqr is the interquartile range",
-    )
+    add("--budget", type=Budget | None, help="effort of attacks in worst-case and sandwich (default: standard)")
+    add("--norm", type=Norm | None, help="norm of the balls (default: linf)")
+    add("--unit", type=Unit | None, help="unit of radius and distance on tables (default: std); see the docs")
     add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
@@ -119,6 +130,22 @@ def _parser() -> ArgumentParser:
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser)
     return parser
+
+
+def _without_models(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words with the values of `--model` in front, as models, and apart the options `--model.NAME`."""
+    models, others, options = [], [], []
+    place = others
+    for each in words:
+        name, _, value = each.partition("=")
+        if name == "--model":
+            place = models
+            models += [value] if value else []
+            continue
+        if each.startswith("-") and not is_number(each):
+            place = options if name.startswith("--model.") else others
+        place.append(each)
+    return models + others, options
 
 
 def _check(found: Any) -> None:
@@ -134,8 +161,29 @@ def _check(found: Any) -> None:
     if found.samples is not None:
         check_writable(Path(found.samples))
     words = {part for each in found.on or () for part in (each, each.partition("/")[0])}
-    if found.radius is not None and words.isdisjoint(WITH_BALL):
-        raise InputError(f"evaluate: --radius needs {', '.join(WITH_BALL[:-1])} or {WITH_BALL[-1]}; add it to --on.")
+    for option, users in USERS.items():
+        is_of_balls = option == "unit" and found.radius is not None
+        if getattr(found, option) is not None and not is_of_balls and words.isdisjoint(users):
+            others = "--radius, or " if option == "unit" else ""
+            raise InputError(f"evaluate: --{option} needs {others}{', '.join(users[:-1])} or {users[-1]} in --on.")
+    if found.norm is not None and found.radius is None:
+        raise InputError("evaluate: --norm needs --radius.")
+    if found.norm not in (None, "linf") and words.intersection(USERS["radius"]) == {"distance/l0"}:
+        raise InputError(f"evaluate: --norm must be linf for distance/l0, got {found.norm}.")
+    radii = found.radius or []
+    for each in radii:
+        if radii.count(each) > 1:
+            raise InputError(f"evaluate: --radius must be different numbers, got {each:g} twice.")
+
+
+def _in_unit(on: Sequence[str] | None, unit: Unit) -> Sequence[str | Evaluation] | None:
+    """Return conditions with distances in a unit."""
+    if unit == "std":
+        return on
+    found: list[str | Evaluation] = []
+    for each in on or ():
+        found += minimal_norms(each.partition("/")[2], [Ball("linf", 1.0, unit)]) if each in DISTANCES else [each]
+    return found
 
 
 def check_writable(path: Path) -> None:

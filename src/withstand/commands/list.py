@@ -11,12 +11,15 @@ from withstand.evaluation.base import Evaluation
 from withstand.families import command_name, recipes
 from withstand.measuring.words import WORDS
 from withstand.models.base import Model
+from withstand.models.external.external import External
+from withstand.models.in_memory import InMemory
 from withstand.models.released import RELEASES, Released
 from withstand.models.vision import Vision, known_names
 from withstand.objectives.base import Objective
 from withstand.options import make_parser
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption, Perturbation
+from withstand.plugins import MODEL_FILES
 
 KINDS = (
     "conditions",
@@ -75,11 +78,17 @@ def entries(kind: str) -> dict[str, str]:
             each.published_name(): _summary(each) for each in discover(Perturbation) if issubclass(each, Corruption)
         }
     if kind == "models":
-        found = {command_name(each): _summary(each) for each in discover(Model) if each not in (Vision, Released)}
+        others = (Vision, Released, External, InMemory)
+        found = {command_name(each): _summary(each) for each in discover(Model) if each not in others}
         some = [name for name in known_names() if name in ("resnet18", "resnet50", "squeezenet1_1", "vit_b_16")]
         number = len(known_names())
         what = f"any of {number} names, e.g. {', '.join(some)}" if number else "needs the extra `vision`"
         found |= {"NAME": f"a network from torchvision: {what}", "timm/NAME": "a network from timm"}
+        found |= {
+            "FILE.py:NAME": "your own class or function; also package.module:NAME",
+            "FILE": f"a model in a file ({', '.join(MODEL_FILES)})",
+            "FOLDER": "an image classifier of transformers",
+        }
         return found | {name: f"ResNet-50 for ImageNet: {each.training}" for name, each in RELEASES.items()}
     families = {
         "datasets": Dataset,

@@ -1,5 +1,6 @@
 """`withstand train`: train and evaluate one configuration."""
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -10,12 +11,9 @@ from withstand.commands.track import Curves
 from withstand.console import Console
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.experiment import CONFIG, ROWS, Experiment, plain, run
+from withstand.experiment import CONFIG, PROVENANCE, ROWS, Experiment, plain, run
 from withstand.limits import NonNegativeFloat, PositiveInt
 from withstand.measuring.ask import read_results
-from withstand.models.released import Released
-from withstand.models.small_cnn import SmallCNN
-from withstand.models.vision import Vision
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
 from withstand.rendering.terminal import as_text
@@ -61,8 +59,8 @@ def main(words: list[str]) -> None:
         console.print_json({"run": str(folder), "rows": values})
     else:
         console.print(as_text(read_results(folder).tables()))
-        is_for_images = isinstance(experiment.model, SmallCNN | Vision | Released)
-        on = "imagenet-c" if is_for_images else "worst-case --radius 0.1"
+        shape = json.loads((folder / PROVENANCE).read_text())["shape"]
+        on = "imagenet-c" if len(shape) == 3 else "worst-case --radius 0.1"
         console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
 
 

@@ -1,49 +1,41 @@
-"""Write a corrupted copy of a data set in the layout of ImageNet-C or CIFAR-10-C."""
+"""Write a corrupted copy of a data set in the layout of ImageNet-C or CIFAR-10-C, or of its own."""
 
-import io
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from hashlib import file_digest, sha256
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import UInt8
-from PIL import Image
-from torch import nn
 
 from withstand.configuration import canonical, identity, to_plain
+from withstand.copies.blocks import Block, blocks_of, record, work
+from withstand.copies.encoding import FORMATS, QUALITY, SUBSAMPLING
 from withstand.copies.layout import (
     RECORDS,
     CorruptedCopy,
-    array_name,
+    Source,
     array_path,
     class_folders,
     file_name,
     load,
     make_arrays,
 )
+from withstand.copies.originals import Originals
+from withstand.copies.unchanged import copy_unchanged, count_masks, digest_of
 from withstand.data.base import TensorSplit
 from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.file_split import FileSplit
-from withstand.errors import InputError, TrainingError
-from withstand.files import write_whole
-from withstand.functional.levels import to_levels
-from withstand.functional.random import RowStreams, derive_seed
+from withstand.errors import BusyError, InputError
+from withstand.files import hold, write_whole
+from withstand.perturbations.base import Corruption, Pixels
 
-SUMS, BEGUN = "SHA256SUMS", "configuration.json"
-QUALITY = 85
-SAMPLES_PER_BLOCK = 64
-SAMPLES_PER_BATCH = 16
-MAX_RESTARTS = 2
+SUMS, BEGUN, WORKER = "SHA256SUMS", "configuration.json", "worker"
 
 
 def write_copy(
@@ -67,123 +59,89 @@ def write_copy(
 
     Raises:
         InputError: If the folder holds something else, or the data cannot be written in this format.
+        BusyError: If another process writes the copy.
     """
-    done = _manifest(copy, folder)
-    if done is not None:
-        return done
-    split = load(copy)
-    _check(copy, split)
-    records = folder / RECORDS
-    records.mkdir(parents=True, exist_ok=True)
-    write_whole(records / BEGUN, canonical(copy).encode())
-    if copy.format == "npy":
-        make_arrays(copy, folder, split)
-    blocks = [(start, min(start + SAMPLES_PER_BLOCK, len(split))) for start in range(0, len(split), SAMPLES_PER_BLOCK)]
-    missing = [each for each in blocks if not _record(folder, each[0]).exists()]
-    finished = len(split) - sum(stop - start for start, stop in missing)
-    tell(finished)
-    for start, stop in _work(copy, folder, missing, device, num_workers, warn):
-        finished += stop - start
-        tell(finished)
-    return _finish(copy, folder, split, blocks)
+    manifest = _manifest(copy, folder)
+    if manifest is None:
+        source = load(copy)
+        _check(copy, source)
+        sizes = source.survey() if isinstance(source, Originals) else None
+        with _alone(folder):
+            # Another process may have completed it in the meantime.
+            manifest = _manifest(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
+    shutil.rmtree(folder / RECORDS, ignore_errors=True)
+    return manifest
 
 
-def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:
-    """Write rows start to stop - 1 under every corruption, then their record."""
-    split, model = load(copy), nn.Identity()
-    row_of = {number: row for row, number in enumerate(split.numbers[start:stop].tolist(), start)}
-    arrays = {name: np.load(array_path(folder, name), mmap_mode="r+") for name in copy.arrays}
-    lines: list[str] = []
-    with ThreadPoolExecutor(num_threads) as pool:
-        for x, y, index, _ in split.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
-            if not len(index):  # all files are unreadable
-                continue
-            rows = [row_of[number] for number in index.tolist()]
-            names = [file_name(copy, split, *each) for each in zip(rows, y.tolist(), strict=True)]
-            for corruption in copy.corruptions:
-                rng = RowStreams(derive_seed(copy.seed, corruption.noise), index, device=device)
-                images = corruption.draw(x, y, model, space=split.space, num_draws=1, rng=rng).inputs[0]
-                levels = to_levels(images).permute(0, 2, 3, 1).cpu().numpy()
-                if arrays:
-                    first = (corruption.severity - 1) * len(split)
-                    arrays[array_name(corruption)][first + np.asarray(rows)] = levels
-                    continue
-                files = [f"{corruption.condition}/{name}" for name in names]
-                digests = pool.map(_save, levels, [folder / file for file in files], [copy.format] * len(files))
-                lines += [f"{digest}  {file}\n" for digest, file in zip(digests, files, strict=True)]
-    for each in arrays.values():
-        each.flush()
-    if isinstance(split, FileSplit):
-        lines += [f"# left out: {split.files[row]}\n" for row in sorted(split.bad) if start <= row < stop]
-    write_whole(_record(folder, start), "".join(lines).encode())
-
-
-def _work(
+def _write(
     copy: CorruptedCopy,
     folder: Path,
-    blocks: list[tuple[int, int]],
+    source: Source,
+    sizes: dict[Pixels, int] | None,
     device: torch.device | str,
     num_workers: int,
+    tell: Callable[[int], None],
     warn: Callable[[str], None],
-) -> Iterator[tuple[int, int]]:
-    """Write blocks in this process or in workers, and yield each finished one."""
-    if num_workers == 0 or len(blocks) < 2:
-        threads = os.cpu_count() or 1
-        for start, stop in blocks:
-            write_block(copy, folder, start, stop, str(device), threads)
-            yield start, stop
-        return
-    remaining = list(blocks)
-    for restart in range(MAX_RESTARTS + 1):
-        pool = ProcessPoolExecutor(
-            min(num_workers, len(remaining)),
-            mp_context=get_context("spawn"),
-            initializer=torch.set_num_threads,
-            initargs=(1,),
-        )
+) -> dict[str, Any]:
+    write_whole(folder / RECORDS / BEGUN, canonical(copy).encode())
+    if copy.format == "npy" and not isinstance(source, Originals):
+        make_arrays(copy, folder, source)
+    blocks = blocks_of(copy, source)
+    missing = [each for each in blocks if not record(folder, each[0]).exists()]
+    finished = len(source) - sum(stop - start for start, stop in missing)
+    tell(finished)
+    for start, stop in work(copy, folder, missing, device, num_workers, warn):
+        finished += stop - start
+        tell(finished)
+    left_out = _write_sums(copy, folder, source, blocks)
+    manifest = _describe(copy, source, sizes, left_out, sums=digest_of(folder / RECORDS / SUMS))
+    (folder / RECORDS / SUMS).replace(folder / SUMS)
+    if copy.arrays:
+        for name in (*copy.arrays, "labels"):
+            array_path(folder, name).replace(folder / f"{name}.npy")
+        write_whole(folder / "classes.json", json.dumps(source.classes).encode())
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+    return manifest
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a copy, and say who works on it."""
+    worker = folder / RECORDS / WORKER
+    with ExitStack() as stack:
         try:
-            futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
-            for future in as_completed(futures):
-                future.result()
-                remaining.remove(futures[future])
-                yield futures[future]
-            return
-        except BrokenProcessPool as problem:
-            if restart == MAX_RESTARTS:
-                raise TrainingError(
-                    "corrupt: worker processes were killed again and again; check the available memory."
-                ) from problem
-            warn("corrupt: a worker process was killed; its work is repeated.")
-        finally:
-            pool.shutdown(cancel_futures=True)
+            stack.enter_context(hold(folder / RECORDS))
+        except BusyError as problem:
+            who = worker.read_text() if worker.is_file() else "another process"
+            raise BusyError(
+                f"corrupt: {folder} is being written by {who}; wait for it or stop it, then run the same command again."
+            ) from problem
+        write_whole(worker, f"process {os.getpid()} on {platform.node()}".encode())
+        yield
 
 
-def _save(levels: UInt8[np.ndarray, "height width channel"], path: Path, format: str) -> str:
-    """Write an image file atomically and return its checksum."""
-    image, buffer = Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels), io.BytesIO()
-    if format == "jpeg":
-        image.save(buffer, "JPEG", quality=QUALITY, subsampling="4:2:0", optimize=True)
-    else:
-        image.save(buffer, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # not synced: a copy has millions of files
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
-    return sha256(buffer.getvalue()).hexdigest()
-
-
-def _check(copy: CorruptedCopy, split: FileSplit | TensorSplit) -> None:
-    if len(split.shape) != 3:
-        raise InputError(f"corrupt: expected images, got inputs of shape {split.shape}.")
-    if len(split) == 0:
-        raise InputError("corrupt: expected images, got none.")
-    if not isinstance(split, FileSplit):
+def _check(copy: CorruptedCopy, source: Source) -> None:
+    if not isinstance(source, Originals) and len(source.shape) != 3:
+        raise InputError(f"corrupt: expected images, got inputs of shape {source.shape}.")
+    if len(source) == 0:
+        masks = f"only masks ({len(source.masks):,})" if isinstance(source, Originals) and source.masks else "none"
+        raise InputError(f"corrupt: expected images, got {masks}.")
+    if isinstance(source, TensorSplit):
         return
-    if copy.format == "npy" and split.on_bad_image == "skip":
-        raise InputError("corrupt: arrays need every image; leave --on-bad-image skip out, or write jpeg or png.")
-    seen: dict[str, str] = {}
-    for name in split.files if copy.format != "npy" else ():
-        first = seen.setdefault(str(PurePosixPath(name).with_suffix("")), name)
+    if isinstance(source, FileSplit) and copy.format == "npy":
+        if source.on_bad_image == "skip":
+            raise InputError("corrupt: arrays need every image; leave --on-bad-image skip out, or write jpeg or png.")
+        return
+    # A name that every cell holds, or that another image gets, is taken.
+    seen = {name: name for name in (*source.masks, *source.others)} if isinstance(source, Originals) else {}
+    for row, name in enumerate(source.files):
+        target = file_name(copy, source, row, 0)
+        if PurePosixPath(target).suffix.lower() not in FORMATS:
+            raise InputError(
+                f"corrupt: {name} cannot be written as {PurePosixPath(target).suffix} without further loss of quality; "
+                "choose --to png or jpeg."
+            )
+        first = seen.setdefault(target, name)
         if first != name:
             raise InputError(f"corrupt: {first} and {name} would become one file; rename one of them.")
 
@@ -206,55 +164,59 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def _finish(
-    copy: CorruptedCopy, folder: Path, split: FileSplit | TensorSplit, blocks: list[tuple[int, int]]
-) -> dict[str, Any]:
+def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[Block]) -> list[str]:
+    """Copy unchanged files, write the checksums of all files among the records, and return the images left out."""
     left_out: list[str] = []
-    temporary = folder / RECORDS / SUMS
-    with temporary.open("w") as sums:
+    with (folder / RECORDS / SUMS).open("wb") as sums:
         for start, _ in blocks:
-            for line in _record(folder, start).read_text().splitlines(keepends=True):
-                if line.startswith("#"):
-                    left_out.append(line.removeprefix("# left out: ").strip())
-                else:
-                    sums.write(line)
+            found = json.loads(record(folder, start).read_text())
+            left_out += found["left_out"]
+            sums.writelines(_line(digest, file) for digest, file in found["sums"])
+        if isinstance(source, Originals):
+            for digest, path in copy_unchanged(source, [folder / each.condition for each in copy.corruptions]):
+                sums.write(_line(digest, path.relative_to(folder).as_posix()))
         arrays = [*copy.arrays, "labels"] if copy.arrays else []
-        sums.writelines(f"{_digest(array_path(folder, name))}  {name}.npy\n" for name in arrays)
-    height, width = split.shape[1:]
+        sums.writelines(_line(digest_of(array_path(folder, name)), f"{name}.npy") for name in arrays)
+    return left_out
+
+
+def _line(digest: str, file: str) -> bytes:
+    """Return a line of `sha256sum`, which marks names with escapes by a backslash in front."""
+    escaped = file.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == file else chr(92)}{digest}  ".encode() + os.fsencode(escaped) + b"\n"
+
+
+def _describe(
+    copy: CorruptedCopy, source: Source, sizes: dict[Pixels, int] | None, left_out: list[str], *, sums: str
+) -> dict[str, Any]:
+    """Return the manifest of a complete copy."""
+    has_jpeg = copy.format == "jpeg" or copy.format == "same"
     manifest = {
         "identity": identity(copy),
         "configuration": to_plain(copy),
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "data": to_plain(copy.data),
-        "num_samples": len(split) - len(left_out),
+        "num_samples": len(source) - len(left_out),
         "left_out": left_out,
-        "classes": split.classes,
-        "class_folders": class_folders(split),
-        "shape": split.shape,
+        "classes": source.classes,
+        "class_folders": class_folders(source),
+        "shape": None if isinstance(source, Originals) else source.shape,
         "seed": copy.seed,
         "format": copy.format,
-        "jpeg": {"quality": QUALITY, "subsampling": "4:2:0"} if copy.format == "jpeg" else None,
-        "corruptions": {
-            each.condition: {"parameters": each.published(height, width), "for_pixels": each.pixels or height}
-            for each in copy.corruptions
-        },
+        "jpeg": {"quality": QUALITY, "subsampling": SUBSAMPLING} if has_jpeg else None,
+        "corruptions": {each.condition: _parameters(each, source, sizes) for each in copy.corruptions},
         "versions": {name: version(name) for name in ("withstand", "torch", "numpy", "Pillow")},
-        "sha256": {SUMS: _digest(temporary)},
+        "sha256": {SUMS: sums},
     }
-    temporary.replace(folder / SUMS)
-    for name in arrays:
-        array_path(folder, name).replace(folder / f"{name}.npy")
-    if arrays:
-        write_whole(folder / "classes.json", json.dumps(split.classes).encode())
-    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-    shutil.rmtree(folder / RECORDS)
+    if isinstance(source, Originals):
+        # Images by the published size nearest to them, whose parameters they have unless the corruption names a size.
+        manifest |= {"nearest_sizes": sizes, "masks": count_masks(source), "num_other_files": len(source.others)}
     return manifest
 
 
-def _record(folder: Path, start: int) -> Path:
-    return folder / RECORDS / f"{start:09d}.txt"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _parameters(corruption: Corruption, source: Source, sizes: dict[Pixels, int] | None) -> dict[str, Any]:
+    if isinstance(source, Originals):
+        used = [corruption.pixels] if corruption.pixels else list(sizes or {})
+        return {"parameters_for_pixels": {size: corruption.tables[size][corruption.severity - 1] for size in used}}
+    height, width = source.shape[1:]
+    return {"parameters": corruption.published(height, width), "for_pixels": corruption.pixels or height}

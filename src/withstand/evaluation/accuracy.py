@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from withstand.evaluation.base import Columns, Evaluation, answers, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty, PositiveInt
+from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import ACCURACY, Measure
 
 
@@ -83,16 +85,22 @@ class Accuracy(Evaluation):
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
         return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 
+    @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """The balls of perturbations that follow gradients."""
+        return {each.condition: balls for each in self.perturbations if (balls := each.gradient_balls)}
+
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
     ) -> dict[str, Columns]:
         """Perturb and classify."""
         found = {}
         for perturbation in self.perturbations:
             # Conditions with the same noise name (saved as JPEG or not) share their random numbers.
             source = rng.named(perturbation.noise)
-            draws = perturbation.draw(x, y, model, space=space, num_draws=self.num_draws, rng=source)
-            logits = model(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
+            own = state.adapted(model) if perturbation.gradient_balls else model
+            draws = perturbation.draw(x, y, own, space=space, num_draws=self.num_draws, rng=source)
+            logits = own(draws.inputs.flatten(0, 1)).view(self.num_draws, len(y), -1)
             found[perturbation.condition] = self._answers(logits, y, draws)
         return found
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, final
 
+import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
@@ -13,6 +14,8 @@ from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
+from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import NUM_PROBES, Diagnosis, diagnose
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.note import Note
 
@@ -88,8 +91,15 @@ class Evaluation(Configuration, ABC):
         """Whether `prepare` needs samples of the training part."""
         return False
 
+    @property
+    def gradient_balls(self) -> Mapping[str, Sequence[Ball]]:
+        """By condition, the balls in which it follows gradients of the model; none by default."""
+        return {}
+
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Any:
-        """Return a state for `outcomes`, such as a trained noise generator; None by default.
+        """Return a state for `outcomes`, such as a trained noise generator.
+
+        By default, a `Diagnosis`: gradients are checked for masking if there are `gradient_balls`.
 
         Called once before the first sample, in every process; all processes must get the same result.
 
@@ -100,7 +110,10 @@ class Evaluation(Configuration, ABC):
             seed: Seed of every draw.
             engine: Device and processes; does not affect results.
         """
-        return None
+        balls = dict.fromkeys(ball for own in self.gradient_balls.values() for ball in own)
+        if not balls or len(fit_on) == 0 or len(x := first_inputs(fit_on, NUM_PROBES, engine)) == 0:
+            return Diagnosis()
+        return diagnose(model, x, balls=tuple(balls), space=space)
 
     @abstractmethod
     def outcomes(
@@ -136,7 +149,7 @@ class Evaluation(Configuration, ABC):
         return {}
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[Note, ...]]:
-        """Return notes on the numbers, by condition; none by default.
+        """Return notes on the numbers, by condition; by default on the gradients in `gradient_balls`.
 
         They are printed below every table.
 
@@ -144,7 +157,10 @@ class Evaluation(Configuration, ABC):
             outcomes: Outcomes of all batches, on the CPU.
             state: From `prepare`.
         """
-        return {}
+        return {
+            name: tuple(dict.fromkeys(note for ball in balls for note in state.notes(ball)))
+            for name, balls in self.gradient_balls.items()
+        }
 
     @final
     def measure(
@@ -169,6 +185,12 @@ class Evaluation(Configuration, ABC):
         """Return a few small instances, on which the contract tests run."""
 
 
+def first_inputs(split: Split, num: int, engine: Engine) -> Points:
+    """Return the first inputs of a split that can be read."""
+    plan = torch.arange(min(num, len(split))).split(engine.samples_per_batch(split.shape))
+    return torch.cat([each[0] for each in split.batches(plan, device=engine.device, num_workers=engine.num_workers)])
+
+
 def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | None = None) -> Columns:
     """Return the columns `prediction`, `confidence` and `correct` of some logits.
 
@@ -181,7 +203,6 @@ def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | Non
         ranks: Result of `rank`, if known.
 
     Example:
-        >>> import torch
         >>> found = answers(torch.tensor([[2.0, 0.0], [torch.nan, 0.0]]), torch.tensor([0, 1]))
         >>> found["prediction"].tolist(), found["correct"].tolist()
         ([0, -1], [True, False])
@@ -204,7 +225,6 @@ def rank(logits: Float[Tensor, "draw batch class"], y: Labels) -> Int[Tensor, "d
         0 if the label wins; the number of classes if its logit is NaN.
 
     Example:
-        >>> import torch
         >>> rank(torch.tensor([[[0.1, 0.7, 0.2]]]), torch.tensor([2]))
         tensor([[1]])
     """

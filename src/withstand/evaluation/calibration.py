@@ -24,6 +24,7 @@ from withstand.perturbations.base import Perturbation
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.note import Note
 
@@ -38,10 +39,12 @@ class Fitted(NamedTuple):
     Attributes:
         temperatures: For each half of the samples.
         are_probabilities: Whether the outputs are probabilities, whose logarithms are scaled.
+        diagnosis: Whether gradients are masked.
     """
 
     temperatures: tuple[float, float] = (1.0, 1.0)
     are_probabilities: bool = False
+    diagnosis: Diagnosis = Diagnosis()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +107,15 @@ class Calibration(Evaluation):
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
         return replace(self, perturbations=tuple(found))
 
+    @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """The balls of perturbations that follow gradients."""
+        known = zip(self.conditions, self.perturbations, strict=True)
+        return {name: balls for name, each in known if (balls := each.gradient_balls)}
+
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Fitted:
         """Return the temperature for each half of the samples, fitted on the other half; 1 if that is empty."""
+        diagnosis = super().prepare(model, fit_on, space=space, seed=seed, engine=engine)
         chosen = torch.linspace(0, len(fit_on) - 1, min(MOST_FITTED, len(fit_on))).round().long()
         plan = chosen.split(engine.samples_per_batch(fit_on.shape))
         logits, labels, halves = [], [], []
@@ -118,24 +128,25 @@ class Calibration(Evaluation):
                     labels.append(y[finite].cpu())
                     halves.append(_halves(number.cpu())[finite.cpu()])
         if not logits:
-            return Fitted()
+            return Fitted(diagnosis=diagnosis)
         every, y, half = torch.cat(logits), torch.cat(labels), torch.cat(halves)
         if are_probabilities := len(every) > 0 and is_probability(every) and sums_to_one(every):
             every = AsLogits(nn.Identity())(every)
         fitted = [best_temperature(every[half == k], y[half == k]) if (half == k).any() else 1.0 for k in (1, 0)]
-        return Fitted((fitted[0], fitted[1]), are_probabilities)
+        return Fitted((fitted[0], fitted[1]), are_probabilities, diagnosis)
 
     def outcomes(
         self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Fitted, rng: RowStreams
     ) -> dict[str, Columns]:
         """Perturb, and score the probabilities of all classes."""
         found = {}
-        model = AsLogits(model) if state.are_probabilities else model
+        attacked, model = state.diagnosis.adapted(model), AsLogits(model) if state.are_probabilities else model
         temperature = torch.tensor(state.temperatures, device=x.device)[_halves(rng.index.cpu()).to(x.device)]
         for perturbation, condition in zip(self.perturbations, self.conditions, strict=True):
             source = rng.named(perturbation.noise)
-            draws = perturbation.draw(x, y, model, space=space, num_draws=1, rng=source)
-            logits = model(draws.inputs[0]).float()
+            own = attacked if perturbation.gradient_balls else model
+            draws = perturbation.draw(x, y, own, space=space, num_draws=1, rng=source)
+            logits = own(draws.inputs[0]).float()
             scaled = logits / temperature[:, None]
             confidence = {f"confidence{SCALED}": answers(scaled, y)["confidence"]}
             found[condition] = answers(logits, y) | confidence | _scores(logits, y, "") | _scores(scaled, y, SCALED)
@@ -154,10 +165,10 @@ class Calibration(Evaluation):
         return {condition: {"temperature": sum(state.temperatures) / 2} for condition in self.conditions}
 
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Fitted) -> dict[str, tuple[Note, ...]]:
-        """Report outputs that are probabilities."""
+        """Report outputs that are probabilities, and gradient masking."""
         note = Note("The outputs are probabilities; calibration uses their logarithms.")
-        said = (note,) if state.are_probabilities else ()
-        return dict.fromkeys(outcomes, said)
+        said, masked = (note,) if state.are_probabilities else (), super().remarks(outcomes, state=state.diagnosis)
+        return {name: (*said, *masked.get(name, ())) for name in outcomes}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

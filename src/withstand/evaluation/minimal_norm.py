@@ -15,11 +15,13 @@ from withstand.evaluation.base import Columns, Evaluation
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty
+from withstand.models.black_box import is_differentiable
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.attacks.fmn import FMN
 from withstand.perturbations.attacks.sigma_zero import SigmaZero
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
 
 TOPIC = "Distance to the nearest misclassified point"
@@ -109,10 +111,27 @@ class MinimalNorm(Evaluation):
         self.ball.check(split.space)
         return self
 
+    def check(self, model: nn.Module, space: Space) -> None:
+        """Reject attacks that need gradients on a model that has none."""
+        needing = [type(each).__name__ for each in self.attacks if each.needs_gradient]
+        if needing and not is_differentiable(model):
+            norm = "l1" if self._counts_fields else self.ball.norm
+            ball = f'Ball("{norm}", 1.0, "{self.ball.unit}")'
+            raise InputError(
+                f"distance/{self._norm}: {needing[0]} needs gradients, which the model does not have; for "
+                f"distance/{norm}, pass MinimalNorm(attacks=(BoundaryWalk(ball={ball}),))."
+            )
+
+    @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """The ball, if an attack follows gradients."""
+        return {self.conditions[0]: (self.ball,)} if any(each.needs_gradient for each in self.attacks) else {}
+
     def outcomes(
-        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Any, rng: RowStreams
+        self, model: nn.Module, x: Points, y: Labels, *, space: Space, state: Diagnosis, rng: RowStreams
     ) -> dict[str, Columns]:
         """Run every attack on every sample."""
+        model = state.adapted(model)
         found = [
             each.attack(x, y, model, space=space, rng=rng.named("minimal norm", each.condition))
             for each in self.attacks

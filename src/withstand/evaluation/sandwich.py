@@ -106,6 +106,11 @@ class Sandwich(Evaluation):
         self._certificate.check(model, space)
 
     @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """The balls of the attacks."""
+        return dict(zip(self.conditions, self._attack.gradient_balls.values(), strict=False))
+
+    @property
     def needs_training_samples(self) -> bool:
         """Whether the attacks need them."""
         return self._attack.needs_training_samples

@@ -12,7 +12,7 @@ from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.evaluation.base import Columns, Evaluation, answers, rank
+from withstand.evaluation.base import Columns, Evaluation, answers, first_inputs, rank
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import DistinctNonEmpty, NonNegativeInt
@@ -26,7 +26,6 @@ from withstand.perturbations.masking.diagnosis import (
     NUM_LEARNED,
     NUM_PROBES,
     Diagnosis,
-    diagnose,
     needs_surrogate,
     with_surrogate,
 )
@@ -118,14 +117,19 @@ class WorstCase(Evaluation):
         """The model's gradients are tried at training samples."""
         return True
 
+    @property
+    def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
+        """Every ball, if an attack follows gradients."""
+        if self.attacks and not any(each.needs_gradient for each in self.attacks):
+            return {}
+        return {name: (ball,) for name, ball in zip(self.conditions, self.balls, strict=True)}
+
     def prepare(self, model: nn.Module, fit_on: Split, *, space: Space, seed: int, engine: Engine) -> Diagnosis:
         """Check the gradients for masking; if they look masked, train a surrogate."""
-        if len(fit_on) == 0 or (self.attacks and not any(each.needs_gradient for each in self.attacks)):
-            return Diagnosis()
-        found = diagnose(model, _first(fit_on, NUM_PROBES, engine), balls=self.balls, space=space)
+        found = super().prepare(model, fit_on, space=space, seed=seed, engine=engine)
         if self.reacts_to(found) and needs_surrogate(found):
             num = max(NUM_PROBES, min(NUM_LEARNED, MOST_VALUES // prod(space.shape)))
-            found = with_surrogate(found, model, _first(fit_on, num, engine), space=space)
+            found = with_surrogate(found, model, first_inputs(fit_on, num, engine), space=space)
             if found.surrogate is not None:  # learned in every process, up to the rounding of its device
                 engine.copy_first(found.surrogate.parameters())
         return found
@@ -251,9 +255,3 @@ def _share(found: Target, target: Target) -> None:
         target.offer(found.frame.rows(rows).points(found.found.rows(rows)), rows)
         broken = (target.is_broken & ~before).nonzero()[:, 0]
         target.by[broken] = found.by[broken].clamp_min(1)  # found outside of its own ball, it has no number
-
-
-def _first(split: Split, num: int, engine: Engine) -> Tensor:
-    """Return the first inputs of a split that can be read."""
-    plan = torch.arange(min(num, len(split))).split(engine.samples_per_batch(split.shape))
-    return torch.cat([each[0] for each in split.batches(plan, device=engine.device, num_workers=engine.num_workers)])

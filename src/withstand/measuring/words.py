@@ -21,7 +21,7 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels
+from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels, others
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
@@ -132,7 +132,7 @@ def is_evaluation(word: str) -> bool:
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    return [*WORDS, *IMAGENET_C, *EXTRAS]
+    return [*WORDS, *IMAGENET_C, *EXTRAS, *dict.fromkeys(each.published_name() for each in others())]
 
 
 def is_known(word: str) -> bool:
@@ -205,7 +205,7 @@ def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
     kind, slash, severity = word.partition("/")
     plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
     published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
-    chosen = [each for each in every if plain in _names(each.condition)]
+    chosen = [each for each in (*every, *others(pixels=suite.pixels)) if plain in _names(each.condition)]
     if not chosen and (word in SETS or plain == "corruptions"):
         chosen = list(every if plain == "corruptions" else published)
         saved = saved or (word == "imagenet-c" and suite.pixels != 32)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -9,6 +10,18 @@ from torch import nn
 from withstand.configuration import Configuration
 from withstand.errors import InputError
 from withstand.models.normalize import Normalize
+
+
+class ImageSize(NamedTuple):
+    """The size of images that a model was made for.
+
+    Attributes:
+        pixels: Width and height of the inputs.
+        resize: Length of the shorter side before the centre crop.
+    """
+
+    pixels: int
+    resize: int
 
 
 class Model(Configuration, ABC):
@@ -32,6 +45,11 @@ class Model(Configuration, ABC):
             torch.default_generator.manual_seed(seed)
             normalize, network = self.make(shape, num_classes)
         return nn.Sequential(OrderedDict(normalize=normalize, network=network))
+
+    @property
+    def image_size(self) -> ImageSize | None:
+        """The size of images by the model's own configuration; None if it has none."""
+        return None
 
     @abstractmethod
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:

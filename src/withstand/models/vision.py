@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from withstand.errors import InputError, brief, nearest
-from withstand.models.base import Model, check_image
+from withstand.models.base import ImageSize, Model, check_image
 from withstand.models.normalize import Normalize
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -26,6 +26,17 @@ class Vision(Model):
 
     name: str = "resnet18"
     pretrained: bool = False
+
+    @property
+    def image_size(self) -> ImageSize | None:
+        """The size by timm's configuration of the network; None for networks of torchvision."""
+        if not self.name.startswith("timm/"):
+            return None
+        found = import_vision("timm").get_pretrained_cfg(self.name.removeprefix("timm/"))
+        if found is None or found.input_size[-1] != found.input_size[-2]:
+            return None
+        pixels = found.input_size[-1]
+        return ImageSize(pixels, int(pixels / (found.crop_pct or 1.0)))
 
     def make(self, shape: tuple[int, ...], num_classes: int) -> tuple[Normalize, nn.Module]:
         """Build the network for colour images; a single channel is repeated three times."""

@@ -63,7 +63,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     if all(name.startswith("model.") for name in state) and not any(name.startswith("model.") for name in known):
         state = {name.removeprefix("model.").removeprefix("module."): value for name, value in state.items()}
     own = any(name.startswith("network.") for name in state)
-    target = model if own else model.get_submodule("network")
+    target = model if own else _named_like(model.get_submodule("network"), state)
     expected = target.state_dict()
     # Files from before batch normalisation counted its batches lack the counts, which only matter without a momentum.
     counts = {name: value for name, value in expected.items() if name.endswith(".num_batches_tracked")}
@@ -79,6 +79,16 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
                 f"got {tuple(state[name].shape)}{_explain_classes(expected, state)}."
             )
     target.load_state_dict(state)
+
+
+def _named_like(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    """Return the part of a network whose tensors have the names of a state: itself, or the model that it wraps."""
+    part: nn.Module | None = network
+    while isinstance(part, nn.Module):
+        if part.state_dict().keys() & state.keys():
+            return part
+        part = getattr(part, "model", None)
+    return network
 
 
 def write_weights(path: Path, model: nn.Module, *, settle: bool = True) -> None:

@@ -47,11 +47,13 @@ class Perturbation(Configuration, ABC):
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
     images_only: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
     counted: ClassVar[str] = ""
 
@@ -89,11 +91,24 @@ class Perturbation(Configuration, ABC):
         """
         if self.images_only:
             check_images(type(self).__name__, (1, *space.shape))
+        for part in self._held():
+            part.check(space)
+
+    @property
+    def gradient_balls(self) -> tuple[Ball, ...]:
+        """The balls in which the perturbation, or one that it holds, follows gradients of the model."""
+        own = [
+            (part,) * self.needs_gradient if isinstance(part, Ball) else part.gradient_balls for part in self._held()
+        ]
+        return tuple(dict.fromkeys(sum(own, ())))
+
+    def _held(self) -> Iterator["Ball | Perturbation"]:
+        """Yield the balls and perturbations among the fields."""
         for each in fields(self):  # type: ignore[arg-type]
             held = getattr(self, each.name)
             for part in held if isinstance(held, tuple) else (held,):
                 if isinstance(part, Ball | Perturbation):
-                    part.check(space)
+                    yield part
 
     @property
     def metadata(self) -> dict[str, str]:

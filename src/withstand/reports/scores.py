@@ -89,13 +89,13 @@ class Scores:
     def doubt(self, index: int, group: Group) -> str:
         """Return why the accuracy of a combination under a group is not trustworthy; empty if nothing is known.
 
-        Attacks whose gradients were not checked share the doubts about those that were.
+        Attacks of other evaluations than `WorstCase`, such as PGD, search less and share all doubts about it.
         """
-        is_unchecked = group.kind == "attack" and group.measure.kind != "attacked"
+        is_weaker = group.kind == "attack" and group.measure.kind != "attacked"
         found = [
             line["doubt"]
             for (owner, measure, condition), line in self.digest.lines.items()
-            if owner == index and (is_unchecked or (measure == group.measure.name and condition in group.conditions))
+            if owner == index and (is_weaker or (measure == group.measure.name and condition in group.conditions))
         ]
         return next(filter(None, found), "")
 

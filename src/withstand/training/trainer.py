@@ -50,11 +50,16 @@ class Trainer:
             seed: Seed of the order of the samples and every draw.
             engine: Device and processes; does not affect results.
             validate: Returns the score that selects the best epoch (higher is better), the same in every process.
+
+        Raises:
+            InputError: If the split is empty, there is nothing to train, or model, objective and settings do not fit.
         """
         if len(split) == 0:
             raise InputError("training: the training part has no samples.")
         if training.needs_validation and validate is None:
             raise InputError("training: keep=best and patience need a validation part, got an empty one.")
+        if not any(each.requires_grad for each in model.parameters()):
+            raise InputError("training: expected a model with parameters that require gradients, got one without.")
         objective.check(split.space)
         self.model, self.split, self.objective, self.training = model, split, objective, training
         self.space = split.space

@@ -44,10 +44,17 @@ def test_a_severity_is_a_fifth_of_the_array(tmp_path):
 
 
 def test_labels_may_be_written_once_or_for_every_severity(tmp_path):
-    grow(tmp_path, labels=range(5 * COUNT))
+    grow(tmp_path, labels=(0, 2, 1, 2) * 5)
     split = data(tmp_path, corruption="fog", severity=3).load("test")
-    assert split.y.tolist() == [8, 9, 10, 11]
-    assert len(split.classes) == 20
+    assert split.y.tolist() == [0, 2, 1, 2]
+    assert len(split.classes) == 3
+
+
+def test_arrays_of_one_severity_are_not_read_as_five(tmp_path):
+    grow(tmp_path, labels=range(5 * COUNT))
+    for read in (data(tmp_path).cells, lambda: data(tmp_path, corruption="fog", severity=3).load("test")):
+        with pytest.raises(InputError, match=r"CorruptedArrays: .*fog\.npy must hold .* five severities.*20 labels"):
+            read()
 
 
 def test_every_array_is_five_cells_in_the_published_order(tmp_path):

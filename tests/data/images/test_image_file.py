@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from withstand.data.images.decoding import TURNS, Decoding
 from withstand.data.images.image_file import _choose_box, explain, read_image
 
 
@@ -80,19 +81,39 @@ def test_other_modes_become_three_channels(tmp_path, mode, end):
         assert np.array_equal(x[0], x[1])
 
 
-def test_sixteen_bits_per_channel_are_refused(tmp_path):
-    path = write(tmp_path / "image.png", Image.fromarray(np.full((30, 30), 60_000, dtype=np.uint16)))
-    with pytest.raises(OSError, match="its mode is I;16, expected 8 bits per channel"):
-        read_image(path, pixels=8, resize=8)
+@pytest.mark.parametrize("tag", range(1, 9))
+@pytest.mark.parametrize("generator", [None, 3])
+def test_a_turned_image_is_cropped_like_the_upright_one(tmp_path, tag, generator):
+    upright = picture(90, 60)
+    stored = upright.transpose(TURNS[tag][1]) if tag > 1 else upright
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    options = {"pixels": 32, "resize": 40, "decoding": Decoding()}
+    pixels = []
+    for path in (write(tmp_path / "a.png", upright), write(tmp_path / "b.png", stored, exif=exif)):
+        source = None if generator is None else torch.Generator().manual_seed(generator)
+        pixels.append(read_image(path, **options, generator=source))
+    assert np.array_equal(*pixels)
 
 
-def test_the_orientation_tag_is_not_looked_at(tmp_path):
-    image = picture(40, 30)
-    tag = Image.Exif()
-    tag[0x0112] = 6
-    plain = write(tmp_path / "plain.jpg", image)
-    turned = write(tmp_path / "turned.jpg", image, exif=tag)
-    assert np.array_equal(read_image(plain, pixels=16, resize=20), read_image(turned, pixels=16, resize=20))
+def test_the_decoder_downscales_a_turned_image_by_its_own_sides(tmp_path):
+    upright = picture(1600, 400)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.save(tmp_path / "upright.jpg", quality=95)
+    upright.transpose(TURNS[6][1]).save(tmp_path / "stored.jpg", quality=95, exif=exif)
+    for seed in range(4):
+        one, other = (
+            read_image(
+                tmp_path / name,
+                pixels=64,
+                resize=64,
+                decoding=Decoding(),
+                generator=torch.Generator().manual_seed(seed),
+            ).astype(int)
+            for name in ("upright.jpg", "stored.jpg")
+        )
+        assert np.abs(one - other).mean() < 1.5
 
 
 def test_a_random_crop_is_the_same_for_the_same_generator(tmp_path):

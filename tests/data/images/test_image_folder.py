@@ -1,3 +1,7 @@
+import logging
+import os
+import sys
+
 import pytest
 import torch
 from PIL import Image
@@ -85,7 +89,21 @@ def test_missing_and_empty_folders_are_named(tmp_path):
         load(tmp_path)
     (tmp_path / "dog").mkdir()
     (tmp_path / "dog" / "notes.txt").write_text("hello")
-    with pytest.raises(InputError, match=r"class folder .*dog holds no image file \(\.jpg"):
+    with pytest.raises(InputError, match=r"expected at least two class folders in .*, got only 'cat'"):
+        load(tmp_path)
+    (tmp_path / "cat" / "000.png").unlink()
+    with pytest.raises(InputError, match=r"expected images in the class folders of .*, found none \(\.jpg"):
+        load(tmp_path)
+
+
+def test_empty_class_folders_are_like_missing_ones(tmp_path):
+    grow(tmp_path / "train", cat=10, dog=10, yak=0)
+    grow(tmp_path / "val", cat=0, dog=2, emu=0)
+    assert load(tmp_path, "train").classes == ("cat", "dog")
+    split = load(tmp_path)
+    assert (split.classes, split.files, split.y.tolist()) == (("cat", "dog"), ["dog/000.png", "dog/001.png"], [1, 1])
+    grow(tmp_path / "val", yak=1)
+    with pytest.raises(InputError, match=r"class folder .*val/yak does not occur in .*train"):
         load(tmp_path)
 
 
@@ -96,6 +114,74 @@ def test_a_missing_part_names_the_parts_that_are_there(tmp_path):
         load(tmp_path)
     with pytest.raises(InputError, match=r"has no folder 'dev', found train, test; .*--data\.validation"):
         load(tmp_path, "validation", validation="dev")
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "valid"), ("training", "Test"), ("TRAIN", "Validation")])
+def test_other_usual_names_of_parts_are_suggested(tmp_path, train, test):
+    grow(tmp_path / train, cat=1, dog=1)
+    grow(tmp_path / test, cat=1, dog=1)
+    for part in ("train", "test"):
+        with pytest.raises(InputError, match=rf"has no folder .*, found {train}, {test}; .*--data\.{part}"):
+            load(tmp_path, part)
+    assert len(load(tmp_path, train=train, test=test)) == 2
+
+
+def test_loops_of_links_neither_end_nor_double_anything(tmp_path):
+    root = tmp_path / "photos"
+    grow(root, cat=2, dog=3)
+    expected = load(root).files
+    (root / "cat" / "up").symlink_to("..")
+    (root / "cat" / "itself").symlink_to(".")
+    (root / "dog" / "cats").symlink_to("../cat")
+    (root / "all").symlink_to(".")
+    (root / "latest").symlink_to("dog")
+    (root / "dog" / "one").symlink_to("two")
+    (root / "dog" / "two").symlink_to("one")
+    (root / "dog" / "x.png").symlink_to("y.png")
+    (root / "dog" / "y.png").symlink_to("x.png")
+    split = load(root)
+    assert (split.files, split.classes) == (expected, ("cat", "dog"))
+
+
+def test_links_to_other_places_are_followed(tmp_path):
+    grow(tmp_path / "elsewhere", cats=2, dogs=1)
+    (tmp_path / "photos").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).symlink_to(tmp_path / "elsewhere" / f"{name}s")
+    assert load(tmp_path / "photos").files == ["cat/000.png", "cat/001.png", "dog/000.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system with any bytes in names")
+def test_names_need_not_be_utf8(tmp_path):
+    grow(tmp_path, cat=1)
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    Image.new("RGB", (12, 10), (7, 0, 0)).save(folder / os.fsdecode(b"\xff.png"))
+    split = load(tmp_path)
+    assert split.classes == ("caf\\xe9", "cat")
+    assert split.identifiers()[0] == "caf\\xe9/\\xff.png"
+    (batch,) = split.batches([torch.arange(2)])
+    assert (batch.x[:, 0, 0, 0] * 255).tolist() == [7, 0]
+
+
+def turned_images(root):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("cat/1.jpg", "dog/2.jpg", "dog/3.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (12, 10), "red").save(root / name, **({"exif": exif} if name != "dog/2.jpg" else {}))
+
+
+def test_ignored_orientation_tags_are_counted_in_one_warning(tmp_path, caplog):
+    turned_images(tmp_path)
+    for orientation, expected in (("apply", []), ("ignore", ["2 of 3 images"])):
+        caplog.clear()
+        split = load(tmp_path, orientation=orientation)
+        with caplog.at_level(logging.WARNING, logger="withstand"):
+            for _ in range(2):
+                list(split.batches([torch.tensor([0]), torch.tensor([1, 2])]))
+        assert len(caplog.messages) == len(expected)
+        assert all(words in message for words, message in zip(expected, caplog.messages, strict=True))
 
 
 def test_a_class_map_gives_numbers_and_names(tmp_path):

@@ -69,3 +69,13 @@ def test_the_real_sample_keeps_its_numbers(data_root):
     pytest.importorskip("timm", exc_type=(ImportError, RuntimeError))
     split = load(data_root / "imagenet-sample", class_map="imagenet")
     assert split.y.tolist() == list(range(0, 1000, 5))
+
+
+def test_other_usual_names_of_parts_are_suggested(tmp_path):
+    grow(tmp_path / "imagenet" / "Train", ["n00000001"])
+    grow(tmp_path / "imagenet" / "valid", ["n00000001"])
+    for part, name in (("train", "train"), ("test", "val")):
+        with pytest.raises(
+            InputError, match=rf"folder '{name}' under .*, found imagenet/Train, imagenet/valid; rename"
+        ):
+            load(tmp_path, part)

@@ -1,5 +1,6 @@
 """A file as a user has it: networks, and a forest, for the handwritten digits."""
 
+from copy import deepcopy
 from functools import cache
 
 import numpy as np
@@ -52,10 +53,14 @@ class OneLogit(nn.Module):
         return z if self.flat else z[:, None]
 
 
+def trained():
+    return deepcopy(fitted())
+
+
 @cache
-def trained(width=4):
+def fitted():
     torch.manual_seed(0)
-    model = Net(width)
+    model = Net()
     return ws.fit(model, ws.Digits(), epochs=2, batch_size=32, optimizer=ws.Adam(lr=0.01), device="cpu")
 
 

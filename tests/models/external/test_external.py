@@ -2,22 +2,34 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
+from torch import nn
 
 import withstand as ws
 from withstand.cli import main
 from withstand.configuration import foreign_source
 from withstand.errors import InputError
+from withstand.experiment import run as run_experiment
 from withstand.models.base import remarks_on
 from withstand.models.black_box import is_differentiable
 from withstand.models.external.external import External
+from withstand.models.weights import load_weights
 
 OWN = Path(__file__).parent / "own.py"
 SHAPE = (3, 32, 32)
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch):
+    """Folders of sources leave the import path with the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def built(source, shape=SHAPE, num_classes=10, **fields):
@@ -178,22 +190,80 @@ def test_a_changed_file_is_read_again(tmp_path):
     assert sizes == [3, 5]
 
 
-def test_a_folder_of_transformers_is_measured_with_its_preprocessing(tmp_path):
+@pytest.fixture(scope="module")
+def vit(folder):
+    """A folder of transformers with a small network and an image processor."""
     transformers = pytest.importorskip("transformers")
     config = transformers.ResNetConfig(
         num_channels=3, embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic", num_labels=10
     )
     torch.manual_seed(0)
-    network = transformers.ResNetForImageClassification(config).eval()
-    network.save_pretrained(tmp_path)
+    transformers.ResNetForImageClassification(config).eval().save_pretrained(folder / "vit")
     processor = {"do_normalize": True, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.5, 0.6, 0.7]}
     processor |= {"do_resize": True, "size": {"height": 48, "width": 48}, "do_rescale": True}
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    (folder / "vit" / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder / "vit"
+
+
+def test_a_folder_of_transformers_is_measured_with_its_preprocessing(vit):
+    from transformers import AutoModelForImageClassification
+
+    network = AutoModelForImageClassification.from_pretrained(vit).eval()
     x = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
     own = (x - torch.tensor([0.1, 0.2, 0.3])[:, None, None]) / torch.tensor([0.5, 0.6, 0.7])[:, None, None]
     with torch.no_grad():
-        torch.testing.assert_close(built(tmp_path)(x), network(pixel_values=own).logits)
-    assert External(source=str(tmp_path)).pixels == 48
+        torch.testing.assert_close(built(vit)(x), network(pixel_values=own).logits)
+    assert External(source=str(vit)).image_size == (48, 48)
+
+
+def test_weights_fit_a_network_whose_output_is_picked(folder, digits):
+    model = built(f"{folder}/own.py:Outputs", arguments={"kind": "logits"})
+    state = {name: torch.randn_like(each) for name, each in model.network.model.state_dict().items()}
+    torch.save(state, folder / "w.pth")
+    load_weights(model, folder / "w.pth")
+    assert all(torch.equal(each, state[name]) for name, each in model.network.model.state_dict().items())
+
+
+def test_an_experiment_trains_a_copy_of_a_module(tmp_path, digits):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(192, 10))
+    before = {name: each.clone() for name, each in module.state_dict().items()}
+    experiment = ws.Experiment(model=module, training=ws.Training(epochs=1, batch_size=64))
+    folder = run_experiment(experiment, tmp_path)
+    assert all(torch.equal(each, before[name]) for name, each in module.state_dict().items())
+    assert ws.Experiment(model=module, training=ws.Training(epochs=1, batch_size=64)).identity == experiment.identity
+    with torch.no_grad():
+        module[2].bias += 1
+    assert ws.Experiment(model=module, training=ws.Training(epochs=1, batch_size=64)).identity != experiment.identity
+    assert ws.evaluate(str(folder), on="brightness/1", device="cpu").rows
+    code = f"import withstand as ws; ws.evaluate({str(folder)!r}, on='fog/1')"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "was trained on a module given in Python" in other.stderr
+
+
+def test_own_models_are_trained_resumed_and_measured_like_others(folder, tmp_path, capsys):
+    words = ["train", "--data", "digits", "--model", f"{folder}/own.py:Net", "--model.init_args.width", "3"]
+    words += ["--epochs", "1", "--output", tmp_path, "--device", "cpu"]
+    assert run(*words) == run(*words) == 0
+    assert "finished already" in capsys.readouterr().err
+    (path,) = tmp_path.glob("run-*")
+    assert run("evaluate", path, "--on", "clean", "--device", "cpu") == 0
+    source = folder / "own.py"
+    before = source.read_text()
+    try:
+        source.write_text(before + "\n# a remark\n")
+        assert run("evaluate", path, "--on", "clean", "--device", "cpu") == 0
+        assert "code of" in capsys.readouterr().out
+    finally:
+        source.write_text(before)
+
+
+def test_a_model_without_gradients_is_not_trained(folder, tmp_path, capsys):
+    for source in ("own.py:SmallForest", "net.pt2", "net.onnx"):
+        words = ["train", "--data", "digits", "--model", f"{folder}/{source}", "--epochs", "1", "--output", tmp_path]
+        assert run(*words) == 2
+        assert "got one without" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def run(*words):
@@ -201,16 +271,20 @@ def run(*words):
     return main([str(each) for each in words])
 
 
-def test_all_kinds_of_models_stand_in_one_table(folder, tmp_path, capsys):
-    sources = [f"{folder}/own.py:trained", folder / "net.onnx", folder / "net.ts", f"{folder}/own.py:SmallForest"]
+def test_all_kinds_of_models_stand_in_one_table(folder, vit, tmp_path, capsys):
+    sources = [f"{folder}/own.py:trained", folder / "net.onnx", folder / "net.ts", vit, f"{folder}/own.py:SmallForest"]
     on = ["clean", "contrast/3", "brightness/3", "gaussian_noise/3"]
     samples = tmp_path / "samples.csv"
     words = ["evaluate", *sources, "--data", "digits", "--on", *on, "--output", tmp_path, "--device", "cpu"]
     assert run(*words, "--samples", samples) == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in ("own.py:trained", "net.onnx", "net.ts", "own.py:SmallForest"))
+    assert all(name in text for name in ("own.py:trained", "net.onnx", "net.ts", "vit", "own.py:SmallForest"))
     assert "no gradients" in text
-    lines = [line.split(",") for line in samples.read_text().splitlines()]
-    assert len(lines) > 1000
+    table = pl.read_csv(samples)
+    module, exported = (table.filter(pl.col("model") == name).drop("model") for name in ("own.py:trained", "net.onnx"))
+    kinds = [name for name in module.columns if "predict" in name or "correct" in name]
+    assert kinds
+    assert module.height == exported.height == 359
+    assert module.select(kinds).equals(exported.select(kinds))
     assert run(*words) == 0
     assert "measured already" in capsys.readouterr().err

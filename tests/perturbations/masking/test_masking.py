@@ -11,12 +11,18 @@ from torch import nn
 import withstand as ws
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.calibration import Calibration
+from withstand.evaluation.minimal_norm import MinimalNorm
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams
 from withstand.measuring.ask import read_results
+from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.identity import Identity
 from withstand.perturbations.masking import surrogate as surrogates
 from withstand.perturbations.masking.diagnosis import Diagnosis, diagnose
+from withstand.perturbations.mixture import Mixture
 from withstand.rendering.latex import latex
 from withstand.rendering.terminal import render
 
@@ -186,7 +192,9 @@ def test_what_does_not_follow_a_given_surrogate_says_so(network):
         (7, "int"),
     ):
         with pytest.raises(ws.InputError, match=what):
-            ws.evaluate(network, table(2, 20), on="clean", surrogate=given, device="cpu")
+            ws.evaluate(network, table(2, 20), surrogate=given, **asked)
+    with pytest.raises(ws.InputError, match=r"^evaluate: surrogate "):
+        ws.evaluate(network, table(2, 20), on="clean", surrogate=network, device="cpu")
 
 
 def test_notes_reach_every_table_and_survive_what_is_kept(network, tmp_path):
@@ -220,6 +228,51 @@ def test_notes_claim_other_gradients_only_where_attacks_followed_them():
         assert MASKING in done
         assert [word for word in ("surrogate", "smoothed") if word in done] == list(words)
         assert ("standard" in advice) is not reacts
+
+
+PGD = ws.PGD(ball=LINF, steps=5)
+GRADIENTS = {
+    "pgd": Accuracy(perturbations=(Identity(), ws.Gaussian(std=0.1), PGD)),
+    "worst of several": Accuracy(perturbations=(Identity(), PGD), num_draws=2, fold="worst"),
+    "within a mixture": Accuracy(perturbations=(Identity(), Mixture(parts=(Identity(), PGD)))),
+    "attack": Accuracy(perturbations=(Identity(), ws.APGD(ball=LINF, steps=5))),
+    "calibration": Calibration(perturbations=(Identity(), PGD)),
+    "distance": MinimalNorm(attacks=(DDN(ball=L2, steps=10),)),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_every_evaluation_that_follows_gradients_notices_masks(network, name):
+    models = {mask: Behind(network, MASKS[mask]) for mask in ("rounded inputs", "tanh")}
+    models |= {kind: Behind(network, OPEN[kind]) for kind in ("plain", "confident", "probabilities")}
+    results = ws.evaluate(models, table(2, 100), on=GRADIENTS[name], device="cpu")
+    attacked = GRADIENTS[name].conditions[-1]
+    for model, rows in results.rows.items():
+        doubtful = {(row.condition, row.measure) for row in rows if MASKING in row.doubt}
+        wanted = {(row.condition, row.measure) for row in rows if row.condition == attacked}
+        wanted = {(where, measure) for where, measure in wanted if results.measures[measure].better}
+        assert wanted
+        assert doubtful == (wanted if model in MASKS else set())
+    assert all(MASKING in " ".join(shown.split()) for shown in map(render, results.tables()))
+
+
+@pytest.mark.parametrize("name", ["pgd", "distance"])
+def test_attacks_of_every_evaluation_take_the_logarithm_of_probabilities(network, name):
+    models = {"logits": network, "probabilities": Behind(network, lambda f, x: (2 * f(x)).softmax(1))}
+    results = ws.evaluate(models, table(2, 100), on=GRADIENTS[name], device="cpu")
+    bare, same = ([row.value for row in rows] for rows in results.rows.values())
+    assert same == pytest.approx(bare, rel=0.01)
+
+
+def test_the_mean_over_draws_of_a_random_model_is_attacked_by_every_evaluation(network):
+    model, split = Behind(network, lambda f, x: f(x + 0.2 * torch.randn_like(x))), table(2, 20)
+    for evaluation in (Accuracy(perturbations=(PGD,)), GRADIENTS["distance"]):
+        found = [evaluation.measure(model, split, seed=0, engine=Engine(batch_size=size)) for size in (7, 64)]
+        (a,), (b,) = (each.columns.values() for each in found)
+        for column in a:
+            torch.testing.assert_close(a[column], b[column])
+        ((note,),) = found[0].notes.values()
+        assert "outputs are random" in note.text
 
 
 def test_fixed_features_do_not_hide_that_gradients_lead(network):

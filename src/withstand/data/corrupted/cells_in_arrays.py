@@ -24,7 +24,7 @@ log = logging.getLogger("withstand")
 class CellsInArrays(CorruptedDataset):
     """Images in `<corruption>.npy`, uint8 (5 n, height, width, channels), severity 1 first.
 
-    `labels.npy` holds n or 5 n whole numbers.
+    `labels.npy` holds n whole numbers, or the same n five times.
     """
 
     def missing(self) -> list[Gap]:
@@ -43,7 +43,7 @@ class CellsInArrays(CorruptedDataset):
     def _load_cell(self, corruption: str, severity: int) -> ArraySplit:
         path = self._folder() / f"{corruption}.npy"
         labels, images = self._labels(), self._images(path)
-        self._check_count(path, images, len(labels))
+        self._check_count(path, images, labels)
         least, largest = int(labels.min()), int(labels.max())
         classes = self._classes(largest)
         if least < 0 or largest >= len(classes) or len(classes) < 2:
@@ -61,7 +61,7 @@ class CellsInArrays(CorruptedDataset):
         labels, shapes = self._labels(), {}
         for path in self._paths():
             images = self._images(path)
-            self._check_count(path, images, len(labels))
+            self._check_count(path, images, labels)
             shapes[path.name] = images.shape
             first = next(iter(shapes))
             if images.shape != shapes[first]:
@@ -101,11 +101,20 @@ class CellsInArrays(CorruptedDataset):
             raise InputError(f"{self.who}: {path} must hold whole numbers in one row, got {array.dtype} {array.shape}.")
         return array
 
-    def _check_count(self, path: Path, images: np.ndarray, num_labels: int) -> None:
+    def _check_count(self, path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+        num_labels = len(labels)
         if len(images) % len(SEVERITIES) or num_labels not in (len(images), len(images) // len(SEVERITIES)):
             raise InputError(
                 f"{self.who}: {path} must hold five times n images, where {LABELS} holds n or five times n labels; "
                 f"got {len(images):,} images and {num_labels:,} labels."
+            )
+        if (
+            num_labels == len(images)
+            and (labels.reshape(len(SEVERITIES), -1) != labels[: num_labels // len(SEVERITIES)]).any()
+        ):
+            raise InputError(
+                f"{self.who}: {path} must hold every image at five severities, severity 1 first, but its "
+                f"{num_labels:,} labels do not repeat five times, so it holds one severity."
             )
 
     def _read(self, path: Path) -> np.ndarray:

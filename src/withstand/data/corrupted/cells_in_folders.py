@@ -10,9 +10,10 @@ from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Sav
 from withstand.data.base import Dataset, Part
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
-from withstand.data.images.class_folders import ClassFolders, subfolders
+from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.images.image_file import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, walk_images
+from withstand.data.images.files_below import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, subfolders, walk_images
 from withstand.errors import InputError
 
 ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # folders in the published archives
@@ -24,6 +25,9 @@ log = logging.getLogger("withstand")
 class CellsInFolders(CorruptedDataset):
     """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive."""
 
+    orientation: Orientation = "apply"
+    depth: Depth = 8
+    alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
     clean: str | None = None
 
@@ -84,7 +88,6 @@ class CellsInFolders(CorruptedDataset):
             folder,
             ranked=tuple(self._places().values()),
             origin=f"any cell of {self._folder()}",
-            allow_empty=not is_clean,
         )
 
     def _list_cells(self) -> list[Cell]:

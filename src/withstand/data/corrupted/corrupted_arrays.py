@@ -14,8 +14,8 @@ class CorruptedArrays(CellsInArrays):
     """Corrupted images in `root/<corruption>.npy`, one cell per corruption and severity.
 
     Each array is uint8 of shape (5 n, height, width, channels): n images per severity, severity 1 first. `labels.npy`
-    holds n or 5 n numbers. `classes.json` is a list of the names of the classes; without it, classes are named by their
-    numbers.
+    holds n numbers, or the same n five times. `classes.json` is a list of the names of the classes; without it, classes
+    are named by their numbers.
 
     Attributes:
         root: The folder.

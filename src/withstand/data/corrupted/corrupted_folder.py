@@ -21,6 +21,9 @@ class CorruptedFolder(CellsInFolders):
         root: The folder; corruptions may also be in subfolders `noise/`, `blur/`, `weather/`, `digital/` or `extra/`.
         corruption: A published name such as `fog`, or `clean`; None selects all.
         severity: 1 to 5; None selects all.
+        orientation: `apply` turns images upright as their EXIF orientation tag says; `ignore` reads them as stored.
+        depth: Most bits per channel; of 16-bit images, 16 reads the upper 8 bits, and 8 rejects them.
+        alpha: Background of transparent pixels.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
         clean: Folder of the same images without corruption, as `<class>/<file>`; they form the cell `clean`.
         clean_resize: Length in pixels of the shorter side of a clean image before the centre crop, at least `pixels`;

@@ -7,6 +7,7 @@ from typing import ClassVar
 from withstand.data.corrupted.cells_in_folders import CellsInFolders
 from withstand.data.images.class_folders import ClassFolders
 from withstand.data.images.class_map import IMAGENET
+from withstand.data.images.decoding import Orientation
 from withstand.data.places import data_root
 
 FOLDERS = ("imagenet-c", "ImageNet-C")
@@ -25,6 +26,9 @@ class ImagenetCFiles(CellsInFolders):
             be in the folders of the archives. None takes `$WITHSTAND_DATA`.
         corruption: A published name such as `fog`, or `clean`; None selects all.
         severity: 1 to 5; None selects all.
+        orientation: `apply` turns images upright as their EXIF orientation tag says; `ignore` reads them as stored.
+        depth: Most bits per channel; of 16-bit images, 16 reads the upper 8 bits, and 8 rejects them.
+        alpha: Background of transparent pixels.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
         clean: Folder of clean images, such as ImageNet's `val/`; they form the cell `clean`, and their shorter side is
             resized to 256.
@@ -35,6 +39,7 @@ class ImagenetCFiles(CellsInFolders):
     """
 
     root: str | None = None
+    orientation: Orientation = "ignore"
 
     command: ClassVar[str] = "imagenet-c"
 

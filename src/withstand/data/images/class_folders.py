@@ -1,7 +1,6 @@
 """ClassFolders: reader of a folder with one folder of images per class."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,12 @@ import torch
 
 from withstand.data.base import Dataset, Part, cut
 from withstand.data.images.class_map import ClassMap
+from withstand.data.images.decoding import Alpha, Decoding, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.images.image_file import SUFFIXES, walk_images
+from withstand.data.images.files_below import SUFFIXES, as_text, subfolders, walk_images
 from withstand.errors import InputError
+
+PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,9 @@ class ClassFolders:
         resize: Length of the shorter side before the centre crop; None does not resize.
         class_map: Class numbers by folder name, see ImageFolder; None numbers the folders by rank.
         num_classes: Number of classes; None takes it from the class map or the number of folders.
+        orientation: See Decoding.
+        depth: See Decoding.
+        alpha: See Decoding.
         on_bad_image: `error` stops at an unreadable file; `skip` leaves it out.
     """
 
@@ -33,6 +38,9 @@ class ClassFolders:
     resize: int | None
     class_map: str | None = None
     num_classes: int | None = None
+    orientation: Orientation = "apply"
+    depth: Depth = 8
+    alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
@@ -53,9 +61,8 @@ class ClassFolders:
         part: Part = "test",
         validation: float | None = None,
         origin: str | None = None,
-        allow_empty: bool = False,
     ) -> FileSplit:
-        """List the images of a folder, sorted by class folder and path.
+        """List the images of a folder, sorted by class folder and path; class folders without images are left out.
 
         Args:
             folder: Parent of the class folders.
@@ -63,62 +70,64 @@ class ClassFolders:
             part: The part to return.
             validation: Share for validation, if that part is cut from this folder.
             origin: Name of `ranked` in messages; None takes the first of them.
-            allow_empty: Whether class folders may have no images.
 
         Raises:
             InputError: If folders are missing or empty, or a class has no number.
         """
-        names, classes = self.folders(folder), self._number(ranked, origin)
+        self.folders(folder)
+        found = sorted(file.partition("/")[::2] for file in walk_images(folder) if "/" in file)
+        names, classes = sorted({name for name, _ in found}), self._number(ranked, origin)
         unknown = next((name for name in names if name not in classes.numbers), None)
         if unknown is not None:
             raise InputError(f"{self.who}: class folder {folder / unknown} does not occur in {classes.origin}.")
-        images = [sorted(walk_images(folder / name)) for name in names]
-        if [] in images and not allow_empty:
-            empty = folder / names[images.index([])]
-            raise InputError(f"{self.who}: class folder {empty} holds no image file ({', '.join(SUFFIXES)}).")
-        files = [f"{name}/{file}" for name, own in zip(names, images, strict=True) for file in own]
-        if not files:
-            raise InputError(f"{self.who}: expected images in the class folders of {folder}, found none.")
-        rank = torch.arange(len(names)).repeat_interleave(torch.tensor([len(own) for own in images]))
+        rank = {name: number for number, name in enumerate(names)}
+        ranks = torch.tensor([rank[name] for name, _ in found])
         split = FileSplit(
             self.who,
             folder=folder,
-            files=files,
-            y=torch.tensor([classes.numbers[name] for name in names])[rank],
+            files=[f"{name}/{file}" for name, file in found],
+            y=torch.tensor([classes.numbers[name] for name in names])[ranks],
             classes=classes.names,
             pixels=self.pixels,
             resize=self.resize,
+            decoding=Decoding(orientation=self.orientation, depth=self.depth, alpha=self.alpha),
             on_bad_image=self.on_bad_image,
         )
         if part == "test" or validation is None:
             return split
         # Cut by folder, not by class: a class may have several folders.
-        return split.select(cut(rank, validation=validation)[part])
+        return split.select(cut(ranks, validation=validation)[part])
 
     def folders(self, folder: Path) -> list[str]:
-        """Return the names of the class folders, sorted; hidden folders are skipped.
+        """Return the names of the class folders with images, sorted; hidden folders are skipped.
 
         Raises:
-            InputError: If the folder is missing, empty, or holds files only.
+            InputError: If the folder is missing, empty, or holds no class folder with images.
         """
         if not folder.is_dir():
             raise InputError(
                 f"{self.who}: expected a folder with one folder of images per class at {folder}, found none."
             )
-        names = subfolders(folder)
-        if not names:
-            visible = sum(not each.name.startswith(".") for each in folder.iterdir())
-            found = f"only files ({visible:,})" if visible else "nothing"
-            raise InputError(f"{self.who}: expected one folder of images per class in {folder}, found {found}.")
-        return names
+        if names := _class_folders(folder):
+            return names
+        if subfolders(folder):
+            raise InputError(
+                f"{self.who}: expected images in the class folders of {folder}, found none ({', '.join(SUFFIXES)})."
+            )
+        visible = sum(not each.name.startswith(".") for each in folder.iterdir())
+        found = f"only files ({visible:,})" if visible else "nothing"
+        raise InputError(f"{self.who}: expected one folder of images per class in {folder}, found {found}.")
 
     def _number(self, ranked: Sequence[Path], origin: str | None) -> ClassMap:
         if self.class_map is not None:
             classes = ClassMap.read(self.who, self.class_map, num_classes=self.num_classes)
         else:
-            names = sorted({name for folder in ranked for name in subfolders(folder)})
+            found: set[str] = set()
+            for folder in ranked:
+                found.update(_class_folders(folder, known=found))
+            names = sorted(found)
             numbers = {name: rank for rank, name in enumerate(names)}
-            classes = ClassMap(numbers=numbers, names=tuple(names), origin=origin or str(ranked[0]))
+            classes = ClassMap(numbers=numbers, names=tuple(map(as_text, names)), origin=origin or str(ranked[0]))
         names = classes.names
         if len(names) < 2:
             raise InputError(
@@ -133,9 +142,12 @@ class ClassFolders:
         return classes
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Return the names of the visible folders in a folder, sorted; none if it does not exist."""
-    if not folder.is_dir():
-        return []
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+def usual_parts(root: Path) -> list[str]:
+    """Return the folders in a root that have usual names of parts, in any case: training first, then validation."""
+    found = [each for each in subfolders(root) if each.lower() in PARTS]
+    return sorted(found, key=lambda each: PARTS.index(each.lower()))
+
+
+def _class_folders(folder: Path, known: Collection[str] = ()) -> list[str]:
+    """Return the names of the folders in a folder that hold an image, or are known."""
+    return [name for name in subfolders(folder) if name in known or next(walk_images(folder / name), None) is not None]

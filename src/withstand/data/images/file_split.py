@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -16,7 +16,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
 from withstand.data.base import Plan, Split, as_rows, to_unit
-from withstand.data.images.image_file import explain, read_image
+from withstand.data.images.decoding import NOTES, Decoding
+from withstand.data.images.files_below import as_text
+from withstand.data.images.image_file import AS_STORED, explain, read_image
 from withstand.data.sample import Sample
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
@@ -35,11 +37,13 @@ class Decoded(NamedTuple):
         x: The readable images.
         rows: Their rows in the split.
         problems: Row and reason of each unreadable image.
+        notes: Row and key in `decoding.NOTES` of anything to report.
     """
 
     x: UInt8[Tensor, "image 3 pixels pixels"]
     rows: list[int]
     problems: list[tuple[int, str]]
+    notes: list[tuple[int, str]]
 
 
 class FileSplit(Split):
@@ -59,6 +63,7 @@ class FileSplit(Split):
         classes: tuple[str, ...],
         pixels: int,
         resize: int | None,
+        decoding: Decoding = AS_STORED,
         on_bad_image: OnBadImage = "error",
     ) -> None:
         """Keep the locations of the files.
@@ -71,28 +76,30 @@ class FileSplit(Split):
             classes: Names of the classes.
             pixels: Width and height of the inputs.
             resize: Length of the shorter side before the centre crop; None does not resize.
+            decoding: How pixels become RGB.
             on_bad_image: `error` stops at an unreadable file; `skip` leaves it out of its batch and warns once.
         """
         self.who, self.folder, self.files, self.y, self.classes = who, folder, files, y, classes
-        self.pixels, self.resize = pixels, resize
+        self.pixels, self.resize, self.decoding = pixels, resize, decoding
         self.on_bad_image: OnBadImage = on_bad_image
         self.numbers: Tensor = torch.arange(len(files))  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape, self.box = (3, pixels, pixels), (0.0, 1.0)
         self.bad: dict[int, str] = {}
+        self._noted: dict[str, set[int]] = defaultdict(set)  # rows by key
 
     def __len__(self) -> int:
         return len(self.files)
 
     def identifiers(self) -> Mapping[int, str]:
         """Return the paths, relative to the folder."""
-        return dict(zip(self.numbers.tolist(), self.files, strict=True))
+        return dict(zip(self.numbers.tolist(), map(as_text, self.files), strict=True))
 
     def select(self, rows: Tensor | Sequence[int]) -> "FileSplit":
         """Return the split with only these rows, such as `range(100)`."""
         rows = as_rows(rows, len(self))
         part = copy(self)
         part.files, part.y = [self.files[row] for row in rows.tolist()], self.y[rows]
-        part.numbers, part.bad = self.numbers[rows], {}
+        part.numbers, part.bad, part._noted = self.numbers[rows], {}, defaultdict(set)
         return part
 
     def batches(
@@ -104,14 +111,21 @@ class FileSplit(Split):
             InputError: If a file is unreadable and `on_bad_image` is `error`.
         """
         device = torch.device(device)
-        images = _Images(self, augmentation_seed)
-        for x, rows, problems in _decode(images, plan, num_workers, pin_memory=device.type == "cuda"):
-            for row, reason in problems:
-                self._report(row, reason)
-            found = torch.tensor(rows, dtype=torch.int64)
-            x = x if rows else torch.empty(0, *self.shape, dtype=torch.uint8)
-            x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[found], self.numbers[found]))
-            yield Sample(to_unit(x), y, numbers)
+        images, before = _Images(self, augmentation_seed), {key: len(rows) for key, rows in self._noted.items()}
+        try:
+            for x, rows, problems, notes in _decode(images, plan, num_workers, pin_memory=device.type == "cuda"):
+                for row, key in notes:
+                    self._noted[key].add(row)
+                for row, reason in problems:
+                    self._report(row, reason)
+                found = torch.tensor(rows, dtype=torch.int64)
+                x = x if rows else torch.empty(0, *self.shape, dtype=torch.uint8)
+                x, y, numbers = (each.to(device, non_blocking=True) for each in (x, self.y[found], self.numbers[found]))
+                yield Sample(to_unit(x), y, numbers)
+        finally:  # also when the caller takes no more batches
+            for key, rows in self._noted.items():
+                if len(rows) > before.get(key, 0):
+                    log.warning("%s: %s.", self.who, NOTES[key].format(f"{len(rows):,} of {len(self):,} images"))
 
     def _report(self, row: int, reason: str) -> None:
         sentence = f"{self.who}: {self.folder / self.files[row]} cannot be read as an image ({reason})"
@@ -129,11 +143,14 @@ class _Images(LoaderDataset[Decoded]):
         self.split, self.augmentation_seed = split, augmentation_seed
 
     def __getitem__(self, rows: list[int]) -> Decoded:
-        split, read, problems = self.split, [], []
+        split, read, problems, notes = self.split, [], [], []
         for row, generator in zip(rows, self._generators(rows), strict=True):
             path = split.folder / split.files[row]
+            options = {"pixels": split.pixels, "resize": split.resize, "decoding": split.decoding}
             try:
-                image = read_image(path, pixels=split.pixels, resize=split.resize, generator=generator)
+                image = read_image(
+                    path, **options, generator=generator, note=lambda key, row=row: notes.append((row, key))
+                )
             except Exception as error:  # decoders raise any exception
                 problems.append((row, explain(path, error)))
             else:
@@ -141,7 +158,7 @@ class _Images(LoaderDataset[Decoded]):
         x = np.empty((len(read), *split.shape), dtype=np.uint8)
         for slot, (_, image) in zip(x, read, strict=True):
             slot[...] = image
-        return Decoded(torch.from_numpy(x), [row for row, _ in read], problems)
+        return Decoded(torch.from_numpy(x), [row for row, _ in read], problems, notes)
 
     def _generators(self, rows: list[int]) -> list[Generator] | list[None]:
         if self.augmentation_seed is None:

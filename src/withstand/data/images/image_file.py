@@ -1,8 +1,6 @@
-"""Image files: their formats, and decoding with a centre crop or a random crop."""
+"""Image files decoded with a centre crop, a random crop, or as they are."""
 
 import math
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,36 +9,34 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 from torch import Generator
 
-JPEG_SUFFIXES = (".jpg", ".jpeg")
-LOSSLESS_SUFFIXES = (".png", ".ppm", ".pgm", ".bmp")
-SUFFIXES = (*JPEG_SUFFIXES, *LOSSLESS_SUFFIXES, ".tif", ".tiff", ".webp")  # as in torchvision's ImageFolder
+from withstand.data.images.decoding import Decoding, Note
 
 SCALE = (0.08, 1.0)  # share of the image's area in a random crop
 RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
 TRIES = 10
 BILINEAR = Image.Resampling.BILINEAR
 DRAFT_MARGIN = 2  # the JPEG decoder may downscale a random crop to this many times the wanted size
-DEEP_MODES = ("I", "F")  # more than 8 bits per channel; Pillow would clip values above 255
-
-
-def walk_images(folder: Path) -> Iterator[str]:
-    """Yield the paths of the image files below a folder, relative to it, unsorted; hidden files are skipped."""
-    for place, _, names in os.walk(folder, followlinks=True):
-        below = os.path.relpath(place, folder)
-        prefix = "" if below == "." else f"{below}/"
-        yield from (prefix + name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+AS_STORED = Decoding(orientation="ignore")
 
 
 def read_image(
-    path: Path, *, pixels: int, resize: int | None, generator: Generator | None = None
+    path: Path,
+    *,
+    pixels: int,
+    resize: int | None,
+    decoding: Decoding = AS_STORED,
+    generator: Generator | None = None,
+    note: Note = lambda _: None,
 ) -> UInt8[np.ndarray, "3 pixels pixels"]:
-    """Return the centre crop of an image, or a random crop; the orientation tag is ignored.
+    """Return the centre crop of an image, or a random crop.
 
     Args:
         path: The file.
         pixels: Width and height of the result.
         resize: Length of the shorter side before the centre crop, at least `pixels`; None does not resize.
+        decoding: How pixels become RGB.
         generator: Source of a random crop and flip; None takes the centre.
+        note: Callback with anything to report, see `decoding.NOTES`.
 
     Raises:
         OSError: If the file is not an image or is truncated; decoders may raise other exceptions.
@@ -51,9 +47,11 @@ def read_image(
         Differs: for speed, the JPEG decoder first downscales a random crop much larger than the result.
     """
     with Image.open(path) as image:
-        if image.mode.startswith(DEEP_MODES):
-            raise OSError(f"its mode is {image.mode}, expected 8 bits per channel")
-        cropped = _centre(image, pixels, resize) if generator is None else _random(image, pixels, generator)
+        decoding.check(image)
+        if generator is None:
+            cropped = _centre(decoding.to_rgb(image, note), pixels, resize)
+        else:
+            cropped = _random(image, pixels, generator, decoding, note)
         return np.asarray(cropped).transpose(2, 0, 1)
 
 
@@ -69,7 +67,6 @@ def explain(path: Path, error: Exception) -> str:
 
 
 def _centre(image: Image.Image, pixels: int, resize: int | None) -> Image.Image:
-    image = image.convert("RGB")
     if resize is not None:
         width, height = image.size
         shorter = min(width, height)
@@ -83,15 +80,17 @@ def _centre(image: Image.Image, pixels: int, resize: int | None) -> Image.Image:
     return image.crop((left, top, left + pixels, top + pixels))
 
 
-def _random(image: Image.Image, pixels: int, generator: Generator) -> Image.Image:
+def _random(image: Image.Image, pixels: int, generator: Generator, decoding: Decoding, note: Note) -> Image.Image:
     numbers = torch.rand(2 * TRIES + 3, generator=generator, dtype=torch.float64).tolist()
-    width, height = image.size
+    width, height = decoding.size(image)
     left, top, crop_width, crop_height = _choose_box(width, height, numbers)
     margin = DRAFT_MARGIN * pixels
-    image.draft(None, (math.ceil(margin * width / crop_width), math.ceil(margin * height / crop_height)))
+    across, down = math.ceil(margin * width / crop_width), math.ceil(margin * height / crop_height)
+    image.draft(None, (across, down) if decoding.turn(image) < 5 else (down, across))
+    image = decoding.to_rgb(image, note)
     across, down = image.width / width, image.height / height
     box = (left * across, top * down, (left + crop_width) * across, (top + crop_height) * down)
-    image = image.convert("RGB").resize((pixels, pixels), BILINEAR, box=box)
+    image = image.resize((pixels, pixels), BILINEAR, box=box)
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if numbers[-1] < 0.5 else image
 
 

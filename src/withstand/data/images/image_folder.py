@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part
-from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.class_folders import ClassFolders, usual_parts
 from withstand.data.images.class_map import NumClasses
+from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
+from withstand.data.images.files_below import subfolders
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
-
-USUAL = ("train", "val", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,9 @@ class ImageFolder(Dataset):
             `imagenet`, the usual order of the 1,000 classes, whose folders are named n01440764 and so on.
         num_classes: Number of classes, at least 2; None takes the highest number of the class map + 1 (1,000 for
             `imagenet`), or the number of class folders.
+        orientation: `apply` turns images upright as their EXIF orientation tag says; `ignore` reads them as stored.
+        depth: Most bits per channel; of 16-bit images, 16 reads the upper 8 bits, and 8 rejects them.
+        alpha: Background of transparent pixels.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
     """
 
@@ -44,6 +47,9 @@ class ImageFolder(Dataset):
     resize: PositiveInt | None = 256
     class_map: str | None = None
     num_classes: NumClasses | None = None
+    orientation: Orientation = "apply"
+    depth: Depth = 8
+    alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
@@ -72,8 +78,9 @@ class ImageFolder(Dataset):
         name = {"train": self.train, "validation": self.validation or self.train, "test": self.test}[part]
         if (root / name).is_dir():
             return root / name
-        there = [each for each in dict.fromkeys((self.train, self.validation, self.test, *USUAL)) if each]
-        there = [each for each in there if (root / each).is_dir()]
+        named = (self.train, self.validation, self.test)
+        there = [each for each in subfolders(root) if each in named]
+        there += [each for each in usual_parts(root) if each not in there]
         if not there and part == "test":
             return root
         if not there:

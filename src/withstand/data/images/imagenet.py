@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.base import Dataset, Part, check_part
-from withstand.data.images.class_folders import ClassFolders
+from withstand.data.images.class_folders import ClassFolders, usual_parts
+from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.places import find
+from withstand.data.places import data_root, find
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
 
@@ -27,6 +28,9 @@ class Imagenet(Dataset):
         resize: Length in pixels of the shorter side before the centre crop, at least `pixels`.
         class_map: None expects all 1,000 class folders. With `imagenet` (or a file, see ImageFolder), there may be
             fewer folders, whose classes have their numbers among the 1,000.
+        orientation: `apply` turns images upright as their EXIF orientation tag says; `ignore` reads them as stored.
+        depth: Most bits per channel; of 16-bit images, 16 reads the upper 8 bits, and 8 rejects them.
+        alpha: Background of transparent pixels.
         on_bad_image: `error` stops at a file that is damaged or not an image; `skip` leaves it out.
 
     Source:
@@ -38,6 +42,9 @@ class Imagenet(Dataset):
     pixels: PositiveInt = 224
     resize: PositiveInt | None = 256
     class_map: str | None = None
+    orientation: Orientation = "ignore"
+    depth: Depth = 8
+    alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
 
     def __post_init__(self) -> None:
@@ -48,13 +55,25 @@ class Imagenet(Dataset):
         """List the files; they are decoded when fetched."""
         check_part("Imagenet", part)
         name = "val" if part == "test" else "train"
-        folder = find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
+        folder = self._find(name)
         if self.class_map is None:
             self._check_complete(folder)
         return self._reader().read(folder, ranked=[folder], part=part, validation=self.validation)
 
     def _reader(self) -> ClassFolders:
         return ClassFolders.of(self, num_classes=NUM_CLASSES)
+
+    def _find(self, name: str) -> Path:
+        try:
+            return find(self.root, "Imagenet", *(f"{place}/{name}".removeprefix("./") for place in FOLDERS))
+        except InputError as error:
+            base = data_root(self.root)
+            there = [str(Path(place, each)) for place in FOLDERS for each in usual_parts(base / place)]
+            if not there:
+                raise
+            raise InputError(
+                f"Imagenet: expected a folder {name!r} under {base}, found {', '.join(there)}; rename or link it."
+            ) from error
 
     def _check_complete(self, folder: Path) -> None:
         names = self._reader().folders(folder)

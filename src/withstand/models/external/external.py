@@ -12,7 +12,7 @@ from torch import nn
 
 from withstand import plugins
 from withstand.errors import InputError, brief
-from withstand.models.base import Model
+from withstand.models.base import ImageSize, Model
 from withstand.models.black_box import BlackBox, predicts
 from withstand.models.external.from_files import read_onnx, read_pt2, read_torchscript
 from withstand.models.external.from_transformers import (
@@ -57,6 +57,10 @@ class External(Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.source.endswith(".py"):
+            raise InputError(
+                f"model: expected {brief(self.source)}:NAME, with the name of a class or function in the file."
+            )
         if not plugins.is_source(self.source):
             raise InputError(f"model: source must be {plugins.SOURCES}, got {brief(self.source)}.")
         if self.arguments and not self._is_code:
@@ -67,9 +71,9 @@ class External(Model):
         return hash(self.source)
 
     @property
-    def pixels(self) -> int | None:
-        """Width and height of the inputs by the model's own configuration; None if it has none."""
-        return self._preprocessing.pixels
+    def image_size(self) -> ImageSize | None:
+        """The size by the image processor of transformers."""
+        return self._preprocessing.size
 
     def digest(self) -> str:
         """Return a hash of the file with the code, or of the model's files."""
@@ -98,6 +102,8 @@ class External(Model):
     def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
         path = Path(self.source).expanduser()
         if not self._is_code:
+            if not path.exists():
+                raise InputError(f"model: expected a file, found none at {brief(self.source)}.")
             return read_folder(path) if path.is_dir() else READERS[path.suffix.lower()](path)
         found = plugins.find("model", self.source)
         if callable(found) and not isinstance(found, nn.Module):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.models.base import ImageSize
 
 
 class Preprocessing(NamedTuple):
@@ -15,12 +16,12 @@ class Preprocessing(NamedTuple):
     Attributes:
         mean: Per channel, for pixels in [0, 1]; empty without normalisation.
         std: The same.
-        pixels: Width and height of the inputs; None if it is not square or not known.
+        size: Size of the inputs; None if they are not square or it is not known.
     """
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    pixels: int | None = None
+    size: ImageSize | None = None
 
 
 class PixelValues(nn.Module):
@@ -73,8 +74,11 @@ def read_preprocessing(path: Path) -> Preprocessing:
     mean, std = (tuple(own.get(f"image_{each}", ())) if normalizes else () for each in ("mean", "std"))
     if normalizes and not own.get("do_rescale", True):
         mean, std = (tuple(each / 255 for each in values) for values in (mean, std))
-    pixels = _side(own.get("crop_size") if own.get("do_center_crop") else own.get("size"))
-    return Preprocessing(mean, std, pixels or _side(_read(path / "config.json").get("image_size")))
+    resize = _side(own.get("size")) if own.get("do_resize", True) else None
+    pixels = _side(own.get("crop_size")) if own.get("do_center_crop") else resize
+    pixels = pixels or _side(_read(path / "config.json").get("image_size"))
+    size = None if pixels is None else ImageSize(pixels, max(pixels, resize or pixels))
+    return Preprocessing(mean, std, size)
 
 
 def _side(size: Any) -> int | None:

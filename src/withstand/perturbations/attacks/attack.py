@@ -49,7 +49,6 @@ class Attack(Perturbation):
     Attributes:
         ball: The norm, radius and unit. Minimum-norm attacks (`finds_distance`) also search outside of the ball; its
             radius is their unit of distance.
-        needs_gradient: Whether the model must be differentiable.
         finds_distance: Whether it looks for the nearest wrong point, however far.
         counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """

@@ -44,6 +44,7 @@ class Langevin(Perturbation):
         Differs from the published training of the Avila study, which takes random-walk steps.
     """
 
+    needs_gradient: ClassVar[bool] = True
     ball: Ball = Ball()
     temperature: Temperature | None = None
     step: PositiveFloat = 0.02

@@ -43,6 +43,7 @@ class PGD(Perturbation):
     until_wrong: bool = False
     loss: Loss = "cross_entropy"
 
+    needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
     counted: ClassVar[str] = "steps"
 

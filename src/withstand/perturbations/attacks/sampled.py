@@ -1,7 +1,6 @@
 """Attack that tries points drawn by a perturbation."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 from withstand.functional.random import RowStreams
 from withstand.limits import PositiveInt
@@ -17,16 +16,20 @@ POINTS_AT_ONCE = 16384
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled(Attack):
-    """Attack that tries points of the ball drawn by a perturbation, such as `Vertices` or `Uniform`, without gradients.
+    """Attack that tries points of the ball drawn by a perturbation, such as `Vertices`, `Uniform` or `PGD`.
 
     Attributes:
         perturbation: Draws the points.
         num_draws: Points per row, at least 1.
     """
 
-    needs_gradient: ClassVar[bool] = False
     perturbation: Perturbation = Uniform()
     num_draws: PositiveInt = 64
+
+    @property
+    def needs_gradient(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the perturbation follows gradients."""
+        return bool(self.perturbation.gradient_balls)
 
     def within(self, ball: Ball) -> "Sampled":
         """Return the attack with points of another ball."""

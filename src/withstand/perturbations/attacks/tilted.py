@@ -43,6 +43,7 @@ class Tilted(Perturbation):
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
     """
 
+    needs_gradient: ClassVar[bool] = True
     ball: Ball = Ball()
     temperature: Temperature | None = None
     ascent_steps: NonNegativeInt = 2

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import log
 from typing import Any, Literal, cast, get_args
 
+from withstand.configuration import discover
 from withstand.perturbations.base import Corruption, Pixels
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
@@ -65,6 +66,19 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
         ['speckle_noise/3']
     """
     return _instances(EXTRAS, severities, pixels)
+
+
+def others(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
+    """Return the corruptions outside the benchmark, such as those of plug-ins, by name; arguments as in `imagenet_c`.
+
+    `pixels` applies to those that have parameters for this size.
+    """
+    members = [member for suite in (IMAGENET_C, EXTRAS) for own in suite.values() for member in own]
+    found = [cast(Any, each) for each in discover(Corruption) if each not in members]
+    sizes = [pixels if pixels in each.tables else None for each in found]
+    return tuple(
+        each(severity=severity, pixels=size) for each, size in zip(found, sizes, strict=True) for severity in severities
+    )
 
 
 def group(corruption: Corruption) -> Group:

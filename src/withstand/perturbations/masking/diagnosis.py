@@ -12,7 +12,7 @@ from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
 from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.models.black_box import is_differentiable
-from withstand.models.expectation import NUM_DRAWS, Expectation
+from withstand.models.expectation import NUM_DRAWS, Expectation, generators_kept
 from withstand.models.frozen import frozen
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.perturbations.ball import Ball
@@ -28,7 +28,7 @@ NUM_ANSWERS = 3  # of the same inputs, to see whether they differ
 NUM_STEPS = 4  # random steps that a step along the gradient should beat
 LENGTHS = (1.0, 1 / 4, 1 / 16)  # of these steps, in radii
 # What to do about masking: before and after attacks have followed other gradients.
-RETRY = "Repeat with `--budget standard`; if there is a similar model without masking, pass it as `surrogate=`."
+RETRY = "Measure `worst-case` with `--budget standard`; if you have a similar unmasked model, pass it as `surrogate=`."
 REMOVE = "Remove the cause of the masking"
 CLIMB = 20  # steps towards another class, in a ball that holds all probes
 
@@ -43,6 +43,7 @@ class Diagnosis:
 
     Attributes:
         count: Number of inputs that were tried.
+        inputs: Which inputs, as text.
         is_random: Whether repeated passes of the same inputs gave different outputs.
         is_probability: Whether all outputs lie in [0, 1].
         sums_to_one: Whether they sum to 1 as well.
@@ -56,6 +57,7 @@ class Diagnosis:
     """
 
     count: int = 0
+    inputs: str = "checked inputs"
     is_random: bool = False
     is_probability: bool = False
     sums_to_one: bool = True
@@ -80,7 +82,7 @@ class Diagnosis:
         """Return whether attacks in a ball should also follow other gradients than the model's."""
         return self.is_masked(ball, SUSPECT) or self.surrogate is not None
 
-    def notes(self, ball: Ball, *, unseen: float, reacts: bool) -> tuple[Note, ...]:
+    def notes(self, ball: Ball, *, unseen: float = 0.0, reacts: bool = False) -> tuple[Note, ...]:
         """Return the notes on the numbers of a ball.
 
         Args:
@@ -98,19 +100,19 @@ class Diagnosis:
         if self.is_random:
             text = f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes."
             found.append(Note(text))
-        seen: list[str] = []
+        seen, inputs = [], f"{self.count} {self.inputs}"
         if self.blind >= MASKED:
-            seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {self.count} training inputs")
+            seen.append(f"the gradient is zero or not finite on {_percent(self.blind)} of {inputs}")
         elif self.stuck >= MASKED:
-            seen.append(f"unbounded ascent fails on {_percent(self.stuck)} of {self.count} training inputs")
+            seen.append(f"unbounded ascent fails on {_percent(self.stuck)} of {inputs}")
         elif self.is_masked(ball):
             share = _percent(self.misled[ball])
-            seen.append(f"random steps beat gradient steps on {share} of {self.count} training inputs")
+            seen.append(f"random steps beat gradient steps on {share} of {inputs}")
         if unseen:
             seen.append(f"{_percent(unseen)} of the samples are broken only by points found without the gradient")
         if seen:
             why = "; ".join([", ".join(seen), *([done] if done else [])])
-            text = f"Gradient masking: the accuracy under attack may be far too high, since {why}."
+            text = f"Gradient masking: the model may be far less robust than measured, since {why}."
             todo = RETRY if not reacts else f"{REMOVE}." if self.is_given else f"{REMOVE}, or pass `surrogate=`."
             found.append(Note(f"{text} {todo}", is_doubt=True))
         elif done and self.is_given:
@@ -168,7 +170,7 @@ def with_surrogate(found: Diagnosis, model: nn.Module, x: Points, *, space: Spac
 
 def _answers(model: nn.Module, x: Tensor) -> Diagnosis:
     """Return whether a model is random, and whether its outputs are probabilities."""
-    with torch.random.fork_rng(devices=[x.device] if x.device.type == "cuda" else []):
+    with generators_kept(x.device):
         outputs = torch.stack([model(x).float() for _ in range(NUM_ANSWERS)])
     size = outputs.abs().nan_to_num(posinf=0).amax(2, keepdim=True)
     differ = (outputs - outputs[:1]).abs().nan_to_num() > 1e-4 * size

@@ -8,9 +8,9 @@ class Note(NamedTuple):
 
     Attributes:
         text: The sentence.
-        is_doubt: Whether it says that the accuracies under attack are not trustworthy, such as with gradient masking.
-            The rows of these accuracies then carry the sentence as their `doubt`: tables mark them, and no model is
-            preferred because of them.
+        is_doubt: Whether it says that the numbers under attack are not trustworthy, such as with gradient masking.
+            Their rows then carry the sentence as their `doubt`: tables mark them, and no model is preferred because of
+            them.
     """
 
     text: str

@@ -47,8 +47,13 @@ class ConditionOutcomes:
     notes: tuple[Note, ...] = ()
 
     def doubt(self, measure: Measure) -> str:
-        """Return why a measure is not trustworthy here, in sentences; empty if nothing is known against it."""
-        return " ".join(note.text for note in self.notes if note.is_doubt and measure.kind == "attacked")
+        """Return why a measure is not trustworthy here, in sentences; empty if nothing is known against it.
+
+        Doubts are about measures of kind `attacked`; if the condition has none, about all with a better direction.
+        """
+        has_attacked = any(each.kind == "attacked" for each in self.measures)
+        is_meant = measure.kind == "attacked" if has_attacked else bool(measure.better)
+        return " ".join(note.text for note in self.notes if note.is_doubt and is_meant)
 
     @cached_property
     def frame(self) -> "polars.DataFrame":
