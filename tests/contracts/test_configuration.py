@@ -42,10 +42,10 @@ every_value = pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name_
 
 
 def examples(cls: type) -> list:
-    """Return the class's own examples; where it has none, the defaults, or any text where there is no default."""
+    """Return the class's own examples; where it has none, the defaults, or a text, which can be a source, where there is no default."""
     own = cls.examples() if hasattr(cls, "examples") else []
     own = [each[0] if isinstance(each, tuple) else each for each in own]
-    needed = {each.name: "some" for each in fields(cls) if each.default is each.default_factory is MISSING}
+    needed = {each.name: "some:some" for each in fields(cls) if each.default is each.default_factory is MISSING}
     return own or [cls(**needed)]
 
 
@@ -114,11 +114,13 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
                 candidates += [(*value, *value[:1]), value[:-1], value[::-1], (1,), (0.5, 0.25), ("x",)]
                 candidates += [(kind,) for kind in kinds if isinstance(kind, str | int)]
             case None:
-                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog", True, {"x": ("y",)}]
+                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog", "imagenet", True, {"x": ("y",)}]
             case Ball():
                 candidates += [Ball("l2", 0.123), Ball("linf", 0.123), Ball("l1", 0.123)]
             case Training():
                 candidates.append(Training(epochs=77))
+            case dict():
+                candidates.append({**value, "x": 1})
         if type(None) in kinds:
             candidates.append(None)
         for candidate in candidates:

@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import withstand as ws
 from withstand.data.base import TensorSplit
+from withstand.errors import InputError
 from withstand.perturbations.ball import Ball
 
 
@@ -66,3 +67,21 @@ def test_distances_that_need_gradients_are_refused_and_the_advice_works(norm, wa
     distance = ws.evaluate(model, split, on=on, device="cpu").outcomes()["distance"]
     assert distance.is_finite().all()
     assert (distance > 0).any()
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        ws.Lipschitz(),
+        ws.Certificate(balls=(Ball("linf", 0.1),)),
+        ws.Sandwich(balls=(Ball("linf", 0.1),)),
+        ws.PGD(ball=Ball("linf", 0.1)),
+        ws.Calibration(perturbations=(ws.PGD(ball=Ball("linf", 0.1)),)),
+        ws.MinimalNorm(),
+    ],
+)
+def test_what_needs_gradients_is_refused_in_one_sentence(on, rows):
+    x, y = (torch.from_numpy(each[:10]) for each in rows)
+    split = TensorSplit(x, y, classes=("no", "yes"), box=None)
+    with pytest.raises(InputError, match=r"needs gradients, which the model does not have; [^\n]+\.$"):
+        ws.evaluate(ws.BlackBox(LogisticRegression().fit(*rows), (0, 1)), split, on=on, device="cpu")

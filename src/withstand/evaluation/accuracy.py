@@ -86,6 +86,11 @@ class Accuracy(Evaluation):
         return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether a perturbation does."""
+        return bool(self.gradient_balls)
+
+    @property
     def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
         """The balls of perturbations that follow gradients."""
         return {each.condition: balls for each in self.perturbations if (balls := each.gradient_balls)}

@@ -82,6 +82,11 @@ class Evaluation(Configuration, ABC):
         """
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether models without gradients cannot be measured; False by default."""
+        return False
+
+    @property
     def most_per_block(self) -> int | None:
         """Largest number of samples that are measured before outcomes are kept, if each takes long; None by default."""
         return None

@@ -108,6 +108,11 @@ class Calibration(Evaluation):
         return replace(self, perturbations=tuple(found))
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether a perturbation does."""
+        return bool(self.gradient_balls)
+
+    @property
     def gradient_balls(self) -> dict[str, tuple[Ball, ...]]:
         """The balls of perturbations that follow gradients."""
         known = zip(self.conditions, self.perturbations, strict=True)

@@ -98,6 +98,8 @@ class Certificate(Evaluation):
             ball.check(split.space)
         return self
 
+    needs_gradient = True
+
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network with a layer that has no rule, or with outputs that its layers do not explain."""
         check_outputs(trace(model, space.shape, who=type(self).__name__), model, who=type(self).__name__)

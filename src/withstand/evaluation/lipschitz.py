@@ -91,6 +91,8 @@ class Lipschitz(Evaluation):
             found.append(Measure(name=name, column=bound, reduction=reduction, better=better, **look))
         return tuple(found)
 
+    needs_gradient = True
+
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network that is not fully connected."""
         affine_layers(model, space.shape, who="Lipschitz")

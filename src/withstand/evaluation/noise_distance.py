@@ -67,6 +67,11 @@ class NoiseDistance(Evaluation):
     precision: PositiveFloat = 1e-3
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether noise is learned."""
+        return "adversarial" in self.noises
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """One per kind of noise."""
         return tuple(self.condition_of(each) for each in self.noises)

@@ -101,6 +101,8 @@ class Sandwich(Evaluation):
             ball.check(split.space)
         return self
 
+    needs_gradient = True
+
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network with a layer that has no rule."""
         self._certificate.check(model, space)

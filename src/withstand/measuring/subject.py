@@ -17,6 +17,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.files import hold
 from withstand.measuring.question import Question
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.study.runs import CONFIG, OUTCOMES
@@ -74,6 +75,11 @@ def check_model(model: nn.Module, question: Question, engine: Engine) -> None:
     if isinstance(model, WithSurrogate):
         check_outputs(model.surrogate, question.split, engine, who="surrogate:")
     for each in question.evaluations:
+        if each.needs_gradient and not is_differentiable(model):
+            raise InputError(
+                f"{type(each).__name__}: {each.conditions[0]} needs gradients, which the model does not have; clean, "
+                "corruptions, noise, smoothing and worst-case do not need them."
+            )
         each.check(model, question.split.space)
 
 
