@@ -81,7 +81,7 @@ def just_outside(limit: object, good: object, *, whole: bool) -> object:
 
 def cases() -> Iterator[Any]:
     for cls in CLASSES:
-        needed = {each.name: "some" for each in fields(cls) if each.default is each.default_factory is MISSING}
+        needed = {each.name: "some:some" for each in fields(cls) if each.default is each.default_factory is MISSING}
         hints = get_type_hints(cls, include_extras=True)
         for each in fields(cls):
             for place, value, wrong in outside(hints[each.name], getattr(cls(**needed), each.name)):
