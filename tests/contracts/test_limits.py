@@ -104,5 +104,7 @@ def test_a_value_just_outside_is_refused_by_class_field_and_value(configuration,
         replace(configuration, **{name: value})
     message = str(refused.value)
     assert message.startswith(f"{type(configuration).__name__}: {name}{place} must be ")
-    assert message.endswith(f", got {wrong!r}.")
+    are_balls = isinstance(wrong, tuple) and wrong and all(isinstance(each, Ball) for each in wrong)
+    shown = ", ".join(each.name for each in wrong) if are_balls else repr(wrong)
+    assert message.endswith(f", got {shown}.")
     assert "\n" not in message
