@@ -48,10 +48,11 @@ BUILDERS = ("models/base.py", "models/expectation.py", "engine.py", "functional/
 
 def test_global_generators_are_neither_seeded_nor_read():
     # The trainer seeds the global one for dropout, inside fork_rng; likewise Model.build for initial weights, and the
-    # expectation over a model that draws from it.
+    # expectation over a model that draws from it. That one also seeds and restores those of NumPy and Python, from which
+    # such a model may draw.
     assert not places(r"torch\.manual_seed\(|torch\.seed\(")
     assert not places(r"torch\.default_generator", besides=BUILDERS)
-    # Scripts that call the functions of imagecorruptions seed numpy's; models of users may draw from numpy's and Python's.
+    # Scripts that call the functions of imagecorruptions seed numpy's.
     pattern = r"\b(np|numpy)\.random\.(?!default_rng\(\d)|^import random$|^from random import"
     assert not places(pattern, besides=("compat/functions.py", "models/expectation.py"))
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")

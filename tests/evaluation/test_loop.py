@@ -27,7 +27,10 @@ class Slow(Evaluation):
 
 def test_blocks_are_as_small_as_the_slowest_evaluation_asks(tiny_split, tiny_model):
     def sizes(evaluations, **fields):
-        found = blocks(evaluations, [None] * 2, tiny_model, tiny_split, seed=0, engine=Engine(**fields))
+        engine = Engine(**fields)
+        given = {"space": tiny_split.space, "seed": 0, "engine": engine}
+        states = [each.prepare(tiny_model, tiny_split, **given) for each in evaluations]
+        found = blocks(evaluations, states, tiny_model, tiny_split, seed=0, engine=engine)
         return [each.stop - each.start for each in found]
 
     assert sizes([Slow(), Recall()]) == [3] * 6 + [2]

@@ -15,7 +15,8 @@ from withstand.functional.kernels.warp import displace
 from withstand.functional.levels import truncated
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Levels
-from withstand.perturbations.corruptions.corrupt import corruption_named
+from withstand.perturbations.corruptions.imagenet_c.jpeg_compression import JpegCompression
+from withstand.perturbations.corruptions.imagenet_c.pixelate import Pixelate
 
 _ALPHAS = (0.05, 0.065, 0.085, 0.1, 0.12)  # by severity; times 250 pixels
 _FROST = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
@@ -80,7 +81,7 @@ def pixelate(image: Image.Image, severity: int) -> Image.Image:
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `pixelate`, commit c959e65.
     """
-    share: float = corruption_named("pixelate", severity, 224).published(224, 224)
+    share = Pixelate.tables[224][severity - 1]
     small = image.resize((int(image.width * share), int(image.height * share)), Image.Resampling.BOX)
     return small.resize(image.size, Image.Resampling.NEAREST)
 
@@ -91,9 +92,9 @@ def jpeg_compression(image: Image.Image, severity: int) -> Image.Image:
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `jpeg_compression`, commit c959e65.
     """
-    file, quality = BytesIO(), corruption_named("jpeg_compression", severity, 224).published(224, 224)
-    image.save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return Image.open(file, formats=("JPEG",))
+    file = BytesIO()
+    image.save(file, "JPEG", quality=JpegCompression.tables[224][severity - 1])
+    return Image.open(file)
 
 
 @cache

@@ -1,6 +1,7 @@
 """Corruptions as functions of one image, as the packages imagecorruptions and imagenet_c have them."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -46,8 +47,9 @@ def chosen(known: dict[str, Function], name: str | None, number: int) -> Functio
 
 def _function(name: str, differing: Differing | None) -> Function:
     def corrupted(x: np.ndarray | Image.Image, severity: int = 1) -> np.ndarray:
-        if name in _IN_8_BITS:
-            return np.array(_IN_8_BITS[name](x if isinstance(x, Image.Image) else Image.fromarray(x), severity))
+        if name in _IN_8_BITS and severity in (1, 2, 3, 4, 5):
+            image = x if isinstance(x, Image.Image) else Image.fromarray(x)
+            return cast(np.ndarray, np.uint8(cast(Any, _IN_8_BITS[name](image, severity))))  # copies once
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002

@@ -50,6 +50,31 @@ def test_distances_to_a_plane_are_those_of_the_closed_form(norm, size):
         assert torch.equal(found.distance[:21], torch.cat([each.distance for each in parts]))
 
 
+def steepest_first(gap, slope, room):
+    """Return the least l1 length that makes up for a gap, one feature after another."""
+    used = torch.zeros_like(gap)
+    for row in range(len(gap)):
+        for feature in slope[row].argsort(descending=True):
+            step = min(room[row, feature], gap[row] / slope[row, feature])
+            used[row] += step
+            gap[row] -= step * slope[row, feature]
+    return used
+
+
+def test_with_fifty_features_walks_end_near_the_closed_form():
+    index = torch.arange(32)
+    x, model = torch.rand(32, 50, generator=torch.Generator().manual_seed(0)), Votes(50)
+    y, gap = model(x).argmax(1), (x - 0.5) @ model.weight
+    ratio = walk(x, y, model, Space.like(x), index, "l2").distance * RADIUS * model.weight.norm() / gap.abs()
+    assert ratio.min() > 0.9999
+    assert ratio.median() < 1.03
+    towards = -gap.sign()[:, None] * model.weight
+    exact = steepest_first(gap.abs(), towards.abs(), torch.where(towards > 0, 1 - x, x))
+    ratio = walk(x, y, model, Space.like(x, box=(0.0, 1.0)), index, "l1").distance * RADIUS / exact
+    assert ratio.min() > 0.999
+    assert ratio.quantile(0.9) < 1.05
+
+
 def test_points_stay_in_the_box_and_rows_without_a_wrong_point_have_no_distance():
     x = torch.full((3, 2, 4, 4), 0.25)
     x[2] = 0.9
