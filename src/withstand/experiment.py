@@ -51,9 +51,11 @@ PROVENANCE, MODEL, HISTORY = "provenance.json", "model.safetensors", "history.js
 class Experiment:
     """Configuration of a run: everything that affects its results.
 
+    In Python, `model` may also be a `torch.nn.Module`, of which a copy is trained.
+
     Attributes:
         data: Data set.
-        model: Network; in Python also a module, of which a copy is trained.
+        model: Network.
         objective: Loss that training minimises.
         training: Epochs, batches, optimizer and schedule.
         evaluations: Evaluations to run on the test part after training.

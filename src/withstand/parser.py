@@ -114,7 +114,7 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
         frozenset(o for action in parser._actions if action.nargs in counts for o in action.option_strings)
         for counts in ((0,), ("+", "*"))
     )
-    _load_plugins(arguments)
+    _load_named(arguments)
     known = options_of(parser)
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
@@ -128,7 +128,7 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     return found
 
 
-def _load_plugins(words: Sequence[str]) -> None:
+def _load_named(words: Sequence[str]) -> None:
     """Load the plug-ins that options name, before classes are looked up."""
     rest = deque(words)
     while rest:

@@ -78,7 +78,7 @@ def of_names(
         data: Data set whose test part is measured; None takes each run's own.
         weights: Weights file for a model given by name.
         options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
-        sizes: Whether images get the size that a model given by name was made for, if its configuration tells.
+        sizes: Whether images get the size that a model given by name was made for, if its configuration has one.
         root: Folder for the outcomes of models given by name.
         seed: Seed of the measurement.
         engine: Device and processes.
@@ -127,7 +127,7 @@ def _foreign(
     """Return how to load a model, what identifies its foreign code and weights, and notes on it."""
     if not isinstance(experiment.model, External):
         return load, foreign_source(experiment), ()
-    # Code may take its weights from anywhere: only the model itself tells.
+    # Code may load its weights from anywhere, so they are hashed once the model is built.
     load = cache(load)
     return load, foreign_source(experiment) + hash_of(load()), remarks_on(short, load())
 

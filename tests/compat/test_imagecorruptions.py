@@ -30,14 +30,6 @@ def textures(monkeypatch):
     differing._textures.cache_clear()
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    state = np.random.get_state()
-    np.random.seed(0)
-    yield
-    np.random.set_state(state)
-
-
 def test_a_script_that_loops_over_names_and_severities():
     for corruption in get_corruption_names():
         for severity in range(5):

@@ -23,14 +23,6 @@ def textures(monkeypatch):
     frost._stack.cache_clear()
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    state = np.random.get_state()
-    np.random.seed(0)
-    yield
-    np.random.set_state(state)
-
-
 def test_a_script_calls_it_by_name_by_number_and_by_place():
     assert list(corruption_dict) == [each.__name__ for each in corruption_tuple] == ws.corruption_names("all")
     for number, name in enumerate(corruption_dict.keys()):

@@ -40,8 +40,8 @@ from withstand.study.runs import OUTCOMES
 from withstand.subjects import of_names
 
 DESCRIPTION = (
-    "Evaluate finished runs, or named models (with --weights or --pretrained), side by side. Results are cached; "
-    "repeat the command to resume."
+    "Evaluate finished runs, your own models, or networks by name (with --weights or --pretrained), side by side. "
+    "Results are cached; repeat the command to resume."
 )
 # Conditions that an option is for.
 USERS = {
@@ -114,13 +114,13 @@ def _parser() -> ArgumentParser:
     add("--pretrained", action="store_true", help="use the published weights, for a model given by name")
     add("--model.arguments", type=str | None, help="arguments of your own model's code, as YAML: '{width: 8}'")
     add("--model.normalize", type=str | None, help="imagenet, or means and stds such as 0.5,0.25, of your own model")
-    add("--model.output", type=str | None, help="which of the outputs of your own model is the logits")
+    add("--model.output", type=str | None, help="name or number of the logits among the outputs of your own model")
     add("--pixels", type=Pixels | None, help="image size whose corruption parameters apply (default: nearest)")
     add("--frost", type=WhoseFrost, default="auto", help="frost textures; mCE requires `published`")
     add("--radius", type=NonNegativeFloat, nargs="+", metavar="R", help="radii of the balls, e.g. for worst-case")
     add("--budget", type=Budget | None, help="effort of attacks in worst-case and sandwich (default: standard)")
     add("--norm", type=Norm | None, help="norm of the balls (default: linf)")
-    add("--unit", type=Unit | None, help="unit of radius and distance on tables (default: std); see the docs")
+    add("--unit", type=Unit | None, help="std, raw or iqr: unit of radius and distance on tables (default: std)")
     add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")

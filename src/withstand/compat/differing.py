@@ -30,6 +30,9 @@ def elastic_transform(levels: Levels, severity: int, rng: Rng) -> Levels:
         severity: From 1 to 5.
         rng: Source of the displacements.
 
+    Returns:
+        Images of the same shape.
+
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `elastic_transform`, commit c959e65.
     """
@@ -48,6 +51,12 @@ def frost(levels: Levels, severity: int, rng: Rng) -> Levels:
         levels: Colour images.
         severity: From 1 to 5.
         rng: Source of texture, row and column of each crop.
+
+    Returns:
+        Images of the same shape.
+
+    Raises:
+        InputError: If the published textures are not on this machine.
 
     Source:
         bethgelab/imagecorruptions, imagecorruptions/corruptions.py, `frost`, commit c959e65.

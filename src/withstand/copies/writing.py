@@ -106,7 +106,7 @@ def _write(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a copy, and say who works on it."""
+    """Hold the lock of a copy; if another process does, its error names that process."""
     worker = folder / RECORDS / WORKER
     with ExitStack() as stack:
         try:
@@ -183,14 +183,15 @@ def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[
 def _line(digest: str, file: str) -> bytes:
     """Return a line of `sha256sum`, which marks names with escapes by a backslash in front."""
     escaped = file.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{'' if escaped == file else chr(92)}{digest}  ".encode() + os.fsencode(escaped) + b"\n"
+    mark = "" if escaped == file else "\\"
+    return f"{mark}{digest}  ".encode() + os.fsencode(escaped) + b"\n"
 
 
 def _describe(
     copy: CorruptedCopy, source: Source, sizes: dict[Pixels, int] | None, left_out: list[str], *, sums: str
 ) -> dict[str, Any]:
     """Return the manifest of a complete copy."""
-    has_jpeg = copy.format == "jpeg" or copy.format == "same"
+    has_jpeg = copy.format in ("jpeg", "same")
     manifest = {
         "identity": identity(copy),
         "configuration": to_plain(copy),

@@ -37,13 +37,14 @@ def mpc(
 
     Args:
         results: {corruption: {severity: score}} or {(corruption, severity): score}. Scores of severity 0 are those of
-            clean images; keys may be texts, as in JSON.
+            clean images; keys may be strings, as in JSON.
         clean: Clean score, if it is not in the results.
         corruptions: Names that must be there; None takes those of the results.
         severities: Severities over which to average; every corruption needs all of them.
 
     Raises:
-        InputError: If a cell is missing, a score is not a finite number, or clean scores differ.
+        InputError: If a cell is missing or given twice, a severity is not a whole number, a score is not finite, or
+            clean scores differ or are 0.
 
     Source:
         Michaelis et al.: "Benchmarking Robustness in Object Detection", 2019, arXiv 1907.07484, mPC and rPC.
@@ -73,22 +74,30 @@ def mpc(
 def _cells(results: Any) -> dict[tuple[str, int], float]:
     if not isinstance(results, Mapping) or not results:
         raise InputError(f"mpc: expected scores by corruption and severity, got {brief(results)}.")
-    cells = {}
+    cells: dict[tuple[str, int], float] = {}
     for key, value in results.items():
         if isinstance(key, tuple) and len(key) == 2:
-            cells[str(key[0]), _severity(key[1])] = _score(key, value)
+            given = [(*key, value)]
         elif isinstance(value, Mapping):
-            cells |= {(str(key), _severity(each)): _score((key, each), own) for each, own in value.items()}
+            given = [(key, severity, score) for severity, score in value.items()]
         else:
             raise InputError(f"mpc: {brief(key)}: expected scores by severity, got {brief(value)}.")
+        for name, severity, score in given:
+            cell = str(name), _severity(severity)
+            if cell in cells:
+                raise InputError(f"mpc: expected one score per cell, got two for {cell[0]}/{cell[1]}.")
+            cells[cell] = _score((name, severity), score)
     return cells
 
 
 def _severity(given: Any) -> int:
     try:
-        return int(given)
-    except (TypeError, ValueError):
-        raise InputError(f"mpc: a severity must be a whole number from 0 to 5, got {brief(given)}.") from None
+        severity = int(given)
+    except (TypeError, ValueError, OverflowError):
+        severity = -1
+    if severity < 0 or (not isinstance(given, str) and severity != given):
+        raise InputError(f"mpc: a severity must be a whole number, at least 0, got {brief(given)}.")
+    return severity
 
 
 def _score(place: Any, given: Any) -> float:

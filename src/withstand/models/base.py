@@ -62,7 +62,7 @@ class Model(Configuration, ABC):
 
 
 def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
-    """Return what the parts of a model want readers of its results to know: their attribute `remark`."""
+    """Return notes on a model for tables of results: the attributes `remark` of its parts, as sentences."""
     found = [each.remark for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
     return tuple(f"{name} {each}." for each in dict.fromkeys(found) if each)
 

@@ -21,10 +21,10 @@ LEAST = 1e-12  # probabilities below it have its logarithm
 class WithoutGradient(nn.Module):
     """The base of modules whose outputs do not depend differentiably on their inputs."""
 
-    remark = "has no gradients; attacks use its answers alone"
+    remark = "has no gradients; attacks use only its outputs"
 
     def refuse_gradient(self, x: Tensor) -> None:
-        """Reject inputs with respect to which a gradient is asked for."""
+        """Reject inputs that require gradients."""
         if x.requires_grad and torch.is_grad_enabled():
             name = getattr(self, "name", type(self).__name__)
             raise InputError(f"{name}: has no gradients; use Square, CoordinateSearch, BoundaryWalk or Sampled.")

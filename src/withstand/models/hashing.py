@@ -1,4 +1,4 @@
-"""Hash of a model, by which kept outcomes are recognised."""
+"""Hash of a model, which identifies cached outcomes."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from withstand.configuration import source_of
 
 
 def hash_of(module: nn.Module) -> str:
-    """Return a hash of a module's structure, source, plain attributes, parameters and buffers."""
+    """Return a SHA-256 of a module's structure, source, plain attributes, parameters and buffers."""
     found = hashlib.sha256(str(module).encode())
     for name, part in module.named_modules():
         if not type(part).__module__.startswith(("torch.", "torchvision.", "timm.", "withstand.")):

@@ -30,7 +30,7 @@ class InMemory(Model):
 
     @classmethod
     def of(cls, module: nn.Module) -> "InMemory":
-        """Return the configuration that builds copies of a module as it is now."""
+        """Return the configuration that builds copies of a module with its current weights."""
         own = cls(kind=f"{type(module).__module__}.{type(module).__qualname__}", sha256=hash_of(module))
         _given.setdefault(own.sha256, copy.deepcopy(module))
         object.__setattr__(own, "module", _given[own.sha256])  # goes to other processes with the configuration

@@ -22,7 +22,7 @@ class MaitePredictor:
     """
 
     def __init__(self, model: Any, classes: Sequence[str | int] | None = None) -> None:
-        """Keep the model; its `index2label` decides about the order of its classes if it names those of the data."""
+        """Keep the model; its `index2label` sets the order of its classes if it names those of the data."""
         self.model, self.__name__ = model, str(model.metadata["id"])
         names = [str(name) for _, name in sorted(model.metadata.get("index2label", {}).items())]
         if classes is not None and sorted(names) == sorted(str(each) for each in classes):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class WithSurrogate(nn.Module):
     """A model together with another one whose gradients attacks follow too, where those of the model do not help.
 
-    Points count by the model's answers alone.
+    Only the model's own outputs decide whether a point counts.
 
     Example:
         >>> import torch

@@ -91,18 +91,16 @@ class Perturbation(Configuration, ABC):
         """
         if self.images_only:
             check_images(type(self).__name__, (1, *space.shape))
-        for part in self._held():
+        for part in self.held():
             part.check(space)
 
     @property
     def gradient_balls(self) -> tuple[Ball, ...]:
         """The balls in which the perturbation, or one that it holds, follows gradients of the model."""
-        own = [
-            (part,) * self.needs_gradient if isinstance(part, Ball) else part.gradient_balls for part in self._held()
-        ]
+        own = [(part,) * self.needs_gradient if isinstance(part, Ball) else part.gradient_balls for part in self.held()]
         return tuple(dict.fromkeys(sum(own, ())))
 
-    def _held(self) -> Iterator["Ball | Perturbation"]:
+    def held(self) -> Iterator["Ball | Perturbation"]:
         """Yield the balls and perturbations among the fields."""
         for each in fields(self):  # type: ignore[arg-type]
             held = getattr(self, each.name)

@@ -1,7 +1,6 @@
 """Perturbations as transforms of single images and batches, outside the package's loops."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -113,6 +112,5 @@ def _source(
 
 
 def _needs_model(perturbation: Perturbation) -> bool:
-    held = [getattr(perturbation, each.name) for each in fields(perturbation)]  # type: ignore[arg-type]
-    parts = [part for each in held for part in (each if isinstance(each, tuple) else (each,))]
-    return perturbation.needs_model or any(_needs_model(each) for each in parts if isinstance(each, Perturbation))
+    parts = (each for each in perturbation.held() if isinstance(each, Perturbation))
+    return perturbation.needs_model or any(map(_needs_model, parts))

@@ -70,7 +70,7 @@ class Decoding:
         return bits
 
     def to_rgb(self, image: Image.Image, note: Note = lambda _: None) -> Image.Image:
-        """Decode an opened image, whose JPEG decoder may have been told to downscale.
+        """Decode an opened image; a JPEG file may have a `draft` size.
 
         Args:
             image: The image.
@@ -86,6 +86,7 @@ class Decoding:
         rgb = self._compose(image if rgb is None else rgb)
         if tag == UPRIGHT:
             return rgb
+        # Pillow turns a TIFF file upright when it decodes it, and then removes the tag.
         is_upright = isinstance(image, TiffImagePlugin.TiffImageFile) and ORIENTATION not in image.tag_v2
         if self.orientation == "ignore":
             note(TURNED)

@@ -1,4 +1,4 @@
-"""Image files decoded with a centre crop, a random crop, or as they are."""
+"""Image files, decoded with a centre crop or a random crop."""
 
 import math
 from pathlib import Path

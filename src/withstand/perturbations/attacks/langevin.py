@@ -44,7 +44,6 @@ class Langevin(Perturbation):
         Differs from the published training of the Avila study, which takes random-walk steps.
     """
 
-    needs_gradient: ClassVar[bool] = True
     ball: Ball = Ball()
     temperature: Temperature | None = None
     step: PositiveFloat = 0.02
@@ -52,6 +51,7 @@ class Langevin(Perturbation):
     thinning: PositiveInt = 2
     loss: Loss = "cross_entropy"
 
+    needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
 
     @torch.no_grad()

@@ -43,13 +43,13 @@ class Tilted(Perturbation):
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
     """
 
-    needs_gradient: ClassVar[bool] = True
     ball: Ball = Ball()
     temperature: Temperature | None = None
     ascent_steps: NonNegativeInt = 2
     uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
     loss: Loss = "cross_entropy"
 
+    needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

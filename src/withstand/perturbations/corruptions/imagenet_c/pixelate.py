@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import torch
 
-from withstand.functional.kernels.blocks import blocks
 from withstand.functional.kernels.boxes import grow, shrink
+from withstand.functional.kernels.pixelated import pixelated
 from withstand.functional.levels import to_levels
 from withstand.functional.pieces import pieces
 from withstand.functional.tensors import Images, Levels
@@ -34,17 +34,17 @@ class Pixelate(Corruption):
     def corrupt(self, x: Images, parameters: None) -> Images:
         """Shrink and enlarge, in 8 bits."""
         height, width = x.shape[-2:]
-        pixelated = torch.empty_like(x)
-        for part, out in pieces(_CHUNK // (height * width), x, pixelated):
+        made = torch.empty_like(x)
+        for part, out in pieces(_CHUNK // (height * width), x, made):
             small = shrink(to_levels(part).to(x.dtype), *self._small(height, width))
             grow(small.div_(255), height, width, out=out)
-        return pixelated
+        return made
 
     def corrupt_levels(self, levels: Levels, parameters: None) -> Levels:
         """Shrink and enlarge; on a CPU through Pillow, with the same result."""
         if levels.device.type != "cpu":
             return super().corrupt_levels(levels, parameters)
-        return blocks(levels, *self._small(*levels.shape[-2:]))
+        return pixelated(levels, *self._small(*levels.shape[-2:]))
 
     def _small(self, height: int, width: int) -> tuple[int, int]:
         share = self.published(height, width)

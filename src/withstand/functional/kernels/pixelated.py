@@ -7,7 +7,7 @@ from PIL import Image
 from withstand.functional.tensors import Levels
 
 
-def blocks(levels: Levels, height: int, width: int) -> Levels:
+def pixelated(levels: Levels, height: int, width: int) -> Levels:
     """Return images shrunk by box filtering, then enlarged to their size; on the CPU.
 
     Args:
@@ -16,10 +16,10 @@ def blocks(levels: Levels, height: int, width: int) -> Levels:
         width: Width, likewise.
 
     Returns:
-        `grow(shrink(...))`: the width is shrunk first, then the height, whatever the release of Pillow prefers.
+        The same as `grow(shrink(...))`: first the width is shrunk, then the height, with every version of Pillow.
 
     Example:
-        >>> blocks(torch.tensor([[[[0, 2, 10, 20]]]], dtype=torch.uint8), 1, 2)
+        >>> pixelated(torch.tensor([[[[0, 2, 10, 20]]]], dtype=torch.uint8), 1, 2)
         tensor([[[[ 1,  1, 15, 15]]]], dtype=torch.uint8)
     """
     pixels = np.ascontiguousarray(levels.permute(0, 2, 3, 1).numpy())
@@ -27,6 +27,6 @@ def blocks(levels: Levels, height: int, width: int) -> Levels:
     for each, out in zip(pixels, made, strict=True):
         image = Image.fromarray(each[..., 0] if each.shape[-1] == 1 else each)
         small = image.resize((width, image.height), Image.Resampling.BOX).resize((width, height), Image.Resampling.BOX)
-        large = small.resize(image.size, Image.Resampling.BOX)  # NEAREST decides otherwise between two pixels
+        large = small.resize(image.size, Image.Resampling.BOX)  # NEAREST picks another pixel in ties
         out[:] = np.frombuffer(large.tobytes(), np.uint8).reshape(out.shape)
     return torch.from_numpy(made).permute(0, 3, 1, 2)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from withstand.functional.kernels.blocks import blocks
 from withstand.functional.kernels.boxes import grow, shrink
+from withstand.functional.kernels.pixelated import pixelated
 from withstand.functional.random import integers, stream
 
 
@@ -15,4 +15,4 @@ def test_images_are_those_of_the_kernels_on_tensors(channels, interleaved, old, 
     levels = integers((2, channels, *old), 0, 256, rng=stream(0, "photo")).to(torch.uint8)
     levels = levels.contiguous(memory_format=torch.channels_last) if interleaved else levels
     expected = grow(shrink(levels.float(), *new), *old)
-    assert torch.equal(blocks(levels, *new), expected.to(torch.uint8))
+    assert torch.equal(pixelated(levels, *new), expected.to(torch.uint8))
