@@ -114,7 +114,8 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
                 candidates += [(*value, *value[:1]), value[:-1], value[::-1], (1,), (0.5, 0.25), ("x",)]
                 candidates += [(kind,) for kind in kinds if isinstance(kind, str | int)]
             case None:
-                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog", "imagenet", True, {"x": ("y",)}]
+                candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog", True, {"x": ("y",)}]
+                candidates.append("imagenet")
             case Ball():
                 candidates += [Ball("l2", 0.123), Ball("linf", 0.123), Ball("l1", 0.123)]
             case Training():
