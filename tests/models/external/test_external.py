@@ -385,3 +385,22 @@ def test_a_damaged_image_processor_is_refused(tmp_path, processor):
     (tmp_path / "preprocessor_config.json").write_text(processor)
     with pytest.raises(InputError, match=str(tmp_path)):
         External(source=str(tmp_path)).build(SHAPE, 10, seed=0)
+
+
+def test_a_damaged_program_is_told_without_a_traceback(tmp_path):
+    (tmp_path / "bad.pt2").write_text("no program")
+    code = f"from withstand.cli import main; main(['evaluate', {str(tmp_path / 'bad.pt2')!r}, '--data=Digits'])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert len(found.stderr.strip().splitlines()) == 1
+
+
+def test_a_script_of_one_batch_size_is_refused_with_its_reason(tmp_path):
+    class One(nn.Module):
+        def forward(self, x):
+            return x.flatten().view(1, 10)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(One(), torch.rand(1, 10)), tmp_path / "one.ts")
+    with pytest.raises(InputError, match=r"shape '\[1, 10\]' is invalid"):
+        built(tmp_path / "one.ts", (10,), 10)
