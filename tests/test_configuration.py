@@ -22,7 +22,9 @@ def test_a_family_is_found_in_order_and_without_abstract_classes():
     assert Corruption not in discover(Perturbation)
     assert [cls.__name__ for cls in discover(Optimizer)] == ["Adam", "AdamW", "SGD"]
     assert {"Digits", "Mnist"} <= {cls.__name__ for cls in discover(Dataset)}
-    assert {"MLP", "Released", "SmallCNN", "Vision"} == {cls.__name__ for cls in discover(Model)}
+    assert {"External", "InMemory", "MLP", "Released", "SmallCNN", "Vision"} == {
+        cls.__name__ for cls in discover(Model)
+    }
 
 
 def test_classes_of_other_packages_are_not_found():

@@ -11,7 +11,7 @@ import yaml
 
 from withstand import plugins
 from withstand.cli import main
-from withstand.configuration import discover, foreign_source, identity
+from withstand.configuration import discover, foreign_source, identity, source_of
 from withstand.errors import InputError
 from withstand.experiment import Experiment, plain
 from withstand.objectives.perturbed_risk import PerturbedRisk
@@ -100,6 +100,40 @@ def test_the_identity_of_a_run_depends_on_the_code_of_its_plugins(lab):
     assert in_another_process(read) != [before]
     assert not foreign_source(Experiment())
     assert Experiment().identity == identity(Experiment())
+
+
+USES = """
+FACTOR = {factor}
+UNUSED = {unused}
+
+
+def helper(x):
+    return inner(x) * FACTOR
+
+
+def inner(x):
+    return x + {offset}
+
+
+class Base:
+    def scaled(self, x):
+        return x * {scale}
+
+
+class User(Base):
+    def __call__(self, x):
+        return [helper(each) for each in x]
+"""
+
+
+def test_the_source_of_a_class_includes_what_it_uses_from_its_file(lab):
+    values = {"factor": 1, "offset": 1, "scale": 1, "unused": 1}
+    found = {}
+    for number, name in enumerate(["", *values]):
+        (lab / f"uses{number}.py").write_text(USES.format(**values | ({name: 2} if name else {})))
+        found[name] = source_of(plugins.load(str(lab / f"uses{number}.py")).User)
+    assert found[""] == found["unused"]
+    assert len(set(found.values())) == 4
 
 
 def test_a_file_may_import_its_neighbours_and_a_package_its_modules(lab):

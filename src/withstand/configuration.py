@@ -1,14 +1,17 @@
 """Configurations: frozen, keyword-only dataclasses with checked fields, a plain form and an identity."""
 
+import dis
 import hashlib
 import importlib
 import inspect
 import json
 import pkgutil
+import sys
 from abc import ABC, ABCMeta
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar, cast
 
 from withstand import plugins
@@ -184,12 +187,59 @@ def _within(value: object) -> Iterator[object]:
 
 
 def source_of(cls: type) -> str:
-    """Return the source of a class, or its byte code if there is no source."""
+    """Return the source of a class and of what it uses from its own package: bases, functions, classes, plain values.
+
+    Without source it is the byte code.
+    """
+    package = cls.__module__.partition(".")[0]
+    found: dict[Any, str] = {}
+    pending: list[Any] = [cls]
+    while pending:
+        each = pending.pop()
+        if each in found or (getattr(each, "__module__", None) or "").partition(".")[0] != package:
+            continue
+        found[each] = _text_of(each)
+        members = vars(each) if isinstance(each, type) else {"": each}
+        if isinstance(each, type):
+            pending += each.__bases__
+            plain = {key: value for key, value in members.items() if not key.startswith("__")}
+            found[each] += "".join(_as_text(key, value) for key, value in plain.items())
+        names = vars(sys.modules.get(each.__module__, object))
+        for key in sorted({key for member in members.values() for key in _globals_of(member) if key in names}):
+            if inspect.isfunction(names[key]) or isinstance(names[key], type):
+                pending.append(names[key])
+            else:
+                found[each] += _as_text(key, names[key])
+    return "".join(found.values())
+
+
+def _text_of(value: Any) -> str:
     try:
-        return inspect.getsource(cls)
+        return inspect.getsource(value)
     except (OSError, TypeError):
-        functions = [each for each in vars(cls).values() if inspect.isfunction(each)]
+        members = vars(value).values() if isinstance(value, type) else [value]
+        functions = [each for each in members if inspect.isfunction(each)]
         return "".join(f"{each.__name__}{each.__code__.co_code.hex()}" for each in functions)
+
+
+def _as_text(name: str, value: Any) -> str:
+    """Return a name and its plain value as text; empty for other values."""
+    try:
+        return f"{name}={json.dumps(value, sort_keys=True)};"
+    except (TypeError, ValueError):
+        return ""
+
+
+def _globals_of(member: Any) -> Iterator[str]:
+    """Yield the names of globals that a function, method or property reads."""
+    for each in (getattr(member, "fget", None), getattr(member, "__func__", None), member):
+        code = getattr(inspect.unwrap(each), "__code__", None) if callable(each) else None
+        pending = [code]
+        while pending:
+            own = pending.pop()
+            if isinstance(own, CodeType):
+                yield from (step.argval for step in dis.get_instructions(own) if step.opname == "LOAD_GLOBAL")
+                pending += own.co_consts
 
 
 def rebuilt(configuration: Anything, rule: Callable[[str, Any], Any]) -> Anything:

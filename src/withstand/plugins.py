@@ -1,5 +1,6 @@
 """Plug-ins: modules of the user, given as file, folder or module name, whose classes options may name."""
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -24,6 +25,7 @@ SOURCES = f"FILE.py:NAME, package.module:NAME, a file ({_FILES}) or a folder of 
 
 # Sources of the loaded plug-ins, by the name of their top-level module.
 _sources: dict[str, str] = {}
+_folders: set[str] = set()  # from which files were imported
 
 
 class _Loader(SourceFileLoader):
@@ -132,6 +134,66 @@ def file_of(source: str) -> Path | None:
     return None if origin is None else Path(origin)
 
 
+def files_imported_by(path: Path) -> list[Path]:
+    """Return a Python file and the files that it imports, directly or not, from its own folder or package.
+
+    Installed packages are not searched.
+    """
+    root = _root(path)
+    found: dict[Path, None] = {}
+    pending = [path.resolve()]
+    while pending:
+        file = pending.pop()
+        if file not in found:
+            found[file] = None
+            if "site-packages" not in root.parts:
+                pending += [own for base, name in _imports(file, root) for own in _files_of(base, name)]
+    return sorted(found)
+
+
+def _root(path: Path) -> Path:
+    """Return the folder that must be on the import path for a file."""
+    root = path.resolve().parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    return root
+
+
+def _imports(file: Path, root: Path) -> list[tuple[Path, str]]:
+    """Return what a file imports: folders, and names of modules (or of things in them) below these."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    except (OSError, SyntaxError, ValueError):  # reported when it is imported
+        return []
+    found = [(root, each.name) for node in nodes if isinstance(node, ast.Import) for each in node.names]
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            base = file.parents[node.level - 1] if node.level else root
+            found += [(base, f"{node.module or ''}.{each.name}".removeprefix(".")) for each in node.names]
+    return found
+
+
+def _files_of(base: Path, name: str) -> list[Path]:
+    """Return the files of a module and its parents below a folder."""
+    parts = name.split(".")
+    places = [base.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+    files = [file for each in places for file in (each.with_name(f"{each.name}.py"), each / "__init__.py")]
+    return [each.resolve() for each in files if each.is_file()]
+
+
+def _check_neighbours(who: str, file: Path) -> None:
+    """Refuse a file whose neighbour has the name of another plug-in's neighbour, which Python would import instead."""
+    root = _root(file)
+    for base, name in _imports(file, root):
+        top = name.partition(".")[0]
+        own = _files_of(base, top) if base == root else []
+        origin = getattr(_spec(top), "origin", None) if own else None
+        if origin is None or Path(origin).resolve() in own:
+            continue
+        if str(_root(Path(origin))) in _folders:
+            raise InputError(f"{who}: {file} imports {top}, but another {top} is in use, {origin}; rename one of them.")
+
+
 def _own_name(path: Path) -> str:
     """Return a module name that another file, or another version of this one, does not have."""
     content = path.read_bytes() if path.is_file() else b""
@@ -154,6 +216,8 @@ def _of_file(who: str, path: Path, *, name: str) -> ModuleType:
     folder = str(file.parent.parent if path.is_dir() else file.parent)
     if folder not in sys.path:
         sys.path.append(folder)
+    _folders.add(folder)
+    _check_neighbours(who, file)
     spec = importlib.util.spec_from_file_location(name, file, loader=_Loader(name, str(file)))
     assert spec is not None
     assert spec.loader is not None

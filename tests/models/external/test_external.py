@@ -288,3 +288,119 @@ def test_all_kinds_of_models_stand_in_one_table(folder, vit, tmp_path, capsys):
     assert module.select(kinds).equals(exported.select(kinds))
     assert run(*words) == 0
     assert "measured already" in capsys.readouterr().err
+
+
+HOLDERS = """
+import torch
+from torch import nn
+
+class Holder(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.inner, bias = None, torch.load("bias.pth")
+        if kind == "tensor":
+            self.bias = bias
+        elif kind == "array":
+            self.bias = bias.numpy()
+        elif kind == "dict":
+            self.bias = {"bias": [bias]}
+        elif kind == "buffer":
+            self.register_buffer("bias", bias, persistent=False)
+        else:
+            layer = nn.Linear(1, 10)
+            layer.bias.data = bias
+            self.bias = [layer]
+
+    def forward(self, x):
+        bias = self.bias
+        bias = bias["bias"][0] if isinstance(bias, dict) else bias[0].bias if isinstance(bias, list) else bias
+        return torch.as_tensor(bias).expand(len(x), 10)
+"""
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array", "dict", "buffer", "list"])
+def test_other_weights_are_other_outcomes_wherever_the_model_keeps_them(tmp_path, monkeypatch, capsys, kind):
+    monkeypatch.chdir(tmp_path)
+    Path("holder.py").write_text(HOLDERS)
+    found = []
+    for label in (1, 3, 1):
+        torch.save(9 * torch.eye(10)[label], "bias.pth")
+        words = ["evaluate", "holder.py:Holder", f"--model.init_args.kind={kind}", "--data=Digits", "--format=json"]
+        assert main(words) == 0
+        shown = capsys.readouterr()
+        found.append([each["value"] for each in json.loads(shown.out)["rows"] if each["measure"] == "top1"])
+    assert found[0] == found[2] != found[1]
+    assert "measured already" in shown.err
+
+
+def test_the_identity_depends_on_imported_neighbours(tmp_path):
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    (lab / "__init__.py").write_text("")
+    (lab / "parts.py").write_text("WIDTH = 1\n")
+    (lab / "nets.py").write_text("from .parts import WIDTH\ndef net():\n    return WIDTH\n")
+    (tmp_path / "net.py").write_text("def net():\n    import lab.nets\n")
+    (tmp_path / "other.py").write_text("")
+    own = External(source=f"{tmp_path}/net.py:net")
+    before = own.digest()
+    (tmp_path / "other.py").write_text("X = 1\n")
+    assert own.digest() == before
+    (lab / "parts.py").write_text("WIDTH = 2\n")
+    assert own.digest() != before
+
+
+def test_a_neighbour_is_never_that_of_another_folder(tmp_path):
+    for folder, value in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "breaker_parts.py").write_text(f"VALUE = {value}\n")
+        text = "from breaker_parts import VALUE\nfrom torch import nn\ndef net():\n    return nn.LazyLinear(VALUE)\n"
+        (tmp_path / folder / "net.py").write_text(text)
+    assert built(f"{tmp_path}/a/net.py:net", (3,), 1)
+    with pytest.raises(InputError, match="breaker_parts"):
+        built(f"{tmp_path}/b/net.py:net", (3,), 2)
+
+
+def test_a_module_of_the_file_is_copied_and_its_import_does_not_shift_the_draws(tmp_path):
+    text = "from torch import nn\nshared = nn.Linear(3, 2)\ndef fresh():\n    return nn.Linear(3, 2)\n"
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(text)
+    fresh = [built(f"{tmp_path}/first.py:fresh", (3,), 2) for _ in range(2)]
+    assert torch.equal(fresh[0].network.weight, fresh[1].network.weight)
+    shared = [built(f"{tmp_path}/{name}.py:shared", (3,), 2).network for name in ("first", "first", "second")]
+    assert shared[0] is not shared[1]
+    assert all(torch.equal(each.weight, shared[0].weight) for each in shared)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        "[1]",
+        '{"image_mean": "a"}',
+        '{"image_mean": [0.5], "image_std": [0.5, 0.5]}',
+        '{"image_mean": [0.5], "image_std": [0]}',
+    ],
+)
+def test_a_damaged_image_processor_is_refused(tmp_path, processor):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "preprocessor_config.json").write_text(processor)
+    with pytest.raises(InputError, match=str(tmp_path)):
+        External(source=str(tmp_path)).build(SHAPE, 10, seed=0)
+
+
+def test_a_damaged_program_is_told_without_a_traceback(tmp_path):
+    (tmp_path / "bad.pt2").write_text("no program")
+    code = f"from withstand.cli import main; main(['evaluate', {str(tmp_path / 'bad.pt2')!r}, '--data=Digits'])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert len(found.stderr.strip().splitlines()) == 1
+
+
+def test_a_script_of_one_batch_size_is_refused_with_its_reason(tmp_path):
+    class One(nn.Module):
+        def forward(self, x):
+            return x.flatten().view(1, 10)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(One(), torch.rand(1, 10)), tmp_path / "one.ts")
+    with pytest.raises(InputError, match=r"shape '\[1, 10\]' is invalid"):
+        built(tmp_path / "one.ts", (10,), 10)

@@ -1,5 +1,6 @@
 """External: a model from outside the package, by its source."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -76,12 +77,14 @@ class External(Model):
         return self._preprocessing.size
 
     def digest(self) -> str:
-        """Return a hash of the file with the code, or of the model's files."""
+        """Return a hash of the file with the code and of the neighbours that it imports, or of the model's files."""
         path = plugins.file_of(self.source) if self._is_code else Path(self.source).expanduser()
         if path is None:
             return ""
-        # Large ONNX models keep their weights in files beside them.
-        parts = sorted(path.iterdir()) if path.is_dir() else [path, *sorted(path.parent.glob(f"{path.name}?*"))]
+        if self._is_code:
+            parts = plugins.files_imported_by(path)
+        else:  # large ONNX models keep their weights in files beside them
+            parts = sorted(path.iterdir()) if path.is_dir() else [path, *sorted(path.parent.glob(f"{path.name}?*"))]
         found = sha256()
         for each in parts:
             if each.is_file():
@@ -105,11 +108,13 @@ class External(Model):
             if not path.exists():
                 raise InputError(f"model: expected a file, found none at {brief(self.source)}.")
             return read_folder(path) if path.is_dir() else READERS[path.suffix.lower()](path)
-        found = plugins.find("model", self.source)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)  # a first import draws the same, and nothing from the model's seed
+            found = plugins.find("model", self.source)
         if callable(found) and not isinstance(found, nn.Module):
             found = self._called(found, shape, num_classes)
         if isinstance(found, nn.Module):
-            return found
+            return _own(found)
         if not predicts(found):
             kinds = "a torch.nn.Module or a fitted classifier"
             raise InputError(f"model: {self.source} must return {kinds}, got {type(found).__name__}.")
@@ -163,3 +168,11 @@ class External(Model):
     def examples(cls) -> list[tuple[Model, tuple[int, ...]]]:
         """None, since the package holds no external models."""
         return []
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """Return a copy, since code may return one module again and again; itself if it cannot be copied."""
+    try:
+        return copy.deepcopy(module)
+    except (RuntimeError, TypeError):  # tensors that are not leaves, handles of other libraries
+        return module

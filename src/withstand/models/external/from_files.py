@@ -1,5 +1,6 @@
 """Models in files: torch.export (.pt2), TorchScript and ONNX."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,9 @@ def read_pt2(path: Path) -> nn.Module:
     Raises:
         InputError: If it is not such a file, or the model does not take one tensor.
     """
+    log = logging.getLogger("torch.export")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it prints the traceback of a damaged file
     try:
         program = torch.export.load(path)
         names = program.graph_signature.user_inputs
@@ -102,6 +106,8 @@ def read_pt2(path: Path) -> nn.Module:
         batch = places[0].meta["val"].shape[0]
     except Exception as problem:  # a damaged archive can end in almost any error
         raise InputError(f"model: {path} is not a program of torch.export ({_first_line(problem)}).") from problem
+    finally:
+        log.setLevel(level)
     if len(places) != 1:
         raise InputError(f"model: {path} must take one tensor, got a program with {len(places)} inputs.")
     return _in_batches(Exported(program), batch)
@@ -165,4 +171,4 @@ def _joined(parts: list[Any]) -> Any:
 
 
 def _first_line(problem: BaseException) -> str:
-    return (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0].split(". ")[0].rstrip(".")

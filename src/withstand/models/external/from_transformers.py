@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.models.base import ImageSize
 
 
@@ -71,7 +71,11 @@ def read_preprocessing(path: Path) -> Preprocessing:
     """
     own = _read(path / "preprocessor_config.json")
     normalizes = own.get("do_normalize", bool(own))
-    mean, std = (tuple(own.get(f"image_{each}", ())) if normalizes else () for each in ("mean", "std"))
+    mean, std = (_numbers(path, own, f"image_{each}") if normalizes else () for each in ("mean", "std"))
+    if len(mean) != len(std) or not all(each > 0 for each in std):
+        raise InputError(
+            f"model: {path}: expected as many values of image_std, above 0, as of image_mean, got {std} and {mean}."
+        )
     if normalizes and not own.get("do_rescale", True):
         mean, std = (tuple(each / 255 for each in values) for values in (mean, std))
     resize = _side(own.get("size")) if own.get("do_resize", True) else None
@@ -79,6 +83,14 @@ def read_preprocessing(path: Path) -> Preprocessing:
     pixels = pixels or _side(_read(path / "config.json").get("image_size"))
     size = None if pixels is None else ImageSize(pixels, max(pixels, resize or pixels))
     return Preprocessing(mean, std, size)
+
+
+def _numbers(path: Path, own: dict[str, Any], name: str) -> tuple[float, ...]:
+    found = own.get(name)
+    values = found if isinstance(found, list) else [] if found is None else [found]
+    if not all(isinstance(each, int | float) for each in values):
+        raise InputError(f"model: {path}: {name} must be numbers, got {brief(found)}.")
+    return tuple(values)
 
 
 def _side(size: Any) -> int | None:
@@ -96,6 +108,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise InputError(f"model: {path} is not valid JSON.") from problem
+    if not isinstance(found, dict):
+        raise InputError(f"model: {path} must hold a mapping, got a {type(found).__name__}.")
+    return found

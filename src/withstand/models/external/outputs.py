@@ -70,7 +70,9 @@ def with_logits(who: str, model: nn.Module, shape: tuple[int, ...], num_classes:
         except InputError:
             raise
         except Exception as problem:  # custom modules may raise anything
-            told = (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
+            lines = (str(problem).strip() or type(problem).__name__).splitlines()
+            # TorchScript tells the reason last, after its traceback.
+            told = (lines[-1] if "TorchScript" in lines[0] else lines[0]).rstrip(".")
             raise InputError(f"{who}: cannot take a batch of 2 inputs of shape {shape} ({told}).") from problem
     place = _place(who, found, output)
     logits = _at(found, place)
