@@ -183,6 +183,14 @@ def test_what_is_not_there_is_refused(lab, source):
         plugins.load(source)
 
 
+def test_a_class_that_lacks_a_method_is_named(lab):
+    write(lab / "unfinished.py", "ShiftJ")
+    text = (lab / "unfinished.py").read_text().partition("    @classmethod")[0]
+    (lab / "unfinished.py").write_text(text)
+    with pytest.raises(InputError, match="ShiftJ must define examples, as every Perturbation does"):
+        read_experiment(["--plugin", "unfinished.py"])
+
+
 @pytest.mark.parametrize("content", [3, [3], {"a": 1}])
 def test_a_list_of_plugins_in_yaml_holds_sources(lab, content):
     (lab / "a.yaml").write_text(yaml.safe_dump({"plugin": content}))

@@ -32,6 +32,7 @@ from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model, remarks_on
 from withstand.models.black_box import BlackBox
+from withstand.models.external.from_transformers import PixelValues
 from withstand.models.in_memory import InMemory
 from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
@@ -237,7 +238,7 @@ def build_model(experiment: Experiment, split: Split, engine: Engine) -> nn.Modu
     seed = derive_seed(experiment.seed, "model/init")
     model = experiment.model.build(split.shape, len(split.classes), seed=seed)
     for part in model.modules():
-        if isinstance(part, BlackBox):
+        if isinstance(part, BlackBox | PixelValues):
             part.name_classes(split.classes)
     if experiment.weights is not None:
         load_weights(model, experiment.weights)

@@ -154,6 +154,9 @@ def load_plugins(who: str, sources: Any) -> None:
         plugins.load(each)
     for family in every_family() if sources else ():
         discover(family)  # two classes of one name are refused here
+        for cls in plugins.unfinished(family):
+            missing = ", ".join(sorted(cls.__abstractmethods__))
+            raise InputError(f"{who}: {cls.__name__} must define {missing}, as every {family.__name__} does.")
 
 
 def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: Sequence[str] = ()) -> Namespace:

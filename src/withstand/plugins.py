@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 import warnings
@@ -82,6 +83,13 @@ def names() -> tuple[str, ...]:
 def source_of(cls: type) -> str | None:
     """Return the source of the plug-in that defines a class; None if none does."""
     return _sources.get(cls.__module__.partition(".")[0])
+
+
+def unfinished(family: type) -> list[Any]:
+    """Return the classes of plug-ins below a family that are abstract, and that no class completes."""
+    below = [cls for cls in family.__subclasses__() if source_of(cls)]
+    found = [each for cls in below for each in unfinished(cls)]
+    return found + [cls for cls in below if inspect.isabstract(cls) and not cls.__subclasses__()]
 
 
 def find(who: str, source: str) -> Any:

@@ -75,7 +75,7 @@ def of_names(
     Args:
         names: Folders or names.
         ask: Returns the question for a data set.
-        data: Data set whose test part is measured; None takes each run's own.
+        data: Data set whose test part is measured; None takes each run's own, and that of the first run for models.
         weights: Weights file for a model given by name.
         options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
         sizes: Whether images get the size that a model given by name was made for, if its configuration has one.
@@ -86,7 +86,12 @@ def of_names(
     Raises:
         InputError: If one is neither a finished run nor a model, or is given twice.
     """
-    experiments = [_experiment(name, data, weights, options, seed, sizes=sizes) for name in names]
+    runs = {name: _of_run(name, data) for name in names if is_run(name)}
+    if (weights is not None or options) and len(runs) == len(names):
+        given = "--weights" if weights else options[0].partition("=")[0]
+        raise InputError(f"evaluate: {names[0]} is a run; {friendly(given)} is for models given by name.")
+    measured = data or next((each.data for each in runs.values()), None)
+    experiments = [runs.get(name) or _of_model(name, measured, weights, options, seed, sizes=sizes) for name in names]
     names = [str(Path(each).resolve()) if is_run(each) else each for each in names]
     if len(set(names)) < len(names):
         raise InputError("evaluate: models must differ, got one twice.")
@@ -96,7 +101,7 @@ def of_names(
         key = identity(experiment.data)
         question = questions[key] = questions.get(key) or ask(experiment.data)
         found.append(_subject(short, name, experiment, question, root=root, seed=seed, engine=engine))
-        if data is not None and not is_run(name) and experiment.data != data:
+        if not is_run(name) and experiment.data != measured:
             pixels = question.split.shape[-1]
             note = f"{short}: images of {pixels} x {pixels} pixels, by the configuration of the model."
             found[-1] = replace(found[-1], notes=(*found[-1].notes, note))
@@ -129,7 +134,10 @@ def _foreign(
         return load, foreign_source(experiment), ()
     # Code may load its weights from anywhere, so they are hashed once the model is built.
     load = cache(load)
-    return load, foreign_source(experiment) + hash_of(load()), remarks_on(short, load())
+    notes = remarks_on(short, load())
+    if isinstance(experiment.data, Table) and experiment.data.scale != "none":
+        notes += (f"{short}: columns are standardised; --data.scale none passes those of the file.",)
+    return load, foreign_source(experiment) + hash_of(load()), notes
 
 
 def _measurement(name: str, experiment: Experiment, question: Question, seed: int, foreign: str) -> Measurement:
@@ -201,30 +209,31 @@ def is_run(name: str) -> bool:
     return (Path(name) / CONFIG).is_file()
 
 
-def _experiment(
+def _of_run(name: str, data: Dataset | None) -> Experiment:
+    """Return the experiment of a finished run, with the data to measure it on."""
+    experiment = read_experiment([f"--config={name}/{CONFIG}"])
+    if not (Path(name) / MODEL).is_file():
+        raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
+    if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
+        # Scaling and classes come from the training file; the new file becomes its test file.
+        data = replace(experiment.data, test_path=data.path)
+    return experiment if data is None else replace(experiment, data=data)
+
+
+def _of_model(
     name: str, data: Dataset | None, weights: str | None, options: Sequence[str], seed: int, *, sizes: bool
 ) -> Experiment:
-    if is_run(name):
-        if weights is not None or options:
-            given = "--weights" if weights else options[0].partition("=")[0]
-            raise InputError(f"evaluate: {name} is a run; {friendly(given)} is for models given by name.")
-        experiment = read_experiment([f"--config={name}/{CONFIG}"])
-        if not (Path(name) / MODEL).is_file():
-            raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
-        if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
-            # Scaling and classes come from the training file; the new file becomes its test file.
-            data = replace(experiment.data, test_path=data.path)
-        return experiment if data is None else replace(experiment, data=data)
-    if plugins.is_source(name):
-        if data is None:
-            raise InputError(f"evaluate: {name} is not a run; give --data.")
-        return _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
-    if Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/"):
+    """Return an untrained experiment with a model given by name."""
+    is_own = plugins.is_source(name)
+    if Path(name).suffix in (".pth", ".safetensors", ".ckpt"):
+        raise InputError(f"evaluate: {name} holds weights; give FILE.py:NAME or the name of a network, and --weights.")
+    if not is_own and (Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/")):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
-        raise InputError(f"evaluate: found no folder {brief(name)}; if it is the name of a model, give --data.")
+        found = f"{name} is not a run" if is_own else f"found no folder {brief(name)}; if it is the name of a model"
+        raise InputError(f"evaluate: {found}{';' if is_own else ','} give --data.")
     experiment = _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
-    if weights is None and not getattr(experiment.model, "pretrained", False):
+    if not is_own and weights is None and not getattr(experiment.model, "pretrained", False):
         raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     return experiment
 

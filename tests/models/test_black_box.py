@@ -10,7 +10,7 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
-from withstand.models.black_box import BlackBox, is_differentiable
+from withstand.models.black_box import BlackBox, as_module, is_differentiable
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.subjects import hash_of
@@ -97,3 +97,10 @@ def test_attacks_that_need_gradients_refuse_it(attack):
 def test_models_are_told_apart_by_what_they_learnt():
     same, other = hash_of(BlackBox(forest())), hash_of(BlackBox(forest(y=Y[::-1].copy())))
     assert hash_of(BlackBox(forest())) == same != other
+
+
+def test_classes_in_another_order_than_the_data_are_refused():
+    model = BlackBox(lambda x: np.where(x[:, 0] > 0, "yes", "no"), ("yes", "no"))
+    with pytest.raises(InputError, match=r"in the order of the data \(no, yes\), got yes, no"):
+        as_module(model, ("no", "yes"), who="model")
+    assert as_module(model, ("yes", "no"), who="model") is model

@@ -92,7 +92,7 @@ def test_options_of_the_command_line_hold_for_every_run(plan_of):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("- a\n", "must hold name, set, vary, seeds, small, got list"),
+        ("- a\n", "must hold name, set, vary, seeds, small, plugin, got list"),
         ("a: [\n", "is not valid YAML at line 2"),
         ({"sets": {}}, "sets is not a key of a sweep file; did you mean set"),
         ({"set": []}, "set must hold options by name, got"),

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from withstand.copies.masks import AUTO, is_mask
+from withstand.copies.masks import AUTO, NONE, is_mask
 from withstand.data.base import Dataset, Part
 from withstand.data.images.decoding import Alpha, Decoding, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import as_text, is_image, walk_files
+from withstand.errors import InputError, brief
 from withstand.limits import PositiveInt
 
 
@@ -76,6 +77,10 @@ class ImageTree(Dataset):
                 found.masks.append(file)
             else:
                 found.images.append(file)
+        for pattern in self.masks if self.pixels is None else ():
+            is_own = pattern not in (AUTO, NONE)
+            if is_own and not any(is_mask(path, file, (pattern,), depth=self.depth) for file in found.masks):
+                raise InputError(f"corrupt: masks: expected names of folders or images, none matches {brief(pattern)}.")
         return found
 
     def load(self, part: Part) -> FileSplit:

@@ -101,7 +101,7 @@ class BlackBox(WithoutGradient):
     def _votes(self, found: np.ndarray, count: int) -> np.ndarray:
         if self.classes is None:
             raise InputError(
-                f"{self.name}: returns labels; pass ws.BlackBox(model, classes) with the classes of the data."
+                f"{self.name}: returns labels; pass ws.BlackBox(model, classes) with the classes of the data, in order."
             )
         if found.shape != (count,):
             raise InputError(f"{self.name}: expected {count} labels, got an array of shape {found.shape}.")
@@ -163,6 +163,13 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
     Raises:
         InputError: If it is none of these.
     """
+    if isinstance(model, BlackBox) and classes is not None and model.classes is not None:
+        own, names = [str(each) for each in model.classes], [str(each) for each in classes]
+        if own != names and sorted(own) == sorted(names):
+            raise InputError(
+                f"{who}: expected the classes of the BlackBox in the order of the data ({', '.join(names)}), "
+                f"got {', '.join(own)}."
+            )
     if isinstance(model, nn.Module):
         return model
     if not predicts(model):

@@ -43,9 +43,17 @@ def as_batch(image: Any, *, who: str) -> tuple[Tensor, Restore]:
             to = "scale it to 8 bits first" if image.mode[0] in "IF" else 'use image.convert("RGB")'
             raise InputError(f"{who}: expected an image of mode {', '.join(_MODES)}, got mode {image.mode}; {to}.")
         images, restore = _of_pixels(np.array(image), who)
-        return images, lambda changed: Image.fromarray(restore(changed))
+        return images, lambda changed: _with_info(Image.fromarray(restore(changed)), image)
     hint = "; open it with PIL.Image.open" if isinstance(image, str | Path) else ""
     raise InputError(f"{who}: expected an array, a PIL image or a tensor, got {type(image).__name__}{hint}.")
+
+
+def _with_info(changed: Image.Image, image: Image.Image) -> Image.Image:
+    """Return an image with the metadata of another, such as its EXIF orientation."""
+    changed.info.update(image.info)
+    if exif := image.getexif():
+        changed.info["exif"] = exif.tobytes()
+    return changed
 
 
 def _of_tensor(image: Tensor, who: str) -> tuple[Tensor, Restore]:

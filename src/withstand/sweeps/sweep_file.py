@@ -11,7 +11,7 @@ from withstand.errors import InputError, brief, nearest
 from withstand.families import recipes
 from withstand.parser import load_plugins, read_yaml
 
-KEYS = ("name", "plugin", "set", "vary", "seeds", "small")
+KEYS = ("name", "set", "vary", "seeds", "small", "plugin")
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
 # YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a string.
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")

@@ -15,7 +15,10 @@ from torch import nn
 import withstand as ws
 from withstand.cli import main
 from withstand.configuration import foreign_source
+from withstand.data.base import TensorSplit
+from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.experiment import build_model
 from withstand.experiment import run as run_experiment
 from withstand.models.base import remarks_on
 from withstand.models.black_box import is_differentiable
@@ -214,6 +217,35 @@ def test_a_folder_of_transformers_is_measured_with_its_preprocessing(vit):
     with torch.no_grad():
         torch.testing.assert_close(built(vit)(x), network(pixel_values=own).logits)
     assert External(source=str(vit)).image_size == (48, 48)
+
+
+def test_classes_of_transformers_are_matched_by_name(vit, digits):
+    plain = built(vit)
+    network = plain.network
+    names = [f"name{number}" for number in range(10)]
+    network.labels = tuple(reversed(names))
+    with torch.no_grad():
+        before = plain(digits[0])
+        network.name_classes(names)
+        assert torch.equal(plain(digits[0]), before.flip(1))
+    assert "matched by name" in network.remark
+    network.order = None
+    network.name_classes([f"other{number}" for number in range(10)])
+    assert network.order is None
+    assert "name9 is taken for other0" in network.remark
+
+
+@pytest.mark.parametrize("name", ["rule", "made_rule", "labels"])
+def test_functions_and_labels_are_models_of_the_command_line(folder, tmp_path, name):
+    split = TensorSplit(
+        torch.rand(20, 3, 8, 8, generator=torch.Generator().manual_seed(0)),
+        torch.zeros(20, dtype=torch.int64),
+        classes=("0", "1"),
+        box=(0.0, 1.0),
+    )
+    model = build_model(ws.Experiment(model=External(source=f"{folder}/own.py:{name}")), split, Engine())
+    x = split.x
+    assert torch.equal(model(x).argmax(1), (x.mean((1, 2, 3)) > 0.5).long())
 
 
 def test_weights_fit_a_network_whose_output_is_picked(folder, digits):

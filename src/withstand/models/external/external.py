@@ -39,7 +39,8 @@ class External(Model):
     """Your own model: code that returns it, a file (.pt2, TorchScript, ONNX), or a folder of transformers.
 
     The code is a class of modules, or a function that returns a module, a fitted classifier, or a function of arrays
-    (see `BlackBox`). It is called with the arguments, and with `num_classes` and `shape` if it requires them.
+    (see `BlackBox`). It is called with the arguments, and with `num_classes` and `shape` if it requires them. A
+    function that requires one other argument is a function of arrays itself.
 
     Attributes:
         source: `FILE.py:NAME` or `package.module:NAME`; path of a file `.onnx`, `.pt2`, `.pt`, `.ts` or
@@ -100,6 +101,8 @@ class External(Model):
         normalize = Normalize(mean or (0.0,), std or (1.0,))
         if len(shape) == 3 and len(mean) == 3 and shape[0] == 1:
             shape = (3, *shape[1:])  # Normalize repeats the channel
+        if isinstance(network, BlackBox):  # learns the classes of the data later, and checks its outputs itself
+            return normalize, network
         return normalize, with_logits(f"model: {self.source}", network, shape, num_classes, self.output)
 
     def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
@@ -129,6 +132,8 @@ class External(Model):
             wanted = {}
         required = [name for name, each in wanted.items() if each.default is each.empty]
         given = {name: value for name, value in facts.items() if name in required} | self.arguments
+        if inspect.isfunction(maker) and len(required) == 1 and not given:
+            return maker  # a function of arrays
         try:
             with torch.enable_grad():  # code may train
                 return maker(**given)

@@ -1,6 +1,7 @@
 """Image classifiers of `transformers`, from their folders."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,16 +26,33 @@ class Preprocessing(NamedTuple):
 
 
 class PixelValues(nn.Module):
-    """An image classifier as a function of pixel values; returns its output with `logits`."""
+    """An image classifier of transformers that maps pixel values to logits, in the order of the data's classes."""
 
-    def __init__(self, model: nn.Module) -> None:
-        """Keep the model."""
+    def __init__(self, model: nn.Module, labels: Sequence[str] = ()) -> None:
+        """Keep the model and the names of its classes; names such as LABEL_0 do not count."""
         super().__init__()
         self.model = model
+        self.labels = () if all(each.startswith("LABEL_") for each in labels) else tuple(labels)
+        self.order: tuple[int, ...] | None = None
+        self.remark = ""
 
-    def forward(self, x: Tensor) -> Any:
-        """Return the model's output."""
-        return self.model(pixel_values=x)
+    def name_classes(self, classes: Sequence[str]) -> None:
+        """Put the logits into the order of the data's classes if these have the same names."""
+        own = [each.casefold() for each in self.labels]
+        names = [str(each).casefold() for each in classes]
+        if not own or own == names:
+            return
+        if sorted(own) == sorted(names) and len(set(own)) == len(own):
+            self.order = tuple(own.index(each) for each in names)
+            self.remark = "has the classes of the data in another order; they are matched by name"
+        elif len(own) == len(names):
+            pairs = f"{self.labels[0]} is taken for {classes[0]}, {self.labels[1]} for {classes[1]}"
+            self.remark = f"has classes of other names than the data, which are matched by their numbers ({pairs}, ...)"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        logits = self.model(pixel_values=x).logits
+        return logits if self.order is None else logits[:, list(self.order)]
 
 
 def read_folder(path: Path) -> nn.Module:
@@ -60,7 +78,8 @@ def read_folder(path: Path) -> nn.Module:
         raise InputError(f"model: {path} holds no image classifier of transformers ({told}).") from problem
     finally:
         logging.set_verbosity(before)
-    return PixelValues(model)
+    labels = model.config.id2label
+    return PixelValues(model, [str(labels[number]) for number in sorted(labels)])
 
 
 def read_preprocessing(path: Path) -> Preprocessing:

@@ -96,7 +96,8 @@ class Diagnosis:
             what = "logarithms" if self.sums_to_one else "log odds"
             found.append(Note(f"The outputs are probabilities; attacks use their {what}."))
         if not self.has_gradients:
-            found.append(Note(f"The model has no gradients; attacks use queries{'' if done else ' alone'}."))
+            how = "queries" if done else "queries alone, which find less than gradients do"
+            found.append(Note(f"The model has no gradients; attacks use {how}."))
         if self.is_random:
             text = f"The model's outputs are random; attacks and accuracies use the mean of {NUM_DRAWS} passes."
             found.append(Note(text))
