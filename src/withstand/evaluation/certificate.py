@@ -98,7 +98,10 @@ class Certificate(Evaluation):
             ball.check(split.space)
         return self
 
-    needs_gradient = True
+    @property
+    def needs_gradient(self) -> bool:
+        """Yes: bounds follow the layers of a network."""
+        return True
 
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network with a layer that has no rule, or with outputs that its layers do not explain."""

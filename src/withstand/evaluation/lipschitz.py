@@ -91,7 +91,10 @@ class Lipschitz(Evaluation):
             found.append(Measure(name=name, column=bound, reduction=reduction, better=better, **look))
         return tuple(found)
 
-    needs_gradient = True
+    @property
+    def needs_gradient(self) -> bool:
+        """Yes: bounds follow the layers of a network."""
+        return True
 
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network that is not fully connected."""

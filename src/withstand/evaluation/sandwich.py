@@ -101,7 +101,10 @@ class Sandwich(Evaluation):
             ball.check(split.space)
         return self
 
-    needs_gradient = True
+    @property
+    def needs_gradient(self) -> bool:
+        """Yes: bounds follow the layers of a network."""
+        return True
 
     def check(self, model: nn.Module, space: Space) -> None:
         """Reject a network with a layer that has no rule."""

@@ -32,7 +32,8 @@ class PixelValues(nn.Module):
         """Keep the model and the names of its classes; names such as LABEL_0 do not count."""
         super().__init__()
         self.model = model
-        self.labels = () if all(each.startswith("LABEL_") for each in labels) else tuple(labels)
+        is_named = not all(each.startswith("LABEL_") for each in labels)
+        self.labels: tuple[str, ...] = tuple(labels) if is_named else ()
         self.order: tuple[int, ...] | None = None
         self.remark = ""
 
