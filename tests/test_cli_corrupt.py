@@ -36,6 +36,7 @@ def trained(tmp_path_factory):
 FEW = ["gaussian_noise", "contrast"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data", "suffix"),
     [

@@ -78,6 +78,7 @@ def in_another_process(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
+@pytest.mark.slow
 def test_other_processes_import_the_plugins_of_pickles_and_configurations_by_themselves(lab):
     path = write(lab / "shift_b.py", "ShiftB")
     experiment = read_experiment(["--plugin", path, "--objective.perturbation", "ShiftB"])
@@ -90,6 +91,7 @@ def test_other_processes_import_the_plugins_of_pickles_and_configurations_by_the
     assert in_another_process(read) == [experiment.identity] * 2
 
 
+@pytest.mark.slow
 def test_the_identity_of_a_run_depends_on_the_code_of_its_plugins(lab):
     write(lab / "shift_d.py", "ShiftD")
     words = ["--plugin", "shift_d.py", "--objective.perturbation", "ShiftD"]

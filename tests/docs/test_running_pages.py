@@ -63,6 +63,7 @@ def run_page(page: Path, folder: Path, capfd) -> None:
             assert alike(printed) == alike(text), printed
 
 
+@pytest.mark.slow
 def test_every_block_of_the_page_on_models_runs(reader, capfd):
     run_page(DOCS / "your-model.md", reader, capfd)
 

@@ -256,6 +256,7 @@ def test_weights_fit_a_network_whose_output_is_picked(folder, digits):
     assert all(torch.equal(each, state[name]) for name, each in model.network.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_an_experiment_trains_a_copy_of_a_module(tmp_path, digits):
     torch.manual_seed(0)
     module = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(192, 10))
@@ -303,6 +304,7 @@ def run(*words):
     return main([str(each) for each in words])
 
 
+@pytest.mark.slow
 def test_all_kinds_of_models_stand_in_one_table(folder, vit, tmp_path, capsys):
     sources = [f"{folder}/own.py:trained", folder / "net.onnx", folder / "net.ts", vit, f"{folder}/own.py:SmallForest"]
     on = ["clean", "contrast/3", "brightness/3", "gaussian_noise/3"]
@@ -419,6 +421,7 @@ def test_a_damaged_image_processor_is_refused(tmp_path, processor):
         External(source=str(tmp_path)).build(SHAPE, 10, seed=0)
 
 
+@pytest.mark.slow
 def test_a_damaged_program_is_told_without_a_traceback(tmp_path):
     (tmp_path / "bad.pt2").write_text("no program")
     code = f"from withstand.cli import main; main(['evaluate', {str(tmp_path / 'bad.pt2')!r}, '--data=Digits'])"
