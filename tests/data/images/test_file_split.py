@@ -133,6 +133,7 @@ def test_a_batch_without_a_good_image_is_empty(damaged):
     assert batches[0].x.shape == (0, *split.shape)
 
 
+@pytest.mark.slow  # a death is noticed after seconds
 def test_the_work_of_a_killed_worker_is_done_again(folder, tmp_path, monkeypatch, caplog):
     from withstand.data.images import file_split
 
@@ -155,6 +156,7 @@ def test_the_work_of_a_killed_worker_is_done_again(folder, tmp_path, monkeypatch
     assert "is read again" in caplog.messages[0]
 
 
+@pytest.mark.slow  # a death is noticed after seconds
 def test_a_worker_that_dies_again_and_again_is_an_error(folder, monkeypatch):
     from withstand.data.images import file_split
 

@@ -2,11 +2,13 @@
 
 import logging
 import re
+import signal
+import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -167,6 +169,20 @@ class _Images(LoaderDataset[Decoded]):
         return row_streams(self.augmentation_seed, "data/random crop", index=index).generators
 
 
+def _without_handler(loader: DataLoader) -> Iterator[Any]:
+    """Return the iterator of a loader, without PyTorch's handler of the signal that a worker has ended.
+
+    The handler raises wherever the main thread is, and so outside of the loader, too. Without it, the loader notices a
+    dead worker when it has waited for it, after at most 5 s.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGCHLD) if is_main else None
+    found = iter(loader)
+    if before is not None:
+        signal.signal(signal.SIGCHLD, before)
+    return found
+
+
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
     """Yield the batches of a plan in order; if a worker is killed, its batches are decoded again."""
     remaining, pending = iter(plan), deque[Tensor]()
@@ -188,7 +204,7 @@ def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_me
             generator=Generator(),  # else the loader draws a seed from the global generator
         )
         try:
-            for decoded in loader:
+            for decoded in _without_handler(loader):
                 pending.popleft()
                 yield decoded
             return
