@@ -25,7 +25,7 @@ import torch
 from hypothesis import settings
 
 CHECKED = ("functional", "perturbations", "objectives", "evaluation")
-MOST_CHECKS = 2000  # of shapes and types, in one test
+MOST_CHECKS = 1000  # of shapes and types, in one test
 _checks = itertools.count()
 
 # Of a list beartype checks one item at random: with a generator of its own, so that tests see who uses the global one.

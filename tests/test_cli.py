@@ -390,7 +390,9 @@ def interrupted(tmp_path, number):
     return process.returncode, err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_stopped_training_says_how_to_resume(tmp_path, number, code):
     found, err = interrupted(tmp_path, number)
     assert found == code

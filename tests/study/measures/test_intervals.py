@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 from withstand.study.measures.intervals import normal, order_statistics, percentiles, resampled_means, share, wilson
 
 
+@settings(max_examples=25)
 @given(st.integers(1, 5000).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count))))
 def test_wilson_agrees_with_scipy(hits):
     ours, count = hits
