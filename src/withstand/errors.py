@@ -38,6 +38,16 @@ def brief(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
+def told(problem: BaseException) -> str:
+    """Return what an exception of foreign code says, for a message: its first sentence, or its type if it is silent.
+
+    Example:
+        >>> told(ValueError("wrong shape. See the manual.")), told(KeyError())
+        ('wrong shape', 'KeyError')
+    """
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0].split(". ")[0].rstrip(".")
+
+
 def nearest(name: str, known: Iterable[str], *, otherwise: str | None = None) -> str:
     """Return a suggestion of the known names nearest to an unknown one.
 

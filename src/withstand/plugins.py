@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from withstand.errors import InputError, brief, nearest
+from withstand.errors import InputError, brief, nearest, told
 
 GROUP = "withstand.plugins"  # of entry points
 CODE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)")
@@ -257,8 +257,8 @@ def _reported(who: str, source: str, problem: BaseException) -> BaseException:
     """Return the error to raise for a failed import."""
     if not isinstance(problem, Exception | SystemExit):
         return problem
-    told = brief((str(problem) or "no message").splitlines()[0].rstrip("."))
-    return InputError(f"{who}: {brief(source)} cannot be imported ({type(problem).__name__}: {told}).")
+    said = f"{type(problem).__name__}: {brief(told(problem))}"
+    return InputError(f"{who}: {brief(source)} cannot be imported ({said}).")
 
 
 def _spec(name: str) -> Any:

@@ -75,7 +75,7 @@ def of_names(
     Args:
         names: Folders or names.
         ask: Returns the question for a data set.
-        data: Data set whose test part is measured; None takes each run's own, and that of the first run for models.
+        data: Data set to measure on (its test part); None uses each run's own, and for other models the first run's.
         weights: Weights file for a model given by name.
         options: Options of models given by name: `--pretrained`, `--model.normalize=imagenet`.
         sizes: Whether images get the size that a model given by name was made for, if its configuration has one.

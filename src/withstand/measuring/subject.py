@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from withstand.configuration import canonical
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.files import hold
 from withstand.measuring.question import Question
 from withstand.models.black_box import is_differentiable
@@ -104,9 +104,8 @@ def outputs_of(model: nn.Module, x: Tensor, *, who: str) -> Any:
         try:
             return model(x)
         except Exception as problem:  # custom modules may raise anything
-            told = (str(problem) or type(problem).__name__).splitlines()[0].rstrip(".")
             what = f"inputs of shape {tuple(x.shape[1:])} and type {x.dtype}".replace("torch.", "")
-            raise InputError(f"{who} cannot take {what} ({told}).") from problem
+            raise InputError(f"{who} cannot take {what} ({told(problem)}).") from problem
 
 
 def check_config(subject: Subject) -> None:

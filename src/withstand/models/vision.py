@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from withstand.errors import InputError, brief, nearest
+from withstand.errors import InputError, brief, nearest, told
 from withstand.models.base import ImageSize, Model, check_image
 from withstand.models.normalize import Normalize
 
@@ -52,7 +52,7 @@ class Vision(Model):
                 network.eval()(torch.zeros(1, 3, *shape[1:]))
         except (RuntimeError, ValueError, AssertionError) as problem:
             raise InputError(
-                f"{self.name}: cannot take images of {shape[1]} x {shape[2]} pixels ({str(problem).splitlines()[0]})."
+                f"{self.name}: cannot take images of {shape[1]} x {shape[2]} pixels ({told(problem)})."
             ) from problem
         return normalize, network.train()
 

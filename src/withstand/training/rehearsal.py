@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from withstand.errors import InputError, TrainingError
+from withstand.errors import InputError, TrainingError, told
 from withstand.functional.random import stream
 from withstand.models.memory_format import make_contiguous
 from withstand.training.trainer import Trainer, batches_of
@@ -53,11 +53,10 @@ def rehearse(trainer: Trainer) -> None:
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:
-        found = (str(problem).strip() or type(problem).__name__).splitlines()[0].removesuffix(".")
         taken = f"a batch of {number} in training mode, inputs of shape {split.shape}"
         is_too_small = number == 1 and any(isinstance(each, _BatchNorm) for each in model.modules())
         hint = "; batch normalisation needs two samples or more, so raise batch_size" if is_too_small else ""
-        raise InputError(f"training: the model must take {taken}, got an error ({found}){hint}.") from problem
+        raise InputError(f"training: the model must take {taken}, got an error ({told(problem)}){hint}.") from problem
 
 
 @contextmanager

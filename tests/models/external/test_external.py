@@ -23,6 +23,7 @@ from withstand.experiment import run as run_experiment
 from withstand.models.base import remarks_on
 from withstand.models.black_box import is_differentiable
 from withstand.models.external.external import External
+from withstand.models.external.from_files import FixedBatch
 from withstand.models.weights import load_weights
 
 OWN = Path(__file__).parent / "own.py"
@@ -246,6 +247,16 @@ def test_functions_and_labels_are_models_of_the_command_line(folder, tmp_path, n
     model = build_model(ws.Experiment(model=External(source=f"{folder}/own.py:{name}")), split, Engine())
     x = split.x
     assert torch.equal(model(x).argmax(1), (x.mean((1, 2, 3)) > 0.5).long())
+
+
+def test_an_empty_batch_passes_through_a_fixed_batch_of_several_outputs(digits):
+    class Two(nn.Module):
+        def forward(self, x):
+            return {"logits": x.flatten(1)[:, :10], "features": x}
+
+    found = FixedBatch(Two(), 3)(digits[0][:0])
+    assert found["logits"].shape == (0, 10)
+    assert found["features"].shape == (0, *SHAPE)
 
 
 def test_weights_fit_a_network_whose_output_is_picked(folder, digits):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from withstand import plugins
-from withstand.errors import InputError, brief
+from withstand.errors import InputError, brief, told
 from withstand.models.base import ImageSize, Model
 from withstand.models.black_box import BlackBox, predicts
 from withstand.models.external.from_files import read_onnx, read_pt2, read_torchscript
@@ -140,8 +140,8 @@ class External(Model):
         except InputError:
             raise
         except Exception as problem:  # foreign code may raise anything
-            told = (str(problem).strip() or "no message").splitlines()[0].rstrip(".")
-            raise InputError(f"model: {self.source} failed ({type(problem).__name__}: {told}).") from problem
+            said = f"{type(problem).__name__}: {told(problem)}"
+            raise InputError(f"model: {self.source} failed ({said}).") from problem
 
     @property
     def _is_code(self) -> bool:

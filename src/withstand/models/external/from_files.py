@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.models.black_box import WithoutGradient
 
 
@@ -25,7 +25,7 @@ class FixedBatch(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Return what the model returns for every input."""
         if len(x) == 0:
-            return self.model(x.new_zeros(self.size, *x.shape[1:]))[:0]
+            return _cut(self.model(x.new_zeros(self.size, *x.shape[1:])), 0)
         parts = []
         for part in x.split(self.size):
             filled = torch.cat([part, part[:1].expand(self.size - len(part), *part.shape[1:])])
@@ -105,7 +105,7 @@ def read_pt2(path: Path) -> nn.Module:
         places = [each for each in program.graph.nodes if each.op == "placeholder" and each.name in names]
         batch = places[0].meta["val"].shape[0]
     except Exception as problem:  # a damaged archive can end in almost any error
-        raise InputError(f"model: {path} is not a program of torch.export ({_first_line(problem)}).") from problem
+        raise InputError(f"model: {path} is not a program of torch.export ({told(problem)}).") from problem
     finally:
         log.setLevel(level)
     if len(places) != 1:
@@ -121,7 +121,7 @@ def read_torchscript(path: Path) -> nn.Module:
             return torch.jit.load(path, map_location="cpu")
     except Exception as problem:
         raise InputError(
-            f"model: {path} is not a TorchScript file ({_first_line(problem)}); weights are given with --weights, "
+            f"model: {path} is not a TorchScript file ({told(problem)}); weights are given with --weights, "
             "next to the name of the network."
         ) from problem
 
@@ -146,9 +146,7 @@ def _session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=onnxruntime.get_available_providers())
     except Exception as problem:  # onnxruntime has exceptions of its own for everything
-        raise InputError(
-            f"model: {path} is not an ONNX file that onnxruntime reads ({_first_line(problem)})."
-        ) from problem
+        raise InputError(f"model: {path} is not an ONNX file that onnxruntime reads ({told(problem)}).") from problem
 
 
 def _in_batches(model: nn.Module, batch: Any) -> nn.Module:
@@ -168,7 +166,3 @@ def _joined(parts: list[Any]) -> Any:
     if isinstance(first, tuple | list):
         return type(first)(torch.cat(own) for own in zip(*parts, strict=True))
     return torch.cat(parts)
-
-
-def _first_line(problem: BaseException) -> str:
-    return (str(problem).strip() or type(problem).__name__).splitlines()[0].split(". ")[0].rstrip(".")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from withstand.errors import InputError, brief
+from withstand.errors import InputError, brief, told
 from withstand.models.base import ImageSize
 
 
@@ -75,8 +75,7 @@ def read_folder(path: Path) -> nn.Module:
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         model = AutoModelForImageClassification.from_pretrained(path, **options)
     except Exception as problem:  # transformers raises OSError, ValueError, KeyError and others
-        told = (str(problem).strip() or type(problem).__name__).splitlines()[0].rstrip(".")
-        raise InputError(f"model: {path} holds no image classifier of transformers ({told}).") from problem
+        raise InputError(f"model: {path} holds no image classifier of transformers ({told(problem)}).") from problem
     finally:
         logging.set_verbosity(before)
     labels = model.config.id2label

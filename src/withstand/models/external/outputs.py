@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from withstand.errors import InputError, brief
+from withstand.errors import InputError, brief, told
 from withstand.models.frozen import evaluating
 
 KEYS = ("logits", "out", "output", "predictions")  # the usual names of logits
@@ -70,14 +70,16 @@ def with_logits(who: str, model: nn.Module, shape: tuple[int, ...], num_classes:
         except InputError:
             raise
         except Exception as problem:  # custom modules may raise anything
-            lines = (str(problem).strip() or type(problem).__name__).splitlines()
             # TorchScript tells the reason last, after its traceback.
-            told = (lines[-1] if "TorchScript" in lines[0] else lines[0]).rstrip(".")
-            raise InputError(f"{who}: cannot take a batch of 2 inputs of shape {shape} ({told}).") from problem
+            is_last = "TorchScript" in told(problem)
+            said = str(problem).strip().splitlines()[-1].rstrip(".") if is_last else told(problem)
+            raise InputError(f"{who}: cannot take a batch of 2 inputs of shape {shape} ({said}).") from problem
     place = _place(who, found, output)
     logits = _at(found, place)
     if not isinstance(logits, Tensor):
-        raise InputError(f"{who}: must return a tensor, tuple, mapping or object with logits, got {_told(found)}.")
+        raise InputError(
+            f"{who}: must return a tensor, tuple, mapping or object with logits, got a {type(found).__name__}."
+        )
     one_logit = num_classes == 2 and tuple(logits.shape) in ((2,), (2, 1))
     if tuple(logits.shape) != (2, num_classes) and not one_logit:
         raise InputError(
@@ -109,7 +111,7 @@ def _place(who: str, found: Any, output: str | None) -> int | str | None:
     place = output or usual or only
     if place is None or place not in known:
         wanted = f"no output {brief(output)}" if output else "several outputs; name one with --model.output"
-        raise InputError(f"{who}: returns {_told(found)}, {wanted}; it has {', '.join(known) or 'none'}.")
+        raise InputError(f"{who}: returns a {type(found).__name__}, {wanted}; it has {', '.join(known) or 'none'}.")
     return int(place) if isinstance(found, tuple | list) and place.isdigit() else place
 
 
@@ -119,7 +121,3 @@ def _at(found: Any, place: int | str | None) -> Any:
     if isinstance(place, str) and not isinstance(found, Mapping):
         return getattr(found, place)
     return found[place]
-
-
-def _told(found: Any) -> str:
-    return f"a {type(found).__name__}"
