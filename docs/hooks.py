@@ -22,6 +22,7 @@ API, HELP = "<!-- public names -->", "<!-- help of every command -->"
 OUTSIDE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "benchmarks/README.md": "benchmarks.md",
 }
 # Page of the API reference for each package, or module of the package itself.

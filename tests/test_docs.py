@@ -32,7 +32,13 @@ from withstand.parser import SHORT
 from withstand.perturbations.ball import Ball
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"(?ms)^```(\w+)( slow)?\n(.*?)^```\n(?:\n(?:prints\n\n)?```text\n(.*?)^```$)?")
 # Every block of these runs, in order: tests/docs/test_running_pages.py.
 THAT_RUN = ("your-model.md", "plugins.md")
