@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError, told
 from withstand.models.black_box import WithoutGradient
+from withstand.models.external.pt2_archive import check_archive
 
 
 class FixedBatch(nn.Module):
@@ -94,8 +95,9 @@ def read_pt2(path: Path) -> nn.Module:
     """Return the model of a file of `torch.export.save`.
 
     Raises:
-        InputError: If it is not such a file, or the model does not take one tensor.
+        InputError: If it is not such a file, holds code, or the model does not take one tensor.
     """
+    check_archive(path)
     log = logging.getLogger("torch.export")
     level = log.level
     log.setLevel(logging.CRITICAL)  # it prints the traceback of a damaged file

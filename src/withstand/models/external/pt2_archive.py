@@ -1,0 +1,168 @@
+"""Check of torch.export archives, so that loading one runs no code but the program's operators."""
+
+import ast
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from withstand.errors import InputError, brief
+
+PARTS = re.compile(
+    r"archive_format|archive_version|byteorder|version|\.data/.*|models/[^/]+\.json|extra/.*|data/(weights|constants)/[^/]+"
+    r"|data/sample_inputs/[^/]+\.pt"
+)
+CONFIG = re.compile(r"data/(weights|constants)/[^/]+_config\.json")
+OPAQUE = re.compile(r"data/constants/(custom_obj|opaque_obj)")
+NAME = re.compile(r"[\w.:+-]*")
+SPEC = re.compile(r'[\w\s.,:"\[\]{}\\-]*')  # JSON without anything that could be called
+PLAIN = ("as_string", "as_strings")  # constants, which PyTorch quotes
+TARGET = re.compile(
+    r"math\.[a-z]\w*|torch\._?sym_\w+|torch\.ops\.(?!profiler)\w+\.(?!save$|save\.|from_file)\w+(\.\w+)?"
+)
+OPERATORS = frozenset(
+    "abs add and_ eq floordiv ge getitem gt index invert is_ is_not le lshift lt matmul mod mul ne neg not_ or_ pos "
+    "pow rshift sub truediv truth xor".split()
+)
+# Of sympy and of torch.utils._sympy.functions, which sizes are made of.
+FUNCTIONS = frozenset(
+    "Symbol Integer Float Rational Add Mul Pow Mod Max Min Abs Eq Ne Lt Le Gt Ge And Or Not floor ceiling "
+    "Equality Unequality StrictLessThan LessThan StrictGreaterThan GreaterThan FloorDiv ModularIndexing Where "
+    "PythonMod CleanDiv CeilToInt FloorToInt CeilDiv LShift RShift PowByNatural FloatPow FloatTrueDiv "
+    "IntTrueDiv TruncToFloat TruncToInt RoundToInt RoundDecimal ToFloat IsNonOverlappingAndDenseIndicator "
+    "Identity".split()
+)
+ATTRIBUTES = frozenset("size stride shape ndim dim storage_offset numel".split())  # of inputs, in guards
+NODES = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Subscript,
+    ast.Attribute, ast.keyword, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
+
+
+def check_archive(path: Path) -> None:
+    """Reject an archive in which PyTorch would find something to run besides operators on tensors.
+
+    PyTorch evaluates sizes and guards as Python expressions, unpickles objects, and loads compiled libraries.
+
+    Raises:
+        InputError: If the file is not a zip archive, or holds such a part.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                name = info.filename.partition("/")[2]
+                if (problem := _problem(name, archive, info)) is not None:
+                    raise InputError(f"model: {path} is refused: {brief(info.filename)} {problem}.")
+    except (zipfile.BadZipFile, OSError, ValueError, RecursionError, NotImplementedError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        raise InputError(f"model: {path} is not a program of torch.export (it cannot be read).") from problem
+
+
+def _problem(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
+    """Return why a part of the archive is refused, if it is."""
+    if not PARTS.fullmatch(name):
+        return "is no part of a program"
+    if OPAQUE.match(name):
+        return "holds a pickled object"
+    if name.endswith(".pt"):
+        try:
+            torch.load(io.BytesIO(archive.read(info)), weights_only=True)
+        except Exception:  # a damaged pickle can end in almost any error
+            return "holds objects other than tensors"
+    if CONFIG.fullmatch(name) and any(key == "use_pickle" and value for key, value in _pairs(_read(archive, info))):
+        return "names pickled tensors"
+    return _problem_of_program(_read(archive, info)) if name.startswith("models/") else None
+
+
+def _problem_of_program(program: Any) -> str | None:
+    for key, value in _pairs(program):
+        if not NAME.fullmatch(key):
+            return f"has the key {brief(key)}"
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and key not in PLAIN and not _is_allowed(key, text):
+                return f"holds {brief(key)} {brief(text)}"
+    return None
+
+
+def _is_allowed(key: str, text: str) -> bool:
+    match key:
+        case "target":
+            return _is_operator(text)
+        case "expr_str" | "guards_code":
+            return is_harmless(text)
+        case "in_spec" | "out_spec":
+            return SPEC.fullmatch(text) is not None and "default_factory" not in text
+    return NAME.fullmatch(text) is not None  # PyTorch writes names into the code of the module
+
+
+def _is_operator(target: str) -> bool:
+    """Return whether a target is an operator, and not any function of PyTorch or Python; texts name nothing."""
+    if target.startswith("_operator."):
+        return target.removeprefix("_operator.") in OPERATORS
+    return TARGET.fullmatch(target) is not None or (
+        NAME.fullmatch(target) is not None and not target.startswith(("torch", "math"))
+    )
+
+
+def is_harmless(text: str) -> bool:
+    """Return whether an expression is arithmetic on sizes.
+
+    Example:
+        >>> is_harmless("FloorDiv(Symbol('s0', integer=True), Integer(2))"), is_harmless("L['x'].size()[0] <= 8")
+        (True, True)
+        >>> is_harmless("__import__('os').system('x')"), is_harmless("Add('evil()')")
+        (False, False)
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    names = {id(each.args[0]) for each in ast.walk(tree) if _is_symbol(each)}
+    keys = {id(each.slice) for each in ast.walk(tree) if isinstance(each, ast.Subscript)}
+    return all(isinstance(each, NODES) and _is_harmless(each, texts=names | keys) for each in ast.walk(tree))
+
+
+def _is_symbol(node: Any) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id="Symbol"), args=[_, *_]):
+            return True
+    return False
+
+
+def _is_harmless(node: ast.AST, *, texts: set[int]) -> bool:
+    """Return whether a part of an expression is allowed; texts only as names, since sympy evaluates others."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name in FUNCTIONS
+        case ast.Call(func=function):
+            return isinstance(function, ast.Attribute)
+        case ast.Attribute(attr=name):
+            return name in ATTRIBUTES
+        case ast.Name(id=name):
+            return "__" not in name
+        case ast.Constant(value=str() as value):
+            return id(node) in texts and value.isidentifier() and "__" not in value
+    return True
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
+    return json.loads(archive.read(info))
+
+
+def _pairs(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key and value within JSON, without the metadata, which only describes."""
+    pending = [content]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, dict):
+            own = {key: value for key, value in each.items() if key != "metadata"}
+            yield from own.items()
+            pending += own.values()
+        elif isinstance(each, list):
+            pending += each
