@@ -123,16 +123,14 @@ def is_harmless(text: str) -> bool:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
-    names = {id(each.args[0]) for each in ast.walk(tree) if _is_symbol(each)}
+    symbols = [each for each in ast.walk(tree) if isinstance(each, ast.Call) and _is_symbol(each)]
+    names = {id(each.args[0]) for each in symbols}
     keys = {id(each.slice) for each in ast.walk(tree) if isinstance(each, ast.Subscript)}
     return all(isinstance(each, NODES) and _is_harmless(each, texts=names | keys) for each in ast.walk(tree))
 
 
-def _is_symbol(node: Any) -> bool:
-    match node:
-        case ast.Call(func=ast.Name(id="Symbol"), args=[_, *_]):
-            return True
-    return False
+def _is_symbol(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "Symbol" and len(call.args) == 1
 
 
 def _is_harmless(node: ast.AST, *, texts: set[int]) -> bool:
