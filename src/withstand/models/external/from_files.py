@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError, told
 from withstand.models.black_box import WithoutGradient
+from withstand.reading.places import check_archive
 
 
 class FixedBatch(nn.Module):
@@ -100,6 +101,7 @@ def read_pt2(path: Path) -> nn.Module:
     level = log.level
     log.setLevel(logging.CRITICAL)  # it prints the traceback of a damaged file
     try:
+        check_archive(path)
         program = torch.export.load(path)
         names = program.graph_signature.user_inputs
         places = [each for each in program.graph.nodes if each.op == "placeholder" and each.name in names]
@@ -116,6 +118,7 @@ def read_pt2(path: Path) -> nn.Module:
 def read_torchscript(path: Path) -> nn.Module:
     """Return the model of a TorchScript file; errors as for `read_pt2`."""
     try:
+        check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated
             return torch.jit.load(path, map_location="cpu")
