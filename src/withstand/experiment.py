@@ -78,8 +78,14 @@ class Experiment:
         if isinstance(self.model, nn.Module):
             object.__setattr__(self, "model", InMemory.of(self.model))
         check_fields(self)
-        if not self.name or "/" in self.name or self.name.startswith(".") or not self.name.isprintable():
-            raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r}.")
+        if (
+            not self.name
+            or "/" in self.name
+            or self.name.startswith(".")
+            or not self.name.isprintable()
+            or len(self.name) > 200
+        ):
+            raise InputError(f"Experiment: name must be usable as part of a folder's name, got {self.name!r:.120}.")
 
     @property
     def identity(self) -> str:

@@ -42,6 +42,8 @@ class Distinct(BaseMetadata):
     """Limit of a tuple: no two values are equal."""
 
 
+LARGEST = 1 << 63  # whole numbers are below: they end in tensors and Parquet files
+
 NonNegativeInt = Annotated[int, Within(Ge(0))]
 PositiveInt = Annotated[int, Within(Ge(1))]
 NonNegativeFloat = Annotated[float, Within(Ge(0), Lt(math.inf))]
@@ -127,7 +129,7 @@ def _check_of(hint: Any) -> Check:
 def _kind(hint: Any) -> Check:
     known: dict[Any, tuple[str, Callable[[Any], bool]]] = {
         int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
-        float: ("a number", lambda value: isinstance(value, Real) and not isinstance(value, bool) and value == value),
+        float: ("a number", _is_number),
         bool: ("true or false", lambda value: isinstance(value, bool)),
         str: ("a text", lambda value: isinstance(value, str)),
         dict: ("values by name", lambda value: isinstance(value, Mapping)),
@@ -138,7 +140,23 @@ def _kind(hint: Any) -> Check:
         expected, fits = f"an instance of {hint.__name__}", lambda value: isinstance(value, hint)
     else:
         return lambda _: None
-    return lambda value: None if fits(value) else Refusal("", expected, value, True)
+
+    def kind(value: Any) -> Refusal | None:
+        if not fits(value):
+            return Refusal("", expected, value, True)
+        is_long = hint is int and not -LARGEST <= value < LARGEST
+        return Refusal("", f"{expected} (64 bits)", value, True) if is_long else None
+
+    return kind
+
+
+def _is_number(value: object) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return float(value) == float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def _limited(check: Check, metadata: tuple[object, ...]) -> Check:

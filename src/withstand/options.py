@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from withstand.console import Console
-from withstand.errors import InputError
 from withstand.families import friendly
 from withstand.limits import NonNegativeInt
 from withstand.parser import parse
+from withstand.reading.places import check_output
 
 if TYPE_CHECKING:
     from withstand.engine import Engine
@@ -94,8 +94,7 @@ def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Cons
     """Return the engine, the console and the folder of all runs."""
     from withstand.engine import Engine
 
-    if Path(options.output).exists() and not Path(options.output).is_dir():
-        raise InputError(f"output: expected a folder, found a file at {options.output}.")
+    check_output("output", Path(options.output))
     engine = Engine.start(device=options.device, num_workers=options.workers, batch_size=batch_size)
     return engine, Console(engine=engine, quiet=options.quiet), Path(options.output)
 

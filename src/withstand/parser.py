@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentParser, Namespace, get_loader, set_loader, set_parsing_settings
 
 from withstand import plugins
 from withstand.configuration import discover
@@ -26,9 +26,12 @@ from withstand.families import (
 )
 from withstand.limits import refusal_of
 from withstand.parser_errors import options_of, sentence, unknown_option
+from withstand.reading.documents import bounded, check_names, parse_yaml, read_yaml
+from withstand.reading.places import is_there
 
 # jsonargparse imports a class path before it checks it, so only this package may be imported.
 set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=["withstand"])
+set_loader("yaml", bounded(get_loader("yaml")), (yaml.YAMLError,))
 
 SHORT = {
     "-b": "--training.batch_size",
@@ -165,7 +168,7 @@ def _instantiated(parser: ArgumentParser, read: Callable[[], Namespace], words: 
         return parser.instantiate(read())
     except InputError:
         raise
-    except (ArgumentError, TypeError, ValueError, KeyError) as problem:
+    except (ArgumentError, TypeError, ValueError, LookupError, ArithmeticError, RecursionError) as problem:
         cause: BaseException | None = problem
         while cause is not None:
             if isinstance(cause, InputError):
@@ -190,10 +193,7 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
         Gaussian(std=0.1)
     """
     if isinstance(value, str):
-        try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError as problem:
-            raise InputError(f"{who}: {brief(value)} is not valid YAML.") from problem
+        value = parse_yaml(who, value, value)
     content = {"class_path": value} if isinstance(value, str) else value
     name = content.get("class_path") if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping) or not isinstance(name, str):
@@ -227,7 +227,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     key = name.removesuffix(".help").rsplit(".", 1)[-1].removeprefix("--")
     if name == "--config" and values:
         path = Path(values[0])
-        if not path.exists():
+        if not is_there(path):
             if values[0] not in recipes():
                 hint = nearest(values[0], recipes())
                 raise InputError(f"config: expected a YAML file or a recipe, got {brief(values[0])}; {hint}")
@@ -235,8 +235,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
         content = read_yaml("config", values[0], path)
         if not isinstance(content, dict):
             raise InputError(f"config: {values[0]} must hold options by name, got {type(content).__name__}.")
-        if wrong := [each for each in content if not isinstance(each, str)]:
-            raise InputError(f"config: {values[0]} must hold options by name, got the key {wrong[0]!r}.")
+        check_names(f"config: {values[0]}", content)
         load_plugins(f"config: {values[0]}: plugin", content.get("plugin", []))
         if not isinstance(content.get("training", {}), dict):
             raise InputError(f"config: training must hold options by name, got {content['training']!r}.")
@@ -251,7 +250,7 @@ def _rewrite(name: str, values: list[str]) -> list[tuple[str, list[str]]]:
     known = spellings(family_of(key))
     if loose(values[0]) in known:
         return [(name, [known[loose(values[0])]])]
-    if name == "--model" and not Path(values[0]).exists() and values[0].rsplit(".", 1)[-1] not in known.values():
+    if name == "--model" and not is_there(Path(values[0])) and values[0].rsplit(".", 1)[-1] not in known.values():
         family = "Released" if values[0].startswith("game-of-noise/") else "Vision"
         return [(name, [family]), ("--model.name", values)]
     return [(name, values)]
@@ -278,18 +277,6 @@ def _class_of(key: str, name: str) -> str:
     if key == "model" and plugins.is_source(name):
         return "External"
     return spellings(family_of(key)).get(loose(name), name)
-
-
-def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
-    """Return the content of a YAML file or recipe; `who` and `name` begin the message for an invalid one."""
-    try:
-        reader = loader(path.read_text(encoding="utf-8"))
-        reader.name = name
-        return reader.get_single_data()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        mark = getattr(problem, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"{who}: {brief(name)} is not valid YAML{where}.") from problem
 
 
 def _is_value(token: str) -> bool:

@@ -6,11 +6,10 @@ from dataclasses import fields, is_dataclass
 from pydoc import locate
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from withstand.configuration import Configuration, discover
-from withstand.errors import brief, nearest
+from withstand.errors import InputError, brief, nearest
 from withstand.families import (
     FAMILIES,
     command_name,
@@ -23,6 +22,7 @@ from withstand.families import (
     training_fields,
 )
 from withstand.limits import refusal_of
+from withstand.reading.documents import parse_yaml
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
 UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
@@ -119,8 +119,8 @@ def _refused(option: str, hint: Any, given: str, text: str) -> str:
     if hint is None or is_dataclass(hint):
         return f"{option} must be options by name, got {brief(given)}." if "load config" in text else ""
     try:
-        value = yaml.safe_load(given)
-    except yaml.YAMLError:
+        value = parse_yaml(option, given, given)
+    except InputError:
         value = given
     if "tuple" not in text:  # it is about an element
         hint = _element(hint)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from withstand.errors import InputError, brief, nearest, told
+from withstand.reading.places import is_file, is_folder
 
 GROUP = "withstand.plugins"  # of entry points
 CODE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)")
@@ -51,9 +52,9 @@ def load(source: str) -> ModuleType:
         InputError: If it is not found, cannot be imported, or its name is taken by another module.
     """
     path = Path(source).expanduser()
-    if path.suffix == ".py" or (path / "__init__.py").is_file():
+    if path.suffix == ".py" or is_file(path / "__init__.py"):
         module, key = _of_file("plugin", path, name=re.sub(r"\W", "_", path.stem)), str(path.resolve())
-    elif path.is_dir():
+    elif is_folder(path):
         raise InputError(f"plugin: expected a file, or a folder with an __init__.py, got the folder {source}.")
     else:
         module = _of_name("plugin", source)
@@ -128,7 +129,7 @@ def is_source(name: str) -> bool:
     path = Path(name)
     if CODE.fullmatch(name) is not None or path.suffix.lower() in (".py", *MODEL_FILES):
         return True
-    return (path.expanduser() / "config.json").is_file()
+    return is_file(path.expanduser() / "config.json")
 
 
 def file_of(source: str) -> Path | None:
@@ -162,7 +163,7 @@ def files_imported_by(path: Path) -> list[Path]:
 def _root(path: Path) -> Path:
     """Return the folder that must be on the import path for a file."""
     root = path.resolve().parent
-    while (root / "__init__.py").is_file():
+    while is_file(root / "__init__.py"):
         root = root.parent
     return root
 
@@ -186,7 +187,7 @@ def _files_of(base: Path, name: str) -> list[Path]:
     parts = name.split(".")
     places = [base.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
     files = [file for each in places for file in (each.with_name(f"{each.name}.py"), each / "__init__.py")]
-    return [each.resolve() for each in files if each.is_file()]
+    return [each.resolve() for each in files if is_file(each)]
 
 
 def _check_neighbours(who: str, file: Path) -> None:
@@ -204,15 +205,15 @@ def _check_neighbours(who: str, file: Path) -> None:
 
 def _own_name(path: Path) -> str:
     """Return a module name that another file, or another version of this one, does not have."""
-    content = path.read_bytes() if path.is_file() else b""
+    content = path.read_bytes() if is_file(path) else b""
     digest = hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]
     return f"{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}_{digest}"
 
 
 def _of_file(who: str, path: Path, *, name: str) -> ModuleType:
     """Import a file, or the package in a folder, as a module of a name."""
-    file = path / "__init__.py" if path.is_dir() else path
-    if not file.is_file():
+    file = path / "__init__.py" if is_folder(path) else path
+    if not is_file(file):
         raise InputError(f"{who}: expected a Python file, found none at {brief(str(path))}.")
     file = file.resolve()
     known = sys.modules.get(name)
@@ -221,7 +222,7 @@ def _of_file(who: str, path: Path, *, name: str) -> ModuleType:
         return known
     if known is not None or (origin is not None and Path(origin).resolve() != file):
         raise InputError(f"{who}: {path} has the name of another module, {name}; rename it.")
-    folder = str(file.parent.parent if path.is_dir() else file.parent)
+    folder = str(file.parent.parent if is_folder(path) else file.parent)
     if folder not in sys.path:
         sys.path.append(folder)
     _folders.add(folder)

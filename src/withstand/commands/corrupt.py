@@ -33,6 +33,7 @@ from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels, others
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.reading.places import check_output
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
@@ -52,6 +53,10 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
+    if found.target is not None:
+        check_output("corrupt: DST", Path(found.target))
+    if found.preview is not None:
+        check_output("corrupt: --preview", Path(found.preview).parent)
     chosen = choose(found.corruptions, _severities(found.severities))
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)

@@ -12,6 +12,7 @@ from withstand.measuring.question import Question
 from withstand.options import add_options, make_parser, read_experiment, start
 from withstand.parser import parse
 from withstand.perturbations.ball import Ball
+from withstand.reading.places import quoted
 from withstand.reports.figures.pictures import pictures
 from withstand.reports.report_folder import write_report
 from withstand.study.study import Study
@@ -59,4 +60,4 @@ def main(words: list[str]) -> None:
     command = shlex.join(["withstand", "report", str(root)])
     report = write_report(Study.of(root), root / "report", pictures=pictures, command=command)
     console.say(f"Report: {report.page}")
-    console.say(NEXT.format(runs=" ".join(runs)))
+    console.say(NEXT.format(runs=quoted(*runs)))

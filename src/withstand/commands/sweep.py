@@ -18,6 +18,7 @@ from withstand.limits import PositiveInt
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
+from withstand.reading.places import check_output, quoted
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import as_text
 from withstand.sweeps.batch_pool import BatchPool
@@ -49,6 +50,7 @@ def main(words: list[str]) -> None:
         check_name(found.name)
         plan = replace(plan, name=found.name)
     folder = Path(found.output) / plan.name
+    check_output("output", folder)
     missing = unfinished(plan, folder)
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
@@ -228,4 +230,4 @@ def print_tally(plan: Plan, folder: Path, tally: Tally, console: Console, *, for
             f"{len(tally.failed)} of {len(plan.experiments)} runs failed: {run} ({problem.removesuffix('.')}){others}; "
             "the others finished. Repeat the command to retry."
         )
-    console.say(f"{len(plan.experiments)} runs finished; next: withstand report {folder}")
+    console.say(f"{len(plan.experiments)} runs finished; next: {quoted('withstand', 'report', folder)}")

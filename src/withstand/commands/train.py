@@ -16,6 +16,7 @@ from withstand.limits import NonNegativeFloat, PositiveInt
 from withstand.measuring.ask import read_results
 from withstand.options import add_options, experiment_parser, start
 from withstand.parser import parse
+from withstand.reading.places import quoted
 from withstand.rendering.terminal import as_text
 from withstand.stacked.trials import run_together
 from withstand.study.measures.row import read_rows
@@ -61,7 +62,7 @@ def main(words: list[str]) -> None:
         console.print(as_text(read_results(folder).tables()))
         shape = json.loads((folder / PROVENANCE).read_text())["shape"]
         on = "imagenet-c" if len(shape) == 3 else "worst-case --radius 0.1"
-        console.say(f"Saved to {folder}; next: withstand evaluate {folder} --on clean {on}")
+        console.say(f"Saved to {folder}; next: {quoted('withstand', 'evaluate', folder)} --on clean {on}")
 
 
 def _parser() -> ArgumentParser:

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.files import write_whole
+from withstand.reading.places import check_archive, is_file
 
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
@@ -22,9 +23,10 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
         InputError: If the file is missing, damaged or would run code.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"weights: expected a file, found none at {path}.")
     try:
+        check_archive(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
@@ -58,13 +60,16 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if isinstance(content.get(key), dict):
             content = content[key]
             break
+    wrong = next((each for each in content if not isinstance(each, str)), None)
+    if wrong is not None:
+        raise InputError(f"weights: {path} must hold tensors by name, got the key {brief(wrong)}.")
     state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
     known = (*model.state_dict(), *model.get_submodule("network").state_dict())
     if all(name.startswith("model.") for name in state) and not any(name.startswith("model.") for name in known):
         state = {name.removeprefix("model.").removeprefix("module."): value for name, value in state.items()}
     own = any(name.startswith("network.") for name in state)
     target = model if own else _named_like(model.get_submodule("network"), state)
-    expected = target.state_dict()
+    expected, parameters = target.state_dict(), dict(target.named_parameters())
     # Files from before batch normalisation counted its batches lack the counts, which only matter without a momentum.
     counts = {name: value for name, value in expected.items() if name.endswith(".num_batches_tracked")}
     state = counts | state
@@ -72,13 +77,34 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     for name in [*expected, *state]:
         if name not in state or name not in expected:
             where = "the file lacks it" if name not in state else "the model lacks it"
-            raise InputError(f"weights: {path} does not fit the model: {where}: {name}.")
+            raise InputError(f"weights: {path} does not fit the model: {where}: {brief(name)}.")
+        _check_kind(path, name, state[name], is_float=expected[name].is_floating_point())
         if state[name].shape != expected[name].shape:
             raise InputError(
                 f"weights: {path} does not fit the model: {name} must have shape {tuple(expected[name].shape)}, "
                 f"got {tuple(state[name].shape)}{_explain_classes(expected, state)}."
             )
+        _check_values(path, name, state[name], is_parameter=name in parameters)
     target.load_state_dict(state)
+
+
+def _check_kind(path: Path, name: str, value: Tensor, *, is_float: bool) -> None:
+    """Reject tensors that are not plain arrays of numbers, or that have whole numbers where fractions belong."""
+    is_plain = value.layout == torch.strided and not (value.is_quantized or value.is_meta or value.is_nested)
+    if not is_plain or value.is_complex() or is_float != value.is_floating_point():
+        kind = "nested" if value.is_nested else "meta" if value.is_meta else str(value.dtype).removeprefix("torch.")
+        sparse = "" if value.layout == torch.strided or value.is_nested else f" in the layout {value.layout}"
+        expected = "floating point numbers" if is_float else "whole numbers"
+        raise InputError(f"weights: {path}: {brief(name)} must hold {expected}, got {kind}{sparse}.")
+
+
+def _check_values(path: Path, name: str, value: Tensor, *, is_parameter: bool) -> None:
+    """Reject NaN, and infinite parameters; a mask in a buffer may be infinite."""
+    if value.is_floating_point():
+        value = value.float()  # some short types have no isnan
+        found = "NaN" if value.isnan().any() else "an infinity" if is_parameter and value.isinf().any() else ""
+        if found:
+            raise InputError(f"weights: {path}: {brief(name)} must hold finite numbers, got {found}.")
 
 
 def _named_like(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.reading.places import check_output
 from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
@@ -95,8 +95,7 @@ def write_report(
     Raises:
         InputError: If the folder is a file, or no combination has the baseline's values.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"report: output: expected a folder, found a file at {folder}.")
+    check_output("report: output", folder)
     command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)

@@ -1,6 +1,7 @@
 """Plan: the runs of a sweep."""
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,7 +14,7 @@ from withstand.configuration import canonical
 from withstand.errors import InputError, brief, nearest
 from withstand.experiment import Experiment
 from withstand.study.sweep import Entry
-from withstand.sweeps.sweep_file import check_seeds, load
+from withstand.sweeps.sweep_file import MOST_LETTERS, MOST_RUNS, check_seeds, load
 from withstand.training.settings import Training
 
 Read = Callable[[list[str]], Experiment]
@@ -58,12 +59,24 @@ def read_plan(
     content = load(source, small=small)
     count = content.get("seeds", 1) if seeds is None else seeds
     check_seeds(count)
+    axes = content.get("vary", {})
+    for name, values in axes.items():
+        _check_axis(name, values)
+    if (total := count * math.prod(map(len, axes.values()))) > MOST_RUNS:
+        raise InputError(
+            f"sweep: expected at most {MOST_RUNS:,} runs, got {brief(total)}; vary less or use fewer seeds."
+        )
     entries, experiments, folders = [], {}, {}
-    for labels, options in combinations(content.get("set", {}), content.get("vary", {})):
+    for labels, options in combinations(content.get("set", {}), axes):
         experiment = read([*words_of(options), *more])
         for number in range(count):
             seeded = replace(experiment, seed=experiment.seed + number)
             title = "-".join([*(part_of_title(each) for each in labels.values()), f"seed{seeded.seed}"])
+            if len(title.encode()) > MOST_LETTERS:
+                raise InputError(
+                    f"sweep: the values of a run must fit into a folder's name, got {brief(title)}; "
+                    "name them by groups of options."
+                )
             same = canonical(replace(seeded, name="run"))
             folder = folders.setdefault(same, replace(seeded, name=title).folder(Path()).name)
             known = experiments.setdefault(folder, replace(seeded, name=title))
@@ -106,14 +119,14 @@ def _check_axis(name: str, values: Any) -> None:
     if name in ("seed", "seeds"):
         raise InputError(f"sweep: vary.{brief(name)} is not an axis; use `seeds: 5` next to vary.")
     if not isinstance(values, dict | list) or not values:
-        raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {values!r}.")
+        raise InputError(f"sweep: vary.{name} must be a list of values or groups of options, got {brief(values)}.")
     wrong = [each for each in values.values() if not isinstance(each, dict)] if isinstance(values, dict) else []
     if wrong:
-        raise InputError(f"sweep: each group of vary.{name} must hold options by name, got {wrong[0]!r}.")
+        raise InputError(f"sweep: each group of vary.{name} must hold options by name, got {brief(wrong[0])}.")
     seen: set[str] = set()
     for each in values:
         if spelling(each) in seen:
-            raise InputError(f"sweep: vary.{name} has {each} twice; values must be unique.")
+            raise InputError(f"sweep: vary.{name} has {brief(each)} twice; values must be unique.")
         seen.add(spelling(each))
 
 

@@ -9,15 +9,20 @@ import yaml
 
 from withstand.errors import InputError, brief, nearest
 from withstand.families import recipes
-from withstand.parser import load_plugins, read_yaml
+from withstand.parser import load_plugins
+from withstand.reading import documents
+from withstand.reading.documents import check_names, read_yaml
+from withstand.reading.places import is_file
 
 KEYS = ("name", "set", "vary", "seeds", "small", "plugin")
+MOST_RUNS = 100_000  # of one sweep
+MOST_LETTERS = 200  # of a name that becomes a folder
 NAME = re.compile(r"[A-Za-z0-9][\w.\-]*")
 # YAML 1.2, core schema, section 10.3.2; PyYAML follows 1.1, where 1e-3 is a string.
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
-class Loader(yaml.SafeLoader):
+class Loader(documents.Loader):
     """Reads YAML with unique keys, in which 1e-3 is a number."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -48,9 +53,9 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
         InputError: If there is no such file or recipe, or it is not the file of a sweep.
     """
     path, known = Path(source), recipes("sweeps")
-    if not path.is_file() and source not in known:
+    if not is_file(path) and source not in known:
         raise InputError(f"sweep: expected a YAML file or a recipe, got {brief(source)}; {nearest(source, known)}")
-    content = read_yaml("sweep", source, path if path.is_file() else known[source], Loader)
+    content = read_yaml("sweep", source, path if is_file(path) else known[source], Loader)
     if content is None:
         raise InputError(f"sweep: {source} is empty; expected {', '.join(KEYS)}.")
     if not isinstance(content, dict):
@@ -68,14 +73,16 @@ def load(source: str, *, small: bool = False) -> dict[str, Any]:
 
 def check_name(name: Any) -> None:
     """Reject an invalid name of a sweep."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InputError(f"sweep: name must be usable as a folder's name, got {name!r}.")
+    if not isinstance(name, str) or not NAME.fullmatch(name) or len(name) > MOST_LETTERS:
+        raise InputError(f"sweep: name must be usable as a folder's name, got {name!r:.120}.")
 
 
 def check_seeds(count: Any) -> None:
     """Reject an invalid number of seeds."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InputError(f"sweep: seeds must be a number of at least 1, got {brief(count)}.")
+    if count > MOST_RUNS:
+        raise InputError(f"sweep: seeds must be a number of at most {MOST_RUNS:,}, got {brief(count)}.")
 
 
 def _check(content: Mapping[Any, Any], inside: str = "") -> None:
@@ -87,10 +94,15 @@ def _check(content: Mapping[Any, Any], inside: str = "") -> None:
             raise InputError(f"sweep: {inside}{brief(key)} is not a key of a sweep file; {hint}")
     for key in ("set", "vary", "small"):
         if not isinstance(content.get(key, {}), dict):
-            raise InputError(f"sweep: {inside}{key} must hold options by name, got {content[key]!r}.")
+            raise InputError(f"sweep: {inside}{key} must hold options by name, got {brief(content[key])}.")
         for name in content.get(key, {}):
             if not isinstance(name, str):
-                raise InputError(f"sweep: names in {inside}{key} must be strings, got {name!r}; quote it.")
+                raise InputError(f"sweep: names in {inside}{key} must be strings, got {brief(name)}; quote it.")
+    # The names of groups of options, two levels below vary, may be numbers.
+    axes = content.get("vary", {}).items()
+    groups = {name: list(values.values()) if isinstance(values, dict) else values for name, values in axes}
+    for key, own in (("set", content.get("set", {})), ("vary", groups)):
+        check_names(f"sweep: {inside}{key}", own)
     if "name" in content:
         check_name(content["name"])
     if "seeds" in content:

@@ -24,6 +24,7 @@ from withstand.models.external.from_transformers import (
 from withstand.models.external.outputs import with_logits
 from withstand.models.normalize import Normalize
 from withstand.models.vision import IMAGENET_MEAN, IMAGENET_STD
+from withstand.reading.places import is_file, is_folder
 
 READERS: dict[str, Callable[[Path], nn.Module]] = {
     ".onnx": read_onnx,
@@ -85,10 +86,10 @@ class External(Model):
         if self._is_code:
             parts = plugins.files_imported_by(path)
         else:  # large ONNX models keep their weights in files beside them
-            parts = sorted(path.iterdir()) if path.is_dir() else [path, *sorted(path.parent.glob(f"{path.name}?*"))]
+            parts = sorted(path.iterdir()) if is_folder(path) else [path, *sorted(path.parent.glob(f"{path.name}?*"))]
         found = sha256()
         for each in parts:
-            if each.is_file():
+            if is_file(each):
                 with each.open("rb") as file:
                     while block := file.read(1 << 20):
                         found.update(block)
@@ -108,9 +109,11 @@ class External(Model):
     def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
         path = Path(self.source).expanduser()
         if not self._is_code:
-            if not path.exists():
+            if is_folder(path):
+                return read_folder(path)
+            if not is_file(path):
                 raise InputError(f"model: expected a file, found none at {brief(self.source)}.")
-            return read_folder(path) if path.is_dir() else READERS[path.suffix.lower()](path)
+            return READERS[path.suffix.lower()](path)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)  # a first import draws the same, and nothing from the model's seed
             found = plugins.find("model", self.source)
@@ -150,7 +153,7 @@ class External(Model):
     @property
     def _preprocessing(self) -> Preprocessing:
         path = Path(self.source).expanduser()
-        return read_preprocessing(path) if not self._is_code and path.is_dir() else Preprocessing()
+        return read_preprocessing(path) if not self._is_code and is_folder(path) else Preprocessing()
 
     def _means_and_stds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         if self.normalize is None:

@@ -1,6 +1,5 @@
 """Image classifiers of `transformers`, from their folders."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +8,10 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError, brief, told
 from withstand.models.base import ImageSize
+from withstand.reading.documents import read_json
+from withstand.reading.places import is_file, is_folder
+
+MOST = 1e6  # of a number in a configuration
 
 
 class Preprocessing(NamedTuple):
@@ -69,6 +72,8 @@ def read_folder(path: Path) -> nn.Module:
         raise InputError(
             "model: transformers is not installed; `pip install 'withstand[transformers]'` brings it."
         ) from problem
+    if strange := [each.name for each in path.iterdir() if not is_file(each) and not is_folder(each)]:
+        raise InputError(f"model: {path} must hold files and folders, got {brief(strange[0])}, which is neither.")
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
@@ -97,9 +102,9 @@ def read_preprocessing(path: Path) -> Preprocessing:
         )
     if normalizes and not own.get("do_rescale", True):
         mean, std = (tuple(each / 255 for each in values) for values in (mean, std))
-    resize = _side(own.get("size")) if own.get("do_resize", True) else None
-    pixels = _side(own.get("crop_size")) if own.get("do_center_crop") else resize
-    pixels = pixels or _side(_read(path / "config.json").get("image_size"))
+    resize = _side(path, own.get("size")) if own.get("do_resize", True) else None
+    pixels = _side(path, own.get("crop_size")) if own.get("do_center_crop") else resize
+    pixels = pixels or _side(path, _read(path / "config.json").get("image_size"))
     size = None if pixels is None else ImageSize(pixels, max(pixels, resize or pixels))
     return Preprocessing(mean, std, size)
 
@@ -107,29 +112,30 @@ def read_preprocessing(path: Path) -> Preprocessing:
 def _numbers(path: Path, own: dict[str, Any], name: str) -> tuple[float, ...]:
     found = own.get(name)
     values = found if isinstance(found, list) else [] if found is None else [found]
-    if not all(isinstance(each, int | float) for each in values):
-        raise InputError(f"model: {path}: {name} must be numbers, got {brief(found)}.")
+    if not all(_is_finite(each) for each in values):
+        raise InputError(f"model: {path}: {name} must be finite numbers, got {brief(found)}.")
     return tuple(values)
 
 
-def _side(size: Any) -> int | None:
-    if isinstance(size, int):
-        return size
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
+
+
+def _side(path: Path, size: Any) -> int | None:
+    """Return the side of a square size in pixels, in one of the notations of transformers; None if it is not square."""
+    found = size if isinstance(size, dict) else {"shortest_edge": size}
     if isinstance(size, list):
-        size = {"height": size[0], "width": size[-1]}
-    size = size or {}
-    if "height" in size:
-        return size["height"] if size["height"] == size.get("width") else None
-    return size.get("shortest_edge")
+        found = {"height": size[0], "width": size[-1]} if size else {"shortest_edge": size}
+    sides = [found.get(name) for name in ("height", "width")] if "height" in found else [found.get("shortest_edge")]
+    if not all(each is None or (type(each) is int and 0 < each < MOST) for each in sides):
+        raise InputError(f"model: {path}: sizes must be whole numbers of pixels above 0, got {brief(size)}.")
+    return sides[0] if len(set(sides)) == 1 else None
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not is_file(path):
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise InputError(f"model: {path} is not valid JSON.") from problem
+    found = read_json("model", path)
     if not isinstance(found, dict):
         raise InputError(f"model: {path} must hold a mapping, got a {type(found).__name__}.")
     return found

@@ -1,0 +1,109 @@
+"""Paths from outside: checked before anything is opened, so that no pipe or device can block."""
+
+import shlex
+import stat
+import zipfile
+from pathlib import Path
+
+from withstand.errors import InputError, brief
+
+UNPACKED, MARGIN = 4, 1 << 24  # a zip file may unpack to this many times its size, and as many bytes more
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path leads to a regular file; False for all that cannot be looked at.
+
+    Example:
+        >>> is_file(Path(__file__)), is_file(Path("/dev/null")), is_file(Path("x" * 5000))
+        (True, False, False)
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path leads to a folder; False for all that cannot be looked at."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Return whether anything is at a path that can be looked at."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def read_bytes(path: Path, *, most: int) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        path: The file.
+        most: Largest size in bytes.
+
+    Raises:
+        OSError: If it is not a regular file, cannot be read, or is larger.
+    """
+    if not path.is_file():
+        raise OSError("it is not a file" if path.exists() else "there is no such file")
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(f"it is larger than {most:,} bytes")
+    return content
+
+
+def check_archive(path: Path) -> None:
+    """Reject a zip file, such as weights of PyTorch, that unpacks to much more than its own size.
+
+    Raises:
+        OSError: If it does, or its list of contents is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(each.file_size for each in archive.infolist())
+    except (ValueError, zipfile.BadZipFile, NotImplementedError) as problem:
+        raise OSError(f"its list of contents is damaged: {problem}") from problem
+    if total > UNPACKED * size + MARGIN:
+        raise OSError(f"its {size:,} bytes unpack to {total:,}")
+
+
+def check_output(who: str, folder: Path) -> None:
+    """Reject a folder for results that is a file, lies below one, or cannot be a folder.
+
+    Args:
+        who: First words of error messages, such as `output`.
+        folder: The folder, which need not exist.
+
+    Raises:
+        InputError: If nothing can be written there.
+    """
+    for each in (folder, *folder.parents):
+        try:
+            if stat.S_ISDIR(each.stat().st_mode):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            if not each.is_symlink():
+                continue
+        except (OSError, ValueError) as problem:
+            reason = (isinstance(problem, OSError) and problem.strerror) or problem
+            raise InputError(f"{who}: expected a folder, got {brief(str(folder))} ({reason}).") from problem
+        raise InputError(f"{who}: expected a folder, found a file at {each}.")
+
+
+def quoted(*words: object) -> str:
+    """Return words of a command as a shell reads them, for commands that messages suggest.
+
+    Example:
+        >>> quoted("withstand", "report", Path("my runs/$(id)"))
+        "withstand report 'my runs/$(id)'"
+    """
+    return shlex.join(map(str, words))
