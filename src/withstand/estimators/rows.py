@@ -22,11 +22,10 @@ def numbers_only(who: str, X: Any) -> Iterator[None]:
     Raises:
         InputError: If a column holds complex numbers or dates, or the code within fails to convert a value.
     """
-    kinds = getattr(X, "dtypes", None)  # of a data frame
-    for name, kind in (
-        zip(X.columns, kinds, strict=True) if hasattr(X, "columns") else [("X", getattr(X, "dtype", None))]
-    ):
-        _check_kind(f"{who}: X" if name == "X" else f"{who}: X: column {name!r}", kind)
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        for name, kind in zip(X.columns, X.dtypes, strict=True):
+            _check_kind(f"{who}: X: column {name!r}", kind)
+    _check_kind(f"{who}: X", getattr(X, "dtype", None))
     try:
         yield
     except TypeError as error:

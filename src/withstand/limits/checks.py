@@ -93,7 +93,7 @@ def _limited(check: Check, metadata: tuple[object, ...]) -> Check:
 
 
 def _one_of(allowed: tuple[Any, ...]) -> Check:
-    *first, last = map(str, allowed)
+    *first, last = [str(each) or "''" for each in allowed]
     expected = f"{', '.join(first)} or {last}" if first else last
 
     def one_of(value: Any) -> Refusal | None:

@@ -69,7 +69,7 @@ def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
 
     They are the attributes `remark` of its parts, and the number of weights that are not finite, if there are any.
     """
-    found = [each.remark for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
+    found: list[str] = [str(each.remark) for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
     if wrong := unfinished(model):
         found.append(f"has {wrong}")
     return tuple(f"{name} {each}." for each in dict.fromkeys(found) if each)

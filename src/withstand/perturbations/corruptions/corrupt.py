@@ -79,7 +79,8 @@ def corruption_names(subset: str = "common") -> list[str]:
     return parts[subset]
 
 
-def corruption_named(name: str, severity: int, pixels: int) -> Corruption:
+@checked
+def corruption_named(name: str, severity: Severity, pixels: Pixels) -> Corruption:
     """Return a corruption by its published name, or `frost-procedural`.
 
     Example:
