@@ -14,12 +14,14 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
-from withstand.functional.random import check_seed
+from withstand.limits import NonNegativeInt, PositiveInt, Seed, checked
 from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
+from withstand.models.base import unfinished
 from withstand.models.black_box import as_module, is_differentiable
+from withstand.models.frozen import blamed
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
@@ -31,15 +33,16 @@ from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
 
+@checked
 def fit(
     model: nn.Module,
     data: Any,
     *,
     objective: Objective | None = None,
     validation: Any = None,
-    seed: int = 0,
-    device: str = "auto",
-    workers: int = 0,
+    seed: Seed = 0,
+    device: str | torch.device = "auto",
+    workers: NonNegativeInt = 0,
     **training: Any,
 ) -> nn.Module:
     """Train a model in place and return it in evaluation mode.
@@ -65,47 +68,53 @@ def fit(
         >>> sorted({row.measure for row in ws.evaluate(model, ws.Digits(), device="cpu").rows["model"]})
         ['top1', 'top5']
     """
-    _check_fit(model, objective, training)
-    check_seed(seed, who="fit")
-    engine = Engine.start(device=device, num_workers=workers)
+    _check_fit(model, training)
+    seed, engine = int(seed), Engine.start(device=device, num_workers=workers)
     outputs = _num_outputs(model, data)
     split = as_split(data, "train", num_classes=outputs)
     with formats_kept(model):
         check_outputs(place(model, engine.device, split.shape), split, engine)
-        held_out = None if validation is None else as_split(validation, "validation", num_classes=outputs)
+        held_out = None if validation is None else _held_out(validation, outputs)
         validate = partial(accuracy_of, split=held_out, seed=seed, engine=engine) if held_out else None
         options: dict[str, Any] = {"objective": objective or PerturbedRisk(), "training": Training(**training)}
         trainer = Trainer(model, split, seed=seed, engine=engine, validate=validate, **options)
         rehearse(trainer)
-        result = trainer.fit()
+        with blamed(model, split.shape, engine.device, who="fit: model"):
+            result = trainer.fit()
         if result is not model:
             model.load_state_dict(result.state_dict())
     return model.eval()
 
 
-def _check_fit(model: Any, objective: Any, training: Mapping[str, Any]) -> None:
+def _check_fit(model: nn.Module, training: Mapping[str, Any]) -> None:
     names = [each.name for each in fields(Training)]
     for name in training:
         if name not in names:
             raise InputError(f"fit: {name} is not a field of Training; {nearest(name, names)}")
-    if objective is not None and not isinstance(objective, Objective):
-        raise InputError(f"fit: objective must be an Objective, got {type(objective).__name__}.")
-    if not isinstance(model, nn.Module):
-        raise InputError(f"fit: model must be a torch.nn.Module, got {type(model).__name__}; build it first.")
+    if wrong := unfinished(model):
+        raise InputError(f"fit: model must have finite weights, got {wrong}.")
 
 
+def _held_out(validation: Any, num_classes: int | None) -> Split:
+    try:
+        return as_split(validation, "validation", num_classes=num_classes)
+    except InputError as problem:
+        raise InputError(f"fit: validation: {problem}") from problem
+
+
+@checked
 def evaluate(
-    model: nn.Module | str | Sequence[str] | Mapping[str, Any],
+    model: Any,
     data: Any = None,
     *,
     on: On | Sequence[On] | None = None,
     frost: WhoseFrost = "auto",
     pixels: Pixels | None = None,
     keep: str | Path | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    workers: int = 0,
-    batch_size: int | None = None,
+    seed: Seed = 0,
+    device: str | torch.device = "auto",
+    workers: NonNegativeInt = 0,
+    batch_size: PositiveInt | None = None,
     surrogate: nn.Module | None = None,
 ) -> Results:
     """Evaluate one or several models, like `withstand evaluate`.
@@ -129,11 +138,11 @@ def evaluate(
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    check_seed(seed, who="evaluate")
     folder = _folder(keep)
-    engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size)
+    seed, engine = int(seed), Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
-    if isinstance(model, str) or (isinstance(model, Sequence) and all(isinstance(each, str) for each in model)):
+    is_list = isinstance(model, Sequence) and len(model) > 0
+    if isinstance(model, str) or (is_list and all(isinstance(each, str) for each in model)):
         _check_runs(data, surrogate)
         names = [model] if isinstance(model, str) else list(model)
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
@@ -153,9 +162,9 @@ def _check_runs(data: Any, surrogate: Any) -> None:
         raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
 
 
-def _folder(keep: Any) -> Path | None:
-    if keep is not None and (not isinstance(keep, str | Path) or not str(keep)):
-        raise InputError(f"evaluate: keep must be a folder, got {keep!r}.")
+def _folder(keep: str | Path | None) -> Path | None:
+    if keep == "":
+        raise InputError("evaluate: keep must be a folder, got ''.")
     if keep is not None and Path(keep).is_file():
         raise InputError(f"evaluate: keep: expected a folder, found a file at {keep}.")
     return None if keep is None else Path(keep)
@@ -163,7 +172,7 @@ def _folder(keep: Any) -> Path | None:
 
 def _models(model: Any) -> dict[str, Any]:
     """Return models by name, checked."""
-    models = dict(model) if isinstance(model, Mapping) else {"model": model}
+    models = dict(model) if isinstance(model, Mapping) else {"model": model} if model != [] else {}
     for name in models:
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")
@@ -172,12 +181,12 @@ def _models(model: Any) -> dict[str, Any]:
     return models
 
 
-def _modules(models: Mapping[str, Any], question: Question, surrogate: Any) -> dict[str, nn.Module]:
+def _modules(models: Mapping[str, Any], question: Question, surrogate: nn.Module | None) -> dict[str, nn.Module]:
     """Return models as modules, with the surrogate, if any."""
     modules = {name: as_module(each, question.split.classes, who=f"evaluate: {name}") for name, each in models.items()}
     if surrogate is None:
         return modules
-    if not isinstance(surrogate, nn.Module) or not is_differentiable(surrogate):
+    if not is_differentiable(surrogate):
         who = type(surrogate).__name__
         raise InputError(f"evaluate: surrogate must be a torch.nn.Module with gradients, got {who}.")
     if not any(each.gradient_balls for each in question.evaluations):

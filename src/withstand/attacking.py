@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ from withstand.data.base import TensorSplit
 from withstand.data.checks import check_finite
 from withstand.data.space import Space
 from withstand.engine import Engine
-from withstand.errors import InputError, brief
+from withstand.errors import InputError
 from withstand.evaluation.worst_case import WorstCase
-from withstand.functional.random import RowStreams, check_seed, derive_seed
+from withstand.functional.random import RowStreams, derive_seed
+from withstand.limits import PositiveInt, Seed, checked
 from withstand.measuring.subject import outputs_of
 from withstand.models.black_box import as_module
+from withstand.models.frozen import blamed
 from withstand.models.memory_format import formats_kept, place
 from withstand.perturbations.attacks.attack import Attacked
 from withstand.perturbations.attacks.budgets import Budget
@@ -24,6 +26,7 @@ from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import NUM_PROBES
 
 
+@checked
 def attack(
     model: Any,
     x: Tensor | np.ndarray,
@@ -32,9 +35,9 @@ def attack(
     *,
     budget: Budget = "standard",
     space: Space | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    batch_size: int | None = None,
+    seed: Seed = 0,
+    device: str | torch.device = "auto",
+    batch_size: PositiveInt | None = None,
 ) -> Attacked:
     """Attack inputs within a ball, as `WorstCase` does; warn if the model's gradients are masked on the first inputs.
 
@@ -65,11 +68,10 @@ def attack(
         >>> found.success
         tensor([True])
     """
-    _check_options(ball, budget, space, seed)
-    engine = Engine.start(device=device, batch_size=batch_size)
+    seed, engine = int(seed), Engine.start(device=device, batch_size=batch_size)
     module = as_module(model, who="attack: model")
     x, y, space = _checked_inputs(x, y, module, ball, space)
-    with formats_kept(module):
+    with formats_kept(module), blamed(module, space.shape, engine.device, who="attack: model"):
         place(module, engine.device, space.shape)
         num_classes = _num_classes(module, x, y, engine)
         split = TensorSplit(x, y.long(), classes=tuple(map(str, range(num_classes))), box=space.box)
@@ -80,7 +82,7 @@ def _in_batches(
     evaluation: WorstCase, model: nn.Module, split: TensorSplit, space: Space, seed: int, engine: Engine
 ) -> Attacked:
     """Attack batch by batch, return the results of all rows, on the CPU, and warn if gradients are masked."""
-    (ball,), parts, everything = evaluation.balls, [], torch.arange(len(split))
+    (ball,), parts, wrong, everything = evaluation.balls, [], 0, torch.arange(len(split))
     probed = replace(evaluation, balls=(ball.of_rows(everything[:NUM_PROBES]),))
     state = probed.prepare(model, split, space=space, seed=seed, engine=engine)
     state = replace(state, inputs="given inputs")
@@ -89,10 +91,15 @@ def _in_batches(
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
         attack = replace(evaluation, balls=(ball.of_rows(rows),))
         with torch.no_grad():
-            parts += attack.points(model, own, labels, space=space, state=state, rng=rng).values()
+            (found,) = attack.points(model, own, labels, space=space, state=state, rng=rng).values()
+            wrong += int((~model(found.points).amax(1).isfinite()).sum())
+        parts.append(found)
+    if wrong:
+        count = f"{wrong:,} of {len(split):,} points"
+        warnings.warn(f"attack: outputs are not finite and count as wrong at {count}.", UserWarning, stacklevel=4)
     for note in state.notes(probed.balls[0], unseen=0.0, reacts=evaluation.reacts_to(state)):
         if note.is_doubt:
-            warnings.warn(f"attack: {note.text}", UserWarning, stacklevel=3)
+            warnings.warn(f"attack: {note.text}", UserWarning, stacklevel=4)
     return Attacked(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
 
 
@@ -108,17 +115,6 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
         came = f"{y.dtype}{span}".removeprefix("torch.")
         raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
-
-
-def _check_options(ball: Any, budget: Any, space: Any, seed: Any) -> None:
-    """Check the arguments that do not depend on the inputs."""
-    check_seed(seed, who="attack")
-    if budget not in get_args(Budget):
-        raise InputError(f"attack: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
-    if not isinstance(ball, Ball):
-        raise InputError(f'attack: ball must be a Ball such as ws.Ball("linf", 0.1), got {brief(ball)}.')
-    if space is not None and not isinstance(space, Space):
-        raise InputError(f"attack: space must be a Space such as split.space, got {type(space).__name__}.")
 
 
 def _checked_inputs(x: Any, y: Any, model: nn.Module, ball: Ball, space: Space | None) -> tuple[Tensor, Tensor, Space]:

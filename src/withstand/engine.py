@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from withstand.errors import InputError, brief
+from withstand.limits import NonNegativeInt, PositiveInt, check_fields, checked
 
 Result = TypeVar("Result")
 
@@ -31,14 +32,24 @@ class Engine:
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    num_workers: int = 0
-    rank: int = 0
-    world_size: int = 1
-    batch_size: int | None = None
+    num_workers: NonNegativeInt = 0
+    rank: NonNegativeInt = 0
+    world_size: PositiveInt = 1
+    batch_size: PositiveInt | None = None
     checkpoint_seconds: float = 10.0
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     @classmethod
-    def start(cls, *, device: str = "auto", num_workers: int = 0, batch_size: int | None = None) -> "Engine":
+    @checked
+    def start(
+        cls,
+        *,
+        device: str | torch.device = "auto",
+        num_workers: NonNegativeInt = 0,
+        batch_size: PositiveInt | None = None,
+    ) -> "Engine":
         """Return the engine for this process, and join the process group if there are several processes.
 
         Processes are started by `torchrun`, or by any launcher that sets the same environment variables.
@@ -51,12 +62,8 @@ class Engine:
         Raises:
             InputError: If the device does not exist, or the launcher's environment variables are incomplete.
         """
-        device = str(device)  # of a torch.device, too
+        device = str(device)
         check_device(device)
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-            raise InputError(f"batch_size: expected a number of samples >= 1, got {brief(batch_size)}.")
-        if not isinstance(num_workers, int) or num_workers < 0:
-            raise InputError(f"workers: expected a number of processes >= 0, got {brief(num_workers)}.")
         world_size = int(os.environ.get("WORLD_SIZE", "1"))
         if world_size == 1:
             kind = "cuda" if torch.cuda.is_available() else "mps" if mps_available() else "cpu"
@@ -180,6 +187,7 @@ def mps_available() -> bool:
     return torch.backends.mps.is_available()
 
 
+@checked
 def check_device(device: str) -> None:
     """Reject a device that does not exist.
 

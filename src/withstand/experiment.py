@@ -26,7 +26,7 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, write_whole
 from withstand.functional.random import derive_seed
-from withstand.limits import NonEmpty, NonNegativeInt, check_fields
+from withstand.limits import NonEmpty, Seed, check_fields, checked
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
@@ -71,7 +71,7 @@ class Experiment:
     training: Training = Training()
     evaluations: Annotated[tuple[Evaluation, ...], NonEmpty] = (Accuracy(),)
     weights: str | None = None
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     name: str = "run"
 
     def __post_init__(self) -> None:
@@ -94,9 +94,10 @@ class Experiment:
         foreign = foreign_source(own)
         return identity((own, foreign) if foreign else own)
 
-    def folder(self, root: Path) -> Path:
+    @checked
+    def folder(self, root: str | Path) -> Path:
         """Return the folder of the run under a root."""
-        return root / f"{self.name}-{self.identity}"
+        return Path(root) / f"{self.name}-{self.identity}"
 
 
 class Parts(NamedTuple):
@@ -119,9 +120,10 @@ def load_parts(data: Dataset) -> Parts:
     return parts
 
 
+@checked
 def run(
     experiment: Experiment,
-    root: Path,
+    root: str | Path,
     *,
     engine: Engine | None = None,
     watch: Watch | None = None,

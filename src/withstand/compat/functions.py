@@ -53,8 +53,9 @@ def _function(name: str, differing: Differing | None) -> Function:
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002
+        corruption = corruption_named(name, severity, 224)  # checks the severity
         if differing is None:
-            return restore(corruption_named(name, severity, 224).draw_levels(images, rng=source))
+            return restore(corruption.draw_levels(images, rng=source))
         return restore(differing(images, severity, source))
 
     corrupted.__name__ = corrupted.__qualname__ = name

@@ -15,7 +15,7 @@ from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.data.tables.features import Features
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.random import stream
 from withstand.functional.tensors import Device
 
@@ -200,8 +200,16 @@ def as_rows(rows: Tensor | Sequence[int], count: int) -> Tensor:
     Raises:
         InputError: If one is not below `count`, or is negative.
     """
-    found = torch.as_tensor(rows)
-    found = found.nonzero()[:, 0] if found.dtype == torch.bool else found.long()
+    wanted = f"numbers from 0 to {count - 1}, or a mask of {count}"
+    try:
+        found = torch.as_tensor(rows).reshape(len(rows))
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise InputError(f"data: rows must be {wanted}, got {brief(rows)}.") from problem
+    is_mask = found.dtype == torch.bool
+    if len(found) != count if is_mask else len(found) and (found.is_floating_point() or found.is_complex()):
+        came = str(found.dtype).removeprefix("torch.")
+        raise InputError(f"data: rows must be {wanted}, got {len(found)} of {came}.")
+    found = found.nonzero()[:, 0] if is_mask else found.long()
     if len(found) and not 0 <= int(found.min()) <= int(found.max()) < count:
         raise InputError(f"data: rows must be 0 to {count - 1}, got {int(found.min())} to {int(found.max())}.")
     return found

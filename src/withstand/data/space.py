@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from withstand.data.tables.features import Features
+from withstand.errors import InputError
 from withstand.functional.changes import Change
+from withstand.limits import NonNegativeInt, check_fields, checked
 
 Box = tuple[float, float]
 
@@ -20,9 +22,14 @@ class Space:
         features: Statistics and kinds of a table's columns, from its training part; None for other data.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[NonNegativeInt, ...]
     box: Box | None = None
     features: Features | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.box is not None and not self.box[0] < self.box[1]:
+            raise InputError(f"Space: box must be the lowest and the highest value, got {self.box}.")
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -47,6 +54,7 @@ class Space:
         return copies
 
     @classmethod
+    @checked
     def like(cls, x: Tensor, *, box: Box | None = None) -> "Space":
         """Return a space with the shape of a batch of inputs.
 

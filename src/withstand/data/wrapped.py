@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.utils.data import Dataset as LoaderDataset
 from withstand.data.base import Plan, Split, to_unit
 from withstand.data.checks import check_finite
 from withstand.data.sample import Sample
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.functional.random import stream
 from withstand.functional.tensors import Device
 
@@ -40,14 +41,18 @@ class WrappedSplit(Split):
         """
         if num_classes is not None and num_classes < 1:
             raise InputError(f"data: the number of classes must be at least 1, got {num_classes}.")
-        if not len(pairs):
+        try:
+            count = len(pairs)
+        except Exception as problem:  # data sets may raise anything
+            raise InputError(f"data: the data set has no length ({told(problem)}).") from problem
+        if not count:
             raise InputError("data: the data set has no samples.")
         self.pairs, self.num_classes = pairs, None
         with torch.random.fork_rng(devices=[]):  # a random transform must not move the global generator here
             first = self._read(0)[0]
             names = class_names(pairs)
             if num_classes is None and names is None:
-                num_classes = 1 + max(self._read(number)[1] for number in range(len(pairs)))
+                num_classes = 1 + max(self._read(number)[1] for number in range(count))
         if not first.numel():
             raise InputError(f"data: inputs must hold numbers, got the shape {(*first.shape,)} in sample 0.")
         self.shape = tuple(first.shape)
@@ -81,8 +86,8 @@ class WrappedSplit(Split):
             generator=stream(augmentation_seed or 0, "data/workers"),  # else the loader draws a global seed
         )
         for index, fetched in zip(numbers, loader, strict=True):
-            if isinstance(fetched, str):
-                raise InputError(fetched)
+            if isinstance(fetched, InputError):
+                raise fetched
             x, y = fetched
             yield Sample(x.to(device), y.to(device), index.to(device))
 
@@ -95,7 +100,11 @@ class WrappedSplit(Split):
         if not rows:
             return torch.empty(0, *self.shape), torch.empty(0, dtype=torch.int64)
         fetch_many = getattr(self.pairs, "__getitems__", None)
-        found = [self.pairs[row] for row in rows] if fetch_many is None else fetch_many(rows)
+        if fetch_many is None:
+            found = [self._pair(row) for row in rows]
+        else:
+            with _told(f"one of the samples {rows[0]} to {rows[-1]}"):
+                found = fetch_many(rows)
         inputs, labels = zip(*map(self._check, rows, found), strict=True)
         for row, x in zip(rows, inputs, strict=True):
             if tuple(x.shape) != self.shape:
@@ -107,7 +116,11 @@ class WrappedSplit(Split):
         return x, torch.tensor(labels)
 
     def _read(self, row: int) -> tuple[Tensor, int]:
-        return self._check(row, self.pairs[row])
+        return self._check(row, self._pair(row))
+
+    def _pair(self, row: int) -> Any:
+        with _told(f"sample {row}"):
+            return self.pairs[row]
 
     def _check(self, row: int, pair: Any) -> tuple[Tensor, int]:
         """Return a pair as float32 input and label."""
@@ -121,6 +134,9 @@ class WrappedSplit(Split):
                 f"data: inputs must be tensors, got {type(x).__name__} in sample {row}; "
                 "images need a transform such as ToTensor."
             )
+        if x.is_complex() or x.dtype == torch.bool:
+            came = str(x.dtype).removeprefix("torch.")
+            raise InputError(f"data: inputs must be floats or uint8, got {came} in sample {row}.")
         label = _plain(given)
         if not isinstance(label, int):
             raise InputError(
@@ -129,7 +145,7 @@ class WrappedSplit(Split):
         if label < 0 or (self.num_classes is not None and label >= self.num_classes):
             allowed = "0 or more" if self.num_classes is None else f"0 to {self.num_classes - 1}"
             raise InputError(f"data: labels must be {allowed}, got {label} in sample {row}.")
-        return to_unit(x) if x.dtype == torch.uint8 else x.float(), int(label)
+        return to_unit(x) if x.dtype == torch.uint8 else x.detach().float(), int(label)
 
     def _check_values(self, rows: list[int], x: Tensor) -> None:
         """Reject values that are not finite, and images outside [0, 1]."""
@@ -176,17 +192,28 @@ def _paths(pairs: Any) -> list[str] | None:
     return None
 
 
-class _Fetched(LoaderDataset[Pairs | str]):
-    """Fetches a batch in a worker, or returns an error message."""
+class _Fetched(LoaderDataset[Pairs | InputError]):
+    """Fetches a batch in a worker, or returns an error."""
 
     def __init__(self, split: WrappedSplit) -> None:
         self.split = split
 
-    def __getitem__(self, rows: list[int]) -> Pairs | str:
+    def __getitem__(self, rows: list[int]) -> Pairs | InputError:
         try:
             return self.split.fetch(rows)
         except InputError as problem:  # the loader adds a traceback to the message of an exception
-            return str(problem)
+            return problem
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Raise any exception of a data set's own code as an `InputError`."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as problem:
+        raise InputError(f"data: {what} cannot be read: {type(problem).__name__} ({told(problem)}).") from problem
 
 
 def _plain(label: Any) -> Any:

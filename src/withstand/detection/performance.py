@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from withstand.errors import InputError, brief
+from withstand.limits import NonEmpty, NonNegativeInt, checked
 
 CLEAN = 0  # the severity of images without a corruption
 
@@ -26,12 +27,13 @@ class Performance(NamedTuple):
     by_corruption: dict[str, float]
 
 
+@checked
 def mpc(
-    results: Mapping[Any, Any],
+    results: Any,
     *,
     clean: float | None = None,
     corruptions: Iterable[str] | None = None,
-    severities: Sequence[int] = (1, 2, 3, 4, 5),
+    severities: Annotated[Sequence[NonNegativeInt], NonEmpty] = (1, 2, 3, 4, 5),
 ) -> Performance:
     """Return mPC and rPC from a score (such as AP) per corruption and severity.
 
@@ -62,7 +64,7 @@ def mpc(
     named = dict.fromkeys(name for name, severity in cells if severity != CLEAN)
     names = list(named) if corruptions is None else list(corruptions)
     missing = [f"{name}/{each}" for name in names for each in severities if (name, each) not in cells]
-    if missing or not names or not severities:
+    if missing or not names:
         raise InputError(f"mpc: expected a score for every cell, missing {', '.join(missing) or 'all'}.")
     means = {name: fmean(cells[name, each] for each in severities) for name in names}
     mean, own = fmean(means.values()), found.pop() if found else None

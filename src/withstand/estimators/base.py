@@ -5,13 +5,11 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
-from typing import Any, ClassVar, cast, get_args
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
@@ -22,13 +20,14 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
-from withstand.estimators.parameters import ball_of, check_parameters, radius_of, widths_of
+from withstand.estimators.parameters import ball_of, check_parameters, radius_of, seed_of, widths_of
 from withstand.estimators.radius import NUM_DRAWS, choose_radius
 from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
 from withstand.estimators.scaling import describe, scaled
 from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
 from withstand.functional.random import derive_seed, row_streams
+from withstand.limits import checked
 from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective
 from withstand.perturbations.attacks.budgets import Budget
@@ -89,6 +88,7 @@ class RobustEstimator(BaseEstimator, ABC):
     def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         """Return the score with every row at the worst point of the ball that attacks find."""
 
+    @checked
     def robust_score(
         self, X: Any, y: Any, radius: Any = None, *, norm: Norm | None = None, budget: Budget = "standard"
     ) -> float:
@@ -113,13 +113,12 @@ class RobustEstimator(BaseEstimator, ABC):
         """
         x = self._read(X)
         y = self._read_truth(y, len(x))
-        if budget not in get_args(Budget):
-            raise InputError(f"{self._who}: budget must be one of {', '.join(get_args(Budget))}, got {budget!r}.")
         ball = ball_of(self, self.radius_ if radius is None else radius, x.shape[1], norm=norm)
         # Attacks use float32, predictions float64. Near a decision boundary the two may differ; both are bounds.
         clean = self._score_of(y, self._decide(self._outputs_of(x)))
         return min(clean, self._worst_score(x, y, ball, budget=budget))
 
+    @checked
     def plot_frontier(self, ax: Any = None, *, measure: Measure = "noisy") -> Any:
         """Plot clean scores against scores of perturbed rows, one point per radius; the chosen one is marked.
 
@@ -155,9 +154,7 @@ class RobustEstimator(BaseEstimator, ABC):
         check_parameters(self)
         if not isinstance(self.radius, str):
             ball_of(self, self.radius, num_features)
-        given = self.random_state
-        # A number is the seed itself; None and generators give one, as in scikit-learn.
-        self.seed_ = int(given if isinstance(given, Integral) else check_random_state(given).randint(2**31 - 1))
+        self.seed_ = seed_of(self._who, self.random_state)
 
     def _settle_radius(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
         """Set the training radius, chosen by cross-validation if requested."""
@@ -216,7 +213,7 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return rows, targets and weights, without rows of weight 0."""
         # A failed fit leaves no model behind.
         vars(self).pop("module_", None)
-        with numbers_only(self._who):
+        with numbers_only(self._who, X):
             x, y = cast(Any, validate_data(self, X, y, **READING, **checks))
         check_finite(self._who, x, self._names(x.shape[1]))
         weights = checked_weights(self._who, sample_weight, x)
@@ -228,7 +225,7 @@ class RobustEstimator(BaseEstimator, ABC):
     def _read(self, X: Any) -> np.ndarray:
         """Return the rows of a table, checked against the training table."""
         check_is_fitted(self)
-        with numbers_only(self._who):
+        with numbers_only(self._who, X):
             x = cast(Any, validate_data(self, X, reset=False, **READING))
         check_finite(self._who, x, self._names(x.shape[1]))
         return x

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from withstand.data.base import TensorSplit, cut
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.estimators.base import RobustEstimator
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.calibration import best_temperature
@@ -102,7 +102,10 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             ValueError: If the data or a parameter is invalid.
         """
         x, y, given = self._read_training(X, y, sample_weight)
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except TypeError as problem:
+            raise InputError(f"{self._who}: y must hold labels of one type ({told(problem)}).") from problem
         self._check(x.shape[1])
         self._check_own()
         self.classes_, labels = np.unique(y, return_inverse=True)
@@ -112,7 +115,10 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         self._settle_radius(x, y, given)
         weights = given
         if self.class_weight is not None:
-            weights = compute_sample_weight(self.class_weight, y) * (1.0 if given is None else given)
+            try:
+                weights = compute_sample_weight(self.class_weight, y) * (1.0 if given is None else given)
+            except (TypeError, ValueError) as problem:
+                raise InputError(f"{self._who}: class_weight must hold numbers ({told(problem)}).") from problem
             if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
                 raise InputError(
                     f"{self._who}: class_weight must be >= 0 and not 0 for all, got {self.class_weight!r}."
@@ -202,6 +208,6 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
         for note in itertools.chain.from_iterable(found.notes.values()):
-            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=3)
+            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=4)
         # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

@@ -15,6 +15,8 @@ def draw_frontier(who: str, results: dict[str, np.ndarray], *, measure: str, ax:
     """Draw one point per radius and return the axes; see `RobustEstimator.plot_frontier`."""
     if measure not in get_args(Measure):
         raise InputError(f"{who}: measure must be noisy or worst_case, got {measure!r}.")
+    if ax is not None and not hasattr(ax, "errorbar"):
+        raise InputError(f"{who}: ax must be axes of Matplotlib, got {type(ax).__name__}.")
     if f"mean_{measure}_score" not in results:
         raise InputError(f"{who}: measure worst_case needs deployment_noise as a radius, got a Perturbation.")
     from matplotlib.patheffects import withStroke

@@ -1,13 +1,15 @@
 """Checks of the estimators' parameters."""
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from withstand.engine import check_device
 from withstand.errors import InputError
 from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeInt, PositiveFloat, Seed, Temperature, refusal_of
 from withstand.objectives.base import Objective
 from withstand.perturbations.ball import Ball
 
@@ -23,16 +25,33 @@ def check_parameters(estimator: Any) -> None:
     who, radius, objective = type(estimator).__name__, estimator.radius, estimator.objective
     for name in ("epochs", "batch_size", *(() if estimator.num_draws is None else ("num_draws",))):
         check_whole(who, name, getattr(estimator, name))
-    if not (isinstance(estimator.temperature, Real) and float(estimator.temperature) >= 0):
-        raise InputError(f"{who}: temperature must be a number >= 0, got {estimator.temperature!r}.")
-    if not (isinstance(estimator.lr, Real) and 0 < float(estimator.lr) < np.inf):
-        raise InputError(f"{who}: lr must be a number > 0, got {estimator.lr!r}.")
+    for name, limits in (("temperature", Temperature), ("lr", PositiveFloat), ("verbose", bool | NonNegativeInt)):
+        refusal = refusal_of(limits, getattr(estimator, name))
+        if refusal is not None:
+            raise InputError(f"{who}: {name} must be {refusal.expected}, got {refusal.value!r}.")
     widths_of(who, estimator.hidden)
     if isinstance(radius, str) and radius != "cv":
         raise InputError(f"{who}: radius must be a number, one per feature, or 'cv', got {radius!r}.")
     if isinstance(radius, str) and (isinstance(objective, Objective) or objective == "regular"):
         raise InputError(f"{who}: radius='cv' needs an objective by name that has a radius.")
     check_device(estimator.device)
+
+
+def seed_of(who: str, random_state: Any) -> int:
+    """Return the seed that `random_state` is, or that None or a generator gives, as in scikit-learn.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if isinstance(random_state, Integral) and refusal_of(Seed, random_state) is None:
+        return int(random_state)
+    try:
+        if isinstance(random_state, Integral):
+            raise ValueError
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        expected = "a whole number from 0 to 2^63 - 1, None or a generator of NumPy"
+        raise InputError(f"{who}: random_state must be {expected}, got {random_state!r}.") from None
 
 
 def widths_of(who: str, hidden: Any) -> tuple[int, ...]:

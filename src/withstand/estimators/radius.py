@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.estimators.parameters import ball_of, radius_of
 from withstand.functional.random import derive_seed
 from withstand.perturbations.ball import Ball
@@ -89,7 +89,10 @@ def _cross_validate(
     """Return the scores by name, each with a row per radius and a column per fold."""
     who, num = type(estimator).__name__, x.shape[1]
     noise, ball = noise_of(estimator, num)
-    folds = list(_folds(estimator, y).split(x, y))
+    try:
+        folds = list(_folds(estimator, y).split(x, y))
+    except (TypeError, ValueError) as problem:
+        raise InputError(f"{who}: cv must be a number of folds or a splitter ({told(problem)}).") from problem
     scores: dict[str, np.ndarray] = {}
     for number, radius in enumerate(candidates):
         for fold, (train, test) in enumerate(folds):

@@ -84,6 +84,8 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         y = np.asarray(y, dtype=np.float64).ravel()
         if len(y) != num_rows:
             raise InputError(f"{self._who}: y must hold one number per row ({num_rows}), got {len(y)}.")
+        if not np.isfinite(y).all():
+            raise InputError(f"{self._who}: y must hold finite numbers, got NaN or an infinity.")
         return y
 
     def _targets(self, y: Any) -> Tensor:

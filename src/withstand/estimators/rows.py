@@ -8,23 +8,42 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
-from withstand.errors import InputError
+from withstand.errors import InputError, told
+
+
+class NotANumber(InputError, TypeError):
+    """A value that scikit-learn expects to be refused with a TypeError."""
 
 
 @contextmanager
-def numbers_only(who: str) -> Iterator[None]:
-    """Turn the error for text in a table into a one-line message.
+def numbers_only(who: str, X: Any) -> Iterator[None]:
+    """Reject a table with other values than real numbers, before or within the code that converts it.
 
     Raises:
-        InputError: If the code within fails to convert text to a number.
+        InputError: If a column holds complex numbers or dates, or the code within fails to convert a value.
     """
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        for name, kind in zip(X.columns, X.dtypes, strict=True):
+            _check_kind(f"{who}: X: column {name!r}", kind)
+    _check_kind(f"{who}: X", getattr(X, "dtype", None))
     try:
         yield
+    except TypeError as error:
+        raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error
     except ValueError as error:
         _, found, text = str(error).partition("could not convert string to float: ")
         if not found:
             raise
         raise InputError(f"{who}: X must hold numbers, got text: {text}; encode it as numbers.") from None
+
+
+def _check_kind(who: str, kind: Any) -> None:
+    """Reject types that would be converted without a word."""
+    letter, is_date = getattr(kind, "kind", ""), getattr(kind, "is_temporal", lambda: False)()  # NumPy's, polars'
+    if letter == "c":
+        raise InputError(f"{who} must hold real numbers, got {kind}: Complex data not supported.")
+    if letter in tuple("mM") or is_date:
+        raise InputError(f"{who} must hold numbers, got dates or times ({kind}); encode them as numbers.")
 
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
@@ -38,12 +57,12 @@ def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
 
 def check_targets(who: str, y: Any) -> None:
     """Reject regression targets that are not numbers."""
-    if np.asarray(y).dtype.kind == "c":  # scikit-learn reports it
-        return
+    values = np.asarray(y)
+    _check_kind(f"{who}: y", values.dtype)
     try:
-        np.asarray(y, dtype=np.float64)
+        values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{who}: y must hold numbers ({error}).") from None
+        raise InputError(f"{who}: y must hold numbers ({told(error)}).") from None
 
 
 def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
@@ -54,7 +73,13 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
     """
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    try:
+        _check_kind(f"{who}: sample_weight", np.asarray(sample_weight).dtype)
+        weights = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        if "sample_weight" in str(error):
+            raise
+        raise InputError(f"{who}: sample_weight must hold numbers ({told(error)}).") from error
     if (weights < 0).any():
         raise InputError(f"{who}: sample_weight must be numbers >= 0, got {weights.min():g}.")
     if not weights.any():

@@ -14,6 +14,7 @@ from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
+from withstand.limits import Seed, checked
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import NUM_PROBES, Diagnosis, diagnose
 from withstand.study.measures.measure import Measure
@@ -168,8 +169,9 @@ class Evaluation(Configuration, ABC):
         }
 
     @final
+    @checked
     def measure(
-        self, model: nn.Module, split: Split, *, seed: int, engine: Engine, fit_on: Split | None = None
+        self, model: nn.Module, split: Split, *, seed: Seed, engine: Engine, fit_on: Split | None = None
     ) -> Outcomes:
         """Return the outcomes of all samples, the same in every process.
 
@@ -194,6 +196,17 @@ def first_inputs(split: Split, num: int, engine: Engine) -> Points:
     """Return the first inputs of a split that can be read."""
     plan = torch.arange(min(num, len(split))).split(engine.samples_per_batch(split.shape))
     return torch.cat([each[0] for each in split.batches(plan, device=engine.device, num_workers=engine.num_workers)])
+
+
+def unfinished_note(wrong: int, count: int, what: str) -> tuple[Note, ...]:
+    """Return the note on outputs that are not finite, if there are any.
+
+    Example:
+        >>> unfinished_note(2, 10, "draws")[0].text, unfinished_note(0, 10, "draws")
+        ('At 2 of 10 draws, outputs are not finite (NaN or infinity) and count as wrong.', ())
+    """
+    sentence = f"At {wrong:,} of {count:,} {what}, outputs are not finite (NaN or infinity) and count as wrong."
+    return (Note(sentence),) if wrong else ()
 
 
 def answers(logits: Float[Tensor, "batch class"], y: Labels, ranks: Labels | None = None) -> Columns:

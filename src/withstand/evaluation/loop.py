@@ -13,7 +13,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
-from withstand.models.frozen import evaluating
+from withstand.models.frozen import blamed, evaluating
 from withstand.study.measures.measure import NUMBER
 
 RESERVED = ("number", "label", "identifier", "source", "model", "condition")
@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
 def prepare(evaluation: Evaluation, model: nn.Module, fit_on: Split, split: Split, *, seed: int, engine: Engine) -> Any:
     """Return the state of an evaluation; see `Evaluation.prepare`."""
-    with evaluating(model):
+    with evaluating(model), blamed(model, split.shape, engine.device):
         return evaluation.prepare(model, fit_on, space=split.space, seed=seed, engine=engine)
 
 
@@ -82,7 +82,7 @@ def blocks(
         rng = RowStreams(seed, number, device=engine.device)
         for evaluation, state in zip(evaluations, states, strict=True):
             # Per batch, so that the model's mode is restored before a block is yielded.
-            with torch.no_grad(), evaluating(model):
+            with torch.no_grad(), evaluating(model), blamed(model, split.shape, engine.device):
                 found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
             block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
         names = {condition: set(columns) for condition, columns in block.columns.items()}

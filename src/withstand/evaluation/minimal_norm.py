@@ -1,6 +1,6 @@
 """Distance to the nearest misclassified point."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.evaluation.base import Columns, Evaluation
+from withstand.evaluation.base import Columns, Evaluation, unfinished_note
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty
@@ -23,6 +23,7 @@ from withstand.perturbations.attacks.sigma_zero import SigmaZero
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.diagnosis import Diagnosis
 from withstand.study.measures.measure import Measure
+from withstand.study.measures.note import Note
 
 TOPIC = "Distance to the nearest misclassified point"
 
@@ -138,9 +139,18 @@ class MinimalNorm(Evaluation):
         ]
         radius = self.ball.radius
         scale = 1.0 if self._counts_fields or not isinstance(radius, int | float) else radius
-        distance = scale * torch.stack([each.distance for each in found]).amin(0)
+        distances, which = torch.stack([each.distance for each in found]).min(0)
+        distance = scale * distances
+        points = torch.stack([each.points for each in found])[which, torch.arange(len(x), device=x.device)]
+        finite = model(points).amax(1).isfinite()  # minus infinity excludes a class
         passes = torch.stack([each.passes for each in found]).sum(0)
-        return {self.conditions[0]: {"distance": distance, "passes": passes}}
+        return {self.conditions[0]: {"distance": distance, "passes": passes, "finite": finite}}
+
+    def remarks(self, outcomes: Mapping[str, Columns], *, state: Diagnosis) -> dict[str, tuple[Note, ...]]:
+        """Report gradient masking, and outputs that are not finite."""
+        name, given = self.conditions[0], super().remarks(outcomes, state=state)
+        finite = outcomes[name]["finite"]
+        return {name: (*given.get(name, ()), *unfinished_note(int((~finite).sum()), len(finite), "nearest points"))}
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

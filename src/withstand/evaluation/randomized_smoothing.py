@@ -16,7 +16,7 @@ from withstand.data.base import Split
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
-from withstand.evaluation.base import Columns, Evaluation
+from withstand.evaluation.base import Columns, Evaluation, unfinished_note
 from withstand.evaluation.looks import looks
 from withstand.functional.random import RowStreams, normal
 from withstand.functional.tensors import Labels, Points
@@ -149,8 +149,8 @@ class RandomizedSmoothing(Evaluation):
             partial(_classes, model, x, std, state, rng.named("randomized smoothing", what))
             for what in ("selection", "estimation")
         )
-        selected, share = self._select(selecting, x)
-        found: Columns = {"prediction": selected, "correct": selected == y}
+        selected, share, finite = self._select(selecting, x)
+        found: Columns = {"prediction": selected, "correct": selected == y, "finite": finite}
         if self.radius is None:
             hits, draws, own = self._measure(estimating, selected, y)
         else:
@@ -158,15 +158,16 @@ class RandomizedSmoothing(Evaluation):
         found["confidence"] = torch.where(draws > 0, hits / draws.clamp_min(1), share)
         return {self.conditions[0]: found | own | {"draws": draws + self.num_selection}}
 
-    def _select(self, draw: Draw, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the most frequent class of each sample, -1 if no output is finite, and its share of the draws."""
+    def _select(self, draw: Draw, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return each sample's most frequent class, -1 if no output is finite, its share, and how many are finite."""
         parts = list(draw(torch.arange(len(x)), 0, self.num_selection))
         rows, classes = (torch.cat(each) for each in zip(*parts, strict=True))
         votes = torch.zeros(len(x), int(classes.max()) + 2, device=x.device)
         votes.index_put_((rows, classes + 1), votes.new_ones(()), accumulate=True)
+        finite = self.num_selection - votes[:, 0]
         votes[:, 0] = 0.5  # outputs that are not finite: less than one vote
         most, selected = votes.max(1)
-        return selected - 1, most.floor() / self.num_selection
+        return selected - 1, most.floor() / self.num_selection, finite.int()
 
     def _measure(self, draw: Draw, selected: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Columns]:
         """Return the hits and draws of each sample, and its bound and radius."""
@@ -196,7 +197,11 @@ class RandomizedSmoothing(Evaluation):
     def remarks(self, outcomes: Mapping[str, Columns], *, state: Any) -> dict[str, tuple[Note, ...]]:
         """Say which model the numbers are about."""
         note = "These numbers are about the smoothed model; clean and worst-case accuracy are about the model itself."
-        return {self.conditions[0]: (Note(note),)}
+        finite = outcomes[self.conditions[0]]["finite"]
+        total = self.num_selection * len(finite)
+        return {
+            self.conditions[0]: (Note(note), *unfinished_note(total - int(finite.sum()), total, "draws of selection"))
+        }
 
     @classmethod
     def examples(cls) -> list[Evaluation]:

@@ -8,18 +8,9 @@ from functools import cached_property, partial
 import torch
 from torch import Generator, Tensor
 
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 from withstand.functional.tensors import Device
-
-
-def check_seed(seed: object, *, who: str) -> None:
-    """Reject a seed that is not a whole number of at least 0.
-
-    Raises:
-        InputError: If it is not.
-    """
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"{who}: seed must be a whole number of at least 0, got {seed!r}.")
+from withstand.limits import Seed, checked
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -33,7 +24,8 @@ def derive_seed(seed: int, *names: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") >> 1
 
 
-def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
+@checked
+def stream(seed: Seed, *names: str | int, device: Device = "cpu") -> Generator:
     """Return the generator for one purpose; the same seed and names give the same numbers.
 
     Args:
@@ -41,12 +33,18 @@ def stream(seed: int, *names: str | int, device: Device = "cpu") -> Generator:
         names: What the numbers are for, e.g. `"data/order", epoch`.
         device: Device on which the numbers are drawn. Different devices agree only in distribution.
 
+    Raises:
+        InputError: If the seed is not a whole number from 0 to 2^63 - 1, or the device is unknown.
+
     Example:
         >>> a, b = stream(0, "noise", 3), stream(0, "noise", 3)
         >>> torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b))
         True
     """
-    return Generator(device).manual_seed(derive_seed(seed, *names))
+    try:
+        return Generator(device).manual_seed(derive_seed(seed, *names))
+    except RuntimeError as problem:
+        raise InputError(f"stream: device must be one of PyTorch, got {device} ({told(problem)}).") from problem
 
 
 def seeded_globally(device: Device = "cpu") -> Generator:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from withstand.conditions import CLEAN
 from withstand.configuration import discover
@@ -17,6 +17,7 @@ from withstand.evaluation.certificate import Certificate
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
+from withstand.limits import PositiveInt, checked
 from withstand.measuring.words import (
     Asked,
     Textures,
@@ -92,12 +93,13 @@ class Question:
         return tuple(each for task in self.tasks for each in task.evaluations)
 
     @classmethod
+    @checked
     def of(
         cls,
         data: Any,
         on: On | Sequence[On] | None = None,
         *,
-        num_classes: int | None = None,
+        num_classes: PositiveInt | None = None,
         frost: WhoseFrost = "auto",
         pixels: Pixels | None = None,
         balls: Sequence[Ball] = (),
@@ -120,7 +122,7 @@ class Question:
         Raises:
             InputError: If a name is unknown, or a condition does not suit the samples.
         """
-        given, textures = _checked(on, frost, pixels)
+        given, textures = _listed(on), _textures(frost)
 
         def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
             found: list[Asked] = []
@@ -140,6 +142,7 @@ class Question:
         return cls.of_evaluations(split, evaluations(given or ["clean"], split.shape), data=type(data).__name__)
 
     @classmethod
+    @checked
     def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
         """Return the question of some evaluations on a split.
 
@@ -173,19 +176,16 @@ class Question:
         return cls(tasks=tuple(tasks), split=first, data=type(data).__name__, notes=notes)
 
 
-def _checked(on: Any, frost: WhoseFrost, pixels: Pixels | None) -> tuple[list[On], Textures]:
-    """Return the conditions as a list, and the textures of frost."""
-    one = (str, Mapping, type, Perturbation, Evaluation)
-    if frost not in get_args(WhoseFrost):
-        raise InputError(f"frost: expected {', '.join(get_args(WhoseFrost))}, got {frost!r}.")
-    if pixels not in (None, *get_args(Pixels)):
-        raise InputError(f"pixels: expected one of {get_args(Pixels)}, got {pixels!r}.")
-    if on is not None and not isinstance(on, (*one, Sequence)):
-        raise InputError(f"on: expected names, perturbations or evaluations, got {on!r}.")
+def _listed(on: On | Sequence[On] | None) -> list[On]:
+    """Return the conditions as a list."""
+    return [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
+
+
+def _textures(frost: WhoseFrost) -> Textures:
+    """Return the textures of frost: published ones if they are there."""
     if frost == "auto":
-        frost = "published" if has_frost_textures() else "procedural"
-    given: list[On] = [on] if isinstance(on, one) else list(on or ())
-    return given, frost
+        return "published" if has_frost_textures() else "procedural"
+    return frost
 
 
 def _adapted(evaluations: Sequence[Evaluation], split: Split) -> tuple[Evaluation, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError, brief
 from withstand.files import write_whole
+from withstand.limits import checked
 from withstand.measuring.differences import compare_tables, differences_table
 from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import markdown
@@ -48,6 +49,7 @@ class Results:
         (0.5, (('clean', '50.0 (9.5-90.5)'),))
     """
 
+    @checked
     def __init__(
         self,
         tables: Mapping[str, OutcomeTable],
@@ -102,10 +104,12 @@ class Results:
 
         return pandas.DataFrame(self.records())
 
+    @checked
     def to_csv(self, path: str | Path) -> None:
         """Write the rows to a CSV file, atomically."""
         _write_csv(self.to_polars(), Path(path))
 
+    @checked
     def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Grid]:
         """Return tables of all measures, with the models side by side, and a table of the differences between them.
 
@@ -131,6 +135,7 @@ class Results:
         differences = differences_table(self.tables_of_outcomes, notes=self._everywhere)
         return found if differences is None else [*found, differences]
 
+    @checked
     def to_markdown(self, measure: str | None = None, *, each_severity: bool = False) -> str:
         """Return all tables in Markdown, with their titles and notes."""
         return "\n".join(map(markdown, self.tables(measure, each_severity=each_severity)))
@@ -158,10 +163,12 @@ class Results:
         parts = [sample_table(table, model=model) for model, table in self.tables_of_outcomes.items()]
         return polars.concat(parts, how="diagonal_relaxed")
 
+    @checked
     def to_samples(self, path: str | Path) -> None:
         """Write `samples()` to a CSV file, atomically."""
         _write_csv(self.samples(), Path(path))
 
+    @checked
     def compare(self, baseline: str | None = None) -> "polars.DataFrame":
         """Return how every other model differs from a baseline on the same samples, with intervals and p-values.
 
@@ -178,6 +185,7 @@ class Results:
         """
         return compare_tables(self.tables_of_outcomes, baseline=baseline)
 
+    @checked
     def by(
         self,
         column: str = "label",
@@ -202,6 +210,8 @@ class Results:
         """
         import polars
 
+        if not isinstance(frame, polars.DataFrame | None):
+            raise InputError(f"Results.by: frame must be a data frame of polars, got {type(frame).__name__}.")
         chosen = self._measure(measure)
         parts = []
         for model, table in self.tables_of_outcomes.items():
@@ -221,6 +231,7 @@ class Results:
             raise InputError(f"Results: expected a condition with {chosen.name}, got {condition or 'none'}.")
         return polars.concat(parts, how="vertical_relaxed")
 
+    @checked
     def report(self, path: str | Path) -> Path:
         """Write a report with all tables and figures, and return the path of its page.
 

@@ -92,6 +92,9 @@ def check_outputs(model: nn.Module, split: Split, engine: Engine, *, who: str = 
             f"{who} for {len(split.classes)} classes two inputs must give logits of shape (2, {len(split.classes)}), "
             f"got {shape}."
         )
+    if logits.is_complex() or logits.device.type != engine.device.type:
+        came = f"{logits.dtype} on {logits.device.type}".removeprefix("torch.")
+        raise InputError(f"{who} logits must be real numbers on {engine.device.type}, as the inputs, got {came}.")
 
 
 def outputs_of(model: nn.Module, x: Tensor, *, who: str) -> Any:

@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from withstand.configuration import Configuration
 from withstand.errors import InputError
+from withstand.limits import PositiveInt, Seed, checked
 from withstand.models.normalize import Normalize
 
 
@@ -27,7 +29,8 @@ class ImageSize(NamedTuple):
 class Model(Configuration, ABC):
     """The architecture of a network: a frozen keyword-only dataclass that builds the network for given data."""
 
-    def build(self, shape: tuple[int, ...], num_classes: int, *, seed: int) -> nn.Module:
+    @checked
+    def build(self, shape: tuple[PositiveInt, ...], num_classes: PositiveInt, *, seed: Seed) -> nn.Module:
         """Return the network with new (or pretrained) parameters; it maps inputs to logits.
 
         Args:
@@ -42,7 +45,7 @@ class Model(Configuration, ABC):
             InputError: If the network cannot take such inputs.
         """
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+            torch.default_generator.manual_seed(int(seed))
             normalize, network = self.make(shape, num_classes)
         return nn.Sequential(OrderedDict(normalize=normalize, network=network))
 
@@ -62,9 +65,27 @@ class Model(Configuration, ABC):
 
 
 def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
-    """Return notes on a model for tables of results: the attributes `remark` of its parts, as sentences."""
-    found = [each.remark for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
+    """Return notes on a model for tables of results, as sentences.
+
+    They are the attributes `remark` of its parts, and the number of weights that are not finite, if there are any.
+    """
+    found: list[str] = [str(each.remark) for each in model.modules() if isinstance(getattr(each, "remark", None), str)]
+    if wrong := unfinished(model):
+        found.append(f"has {wrong}")
     return tuple(f"{name} {each}." for each in dict.fromkeys(found) if each)
+
+
+def unfinished(model: nn.Module) -> str:
+    """Return how many weights are not finite, in words; empty if all are.
+
+    Example:
+        >>> unfinished(nn.Linear(2, 2)), unfinished(nn.Linear(1, 1, bias=False).requires_grad_(False).apply(
+        ...     lambda part: part.weight.fill_(torch.nan)))
+        ('', '1 of 1 weights that are not finite (NaN or infinity)')
+    """
+    weights = [each for each in model.parameters() if not is_lazy(each) and each.device.type != "meta"]
+    wrong, count = sum(int((~each.isfinite()).sum()) for each in weights), sum(each.numel() for each in weights)
+    return f"{wrong:,} of {count:,} weights that are not finite (NaN or infinity)" if wrong else ""
 
 
 def check_image(who: str, shape: tuple[int, ...], *, smallest: int = 1) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.errors import InputError
+from withstand.limits import checked
 from withstand.models.maite import MaitePredictor, is_maite_model
 
 LEAST = 1e-12  # probabilities below it have its logarithm
@@ -44,6 +45,7 @@ class BlackBox(WithoutGradient):
         tensor([1])
     """
 
+    @checked
     def __init__(
         self,
         model: Any,

@@ -15,6 +15,7 @@ from withstand.errors import InputError
 from withstand.functional.levels import truncated
 from withstand.functional.random import Rng, RowStreams
 from withstand.functional.tensors import Device, Images, Levels, Points, Targets
+from withstand.limits import Seed, Temperature, checked
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.names import full_name, short_name
 
@@ -114,15 +115,17 @@ class Perturbation(Configuration, ABC):
         return {"id": self.condition}
 
     @final
+    @checked
     def __call__(
-        self, image: Any, *, seed: int | None = None, index: int | Sequence[int] | None = None, rng: Rng | None = None
+        self, image: Any, *, seed: Seed | None = None, index: int | Sequence[int] | None = None, rng: Rng | None = None
     ) -> Any:
         """Return a changed image of the same kind: as a transform, an augmentation or a function; see `transform`."""
         from withstand.perturbations.transform import transform
 
         return transform(self, image, seed=seed, index=index, rng=rng)
 
-    def tempered(self, temperature: float) -> "Perturbation":
+    @checked
+    def tempered(self, temperature: Temperature) -> "Perturbation":
         """Return the perturbation with this temperature (in nats) wherever a field `temperature` is None."""
         changes: dict[str, Any] = {}
         for each in fields(self):  # type: ignore[arg-type]

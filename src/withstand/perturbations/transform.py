@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.levels import to_levels
-from withstand.functional.random import Rng, RowStreams, check_seed, derive_seed, seeded_globally
+from withstand.functional.random import Rng, RowStreams, derive_seed, seeded_globally
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.image_kinds import as_batch
 
@@ -103,12 +103,10 @@ def _source(
         if index is not None:
             raise InputError(f"{who}: index: expected a seed with it, got None.")
         return seeded_globally(device)
-    seed = seed.item() if isinstance(seed, np.integer) else seed
-    check_seed(seed, who=who)
     numbers = torch.arange(count) if index is None else torch.as_tensor(index).reshape(-1)
-    if len(numbers) != count or numbers.is_floating_point():
+    if len(numbers) != count or numbers.is_floating_point() or numbers.dtype == torch.bool:
         raise InputError(f"{who}: index: expected {count} whole numbers, one per image, got {index!r}.")
-    return RowStreams(derive_seed(seed, perturbation.noise), numbers, device=device)
+    return RowStreams(derive_seed(int(seed), perturbation.noise), numbers, device=device)
 
 
 def _needs_model(perturbation: Perturbation) -> bool:

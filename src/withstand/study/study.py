@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from withstand.conditions import CLEAN
+from withstand.errors import InputError, brief
+from withstand.limits import checked
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
 from withstand.study.measures.cells import with_comparable_means
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 5  # that a sentence names
 
 
+@runtime_checkable
 class ResultRows(Protocol):
     """The result of an evaluation from Python, as far as a study needs it."""
 
@@ -77,6 +80,7 @@ class Study:
     tables: Mapping[str, OutcomeTable] = field(default_factory=dict, repr=False)
 
     @classmethod
+    @checked
     def of(cls, folder: str | Path) -> "Study":
         """Read everything under a folder.
 
@@ -86,6 +90,7 @@ class Study:
         return cls._of(gather(folder), folder=Path(folder))
 
     @classmethod
+    @checked
     def of_results(cls, results: ResultRows) -> "Study":
         """Return the results of an evaluation as a study: a run per model, in memory."""
         found = gather_rows(results.rows, results.measures, results.notes)
@@ -110,14 +115,23 @@ class Study:
             return "evaluation"
         return short_name(self.folder) if (self.folder / CONFIG).exists() else self.folder.resolve().name
 
+    @checked
     def led_by(self, labels: Mapping[str, Any]) -> "Study":
-        """Return the same study with the combinations that have some values first."""
+        """Return the same study with the combinations that have some values first.
+
+        Raises:
+            InputError: If a name is not a column.
+        """
         import polars
 
+        for name in labels:
+            if name not in self.frame.columns:
+                raise InputError(f"Study.led_by: labels must be columns of the study, got {brief(name)}.")
         own = polars.all_horizontal(*(polars.col(name).eq_missing(value) for name, value in labels.items()))
         first = {name: getattr(self, name).sort(~own, maintain_order=True) for name in ("frame", "summary")}
         return replace(self, **first)
 
+    @checked
     def table_of(self, run: str) -> OutcomeTable | None:
         """Return the outcomes of a run (of its evaluation with the most conditions), or None.
 

@@ -37,9 +37,10 @@ def rehearse(trainer: Trainer) -> None:
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
             state = objective.init(x, rng=rng)
             loss = objective.step(model.train(), x, y, space=trainer.space, state=state, count=0, rng=rng).loss
-            if loss.requires_grad:
-                trained = [each for each in model.parameters() if each.requires_grad]
-                torch.autograd.grad(loss, trained, allow_unused=True)
+            if not loss.requires_grad:
+                raise InputError("training: the loss must have gradients, got none; the model detaches its output.")
+            trained = [each for each in model.parameters() if each.requires_grad]
+            torch.autograd.grad(loss, trained, allow_unused=True)
 
     try:
         try:

@@ -1,8 +1,9 @@
 """Callbacks of training."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Receives a callback per step and epoch. Does not affect results."""
 

@@ -5,7 +5,8 @@ from itertools import chain
 from typing import Any
 
 from withstand.errors import InputError, brief, nearest
-from withstand.perturbations.base import Corruption
+from withstand.limits import Seed, checked
+from withstand.perturbations.base import Corruption, Pixels, Severity
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, nearest_pixels
 from withstand.perturbations.image_kinds import as_batch
 from withstand.perturbations.transform import changed
@@ -13,13 +14,14 @@ from withstand.perturbations.transform import changed
 PROCEDURAL = "frost-procedural"
 
 
+@checked
 def corrupt(
     image: Any,
     corruption: str,
-    severity: int = 3,
+    severity: Severity = 3,
     *,
-    seed: int | None = None,
-    pixels: int | None = None,
+    seed: Seed | None = None,
+    pixels: Pixels | None = None,
 ) -> Any:
     """Return a corrupted copy of an image, or of every image of a batch, of the same kind, type and shape.
 
@@ -49,13 +51,14 @@ def corrupt(
     """
     known = [*corruption_names("all"), PROCEDURAL]
     if corruption not in known:
-        hint = f"; {nearest(corruption, known)}" if isinstance(corruption, str) else "."
-        raise InputError(f"corrupt: corruption must be a name such as fog, got {brief(corruption)}{hint}")
+        came = f"{brief(corruption)}; {nearest(corruption, known)}"
+        raise InputError(f"corrupt: corruption must be a name such as fog, got {came}")
     images, restore = as_batch(image, who="corrupt")
     size = nearest_pixels(*images.shape[2:]) if pixels is None else pixels
     return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
 
 
+@checked
 def corruption_names(subset: str = "common") -> list[str]:
     """Return the names of corruptions in the published order.
 
@@ -76,7 +79,8 @@ def corruption_names(subset: str = "common") -> list[str]:
     return parts[subset]
 
 
-def corruption_named(name: str, severity: int, pixels: int) -> Corruption:
+@checked
+def corruption_named(name: str, severity: Severity, pixels: Pixels) -> Corruption:
     """Return a corruption by its published name, or `frost-procedural`.
 
     Example:

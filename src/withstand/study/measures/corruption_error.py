@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from withstand.conditions import CLEAN, IMAGENET_C, NOISE, SEVERITIES, Cell, Saved, parse_cell
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
+from withstand.limits import check_fields, checked
 from withstand.study.measures.cells import whole_cells
 from withstand.study.measures.row import Row
 
@@ -67,6 +68,7 @@ class CorruptionErrors:
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.errors:
             if name not in IMAGENET_C:
                 raise InputError(f"CorruptionErrors: {name} is not one of the 15 corruptions of ImageNet-C.")
@@ -119,6 +121,7 @@ class CorruptionErrors:
         return _mean(self.relative_ce_alexnet, noise=False)
 
 
+@checked
 def corruption_errors(
     rows: Iterable[Row], *, measure: Literal["top1", "top5"] = "top1", saved: Saved = ""
 ) -> CorruptionErrors:
@@ -142,6 +145,8 @@ def corruption_errors(
     chosen: dict[str, Row] = {}
     rows = list(rows)
     for row in rows:
+        if not isinstance(row, Row):
+            raise InputError(f"corruption_errors: rows must be of the type Row, got {brief(row)}.")
         cell = parse_cell(row.condition)
         counts = cell is not None and cell.corruption in IMAGENET_C and cell.saved == saved
         if row.measure != measure or not (counts or row.condition == CLEAN):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from withstand.errors import InputError, nearest
+from withstand.limits import check_fields
 
 Better = Literal["higher", "lower", ""]
 Kind = Literal["", "attacked", "certified", "estimated", "upper bound", "lower bound"]
@@ -94,10 +95,10 @@ class Measure:
     primary: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("name", "column"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not value:
-                raise InputError(f"Measure: {name} must be a text, got {value!r}.")
+            if not getattr(self, name):
+                raise InputError(f"Measure: {name} must be a text, got ''.")
         self._check_reduction()
         if not self.words:
             object.__setattr__(self, "words", self.name.replace("_", " "))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError, brief
+from withstand.limits import checked
 from withstand.study.measures.measure import BY_CLASS, Measure, joined
 from withstand.study.measures.note import Note
 from withstand.study.measures.reductions import reduce_measure
@@ -103,7 +104,8 @@ class OutcomeTable:
     seed: int = 0
 
     @classmethod
-    def read(cls, folder: Path) -> "OutcomeTable":
+    @checked
+    def read(cls, folder: str | Path) -> "OutcomeTable":
         """Return the table in a folder; the files of its conditions are read when needed.
 
         Args:
@@ -112,6 +114,7 @@ class OutcomeTable:
         Raises:
             InputError: If the table is missing or damaged, or has a different format.
         """
+        folder = Path(folder)
         path = folder / ABOUT
         try:
             about = json.loads(path.read_bytes())
@@ -146,6 +149,7 @@ class OutcomeTable:
             raise InputError(f"outcomes: {folder / SAMPLES} has no column {sorted(missing)[0]}; evaluate again.")
         return cls(samples=samples, classes=classes, conditions=conditions, shape=shape, data=data, seed=seed)
 
+    @checked
     def frame(self, condition: str | ConditionOutcomes) -> "polars.DataFrame":
         """Return the outcomes under a condition with the samples' identifiers and labels.
 
@@ -160,6 +164,7 @@ class OutcomeTable:
         joined = chosen.join(own.frame, on="number", how="right", maintain_order="right")
         return joined.select("number", "identifier", "label", *(each for each in own.frame.columns if each != "number"))
 
+    @checked
     def of(self, condition: str) -> ConditionOutcomes:
         """Return the outcomes under a condition (the first one with this name).
 
@@ -172,6 +177,7 @@ class OutcomeTable:
         known = ", ".join(each.condition for each in self.conditions[:6])
         raise InputError(f"outcomes: expected a condition of the table, such as {known}, got {brief(condition)}.")
 
+    @checked
     def only(self, conditions: Sequence[str]) -> "OutcomeTable":
         """Return the table of some conditions, in the given order; conditions that do not exist are left out."""
         known = {each.condition: each for each in self.conditions}
