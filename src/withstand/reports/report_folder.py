@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from withstand.errors import InputError
 from withstand.files import check_no_link, write_whole
+from withstand.rendering.csv import csv
 from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
@@ -180,9 +181,9 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
 def _tables(digest: Digest, every: Sequence[Grid]) -> dict[str, bytes]:
     """Return the tables and numbers as files."""
     files = {
-        "rows.csv": digest.study.frame.write_csv().encode(),
+        "rows.csv": csv(digest.study.frame),
         "rows.parquet": _parquet(digest),
-        "summary.csv": digest.summary.drop("combination").write_csv().encode(),
+        "summary.csv": csv(digest.summary.drop("combination")),
     }
     for sheet in every:
         files[f"tables/{sheet.name}.md"] = markdown(sheet).encode()
