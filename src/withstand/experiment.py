@@ -2,7 +2,6 @@
 
 import json
 import platform
-import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,7 +23,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
-from withstand.files import hold, write_whole
+from withstand.files import hold, remove_folder, write_whole
 from withstand.functional.random import derive_seed
 from withstand.limits import NonEmpty, Seed, check_fields, checked
 from withstand.measuring.ask import answer
@@ -39,7 +38,8 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.study.runs import CONFIG, OUTCOMES, ROWS
+from withstand.study.contents import CONFIG, MOVE, OUTCOMES, ROWS
+from withstand.study.records import parse_yaml, read_text
 from withstand.training.rehearsal import rehearse
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
@@ -198,13 +198,9 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
     """
     path = folder / CONFIG
     if path.exists():
-        own = plain(experiment)
-        try:
-            text = path.read_text()
-            is_own = text == dump(own) or canonical(yaml.safe_load(text) | {"name": own["name"]}) == canonical(own)
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, InputError) as problem:
-            raise InputError(f"{folder}: {CONFIG} must hold the configuration of a run.") from problem
-        if not is_own:
+        own, text = plain(experiment), read_text(path, then=MOVE)
+        known = own if text == dump(own) else parse_yaml(path, text, then=MOVE) | {"name": own["name"]}
+        if canonical(known) != canonical(own):
             raise InputError(
                 f"{folder}: expected {CONFIG} of run {experiment.identity}, found another configuration; "
                 "move the folder away, or choose another --output."
@@ -231,10 +227,10 @@ def finish(
 ) -> None:
     """Write a trained model and its history into a run's folder, and evaluate it; the rows come last."""
     if engine.is_first:
-        before = (folder / MODEL).read_bytes() if (folder / MODEL).exists() else None
+        before = (folder / MODEL).read_bytes() if (folder / MODEL).is_file() else None
         write_weights(folder / MODEL, model, settle=False)
         if before != (folder / MODEL).read_bytes():
-            shutil.rmtree(folder / OUTCOMES, ignore_errors=True)  # outcomes of other weights
+            remove_folder(folder / OUTCOMES)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
     notes = remarks_on(folder.name, model)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder, notes=notes)

@@ -1,6 +1,5 @@
 """Subjects from folders of runs, names of models, and modules."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +29,11 @@ from withstand.models.frozen import evaluating
 from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
-from withstand.study.runs import CONFIG, EVALUATIONS
+from withstand.study.contents import CONFIG, EVALUATIONS, MOVE
+from withstand.study.provenance import Provenance
+from withstand.study.records import read_record, read_yaml
 
+AGAIN = "train the run again in another folder"
 NUM_HASHED = 64  # samples that identify custom data
 
 
@@ -211,7 +213,12 @@ def is_run(name: str) -> bool:
 
 def _of_run(name: str, data: Dataset | None) -> Experiment:
     """Return the experiment of a finished run, with the data to measure it on."""
-    experiment = read_experiment([f"--config={name}/{CONFIG}"])
+    path = Path(name) / CONFIG
+    read_yaml(path, then=MOVE)
+    try:
+        experiment = read_experiment([f"--config={path}"])
+    except InputError as problem:
+        raise InputError(f"evaluate: {path}: {problem}") from problem
     if not (Path(name) / MODEL).is_file():
         raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
     if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
@@ -249,18 +256,14 @@ def _sized(experiment: Experiment, data: Any, weights: str | None, seed: int, *,
 def _differences(name: str, run: str, split: Split, experiment: Experiment) -> tuple[str, ...]:
     """Return notes if a run is measured on other classes, or with other code, than it was trained with."""
     path = Path(run) / PROVENANCE
-    try:
-        known = json.loads(path.read_text())
-        before, now = tuple(known["classes"]), split.classes
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise InputError(f"evaluate: {path} is missing or damaged; train the run again.") from problem
-    notes = ()
-    if known.get("foreign", "") != foreign_source((experiment.model, experiment.objective)):
+    known = read_record(path, Provenance, then=AGAIN)
+    before, now, notes = known.classes, split.classes, ()
+    if known.foreign != foreign_source((experiment.model, experiment.objective)):
         notes = (f"The code of {name} has changed since its training.",)
     if before == now:
         return notes
     if len(before) != len(now):
-        raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)}.")
+        raise InputError(f"evaluate: {name} was trained on {len(before)} classes ({path}), the data has {len(now)}.")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
     classes = f"class {first} was {before[first]}, here it is {now[first]}"
     return (*notes, f"Classes differ from the training of {name}: {classes}.")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from withstand.study.provenance import PROVENANCE, add_command, read_known
+from withstand.study.provenance import PROVENANCE, add_command
+from withstand.study.records import read_json
 
 ONE, OTHER = ["/x/withstand", "evaluate", "a"], ["/x/withstand", "evaluate", "b"]
 
@@ -13,7 +14,7 @@ def test_commands_are_recorded_once_and_what_else_is_known_stays(tmp_path):
     (tmp_path / PROVENANCE).write_text(json.dumps({"platform": "x"}))
     for each in (ONE, OTHER, ONE):
         add_command(tmp_path, each)
-    assert read_known(tmp_path / PROVENANCE) == {"platform": "x", "commands": [ONE, OTHER]}
+    assert read_json(tmp_path / PROVENANCE) == {"platform": "x", "commands": [ONE, OTHER]}
 
 
 @pytest.mark.parametrize("spoilt", [None, "", "[1]"])
@@ -21,4 +22,4 @@ def test_a_missing_or_damaged_file_is_begun_again(tmp_path, spoilt):
     if spoilt is not None:
         (tmp_path / PROVENANCE).write_text(spoilt)
     add_command(tmp_path, ONE)
-    assert read_known(tmp_path / PROVENANCE) == {"commands": [ONE]}
+    assert read_json(tmp_path / PROVENANCE) == {"commands": [ONE]}

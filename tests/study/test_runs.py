@@ -12,12 +12,13 @@ import pytest
 from withstand.errors import InputError
 from withstand.reports.findings import warnings
 from withstand.study.aggregate import aggregate, paired
+from withstand.study.contents import read_histories
 from withstand.study.digest import Digest
 from withstand.study.measures.cells import with_comparable_means
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.origin import Origin
-from withstand.study.runs import axes_of, gather, read, read_histories
+from withstand.study.runs import axes_of, gather, read
 from withstand.study.study import Study
 from withstand.study.sweep import Entry, read_entries, write_entries, write_failure
 
@@ -136,7 +137,7 @@ def test_what_is_no_result_is_one_sentence(tmp_path):
     entry = {"labels": {}, "seed": 0, "run": "x"}
     for spoilt in ([], [1], [entry | {"labels": [1]}], [entry | {"seed": "0"}], [entry | {"run": None}]):
         (tmp_path / "sweep.json").write_text(json.dumps({"entries": spoilt} if spoilt else spoilt))
-        with pytest.raises(InputError, match="is not the plan of a sweep"):
+        with pytest.raises(InputError, match=r"sweep\.json is damaged"):
             read(tmp_path)
     write_entries(tmp_path, [Entry(labels={}, seed=0, run="x")], command=[])
     (tmp_path / "x").mkdir()
@@ -380,8 +381,9 @@ def test_notes_are_those_of_all_combinations_or_name_theirs(tmp_path):
         (run / "evaluations" / "e" / "notes.json").write_text(json.dumps(own))
     assert Digest.of(Study.of(tmp_path)).notes == ["Both.", "a: First."]
     (run / "evaluations" / "e" / "notes.json").write_text("{}")
-    with pytest.raises(InputError, match="is not a list of sentences"):
-        read(tmp_path)
+    study = Study.of(tmp_path)
+    assert study.notes == {"a-1": ("Both.", "First.")}
+    assert [str(run / "evaluations" / "e" / "notes.json") in each for each in study.damaged] == [True]
 
 
 def test_a_run_of_an_earlier_version_is_one_sentence_that_names_the_file(tmp_path):

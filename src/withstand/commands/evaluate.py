@@ -34,9 +34,9 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.rendering.terminal import as_text
-from withstand.study.measures.outcomes import ABOUT
+from withstand.study.contents import OUTCOMES
+from withstand.study.measures.outcome_files import ABOUT
 from withstand.study.provenance import add_command
-from withstand.study.runs import OUTCOMES
 from withstand.subjects import of_names
 
 DESCRIPTION = (

@@ -1,6 +1,5 @@
 """`withstand train`: train and evaluate one configuration."""
 
-import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -19,7 +18,10 @@ from withstand.parser import parse
 from withstand.reading.places import quoted
 from withstand.rendering.terminal import as_text
 from withstand.stacked.trials import run_together
+from withstand.study.contents import MOVE
 from withstand.study.measures.row import read_rows
+from withstand.study.provenance import Provenance
+from withstand.study.records import read_yaml
 from withstand.study.tables.seeds import seeds_table
 
 DESCRIPTION = (
@@ -60,7 +62,7 @@ def main(words: list[str]) -> None:
         console.print_json({"run": str(folder), "rows": values})
     else:
         console.print(as_text(read_results(folder).tables()))
-        shape = json.loads((folder / PROVENANCE).read_text())["shape"]
+        shape = Provenance.read(folder / PROVENANCE).shape
         on = "imagenet-c" if len(shape) == 3 else "worst-case --radius 0.1"
         console.say(f"Saved to {folder}; next: {quoted('withstand', 'evaluate', folder)} --on clean {on}")
 
@@ -106,4 +108,5 @@ def _with_config_of_resumed(words: list[str]) -> list[str]:
     folder = typed[typed.index("--resume") + 1]
     if not (Path(folder) / CONFIG).is_file():
         raise InputError(f"resume: expected the folder of a run, found no {CONFIG} in {folder}.")
+    read_yaml(Path(folder) / CONFIG, then=MOVE)
     return words if any(word.startswith("--config") for word in words) else [*words, f"--config={folder}/{CONFIG}"]

@@ -24,13 +24,14 @@ from withstand.copies.originals import Originals
 from withstand.data.base import TensorSplit, to_unit
 from withstand.data.sample import Sample
 from withstand.data.space import Space
-from withstand.errors import TrainingError
+from withstand.errors import InputError, TrainingError
 from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import nearest_pixels
+from withstand.study.records import read_record
 
 SAMPLES_PER_BLOCK = 64
 ORIGINALS_PER_BLOCK = 16
@@ -64,6 +65,22 @@ def blocks_of(copy: CorruptedCopy, source: Source) -> list[Block]:
 def record(folder: Path, start: int) -> Path:
     """Return the path of the record of a finished block: checksums of its files, and images left out, as JSON."""
     return folder / RECORDS / f"{start:09d}.json"
+
+
+class Record(NamedTuple):
+    """The content of a record: pairs of checksum and name of a file, and names of images left out."""
+
+    sums: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...]
+
+
+def is_finished(folder: Path, start: int) -> bool:
+    """Return whether a block has a record; one with a damaged record is written again."""
+    path = record(folder, start)
+    try:
+        return path.is_file() and bool(read_record(path, Record, file_names=True))
+    except InputError:
+        return False
 
 
 def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from withstand.configuration import canonical, identity, to_plain
-from withstand.copies.blocks import Block, blocks_of, record, work
+from withstand.copies.blocks import Block, Record, blocks_of, is_finished, record, work
 from withstand.copies.encoding import FORMATS, QUALITY, SUBSAMPLING
 from withstand.copies.layout import (
     RECORDS,
@@ -34,7 +34,10 @@ from withstand.data.images.file_split import FileSplit
 from withstand.errors import BusyError, InputError
 from withstand.files import hold, write_whole
 from withstand.perturbations.base import Corruption, Pixels
+from withstand.study.contents import spared
+from withstand.study.records import damaged, read_json, read_record, read_text
 
+ELSEWHERE = "move the folder away or name another one, and run the same command again"
 SUMS, BEGUN, WORKER = "SHA256SUMS", "configuration.json", "worker"
 
 
@@ -87,7 +90,7 @@ def _write(
     if copy.format == "npy" and not isinstance(source, Originals):
         make_arrays(copy, folder, source)
     blocks = blocks_of(copy, source)
-    missing = [each for each in blocks if not record(folder, each[0]).exists()]
+    missing = [each for each in blocks if not is_finished(folder, each[0])]
     finished = len(source) - sum(stop - start for start, stop in missing)
     tell(finished)
     for start, stop in work(copy, folder, missing, device, num_workers, warn):
@@ -112,7 +115,7 @@ def _alone(folder: Path) -> Iterator[None]:
         try:
             stack.enter_context(hold(folder / RECORDS))
         except BusyError as problem:
-            who = worker.read_text() if worker.is_file() else "another process"
+            who = spared(lambda: read_text(worker), "another process", {})
             raise BusyError(
                 f"corrupt: {folder} is being written by {who}; wait for it or stop it, then run the same command again."
             ) from problem
@@ -150,15 +153,22 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a complete copy; reject a folder that holds anything else."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
-    if (folder / MANIFEST).is_file():
-        manifest = json.loads((folder / MANIFEST).read_text())
-        if canonical(manifest.get("configuration")) != canonical(copy):
-            raise InputError(f"corrupt: {folder} holds a copy made with other options; name another folder.")
+    if (folder / MANIFEST).exists():
+        manifest = read_json(folder / MANIFEST, then=ELSEWHERE, file_names=True)
+        if not isinstance(manifest, dict) or not manifest.keys() >= {"configuration", "num_samples", "left_out"}:
+            raise damaged(folder / MANIFEST, "it is no manifest of a copy", ELSEWHERE)
+        if canonical(manifest["configuration"]) != canonical(copy):
+            raise InputError(
+                f"corrupt: {folder} holds a copy made with other options, according to {MANIFEST}; name another folder."
+            )
         return manifest
     begun = folder / RECORDS / BEGUN
-    if begun.is_file():
-        if begun.read_text() != canonical(copy):
-            raise InputError(f"corrupt: {folder} holds an unfinished copy made with other options; name another.")
+    if begun.exists():
+        if read_text(begun, then=ELSEWHERE) != canonical(copy):
+            raise InputError(
+                f"corrupt: {folder} holds an unfinished copy made with other options, according to {RECORDS}/{BEGUN}; "
+                "name another folder."
+            )
     elif folder.is_dir() and any(each.name != RECORDS for each in folder.iterdir()):
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
     return None
@@ -169,9 +179,10 @@ def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[
     left_out: list[str] = []
     with (folder / RECORDS / SUMS).open("wb") as sums:
         for start, _ in blocks:
-            found = json.loads(record(folder, start).read_text())
-            left_out += found["left_out"]
-            sums.writelines(_line(digest, file) for digest, file in found["sums"])
+            path = record(folder, start)
+            found = read_record(path, Record, then="remove it, and run the same command again", file_names=True)
+            left_out += found.left_out
+            sums.writelines(_line(digest, file) for digest, file in found.sums)
         if isinstance(source, Originals):
             for digest, path in copy_unchanged(source, [folder / each.condition for each in copy.corruptions]):
                 sums.write(_line(digest, path.relative_to(folder).as_posix()))

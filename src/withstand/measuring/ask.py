@@ -27,9 +27,10 @@ from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Silent, Subject, Teller, check_config, check_model, held
 from withstand.models.frozen import evaluating
-from withstand.study.measures.outcomes import ABOUT, ConditionOutcomes, OutcomeTable
-from withstand.study.measures.row import write_rows
-from withstand.study.runs import CONFIG, NOTES, OUTCOMES, ROWS
+from withstand.study.contents import CONFIG, NOTES, OUTCOMES, ROWS, read_notes
+from withstand.study.measures.outcome_files import ABOUT
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
+from withstand.study.measures.row import read_values, write_rows
 
 
 def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Teller | None = None) -> Results:
@@ -92,9 +93,15 @@ def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken
 
 
 def is_stale(folder: Path) -> bool:
-    """Return whether the summary in a model's folder is missing, or older than the outcomes."""
+    """Return whether the summary in a model's folder is missing, damaged, or older than the outcomes."""
     rows, outcomes = folder / ROWS, folder / OUTCOMES / ABOUT
-    return not rows.exists() or rows.stat().st_mtime_ns < outcomes.stat().st_mtime_ns
+    if not rows.is_file() or rows.stat().st_mtime_ns < outcomes.stat().st_mtime_ns:
+        return True
+    try:
+        read_values(rows)
+    except InputError:
+        return True
+    return False
 
 
 def measure(
@@ -174,7 +181,7 @@ def write_summary(subject: Subject, table: OutcomeTable) -> None:
     if subject.config:
         write_whole(folder / CONFIG, yaml.safe_dump(dict(subject.config), sort_keys=False).encode(), settle=False)
     unread = _unread(subject.question, table)
-    known = [*_read_notes(folder / NOTES), *subject.question.notes, *subject.notes, *unread, *results.notes]
+    known = [*read_notes(folder), *subject.question.notes, *subject.notes, *unread, *results.notes]
     notes = list(dict.fromkeys(known))
     write_whole(folder / NOTES, (json.dumps(notes, indent=1) + "\n").encode(), settle=False)
     write_rows(folder / ROWS, results.rows[subject.name], results.measures)
@@ -187,7 +194,7 @@ def read_results(folder: Path) -> Results:
         InputError: If there are none.
     """
     table = OutcomeTable.read(folder / OUTCOMES)
-    return Results({folder.name: table}, notes=tuple(_read_notes(folder / NOTES)))
+    return Results({folder.name: table}, notes=read_notes(folder))
 
 
 def _unread(question: Question, table: OutcomeTable) -> list[str]:
@@ -258,15 +265,3 @@ def _columns(frame: Any) -> Columns:
     return {
         name: torch.from_numpy(answered[name].to_numpy(writable=True)) for name in frame.columns if name != "number"
     }
-
-
-def _read_notes(path: Path) -> list[str]:
-    try:
-        found = json.loads(path.read_text())
-        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-            raise ValueError("not a list of sentences")
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as problem:
-        raise InputError(f"evaluate: {path} is damaged; remove it and evaluate again.") from problem
-    return found

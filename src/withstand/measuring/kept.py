@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 from withstand.configuration import identity
 from withstand.data.base import Split
 from withstand.errors import InputError
-from withstand.files import write_whole
+from withstand.files import check_no_link, write_whole
 from withstand.measuring.parts import PARTS, Parts, as_parquet
-from withstand.study.measures.outcomes import ABOUT, FORMAT, SAMPLES, ConditionOutcomes, OutcomeTable
+from withstand.study.measures.outcome_files import ABOUT, FORMAT, SAMPLES
+from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 
 if TYPE_CHECKING:
     import polars
+
+OWN = re.compile(r"-[0-9a-f]{16}\.parquet$")  # names of the files of conditions
 
 
 class Kept:
@@ -39,7 +42,9 @@ class Kept:
         import polars
 
         self.folder = folder
-        if folder is not None and (folder / ABOUT).is_file():
+        for each in () if folder is None else (folder, folder / PARTS):
+            check_no_link(each)
+        if folder is not None and (folder / ABOUT).exists():
             self.table = OutcomeTable.read(folder)
             self._check(data=data, seed=seed, classes=tuple(classes), shape=tuple(shape))
             return
@@ -57,8 +62,8 @@ class Kept:
         for name, value in wanted.items():
             if getattr(self.table, name) != value:
                 raise InputError(
-                    f"outcomes: expected {name} {value}, found {getattr(self.table, name)} in {self.folder}; remove "
-                    "the folder and evaluate again."
+                    f"outcomes: expected {name} {value}, found {getattr(self.table, name)} in "
+                    f"{self.folder / ABOUT if self.folder else 'memory'}; remove the folder and evaluate again."
                 )
 
     def has(self, condition: str, evaluation: Any) -> bool:
@@ -95,7 +100,7 @@ class Kept:
             write_whole(self.folder / ABOUT, (json.dumps(self._about(), indent=1) + "\n").encode())
             kept = {each.columns for each in self.table.conditions if isinstance(each.columns, Path)}
             for path in self.folder.glob("*.parquet"):
-                if path.name != SAMPLES and path not in kept:
+                if OWN.search(path.name) and path not in kept:
                     path.unlink()  # of an older measurement under the same name
 
     def _placed(self, samples: "polars.DataFrame", source: str) -> "tuple[str, polars.DataFrame]":

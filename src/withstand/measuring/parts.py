@@ -1,7 +1,7 @@
 """Parts of a measurement under way, on disk: it resumes after the last one."""
 
 import io
-import shutil
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from withstand.evaluation.base import Outcomes
 from withstand.evaluation.loop import Block, joined
-from withstand.files import write_whole
-from withstand.study.measures.outcomes import read_parquet
+from withstand.files import remove_folder, write_whole
+from withstand.study.measures.outcome_files import read_parquet
 
 if TYPE_CHECKING:
     import polars
 
 NOT_FINITE = -1
 PARTS = "parts"
+PART = re.compile(r"(\d{9,12})-(\d{9,12})\.parquet")
 
 
 class Parts:
@@ -77,7 +78,7 @@ class Parts:
     def remove(self) -> None:
         """Remove the files, after their content is merged."""
         if self.folder is not None and self.writes:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
             if self.folder.parent.is_dir() and not any(self.folder.parent.iterdir()):
                 self.folder.parent.rmdir()
 
@@ -86,8 +87,9 @@ class Parts:
         found: list[tuple[int, Path]] = []
         done = 0
         for path in sorted(self.folder.glob("*-*.parquet")) if self.folder is not None else ():
-            start, stop = map(int, path.stem.split("-"))
-            if start == done:
+            name = PART.fullmatch(path.name)
+            start, stop = map(int, name.groups()) if name else (-1, -1)
+            if start == done and stop > start:
                 found.append((stop, path))
                 done = stop
         return found

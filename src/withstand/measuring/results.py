@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from withstand.errors import InputError, brief
 from withstand.files import write_whole
 from withstand.limits import checked
 from withstand.measuring.differences import compare_tables, differences_table
+from withstand.rendering.csv import csv
 from withstand.rendering.grid import Grid
 from withstand.rendering.markdown import markdown
 from withstand.study.measures.groups import by_group
@@ -106,8 +106,8 @@ class Results:
 
     @checked
     def to_csv(self, path: str | Path) -> None:
-        """Write the rows to a CSV file, atomically."""
-        _write_csv(self.to_polars(), Path(path))
+        """Write the rows to a CSV file, atomically; texts that a spreadsheet would run get a `'` in front."""
+        write_whole(Path(path), csv(self.to_polars()))
 
     @checked
     def tables(self, measure: str | None = None, *, each_severity: bool = False) -> list[Grid]:
@@ -166,7 +166,7 @@ class Results:
     @checked
     def to_samples(self, path: str | Path) -> None:
         """Write `samples()` to a CSV file, atomically."""
-        _write_csv(self.samples(), Path(path))
+        write_whole(Path(path), csv(self.samples()))
 
     @checked
     def compare(self, baseline: str | None = None) -> "polars.DataFrame":
@@ -276,9 +276,3 @@ def _everywhere(outcomes: Mapping[str, OutcomeTable]) -> list[str]:
                 said.setdefault((model, note.text), []).append(own.condition)
     own = [f"{model} under {' and '.join(conditions)}: {note}" for (model, note), conditions in said.items()]
     return [*unfinished, *own]
-
-
-def _write_csv(frame: "polars.DataFrame", path: Path) -> None:
-    buffer = BytesIO()
-    frame.write_csv(buffer)
-    write_whole(path, buffer.getvalue())

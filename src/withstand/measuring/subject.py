@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from withstand.configuration import canonical
@@ -20,7 +19,8 @@ from withstand.measuring.question import Question
 from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating
 from withstand.models.with_surrogate import WithSurrogate
-from withstand.study.runs import CONFIG, OUTCOMES
+from withstand.study.contents import CONFIG, MOVE, OUTCOMES
+from withstand.study.records import read_yaml
 
 
 class Teller(Protocol):
@@ -116,11 +116,7 @@ def check_config(subject: Subject) -> None:
     path = subject.folder / CONFIG if subject.folder is not None and subject.config else None
     if path is None or not path.exists():
         return
-    try:
-        known = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        known = None
-    if canonical(known) != canonical(subject.config):
+    if canonical(read_yaml(path, then=MOVE)) != canonical(subject.config):
         raise InputError(
             f"{path.parent}: expected outcomes of {subject.name}, found the {CONFIG} of something else; move the "
             "folder away."

@@ -1,6 +1,7 @@
 """Networks with released weights, by name."""
 
 import hashlib
+import re
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from withstand.models.base import Model
 from withstand.models.normalize import Normalize
 from withstand.models.vision import Vision
 from withstand.models.weights import load_weights
+from withstand.study.records import damaged, read_text
 
 GAME_OF_NOISE = "https://github.com/bethgelab/game-of-noise/releases/download/v1.0"
 TORCHVISION = "https://download.pytorch.org/models"
@@ -130,9 +132,14 @@ def find_weights(name: str) -> Path:
 
 
 def _recorded(path: Path) -> str | None:
-    with suppress(OSError):
-        return (_beside(path).read_text().split() or [None])[0]
-    return None
+    beside = _beside(path)
+    if not beside.exists():
+        return None
+    then = "remove it if you trust the weights, to record their checksum again"
+    found = (read_text(beside, then=then).split() or [""])[0]
+    if not re.fullmatch("[0-9a-f]{64}", found):
+        raise damaged(beside, "it holds no checksum", then)
+    return found
 
 
 def _record(path: Path) -> None:

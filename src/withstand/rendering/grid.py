@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from withstand.rendering.cell import Cell
+from withstand.rendering.visible import visible
 
 GAP = 3  # characters between two columns
 
@@ -44,18 +45,18 @@ class Grid:
 
     @property
     def texts(self) -> "Grid":
-        """The same table without axes, each cell as a string.
+        """The same table without axes, each cell as a string without control characters.
 
         Example:
             >>> Grid(title="", columns=("a", "b"), lines=(("x", Cell(text="1", low="0", high="2")),)).texts.lines
             (('x', '1 (0-2)'),)
         """
         kept = [place for place in range(len(self.columns)) if not 0 < place <= self.num_axes]
-        heads = [f"{head.text}, {head.aside}" if head.aside else head.text for head in self.heads]
+        heads = [visible(f"{head.text}, {head.aside}" if head.aside else head.text) for head in self.heads]
         return replace(
             self,
             columns=tuple(heads[place] for place in kept),
-            lines=tuple(line and tuple(plain(line[place]) for place in kept) for line in self.lines),
+            lines=tuple(line and tuple(visible(plain(line[place])) for place in kept) for line in self.lines),
             num_labels=self.num_labels - self.num_axes,
             num_axes=0,
         )

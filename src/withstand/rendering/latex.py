@@ -5,6 +5,7 @@ import re
 from tabulate import SEPARATING_LINE, DataRow, Line, TableFormat, tabulate
 
 from withstand.rendering.grid import Grid, plain
+from withstand.rendering.visible import visible
 
 ONE_COLUMN, ONE_PAGE = 60, 40  # characters of a line, and lines
 SPECIAL = {
@@ -44,7 +45,7 @@ def escaped(text: str) -> str:
         >>> escaped("50 % of a_b & c")
         '50 \\% of a\\_b \\& c'
     """
-    return PATTERN.sub(lambda found: SPECIAL[found.group()], text).replace("\n", " ")
+    return PATTERN.sub(lambda found: SPECIAL[found.group()], visible(text))
 
 
 def latex(table: Grid) -> str:

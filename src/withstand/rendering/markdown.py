@@ -2,10 +2,12 @@
 
 import html
 import re
+from collections.abc import Iterable
 
 from tabulate import tabulate
 
 from withstand.rendering.grid import Grid, plain
+from withstand.rendering.visible import visible
 
 SPECIAL = re.compile(r"([\\`*_\[\]>|])")
 # Tags and entities; a `<` elsewhere is no markup, and some renderers would show a backslash before it.
@@ -19,7 +21,20 @@ def escaped(text: str) -> str:
         >>> escaped("a|b_c <i>")
         'a\\|b\\_c &lt;i\\>'
     """
-    return SPECIAL.sub(r"\\\1", HTML.sub(lambda found: html.escape(found.group()), text)).replace("\n", " ")
+    return SPECIAL.sub(r"\\\1", HTML.sub(lambda found: html.escape(found.group()), visible(text)))
+
+
+def fenced(lines: Iterable[str]) -> list[str]:
+    """Return lines as a block of code that none of them ends.
+
+    Example:
+        >>> fenced(["a", "```"])
+        ['````', 'a', '```', '````']
+    """
+    shown = [visible(each, lines=True) for each in lines]
+    longest = max((len(found) for each in shown for found in re.findall("`+", each)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence, *shown, fence]
 
 
 def markdown(table: Grid, *, title: bool = True) -> str:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 
 from withstand.rendering.grid import GAP, Grid, plain
+from withstand.rendering.visible import visible
 
 LEAST = 40  # columns of the narrowest terminal
 MOST_LINES, WORD = 4, 12  # of a head or label; letters of a word that is not broken
@@ -43,13 +44,13 @@ def render(table: Grid, *, width: int = 80) -> str:
     texts, file = table.texts, io.StringIO()
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
     if table.title:
-        console.print(table.title)
+        console.print(visible(table.title))
     for number, widths in enumerate(_parts(texts, width)):
         if number:
             console.print()
         console.print(_part(texts, widths), width=max(width, _total(widths.values()) + 1), crop=False)
     for note in filter(None, (table.caption, *table.notes)):
-        console.print(note)
+        console.print(visible(note))
     return "\n".join(line.rstrip() for line in file.getvalue().replace(JOINT, "").splitlines()) + "\n"
 
 

@@ -75,21 +75,20 @@ def evidence_of(digest: Digest, groups: Sequence[Group]) -> dict[int, Evidence]:
     Args:
         digest: The numbers.
         groups: Groups of conditions.
-
-    Raises:
-        InputError: If a table of outcomes or a file of pictures is damaged.
     """
     found: dict[int, Evidence] = {}
     for each in digest.combinations:
         for trial in each.trials:
             table = digest.study.table_of(trial.run)
             if table is not None and table.conditions:
-                found[each.index] = _evidence(each, trial, table, groups)
+                found[each.index] = _evidence(digest, each, trial, table, groups)
                 break
     return found
 
 
-def _evidence(combination: Combination, trial: Trial, table: OutcomeTable, groups: Sequence[Group]) -> Evidence:
+def _evidence(
+    digest: Digest, combination: Combination, trial: Trial, table: OutcomeTable, groups: Sequence[Group]
+) -> Evidence:
     chosen = examples_of(table)
     keys: dict[str, Mapping[int, int]] = {}
     for own in table.conditions:
@@ -104,7 +103,7 @@ def _evidence(combination: Combination, trial: Trial, table: OutcomeTable, group
         mistakes=pick_mistakes(table),
         examples={name: _answers(table, name, own) for name, own in keys.items()},
         numbers=_numbers(table, chosen),
-        pictures=_pictures(table),
+        pictures=digest.study.spare(lambda: _pictures(table), {}),
         keys=keys,
         labels=_labels(table),
         shares=_shares(table, groups),

@@ -4,7 +4,7 @@ from typing import Any
 
 from withstand.conditions import JPEG, is_attack, parse_cell
 from withstand.rendering.grid import Grid
-from withstand.rendering.markdown import escaped, markdown
+from withstand.rendering.markdown import escaped, fenced, markdown
 from withstand.reports.all_sheet import all_sheet
 from withstand.reports.doubts import doubts
 from withstand.reports.findings import warnings
@@ -21,12 +21,11 @@ def model_card(digest: Digest, combination: Combination, origin: Origin) -> str:
     parts += ["", "## Training", "", *_fields(settings.get("objective"), "Objective")]
     parts += _fields(settings.get("training"), "Settings")
     if settings.get("weights"):
-        parts.append(f"- Started from the weights `{settings['weights']}`.")
+        parts.append(f"- Started from the weights {escaped(str(settings['weights']))}.")
     parts += ["", "## Results", "", _results(digest, combination), *_protocol(digest, combination, origin)]
-    parts += ["", "## Limits", "", *(f"- {each}" for each in limits(digest, combination, origin))]
-    parts += ["", "## Reproduce", "", "```", *commands_of([origin])]
-    parts += [origin.again] if origin.again else []
-    parts += ["```", "", *(f"- {each}" for each in origin.versions)]
+    parts += ["", "## Limits", "", *(f"- {escaped(each)}" for each in limits(digest, combination, origin))]
+    commands = [*commands_of([origin]), *([origin.again] if origin.again else [])]
+    parts += ["", "## Reproduce", "", *fenced(commands), "", *(f"- {escaped(each)}" for each in origin.versions)]
     return "\n".join(parts) + "\n"
 
 
@@ -107,15 +106,18 @@ def _fields(content: Any, what: str) -> list[str]:
         return [f"- {what}: not known."]
     path = content.get("class_path")
     fields = content.get("init_args", content) if path else content
-    found = [f"- {what}: `{str(path).rsplit('.', 1)[-1]}`"] if path else [f"- {what}:"]
-    found += [f"  - {name}: {_short(value)}" for name, value in (fields or {}).items() if value is not None]
+    found = [f"- {what}: {escaped(str(path).rsplit('.', 1)[-1])}"] if path else [f"- {what}:"]
+    fields = fields if isinstance(fields, dict) else {}
+    found += [f"  - {escaped(str(name))}: {_short(value)}" for name, value in fields.items() if value is not None]
     return found
 
 
 def _short(value: Any) -> str:
     """Return a value of a configuration in a line."""
     if isinstance(value, dict) and "class_path" in value:
-        inner = ", ".join(f"{k} {_short(v)}" for k, v in (value.get("init_args") or {}).items() if v is not None)
+        own = value.get("init_args")
+        given = own.items() if isinstance(own, dict) else ()
+        inner = ", ".join(f"{escaped(str(k))} {_short(v)}" for k, v in given if v is not None)
         name = str(value["class_path"]).rsplit(".", 1)[-1]
         return f"{escaped(name)} ({inner})" if inner else escaped(name)
     if isinstance(value, dict):

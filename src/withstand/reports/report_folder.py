@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from withstand.files import write_whole
+from withstand.files import check_no_link, write_whole
 from withstand.reading.places import check_output
+from withstand.rendering.csv import csv
 from withstand.rendering.grid import Grid
 from withstand.rendering.latex import latex
 from withstand.rendering.markdown import markdown
@@ -31,11 +32,14 @@ from withstand.reports.pairs import SamplePairs
 from withstand.reports.report_markdown import report_markdown
 from withstand.reports.scores import Scores
 from withstand.reports.sheets import Sheets, Spread
+from withstand.study.contents import spared
 from withstand.study.digest import Digest
 from withstand.study.origin import Origin
+from withstand.study.records import read_record
 from withstand.study.study import Study
 
 PAGE, LIST = "index.html", "files.json"
+FOLDERS = ("tables", "figures", "cards")
 FILES = (
     ("report.md", "this report as Markdown"),
     ("rows.csv", "every row of every run"),
@@ -60,6 +64,12 @@ class Report:
     page: Path
     sheets: Sheets
     holes: tuple[str, ...]
+
+
+class _Written(NamedTuple):
+    """The content of the list of files."""
+
+    files: tuple[str, ...]
 
 
 class _Parts(NamedTuple):
@@ -96,6 +106,8 @@ def write_report(
         InputError: If the folder is a file, or no combination has the baseline's values.
     """
     check_output("report: output", folder)
+    for each in FOLDERS:
+        check_no_link(folder / each)
     command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
@@ -104,10 +116,11 @@ def write_report(
     lead = bars_picture(scores)
     chosen = [*([lead] if lead else []), *pictures(digest.study)]
     sheets = Sheets.of(digest, spread=spread, pairs=SamplePairs(digest=digest, scores=scores))
-    sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *chance_notes(scores))))
+    origins = [Origin.of(digest.study, each) for each in digest.combinations]
+    further = (*chance_notes(scores), *study.damaged)
+    sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *further)))
     is_whole = len(sheets.every.lines) == len(digest.summary)
     whole = sheets.every if is_whole else all_sheet(digest, most=len(digest.summary))
-    origins = [Origin.of(digest.study, each) for each in digest.combinations]
     drawn = _drawn(chosen, folder / "figures")
     parts = _Parts(sheets, whole, samples, drawn, drawn[0] if lead else None, origins)
     files = _tables(digest, [*sheets.in_order, whole, *samples[0]])
@@ -121,7 +134,7 @@ def write_report(
     pictured = [address for each in drawn for address in each.files.values()]
     _forget(folder, {*files, *text, *pictured})
     write_whole(folder / PAGE, text[PAGE])
-    return Report(page=folder / PAGE, sheets=sheets, holes=tuple(digest.holes))
+    return Report(page=folder / PAGE, sheets=sheets, holes=(*digest.holes, *study.damaged))
 
 
 def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[str, bytes]:
@@ -133,7 +146,7 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
         lead=parts.lead,
         tally=tally(digest),
         findings=findings(digest, scores),
-        warnings=warnings(digest),
+        warnings=[*warnings(digest), *digest.study.damaged],
         doubts=doubts(digest),
     )
     sections = _sections(
@@ -167,9 +180,9 @@ def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[st
 def _tables(digest: Digest, every: Sequence[Grid]) -> dict[str, bytes]:
     """Return the tables and numbers as files."""
     files = {
-        "rows.csv": digest.study.frame.write_csv().encode(),
+        "rows.csv": csv(digest.study.frame),
         "rows.parquet": _parquet(digest),
-        "summary.csv": digest.summary.drop("combination").write_csv().encode(),
+        "summary.csv": csv(digest.summary.drop("combination")),
     }
     for sheet in every:
         files[f"tables/{sheet.name}.md"] = markdown(sheet).encode()
@@ -214,13 +227,16 @@ def _parquet(digest: Digest) -> bytes:
 
 
 def _forget(folder: Path, files: set[str]) -> None:
-    """Remove what an earlier report wrote and this one does not, and keep a list of what this one wrote."""
-    try:
-        before = json.loads((folder / LIST).read_text())["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        before = []
+    """Remove what an earlier report wrote and this one does not, and keep a list of what this one wrote.
+
+    The list may come from elsewhere: what is no file in this folder or one of its own is kept, and so is what only a
+    damaged list knew.
+    """
+    path = folder / LIST
+    before = spared(lambda: read_record(path, _Written).files, (), {}) if path.exists() else ()
     for name in before:
-        path = PurePosixPath(str(name))
-        if str(name) not in files and not path.is_absolute() and ".." not in path.parts:
-            (folder / path).unlink(missing_ok=True)
+        parts = PurePosixPath(name).parts
+        is_own = len(parts) == 1 or (len(parts) == 2 and parts[0] in FOLDERS)
+        if name not in files and is_own and ".." not in parts and not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
     write_whole(folder / LIST, (json.dumps({"files": sorted(files)}, indent=1) + "\n").encode())

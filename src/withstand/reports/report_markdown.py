@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from withstand.rendering.grid import Grid
-from withstand.rendering.markdown import escaped, markdown
+from withstand.rendering.markdown import escaped, fenced, markdown
 from withstand.reports.page.html import ShownPicture, Summary
 from withstand.reports.page.mistakes import ShownMistakes
 from withstand.study.digest import Digest
@@ -56,7 +56,7 @@ def report_markdown(
     else:
         parts += [f"[{len(every.lines):,} lines](tables/{every.name}.md).", ""]
     parts += ["## Reproduce", ""]
-    parts += ["```", *commands_of(origins), command, "```", ""]
+    parts += [*fenced([*commands_of(origins), command]), ""]
     parts += [f"- [{escaped(each.name)}](cards/{each.key}.md): {each.share} runs" for each in digest.combinations]
     parts += ["", "Every number: [rows.csv](rows.csv), [summary.csv](summary.csv)."]
     return "\n".join(parts) + "\n"

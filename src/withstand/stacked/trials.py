@@ -26,7 +26,7 @@ from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.stacked.kinds import check, in_turn, kinds_of
 from withstand.stacked.network import Stacked
 from withstand.stacked.trainer import Together
-from withstand.training.checkpoint import clear, load
+from withstand.training.checkpoint import check_state, clear, load, refused
 from withstand.training.watch import Watch
 
 # On a CPU, larger batches exceed the cache and are slower.
@@ -151,6 +151,9 @@ def batches_of_trials(
         folder = each.folder(root) / "checkpoints"
         clear(folder)
         state = load(folder, identity=each.identity)
+        if state is not None:
+            with refused(folder):
+                check_state(state)
         position = (-1, 0) if state is None else (state["progress"]["epoch"], state["progress"]["step"])
         trials, states = positions.setdefault(position, ([], []))
         trials.append(each)

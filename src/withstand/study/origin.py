@@ -3,18 +3,17 @@
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
-import yaml
-
 from withstand.study.combination import Combination
-from withstand.study.provenance import PROVENANCE, read_known
-from withstand.study.runs import CONFIG, EVALUATIONS, evaluations_of
+from withstand.study.contents import CONFIG, EVALUATIONS, MOVE, evaluations_of
+from withstand.study.provenance import PROVENANCE, Provenance
+from withstand.study.records import parse_yaml, read_text
 from withstand.study.study import Study
-from withstand.study.sweep import PLAN
+from withstand.study.sweep import read_command
 
 OWN_LINES = re.compile(r"^(seed|name): .*\n", re.MULTILINE)
 EVALUATED = re.compile(r"^experiment:", re.MULTILINE)  # in the configuration of an evaluation
@@ -30,6 +29,7 @@ class Origin:
         measured: Commands that measured them later; empty if this was done from Python, or nothing was.
         again: Command that makes its first run again from its configuration; None without one.
         config: Configuration of its first run; None if there is none.
+        values: The same as values by name; empty without one.
         evaluations: Configurations of what was measured of that run later.
         notes: Sentences about how its runs were measured.
         differing: Lines in which the other runs' configurations differ from it, besides seed and name.
@@ -44,6 +44,7 @@ class Origin:
     measured: tuple[str, ...] = ()
     again: str | None = None
     config: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
     evaluations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
@@ -56,11 +57,10 @@ class Origin:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The configuration as data; empty if there is none. Of an evaluation by name: model and data, nothing more."""
-        found = yaml.safe_load(self.config) if self.config else {}
-        found = found if isinstance(found, dict) else {}
-        if "experiment" in found:
-            return {"model": found["experiment"].get("model"), "data": found.get("data")}
-        return found
+        experiment = self.values.get("experiment")
+        if isinstance(experiment, dict):
+            return {"model": experiment.get("model"), "data": self.values.get("data")}
+        return self.values
 
     @classmethod
     def of(cls, study: Study, combination: Combination) -> "Origin":
@@ -69,32 +69,30 @@ class Origin:
         if study.folder is None:
             return cls(identities={}, notes=notes)
         places = [study.folder / each.run for each in combination.trials]
-        known = {each: read_known(each / PROVENANCE) for each in places}
-        configs = {each: (each / CONFIG).read_text() for each in places if (each / CONFIG).exists()}
-        plans = [read_known(parent / PLAN) for parent in dict.fromkeys(place.parent for place in places)]
-        words = [each["command"] for each in plans if each.get("command")]
-        words = words or [each["command"] for each in known.values() if each.get("command")]
-        days = sorted(each["started"][:10] for each in known.values() if each.get("started"))
+        known = {each: _known(study, each) for each in places}
+        configs, values = _configs(study, places)
+        parents = dict.fromkeys(place.parent for place in places)
+        plans = [study.spare(lambda each=each: read_command(each), ()) for each in parents]
+        words = [each for each in plans if each] or [each.command for each in known.values() if each.command]
+        days = sorted(each.started[:10] for each in known.values() if each.started)
         first = next(iter(configs), None)
-        some = next((each for each in known.values() if each), {})
+        some = next((each for each in known.values() if each != Provenance()), Provenance())
         return cls(
             commands=_spoken(words),
-            measured=_spoken(words for each in places for words in _measured(each)),
+            measured=_spoken(words for each in places for words in _measured(study, each)),
             again=None if first is None or EVALUATED.search(configs[first]) else _again(first),
             config=None if first is None else configs[first],
-            evaluations=()
-            if first is None
-            else tuple(each.read_text() for each in sorted(first.glob(f"{EVALUATIONS}/*/{CONFIG}"))),
+            values=values,
+            evaluations=() if first is None else _later(study, first),
             notes=notes,
             differing=_differing(list(configs.values())),
             started=" to ".join(dict.fromkeys((days[0], days[-1]))) if days else "",
             identities={
-                trial.run: str(known[place].get("identity", ""))
-                for trial, place in zip(combination.trials, places, strict=True)
+                trial.run: known[place].identity for trial, place in zip(combination.trials, places, strict=True)
             },
-            versions=tuple(dict.fromkeys(_versions(each) for each in known.values() if each)),
-            classes=len(some["classes"]) if "classes" in some else None,
-            shape=tuple(some.get("shape", ())),
+            versions=tuple(dict.fromkeys(_versions(each) for each in known.values() if each != Provenance())),
+            classes=len(some.classes) or None,
+            shape=some.shape,
         )
 
 
@@ -123,19 +121,46 @@ def _spoken(commands: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for each in commands if (text := spoken_command(each))))
 
 
-def _measured(run: Path) -> list[list[str]]:
+def _configs(study: Study, places: Sequence[Path]) -> tuple[dict[Path, str], dict[str, Any]]:
+    """Return the configurations of some runs, and the values of the first; a damaged one is left out."""
+    texts = {
+        each: study.spare(lambda each=each: read_text(each / CONFIG, then=MOVE), "")
+        for each in places
+        if (each / CONFIG).exists()
+    }
+    texts = {each: text for each, text in texts.items() if text}
+    for place, text in list(texts.items()):
+        values = study.spare(lambda place=place, text=text: parse_yaml(place / CONFIG, text, then=MOVE), None)
+        if values is not None:
+            return texts, values
+        del texts[place]
+    return texts, {}
+
+
+def _later(study: Study, run: Path) -> tuple[str, ...]:
+    """Return the configurations of what was measured of a run later."""
+    paths = sorted(run.glob(f"{EVALUATIONS}/*/{CONFIG}"))
+    return tuple(filter(None, (study.spare(lambda each=each: read_text(each, then=MOVE), "") for each in paths)))
+
+
+def _measured(study: Study, run: Path) -> list[tuple[str, ...]]:
     """Return the commands that measured a run or a model by name, as they were recorded."""
-    return [words for each in evaluations_of(run) for words in read_known(each / PROVENANCE).get("commands", [])]
+    return [words for each in evaluations_of(run) for words in _known(study, each).commands]
+
+
+def _known(study: Study, folder: Path) -> Provenance:
+    """Return what is recorded in a folder; nothing if it is damaged."""
+    return study.spare(lambda: Provenance.read(folder / PROVENANCE), Provenance())
 
 
 def _again(run: Path) -> str:
     return shlex.join(["withstand", "train", "--config", f"{run}/{CONFIG}", "--output", "again"])
 
 
-def _versions(known: dict[str, Any]) -> str:
-    parts = [f"Python {known['python']}"] if "python" in known else []
-    parts += [f"{name} {number}" for name, number in known.get("versions", {}).items()]
-    return ", ".join([*parts, known["platform"]] if "platform" in known else parts)
+def _versions(known: Provenance) -> str:
+    parts = [f"Python {known.python}"] if known.python else []
+    parts += [f"{name} {number}" for name, number in known.versions.items()]
+    return ", ".join([*parts, known.platform] if known.platform else parts)
 
 
 def _differing(configs: list[str]) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.study.measures.outcome_files import read_parquet
 from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.picked_mistakes import COLUMNS, pick_mistakes
+from withstand.study.records import damaged
 
+THEN = "remove it and evaluate again"
 PICTURES = "pictures.parquet"
 SIDE = 96  # pixels on the longer side
 MOST_EXAMPLES = 12  # samples that are pictured under every condition
@@ -62,21 +64,21 @@ def read_pictures(path: Path) -> Pictures:
     Raises:
         InputError: If it is damaged.
     """
-    import polars
-
-    if not path.is_file():
+    if not path.exists():
         return {}
-    try:
-        frame = polars.read_parquet(path).select("condition", "outcomes", "number", "image")
-        found = {Pictured(*key): image for *key, image in frame.iter_rows()}
-        if not all(isinstance(image, bytes) and image.startswith(JPEG_START) for image in found.values()):
-            raise ValueError("not all pictures are JPEG")
-    except (OSError, ValueError, polars.exceptions.PolarsError) as problem:
-        raise InputError(
-            f"pictures: expected pictures as `withstand evaluate` writes them, got {path}, which is damaged or of "
-            "another kind; remove it and evaluate again."
-        ) from problem
+    kinds = {"condition": "text", "outcomes": "text", "number": "whole"}
+    frame = read_parquet(path, kinds, needed=(*kinds, "image"), then=THEN)
+    found = {Pictured(*key): image for *key, image in frame.select(*kinds, "image").iter_rows()}
+    if not all(isinstance(image, bytes) and image.startswith(JPEG_START) and _opens(image) for image in found.values()):
+        raise damaged(path, "not all of its pictures are JPEG", THEN)
     return found
+
+
+def _opens(image: bytes) -> bool:
+    try:
+        return max(size_of(image)) <= SIDE
+    except Exception:  # decoders raise any exception
+        return False
 
 
 def pictures_of(table: OutcomeTable) -> Pictures:

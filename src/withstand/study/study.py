@@ -1,6 +1,6 @@
 """Study: everything that is known of the runs under a folder, ready to be shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -10,20 +10,13 @@ from withstand.errors import InputError, brief
 from withstand.limits import checked
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
+from withstand.study.contents import CONFIG, OUTCOMES, Anything, evaluations_of, spared
 from withstand.study.measures.cells import with_comparable_means
 from withstand.study.measures.measure import ACCURACY, Measure
-from withstand.study.measures.outcomes import ABOUT, OutcomeTable
+from withstand.study.measures.outcome_files import ABOUT
+from withstand.study.measures.outcomes import OutcomeTable
 from withstand.study.measures.row import Row
-from withstand.study.runs import (
-    CONFIG,
-    OUTCOMES,
-    Gathered,
-    axes_of,
-    evaluations_of,
-    gather,
-    gather_rows,
-    unplanned_under,
-)
+from withstand.study.runs import Gathered, axes_of, gather, gather_rows, unplanned_under
 from withstand.study.sweep import short_name
 
 if TYPE_CHECKING:
@@ -69,6 +62,8 @@ class Study:
         notes: Sentences about how a run was measured, by run.
         conflicts: Names of measures that files declare differently.
         tables: Outcomes in memory, by run; those in a folder are read when needed.
+        damaged: Sentences about files that cannot be read and are left out, as keys; those that are read later are
+            added.
     """
 
     folder: Path | None
@@ -78,6 +73,8 @@ class Study:
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     conflicts: tuple[str, ...] = ()
     tables: Mapping[str, OutcomeTable] = field(default_factory=dict, repr=False)
+    damaged: dict[str, None] = field(default_factory=dict, repr=False)
+    _sound: dict[str, bool] = field(default_factory=dict, repr=False)  # whether a run's outcomes can be used
 
     @classmethod
     @checked
@@ -85,7 +82,7 @@ class Study:
         """Read everything under a folder.
 
         Raises:
-            InputError: If there is no run, or a file cannot be read.
+            InputError: If there is no run, or none can be read.
         """
         return cls._of(gather(folder), folder=Path(folder))
 
@@ -105,6 +102,7 @@ class Study:
             measures=found.measures,
             notes=found.notes,
             conflicts=found.conflicts,
+            damaged=dict.fromkeys(found.damaged),
             **fields,
         )
 
@@ -135,14 +133,27 @@ class Study:
     def table_of(self, run: str) -> OutcomeTable | None:
         """Return the outcomes of a run (of its evaluation with the most conditions), or None.
 
-        Raises:
-            InputError: If the outcomes are damaged.
+        Outcomes that are damaged are left out.
         """
         if self.folder is None:
             return self.tables.get(run)
         folders = [each / OUTCOMES for each in evaluations_of(self.folder / run)]
-        found = [OutcomeTable.read(each) for each in folders if (each / ABOUT).is_file()]
-        return max(reversed(found), key=lambda each: len(each.conditions), default=None)
+        read = [
+            self.spare(lambda each=each: OutcomeTable.read(each), None) for each in folders if (each / ABOUT).exists()
+        ]
+        found = sorted(reversed([each for each in read if each]), key=lambda each: -len(each.conditions))
+        return next((each for each in found if self._is_sound(each)), None)
+
+    def spare(self, read: Callable[[], Anything], otherwise: Anything) -> Anything:
+        """Return what a function reads; if its file is damaged, note that in `damaged` and return something else."""
+        return spared(read, otherwise, self.damaged)
+
+    def _is_sound(self, table: OutcomeTable) -> bool:
+        """Return whether every file of a table of outcomes can be used; each is read once more than needed."""
+        key = str(table.folder)
+        if key not in self._sound:
+            self._sound[key] = self.spare(table.check, False)
+        return self._sound[key]
 
     @property
     def accuracy(self) -> Measure | None:

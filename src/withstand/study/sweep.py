@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from withstand.errors import InputError
 from withstand.files import write_whole
+from withstand.study.records import read_record
 
 PLAN, FAILED = "sweep.json", "failed.json"
+THEN = "run the sweep again in another folder, or remove the file: the sweep then writes it again"
 IDENTITY = re.compile(r"(?<=.)-[0-9a-f]+$")
 
 
@@ -28,6 +30,26 @@ class Entry:
     seed: int
     run: str
 
+    def __post_init__(self) -> None:
+        """Refuse a folder that a file from elsewhere could lead out of the sweep with."""
+        if PurePosixPath(self.run).is_absolute() or ".." in PurePosixPath(self.run).parts:
+            raise InputError(f"sweep: run must be a folder within that of the sweep, got {self.run!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """The content of the file."""
+
+    entries: tuple[Entry, ...]
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Failure:
+    """The content of the file of a failed run."""
+
+    problem: str
+
 
 def write_entries(folder: Path, entries: Sequence[Entry], *, command: Sequence[str]) -> None:
     """Write the plan into a sweep's folder, and the command that made it."""
@@ -41,14 +63,16 @@ def read_entries(folder: Path) -> tuple[Entry, ...]:
     Raises:
         InputError: If the file is not a plan.
     """
-    path = folder / PLAN
-    try:
-        found = tuple(Entry(**each) for each in json.loads(path.read_text())["entries"])
-        if not all(type(each.labels) is dict and type(each.seed) is int and type(each.run) is str for each in found):
-            raise TypeError("an entry holds something else")
-        return found
-    except (ValueError, KeyError, TypeError) as problem:
-        raise InputError(f"results: {path} is not the plan of a sweep.") from problem
+    return read_record(folder / PLAN, _Plan, then=THEN).entries
+
+
+def read_command(folder: Path) -> tuple[str, ...]:
+    """Return the command that made the plan of a sweep; empty without a plan.
+
+    Raises:
+        InputError: If the file is not a plan.
+    """
+    return read_record(folder / PLAN, _Plan, then=THEN).command if (folder / PLAN).exists() else ()
 
 
 def write_failure(folder: Path, sentence: str, trace: str) -> None:
@@ -57,11 +81,12 @@ def write_failure(folder: Path, sentence: str, trace: str) -> None:
 
 
 def read_failure(folder: Path) -> str | None:
-    """Return why a run failed, or None if nothing is known of it."""
+    """Return why a run failed, or None if nothing is known of it; a damaged file says that it is damaged."""
+    path = folder / FAILED
     try:
-        return str(json.loads((folder / FAILED).read_text())["problem"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return read_record(path, _Failure, then="it is written again with the next attempt").problem
+    except InputError as problem:
+        return str(problem) if path.exists() else None
 
 
 def short_name(run: Path) -> str:

@@ -1,17 +1,19 @@
 """Atomic checkpoints, read without running code."""
 
 import io
-import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from withstand.errors import InputError
-from withstand.files import sync_folder, write_whole
+from withstand.errors import InputError, told
+from withstand.files import check_no_folder, check_no_link, sync_folder, write_whole
+from withstand.limits import NonNegativeInt
+from withstand.study.records import built
 
 LAST, PREVIOUS = "last.checkpoint", "previous.checkpoint"
 DIGEST = 32
@@ -29,6 +31,8 @@ def save(folder: Path, content: dict[str, Any], *, identity: str) -> None:
     torch.save({"identity": identity, "content": content}, buffer)
     body = buffer.getvalue()
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (LAST, PREVIOUS):
+        check_no_folder(folder / name)
     if (folder / LAST).exists():
         (folder / LAST).replace(folder / PREVIOUS)
         sync_folder(folder)
@@ -72,15 +76,69 @@ def read(path: Path) -> dict[str, Any] | None:
         if sha256(body).digest() != digest:
             return None
         whole = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError):
+    except Exception:  # a damaged pickle can end in almost any error
         return None
-    return whole if isinstance(whole, dict) and {"identity", "content"} <= whole.keys() else None
+    kinds = {"identity": str, "content": dict} if isinstance(whole, dict) else {}
+    return whole if kinds and all(isinstance(whole.get(name), kind) for name, kind in kinds.items()) else None
 
 
 def clear(folder: Path) -> None:
     """Remove temporary files of a killed process."""
-    for path in folder.glob("*.tmp"):
+    check_no_link(folder)
+    for path in folder.glob("*.checkpoint*.tmp"):
         path.unlink()
+
+
+class _Progress(NamedTuple):
+    """How far a training is."""
+
+    epoch: NonNegativeInt
+    step: NonNegativeInt
+    rows: NonNegativeInt
+    loss_sum: float
+    history: tuple[dict[str, float], ...]
+
+
+class _Best(NamedTuple):
+    """The best epoch so far."""
+
+    value: float
+    epoch: int
+    model: dict | None
+
+
+class _State(NamedTuple):
+    """The state of a trainer."""
+
+    update: dict
+    objective: dict
+    progress: _Progress
+    best: _Best
+
+
+def check_state(content: dict[str, Any]) -> None:
+    """Refuse what is no state of a trainer.
+
+    Raises:
+        ValueError: If something is missing or of another kind.
+    """
+    built(_State, content)
+
+
+@contextmanager
+def refused(folder: Path) -> Iterator[None]:
+    """Turn the errors of a state that does not fit into one that names the checkpoint: it may have any content.
+
+    Raises:
+        InputError: If anything within fails.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
+        raise InputError(
+            f"checkpoint: {folder / LAST} does not fit this training ({told(problem)}), it may be of another version; "
+            f"remove {folder} to start from the beginning."
+        ) from problem
 
 
 class Keeper:
@@ -98,13 +156,21 @@ class Keeper:
         self.folder, self.identity, self.writes, self.seconds = folder, identity, writes, seconds
         self.saved, self.cost = time.monotonic(), 0.0
 
-    def load(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint, or None."""
+    def resume(self, load_state_dict: Callable[[dict[str, Any]], None]) -> None:
+        """Hand the newest checkpoint to a function, if there is one.
+
+        Raises:
+            InputError: If none can be read, or the function cannot use it, such as one of another version.
+        """
         if self.folder is None:
-            return None
+            return
         if self.writes:
             clear(self.folder)
-        return load(self.folder, identity=self.identity)
+        content = load(self.folder, identity=self.identity)
+        if content is not None:
+            with refused(self.folder):
+                check_state(content)
+                load_state_dict(content)
 
     def save_now_and_then(self, content: Callable[[], dict[str, Any]]) -> None:
         """Save if enough time has passed."""

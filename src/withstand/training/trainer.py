@@ -100,9 +100,7 @@ class Trainer:
             TrainingError: If a loss or gradient is not finite. The last checkpoint is kept.
         """
         keeper = Keeper(folder, identity=identity, writes=self.engine.is_first, seconds=self.engine.checkpoint_seconds)
-        content = keeper.load()
-        if content is not None:
-            self.load_state_dict(content)
+        keeper.resume(self.load_state_dict)
         # Dropout and similar layers use the global generators, whose state is restored afterwards.
         devices = [self.engine.device] if self.engine.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):

@@ -54,7 +54,7 @@ def test_the_manifest_of_a_copy_gives_numbers_and_names(tmp_path):
     assert mapped.numbers == {"bee": 2, "ant": 0}
     assert mapped.names == ("A", "B", "C")
     for broken in ("{", "[1]", '{"ant": 1}', '{"class_folders": 3, "classes": []}'):
-        with pytest.raises(InputError, match=r"Who: .*manifest\.json must be a manifest of `withstand corrupt`"):
+        with pytest.raises(InputError, match=r"Who: .*manifest\.json is damaged"):
             read(tmp_path, broken, "manifest.json")
     for number in (3, -1, "1", True):
         with pytest.raises(InputError, match=r"the class of 'bee' must be a whole number from 0 to 2, got"):

@@ -95,7 +95,7 @@ def test_a_file_is_read_when_it_is_needed(folder):
     (folder / "fog-1.parquet").unlink()
     table = OutcomeTable.read(folder)
     assert len(table.frame("clean")) == 5
-    with pytest.raises(InputError, match=r"fog-1.parquet is missing or damaged"):
+    with pytest.raises(InputError, match=r"fog-1.parquet is missing"):
         table.reduce()
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_table_is_refused(folder, name, content):
         (folder / name).unlink()
     else:
         (folder / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name}.* missing or damaged"):
+    with pytest.raises(InputError, match=rf"{name} is (missing|damaged)"):
         OutcomeTable.read(folder)
 
 

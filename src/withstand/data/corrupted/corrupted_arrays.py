@@ -1,12 +1,12 @@
 """CorruptedArrays: your own corrupted images in the array layout of CIFAR-10-C."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from withstand.data.corrupted.cells_in_arrays import CellsInArrays
 from withstand.data.images.class_map import MAX_CLASSES, NumClasses
 from withstand.errors import InputError
+from withstand.study.records import read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +32,16 @@ class CorruptedArrays(CellsInArrays):
 
     def _classes(self, largest: int) -> tuple[str, ...]:
         path = self._folder() / "classes.json"
-        if not path.is_file():
+        if not path.exists():
             return tuple(str(each) for each in range(self.num_classes or min(largest + 1, MAX_CLASSES)))
         try:
-            names = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{self.who}: {path} is not valid JSON ({error}).") from error
-        is_list = isinstance(names, list) and all(isinstance(each, str) for each in names)
-        if not is_list or len(set(names)) < len(names):
+            names = read_record(path, tuple[str, ...], then="write a list of names, all different", file_names=True)
+        except InputError as error:
+            raise InputError(f"{self.who}: {error}") from error
+        if len(set(names)) < len(names):
             raise InputError(f"{self.who}: {path} must hold a list of names, all different.")
         if self.num_classes not in (None, len(names)):
             raise InputError(
                 f"{self.who}: num_classes must be {len(names):,}, the names in {path}, got {self.num_classes:,}."
             )
-        return tuple(names)
+        return names

@@ -5,17 +5,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
 from withstand.errors import InputError
 from withstand.limits import Within
+from withstand.study.records import read_record
 
 IMAGENET = "imagenet"
 MANIFEST = "manifest.json"  # written by `withstand corrupt`
 MAX_CLASSES = 100_000
 NumClasses = Annotated[int, Within(Ge(2), Le(MAX_CLASSES))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Manifest:
+    """What is used of a manifest."""
+
+    class_folders: dict[str, Any]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +137,10 @@ def _json_pairs(who: str, path: Path, text: str) -> list[tuple[str, object]]:
 def _read_manifest(who: str, path: Path) -> tuple[dict[str, object], tuple[str, ...]]:
     """Return the class numbers by folder, and the names of all classes."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content["class_folders"]), tuple(content["classes"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{who}: {path} must be a manifest of `withstand corrupt`, got something else.") from error
+        content = read_record(path, _Manifest, then="make the copy again with `withstand corrupt`", file_names=True)
+    except InputError as error:
+        raise InputError(f"{who}: {error}") from error
+    return dict(content.class_folders), content.classes
 
 
 def _imagenet_folders(who: str) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from withstand.reports.figures.tools.marks import Mark, cautions, combinations, 
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.figures.tools.style import NARROW, WIDTH, new_figure
 from withstand.reports.numbers import sentence
+from withstand.study.contents import read_histories
 from withstand.study.measures.measure import Measure
-from withstand.study.runs import read_histories
 from withstand.study.study import Study, name_of
 
 # By entry of a history.
@@ -50,7 +50,9 @@ def training_pictures(study: Study) -> list[Picture]:
     everyone = combinations(study)
     found: dict[tuple[Any, ...], dict[int, History]] = {labels: {} for labels in everyone}
     own = study.frame.select(*study.axes, "seed", "run").unique(maintain_order=True)
-    histories = {} if study.folder is None else dict(read_histories(study.folder, own["run"]))
+    histories: dict[str, History] = {}
+    for run in own["run"] if study.folder is not None else ():
+        histories |= study.spare(lambda run=run: dict(read_histories(study.folder or "", [run])), {})
     for *labels, seed, run in own.iter_rows():
         if histories.get(run):
             found[tuple(labels)][seed] = histories[run]

@@ -9,11 +9,13 @@ from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from withstand.rendering.grid import Grid
+from withstand.rendering.visible import visible
 from withstand.reports.figures.tools.picture import Picture
 from withstand.reports.page.examples import ShownExamples
 from withstand.reports.page.mistakes import ShownMistakes
@@ -116,7 +118,8 @@ def page(
         version: Version of withstand.
     """
     place = digest.study.folder
-    folder = "" if place is None else Path(os.path.relpath(place.resolve(), output.resolve())).as_posix()
+    # A name such as `javascript:x` must not be taken for a scheme.
+    folder = "" if place is None else f"./{quote(os.path.relpath(place.resolve(), output.resolve()))}"
     return (
         _environment()
         .get_template("report.html")
@@ -186,6 +189,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value, lines=True) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

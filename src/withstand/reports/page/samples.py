@@ -19,11 +19,7 @@ LEGEND = (
 
 
 def samples_sheets(digest: Digest) -> tuple[list[Grid], str]:
-    """Return a table per combination whose outcomes were kept, of its first run that has any, and what to say of them.
-
-    Raises:
-        InputError: If a table of outcomes is damaged.
-    """
+    """Return a table per combination with outcomes, of its first run that has any, and what to say of them."""
     found: list[Grid] = []
     left: list[str] = []
     for each in digest.combinations:

@@ -1,6 +1,5 @@
 """Table of outcomes: one line per sample and condition, and its reduction to rows."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,15 +10,23 @@ from withstand.errors import InputError, brief
 from withstand.limits import checked
 from withstand.study.measures.measure import BY_CLASS, Measure, joined
 from withstand.study.measures.note import Note
+from withstand.study.measures.outcome_files import (
+    ABOUT,
+    KINDS,
+    SAMPLE_KINDS,
+    SAMPLES,
+    measure_again,
+    read_about,
+    read_parquet,
+)
 from withstand.study.measures.reductions import reduce_measure
 from withstand.study.measures.row import Row, Rows
+from withstand.study.records import damaged
 
 if TYPE_CHECKING:
     import numpy as np
     import polars
 
-FORMAT = 3
-ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
 IMAGE_SUFFIX = r"(?i)\.(?:bmp|gif|jpe?g|pgm|png|ppm|tiff?|webp)$"
 LABELLED = (BY_CLASS, "balanced")  # reductions that need the classes of the samples
 
@@ -65,10 +72,7 @@ class ConditionOutcomes:
         """
         if not isinstance(self.columns, Path):
             return self.columns
-        frame = read_parquet(self.columns)
-        if "number" not in frame.columns:
-            raise InputError(f"outcomes: {self.columns} has no column number; evaluate again.")
-        return frame
+        return read_parquet(self.columns, KINDS, needed=("number",))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,39 +119,62 @@ class OutcomeTable:
             InputError: If the table is missing or damaged, or has a different format.
         """
         folder = Path(folder)
-        path = folder / ABOUT
-        try:
-            about = json.loads(path.read_bytes())
-            if about["format"] != FORMAT:
-                raise InputError(
-                    f"outcomes: expected format {FORMAT}, got {about['format']!r} in {path}; evaluate again."
-                )
-            conditions = tuple(
-                ConditionOutcomes(
-                    condition=str(each["condition"]),
-                    measures=tuple(Measure(**measure) for measure in each["measures"]),
-                    columns=folder / _plain_name(each["file"]),
-                    numbers={name: float(value) for name, value in each["numbers"].items()},
-                    source=str(each["source"]),
-                    evaluation=dict(each["evaluation"]),
-                    notes=tuple(Note(str(note["text"]), bool(note["is_doubt"])) for note in each["notes"]),
-                )
-                for each in about["conditions"]
+        about = read_about(folder)
+        conditions = tuple(
+            ConditionOutcomes(
+                condition=each.condition,
+                measures=each.measures,
+                columns=folder / each.file,
+                numbers={name: float(value) for name, value in each.numbers.items()},
+                source=each.source,
+                evaluation=each.evaluation,
+                notes=each.notes,
             )
-            classes, shape = tuple(map(str, about["classes"])), tuple(map(int, about["shape"]))
-            data, seed = str(about["data"]), int(about["seed"])
-        except InputError:
-            raise
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
-            raise InputError(
-                f"outcomes: expected a table of outcomes, got {path}, which is missing or damaged; remove {folder} "
-                "and evaluate again."
-            ) from problem
-        samples = read_parquet(folder / SAMPLES)
-        missing = {"source", "number", "label", "identifier"} - set(samples.columns)
-        if missing:
-            raise InputError(f"outcomes: {folder / SAMPLES} has no column {sorted(missing)[0]}; evaluate again.")
-        return cls(samples=samples, classes=classes, conditions=conditions, shape=shape, data=data, seed=seed)
+            for each in about.conditions
+        )
+        samples = read_parquet(folder / SAMPLES, SAMPLE_KINDS, needed=tuple(SAMPLE_KINDS))
+        highest = samples["label"].max()
+        if isinstance(highest, int) and highest >= len(about.classes):
+            raise damaged(
+                folder / ABOUT,
+                f"it names {len(about.classes)} classes, and a sample has class {highest}",
+                measure_again(folder),
+            )
+        return cls(
+            samples=samples,
+            classes=about.classes,
+            conditions=conditions,
+            shape=about.shape,
+            data=about.data,
+            seed=about.seed,
+        )
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the outcomes; None for a table in memory, or one without conditions."""
+        return next((each.columns.parent for each in self.conditions if isinstance(each.columns, Path)), None)
+
+    def check(self) -> bool:
+        """Read the file of every condition once, without keeping it, and return True.
+
+        Raises:
+            InputError: If a file is damaged, or does not fit the samples and classes.
+        """
+        for own in self.conditions:
+            if not isinstance(own.columns, Path):
+                continue
+            frame = replace(own).frame
+            numbers = self.samples.filter(self.samples["source"] == own.source)["number"]
+            if not frame["number"].is_in(numbers.implode()).all():
+                raise damaged(own.columns, f"it has samples that {SAMPLES} lacks", measure_again(own.columns.parent))
+            highest = frame["prediction"].max() if "prediction" in frame.columns else None
+            if isinstance(highest, int) and highest >= len(self.classes):
+                raise damaged(
+                    own.columns,
+                    f"it predicts class {highest} of {len(self.classes)}",
+                    measure_again(own.columns.parent),
+                )
+        return True
 
     @checked
     def frame(self, condition: str | ConditionOutcomes) -> "polars.DataFrame":
@@ -245,30 +272,3 @@ class OutcomeTable:
             if "prediction" in own.frame.columns and (count := own.frame["prediction"].null_count()):
                 found.setdefault(own.condition, (count, len(own.frame)))
         return found
-
-
-def read_parquet(path: Path) -> "polars.DataFrame":
-    """Return the content of a Parquet file.
-
-    Raises:
-        InputError: If it is missing or damaged.
-    """
-    import polars
-
-    try:
-        return polars.read_parquet(path)
-    except (OSError, polars.exceptions.PolarsError) as problem:
-        raise InputError(
-            f"outcomes: {path} is missing or damaged; remove {path.parent} and evaluate again."
-        ) from problem
-
-
-def _plain_name(name: str) -> str:
-    """Return the name of a file that lies in the folder itself.
-
-    Raises:
-        ValueError: If it leads elsewhere.
-    """
-    if Path(name).name != name:
-        raise ValueError(f"{name} is not the name of a file")
-    return name

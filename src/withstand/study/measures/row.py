@@ -11,6 +11,9 @@ from withstand.errors import InputError, TrainingError
 from withstand.files import write_whole
 from withstand.limits import check_fields
 from withstand.study.measures.measure import Measure
+from withstand.study.records import built, parse_json, read_text
+
+THEN = "remove the file, and run the same command again; a run of an earlier version must be measured again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,20 +94,18 @@ def read_values(path: Path) -> tuple[list[dict[str, Any]], dict[str, Measure]]:
     """
     found: list[dict[str, Any]] = []
     measures: dict[str, Measure] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(read_text(path, then=THEN).splitlines(), start=1):
         try:
-            values = json.loads(line)
-            if isinstance(values["measure"], dict):
-                measure = Measure(**values["measure"])
+            values = parse_json(line)
+            if isinstance(values["measure"], dict) and values["measure"].keys() <= Measure.__dataclass_fields__.keys():
+                measure = built(Measure, values["measure"])
                 measures[measure.name] = measure
             else:
                 found.append(_checked(values, measures))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
-            raise InputError(
-                f"results: line {number} of {path} is not a row; a run of an earlier version must be measured again."
-            ) from problem
+        except (ValueError, TypeError, KeyError) as problem:
+            raise InputError(f"results: line {number} of {path} is not a row; {THEN}.") from problem
     if not found:
-        raise InputError(f"results: {path} has no rows.")
+        raise InputError(f"results: {path} has no rows; {THEN}.")
     return found, measures
 
 
