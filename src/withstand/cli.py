@@ -35,9 +35,14 @@ class Signals:
     What it raises may be lost or turned into another exception in the code that it meets; the record is not.
     """
 
-    def __init__(self) -> None:
-        """Handle the signals from now on, but only record them until `raises` is set."""
-        self.raises, self.since, self.owner = False, -math.inf, os.getpid()
+    def __init__(self, *, ends: bool) -> None:
+        """Handle the signals from now on.
+
+        Args:
+            ends: Whether the first one ends the process, as nothing has begun; else it is recorded only. `work` changes
+                this.
+        """
+        self.ends, self.raises, self.since, self.owner = ends, False, -math.inf, os.getpid()
         asked.clear()
         self.before = {each: signal.signal(each, self) for each in NAMES}
         self.hook, sys.unraisablehook = sys.unraisablehook, self.on_unraisable
@@ -47,13 +52,23 @@ class Signals:
         if os.getpid() != self.owner:  # a forked worker: Ctrl-C is for its parent
             if number == signal.SIGTERM:
                 os._exit(128 + number)
-        elif time.monotonic() - self.since > SECONDS_OF_ONE:
-            if asked:
+            return
+        if time.monotonic() - self.since < SECONDS_OF_ONE:
+            return
+        if asked or self.ends:
+            try:
+                _fail(*_end_of(number))
+            finally:
                 os._exit(128 + number)  # workers end with their parent
-            self.since = time.monotonic()
-            asked.append(number)
-            if self.raises:
-                raise Stopped
+        self.since = time.monotonic()
+        asked.append(number)
+        if self.raises:
+            raise Stopped
+
+    def work(self) -> None:
+        """Raise from now on, at the first signal."""
+        self.ends, self.raises = False, True
+        stop_if_asked()
 
     def on_unraisable(self, found: Any) -> None:
         """Say nothing of a `Stopped` that Python ignores, as in `__del__`: it is raised again."""
@@ -82,8 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: else the next file that is opened would get its number
             setattr(sys, name, Path(os.devnull).open("w"))
-    code = _dispatch(sys.argv[1:], is_process=True)
+    code = 0
     try:
+        code = _dispatch(sys.argv[1:], is_process=True)
         sys.stdout.flush()
     except OSError:
         code = code or _fail(CLOSED, 1)
@@ -107,7 +123,7 @@ def _dispatch(words: list[str], *, is_process: bool = False) -> int:
     if words[0] not in COMMANDS:
         _write(f"withstand: {brief(words[0])} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
-    signals = Signals()
+    signals = Signals(ends=is_process)
     try:
         return _run(words[0], words[1:], signals)
     finally:
@@ -121,12 +137,12 @@ def _run(command: str, words: list[str], signals: Signals) -> int:
         try:
             code, sentence = _outcome(command, words, signals)
         finally:
-            signals.raises = False
+            signals.ends = signals.raises = False
     except BaseException:
         if not asked:
             raise
     if asked:
-        code, sentence = 128 + asked[0], f"{NAMES[asked[0]]}; {GO_ON}"
+        sentence, code = _end_of(asked[0])
     return _fail(sentence, code) if sentence else code
 
 
@@ -137,9 +153,8 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
             Path.cwd()
         except FileNotFoundError:
             raise InputError("the working folder no longer exists; change to another folder.") from None
-        module = importlib.import_module(f"withstand.commands.{command}")  # a signal would be lost in there
-        signals.raises = True
-        stop_if_asked()
+        module = importlib.import_module(f"withstand.commands.{command}")  # an exception might be lost in there
+        signals.work()
         return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
         return 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1, str(problem)
@@ -152,9 +167,14 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         return 1, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
 
 
+def _end_of(number: int) -> tuple[str, int]:
+    return f"{NAMES[number]}; {GO_ON}", 128 + number
+
+
 def _fail(sentence: str, code: int) -> int:
     process = os.environ.get("RANK", "0")
-    _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
+    with suppress(OSError):  # it is closed
+        _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
     return code
 
 
@@ -176,5 +196,4 @@ def _help() -> str:
 
 
 def _write(text: str, file: TextIO) -> None:
-    with suppress(OSError):  # it is closed
-        file.write(text + "\n")
+    file.write(text + "\n")

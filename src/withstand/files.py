@@ -14,7 +14,7 @@ from withstand.errors import BusyError, stop_if_asked
 
 LOCK = "lock"
 MOST_TRIES = 20  # to lock a folder that others remove
-MOST_NAMED = 60  # characters of a name in the name of its temporary file, which file systems limit
+MOST_NAMED = 40  # characters of a name in the name of its temporary file; file systems allow 255 bytes
 TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp")
 # How flock fails on file systems that have no locks; these are used without.
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
