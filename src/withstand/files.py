@@ -111,16 +111,16 @@ def clear(folder: Path, *, deep: bool = False) -> None:
 
 def _acquired(folder: Path) -> BaseFileLock:
     for left in range(MOST_TRIES, -1, -1):
-        folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK, blocking=False, fallback_to_soft=False)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as problem:
             raise BusyError(
                 f"{folder} is being worked on by another process; wait for it or stop it, then run the same command "
                 "again."
             ) from problem
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):
             if left:  # the last owner has just removed the folder
                 continue
             raise
