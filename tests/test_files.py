@@ -2,12 +2,14 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import filelock
 import pytest
 
+from withstand import files
 from withstand.errors import BusyError
-from withstand.files import hold, write_whole
+from withstand.files import clear, hold, write_whole
 
 HOLDER = """
 import os, pathlib, sys, time
@@ -82,3 +84,95 @@ def test_a_file_is_replaced_as_a_whole_and_leaves_no_other(tmp_path):
         write_whole(path, content, settle=content == b"short")
         assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_two_writers_of_a_file_do_not_meet(tmp_path, monkeypatch):
+    path, calls = tmp_path / "file", []
+    sync = os.fsync
+
+    def another_first(handle):
+        calls.append(handle)
+        if len(calls) == 1:
+            write_whole(path, b"other", settle=False)
+        sync(handle)
+
+    monkeypatch.setattr(files.os, "fsync", another_first)
+    write_whole(path, b"own", settle=False)
+    assert path.read_bytes() == b"own"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_for_which_there_is_no_room_is_named_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_whole(tmp_path / "file", b"content")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
+    path = tmp_path / ("x" * 255)
+    write_whole(path, b"content")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def left_by_a_kill(folder, monkeypatch):
+    """Write a file and be killed before it gets its name."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", kill)
+        patch.setattr(Path, "unlink", kill)
+        with pytest.raises(Killed):
+            write_whole(folder / "file", b"content")
+    (left,) = folder.glob("*.tmp")
+    return left
+
+
+def test_who_holds_a_lock_removes_what_killed_processes_left_but_not_the_work_of_others(tmp_path, monkeypatch):
+    own = [left_by_a_kill(tmp_path / each, monkeypatch) for each in (".", "a", "a/b")]
+    (tmp_path / "user.tmp").write_bytes(b"")
+    with hold(tmp_path / "other"):
+        others = left_by_a_kill(tmp_path / "other", monkeypatch)
+        with hold(tmp_path):
+            assert not [each for each in own if each.exists()]
+            assert others.exists()
+    clear(tmp_path / "other")
+    assert not others.exists()
+    assert (tmp_path / "user.tmp").exists()
+    clear(tmp_path / "missing")
+
+
+def test_a_lock_can_go_with_its_holder_and_excludes_others_as_long(tmp_path):
+    folder = tmp_path / "a" / "b"
+    with hold(folder, leaves_lock=False), pytest.raises(BusyError), hold(folder, leaves_lock=False):
+        pass
+    assert not folder.exists()
+    with hold(folder, leaves_lock=False):
+        (folder / "file").write_bytes(b"")
+    assert [each.name for each in folder.iterdir()] == ["file"]
+    with pytest.raises(BusyError), hold(folder), hold(folder, leaves_lock=False):
+        pass
+    assert (folder / "lock").exists()  # it is still of use to others
+
+
+def test_a_folder_that_its_last_owner_removes_in_the_meantime_is_made_again(tmp_path, monkeypatch):
+    folder, acquire, removed = tmp_path / "folder", filelock.FileLock.acquire, []
+
+    def after_a_removal(lock, *args, **options):
+        if not removed:
+            removed.append(folder.rmdir())
+        return acquire(lock, *args, **options)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", after_a_removal)
+    with hold(folder, leaves_lock=False):
+        assert removed
+        assert folder.is_dir()

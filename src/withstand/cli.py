@@ -1,10 +1,17 @@
 """Command-line entry point: help, version, dispatch to `commands`, exit codes."""
 
 import importlib
+import math
 import os
 import signal
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
+from typing import Any, TextIO
+
+from withstand.errors import InputError, Stopped, SweepError, TrainingError, asked, brief, nearest, stop_if_asked
 
 COMMANDS = {
     "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
@@ -17,10 +24,63 @@ COMMANDS = {
 }
 
 GO_ON = "run the same command again to resume from the last checkpoint."
+CLOSED = "standard output was closed before everything was written; finished work is kept."
+NAMES: dict[int, str] = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
+SECONDS_OF_ONE = 0.2  # a signal that comes again within is the same: timeout sends it to a process and to its group
 
 
-class Terminated(BaseException):
-    """SIGTERM was received."""
+class Signals:
+    """Handler of SIGINT and SIGTERM: the first one is recorded and raises `Stopped`, a later one ends the process.
+
+    What it raises may be lost or turned into another exception in the code that it meets; the record is not.
+    """
+
+    def __init__(self, *, ends: bool) -> None:
+        """Handle the signals from now on.
+
+        Args:
+            ends: Whether the first one ends the process, as nothing has begun; else it is recorded only. `work` changes
+                this.
+        """
+        self.ends, self.raises, self.since, self.owner = ends, False, -math.inf, os.getpid()
+        asked.clear()
+        self.before = {each: signal.signal(each, self) for each in NAMES}
+        self.hook, sys.unraisablehook = sys.unraisablehook, self.on_unraisable
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Receive a signal."""
+        if os.getpid() != self.owner:  # a forked worker: Ctrl-C is for its parent
+            if number == signal.SIGTERM:
+                os._exit(128 + number)
+            return
+        if time.monotonic() - self.since < SECONDS_OF_ONE:
+            return
+        if asked or self.ends:
+            try:
+                _fail(*_end_of(number))
+            finally:
+                os._exit(128 + number)  # workers end with their parent
+        self.since = time.monotonic()
+        asked.append(number)
+        if self.raises:
+            raise Stopped
+
+    def work(self) -> None:
+        """Raise from now on, at the first signal."""
+        self.ends, self.raises = False, True
+        stop_if_asked()
+
+    def on_unraisable(self, found: Any) -> None:
+        """Say nothing of a `Stopped` that Python ignores, as in `__del__`: it is raised again."""
+        if not issubclass(found.exc_type, Stopped):
+            self.hook(found)
+
+    def restore(self) -> None:
+        """Give the signals back to their handlers from before."""
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
+        sys.unraisablehook = self.hook
+        asked.clear()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +92,26 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 success, 1 failure, 2 invalid input, 3 a sweep with failed runs, 130 Ctrl-C, 143 SIGTERM.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    if arguments is not None:
+        return _dispatch(arguments)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed: else the next file that is opened would get its number
+            setattr(sys, name, Path(os.devnull).open("w"))
+    code = 0
+    try:
+        code = _dispatch(sys.argv[1:], is_process=True)
+        sys.stdout.flush()
+    except OSError:
+        code = code or _fail(CLOSED, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush on exit
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        # Communication threads may outlive the interpreter and abort it on exit.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _dispatch(words: list[str], *, is_process: bool = False) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         _write(_help(), sys.stdout if words else sys.stderr)
         return 0 if words else 2
@@ -42,48 +121,60 @@ def main(arguments: list[str] | None = None) -> int:
         _write(f"withstand {version('withstand')}", sys.stdout)
         return 0
     if words[0] not in COMMANDS:
-        from withstand.errors import brief, nearest
-
         _write(f"withstand: {brief(words[0])} is not a command; {nearest(words[0], COMMANDS)}", sys.stderr)
         return 2
-    code = _run(words[0], words[1:])
-    if arguments is None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Communication threads may outlive the interpreter and abort it on exit.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
-
-
-def _run(command: str, words: list[str]) -> int:
-    from withstand.errors import InputError, SweepError, TrainingError
-
-    def on_sigterm(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.getsignal(signal.SIGTERM)
-    signal.signal(signal.SIGTERM, on_sigterm)
+    signals = Signals(ends=is_process)
     try:
-        return importlib.import_module(f"withstand.commands.{command}").main(words) or 0
+        return _run(words[0], words[1:], signals)
+    finally:
+        if not is_process:  # else they are recorded until the end, and change nothing
+            signals.restore()
+
+
+def _run(command: str, words: list[str], signals: Signals) -> int:
+    code, sentence = 0, ""
+    try:
+        try:
+            code, sentence = _outcome(command, words, signals)
+        finally:
+            signals.ends = signals.raises = False
+    except BaseException:
+        if not asked:
+            raise
+    if asked:
+        sentence, code = _end_of(asked[0])
+    return _fail(sentence, code) if sentence else code
+
+
+def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str]:
+    """Return the exit code of a command, and its error, if any."""
+    try:
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise InputError("the working folder no longer exists; change to another folder.") from None
+        module = importlib.import_module(f"withstand.commands.{command}")  # an exception might be lost in there
+        signals.work()
+        return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
-        code = 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1
-        return _fail(str(problem), code)
+        return 2 if isinstance(problem, InputError) else 3 if isinstance(problem, SweepError) else 1, str(problem)
+    except BrokenPipeError:
+        return 1, CLOSED
     except OSError as problem:
         if problem.errno is None:
             raise
         where = f" ({problem.filename})" if problem.filename else ""
-        return _fail(f"cannot read or write: {problem.strerror}{where}; finished work is kept.", 1)
-    except KeyboardInterrupt:
-        return _fail(f"stopped; {GO_ON}", 130)
-    except Terminated:
-        return _fail(f"terminated; {GO_ON}", 143)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return 1, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
+
+
+def _end_of(number: int) -> tuple[str, int]:
+    return f"{NAMES[number]}; {GO_ON}", 128 + number
 
 
 def _fail(sentence: str, code: int) -> int:
     process = os.environ.get("RANK", "0")
-    _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
+    with suppress(OSError):  # it is closed
+        _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
     return code
 
 
@@ -104,5 +195,5 @@ def _help() -> str:
     )
 
 
-def _write(text: str, file: object) -> None:
-    file.write(text + "\n")  # type: ignore[attr-defined]
+def _write(text: str, file: TextIO) -> None:
+    file.write(text + "\n")

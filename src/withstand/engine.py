@@ -3,8 +3,12 @@
 import atexit
 import math
 import os
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +19,7 @@ from withstand.errors import InputError, brief
 from withstand.limits import NonNegativeInt, PositiveInt, check_fields, checked
 
 Result = TypeVar("Result")
+SECONDS_BETWEEN_LOOKS = 0.5  # of a worker at its parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +69,7 @@ class Engine:
         """
         device = str(device)
         check_device(device)
-        world_size = int(os.environ.get("WORLD_SIZE", "1"))
+        world_size = from_launcher("WORLD_SIZE", least=1)
         if world_size == 1:
             kind = "cuda" if torch.cuda.is_available() else "mps" if mps_available() else "cpu"
             chosen = torch.device(kind if device == "auto" else device)
@@ -164,8 +169,11 @@ def join_group(kind: str) -> torch.device:
         kind: `cuda` takes the GPU of the local rank and NCCL; `cpu` takes Gloo.
     """
     device = torch.device(kind)
+    rank, local_rank = from_launcher("RANK"), from_launcher("LOCAL_RANK")
+    if rank >= (world_size := from_launcher("WORLD_SIZE", least=1)):
+        raise InputError(f"processes: RANK must be below WORLD_SIZE ({world_size}), got {rank}.")
     if kind == "cuda":
-        device = torch.device(kind, int(os.environ["LOCAL_RANK"]))
+        device = torch.device(kind, local_rank)
         check_device(str(device))
         torch.cuda.set_device(device)
     if not dist.is_initialized():
@@ -174,6 +182,47 @@ def join_group(kind: str) -> torch.device:
         # Otherwise communication threads outlive the interpreter and abort the process on exit.
         atexit.register(leave_group)
     return device
+
+
+def from_launcher(name: str, *, least: int = 0) -> int:
+    """Return a number that the launcher of several processes set in the environment; `least` if it is not set.
+
+    Raises:
+        InputError: If it is not a number, or smaller.
+    """
+    text = os.environ.get(name, "").strip() or str(least)
+    if not text.isdecimal() or int(text) < least:
+        raise InputError(f"processes: {name} must be a number of at least {least}, got {brief(text)}; use torchrun.")
+    return int(text)
+
+
+def become_worker() -> None:
+    """Make this process a worker: it ends at SIGTERM at once, ignores Ctrl-C, and ends when its parent does."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started within, until they have become workers."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent(first: int) -> None:
+    if parent := parent_process():
+        while parent.is_alive() and os.getppid() == first:
+            parent.join(SECONDS_BETWEEN_LOOKS)
+        os._exit(1)
 
 
 def leave_group() -> None:

@@ -1,9 +1,25 @@
-"""Exceptions that commands turn into exit codes."""
+"""Exceptions that commands turn into exit codes, and signals that ask a command to stop."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 MOST_SHOWN = 120  # characters of a value in a message
+
+asked: list[int] = []  # signals that asked the running command to stop, in order
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks the command to stop: SIGINT (Ctrl-C) or SIGTERM."""
+
+
+def stop_if_asked() -> None:
+    """Raise again what a signal raised: called in every long loop, since foreign code may have swallowed it.
+
+    Raises:
+        Stopped: If a signal asked the running command to stop.
+    """
+    if asked:
+        raise Stopped
 
 
 class InputError(ValueError):

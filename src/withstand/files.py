@@ -3,20 +3,26 @@
 import errno
 import os
 import shutil
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
-from withstand.errors import BusyError, InputError
+from withstand.errors import BusyError, InputError, stop_if_asked
 
+LOCK = "lock"
+MOST_TRIES = 20  # to lock a folder that others remove
+MOST_NAMED = 40  # characters of a name in the name of its temporary file; file systems allow 255 bytes
+TEMPORARY = re.compile(r"\..*\.[0-9a-f]{12}\.tmp")
 # How flock fails on file systems that have no locks; these are used without.
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
-    """Write a file atomically, through a temporary one in the same folder that is synced and renamed.
+    """Write a file atomically, through a temporary one of its own in the same folder that is synced and renamed.
 
     Args:
         path: Path of the file; missing folders are made.
@@ -26,15 +32,23 @@ def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
 
     Raises:
         InputError: If there is a folder in its place.
+        OSError: If the file cannot be written; the temporary one is removed.
+        Stopped: If a signal asked the command to stop: what is written afterwards may be its consequence.
     """
+    stop_if_asked()
     check_no_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name[:MOST_NAMED]}.{uuid4().hex[:12]}.tmp")
+    try:
+        with named(path), temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     if settle:
         sync_folder(path.parent)
 
@@ -68,6 +82,14 @@ def remove_folder(folder: Path) -> None:
     check_no_link(folder)
     if folder.exists():
         shutil.rmtree(folder)
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Name the file in an error that the system raises without a name, such as a full disk."""
+    try:
+        yield
+    except OSError as problem:
+        problem.filename = problem.filename or str(path)
+        raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,25 +103,62 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; it is freed when the process ends, even if forked children live on.
+def hold(folder: Path, *, leaves_lock: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder; it is freed when the process ends, even if forked children live on.
+
+    Temporary files that killed processes left in the folder are removed.
+
+    Args:
+        folder: The folder; it is made if it is missing.
+        leaves_lock: Whether the lock's file stays; False removes it at the end, and the folder if it is empty.
 
     Raises:
-        BusyError: If another process works on the run.
+        BusyError: If another process works in the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    check_no_folder(folder / "lock")
-    lock = FileLock(folder / "lock", blocking=False, fallback_to_soft=False)
+    check_no_folder(folder / LOCK)
+    lock = _acquired(folder)
     try:
-        lock.acquire()
-    except Timeout as problem:
-        raise BusyError(
-            f"{folder} is being worked on by another process; wait for it or stop it, then run the same command again."
-        ) from problem
-    except OSError as problem:
-        if problem.errno not in WITHOUT_LOCKS:
-            raise
-    try:
+        if lock.is_locked:
+            clear(folder, deep=leaves_lock)
         yield
     finally:
+        if not leaves_lock:  # while it is held: who opened it in the meantime does not get it
+            with suppress(OSError):
+                (folder / LOCK).unlink()
+                folder.rmdir()
         lock.release()
+
+
+def clear(folder: Path, *, deep: bool = False) -> None:
+    """Remove temporary files that killed processes left in a folder.
+
+    Args:
+        folder: Whose lock is held.
+        deep: Whether also in the folders below, but not in those that have a lock of their own.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in filter(TEMPORARY.fullmatch, files):
+            (Path(place) / name).unlink(missing_ok=True)
+        folders[:] = [each for each in folders if deep and not (Path(place) / each / LOCK).exists()]
+
+
+def _acquired(folder: Path) -> BaseFileLock:
+    for left in range(MOST_TRIES, -1, -1):
+        lock = FileLock(folder / LOCK, blocking=False, fallback_to_soft=False)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout as problem:
+            raise BusyError(
+                f"{folder} is being worked on by another process; wait for it or stop it, then run the same command "
+                "again."
+            ) from problem
+        except (FileNotFoundError, FileExistsError):
+            if left:  # the last owner has just removed the folder
+                continue
+            raise
+        except OSError as problem:
+            if problem.errno not in WITHOUT_LOCKS:
+                raise
+        return lock
+    raise AssertionError("the last attempt returns or raises")

@@ -1,7 +1,11 @@
+import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +21,8 @@ from withstand.data.base import Dataset, TensorSplit
 from withstand.data.corrupted.corrupted_folder import CorruptedFolder
 from withstand.data.images.digits import Digits
 from withstand.data.images.image_folder import ImageFolder
-from withstand.errors import InputError, TrainingError
+from withstand.errors import BusyError, InputError, TrainingError
+from withstand.files import hold
 from withstand.functional.random import row_streams
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
@@ -119,6 +124,105 @@ def test_the_work_of_a_killed_process_is_done_again_and_said(source, tmp_path, m
     assert killed
     assert files(tmp_path / "killed") == files(tmp_path / "whole")
     assert said == ["corrupt: a worker process was killed; its work is repeated."]
+
+
+def test_many_at_once_end_in_the_copy_of_one(source, tmp_path):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
+    write_copy(copy, tmp_path / "whole")
+
+    def write(place):
+        while True:
+            try:
+                return write_copy(copy, tmp_path / "many")["num_samples"]
+            except BusyError:
+                time.sleep(0.005)
+
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(write, range(4))) == {150}
+        assert files(tmp_path / "many") == files(tmp_path / "whole")
+        assert not (tmp_path / "many" / ".blocks").exists()
+        shutil.rmtree(tmp_path / "many")
+
+
+def test_a_copy_that_another_process_completes_while_one_looks_is_complete(source, tmp_path, monkeypatch):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS[:1])
+    normal, written = Path.is_file, []
+
+    def completed_first(path):
+        """The other process ends between two looks at the folder."""
+        if path.name == "configuration.json" and not written:
+            written.append(path)
+            write_copy(copy, tmp_path / "copy")
+        return normal(path)
+
+    monkeypatch.setattr(Path, "is_file", completed_first)
+    assert write_copy(copy, tmp_path / "copy")["num_samples"] == 150
+    assert written
+
+
+def test_what_a_kill_left_is_removed_by_the_next_run(source, tmp_path):
+    copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
+    write_copy(copy, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    (tmp_path / "copy" / ".blocks").mkdir()
+    (tmp_path / "copy" / ".blocks" / "0.tmp").write_bytes(b"half")
+    with hold(tmp_path / "copy" / ".blocks", leaves_lock=False):
+        write_copy(copy, tmp_path / "copy")  # the other process tidies up
+        assert (tmp_path / "copy" / ".blocks" / "0.tmp").exists()
+    write_copy(copy, tmp_path / "copy")
+    assert files(tmp_path / "copy") == before
+
+
+ARRAYS = tuple(Contrast(severity=severity, pixels=32) for severity in range(1, 6))
+
+
+@pytest.mark.parametrize("can_reserve", [True, False])
+def test_arrays_take_their_room_before_they_are_written(can_reserve, tmp_path, monkeypatch):
+    class Begun(Exception):
+        pass
+
+    def refuse(handle, start, size):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    def stop(*_):
+        raise Begun
+
+    if not can_reserve:
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr("withstand.copies.writing.blocks_of", stop)
+    with pytest.raises(Begun):
+        write_copy(CorruptedCopy(data=Digits(), corruptions=ARRAYS, format="npy"), tmp_path / "copy")
+    path = tmp_path / "copy" / ".blocks" / "contrast.npy"
+    found = path.stat()
+    assert found.st_blocks * 512 >= found.st_size
+    array = np.load(path, mmap_mode="r")
+    expected = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.uint8, shape=array.shape)
+    expected.flush()
+    assert path.read_bytes() == (tmp_path / "x.npy").read_bytes()
+
+
+def test_a_disk_too_small_for_the_arrays_is_an_error_and_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def full(handle, start, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_copy(CorruptedCopy(data=Digits(), corruptions=ARRAYS, format="npy"), tmp_path / "copy")
+    assert caught.value.filename.endswith("contrast.npy")
+    assert [each.name for each in (tmp_path / "copy" / ".blocks").iterdir() if each.suffix != ".json"] == ["worker"]
+
+
+@pytest.mark.parametrize("format", ["jpeg", "same"])
+def test_a_file_that_cannot_be_written_leaves_no_temporary_one(format, source, tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_copy(CorruptedCopy(data=source, corruptions=CORRUPTIONS, format=format), tmp_path / "copy")
+    assert Path(caught.value.filename).parent.name.startswith("class")
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_arrays_have_the_severities_one_after_the_other(tmp_path):

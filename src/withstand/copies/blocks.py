@@ -3,14 +3,13 @@
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from hashlib import sha256
-from multiprocessing import get_context, parent_process
-from pathlib import Path
-from threading import Thread
+from multiprocessing import get_context
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -19,12 +18,13 @@ from jaxtyping import UInt8
 from torch import nn
 
 from withstand.copies.encoding import encode
-from withstand.copies.layout import RECORDS, CorruptedCopy, Source, array_name, array_path, file_name, load
+from withstand.copies.layout import RECORDS, CorruptedCopy, Source, array_name, array_path, file_name, load, placed
 from withstand.copies.originals import Originals
 from withstand.data.base import TensorSplit, to_unit
 from withstand.data.sample import Sample
 from withstand.data.space import Space
-from withstand.errors import InputError, TrainingError
+from withstand.engine import become_worker, starting_workers
+from withstand.errors import InputError, TrainingError, stop_if_asked
 from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
@@ -101,7 +101,7 @@ def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device
                     continue
                 for image, name in zip(levels, names, strict=True):
                     file = f"{corruption.condition}/{name}"
-                    waiting.append((pool.submit(save, image, folder / file, batch.stored), file))
+                    waiting.append((pool.submit(save, image, folder, file, batch.stored), file))
                     if len(waiting) > MOST_WAITING * num_threads:
                         digest, file = waiting.popleft()
                         sums.append((digest.result(), file))
@@ -117,6 +117,7 @@ def batches(source: Source, start: int, stop: int, device: str) -> Iterator[Batc
     """Yield the readable images of some rows: one by one if they keep their sizes."""
     if isinstance(source, Originals):
         for row in range(start, stop):
+            stop_if_asked()
             found = source.read(row)
             if found is not None:
                 x, index = to_unit(found.levels[None].to(device)), torch.tensor([row], device=device)
@@ -126,6 +127,7 @@ def batches(source: Source, start: int, stop: int, device: str) -> Iterator[Batc
     numbers = torch.arange(len(source)) if source.numbers is None else source.numbers
     row_of = {number: row for row, number in enumerate(numbers[start:stop].tolist(), start)}
     for sample in source.batches(torch.arange(start, stop).split(SAMPLES_PER_BATCH), device=device):
+        stop_if_asked()
         if len(sample.number):  # else all files are unreadable
             yield Batch(sample, [row_of[number] for number in sample.number.tolist()], {})
 
@@ -142,13 +144,11 @@ def corrupted(copy: CorruptedCopy, sample: Sample) -> Iterator[tuple[Corruption,
         yield corruption, fitted.draw(x, y, model, space=space, num_draws=1, rng=rng).inputs[0]
 
 
-def save(levels: UInt8[np.ndarray, "height width channel"], path: Path, stored: dict[str, Any]) -> str:
-    """Write an image file atomically and return its checksum."""
-    content = encode(levels, path.suffix.lower(), **stored)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")  # not synced: a copy has millions of files
-    temporary.write_bytes(content)
-    temporary.replace(path)
+def save(levels: UInt8[np.ndarray, "height width channel"], folder: Path, file: str, stored: dict[str, Any]) -> str:
+    """Write an image file of a copy atomically and return its checksum."""
+    content = encode(levels, PurePosixPath(file).suffix.lower(), **stored)
+    with placed(folder, folder / file) as temporary:  # not synced: a copy has millions of files
+        temporary.write_bytes(content)
     return sha256(content).hexdigest()
 
 
@@ -159,7 +159,7 @@ def work(
     device: torch.device | str,
     num_workers: int,
     warn: Callable[[str], None],
-) -> Iterator[Block]:
+) -> Generator[Block]:
     """Write blocks in this process or in workers, and yield each finished one.
 
     Raises:
@@ -177,7 +177,8 @@ def work(
             min(num_workers, len(remaining)), mp_context=get_context("spawn"), initializer=_start_worker
         )
         try:
-            futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
+            with starting_workers():
+                futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
             for future in as_completed(futures):
                 future.result()
                 remaining.remove(futures[future])
@@ -189,18 +190,14 @@ def work(
                     "corrupt: worker processes were killed again and again; check the available memory."
                 ) from problem
             warn("corrupt: a worker process was killed; its work is repeated.")
+        except BaseException:
+            for each in list((pool._processes or {}).values()):  # else they would end their blocks first
+                each.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:
-    """Use one thread, and stop when the parent process is killed."""
     torch.set_num_threads(1)
-
-    def stop_with_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=stop_with_parent, daemon=True).start()
+    become_worker()

@@ -1,10 +1,16 @@
 """CorruptedCopy: configuration of a corrupted copy, and the paths of its images."""
 
+import errno
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import BinaryIO, Literal
+from uuid import uuid4
 
 import numpy as np
 
@@ -13,10 +19,13 @@ from withstand.copies.originals import Originals
 from withstand.data.base import Dataset, TensorSplit
 from withstand.data.images.file_split import FileSplit
 from withstand.errors import InputError
-from withstand.files import write_whole
+from withstand.files import named, write_whole
 from withstand.perturbations.base import Corruption
 
 RECORDS = ".blocks"  # folder of the records of finished blocks, and of the arrays until the copy is complete
+# How posix_fallocate fails on file systems that cannot reserve.
+WITHOUT_RESERVATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+MEBIBYTE = 2**20
 SUFFIX = {"jpeg": ".JPEG", "png": ".png"}
 Format = Literal["jpeg", "png", "npy", "same"]
 Source = FileSplit | TensorSplit | Originals
@@ -82,7 +91,7 @@ def file_name(copy: CorruptedCopy, source: Source, row: int, label: int) -> str:
     if isinstance(source, TensorSplit):
         return f"{_folder_name(source.classes[label])}/{row:06d}{SUFFIX.get(copy.format, '.png')}"
     name = source.files[row]
-    return name if copy.format == "same" else str(PurePosixPath(name).with_suffix(SUFFIX[copy.format]))
+    return name if copy.format == "same" else str(PurePosixPath(name).with_suffix(SUFFIX.get(copy.format, ".png")))
 
 
 def class_folders(source: Source) -> dict[str, int]:
@@ -113,10 +122,47 @@ def make_arrays(copy: CorruptedCopy, folder: Path, split: FileSplit | TensorSpli
     channels, height, width = split.shape
     for path in (array_path(folder, name) for name in copy.arrays):
         if not path.exists():
-            temporary = path.with_suffix(".tmp")
             shape = (5 * len(split), height, width, channels)
-            np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape).flush()
-            temporary.replace(path)
+            with placed(folder, path) as temporary, temporary.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                append_zeros(file, prod(shape))
     buffer = io.BytesIO()
     np.save(buffer, np.tile(split.y.numpy().astype(np.int64), 5))
     write_whole(array_path(folder, "labels"), buffer.getvalue())
+
+
+@contextmanager
+def placed(folder: Path, path: Path) -> Iterator[Path]:
+    """Yield a temporary path among the records of a copy; what is written there becomes a file of the copy at the end.
+
+    So a killed process leaves nothing besides the files of the copy outside of the records.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder / RECORDS / f"{uuid4().hex}.tmp"
+    try:
+        with named(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def append_zeros(file: BinaryIO, size: int) -> None:
+    """Append zeros that take room on the disk: a write through a map of a sparse file dies of a full disk.
+
+    Args:
+        file: The file.
+        size: Number of bytes.
+
+    Raises:
+        OSError: If there is no room.
+    """
+    file.flush()
+    try:
+        os.posix_fallocate(file.fileno(), file.tell(), size)
+    except (AttributeError, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno not in WITHOUT_RESERVATION:
+            raise
+        for start in range(0, size, MEBIBYTE):
+            file.write(bytes(min(MEBIBYTE, size - start)))

@@ -3,27 +3,32 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import file_digest
 from pathlib import Path, PurePosixPath
 
+from withstand.copies.layout import placed
 from withstand.copies.originals import Originals
 from withstand.data.images.files_below import as_text
+from withstand.errors import stop_if_asked
 
 
-def copy_unchanged(source: Originals, cells: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Copy masks and other files into the folder of every cell, and yield checksum and path of each copy.
+def copy_unchanged(source: Originals, folder: Path, cells: list[str]) -> Iterator[tuple[str, str]]:
+    """Copy masks and other files into every cell of a copy, and yield checksum and path in the folder of each.
 
     The first cell has a copy; the others have hard links to it, or copies where the file system has no links.
     """
     for file in (*source.masks, *source.others):
-        first = cells[0] / file
-        _place(first, lambda path, file=file: shutil.copyfile(source.folder / file, path))
+        stop_if_asked()
+        first = folder / cells[0] / file
+        with placed(folder, first) as temporary:
+            shutil.copyfile(source.folder / file, temporary)
         digest = digest_of(first)
-        yield digest, first
+        yield digest, f"{cells[0]}/{file}"
         for cell in cells[1:]:
-            _place(cell / file, lambda path, first=first: _link(first, path))
-            yield digest, cell / file
+            with placed(folder, folder / cell / file) as temporary:
+                _link(first, temporary)
+            yield digest, f"{cell}/{file}"
 
 
 def count_masks(source: Originals) -> dict[str, int]:
@@ -35,14 +40,6 @@ def digest_of(path: Path) -> str:
     """Return the checksum of a file."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-def _place(path: Path, write: Callable[[Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    write(temporary)
-    temporary.replace(path)
 
 
 def _link(first: Path, path: Path) -> None:

@@ -3,10 +3,9 @@
 import json
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,8 +30,8 @@ from withstand.copies.unchanged import copy_unchanged, count_masks, digest_of
 from withstand.data.base import TensorSplit
 from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.file_split import FileSplit
-from withstand.errors import BusyError, InputError
-from withstand.files import hold, write_whole
+from withstand.errors import BusyError, InputError, stop_if_asked
+from withstand.files import LOCK, hold, write_whole
 from withstand.perturbations.base import Corruption, Pixels
 from withstand.study.contents import spared
 from withstand.study.records import damaged, read_json, read_record, read_text
@@ -65,14 +64,18 @@ def write_copy(
         BusyError: If another process writes the copy.
     """
     manifest = _manifest(copy, folder)
-    if manifest is None:
-        source = load(copy)
-        _check(copy, source)
-        sizes = source.survey() if isinstance(source, Originals) else None
-        with _alone(folder):
-            # Another process may have completed it in the meantime.
-            manifest = _manifest(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
-    shutil.rmtree(folder / RECORDS, ignore_errors=True)
+    if manifest is not None:
+        if (folder / RECORDS).exists():  # left by a kill, or about to be removed by another process
+            with suppress(BusyError), _alone(folder):
+                _forget(folder)
+        return manifest
+    source = load(copy)
+    _check(copy, source)
+    sizes = source.survey() if isinstance(source, Originals) else None
+    with _alone(folder):
+        # Another process may have completed it in the meantime.
+        manifest = _manifest(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
+        _forget(folder)
     return manifest
 
 
@@ -93,9 +96,11 @@ def _write(
     missing = [each for each in blocks if not is_finished(folder, each[0])]
     finished = len(source) - sum(stop - start for start, stop in missing)
     tell(finished)
-    for start, stop in work(copy, folder, missing, device, num_workers, warn):
-        finished += stop - start
-        tell(finished)
+    with closing(work(copy, folder, missing, device, num_workers, warn)) as done:
+        for start, stop in done:
+            stop_if_asked()
+            finished += stop - start
+            tell(finished)
     left_out = _write_sums(copy, folder, source, blocks)
     manifest = _describe(copy, source, sizes, left_out, sums=digest_of(folder / RECORDS / SUMS))
     (folder / RECORDS / SUMS).replace(folder / SUMS)
@@ -113,14 +118,23 @@ def _alone(folder: Path) -> Iterator[None]:
     worker = folder / RECORDS / WORKER
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold(folder / RECORDS))
+            stack.enter_context(hold(folder / RECORDS, leaves_lock=False))
         except BusyError as problem:
             who = spared(lambda: read_text(worker), "another process", {})
             raise BusyError(
                 f"corrupt: {folder} is being written by {who}; wait for it or stop it, then run the same command again."
             ) from problem
+        for each in (folder / RECORDS).glob("*.tmp"):
+            each.unlink()
         write_whole(worker, f"process {os.getpid()} on {platform.node()}".encode())
         yield
+
+
+def _forget(folder: Path) -> None:
+    """Remove the records of a complete copy; their lock goes with its holder."""
+    for each in (folder / RECORDS).iterdir():
+        if each.name != LOCK:
+            each.unlink()
 
 
 def _check(copy: CorruptedCopy, source: Source) -> None:
@@ -153,6 +167,10 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a complete copy; reject a folder that holds anything else."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
+    # In this order, since another process may write: first the configuration, last the manifest, then it tidies up.
+    is_empty = not folder.is_dir() or all(each.name == RECORDS for each in folder.iterdir())
+    begun = folder / RECORDS / BEGUN
+    configuration = _unless_gone(begun)
     if (folder / MANIFEST).exists():
         manifest = read_json(folder / MANIFEST, then=ELSEWHERE, file_names=True)
         if not isinstance(manifest, dict) or not manifest.keys() >= {"configuration", "num_samples", "left_out"}:
@@ -162,16 +180,25 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
                 f"corrupt: {folder} holds a copy made with other options, according to {MANIFEST}; name another folder."
             )
         return manifest
-    begun = folder / RECORDS / BEGUN
-    if begun.exists():
-        if read_text(begun, then=ELSEWHERE) != canonical(copy):
+    if configuration is not None:
+        if configuration != canonical(copy):
             raise InputError(
                 f"corrupt: {folder} holds an unfinished copy made with other options, according to {RECORDS}/{BEGUN}; "
                 "name another folder."
             )
-    elif folder.is_dir() and any(each.name != RECORDS for each in folder.iterdir()):
+    elif not is_empty:
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
     return None
+
+
+def _unless_gone(begun: Path) -> str | None:
+    """Return the configuration of an unfinished copy; None if there is none, or another process has just removed it."""
+    try:
+        return read_text(begun, then=ELSEWHERE)
+    except InputError:
+        if begun.exists():
+            raise
+        return None
 
 
 def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[Block]) -> list[str]:
@@ -184,8 +211,8 @@ def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[
             left_out += found.left_out
             sums.writelines(_line(digest, file) for digest, file in found.sums)
         if isinstance(source, Originals):
-            for digest, path in copy_unchanged(source, [folder / each.condition for each in copy.corruptions]):
-                sums.write(_line(digest, path.relative_to(folder).as_posix()))
+            for digest, file in copy_unchanged(source, folder, [each.condition for each in copy.corruptions]):
+                sums.write(_line(digest, file))
         arrays = [*copy.arrays, "labels"] if copy.arrays else []
         sums.writelines(_line(digest_of(array_path(folder, name)), f"{name}.npy") for name in arrays)
     return left_out

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, stop_if_asked
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
 from withstand.models.frozen import blamed, evaluating
@@ -97,6 +97,7 @@ def blocks(
 
 def _of_all_processes(engine: Engine, work: Callable[[], Block] | None) -> list[Block]:
     """Return the blocks of all processes that have one; an exception in one process is raised in all."""
+    stop_if_asked()
     mine: Block | Exception | None = None
     try:
         mine = work() if work else None

@@ -2,13 +2,15 @@
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from withstand.files import check_no_link, write_whole
+from withstand.errors import stop_if_asked
+from withstand.files import check_no_link, clear, hold, write_whole
 from withstand.reading.places import check_output
 from withstand.rendering.csv import csv
 from withstand.rendering.grid import Grid
@@ -104,6 +106,7 @@ def write_report(
 
     Raises:
         InputError: If the folder is a file, or no combination has the baseline's values.
+        BusyError: If another process writes a report there.
     """
     check_output("report: output", folder)
     for each in FOLDERS:
@@ -121,20 +124,32 @@ def write_report(
     sheets = replace(sheets, main=replace(sheets.main, notes=(*sheets.main.notes, *further)))
     is_whole = len(sheets.every.lines) == len(digest.summary)
     whole = sheets.every if is_whole else all_sheet(digest, most=len(digest.summary))
-    drawn = _drawn(chosen, folder / "figures")
-    parts = _Parts(sheets, whole, samples, drawn, drawn[0] if lead else None, origins)
-    files = _tables(digest, [*sheets.in_order, whole, *samples[0]])
-    files |= {
-        f"cards/{each.key}.md": model_card(digest, each, origins[each.index]).encode() for each in digest.combinations
-    }
-    text = _texts(scores, parts, folder, command)
-    for name, content in (files | text).items():
+    with _alone(folder):
+        drawn = _drawn(chosen, folder / "figures")
+        parts = _Parts(sheets, whole, samples, drawn, drawn[0] if lead else None, origins)
+        files = _tables(digest, [*sheets.in_order, whole, *samples[0]])
+        for each in digest.combinations:
+            files[f"cards/{each.key}.md"] = model_card(digest, each, origins[each.index]).encode()
+        _write(folder, files | _texts(scores, parts, folder, command), drawn)
+    return Report(page=folder / PAGE, sheets=sheets, holes=(*digest.holes, *study.damaged))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a report's folder, which goes at the end; remove temporary files of killed processes."""
+    with hold(folder, leaves_lock=False):
+        for name in FOLDERS:
+            clear(folder / name)
+        yield
+
+
+def _write(folder: Path, files: dict[str, bytes], drawn: Sequence[ShownPicture]) -> None:
+    """Write the files of a report, the page last; files of an earlier report are removed."""
+    for name, content in files.items():
         if name != PAGE:
             write_whole(folder / name, content)
-    pictured = [address for each in drawn for address in each.files.values()]
-    _forget(folder, {*files, *text, *pictured})
-    write_whole(folder / PAGE, text[PAGE])
-    return Report(page=folder / PAGE, sheets=sheets, holes=(*digest.holes, *study.damaged))
+    _forget(folder, {*files, *(address for each in drawn for address in each.files.values())})
+    write_whole(folder / PAGE, files[PAGE])
 
 
 def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[str, bytes]:
@@ -214,6 +229,7 @@ def _drawn(pictures: Sequence[Picture], folder: Path) -> list[ShownPicture]:
     found = []
     with figure_style():
         for place, picture in enumerate(pictures):
+            stop_if_asked()
             element, files = draw(picture, folder, prefix=f"f{place}-")
             addresses = {kind: f"{folder.name}/{path.name}" for kind, path in files.items()}
             found.append(ShownPicture(picture=picture, element=element, files=addresses))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from withstand.data.base import Split
 from withstand.data.sample import Sample
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, stop_if_asked
 from withstand.functional.random import BatchStream, Rng, TrialStreams, derive_seed, stream
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.stacked.network import Stacked
@@ -119,6 +119,7 @@ class Together:
         self.model.train()
         while self.epoch < self.training.epochs and self.going:
             for loss, rows in self.steps():
+                stop_if_asked()
                 if watch:
                     watch.on_step(self.epoch, self.step, self.steps_per_epoch, loss, rows)
                 if time.monotonic() - saved > max(self.engine.checkpoint_seconds, 20 * cost):

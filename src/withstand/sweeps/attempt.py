@@ -1,6 +1,7 @@
 """One run of a sweep; its failure does not affect the others."""
 
 import traceback
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,13 @@ class Outcome(NamedTuple):
     problem: str = ""
 
 
+def failed(folder: Path, sentence: str, trace: str) -> Outcome:
+    """Return the outcome of a failed run, and write it into the run's folder, too, if that can be written."""
+    with suppress(OSError):  # such as a full disk, of which the run may have failed
+        write_failure(folder, sentence, trace)
+    return Outcome(State.FAILED, sentence)
+
+
 def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
     """Do or resume a run, and return how it ended; a failure is also written into the run's folder."""
     folder = experiment.folder(root)
@@ -43,8 +51,7 @@ def attempt(experiment: Experiment, root: Path, engine: Engine) -> Outcome:
     except Exception as problem:  # the other runs continue
         known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
         sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
-        write_failure(folder, sentence, traceback.format_exc())
-        return Outcome(State.FAILED, sentence)
+        return failed(folder, sentence, traceback.format_exc())
     (folder / FAILED).unlink(missing_ok=True)
     return Outcome(State.DONE)
 
@@ -55,6 +62,5 @@ def attempt_on(device: str, experiment: Experiment, root: Path) -> Outcome:
     try:
         engine = Engine.start(device=device)
     except InputError as problem:
-        write_failure(experiment.folder(root), str(problem), traceback.format_exc())
-        return Outcome(State.FAILED, str(problem))
+        return failed(experiment.folder(root), str(problem), traceback.format_exc())
     return attempt(experiment, root, engine)

@@ -8,8 +8,8 @@ from withstand.errors import BusyError, InputError
 from withstand.experiment import ROWS, Experiment
 from withstand.stacked.kinds import check, kinds_of
 from withstand.stacked.trials import TrialsError, most_at_once, run_together
-from withstand.study.sweep import FAILED, write_failure
-from withstand.sweeps.attempt import Outcome, State, attempt
+from withstand.study.sweep import FAILED
+from withstand.sweeps.attempt import Outcome, State, attempt, failed
 from withstand.sweeps.pool import Pool
 
 MOST = 100_000  # waiting runs
@@ -81,6 +81,5 @@ class BatchPool(Pool):
                 outcomes.append(Outcome(State.DONE))
             else:
                 sentence = failures.get(folder, general)
-                write_failure(folder, sentence, trace)
-                outcomes.append(Outcome(State.FAILED, sentence))
+                outcomes.append(failed(folder, sentence, trace))
         return outcomes

@@ -1,15 +1,14 @@
 """LocalPool: worker processes on this machine."""
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from withstand.engine import become_worker, starting_workers
 from withstand.experiment import Experiment
 from withstand.sweeps.attempt import Outcome, State, attempt_on
 from withstand.sweeps.pool import Pool
@@ -91,7 +90,8 @@ class LocalPool(Pool):
     def _start(self, device: str) -> Worker:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=work, args=(theirs, self.root, device), daemon=True)
-        process.start()
+        with starting_workers():
+            process.start()
         theirs.close()
         return Worker(process, ours, device)
 
@@ -103,8 +103,7 @@ class LocalPool(Pool):
 
 def work(connection: Connection, root: Path, device: str) -> None:
     """Do runs until the connection or the parent process ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    become_worker()
     while True:
         try:
             experiment: Experiment = connection.recv()
@@ -115,10 +114,3 @@ def work(connection: Connection, root: Path, device: str) -> None:
             connection.send(outcome)
         except (BrokenPipeError, ConnectionResetError):
             return
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -15,8 +15,7 @@ from uuid import uuid4
 from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.files import write_whole
-from withstand.study.sweep import write_failure
-from withstand.sweeps.attempt import Outcome, State, attempt_on
+from withstand.sweeps.attempt import Outcome, State, attempt_on, failed
 from withstand.sweeps.pool import Pool
 
 SECONDS_BETWEEN_COUNTS = 5.0
@@ -94,12 +93,9 @@ class RayPool(Pool):
         if not self.at_work:
             time.sleep(seconds)
             return []
-        try:
-            ended, _ = self.ray.wait(list(self.at_work), num_returns=1, timeout=seconds)
-            if ended:
-                ended, _ = self.ray.wait(list(self.at_work), num_returns=len(self.at_work), timeout=0)
-        except SystemError as problem:  # how Ray wraps an exception of a signal handler
-            raise problem.__cause__ or problem from None
+        ended, _ = self.ray.wait(list(self.at_work), num_returns=1, timeout=seconds)
+        if ended:
+            ended, _ = self.ray.wait(list(self.at_work), num_returns=len(self.at_work), timeout=0)
         return [(key := self.at_work.pop(each), self._outcome(key, each)) for each in ended]
 
     def close(self) -> None:
@@ -168,8 +164,7 @@ class RayPool(Pool):
             return self.ray.get(ended)
         except self.ray.exceptions.RayTaskError as problem:  # before or after the attempt
             sentence = f"its task failed ({_first_line(problem.cause or problem)})."
-            write_failure(self.place.root / key, sentence, str(problem))
-            return Outcome(State.FAILED, sentence)
+            return failed(self.place.root / key, sentence, str(problem))
         except self.ray.exceptions.RayError as problem:
             return Outcome(State.LOST, f"its process or node is gone ({type(problem).__name__}).")
 

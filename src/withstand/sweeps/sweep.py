@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from withstand.errors import BusyError
+from withstand.errors import BusyError, stop_if_asked
 from withstand.experiment import is_finished
 from withstand.files import hold
-from withstand.study.sweep import write_entries, write_failure
-from withstand.sweeps.attempt import Outcome, State
+from withstand.study.sweep import write_entries
+from withstand.sweeps.attempt import Outcome, State, failed
 from withstand.sweeps.earlier import Union, unite
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.pool import Pool
@@ -95,6 +95,7 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
     at_work: set[str] = set()
     elsewhere: dict[str, float] = {}
     while waiting or at_work or elsewhere:
+        stop_if_asked()
         now = time.monotonic()
         for run in [run for run, due in elsewhere.items() if due <= now]:
             del elsewhere[run]
@@ -111,8 +112,7 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
                 if losses[run] < MOST_LOSSES:
                     waiting.append(run)
                     continue
-                outcome = Outcome(State.FAILED, f"lost {MOST_LOSSES} times; {outcome.problem}")
-                write_failure(folder / run, outcome.problem, "")
+                outcome = failed(folder / run, f"lost {MOST_LOSSES} times; {outcome.problem}", "")
             if outcome.state == State.BUSY:
                 elsewhere[run] = time.monotonic() + SECONDS_BETWEEN_LOOKS
                 continue

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from withstand.data.base import Split
 from withstand.data.sample import Sample
 from withstand.engine import Engine
-from withstand.errors import InputError
+from withstand.errors import InputError, stop_if_asked
 from withstand.functional.random import BatchStream, derive_seed, stream
 from withstand.objectives.base import Objective
 from withstand.training.checkpoint import Keeper
@@ -130,6 +130,7 @@ class Trainer:
                 options = {"space": self.space, "state": self.state, "epoch": epoch, "epochs": self.training.epochs}
                 self.objective.begin_epoch(self.model, more, rng=rng, **options)
         for total, share, sample in batches:
+            stop_if_asked()
             loss = self.do_step(sample, share=share, total=total)
             counted = total if len(sample.x) else 0
             self.progress["step"] += 1
@@ -142,6 +143,7 @@ class Trainer:
         for turn in count():
             order = torch.randperm(len(self.split), generator=stream(self.seed, "objective/order", epoch, turn))
             for step, (total, share, sample) in enumerate(self._shared(order)):
+                stop_if_asked()
                 yield self.with_source(sample, share, total, "objective", epoch, turn, step)
 
     def _shared(

@@ -156,12 +156,30 @@ def test_the_work_of_a_killed_worker_is_done_again(folder, tmp_path, monkeypatch
     assert "is read again" in caplog.messages[0]
 
 
+def test_workers_end_at_sigterm_and_leave_ctrl_c_to_their_parent(folder, tmp_path, monkeypatch):
+    from withstand.data.images import file_split
+
+    normal = file_split.read_image
+
+    def telling(path, **options):
+        handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        (tmp_path / path.name).write_text(repr((handlers, blocked)))
+        return normal(path, **options)
+
+    monkeypatch.setattr(file_split, "read_image", telling)
+    fetch(make(folder), num_workers=1)
+    (told,) = {each.read_text() for each in tmp_path.iterdir()}
+    assert told == repr(([signal.SIG_DFL, signal.SIG_IGN], set()))
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 @pytest.mark.slow  # a death is noticed after seconds
 def test_a_worker_that_dies_again_and_again_is_an_error(folder, monkeypatch):
     from withstand.data.images import file_split
 
     monkeypatch.setattr(file_split, "read_image", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(RuntimeError, match="DataLoader worker"):
+    with pytest.raises(TrainingError, match="killed again and again"):
         fetch(make(folder), num_workers=1)
 
 

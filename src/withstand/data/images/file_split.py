@@ -22,7 +22,8 @@ from withstand.data.images.decoding import NOTES, Decoding
 from withstand.data.images.files_below import as_text
 from withstand.data.images.image_file import AS_STORED, explain, read_image
 from withstand.data.sample import Sample
-from withstand.errors import InputError
+from withstand.engine import become_worker, starting_workers
+from withstand.errors import InputError, TrainingError
 from withstand.functional.random import row_streams
 from withstand.functional.tensors import Device
 
@@ -177,10 +178,15 @@ def _without_handler(loader: DataLoader) -> Iterator[Any]:
     """
     is_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGCHLD) if is_main else None
-    found = iter(loader)
+    with starting_workers():
+        found = iter(loader)
     if before is not None:
         signal.signal(signal.SIGCHLD, before)
     return found
+
+
+def _become_worker(_number: int) -> None:
+    become_worker()
 
 
 def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_memory: bool) -> Iterator[Decoded]:
@@ -202,6 +208,7 @@ def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_me
             num_workers=num_workers,
             pin_memory=pin_memory,
             generator=Generator(),  # else the loader draws a seed from the global generator
+            worker_init_fn=_become_worker,
         )
         try:
             for decoded in _without_handler(loader):
@@ -209,6 +216,11 @@ def _decode(images: _Images, plan: Iterable[Tensor], num_workers: int, *, pin_me
                 yield decoded
             return
         except RuntimeError as error:
-            if not re.match(r"DataLoader worker \(pid", str(error)) or restarts == MAX_RESTARTS:
+            if not re.match(r"DataLoader worker \(pid", str(error)):
                 raise
+            if restarts == MAX_RESTARTS:
+                raise TrainingError(
+                    f"{images.split.who}: worker processes were killed again and again; check the available memory and "
+                    "shared memory (/dev/shm), or read without workers (-j 0)."
+                ) from error
             log.warning("%s: %s The batch is read again.", images.split.who, error)

@@ -1,0 +1,347 @@
+"""SIGINT and SIGTERM end a command with 130 and 143 and one sentence, whatever they meet; and broken surroundings."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from withstand import errors
+from withstand.cli import main
+from withstand.errors import Stopped, stop_if_asked
+
+CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+ON_POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+
+
+class Finalized:
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+def loop():
+    for _ in range(1000):
+        stop_if_asked()
+    pytest.fail("the loop ended")
+
+
+def in_a_finalizer(number):
+    Finalized(number)
+    loop()
+
+
+def in_a_finalizer_at_the_end(number):
+    Finalized(number)
+
+
+def in_code_that_passes_over_any_exception(number):
+    try:
+        signal.raise_signal(number)
+    except BaseException:
+        pass
+    loop()
+
+
+def turned_into_another(number):
+    try:
+        signal.raise_signal(number)
+    except BaseException as problem:
+        raise ImportError("cannot import name 'x' from partially initialized module") from problem
+
+
+def turned_into_wrong_input(number):
+    try:
+        signal.raise_signal(number)
+    except BaseException:
+        raise errors.InputError("a file cannot be read") from None
+
+
+def simply(number):
+    signal.raise_signal(number)
+
+
+WAYS = [
+    simply,
+    in_a_finalizer,
+    in_a_finalizer_at_the_end,
+    in_code_that_passes_over_any_exception,
+    turned_into_another,
+    turned_into_wrong_input,
+]
+
+
+def command(monkeypatch, work):
+    """Put a function in the place of `withstand list`."""
+    module = ModuleType("withstand.commands.list")
+    module.main = work
+    monkeypatch.setitem(sys.modules, "withstand.commands.list", module)
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_a_signal_ends_a_command_even_if_its_exception_is_lost(way, number, code, monkeypatch, capsys):
+    command(monkeypatch, lambda words: way(number))
+    before = [signal.getsignal(each) for each, _ in CODES], sys.unraisablehook
+    assert main(["list"]) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert before == ([signal.getsignal(each) for each, _ in CODES], sys.unraisablehook)
+    stop_if_asked()  # of the next command nothing is asked
+
+
+def test_another_error_in_a_finalizer_is_still_told(monkeypatch):
+    class Bad:
+        def __del__(self):
+            raise ZeroDivisionError
+
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: seen.append(found.exc_type))
+
+    def work(words):
+        Bad()
+
+    command(monkeypatch, work)
+    assert main(["list"]) == 0
+    assert seen == [ZeroDivisionError]
+
+
+SCRIPT = """
+import os, signal, sys, time, types
+from withstand import cli
+from withstand.errors import stop_if_asked
+def say(word):
+    sys.stdout.write(word + "\\n")
+    sys.stdout.flush()
+def main(words):
+{body}
+module = types.ModuleType("withstand.commands.list")
+module.main = main
+sys.modules[module.__name__] = module
+sys.argv = ["withstand", "list"]
+raise SystemExit(cli.main())
+"""
+
+
+def script(body, **options):
+    lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+    words = [sys.executable, "-c", SCRIPT.format(body=lines)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+STUBBORN = """
+while True:
+    try:
+        say("begun")
+        time.sleep(60)
+    except BaseException:
+        say("passed over")
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_a_second_signal_ends_at_once_and_a_repeated_one_is_the_same(number, code):
+    with script(STUBBORN) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        process.send_signal(number)  # as timeout does
+        assert process.stdout.readline() == "passed over\n"
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(timeout=20) == code
+        assert len(process.stderr.read().splitlines()) == 1
+
+
+FORK = """
+os.register_at_fork(after_in_parent=lambda: signal.raise_signal(signal.SIGTERM))
+if os.fork() == 0:
+    os._exit(0)
+while True:
+    stop_if_asked()
+"""
+
+
+@ON_POSIX
+def test_a_signal_that_meets_the_hooks_after_a_fork_is_not_lost():
+    with script(FORK) as process:
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert len(err.splitlines()) == 1
+
+
+GROUP = """
+child = os.fork()
+if child == 0:
+    say("begun")
+    time.sleep(0.5)
+    say(str(os.getpid()))
+    time.sleep(60)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass
+say(str(os.waitpid(child, 0)[1] >> 8))
+"""
+
+
+@ON_POSIX
+def test_forked_children_leave_ctrl_c_to_their_parent_and_end_silently_at_sigterm():
+    with script(GROUP, start_new_session=True) as process:
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        os.kill(int(process.stdout.readline()), signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "143\n")
+    assert len(err.splitlines()) == 1
+
+
+def test_while_a_command_is_imported_a_signal_ends_the_process():
+    slow = SCRIPT.replace("sys.modules[module.__name__] = module", "cli.importlib.import_module = slow").replace(
+        "def main(words):", "def slow(name):\n    say('importing')\n    time.sleep(60)\ndef main(words):"
+    )
+    words = [sys.executable, "-c", slow.format(body="    pass")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 143
+        assert len(process.stderr.read().splitlines()) == 1
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The record of a signal whose exception is lost."""
+    monkeypatch.setattr(errors, "asked", errors.asked)
+    errors.asked.append(signal.SIGTERM)
+    yield
+    errors.asked.clear()
+
+
+@pytest.mark.usefixtures("asked")
+def test_every_long_loop_looks_at_the_record(tmp_path, tiny_split, tiny_model):
+    import withstand as ws
+    from withstand.copies.layout import CorruptedCopy
+    from withstand.copies.writing import write_copy
+    from withstand.engine import Engine
+    from withstand.evaluation.accuracy import Accuracy
+    from withstand.evaluation.loop import measure_all
+    from withstand.files import write_whole
+    from withstand.sweeps.plan import Plan
+    from withstand.sweeps.sweep import sweep
+    from withstand.training.trainer import Trainer
+
+    training = ws.Training(epochs=1, batch_size=4)
+    trainer = Trainer(tiny_model, tiny_split, objective=ws.PerturbedRisk(), training=training, seed=0, engine=Engine())
+    with pytest.raises(Stopped):
+        next(trainer.steps())
+    with pytest.raises(Stopped):
+        next(trainer.more_batches(0))
+    with pytest.raises(Stopped):
+        measure_all(Accuracy(), tiny_model, tiny_split, seed=0, engine=Engine())
+    with pytest.raises(Stopped):
+        write_copy(CorruptedCopy(data=ws.Digits(), corruptions=(ws.Contrast(severity=1, pixels=32),)), tmp_path / "a")
+    with pytest.raises(Stopped):
+        write_whole(tmp_path / "b", b"")
+    run = ws.Experiment(data=ws.Toy(), model=ws.MLP())
+    with pytest.raises(Stopped):
+        sweep(Plan(name="x", entries=(), experiments={"run": run}), tmp_path, None, None)
+    assert not [each for each in tmp_path.rglob("*") if each.is_file()]
+
+
+@ON_POSIX
+def test_a_closed_standard_output_is_no_fault():
+    words = f"{sys.executable} -m withstand --version >&-"
+    found = subprocess.run(words, shell=True, stderr=subprocess.PIPE, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@ON_POSIX
+def test_an_output_whose_reader_has_gone_is_told_in_one_sentence():
+    read, write = os.pipe()
+    os.close(read)
+    found = subprocess.run(
+        [sys.executable, "-m", "withstand", "--help"], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert found.returncode == 1
+    assert len(found.stderr.splitlines()) == 1
+    assert "standard output" in found.stderr
+
+
+def test_a_working_folder_that_is_gone_is_wrong_usage(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["list", "objectives"]) == 2
+    assert "working folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
+@pytest.mark.parametrize("text", ["abc", "-1", "1.5"])
+def test_what_a_launcher_sets_wrongly_is_wrong_usage(name, text, monkeypatch, capsys, tmp_path):
+    for each, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", name: text}.items():
+        monkeypatch.setenv(each, value)
+    assert main(["train", "--epochs=1", f"--output={tmp_path}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{name} must be" in line
+    assert text in line
+    assert not list(tmp_path.iterdir())
+
+
+def images(root):
+    generator = np.random.default_rng(0)
+    for number in range(200):
+        path = root / ("train", "val")[number % 5 == 0] / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (36, 36, 3), dtype=np.uint8)).save(path)
+
+
+SMALL = ["--data.pixels=32", "--data.resize=32", "--model.width=4", "--epochs=60", "-j", "2"]
+COMMANDS = {
+    "train": ["train", "--data=image-folder", "--data.root=DATA/images", *SMALL, "--output=OUT"],
+    "corrupt": ["corrupt", "DATA/images/train", "OUT/copy", "--size=32", "--frost=procedural", "--to=npy", "-j", "2"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_signals_at_random_moments_end_commands_and_their_workers(name, tmp_path):
+    images(tmp_path / "images")
+    generator, ended = random.Random(0), []
+    for place in range(10):
+        number, code = CODES[place % 2]
+        words = [each.replace("DATA", str(tmp_path)).replace("OUT", str(tmp_path / "out")) for each in COMMANDS[name]]
+        words = [sys.executable, "-m", "withstand", *words]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+            time.sleep(generator.uniform(0.5, 15))
+            send = (os.kill, os.killpg)[place // 2 % 2]
+            send(process.pid, number)
+            *_, last = process.communicate(timeout=60)[1].splitlines()
+            assert process.returncode == code
+            assert "run the same command again" in last
+            assert not Path(f"/proc/{process.pid}").exists()
+        ended.append(process.pid)
+    deadline = time.monotonic() + 10
+    while left := [pid for pid in ended if is_session(pid)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def is_session(pid):
+    """Return whether a process of the session that a process began is alive."""
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = each.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if words[3] == str(pid) and words[0] != "Z":
+            return True
+    return False
