@@ -10,6 +10,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 from withstand.errors import InputError
 
+ROWS_AT_ONCE = 65536
+
 
 @contextmanager
 def numbers_only(who: str) -> Iterator[None]:
@@ -29,9 +31,11 @@ def numbers_only(who: str) -> Iterator[None]:
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
     """Reject non-finite numbers, by row (from 0) and column."""
-    wrong = ~np.isfinite(x)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        wrong = ~np.isfinite(x[start : start + ROWS_AT_ONCE])
+        if not wrong.any():
+            continue
+        row, column = np.argwhere(wrong)[0] + (start, 0)
         value = "NaN" if np.isnan(x[row, column]) else x[row, column].item()
         raise InputError(f"{who}: X must hold finite numbers, got {value} in row {row}, column {names[column]!r}.")
 

@@ -82,7 +82,17 @@ def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row fea
     Raises:
         InputError: If a column is missing or a cell cannot be used.
     """
-    return torch.cat([_encode_column(file, column) for column in columns], dim=1)
+    x = torch.empty(len(file), sum(len(column.inputs) for column in columns), dtype=torch.float64)
+    first = 0
+    for column in columns:
+        part = slice(first, first + len(column.inputs))
+        if column.levels is None:
+            x[:, part] = file.numbers([column.name])
+        else:
+            cells = positions(file.labels(column.name, what="a category"), column.levels)
+            torch.eq(cells[:, None], torch.arange(len(column.levels)), out=x[:, part])
+        first = part.stop
+    return x
 
 
 def positions(cells: "polars.Series", names: Sequence[str]) -> Int[Tensor, " row"]:
@@ -136,10 +146,3 @@ def _learn_levels(file: TableFile, name: str, training: Int[Tensor, " row"]) -> 
             f"got {len(levels):,} such as {cells[0]!r}; group them or name the column in drop."
         )
     return sort_names(levels)
-
-
-def _encode_column(file: TableFile, column: Column) -> Float[Tensor, "row level"]:
-    if column.levels is None:
-        return file.numbers([column.name])
-    cells = positions(file.labels(column.name, what="a category"), column.levels)
-    return (cells[:, None] == torch.arange(len(column.levels))).double()

@@ -145,6 +145,7 @@ def _read_inputs(
         too_large += _too_large(found[-1], values)
         x[:, part] = values[chosen]
         first = part.stop
+        del values  # before the next are read
     _check_constant(file, columns, varied)
     if too_large:
         raise InputError(
