@@ -19,6 +19,7 @@ class Console:
         self.is_first = engine is None or engine.is_first
         self.silent = quiet or not self.is_first
         logger = logging.getLogger("withstand")
+        logger.setLevel(logging.WARNING if self.silent else logging.INFO)
         logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
 
     def say(self, sentence: str) -> None:

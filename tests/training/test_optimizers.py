@@ -46,7 +46,7 @@ def test_frozen_parameters_stay_out(cls, model):
 @every_optimizer
 def test_the_fields_reach_the_optimiser_of_pytorch(cls, model):
     optimizer = cls(lr=0.03).build(model)
-    assert type(optimizer) is getattr(torch.optim, cls.__name__)
+    assert isinstance(optimizer, getattr(torch.optim, cls.__name__))
     assert {group["lr"] for group in optimizer.param_groups} == {0.03}
     assert SGD(momentum=0.8, nesterov=True).build(model).param_groups[0]["nesterov"]
     assert Adam(betas=(0.5, 0.9)).build(model).param_groups[0]["betas"] == (0.5, 0.9)

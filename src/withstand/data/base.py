@@ -112,8 +112,9 @@ class TensorSplit(Split):
             y = y.long()
         check_finite(x, range(len(x)) if numbers is None else numbers)
         self.x, self.y, self.classes, self.box, self.weight = x.contiguous(), y, classes, box, weight
+        is_given = numbers is not None
         numbers = torch.arange(len(x)) if numbers is None else numbers
-        if len(numbers.unique()) < len(numbers) or (numbers < 0).any():
+        if is_given and (len(numbers.unique()) < len(numbers) or (numbers < 0).any()):
             raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
         self.numbers: Tensor = numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])

@@ -3,7 +3,7 @@
 import copy
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, cast
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from withstand.console import EpochLines
 from withstand.data.base import TensorSplit
+from withstand.data.memory import check_memory
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -22,7 +23,13 @@ from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
 from withstand.estimators.parameters import ball_of, check_parameters, radius_of, seed_of, widths_of
 from withstand.estimators.radius import NUM_DRAWS, choose_radius
-from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
+from withstand.estimators.rows import (
+    ROWS_AT_ONCE,
+    check_finite,
+    checked_weights,
+    numbers_only,
+    warn_of_constant_columns,
+)
 from withstand.estimators.scaling import describe, scaled
 from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
@@ -37,9 +44,7 @@ from withstand.training.optimizers import Adam
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
 
-ROWS_AT_ONCE = 65536
-# One memory order, so that sums are equal for frames and arrays; non-finite values are reported by `check_finite`.
-READING: dict[str, Any] = {"dtype": np.float64, "order": "C", "ensure_all_finite": False}
+READING: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}  # see `check_finite`
 
 
 @dataclass(eq=False, repr=False)
@@ -164,21 +169,30 @@ class RobustEstimator(BaseEstimator, ABC):
             radius, self.cv_results_ = choose_radius(self, x, y, sample_weight, score=_held_out_scores)
         self.radius_ = radius_of(self._who, radius, x.shape[1])
 
-    def _train(self, x: np.ndarray, targets: Tensor, weights: np.ndarray | None, *, num_outputs: int) -> None:
+    def _train(
+        self,
+        x: np.ndarray,
+        targets: Tensor,
+        weights: np.ndarray | None,
+        *,
+        num_outputs: int,
+        rows: np.ndarray | None = None,
+    ) -> None:
         """Scale the features and train the network.
 
         Args:
-            x: Unscaled rows, float64.
+            x: Unscaled rows.
             targets: Labels as integers, or scaled regression targets.
             weights: Weights of the rows, >= 0 with mean 1; None weighs all equally.
             num_outputs: Outputs of the network.
+            rows: Numbers of the rows that have these targets and weights; None takes all.
         """
         if weights is not None and (weights == weights[0]).all():
             weights = None  # the same draws as without weights
         num = x.shape[1]
-        self.features_ = describe(self._who, x, weights, self._names(num))
+        self.features_ = describe(self._who, x, weights, self._names(num), rows=rows)
         split = TensorSplit(
-            self._inputs(x),
+            self._inputs(x, rows),
             targets,
             classes=("",) * num_outputs,
             box=None,
@@ -217,7 +231,7 @@ class RobustEstimator(BaseEstimator, ABC):
             x, y = cast(Any, validate_data(self, X, y, **READING, **checks))
         check_finite(self._who, x, self._names(x.shape[1]))
         weights = checked_weights(self._who, sample_weight, x)
-        if weights is not None:
+        if weights is not None and not weights.all():
             x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0]
         warn_of_constant_columns(self._who, x, self._names(x.shape[1]))
         return x, y, weights
@@ -234,22 +248,29 @@ class RobustEstimator(BaseEstimator, ABC):
         names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(num_features)])
         return [str(name) for name in names]
 
-    def _inputs(self, x: np.ndarray) -> Tensor:
+    def _inputs(self, x: np.ndarray, rows: np.ndarray | None = None) -> Tensor:
         """Return scaled rows in float32, as in training."""
-        return torch.tensor(scaled(x, self.features_), dtype=torch.float32)
+        num_rows, num = len(x) if rows is None else len(rows), x.shape[1]
+        check_memory(self._who, f"training on {num_rows:,} rows x {num:,} features", 4 * num_rows * num)
+        inputs = torch.empty(num_rows, num)
+        for start in range(0, num_rows, ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            inputs[some] = torch.from_numpy(scaled(x[some if rows is None else rows[some]], self.features_))
+        return inputs
 
     def _space(self) -> Space:
         """Return the space of the network's inputs."""
         return Space(shape=(len(self.features_.names),), features=self.features_)
 
     @torch.no_grad()
-    def _outputs(self, inputs: Tensor) -> Tensor:
+    def _outputs(self, parts: Iterable[Tensor]) -> Tensor:
         """Return the network's outputs, in float64 so that they do not depend on the batch."""
         network = copy.deepcopy(self.module_).double()
-        return torch.cat([network(rows) for rows in inputs.double().split(ROWS_AT_ONCE)])
+        return torch.cat([network(rows.double()) for rows in parts])
 
     def _outputs_of(self, x: np.ndarray) -> Tensor:
-        return self._outputs(torch.from_numpy(scaled(x, self.features_)))
+        parts = (x[start : start + ROWS_AT_ONCE] for start in range(0, len(x), ROWS_AT_ONCE))
+        return self._outputs(torch.from_numpy(scaled(part, self.features_)) for part in parts)
 
     def _noisy_score(
         self, x: np.ndarray, y: np.ndarray, noise: Perturbation, *, rows: np.ndarray, num_draws: int
@@ -263,7 +284,7 @@ class RobustEstimator(BaseEstimator, ABC):
             )
         if draws.log_weights is not None:
             raise InputError(f"{self._who}: noise must have equally likely draws, got {noise.condition}.")
-        outputs = self._outputs(draws.inputs.flatten(0, 1)).view(num_draws, len(x), -1)
+        outputs = self._outputs(draws.inputs.flatten(0, 1).split(ROWS_AT_ONCE)).view(num_draws, len(x), -1)
         return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))
 
 

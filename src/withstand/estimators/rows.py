@@ -14,6 +14,8 @@ from withstand.errors import InputError, told
 class NotANumber(InputError, TypeError):
     """A value that scikit-learn expects to be refused with a TypeError."""
 
+ROWS_AT_ONCE = 65536
+
 
 @contextmanager
 def numbers_only(who: str, X: Any) -> Iterator[None]:
@@ -48,9 +50,11 @@ def _check_kind(who: str, kind: Any) -> None:
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
     """Reject non-finite numbers, by row (from 0) and column."""
-    wrong = ~np.isfinite(x)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        wrong = ~np.isfinite(x[start : start + ROWS_AT_ONCE])
+        if not wrong.any():
+            continue
+        row, column = np.argwhere(wrong)[0] + (start, 0)
         value = "NaN" if np.isnan(x[row, column]) else x[row, column].item()
         raise InputError(f"{who}: X must hold finite numbers, got {value} in row {row}, column {names[column]!r}.")
 

@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from inspect import unwrap
 
 import torch
 from torch import nn
@@ -62,7 +64,7 @@ class SGD(Optimizer):
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's SGD."""
         momentum = {"momentum": self.momentum, "nesterov": self.nesterov}
-        return torch.optim.SGD(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
+        return _uncompiled(torch.optim.SGD)(parameters, lr=self.lr, weight_decay=self.weight_decay, **momentum)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,7 @@ class Adam(Optimizer):
 
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's Adam."""
-        return torch.optim.Adam(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+        return _uncompiled(torch.optim.Adam)(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,4 +98,12 @@ class AdamW(Optimizer):
 
     def make(self, parameters: Iterable) -> torch.optim.Optimizer:
         """PyTorch's AdamW."""
-        return torch.optim.AdamW(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+        return _uncompiled(torch.optim.AdamW)(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+
+
+@cache
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+    """Return PyTorch's class without the wrappers that import its compiler, which takes seconds and 150 MB."""
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    own = {name: unwrap(getattr(kind, name)) for name in names}
+    return type(kind.__name__, (kind,), own | {"step": torch.no_grad()(unwrap(kind.step))})

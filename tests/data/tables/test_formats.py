@@ -28,13 +28,13 @@ def test_numbers_are_read_in_the_wanted_order(tmp_path):
 def test_the_separator_is_taken_from_the_first_line(tmp_path, mark):
     table = file(tmp_path, "a,b\r\n1,x\r\n".replace(",", mark))
     assert table.columns == ("a", "b")
-    assert table.labels("b") == ["x"]
+    assert table.labels("b").to_list() == ["x"]
 
 
 def test_a_mark_of_byte_order_quotes_and_spaces_do_no_harm(tmp_path):
     table = file(tmp_path, b'\xef\xbb\xbf"a", b\n"1","x, y"\n')
     assert table.columns == ("a", "b")
-    assert table.labels("b") == ["x, y"]
+    assert table.labels("b").to_list() == ["x, y"]
 
 
 @pytest.mark.parametrize("cell", ["", "nan", "inf", "-inf", "abc", "1_0", "0x1", "1,5"])
@@ -70,7 +70,7 @@ def test_parquet_gives_the_same_as_csv(tmp_path):
     frame = pl.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, 1.5], "y": [3, 1]})
     table = file(tmp_path, frame, "file.pq")
     assert table.numbers(["a", "b", "c"]).tolist() == [[1.0, 1.0, 0.5], [2.0, 0.0, 1.5]]
-    assert table.labels("y") == ["3", "1"]
+    assert table.labels("y").to_list() == ["3", "1"]
 
 
 def test_a_column_of_text_is_no_column_of_numbers(tmp_path):
@@ -117,9 +117,9 @@ def test_a_column_without_any_number_is_text(tmp_path, cells, is_text):
     ],
 )
 def test_labels_are_text_or_whole_numbers(tmp_path, written, labels):
-    assert file(tmp_path, pl.DataFrame({"y": written}), "file.parquet").labels("y") == labels
+    assert file(tmp_path, pl.DataFrame({"y": written}), "file.parquet").labels("y").to_list() == labels
     cells = "\n".join(f"1,{each}" for each in written).lower()
-    assert file(tmp_path, f"a,y\n{cells}\n").labels("y") == labels
+    assert file(tmp_path, f"a,y\n{cells}\n").labels("y").to_list() == labels
 
 
 def test_labels_that_are_fractions_or_empty_are_refused(tmp_path):

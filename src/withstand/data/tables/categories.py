@@ -1,16 +1,18 @@
 """Categories: one-hot encoding of columns of words."""
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from withstand.data.tables.formats import TableFile
+from withstand.data.tables.formats import VALUES_AT_ONCE, TableFile
 from withstand.errors import InputError
+
+if TYPE_CHECKING:
+    import polars
 
 MAX_LEVELS = 256  # columns with more levels are names or remarks, not categories
 
@@ -51,13 +53,54 @@ def learn_columns(
     return tuple(Column(name, _learn_levels(file, name, training) if name in categorical else None) for name in names)
 
 
+def pieces(columns: Sequence[Column], num_rows: int) -> Iterator[list[Column]]:
+    """Yield the columns in order, as many at a time as fit in memory; a category may be split into some of its levels.
+
+    Example:
+        >>> [[each.inputs for each in own] for own in pieces([Column("a"), Column("b", ("x", "y", "z"))], 2**22)]
+        [[('a',), ('b=x',)], [('b=y', 'b=z')]]
+    """
+    most = max(1, VALUES_AT_ONCE // num_rows)
+    own: list[Column] = []
+    left = most
+    for column in columns:
+        levels = column.levels or ("",)
+        while levels:
+            some, levels = levels[:left], levels[left:]
+            own.append(column if column.levels is None else column._replace(levels=some))
+            left -= len(some)
+            if not left:
+                yield own
+                own, left = [], most
+    if own:
+        yield own
+
+
 def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row feature"]:
     """Return the inputs in float64: numbers unchanged, categories one-hot; levels unseen in training are all zero.
 
     Raises:
         InputError: If a column is missing or a cell cannot be used.
     """
-    return torch.cat([_encode_column(file, column) for column in columns], dim=1)
+    x = torch.empty(len(file), sum(len(column.inputs) for column in columns), dtype=torch.float64)
+    first = 0
+    for column in columns:
+        part = slice(first, first + len(column.inputs))
+        if column.levels is None:
+            x[:, part] = file.numbers([column.name])
+        else:
+            cells = positions(file.labels(column.name, what="a category"), column.levels)
+            torch.eq(cells[:, None], torch.arange(len(column.levels)), out=x[:, part])
+        first = part.stop
+    return x
+
+
+def positions(cells: "polars.Series", names: Sequence[str]) -> Int[Tensor, " row"]:
+    """Return the position of each cell among the names, -1 for other cells."""
+    import polars as pl
+
+    numbers = cells.cast(pl.Enum(names), strict=False).to_physical().cast(pl.Int64).fill_null(-1)
+    return torch.from_numpy(numbers.to_numpy(writable=True))
 
 
 def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int[Tensor, " row"]) -> None:
@@ -65,9 +108,9 @@ def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int
     for column in columns:
         if column.levels is None:
             continue
-        cells = file.labels(column.name)
-        counts = Counter(cells[row] for row in rows.tolist())
-        unknown = sorted(set(counts) - set(column.levels))
+        cells = file.labels(column.name)[rows.numpy()]
+        cells = cells.filter(~cells.is_in(column.levels))
+        unknown = sorted(cells.unique().to_list())
         if unknown:
             shown = ", ".join(map(repr, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
             log.warning(
@@ -75,7 +118,7 @@ def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int
                 file.who,
                 file.path,
                 column.name,
-                f"{sum(counts[each] for each in unknown):,}",
+                f"{len(cells):,}",
                 f"{len(rows):,}",
                 shown,
             )
@@ -96,18 +139,10 @@ def sort_names(names: set[str]) -> tuple[str, ...]:
 
 def _learn_levels(file: TableFile, name: str, training: Int[Tensor, " row"]) -> tuple[str, ...]:
     cells = file.labels(name, what="a category")
-    levels = {cells[row] for row in training.tolist()}
+    levels = set(cells[training.numpy()].unique().to_list())
     if len(levels) > MAX_LEVELS:
         raise InputError(
             f"{file.who}: {file.path}, column {name!r}: expected a category of at most {MAX_LEVELS} levels, "
             f"got {len(levels):,} such as {cells[0]!r}; group them or name the column in drop."
         )
     return sort_names(levels)
-
-
-def _encode_column(file: TableFile, column: Column) -> Float[Tensor, "row level"]:
-    if column.levels is None:
-        return file.numbers([column.name])
-    number = {level: k for k, level in enumerate(column.levels)}
-    cells = torch.tensor([number.get(cell, -1) for cell in file.labels(column.name, what="a category")])
-    return (cells[:, None] == torch.arange(len(number))).double()

@@ -2,23 +2,33 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from withstand.errors import InputError, nearest
+from withstand.data.memory import check_memory
+from withstand.errors import InputError, brief, nearest
+
+if TYPE_CHECKING:
+    import polars
 
 PARQUET = b"PAR1"
 SEPARATORS = ",;\t"
+VALUES_AT_ONCE = 2**23  # of a table in 64 bits
+WORKING_BYTES = 100  # per row: labels, and one column with its copies
+BYTES_PER_CELL = 16  # of text, besides its characters
+MAX_BYTES = 10_000  # of the name of a class or level
 
 
 class TableFile:
     """The columns of a CSV or Parquet file; errors name file, line and column of an invalid cell.
 
     The separator of a CSV file is the most frequent comma, semicolon or tab of its first line; blank lines are skipped.
+    Of a Parquet file only the head is read at first, and then some columns at a time.
 
     Attributes:
         columns: Names of the columns, in the order of the file.
@@ -33,34 +43,28 @@ class TableFile:
             columns: Names of the columns of a CSV file without a header; None reads them from its first line.
 
         Raises:
-            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, or has unnamed or duplicate
-                columns.
+            InputError: If the file is missing, is neither CSV nor Parquet, has no rows, needs more memory than there
+                is, or has unnamed or duplicate columns.
         """
-        import polars as pl
-
         self.who, self.path, self.has_header = who, path, columns is None
         if not path.is_file():
-            raise InputError(f"{who}: expected a CSV or Parquet file at {path}, found none.")
-        try:
+            found = "a folder or device" if path.exists() else "none"
+            raise InputError(f"{who}: expected a CSV or Parquet file at {path}, found {found}.")
+        with self._reading():
             with path.open("rb") as file:
                 self.is_parquet = file.read(len(PARQUET)) == PARQUET
             if self.is_parquet:
-                frame = pl.read_parquet(path)
-                filled = pl.Series([True] * len(frame))
+                self._read_head()
             else:
-                self.separator = self._guess_separator()
-                frame = self._read_text(tuple(columns or self._header()))
-                filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
-        except (OSError, UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise InputError(f"{who}: {path} is not a readable CSV or Parquet file ({reason}).") from error
-        self.columns = tuple(frame.columns)
-        self.records, self.frame = filled.arg_true(), frame.filter(filled)
+                self._read_cells(columns)
+        self.columns = tuple(self.kinds)
+        if not all(self.columns):
+            raise InputError(f"{who}: {path}: column {self.columns.index('') + 1} has no name.")
         if not len(self):
             raise InputError(f"{who}: {path} has no rows.")
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return self.num_rows
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Reject unknown columns.
@@ -81,7 +85,7 @@ class TableFile:
         self.check_columns(names)
         return torch.stack([self._number_column(name) for name in names], dim=1)
 
-    def labels(self, name: str, *, what: str = "a class") -> list[str]:
+    def labels(self, name: str, *, what: str = "a class") -> "polars.Series":
         """Return a column of classes or other categories: text, or whole numbers (1 equals 1.0).
 
         Args:
@@ -89,24 +93,36 @@ class TableFile:
             what: Expected content of a cell, for messages.
 
         Raises:
-            InputError: If the column is missing, a cell is empty, or numbers are not whole.
+            InputError: If the column is missing or nested, a cell is empty or a long text, or numbers are not whole.
         """
         import polars as pl
 
         self.check_columns([name])
-        text = self.frame[name].cast(pl.String, strict=False).str.strip_chars()
+        what_else = f"{what} (text or a whole number)"
+        if self.kinds[name].is_nested():
+            self._refuse_column(name, what_else)
+        try:
+            text = self._column(name).cast(pl.String, strict=False).str.strip_chars()
+        except pl.exceptions.PolarsError:  # such as bytes
+            self._refuse_column(name, what_else)
         missing = text.is_null() | (text == "")
         if missing.any():
             self._refuse(missing.arg_true()[0], name, what, "an empty cell")
+        too_long = text.str.len_bytes() > MAX_BYTES
+        if too_long.any():
+            row = too_long.arg_true()[0]
+            self._refuse(row, name, f"{what} of at most {MAX_BYTES:,} bytes", brief(text[row]))
+        if self.kinds[name].is_integer():
+            return text
         number = text.cast(pl.Float64, strict=False)
         if number.is_null().any():
-            return text.to_list()
+            return text
         wrong = ~number.is_finite() | (number != number.round())
         if wrong.any():
             row = wrong.arg_true()[0]
-            self._refuse(row, name, f"{what} (text or a whole number)", text[row])
+            self._refuse(row, name, what_else, brief(text[row]))
         is_exact = (number.abs() < 2**53).all()
-        return (number.cast(pl.Int64).cast(pl.String) if is_exact else text).to_list()
+        return number.cast(pl.Int64).cast(pl.String) if is_exact else text
 
     def is_text(self, name: str) -> bool:
         """Return whether a column holds words: no cell is a number, and not all are empty.
@@ -115,12 +131,12 @@ class TableFile:
         """
         import polars as pl
 
-        written = self.frame[name]
-        if written.dtype in (pl.Boolean, pl.Categorical, pl.Enum):
+        kind = self.kinds[name]
+        if kind in (pl.Boolean, pl.Categorical, pl.Enum):
             return True
-        if written.dtype != pl.String:
+        if kind != pl.String:
             return False
-        text = written.str.strip_chars()
+        text = self._column(name).str.strip_chars()
         if text.head(1).cast(pl.Float64, strict=False).is_not_null().all():  # fast path
             return False
         return text.cast(pl.Float64, strict=False).is_null().all() and bool((text.fill_null("") != "").any())
@@ -135,21 +151,19 @@ class TableFile:
     def _number_column(self, name: str) -> Float[Tensor, " row"]:
         import polars as pl
 
-        written = self.frame[name]
-        is_text = written.dtype == pl.String
-        if is_text:
-            number = written.str.strip_chars().cast(pl.Float64, strict=False)
-        elif written.dtype.is_numeric() or written.dtype == pl.Boolean:
-            number = written.cast(pl.Float64)
-        else:
-            self._refuse_column(name, str(written.dtype))
+        kind = self.kinds[name]
+        is_text = kind == pl.String
+        if not (is_text or kind.is_numeric() or kind == pl.Boolean):
+            self._refuse_column(name, "numbers")
+        written = self._column(name)
+        number = (written.str.strip_chars() if is_text else written).cast(pl.Float64, strict=not is_text)
         wrong = ~number.is_finite().fill_null(False)
         if wrong.any():
             row = wrong.arg_true()[0]
             value = written[row]
             if is_text and value and number.is_null().all():
-                self._refuse_column(name, f"text such as {value!r} ({self.place(row)})")
-            came = "an empty cell" if value in (None, "") else repr(value)
+                self._refuse_column(name, "numbers", f"text such as {brief(repr(value))} ({self.place(row)})")
+            came = "an empty cell" if value in (None, "") else brief(repr(value))
             self._refuse(row, name, "a finite number", came)
         return torch.from_numpy(number.to_numpy(writable=True))
 
@@ -158,17 +172,70 @@ class TableFile:
             f"{self.who}: {self.path}, {self.place(row)}, column {column!r}: expected {expected}, got {came}."
         )
 
-    def _refuse_column(self, column: str, came: str) -> NoReturn:
+    def _refuse_column(self, column: str, expected: str, came: str | None = None) -> NoReturn:
         raise InputError(
-            f"{self.who}: {self.path}, column {column!r}: expected numbers, got {came}; "
-            "convert it to numbers or name it in drop."
+            f"{self.who}: {self.path}, column {column!r}: expected {expected}, got "
+            f"{came or brief(str(self.kinds[column]))}; convert it or name it in drop."
         )
 
-    def _read_text(self, columns: Sequence[str]):
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what a reader raises into a one-line message."""
+        import polars as pl
+
+        failures = (OSError, UnicodeError, csv.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+        try:
+            yield
+        except failures as error:
+            reason = brief(str(error).strip().partition("\n")[0])
+            raise InputError(f"{self.who}: {self.path} is not a readable CSV or Parquet file ({reason}).") from error
+
+    def _read_head(self) -> None:
+        """Read the kinds of columns and the number of rows of a Parquet file."""
+        import polars as pl
+
+        scanned = pl.scan_parquet(self.path, glob=False)
+        self.kinds = dict(scanned.collect_schema())
+        self.num_rows = scanned.select(pl.len()).collect().item() if self.kinds else 0
+        self._held: dict[str, pl.Series] = {}
+        check_memory(self.who, f"{self.path} has {self.num_rows:,} rows and", self.num_rows * WORKING_BYTES)
+
+    def _column(self, name: str) -> "polars.Series":
+        """Return a column; of a Parquet file, it is read together with those that follow it."""
+        import polars as pl
+
+        if name not in self._held:
+            first, some = self.columns.index(name), max(1, VALUES_AT_ONCE // len(self))
+            following = [each for each in self.columns[first + 1 : first + some] if not self.kinds[each].is_nested()]
+            self._held = {}
+            with self._reading():
+                frame = pl.read_parquet(self.path, columns=[name, *following], glob=False)
+            self._held = {each.name: each for each in frame}
+        return self._held[name]
+
+    def _read_cells(self, columns: Sequence[str] | None) -> None:
+        """Read every cell of a CSV file as text, without the rows of empty cells."""
+        import polars as pl
+
+        self.separator = self._guess_separator()
+        columns = tuple(columns or self._header())
+        with self.path.open("rb") as file:
+            start = file.read(2**16)
+        size = self.path.stat().st_size
+        cells = sum(start.count(each) for each in (self.separator.encode(), b"\n")) + 1
+        needed = size + BYTES_PER_CELL * size * cells // max(1, len(start))
+        check_memory(self.who, f"{self.path} has {size / 1e9:,.1f} GB and", needed)
+        frame = self._read_text(columns)
+        filled = frame.select(~pl.all_horizontal(pl.all().is_null())).to_series()
+        frame = frame.filter(filled)
+        self.records, self.num_rows = filled.arg_true(), len(frame)
+        self.kinds, self._held = dict(frame.schema), {each.name: each for each in frame}
+
+    def _read_text(self, columns: Sequence[str]) -> "polars.DataFrame":
         """Return every cell of a CSV file as text."""
         import polars as pl
 
-        options = {"has_header": self.has_header, "infer_schema": False, "separator": self.separator}
+        options = {"has_header": self.has_header, "infer_schema": False, "separator": self.separator, "glob": False}
         try:
             frame = pl.read_csv(self.path, **options)
         except pl.exceptions.ComputeError:

@@ -1,6 +1,8 @@
 """Turn the columns of a table into the scaled samples of one part."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -8,13 +10,25 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from withstand.data.base import Part, TensorSplit, check_part, cut
-from withstand.data.tables.categories import Column, encode, learn_columns, sort_names, warn_of_unknown_levels
+from withstand.data.memory import check_memory
+from withstand.data.tables.categories import (
+    Column,
+    encode,
+    learn_columns,
+    pieces,
+    positions,
+    sort_names,
+    warn_of_unknown_levels,
+)
 from withstand.data.tables.changes import Values, find_changes
 from withstand.data.tables.features import Features, Kind, fit_features
-from withstand.data.tables.formats import TableFile
+from withstand.data.tables.formats import WORKING_BYTES, TableFile
 from withstand.errors import InputError
 
 Scale = Literal["standard", "none"]
+LARGE = 10**8  # bytes of a table whose size is logged
+
+log = logging.getLogger("withstand")
 
 
 def load_tabular(
@@ -50,42 +64,101 @@ def load_tabular(
         InputError: If a cell is invalid, a class has no training row, or a feature is constant in training.
     """
     check_part(file.who, part)
-    labels = file.labels(target)
-    classes = _learn_classes(file, target, labels)
-    y = _number(labels, classes)
+    y, classes = _read_classes(file, target)
     rows = cut(y, validation=validation, test=test)
     _check_training(file, classes, y[rows["train"]])
     columns = learn_columns(file, features, rows["train"], categorical=categorical)
-    x = encode(file, columns)
-    _check_constant(file, columns, x[rows["train"]])
-    known = _describe(file, columns, x[rows["train"]], scale=scale, movable=movable, changes=changes or {})
-    chosen = rows[part]
+    source, chosen = file, rows[part]
     if part == "test" and test_file is not None:
-        file, labels = test_file, test_file.labels(target)
-        _check_known(file, target, labels, classes)
-        x, y, chosen = encode(file, columns), _number(labels, classes), torch.arange(len(file))
-    warn_of_unknown_levels(file, columns, chosen)
-    x = _scale(file, x, known)
-    return TensorSplit(x[chosen], y[chosen], classes=classes, box=None, numbers=chosen, features=known)
+        source, chosen = test_file, torch.arange(len(test_file))
+        y = _read_known_classes(test_file, target, classes)
+    _announce(file, columns, len(file) if part == "train" else len(chosen), aloud=part == "train")
+    for column in () if source is file else columns:  # before the work, as for the file itself
+        source.check_columns([column.name])
+    options = {"scale": scale, "movable": movable, "changes": changes or {}}
+    x, known = _read_inputs(file, columns, source=source, training=rows["train"], chosen=chosen, **options)
+    warn_of_unknown_levels(source, columns, chosen)
+    return TensorSplit(x, y[chosen], classes=classes, box=None, numbers=chosen, features=known)
 
 
-def _learn_classes(file: TableFile, target: str, labels: Sequence[str]) -> tuple[str, ...]:
-    classes = sort_names(set(labels))
+def _read_classes(file: TableFile, target: str) -> tuple[Int[Tensor, " row"], tuple[str, ...]]:
+    """Return the number of each row's class, and the names of the classes."""
+    labels = file.labels(target)
+    classes = sort_names(set(labels.unique().to_list()))
     if len(classes) < 2:
         raise InputError(
             f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {labels[0]!r}."
         )
-    return classes
+    return positions(labels, classes), classes
 
 
-def _scale(file: TableFile, x: Float[Tensor, "row feature"], known: Features) -> Float[Tensor, "row feature"]:
+def _read_known_classes(file: TableFile, target: str, classes: Sequence[str]) -> Int[Tensor, " row"]:
+    labels = file.labels(target)
+    y = positions(labels, classes)
+    unknown = (y < 0).nonzero()[:, 0]
+    if len(unknown):
+        row = int(unknown[0])
+        raise InputError(
+            f"{file.who}: {file.path}, {file.place(row)}, column {target!r}: "
+            f"label {labels[row]!r} does not occur in training."
+        )
+    return y
+
+
+def _announce(file: TableFile, columns: Sequence[Column], num_rows: int, *, aloud: bool) -> None:
+    """Log the memory that many rows need, if it is much, and reject a table that needs more than there is."""
+    num = sum(len(column.inputs) for column in columns)
+    needed = 4 * num * num_rows + WORKING_BYTES * len(file)
+    check_memory(file.who, f"{num_rows:,} rows x {num:,} features", needed)
+    if aloud and needed > LARGE:
+        line = f"{num_rows:,} rows x {num:,} features: {needed / 1e9:.1f} GB of memory."
+        log.info("%s: %s", file.who, line)
+
+
+def _read_inputs(
+    file: TableFile,
+    columns: Sequence[Column],
+    *,
+    source: TableFile,
+    training: Int[Tensor, " row"],
+    chosen: Int[Tensor, " row"],
+    scale: Scale,
+    movable: Sequence[str] | None,
+    changes: Mapping[str, Values],
+) -> tuple[Float[Tensor, "row feature"], Features]:
+    """Return the chosen rows of a source, scaled by the training rows of the file, some columns at a time."""
+    x = torch.empty(len(chosen), sum(len(column.inputs) for column in columns))
+    found: list[Features] = []
+    varied: set[str] = set()
+    too_large: list[str] = []
+    first = 0
+    for own in pieces(columns, max(len(file), len(source))):
+        values = encode(file, own)
+        fitted = values[training]
+        varied |= _varied(own, fitted)
+        found.append(_describe(file, own, fitted, scale=scale, movable=movable, changes=changes))
+        del fitted
+        if source is not file:
+            values = encode(source, own)
+        part = slice(first, first + values.shape[1])
+        values = _scaled(values, found[-1])
+        too_large += _too_large(found[-1], values)
+        x[:, part] = values[chosen]
+        first = part.stop
+        del values  # before the next are read
+    _check_constant(file, columns, varied)
+    if too_large:
+        raise InputError(
+            f"{source.who}: {source.path}, column {too_large[0]!r}: its numbers are too large for 32 bits."
+        )
+    known = Features(*(tuple(chain.from_iterable(each)) for each in zip(*found, strict=True)))
+    return x, known._replace(changes=find_changes(file, columns, known, changes))
+
+
+def _scaled(x: Float[Tensor, "row feature"], known: Features) -> Float[Tensor, "row feature"]:
+    """Return the inputs in float32; overwrites x."""
     offset, divisor = (torch.tensor(each, dtype=x.dtype) for each in (known.offset, known.scale))
-    x = ((x - offset) / divisor).float()
-    too_large = ~divisor.isfinite() | ~x.isfinite().all(0)
-    if too_large.any():
-        column = known.columns[int(too_large.nonzero()[0])]
-        raise InputError(f"{file.who}: {file.path}, column {column!r}: its numbers are too large for 32 bits.")
-    return x
+    return x.sub_(offset).div_(divisor).float()
 
 
 def _describe(
@@ -112,7 +185,7 @@ def _describe(
     ]
     is_scaled = [scale == "standard" and kind != "category" for kind in kinds]
     means, deviations = x.mean(0).tolist(), x.std(0, correction=0).tolist()
-    known = known._replace(
+    return known._replace(
         columns=tuple(owner.name for owner in owners),
         kinds=tuple(kinds),
         movable=tuple(
@@ -122,12 +195,6 @@ def _describe(
         offset=tuple(mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)),
         scale=tuple(std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)),
     )
-    return known._replace(changes=find_changes(file, columns, known, changes))
-
-
-def _number(labels: Sequence[str], classes: Sequence[str]) -> Int[Tensor, " row"]:
-    number = {name: k for k, name in enumerate(classes)}
-    return torch.tensor([number[name] for name in labels])
 
 
 def _check_training(file: TableFile, classes: Sequence[str], y: Int[Tensor, " row"]) -> None:
@@ -139,13 +206,14 @@ def _check_training(file: TableFile, classes: Sequence[str], y: Int[Tensor, " ro
         )
 
 
-def _check_constant(file: TableFile, columns: Sequence[Column], x: Float[Tensor, "row feature"]) -> None:
-    is_constant = (x.amin(0) == x.amax(0)).tolist()
-    start, constant = 0, []
-    for column in columns:
-        if all(is_constant[start : start + len(column.inputs)]):
-            constant.append(repr(column.name))
-        start += len(column.inputs)
+def _varied(columns: Sequence[Column], x: Float[Tensor, "row feature"]) -> set[str]:
+    """Return the names of the columns with two values or more in these rows."""
+    varies = iter((x.amin(0) != x.amax(0)).tolist())
+    return {column.name for column in columns for _ in column.inputs if next(varies)}
+
+
+def _check_constant(file: TableFile, columns: Sequence[Column], varied: set[str]) -> None:
+    constant = [repr(column.name) for column in columns if column.name not in varied]
     if constant:
         shown = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
         raise InputError(
@@ -154,11 +222,7 @@ def _check_constant(file: TableFile, columns: Sequence[Column], x: Float[Tensor,
         )
 
 
-def _check_known(file: TableFile, target: str, labels: Sequence[str], classes: Sequence[str]) -> None:
-    known = set(classes)
-    for row, label in enumerate(labels):
-        if label not in known:
-            raise InputError(
-                f"{file.who}: {file.path}, {file.place(row)}, column {target!r}: "
-                f"label {label!r} does not occur in training."
-            )
+def _too_large(known: Features, x: Float[Tensor, "row feature"]) -> list[str]:
+    """Return the names of the columns whose scaled numbers x, or their deviations, are not finite."""
+    wrong = ~torch.tensor(known.scale, dtype=torch.float64).isfinite() | ~x.isfinite().all(0)
+    return [known.columns[each] for each in wrong.nonzero()[:, 0].tolist()]
