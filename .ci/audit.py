@@ -18,7 +18,15 @@ def main() -> int:
                 return _skipped("pypi.org lists no advisories here")
     except (OSError, ValueError, KeyError, TypeError) as problem:
         return _skipped(f"the advisories of pypi.org cannot be reached: {problem}")
-    words = [sys.executable, "-m", "pip_audit", "--skip-editable", "--progress-spinner=off", "--format=json", "--desc=off"]
+    words = [
+        sys.executable,
+        "-m",
+        "pip_audit",
+        "--skip-editable",
+        "--progress-spinner=off",
+        "--format=json",
+        "--desc=off",
+    ]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS_IN_ALL, check=False)
         packages = json.loads(done.stdout)["dependencies"]

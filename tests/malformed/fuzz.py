@@ -46,16 +46,16 @@ def main(words: list[str] | None = None) -> int:
     finally:
         shutil.rmtree(root, ignore_errors=True)
     if outcomes:
-        print(table(outcomes))
+        say(table(outcomes))
     failures = [each for each in outcomes if each["verdict"] == "failed"]
     for why, (count, first) in _alike(failures).items():
-        print(f"\n{count} x {first['door']}: {why}\n  {first['damage']}\n  {kept}/{first['number']}")
-    print(f"\n{len(outcomes):,} inputs of seed {found.seed} in {time.monotonic() - begun:.0f} s; {len(failures)} failed.")
+        say(f"\n{count} x {first['door']}: {why}\n  {first['damage']}\n  {kept}/{first['number']}")
+    say(f"\n{len(outcomes):,} inputs of seed {found.seed} in {time.monotonic() - begun:.0f} s; {len(failures)} failed.")
     if failures:
-        print(f"Each is kept in {kept}/NUMBER, with the command that repeats it in again.sh.")
+        say(f"Each is kept in {kept}/NUMBER, with the command that repeats it in again.sh.")
     missing = found.inputs - len(outcomes)
     if missing or any(codes):
-        print(f"The fuzzer itself failed: {missing} inputs are missing.")
+        say(f"The fuzzer itself failed: {missing} inputs are missing.")
     return int(bool(failures or missing or any(codes)))
 
 
@@ -81,7 +81,9 @@ def _options(words: list[str] | None) -> Any:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30.0, help="limit of an input")
     parser.add_argument("--doors", default="", help="only doors whose names hold this text")
-    parser.add_argument("--fixtures", type=Path, help="folder of valid files, made if there is none (default: temporary)")
+    parser.add_argument(
+        "--fixtures", type=Path, help="folder of valid files, made if there is none (default: temporary)"
+    )
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(words)
@@ -122,6 +124,12 @@ def import_everything() -> None:
     for name in (*late, "onnxruntime", "torch.export", "transformers", "scipy.sparse", "tabulate", "rich.table"):
         importlib.import_module(name)
     from transformers import AutoConfig, AutoModelForImageClassification, ResNetForImageClassification  # noqa: F401
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def table(outcomes: list[dict[str, Any]]) -> str:

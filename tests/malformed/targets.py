@@ -153,7 +153,13 @@ def follow(name: str, inputs: list[bytes], *, seconds: float, kept: Path) -> Non
     for number, each in enumerate(inputs):
         (begin / str(number)).write_bytes(each)
     kept.mkdir(parents=True, exist_ok=True)
-    options = [f"-max_total_time={int(seconds)}", f"-rss_limit_mb={MEMORY}", f"-timeout={HANG}", "-seed=1", "-verbosity=0"]
+    options = [
+        f"-max_total_time={int(seconds)}",
+        f"-rss_limit_mb={MEMORY}",
+        f"-timeout={HANG}",
+        "-seed=1",
+        "-verbosity=0",
+    ]
     words = [sys.argv[0], *options, f"-artifact_prefix={kept}/{name}-", str(begin)]
     atheris.Setup(words, lambda content: try_one(name, content, folder))
     atheris.Fuzz()
@@ -185,7 +191,9 @@ def every_target(found: argparse.Namespace) -> int:
     for name in TARGETS:
         words = [sys.executable, __file__, name, "--seconds", str(found.seconds)]
         words += ["--fixtures", str(found.fixtures), "--kept", str(found.kept)]
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False, timeout=found.seconds + 300)
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", check=False, timeout=found.seconds + 300
+        )
         failed += done.returncode != 0
         sys.stdout.write(f"{name:<12}{way}, {found.seconds:g} s: {'crashed' if done.returncode else 'no crash'}\n")
         if done.returncode:

@@ -38,6 +38,7 @@ ODD = (
     "torch.nn.Linear(2, 2)", "frozen", "Detached()", "torch.nn.Identity()", "ws.Ball('l2', 0.1)", "ws.Accuracy()",
     "2**63", "-2**63", "'clean'", "'worst-case'", "'cuda:99'", "torch.device('meta')", "torch.float64", "set()", "...",
 )  # fmt: skip
+NEEDED = {"root": "nowhere", "path": "nowhere.csv", "target": "y", "source": "nowhere.py:net", "name": "resnet18"}
 IMAGE = "np.zeros((32, 40, 3), np.uint8)"
 TRAIN = {"epochs": "1", "batch_size": "6", "seed": "0", "device": "'cpu'", "workers": "0"}
 # Calls that are right as they stand, of which one or two arguments are replaced.
@@ -157,7 +158,8 @@ def configurations(rng: random.Random, place: Path, fixtures: Path) -> Case:
     given = {each: rng.choice(ODD) for each in rng.sample(own, min(len(own), rng.choice((1, 1, 2))))}
     lines = [
         f"found = ws.{name}.examples() if hasattr(ws.{name}, 'examples') else []",
-        f"base = vars(found[0][0] if isinstance(found[0], tuple) else found[0]) if found else {{}}",
+        "base = vars(found[0][0] if isinstance(found[0], tuple) else found[0]) if found else {}",
+        f"base = {{**{ {each: NEEDED[each] for each in own if each in NEEDED} }, **base}}",
         f"made = ws.{name}(**({{**base}} | dict({', '.join(f'{k}={v}' for k, v in given.items())})))",
     ]
     family = "Perturbation, ws.Evaluation" if rng.random() < 0.5 else "Evaluation"

@@ -2,15 +2,18 @@
 
 import hashlib
 import io
+import json
 import os
 import random
+import re
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fuzzing.case import Case, Door
 from fuzzing.fixtures import IMAGES, TRAIN
-from fuzzing.mutations import ODD, damaged
+from fuzzing.mutations import CANARIES, DEPTH, ODD, TEXT, change_json, change_yaml, damaged
 from fuzzing.options import OPTIONS
 from fuzzing.places import damage, files_below
 
@@ -91,8 +94,6 @@ def checkpoint(rng: random.Random, place: Path, fixtures: Path) -> Case:
 
 def _name_of(place: Path) -> str:
     """Return the name by which `--resume` knows the run."""
-    import json
-
     own = json.loads((place / "digits-run" / "provenance.json").read_text())
     return f"one-{own['identity']}"
 
@@ -121,10 +122,30 @@ def weights(rng: random.Random, place: Path, fixtures: Path) -> Case:
     return Case(words=("train", *ON_DIGITS, "--weights", name), damage=f"tensor {key!r} or its holder in {name}")
 
 
+def program(rng: random.Random, place: Path, fixtures: Path) -> Case:
+    """Put text that would run, if it were evaluated, into an exported program, or pickles in place of its weights."""
+    text = rng.choice(("__import__('os').system('touch executed')", "exec('executed = 1')", "9**9**9**9", "(" * DEPTH))
+    pickled = rng.random() < 0.3
+    source, target = fixtures / "models/net.pt2", place / "net.pt2"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("models/model.json") or (name.endswith(".json") and rng.random() < 0.2):
+                change = rng.random()
+                if change < 0.6:
+                    content = re.sub(rb"Symbol\('\w+'[^)]*\)", lambda _: json.dumps(text).encode()[1:-1], content)
+                else:
+                    content = change_json(rng, content)
+            if pickled and name.endswith("_config.json"):
+                content = content.replace(b'"use_pickle": false', b'"use_pickle": true')
+            elif pickled and "weight_" in name:
+                content = rng.choice(CANARIES[:2])
+            new.writestr(name, content)
+    return Case(words=("evaluate", "net.pt2", *EVALUATE_DIGITS), damage=f"net.pt2, pickled {pickled}: {text[:50]}")
+
+
 def inline_yaml(rng: random.Random, place: Path, fixtures: Path) -> Case:
     """Give damaged YAML after `--on`, and after options that hold a class."""
-    from fuzzing.mutations import TEXT, change_yaml
-
     texts = (
         "{class_path: Gaussian, init_args: {std: 0.1}}",
         "{class_path: Accuracy, init_args: {perturbations: [{class_path: Fog, init_args: {severity: 3}}], top: [1]}}",
@@ -150,8 +171,6 @@ def inline_yaml(rng: random.Random, place: Path, fixtures: Path) -> Case:
 
 def links(rng: random.Random, place: Path, fixtures: Path) -> Case:
     """Forge the list of a report's files, so that it names files outside, through links and dots."""
-    import json
-
     _copied(fixtures, place, ["runs", "report"])
     outside = place.parent / "outside"
     (place / "report" / "link").symlink_to(rng.choice((str(outside), "../../outside", "..", "/")))
@@ -257,6 +276,7 @@ DOORS: dict[str, tuple[int, Door]] = {
         )
         for name in ("net.pt2", "net.ts", "net.onnx")
     },
+    "program": (3, program),
     "transformers": (3, files(["vit"], [("evaluate", "vit", *EVALUATE_DIGITS)])),
     "checkpoint": (6, checkpoint),
     "unfinished run": (

@@ -22,6 +22,7 @@ CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.chown": ((0, 3),),
     "shutil.rmtree": ((0, 1),),
 }
+HARMLESS = ("uname",)  # what the standard library's `platform` starts
 MOST_FORKS = 16
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 
@@ -58,7 +59,8 @@ class Guard:
                 own = args[folder] if folder is not None and folder < len(args) else -1
                 self._changed(event, args[path], own if isinstance(own, int) else -1)
         elif event in PROCESSES:
-            self._fail(event, args[0] if args else "")
+            if event != "subprocess.Popen" or args[0] not in HARMLESS:
+                self._fail(event, args[0] if args else "")
         elif event == "os.fork":
             self.forks += 1
             if self.forks > MOST_FORKS:
@@ -90,7 +92,9 @@ class Guard:
         # A link is removed or replaced itself; what is opened is where it leads.
         head, _, name = place.rpartition("/")
         follows = event in ("open", "os.truncate", "os.chmod")
-        whole = os.path.realpath(place) if follows else f"{os.path.realpath(head or ('/' if '/' in place else '.'))}/{name}"
+        whole = (
+            os.path.realpath(place) if follows else f"{os.path.realpath(head or ('/' if '/' in place else '.'))}/{name}"
+        )
         if not f"{whole}/".startswith((f"{self.root}/", "/dev/null/", "/dev/shm/", "/proc/self/")):
             self._fail(event, whole)
 
@@ -98,7 +102,8 @@ class Guard:
         code = args[0]
         text = code if isinstance(code, str) else code.decode("latin1") if isinstance(code, bytes) else ""
         name = str(getattr(code, "co_filename", args[1] if len(args) > 1 else ""))
-        if "executed" in text[:5000] or (name.startswith("/") and f"{name}".startswith(f"{self.root}/")):
+        is_own = name == "<input>"  # code of the suite
+        if not is_own and ("executed" in text[:5000] or name.startswith(f"{self.root}/")):
             self._fail(event, name)
 
     def _fail(self, event: str, what: Any) -> None:

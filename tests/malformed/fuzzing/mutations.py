@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -224,7 +225,8 @@ def damaged(rng: random.Random, content: bytes, suffix: str, others: list[bytes]
         return bomb(rng, content)
     structured = {".json": change_json, ".jsonl": change_json, ".yaml": change_yaml, ".yml": change_yaml}
     if suffix in structured and rng.random() < 0.6:
-        return structured[suffix](rng, content)
+        with suppress(ValueError, yaml.YAMLError, RecursionError):  # it was damaged before
+            return structured[suffix](rng, content)
     if others and rng.random() < 0.1:
         return splice(rng, content, rng.choice(others))
     is_text = suffix in (*structured, ".csv", ".txt", ".md", ".tex", ".html")

@@ -24,6 +24,7 @@ ODD_NAMES = (
     b"a\\b",
     b"\x1b[31m",
 )
+MOST_BYTES = 64 << 20
 SUFFIXES = (".png", ".jpg", ".json", ".npy", ".yaml", ".safetensors", ".pth", ".onnx", ".gz", ".parquet", "")
 
 
@@ -106,8 +107,9 @@ PLACES: tuple[Callable[[random.Random, Path], None], ...] = (
 
 
 def files_below(root: Path) -> list[Path]:
-    """Return the files below a folder, in order."""
-    return sorted(each for each in root.rglob("*") if each.is_file() and not each.is_symlink())
+    """Return the files below a folder, in order, without huge ones that an earlier damage left."""
+    found = (each for each in root.rglob("*") if not each.is_symlink() and each.is_file())
+    return sorted(each for each in found if each.stat().st_size < MOST_BYTES)
 
 
 def damage(rng: random.Random, path: Path, *, places: float = 0.2) -> str:
