@@ -38,7 +38,9 @@ def is_unsafe(call: ast.Call) -> bool:
     return (
         first in ("eval", "exec", "compile", "__import__")
         or matches(call, "pickle.load*", "*.Unpickler", "marshal.*", "shelve.*", "dill.*", "cloudpickle.*", "joblib.*")
-        or matches(call, "yaml.load", "yaml.load_all", "yaml.unsafe_*", "yaml.full_*", "torch.hub.*", "*.add_safe_globals")
+        or matches(
+            call, "yaml.load", "yaml.load_all", "yaml.unsafe_*", "yaml.full_*", "torch.hub.*", "*.add_safe_globals"
+        )
         or matches(call, "os.system", "os.popen", "os.exec*", "os.spawn*", "os.posix_spawn*", "subprocess.get*")
         or matches(call, "tempfile.mktemp", "*.extractall", "shutil.unpack_archive", "*_create_unverified_context")
         or (matches(call, "torch.load") and options.get("weights_only") != "True")
@@ -80,7 +82,9 @@ def test_nothing_is_loaded_or_started_in_a_way_that_could_run_code():
 def test_the_list_of_unsafe_calls_finds_each_of_them():
     calls = [each.strip() for each in UNSAFE_CALLS.replace("\n", ";").split(";")]
     assert not [each for each in calls if not any(map(is_unsafe, calls_in(each)))]
-    assert not any(map(is_unsafe, calls_in("torch.load(f, weights_only=True); np.load(f); yaml.safe_load(t); re.compile(p)")))
+    assert not any(
+        map(is_unsafe, calls_in("torch.load(f, weights_only=True); np.load(f); yaml.safe_load(t); re.compile(p)"))
+    )
 
 
 def test_pickles_are_read_by_the_restricted_reader_only():

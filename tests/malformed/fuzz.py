@@ -53,7 +53,7 @@ def main(words: list[str] | None = None) -> int:
     say(f"\n{len(outcomes):,} inputs of seed {found.seed} in {time.monotonic() - begun:.0f} s; {len(failures)} failed.")
     if failures:
         say(f"Each is kept in {kept}/NUMBER, with the command that repeats it in again.sh.")
-    missing = found.inputs - len(outcomes)
+    missing = 0 if found.undamaged else found.inputs - len(outcomes)
     if missing or any(codes):
         say(f"The fuzzer itself failed: {missing} inputs are missing.")
     return int(bool(failures or missing or any(codes)))
@@ -68,7 +68,7 @@ def _run_workers(found: Any, words: list[str], root: Path, kept: Path) -> list[i
     environment.pop("WITHSTAND_DATA", None)
     if found.fixtures is None or not found.fixtures.is_dir():
         subprocess.run([*me, "--worker", "-1"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    processes = range(min(found.processes, found.inputs))
+    processes = range(1 if found.undamaged else min(found.processes, found.inputs))
     workers = [subprocess.Popen([*me, "--worker", str(each)], env=environment) for each in processes]
     return [each.wait() for each in workers]
 
@@ -83,6 +83,9 @@ def _options(words: list[str] | None) -> Any:
     parser.add_argument("--doors", default="", help="only doors whose names hold this text")
     parser.add_argument(
         "--fixtures", type=Path, help="folder of valid files, made if there is none (default: temporary)"
+    )
+    parser.add_argument(
+        "--undamaged", type=Path, help="file for the outcomes of every door on whole files, and no more"
     )
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
@@ -100,6 +103,8 @@ def _work(found: Any) -> int:
 
     doors = {name: each for name, each in EVERY_DOOR.items() if found.doors in name}
     runner = Runner(fixtures, found.root / f"work-{found.worker}", limits=Limits(seconds=found.seconds))
+    if found.undamaged is not None:
+        return _undamaged(doors, runner, found.undamaged)
     share = range(found.first, found.first + found.inputs)[found.worker :: found.processes]
     with (found.root / f"outcomes-{found.worker}").open("w", buffering=1) as file:
         for number in share:
@@ -107,6 +112,14 @@ def _work(found: Any) -> int:
             file.write(json.dumps(vars(outcome)) + "\n")
             if outcome.verdict == "failed":
                 keep(outcome, runner, doors, seed=found.seed, folder=Path(os.environ["MALFORMED_KEEP"]))
+    return 0
+
+
+def _undamaged(doors: dict[str, Any], runner: Runner, path: Path) -> int:
+    """Open every door of files with each of its commands, and write the outcomes."""
+    own = {name: door for name, (_, door) in doors.items() if hasattr(door, "undamaged")}
+    each = [{name: (1, door.undamaged(words))} for name, door in own.items() for words in door.commands]
+    path.write_text(json.dumps([vars(runner.run(one, seed=0, number=0)) for one in each]))
     return 0
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fuzzing.case import Case, Door
@@ -32,27 +33,41 @@ def _copied(fixtures: Path, place: Path, names: Sequence[str]) -> None:
             shutil.copyfile(fixtures / name, place / name)
 
 
-def files(
-    names: Sequence[str],
-    commands: Sequence[Sequence[str]],
-    *,
-    only: str = "*",
-    places: float = 0.2,
-    before: Callable[[Path], object] = lambda _: None,
-) -> Door:
-    """Return a door that copies fixtures and damages one or two of the files whose names match `only`."""
+@dataclass(frozen=True)
+class Files:
+    """A door that copies fixtures and damages one or two of the files whose names match `only`."""
 
-    def door(rng: random.Random, place: Path, fixtures: Path) -> Case:
-        _copied(fixtures, place, names)
-        before(place)
+    names: Sequence[str]
+    commands: Sequence[Sequence[str]]
+    only: str = "*"
+    before: Callable[[Path], object] | None = None
+
+    def fill(self, place: Path, fixtures: Path) -> None:
+        """Copy what the commands need."""
+        _copied(fixtures, place, self.names)
+        for path in place.glob("copy*/manifest.json"):  # it names the folder of the originals
+            path.write_text(path.read_text().replace((fixtures / "place").read_text(), str(place)))
+        if self.before is not None:
+            self.before(place)
+
+    def __call__(self, rng: random.Random, place: Path, fixtures: Path) -> Case:
+        """Make an input."""
+        self.fill(place, fixtures)
         done = []
         for _ in range(rng.choice((1, 1, 1, 2))):
-            found = [each for each in files_below(place) if each.match(only)]
+            found = [each for each in files_below(place) if each.match(self.only)]
             if found:
-                done.append(damage(rng, rng.choice(found), places=places))
-        return Case(words=tuple(rng.choice(commands)), damage=", ".join(done))
+                done.append(damage(rng, rng.choice(found)))
+        return Case(words=tuple(rng.choice(self.commands)), damage=", ".join(done))
 
-    return door
+    def undamaged(self, words: Sequence[str]) -> Door:
+        """Return the door of one command on whole files."""
+
+        def door(rng: random.Random, place: Path, fixtures: Path) -> Case:
+            self.fill(place, fixtures)
+            return Case(words=tuple(words), damage="none")
+
+        return door
 
 
 def _unfinished(place: Path) -> None:
@@ -208,46 +223,46 @@ DOORS: dict[str, tuple[int, Door]] = {
     "inline YAML": (8, inline_yaml),
     "config": (
         6,
-        files([CONFIG], [("train", "--config", CONFIG, *end) for end in (["--print_config"], ["--epochs", "1"])]),
+        Files([CONFIG], [("train", "--config", CONFIG, *end) for end in (["--print_config"], ["--epochs", "1"])]),
     ),
-    "sweep file": (6, files(["sweep.yaml"], [("sweep", "sweep.yaml", "--dry-run", *end) for end in ([], ["--small"])])),
+    "sweep file": (6, Files(["sweep.yaml"], [("sweep", "sweep.yaml", "--dry-run", *end) for end in ([], ["--small"])])),
     "class map, text": (
         3,
-        files(["images", "map.txt"], train_on(*IMAGES, "--data.class_map", "map.txt"), only="map.*"),
+        Files(["images", "map.txt"], train_on(*IMAGES, "--data.class_map", "map.txt"), only="map.*"),
     ),
     "class map, JSON": (
         3,
-        files(["images", "map.json"], train_on(*IMAGES, "--data.class_map", "map.json"), only="map.*"),
+        Files(["images", "map.json"], train_on(*IMAGES, "--data.class_map", "map.json"), only="map.*"),
     ),
     "image folder": (
         10,
-        files(["images"], [*train_on(*IMAGES), ("corrupt", "images/val", "made", *COPY)], only="images/*/*/*"),
+        Files(["images"], [*train_on(*IMAGES), ("corrupt", "images/val", "made", *COPY)], only="images/*/*/*"),
     ),
     "images of any size": (
         4,
-        files(
+        Files(
             ["images"], [("corrupt", "images/val", "made", *COPY[:5], "--size", "original", "-j", "0")], only="val/*/*"
         ),
     ),
-    "IDX": (4, files(["idx"], train_on("--data", "Mnist", "--data.root", "idx"))),
-    "IDX.gz": (4, files(["idx-gz"], train_on("--data", "Mnist", "--data.root", "idx-gz"))),
-    "CIFAR, Python": (6, files(["cifar"], train_on("--data", "Cifar10", "--data.root", "cifar"))),
-    "CIFAR, binary": (2, files(["cifar-bin"], train_on("--data", "Cifar10", "--data.root", "cifar-bin"))),
-    "npy": (6, files(["arrays", "images-run", "images"], [(*ARRAYS, "arrays")], only="arrays/*")),
+    "IDX": (4, Files(["idx"], train_on("--data", "Mnist", "--data.root", "idx"))),
+    "IDX.gz": (4, Files(["idx-gz"], train_on("--data", "Mnist", "--data.root", "idx-gz"))),
+    "CIFAR, Python": (6, Files(["cifar"], train_on("--data", "Cifar10", "--data.root", "cifar"))),
+    "CIFAR, binary": (2, Files(["cifar-bin"], train_on("--data", "Cifar10", "--data.root", "cifar-bin"))),
+    "npy": (6, Files(["arrays", "images-run", "images"], [(*ARRAYS, "arrays")], only="arrays/*")),
     "CIFAR-10-C": (
         3,
-        files(
+        Files(
             ["CIFAR-10-C", "digits-run"],
             [("evaluate", "digits-run", "--data", "Cifar10C", "--data.root", ".")],
             only="CIFAR-10-C/*",
         ),
     ),
-    "CSV": (6, files(["table.csv"], train_on("--data", *TABLE, "table.csv"))),
-    "Parquet": (6, files(["table.parquet"], train_on("--data", *TABLE, "table.parquet"))),
-    "copy of images": (5, files(["copy", "images-run", "images"], [(*FOLDERS, "copy")], only="copy/**/*")),
+    "CSV": (6, Files(["table.csv"], train_on("--data", *TABLE, "table.csv"))),
+    "Parquet": (6, Files(["table.parquet"], train_on("--data", *TABLE, "table.parquet"))),
+    "copy of images": (5, Files(["copy", "images-run", "images"], [(*FOLDERS, "copy")], only="copy/**/*")),
     "manifest of a copy": (
         6,
-        files(
+        Files(
             ["copy", "images-run", "images"],
             [(*FOLDERS, "copy"), ("corrupt", "images/val", "copy", *COPY, "--to", "png")],
             only="copy/*.json",
@@ -255,7 +270,7 @@ DOORS: dict[str, tuple[int, Door]] = {
     ),
     "copy as arrays": (
         4,
-        files(
+        Files(
             ["copy-npy", "images-run", "images"],
             [(*ARRAYS, "copy-npy"), ("corrupt", "images/val", "copy-npy", *COPY, "--to", "npy")],
             only="copy-npy/*",
@@ -265,23 +280,23 @@ DOORS: dict[str, tuple[int, Door]] = {
     **{
         f"bytes of weights, {name.partition('.')[2]}": (
             2,
-            files([f"weights/{name}"], [("train", *ON_DIGITS, "--weights", f"weights/{name}")]),
+            Files([f"weights/{name}"], [("train", *ON_DIGITS, "--weights", f"weights/{name}")]),
         )
         for name in ("net.safetensors", "net.pth")
     },
     **{
         f"model, {name.partition('.')[2]}": (
             2,
-            files([f"models/{name}"], [("evaluate", f"models/{name}", *EVALUATE_DIGITS)]),
+            Files([f"models/{name}"], [("evaluate", f"models/{name}", *EVALUATE_DIGITS)]),
         )
         for name in ("net.pt2", "net.ts", "net.onnx")
     },
     "program": (3, program),
-    "transformers": (3, files(["vit"], [("evaluate", "vit", *EVALUATE_DIGITS)])),
+    "transformers": (1, Files(["vit"], [("evaluate", "vit", *EVALUATE_DIGITS)])),
     "checkpoint": (6, checkpoint),
     "unfinished run": (
         4,
-        files(
+        Files(
             ["digits-run"],
             [("train", "--data", "digits", *TRAIN, "--output", ".", "--name", "one")],
             before=_unfinished_under_its_name,
@@ -289,18 +304,18 @@ DOORS: dict[str, tuple[int, Door]] = {
     ),
     "run, evaluated": (
         8,
-        files(["digits-run"], [("evaluate", "digits-run", "--on", "clean"), ("evaluate", "digits-run")]),
+        Files(["digits-run"], [("evaluate", "digits-run", "--on", "clean"), ("evaluate", "digits-run")]),
     ),
-    "runs, reported": (8, files(["runs"], [("report", "runs", "--quiet", "--output", "new")])),
+    "runs, reported": (8, Files(["runs"], [("report", "runs", "--quiet", "--output", "new")])),
     "report, written again": (
         4,
-        files(["runs", "report"], [("report", "runs", "--output", "report", "--quiet")], only="report/**/*"),
+        Files(["runs", "report"], [("report", "runs", "--output", "report", "--quiet")], only="report/**/*"),
     ),
     "list of a report's files": (4, links),
-    "sweep, reported": (6, files(["sweep"], [("report", "sweep", "--quiet", "--output", "new")])),
+    "sweep, reported": (6, Files(["sweep"], [("report", "sweep", "--quiet", "--output", "new")])),
     "sweep, continued": (
         4,
-        files(
+        Files(
             ["sweep", "sweep.yaml"],
             [
                 ("sweep", "sweep.yaml", "--output", ".", "--name", "sweep", *end)

@@ -37,6 +37,7 @@ def make_fixtures(root: Path) -> None:
     _weights()
     _models()
     _transformers()
+    Path("place").write_text(str(Path.cwd()))
     Path("sweep.yaml").write_text(SWEEP)
     _command("sweep", "sweep.yaml", "--output", ".", "--name", "sweep", "--vectorize")
     Path("map.txt").write_text("a 0\nb 1\n")
@@ -149,7 +150,9 @@ def _models() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.trace(model, x), "models/net.ts")
-        torch.onnx.export(model, (x,), "models/net.onnx", dynamic_shapes=({0: batch},), verbose=False)
+        torch.onnx.export(
+            model, (x,), "models/net.onnx", dynamic_shapes=({0: batch},), external_data=False, verbose=False
+        )
         torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: batch},)), "models/net.pt2")
 
 
