@@ -46,7 +46,7 @@ def planted(code: str) -> Door:
 
 def main() -> None:
     """Run every fault, with small limits."""
-    limits = Limits(seconds=0.5, patience=0.5, memory=300 << 20)
+    limits = Limits(seconds=1.5, patience=1.5, memory=300 << 20)
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(Path(folder), Path(folder) / "work", limits=limits)
         outcomes = {

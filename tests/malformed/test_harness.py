@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import targets
 import yaml
 from fuzzing.case import Case
 from fuzzing.mutations import BYTES, ODD, TEXT, bomb, change_json, change_yaml, damaged, zip_bomb
 from fuzzing.oracle import judge
 from fuzzing.places import PLACES, damage, files_below
 from fuzzing.runner import Limits, chosen, generator_of, prepare
+
+from withstand.errors import InputError
 
 HERE = Path(__file__).parent
 SAMPLE = {
@@ -159,3 +162,15 @@ def test_doors_are_drawn_by_weight():
     doors = {"often": (9, None), "seldom": (1, None)}
     drawn = [chosen(doors, generator_of(0, number)) for number in range(200)]
     assert 10 < 200 - drawn.count("often") < 40
+
+
+@pytest.mark.parametrize(("error", "crashes"), [(KeyError("x"), 1), (InputError("x: expected y, got z."), 0)])
+def test_a_reader_that_raises_is_a_crash_and_one_that_refuses_is_none(tmp_path, monkeypatch, capsys, error, crashes):
+    def read(path):
+        if not path.read_bytes().startswith(b"head"):
+            raise error
+
+    monkeypatch.setitem(targets.TARGETS, "planted", (read, ()))
+    assert targets.mutate("planted", [b"head and body"], seconds=0.5, kept=tmp_path) == crashes
+    assert len(list(tmp_path.iterdir())) == crashes
+    assert ("KeyError" in capsys.readouterr().out) == bool(crashes)
