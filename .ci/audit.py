@@ -38,7 +38,9 @@ def main() -> int:
             fixed = ", ".join(each["fix_versions"]) or "no release"
             sys.stdout.write(f"audit: {name} {version} has {each['id']}, fixed in {fixed}.\n")
     if not found:
-        sys.stdout.write(f"audit: {len(packages)} packages without a known vulnerability.\n")
+        sys.stdout.write(
+            f"audit: {sum('vulns' in each for each in packages)} packages without a known vulnerability.\n"
+        )
     return int(bool(found))
 
 

@@ -71,6 +71,8 @@ def weights(path: Path) -> None:
 
 def image(path: Path) -> None:
     """Decode an image, of whatever kind its first bytes are."""
+    import torch
+
     from withstand.data.images.image_folder import ImageFolder
 
     for label in ("a", "b"):
@@ -78,7 +80,7 @@ def image(path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "0.png").write_bytes(path.read_bytes())
     split = ImageFolder(root=str(path.parent / "images"), pixels=8, resize=8).load("test")
-    list(split.batches([[0]]))
+    list(split.batches([torch.tensor([0])]))
 
 
 def rows(path: Path) -> None:
@@ -197,7 +199,8 @@ def every_target(found: argparse.Namespace) -> int:
         failed += done.returncode != 0
         sys.stdout.write(f"{name:<12}{way}, {found.seconds:g} s: {'crashed' if done.returncode else 'no crash'}\n")
         if done.returncode:
-            sys.stdout.write((done.stdout + done.stderr)[-3000:] + f"\nThe input is in {found.kept}.\n")
+            told = (done.stdout + done.stderr).partition("Uncaught Python exception")[2] or done.stdout + done.stderr
+            sys.stdout.write(f"{told.partition('INFO: Instrumenting')[0][-3000:]}\nThe input is in {found.kept}.\n")
         sys.stdout.flush()
     return int(failed > 0)
 
