@@ -15,7 +15,7 @@ MOST_CHARACTERS = 1000  # of a sentence
 # Honest failures on valid input: what a loss did, and a machine without room. Everything else that ends in 1 is a failure.
 HONEST = re.compile(r"non-finite|not finite|out of memory", re.IGNORECASE)
 # What no sentence for people holds.
-RAW = re.compile(r"Expected a <class '|Got value:|Traceback \(most recent|Exception ignored|\\udc")
+RAW = re.compile(r"Expected a <class '|Got value:|Traceback \(most recent|Exception ignored")
 
 
 def judge(
