@@ -4,7 +4,7 @@ PYTHON ?= python
 # Silences a notice at every build of the docs.
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: check docs fix test bench
+.PHONY: check audit docs fix test fuzz bench
 
 check:
 	ruff format --check .
@@ -12,8 +12,13 @@ check:
 	codespell
 	pyright
 	lint-imports
+	$(MAKE) audit
 	$(MAKE) docs
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+# Known vulnerabilities of the installed packages; skipped where their index cannot be reached.
+audit:
+	@$(PYTHON) .ci/audit.py
 
 docs:
 	mkdocs build --strict --quiet
@@ -24,6 +29,15 @@ fix:
 
 test:
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+# Mutations over every door, then the readers of binary files, each for TARGET_SECONDS.
+INPUTS ?= 5000
+SEED ?= 0
+TARGET_SECONDS ?= 60
+
+fuzz:
+	$(PYTHON) tests/malformed/fuzz.py --inputs $(INPUTS) --seed $(SEED)
+	$(PYTHON) tests/malformed/targets.py all --seconds $(TARGET_SECONDS)
 
 bench:
 	$(PYTHON) benchmarks/training.py

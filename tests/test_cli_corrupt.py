@@ -36,6 +36,19 @@ def trained(tmp_path_factory):
 FEW = ["gaussian_noise", "contrast"]
 
 
+def test_a_folder_of_images_becomes_arrays(tmp_path, capsys):
+    for number, label in enumerate("aabb"):
+        (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (34, 32), (60 * number, 9, 200)).save(tmp_path / "images" / label / f"{number}.png")
+    words = ["--corruptions", "contrast", "--to", "npy", "--size", "32", "-j", "0"]
+    code, _, err = run(["corrupt", tmp_path / "images", tmp_path / "copy", *words], capsys)
+    assert (code, "4 images x 5 cells" in err) == (0, True)
+    images = np.load(tmp_path / "copy" / "contrast.npy")
+    assert (images.shape, images.dtype) == ((20, 32, 32, 3), np.uint8)
+    assert images[0, 0, 0, 0] < images[3, 0, 0, 0]
+    assert np.load(tmp_path / "copy" / "labels.npy").tolist() == [0, 0, 1, 1] * 5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "data", "suffix"),
