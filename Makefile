@@ -4,7 +4,7 @@ PYTHON ?= python
 # Silences a notice at every build of the docs.
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: check docs fix test bench
+.PHONY: check docs fix test faults bench
 
 check:
 	ruff format --check .
@@ -24,6 +24,10 @@ fix:
 
 test:
 	$(PYTHON) -m pytest -n auto --dist worksteal
+
+# Hours on two cores; .ci/run makes fewer tries.
+faults:
+	WITHSTAND_FAULTS=full $(PYTHON) -m pytest -m faults tests/faults tests/sweeps/test_on_ray.py
 
 bench:
 	$(PYTHON) benchmarks/training.py

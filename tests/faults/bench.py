@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 import yaml
-from fault_suite import Ended, Process, Server, contents, difference, units
+from fault_suite import NEVER, Ended, Moment, Process, Server, contents, difference, units
 from PIL import Image
 
 SEED = int(os.environ.get("WITHSTAND_FAULTS_SEED", "0"))
@@ -79,11 +79,18 @@ class Bench:
         run = next((each.relative_to(place) for each in place.glob("runs/*")), "")
         return COMMANDS[name][0].replace("RUN", str(run)).split() + ([] if name == "report" else ["--device=cpu"])
 
-    def start(self, name: str, place: Path, *, real: bool = False, **options: object) -> Process:
+    def moment(self, name: str, what: str) -> Moment:
+        """Return a random moment of a command."""
+        rng = np.random.default_rng((SEED, crc32(f"{name} {what}".encode())))
+        return random_moment(rng, self.whole(name), is_real=False)
+
+    def start(
+        self, name: str, place: Path, *, real: bool = False, extra: Sequence[str] = (), **options: object
+    ) -> Process:
         """Begin a command that notes its pieces of work in the file `units` beside its folder."""
         faults = {"count": {"path": str(place.parent / "units")}, **options.pop("faults", {})}  # type: ignore[dict-item]
         server = None if real else self.server
-        return Process(self.words(name, place), place, server=server, faults=faults, **options)  # type: ignore[arg-type]
+        return Process([*self.words(name, place), *extra], place, server=server, faults=faults, **options)  # type: ignore[arg-type]
 
     def whole(self, name: str) -> Whole:
         """Return what an undisturbed command leaves."""
@@ -123,8 +130,16 @@ class Disturbed(NamedTuple):
     lost: str
 
 
+def random_moment(rng: np.random.Generator, whole: Whole, *, is_real: bool) -> Moment:
+    """Return a moment of the whole duration, or of the work alone."""
+    if is_real or rng.random() < 0.3:
+        return Moment(rng.uniform(0, whole.seconds + (4 if is_real else 0)))
+    number = len(whole.units)
+    return Moment(rng.uniform(0, whole.seconds / (1 + number)), int(rng.integers(0, number + 1)))
+
+
 def disturb(
-    bench: Bench, name: str, fault: str, tries: int, end: Callable[[Process, float], list[str]], *, reals: int = 0
+    bench: Bench, name: str, fault: str, tries: int, end: Callable[[Process], list[str]], *, reals: int = 0
 ) -> Disturbed:
     """Begin a command again and again, and end it at random moments; compare whenever it completes.
 
@@ -133,7 +148,7 @@ def disturb(
         name: The command.
         fault: Names the disturbance.
         tries: How often to end it.
-        end: Ends a process (begun some seconds before) and returns what was wrong.
+        end: Ends a process and returns what was wrong.
         reals: How many of the tries begin a process of their own, of which the start belongs to the moments.
     """
     whole, kind = bench.whole(name), COMMANDS[name][1]
@@ -144,14 +159,14 @@ def disturb(
         place, moments, seen, wrong = bench.place(name), [], set[str](), list[str]()
         while not wrong:
             is_real = tried < reals
-            moment = rng.uniform(0, whole.seconds + (4 if is_real else 0)) if tried < tries else np.inf
+            moment = random_moment(rng, whole, is_real=is_real) if tried < tries else NEVER
             process = bench.start(name, place, real=is_real)
-            is_over = process.is_over_within(min(moment, 300))
+            is_over = process.is_over_at(moment, place.parent / "units")
             if is_over:
                 wrong = bench.problems(name, place, process.wait(), process.orphans())
             else:
-                moments.append(f"{moment:.3f}")
-                wrong = end(process, moment)
+                moments.append(str(moment))
+                wrong = end(process)
                 tried += 1
             noted = {line for line in units(place.parent / "units") if line.startswith(kind)}
             lost = max(lost, len(noted & seen))
@@ -160,7 +175,7 @@ def disturb(
             if is_over:
                 break
         if wrong:
-            how = f"WITHSTAND_FAULTS_SEED={SEED}, chain {chain}: {name}, {fault} after {', '.join(moments)} s"
+            how = f"WITHSTAND_FAULTS_SEED={SEED}, chain {chain}: {name}, {fault} after {', '.join(moments)}"
             failures.append("\n".join([how, f"in {place}", *wrong]))
         else:
             shutil.rmtree(place.parent)

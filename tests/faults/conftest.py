@@ -30,9 +30,17 @@ def row(record_property: Callable[[str, object], None]) -> Callable[..., None]:
 
     def add(fault: str, tried: int, failures: list[str], lost: str = "nothing") -> None:
         record_property("fault", json.dumps([fault, tried, tried - len(failures), lost]))
-        assert not failures, "\n\n".join(failures)
+        if failures:
+            pytest.fail("\n\n".join(failures), pytrace=False)
 
     return add
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a command in one process (with --dist loadgroup), which runs it undisturbed once."""
+    for each in items:
+        if isinstance(each, pytest.Function) and hasattr(each, "callspec") and "name" in each.callspec.params:
+            each.add_marker(pytest.mark.xdist_group(str(each.callspec.params["name"])))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -17,7 +17,7 @@ import torch
 from withstand.training.checkpoint import DIGEST
 
 HERE = Path(__file__).parent
-SECONDS_TO_END = 5  # for children of a process that is gone
+SECONDS_TO_END = 5  # for children of a process that is gone, on a machine that is not busy
 # What differs between two runs by its nature: times and, of an interrupted one, when it was saved.
 PROVENANCE = {"started", "made", "when", "time"}
 NOT_COMPARED = ("previous.checkpoint",)
@@ -68,6 +68,19 @@ class Ended(NamedTuple):
     @property
     def has_traceback(self) -> bool:
         return re.search(r"Traceback|Exception ignored|^\w*Error|Fatal|core dumped|leaked", self.err, re.M) is not None
+
+
+class Moment(NamedTuple):
+    """Some seconds after a number of pieces of work; after the start if this is 0."""
+
+    seconds: float
+    pieces: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3f} s" + (f" after {self.pieces} pieces of work" if self.pieces else "")
+
+
+NEVER = Moment(0, float("inf"))
 
 
 class Process:
@@ -130,9 +143,12 @@ class Process:
         read = self.out.read_text(errors="replace")
         return Ended(self._code if self._code >= 0 else 128 - self._code, read, self.err.read_text(errors="replace"))
 
-    def is_over_within(self, seconds: float) -> bool:
+    def is_over_at(self, moment: "Moment", noted: Path) -> bool:
         """Wait until a moment; return whether the command has ended by itself before."""
-        while time.monotonic() - self.begun < seconds:
+        begun = self.begun
+        while len(units(noted)) < moment.pieces or time.monotonic() - begun < moment.seconds:
+            if len(units(noted)) < moment.pieces:
+                begun = time.monotonic()
             if self.code is not None:
                 return True
             time.sleep(0.002)
@@ -140,7 +156,8 @@ class Process:
 
     def orphans(self) -> list[str]:
         """Return the processes of its session that live some seconds after it, and end them."""
-        deadline = time.monotonic() + SECONDS_TO_END
+        busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        deadline = time.monotonic() + SECONDS_TO_END * busy
         while (left := alive(self.pid)) and time.monotonic() < deadline:
             time.sleep(0.02)
         for pid in left:

@@ -82,7 +82,7 @@ def file_name(copy: CorruptedCopy, source: Source, row: int, label: int) -> str:
     if isinstance(source, TensorSplit):
         return f"{_folder_name(source.classes[label])}/{row:06d}{SUFFIX.get(copy.format, '.png')}"
     name = source.files[row]
-    return name if copy.format == "same" else str(PurePosixPath(name).with_suffix(SUFFIX[copy.format]))
+    return name if copy.format == "same" else str(PurePosixPath(name).with_suffix(SUFFIX.get(copy.format, ".png")))
 
 
 def class_folders(source: Source) -> dict[str, int]:
