@@ -17,11 +17,12 @@ from PIL import Image
 SEED = int(os.environ.get("WITHSTAND_FAULTS_SEED", "0"))
 IS_FULL = os.environ.get("WITHSTAND_FAULTS") == "full"
 FOLDER = "--data=image-folder --data.pixels=32 --data.resize=32 --root=../../images"
+GAME = "--model.width=8 --objective=AdversarialNoise --objective.restart_steps=5"
 CHANGES = "--corruptions gaussian_noise fog --frost procedural"
 # Every command by name: its words, and the kind of its pieces of work.
 COMMANDS = {
     "train": (
-        f"train {FOLDER} --model.width=8 --epochs=4 --batch-size=8 --checkpoint-seconds=0.1 -j 2 --output=runs",
+        f"train {FOLDER} {GAME} --epochs=4 --batch-size=8 --checkpoint-seconds=0.1 -j 2 --output=runs",
         "step",
     ),
     "evaluate": ("evaluate RUN --on clean noise contrast --batch-size=4 -j 2", "batch"),
@@ -85,12 +86,20 @@ class Bench:
         return random_moment(rng, self.whole(name), is_real=False)
 
     def start(
-        self, name: str, place: Path, *, real: bool = False, extra: Sequence[str] = (), **options: object
+        self,
+        name: str,
+        place: Path,
+        *,
+        real: bool = False,
+        without: str | None = None,
+        extra: Sequence[str] = (),
+        **options: object,
     ) -> Process:
         """Begin a command that notes its pieces of work in the file `units` beside its folder."""
         faults = {"count": {"path": str(place.parent / "units")}, **options.pop("faults", {})}  # type: ignore[dict-item]
         server = None if real else self.server
-        return Process([*self.words(name, place), *extra], place, server=server, faults=faults, **options)  # type: ignore[arg-type]
+        words = [each for each in self.words(name, place) if without is None or not each.startswith(without)]
+        return Process([*words, *extra], place, server=server, faults=faults, **options)  # type: ignore[arg-type]
 
     def whole(self, name: str) -> Whole:
         """Return what an undisturbed command leaves."""
