@@ -4,7 +4,7 @@ PYTHON ?= python
 # Silences a notice at every build of the docs.
 export NO_MKDOCS_2_WARNING = 1
 
-.PHONY: check audit docs fix test fuzz bench
+.PHONY: check audit docs fix test fuzz faults bench
 
 check:
 	ruff format --check .
@@ -38,6 +38,10 @@ TARGET_SECONDS ?= 60
 fuzz:
 	$(PYTHON) tests/malformed/fuzz.py --inputs $(INPUTS) --seed $(SEED)
 	$(PYTHON) tests/malformed/targets.py all --seconds $(TARGET_SECONDS)
+
+# Hours on two cores; .ci/run makes fewer tries.
+faults:
+	WITHSTAND_FAULTS=full $(PYTHON) -m pytest -m faults tests/faults tests/sweeps/test_on_ray.py
 
 bench:
 	$(PYTHON) benchmarks/training.py

@@ -7,10 +7,7 @@ for everything else, to the functions of the four folders whose promises are sha
 import itertools
 import os
 import random
-import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -72,29 +69,6 @@ settings.load_profile("withstand")
 # The tensors of tests are small: a second thread costs more than it gives, above all where tests run side by side.
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture
-def kill_at_random_moments() -> Callable[..., None]:
-    """Starts a command and kills it, over and over."""
-    return _kill_at_random_moments
-
-
-def _kill_at_random_moments(words: list[str], folders: list[Path], *, times: int, length: float) -> None:
-    """Start a command as often as needed to kill it (-9) `times` times, at moments of its `length` in seconds.
-
-    What ends before its moment is done again from nothing: `folders` are removed, so that a fast machine kills as often.
-    """
-    generator, kills = np.random.default_rng(0), 0
-    while kills < times:
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            time.sleep(generator.uniform(0.5, 0.9 * length))
-            if process.poll() is None:
-                kills += 1
-                process.kill()
-            else:
-                for each in folders:
-                    shutil.rmtree(each)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -397,36 +396,6 @@ def test_a_stopped_training_says_how_to_resume(tmp_path, number, code):
     found, err = interrupted(tmp_path, number)
     assert found == code
     assert "run the same command again to resume" in err.splitlines()[-1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "objective",
-    [
-        ["--epochs=40", "--objective.perturbation=Mixture"],
-        ["--epochs=16", "--objective=AdversarialNoise", "--objective.restart_steps=5"],
-    ],
-    ids=["noise", "game"],
-)
-def test_killing_at_ten_random_moments_ends_in_the_same_weights_bit_for_bit(
-    objective, tmp_path, kill_at_random_moments
-):
-    words = ["train", *objective, "--model.width=8", "--checkpoint-seconds=0.2", "--output"]
-    begun = time.monotonic()
-    alone = start([*words, tmp_path / "alone"])
-    alone.communicate()
-    assert alone.returncode == 0
-    killed = [sys.executable, "-m", "withstand", *words, str(tmp_path / "killed")]
-    kill_at_random_moments(killed, [tmp_path / "killed"], times=10, length=time.monotonic() - begun)
-    last = start([*words, tmp_path / "killed"])
-    last.communicate()
-    assert last.returncode == 0
-    ours, theirs = (load_file(next((tmp_path / each).glob("*/model.safetensors"))) for each in ("alone", "killed"))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    rows = [next((tmp_path / each).glob("*/rows.jsonl")).read_text() for each in ("alone", "killed")]
-    assert rows[0] == rows[1]
-    assert not list(Path(tmp_path).rglob("*.tmp"))
 
 
 def test_curves_for_tensorboard(tmp_path, capsys):

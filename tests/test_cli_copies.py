@@ -6,8 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -232,26 +230,6 @@ def test_processes_write_what_one_writes(voc, tmp_path, capsys):
         code = copy(voc, tmp_path / str(workers), capsys, "-j", workers, corruptions=("gaussian_noise",))[0]
         assert code == 0
     assert content(tmp_path / "0") == content(tmp_path / "2")
-
-
-@pytest.mark.slow
-def test_a_killed_copy_resumes_to_the_same_bytes(tmp_path, capsys):
-    for number in range(150):
-        photo(tmp_path / "photos" / f"{number}.png", (160, 120), number)
-    (tmp_path / "photos" / "boxes.json").write_text("{}")
-    noise = {"corruptions": ("gaussian_noise", "glass_blur"), "severities": ("1", "2")}
-    assert copy(tmp_path / "photos", tmp_path / "whole", capsys, **noise)[0] == 0
-    words = [sys.executable, "-m", "withstand", "corrupt", tmp_path / "photos", tmp_path / "killed", "--size=original"]
-    words += ["--corruptions", *noise["corruptions"], "--severities", *noise["severities"], "-j", "2"]
-    records = tmp_path / "killed" / RECORDS
-    for blocks in (1, 4):
-        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while process.poll() is None and len(list(records.glob("*.json"))) <= blocks:
-                time.sleep(0.02)
-            process.kill()
-        assert not (tmp_path / "killed" / "manifest.json").exists()
-    assert subprocess.run(words, capture_output=True).returncode == 0
-    assert content(tmp_path / "killed") == content(tmp_path / "whole")
 
 
 def test_of_two_runs_into_one_folder_the_second_says_who_works_there(voc, tmp_path, capsys):

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -204,24 +203,6 @@ def test_two_processes_keep_the_outcomes_of_one(runs, tmp_path):
         subprocess.run(words, check=True, capture_output=True, timeout=300, env=environment())
         found.append(kept(folders[0]))
     assert_equal(*found)
-
-
-@pytest.mark.slow
-def test_killing_at_twenty_random_moments_ends_in_the_same_tables(runs, tmp_path, monkeypatch, kill_at_random_moments):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    alone, killed = copy_of(runs, tmp_path / "alone"), copy_of(runs, tmp_path / "killed")
-    begun = time.monotonic()
-    subprocess.run(command("evaluate", *alone, *ON), check=True, capture_output=True)
-    length = time.monotonic() - begun
-    begun_again = [Path(each) / "evaluations" for each in killed]
-    kill_at_random_moments(command("evaluate", *killed, *ON), begun_again, times=20, length=length)
-    subprocess.run(command("evaluate", *killed, *ON), check=True, capture_output=True)
-    for one, other in zip(alone, killed, strict=True):
-        assert_equal(kept(one), kept(other))
-        rows = [next(Path(each).glob("evaluations/*/rows.jsonl")).read_text() for each in (one, other)]
-        assert rows[0] == rows[1]
-        assert not list(Path(other).rglob("*.tmp"))
-        assert not list(Path(other).rglob("parts"))
 
 
 def test_a_kill_at_any_file_is_resumed_to_the_same_tables(runs, tmp_path, capsys, monkeypatch):

@@ -252,6 +252,17 @@ def test_arrays_have_the_severities_one_after_the_other(tmp_path):
     ]
 
 
+def test_arrays_of_image_files_hold_what_their_files_would(source, tmp_path):
+    corruptions = tuple(Contrast(severity=severity, pixels=32) for severity in range(1, 6))
+    for kind in ("png", "npy"):
+        write_copy(CorruptedCopy(data=source, corruptions=corruptions, format=kind), tmp_path / kind)
+    array, names = np.load(tmp_path / "npy" / "contrast.npy"), source.load("test").files
+    for severity, part in enumerate(np.split(array, 5), start=1):
+        for name, levels in zip(names[::25], part[::25], strict=True):
+            with Image.open(tmp_path / "png" / "contrast" / str(severity) / name) as image:
+                assert np.array_equal(np.asarray(image), levels)
+
+
 def test_a_bad_image_stops_the_copy_or_is_left_out_and_named(source, tmp_path):
     root = tmp_path / "source"
     for name in ("a/1.png", "a/2.png", "b/3.png"):

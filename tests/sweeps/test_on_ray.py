@@ -197,9 +197,9 @@ def test_options_that_contradict_each_other_are_one_sentence(source, tmp_path, c
     assert not (tmp_path / "try").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.filterwarnings("default")
-def test_a_node_that_dies_in_the_middle_changes_no_row(source, tmp_path, watch, monkeypatch):
+def test_a_node_that_dies_in_the_middle_changes_no_row(source, tmp_path, watch, monkeypatch, record_property):
     pytest.importorskip("ray", reason="needs the extra cluster")
     from ray.cluster_utils import Cluster
 
@@ -236,3 +236,4 @@ def test_a_node_that_dies_in_the_middle_changes_no_row(source, tmp_path, watch, 
     assert set(tally.done) == set(plan.experiments)
     for name, experiment in plan.experiments.items():
         assert read_rows(root / name / ROWS) == read_rows(run(experiment, tmp_path / "alone") / ROWS)
+    record_property("fault", '["a lost Ray node: sweep", 1, 1, "the runs under way on it"]')

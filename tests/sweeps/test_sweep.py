@@ -6,14 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import yaml
 
 from withstand.cli import main
-from withstand.errors import InputError
-from withstand.experiment import ROWS, hold
+from withstand.experiment import ROWS
 from withstand.study.measures.row import read_rows
 from withstand.study.sweep import FAILED, read_entries, read_failure
 from withstand.sweeps.attempt import Outcome, State
@@ -129,28 +127,6 @@ def test_two_sweeps_on_one_folder_do_each_run_once(source, tmp_path):
         history = json.loads((rows.parent / "history.json").read_text())
         assert len(history) == 1
         assert (rows.parent / "history.json").stat().st_mtime_ns <= rows.stat().st_mtime_ns
-
-
-@pytest.mark.slow
-def test_a_killed_sweep_leaves_no_process_and_goes_on(source, tmp_path):
-    words = [sys.executable, "-m", "withstand", "sweep", str(source), "--output", str(tmp_path), "--epochs", "3000"]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-    folder = tmp_path / "try"
-    deadline = time.monotonic() + 60
-    while not list(folder.glob("*/config.yaml")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    run = next(folder.glob("*/config.yaml")).parent
-    while time.monotonic() < deadline:  # its worker ends by itself, and gives the run free
-        try:
-            with hold(run):
-                break
-        except InputError:
-            time.sleep(0.05)
-    else:
-        pytest.fail("the worker of a killed sweep lives on")
-    assert main(["sweep", str(source), "--output", str(tmp_path), "--epochs", "3000", "--dry-run"]) == 0
 
 
 def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
