@@ -8,6 +8,7 @@ import pytest
 
 from withstand.cli import main
 from withstand.commands import report as command
+from withstand.files import hold
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.sweep import Entry, write_entries
@@ -53,6 +54,19 @@ def test_it_writes_beside_the_runs_and_prints_the_main_table(runs, capsys):
     assert "80.5" in out
     # The report is no run.
     assert run(["report", runs, "--quiet"], capsys)[:2] == (0, out)
+
+
+def test_of_two_reports_at_once_the_second_is_told_and_nothing_is_left(runs, capsys):
+    left = runs / "report" / "figures" / f".accuracy.png.{'0' * 12}.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"of a killed process")
+    with hold(runs / "report", leaves_lock=False):
+        code, out, err = run(["report", runs], capsys)
+    assert (code, out) == (2, "")
+    assert "another process" in err
+    assert run(["report", runs], capsys)[0] == 0
+    assert not left.exists()
+    assert not (runs / "report" / "lock").exists()
 
 
 def test_it_does_without_pytorch(runs):
