@@ -143,7 +143,7 @@ def fit_both(rows: int, repeats: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 50))
     y = (x @ rng.normal(size=50) + rng.normal(size=rows) > 0).astype(int)
-    like = {"batch_size": 128, "random_state": 0}
+    like: dict[str, Any] = {"batch_size": 128, "random_state": 0}
     makers: dict[str, Callable[[int], Any]] = {
         "own": lambda epochs: RobustClassifier(
             "regular", hidden=(100, 100), epochs=epochs, lr=3e-3, device="cpu", **like

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -50,6 +52,33 @@ def test_the_fields_reach_the_optimiser_of_pytorch(cls, model):
     assert {group["lr"] for group in optimizer.param_groups} == {0.03}
     assert SGD(momentum=0.8, nesterov=True).build(model).param_groups[0]["nesterov"]
     assert Adam(betas=(0.5, 0.9)).build(model).param_groups[0]["betas"] == (0.5, 0.9)
+
+
+@every_optimizer
+def test_steps_are_those_of_pytorch_and_do_not_import_its_compiler(cls, model, monkeypatch):
+    own = [each.detach().clone() for each in model.parameters()]
+    theirs = getattr(torch.optim, cls.__name__)(model.parameters(), lr=0.1, weight_decay=0.0, **momentum(cls))
+    ours = cls(lr=0.1, weight_decay=0.0).make(own)
+    gradients = [[torch.randn_like(each) for each in own] for _ in range(5)]
+    for step in gradients:
+        for parameter, gradient in zip(model.parameters(), step, strict=True):
+            parameter.grad = gradient.clone()
+        theirs.step()
+    expected = theirs.state_dict()["state"]
+    monkeypatch.setitem(sys.modules, "torch._dynamo", None)  # an import of it fails
+    for step in gradients:
+        for parameter, gradient in zip(own, step, strict=True):
+            parameter.grad = gradient.clone()
+        ours.step()
+        ours.load_state_dict(ours.state_dict())
+        ours.zero_grad(set_to_none=True)
+    assert all(torch.equal(a, b) for a, b in zip(own, model.parameters(), strict=True))
+    for number, state in ours.state_dict()["state"].items():
+        assert all(torch.equal(value, expected[number][name]) for name, value in state.items())
+
+
+def momentum(cls):
+    return {"momentum": 0.9} if cls is SGD else {}
 
 
 def test_nesterov_without_momentum_is_refused():

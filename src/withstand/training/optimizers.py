@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from inspect import unwrap
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -12,6 +12,8 @@ from torch import nn
 from withstand.configuration import Configuration
 from withstand.errors import InputError
 from withstand.limits import NonNegativeFloat, PositiveFloat, Share
+
+Kind = TypeVar("Kind", bound=torch.optim.Optimizer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +103,9 @@ class AdamW(Optimizer):
         return _uncompiled(torch.optim.AdamW)(parameters, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
 
 
-@cache
-def _uncompiled(kind: type[torch.optim.Optimizer]) -> type[torch.optim.Optimizer]:
+def _uncompiled(kind: type[Kind]) -> type[Kind]:
     """Return PyTorch's class without the wrappers that import its compiler, which takes seconds and 150 MB."""
     names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     own = {name: unwrap(getattr(kind, name)) for name in names}
-    return type(kind.__name__, (kind,), own | {"step": torch.no_grad()(unwrap(kind.step))})
+    made = type(kind.__name__, (kind,), own | {"step": torch.no_grad()(unwrap(kind.step))})
+    return cast(type[Kind], made)

@@ -1,6 +1,13 @@
+import logging
+import subprocess
+import sys
+
+import polars as pl
 import pytest
 import torch
 
+from withstand.data import memory
+from withstand.data.tables import categories, formats, preprocessing
 from withstand.data.tables.formats import TableFile
 from withstand.data.tables.preprocessing import load_tabular
 from withstand.errors import InputError
@@ -217,3 +224,58 @@ def test_a_column_of_numbers_that_is_text_in_the_test_file_is_refused(tmp_path, 
     other = write(tmp_path / "other.csv", [(1, "low", "q"), (2, "high", "p")])
     with pytest.raises(InputError, match=r"other.csv, column 'b': expected numbers, got text such as 'low' \(line 2"):
         load(file, "test", test_file=other, test=0.0)
+
+
+def test_some_columns_at_a_time_give_the_numbers_of_all_at_once(mixed, monkeypatch):
+    """A category is split into its levels. Means may differ in the last bit, as PyTorch adds in another order."""
+    frame = pl.DataFrame({name: mixed._column(name) for name in mixed.columns})
+    path = mixed.path.with_suffix(".parquet")
+    frame.with_columns(pl.col("price", "count").cast(pl.Float64)).write_parquet(path)
+    once = {part: load(mixed, part, **MIXED) for part in ("train", "validation", "test")}
+    for name in (formats, categories):
+        monkeypatch.setattr(name, "VALUES_AT_ONCE", 250)
+    for file in (mixed, TableFile("Who", path)):
+        for part, expected in once.items():
+            split = load(file, part, **MIXED)
+            assert torch.equal(split.numbers, expected.numbers)
+            assert torch.equal(split.y, expected.y)
+            torch.testing.assert_close(split.x, expected.x, rtol=1e-6, atol=1e-7)
+            assert split.features._replace(offset=(), scale=()) == expected.features._replace(offset=(), scale=())
+
+
+def test_constant_and_too_large_columns_are_found_in_every_part_of_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(categories, "VALUES_AT_ONCE", 20)
+    options = {"features": ["a", "b", "c"], "validation": 0.0, "test": 0.0}
+    file = write(tmp_path / "a.csv", [(k, 1, 2, "pq"[k % 2]) for k in range(20)], header="a,b,c,y")
+    with pytest.raises(InputError, match="columns 'b', 'c': expected at least two values"):
+        load(file, **options)
+    file = write(tmp_path / "b.csv", [(k, k, 1e300 * (k == 5), "pq"[k % 2]) for k in range(20)], header="a,b,c,y")
+    with pytest.raises(InputError, match="column 'c': its numbers are too large"):
+        load(file, **options)
+
+
+def test_a_large_table_says_what_it_needs_and_is_refused_if_there_is_less(file, monkeypatch, caplog):
+    monkeypatch.setattr(preprocessing, "LARGE", 1000)
+    with caplog.at_level(logging.INFO):
+        for part in ("train", "validation", "test"):
+            load(file, part)
+    assert caplog.messages == ["Who: 100 rows x 2 features: 0.0 GB of memory."]
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"Who: 100 rows x 2 features needs 0\.0 GB of memory"):
+        load(file)
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_parquet_table_hold_little_more_than_its_numbers_in_32_bits(tmp_path):
+    rows, columns = 1_000_000, 100
+    x = pl.Series([each % 1000 + 0.25 for each in range(rows)], dtype=pl.Float32)
+    path = tmp_path / "table.parquet"
+    y = (x % 2 < 1).cast(pl.Int32)
+    pl.DataFrame({f"f{each}": x.shift(each, fill_value=0.5) for each in range(columns)} | {"y": y}).write_parquet(path)
+    script = (
+        "import resource, sys; from withstand.experiment import load_parts; from withstand.data.tables.table import Table;"
+        "peak = lambda: 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; import polars; before = peak();"
+        "parts = load_parts(Table(path=sys.argv[1], target='y')); print(peak() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 2.0 * 4 * rows * columns  # 1.0 for the parts, the rest does not grow with the columns
