@@ -6,6 +6,7 @@ by the fuzzer's own generator. A reader returns, or refuses what it got with an 
 
 import argparse
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -172,30 +173,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=[*TARGETS, "all"])
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--fixtures", type=Path)
+    parser.add_argument(
+        "--fixtures", type=Path, help="folder of valid files, made if there is none (default: temporary)"
+    )
     parser.add_argument("--kept", type=Path, default=Path(tempfile.gettempdir()) / "malformed-targets")
     found = parser.parse_args()
-    if found.fixtures is None:
-        found.fixtures = Path(tempfile.mkdtemp()) / "fixtures"
-        fuzzer = Path(__file__).with_name("fuzz.py")
-        subprocess.run([sys.executable, str(fuzzer), "--fixtures", str(found.fixtures), "--inputs", "0"], check=True)
-    if found.name == "all":
-        return every_target(found)
-    inputs = corpus(found.name, found.fixtures.resolve())
+    if found.name == "all" or found.fixtures is None:
+        with tempfile.TemporaryDirectory(prefix="malformed-") as scratch:  # atheris removes nothing
+            return in_processes(found, Path(scratch))
+    inputs = corpus(found.name, found.fixtures)
     if find_spec("atheris"):
         follow(found.name, inputs, seconds=found.seconds, kept=found.kept)
     return int(mutate(found.name, inputs, seconds=found.seconds, kept=found.kept) > 0)
 
 
-def every_target(found: argparse.Namespace) -> int:
-    """Run every target, print a line for each, and return 1 after a crash."""
+def in_processes(found: argparse.Namespace, scratch: Path) -> int:
+    """Run each target in a process, print a line for each, and return 1 after a crash."""
     way, failed = "atheris" if find_spec("atheris") else "mutations", 0
-    for name in TARGETS:
+    fixtures = (found.fixtures or scratch / "fixtures").resolve()
+    environment = {**os.environ, "TMPDIR": str(scratch), "OMP_NUM_THREADS": "1"}
+    if not fixtures.is_dir():
+        words = [sys.executable, str(Path(__file__).with_name("fuzz.py")), "--fixtures", str(fixtures), "--inputs", "0"]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    for name in TARGETS if found.name == "all" else (found.name,):
         words = [sys.executable, __file__, name, "--seconds", str(found.seconds)]
-        words += ["--fixtures", str(found.fixtures), "--kept", str(found.kept)]
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", check=False, timeout=found.seconds + 300
-        )
+        words += ["--fixtures", str(fixtures), "--kept", str(found.kept.resolve())]
+        options = {"capture_output": True, "text": True, "errors": "replace", "timeout": found.seconds + 300}
+        done = subprocess.run(words, env=environment, check=False, **options)
         failed += done.returncode != 0
         sys.stdout.write(f"{name:<12}{way}, {found.seconds:g} s: {'crashed' if done.returncode else 'no crash'}\n")
         if done.returncode:
