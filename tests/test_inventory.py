@@ -69,7 +69,7 @@ def calls_in(text: str) -> list[ast.Call]:
     return [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
 
 
-def test_nothing_is_loaded_or_started_in_a_way_that_could_run_code():
+def test_nothing_is_loaded_in_a_way_that_could_run_code():
     benchmarks = sorted((SOURCE.parents[1] / "benchmarks").rglob("*.py"))
     assert benchmarks
     for path in (*FILES, *benchmarks):
