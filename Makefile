@@ -36,8 +36,7 @@ SEED ?= 0
 TARGET_SECONDS ?= 60
 
 fuzz:
-	$(PYTHON) tests/malformed/fuzz.py --inputs $(INPUTS) --seed $(SEED)
-	$(PYTHON) tests/malformed/targets.py all --seconds $(TARGET_SECONDS)
+	$(PYTHON) tests/malformed/fuzz.py --inputs $(INPUTS) --seed $(SEED) --targets $(TARGET_SECONDS)
 
 # Hours on two cores; .ci/run makes fewer tries.
 faults:
