@@ -22,7 +22,7 @@ CHANGES = "--corruptions gaussian_noise fog --frost procedural"
 # Every command by name: its words, and the kind of its pieces of work.
 COMMANDS = {
     "train": (
-        f"train {FOLDER} {GAME} --epochs=4 --batch-size=8 --checkpoint-seconds=0.1 -j 2 --output=runs",
+        f"train {FOLDER} {GAME} --epochs=3 --batch-size=8 --checkpoint-seconds=0.1 -j 2 --output=runs",
         "step",
     ),
     "evaluate": ("evaluate RUN --on clean noise contrast --batch-size=4 -j 2", "batch"),
@@ -123,6 +123,13 @@ class Bench:
         if ended.code:
             return [*found, f"exit code {ended.code}: {ended.err}"]
         return found + difference(contents(place), self.whole(name).contents)
+
+    def has_completed(self, name: str, place: Path) -> bool:
+        """Return whether everything is there, so that a signal comes too late."""
+        try:
+            return not difference(contents(place), self.whole(name).contents)
+        except OSError:  # a file that vanished meanwhile
+            return False
 
     def completes(self, name: str, place: Path) -> list[str]:
         """Begin a command again, undisturbed, and return what is wrong afterwards."""

@@ -97,7 +97,7 @@ class Process:
         **variables: str,
     ) -> None:
         """Start `python -m withstand WORDS`, forked by a server if there is one, else from a line of shell."""
-        self.server, self.begun = server, time.monotonic()
+        self.server, self.cwd, self.begun = server, cwd, time.monotonic()
         number = sum(1 for _ in cwd.parent.glob("*.err"))
         self.err = cwd.parent / f"{number}.err"
         self.out = cwd.parent / f"{number}.out"

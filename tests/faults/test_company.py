@@ -69,6 +69,7 @@ def test_a_lost_ray_worker_costs_time_only(bench, row, tmp_path):
             "sweep",
             place,
             real=True,
+            without="--device",
             extra=["--address=local"],
             RAY_USAGE_STATS_ENABLED="0",
             RAY_memory_monitor_refresh_ms="0",

@@ -3,14 +3,19 @@
 FAULTS is JSON: the arguments of functions of this module by their names.
 """
 
-import importlib
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from typing import Any
+
+waiting: dict[str, list[Callable[[Any], None]]] = {}  # patches by the module that they change
 
 
 def install() -> None:
@@ -22,18 +27,43 @@ def install() -> None:
 def before(place: str, act: Callable[..., None]) -> None:
     """Call `act` with its arguments before every call of a function, such as `package.module:Class.method`."""
     module, _, path = place.partition(":")
-    owner: Any = importlib.import_module(module)
-    *parents, name = path.split(".")
-    for each in parents:
-        owner = getattr(owner, each)
-    function = getattr(owner, name)
 
-    @wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        act(*args, **kwargs)
-        return function(*args, **kwargs)
+    def patch(owner: Any) -> None:
+        *parents, name = path.split(".")
+        for each in parents:
+            owner = getattr(owner, each)
+        function = getattr(owner, name)
 
-    setattr(owner, name, wrapped)
+        @wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            act(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        setattr(owner, name, wrapped)
+
+    if module in sys.modules:
+        patch(sys.modules[module])
+    else:  # imported when the command does
+        waiting.setdefault(module, []).append(patch)
+
+
+class Later(MetaPathFinder):
+    """Patches modules right after their import."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        patches = waiting.pop(fullname, None)
+        spec = find_spec(fullname) if patches else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            for patch in patches or ():
+                patch(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
 
 
 def count(path: str) -> None:
@@ -89,13 +119,12 @@ def full(after: int) -> None:
 
 def out_of_memory(most: int) -> None:
     """Raise "out of memory" where more than some images go through a convolution at once."""
-    import torch
 
     def act(_layer: Any, x: Any) -> None:
         if len(x) > most:
-            raise torch.OutOfMemoryError("out of memory")
+            raise sys.modules["torch"].OutOfMemoryError("out of memory")
 
-    before("torch.nn:Conv2d.forward", act)
+    before("torch.nn.modules.conv:Conv2d.forward", act)
 
 
 def little_memory(more: int) -> None:
@@ -113,6 +142,7 @@ def clock_back(seconds: float, after: float) -> None:
     time.time = lambda: now() - (seconds if time.monotonic() - begun > after else 0)
 
 
+sys.meta_path.insert(0, Later())
 # A process that forks commands installs their faults in each.
 if "FAULTS_LATER" not in os.environ:
     install()
