@@ -44,7 +44,7 @@ def outcomes_of(results, name="mine"):
     return results.tables_of_outcomes[name]
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """The measurement is stopped."""
 
 

@@ -19,7 +19,7 @@ from withstand.perturbations.base import Draws
 from withstand.perturbations.gaussian import Gaussian
 from withstand.study.pictures import Pictured, read_pictures
 
-ENGINE = Engine(device="cpu")
+ENGINE = Engine()
 
 
 @dataclass(frozen=True, kw_only=True)

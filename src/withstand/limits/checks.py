@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from annotated_types import BaseMetadata, GroupedMetadata
 
-from withstand.errors import InputError, brief
+from withstand.errors import MOST_SHOWN, InputError, brief
 from withstand.limits.rules import Within, rule_of
 
 LARGEST = 1 << 63  # whole numbers are below: they end in tensors and Parquet files
@@ -191,8 +191,12 @@ def error_of(who: str, name: str, refusal: Refusal) -> InputError:
 
 
 def _shown(value: object) -> str:
-    """Return a value for a message; objects with a name by their names."""
+    """Return a value for a message: objects with a name by their names, what needs more than a line by its type."""
     names = [getattr(each, "name", None) for each in value] if isinstance(value, list | tuple) else []
     if names and all(isinstance(each, str) for each in names):
         return brief(", ".join(map(str, names)))
-    return brief(repr(value) if isinstance(value, str) else value)
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = repr(value)
+    is_short = len(text) <= MOST_SHOWN and "\n" not in text
+    return brief(text) if isinstance(value, str) or is_short else type(value).__name__
