@@ -45,13 +45,17 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
 
 def tally(digest: Digest) -> str:
     """Return in one sentence how many runs there are, and how many are not."""
-    counts = {"done": 0, "failed": 0, "missing": 0}
+    counts = dict.fromkeys(("done", "failed", "damaged", "missing"), 0)
     for each in digest.combinations:
         for trial in each.trials:
             counts[trial.status] += 1
     total, settings = sum(counts.values()), len(digest.combinations)
-    wrong = [f"{counts[each]:,} {each}" for each in ("failed", "missing") if counts[each]]
-    end = f"{counts['done']:,} finished, {' and '.join(wrong)}" if wrong else "all finished"
+    wrong = [f"{counts[each]:,} {each}" for each in ("failed", "damaged", "missing") if counts[each]]
+    end = (
+        f"{counts['done']:,} finished, {', '.join(wrong[:-1])}{' and ' * (len(wrong) > 1)}{wrong[-1]}"
+        if wrong
+        else "all finished"
+    )
     runs = "1 run" if total == 1 else f"{total:,} runs"
     return f"{runs} of {settings} combination{'s' if settings > 1 else ''}: {end}."
 

@@ -174,7 +174,7 @@ def cautions(study: Study, lines: Iterable[Mapping[str, Any]]) -> str:
         if line["done"] == 0 and ended.get(labels, 0):
             unmeasured.append(name)
             continue
-        why = f" (failed: {problems[labels].rstrip('.')})" if labels in problems else ""
+        why = f" ({problems[labels].rstrip('.')})" if labels in problems else ""
         parts.append(f"{name}: {line['done']}/{line['planned']} seeds, missing {seeds_of(line)}{why}")
     found = f" Missing: {_first_of(parts)}." if parts else ""
     found += f" Not measured: {_first_of(unmeasured)}." if unmeasured else ""
@@ -205,7 +205,7 @@ def _ended(study: Study) -> tuple[dict[tuple[Any, ...], int], dict[tuple[Any, ..
         key = tuple(labels)
         ended[key] = ended.get(key, 0) + (status == "done")
         if problem:
-            problems.setdefault(key, problem)
+            problems.setdefault(key, f"{status}: {problem}")
     return ended, problems
 
 
