@@ -51,11 +51,8 @@ def tally(digest: Digest) -> str:
             counts[trial.status] += 1
     total, settings = sum(counts.values()), len(digest.combinations)
     wrong = [f"{counts[each]:,} {each}" for each in ("failed", "damaged", "missing") if counts[each]]
-    end = (
-        f"{counts['done']:,} finished, {', '.join(wrong[:-1])}{' and ' * (len(wrong) > 1)}{wrong[-1]}"
-        if wrong
-        else "all finished"
-    )
+    listed = " and ".join(filter(None, (", ".join(wrong[:-1]), *wrong[-1:])))
+    end = f"{counts['done']:,} finished, {listed}" if wrong else "all finished"
     runs = "1 run" if total == 1 else f"{total:,} runs"
     return f"{runs} of {settings} combination{'s' if settings > 1 else ''}: {end}."
 

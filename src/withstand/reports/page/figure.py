@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from withstand.reports.figures.tools.colours import ON_BOTH, ON_DARK
 from withstand.reports.figures.tools.picture import Picture
-from withstand.reports.figures.tools.style import figure_style, write_figure
+from withstand.reports.figures.tools.style import cleaned, figure_style, write_figure
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 MOST_BYTES = 700_000  # a larger drawing is shown as pixels
@@ -70,7 +70,7 @@ def drawn(figure: Callable[[], Figure], *, dark: bool) -> bytes:
     """Return a figure as SVG, drawn for light or dark pages."""
     with figure_style(dark=dark):
         buffer = io.BytesIO()
-        figure().savefig(buffer, format="svg", metadata={"Date": None})
+        cleaned(figure()).savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
 

@@ -183,13 +183,18 @@ def _json(content: object) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
+def _cleaned(value: Any) -> Any:
+    """Return a text or an element of the page without control characters."""
+    return type(value)(visible(value, lines=True)) if isinstance(value, str) else value
+
+
 @lru_cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: visible(value, lines=True) if type(value) is str else value,
+        finalize=_cleaned,
         trim_blocks=True,
         lstrip_blocks=True,
     )

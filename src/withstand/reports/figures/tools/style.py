@@ -12,10 +12,13 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from withstand.files import write_whole
+from withstand.rendering.visible import visible
 from withstand.reports.figures.tools.colours import FAINT, INK, ON_DARK, SERIES
 
 WIDTH = 7.2  # inches: two columns of a paper
@@ -90,6 +93,19 @@ def new_figure(height: float, *, width: float = WIDTH) -> Figure:
     return figure
 
 
+def cleaned(figure: Figure) -> Figure:
+    """Return a figure whose texts, which may come from elsewhere, have no control characters."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter):
+                formatter.seq = [visible(str(each), lines=True) for each in formatter.seq]
+    for each in figure.findobj(Text):
+        if isinstance(each, Text):
+            each.set_text(visible(each.get_text(), lines=True).replace("\t", " "))
+    return figure
+
+
 def write_figure(path: Path, figure: Figure) -> tuple[Path, Path]:
     """Write a figure as PNG and SVG; both are drawn before either is written.
 
@@ -102,7 +118,7 @@ def write_figure(path: Path, figure: Figure) -> tuple[Path, Path]:
     """
     drawing = io.BytesIO()
     with figure_style(), ThreadPoolExecutor(1) as worker:
-        size, points = _draw(figure)
+        size, points = _draw(cleaned(figure))
         # Packing the pixels takes as long as drawing them, and leaves the interpreter free for the other drawing.
         packed = worker.submit(_png, size, points)
         figure.savefig(drawing, format="svg", dpi=DOTS_PER_INCH, facecolor="white", metadata={"Date": None})
