@@ -8,7 +8,7 @@ import filelock
 import pytest
 
 from withstand import files
-from withstand.errors import BusyError
+from withstand.errors import BusyError, InputError
 from withstand.files import clear, hold, write_whole
 
 HOLDER = """
@@ -74,7 +74,7 @@ def test_a_file_system_without_locks_is_used_without_them(number, tmp_path, monk
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "lock").mkdir()
-    with pytest.raises(OSError, match="lock"), hold(tmp_path):
+    with pytest.raises(InputError, match="lock"), hold(tmp_path):
         pass
 
 

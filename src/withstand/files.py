@@ -82,6 +82,8 @@ def remove_folder(folder: Path) -> None:
     check_no_link(folder)
     if folder.exists():
         shutil.rmtree(folder)
+
+
 @contextmanager
 def named(path: Path) -> Iterator[None]:
     """Name the file in an error that the system raises without a name, such as a full disk."""

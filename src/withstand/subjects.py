@@ -292,10 +292,9 @@ def _about(data: Any, split: Split) -> Any:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    plain = [re.sub(r"-[0-9a-f]{16}$", "", Path(each).name) for each in names]
-    if len(set(plain)) == len(plain):  # unique without the identities of the runs
-        return plain
-    for shorten in (lambda each: Path(each).name, lambda each: each.strip("/").replace("/", "_")):
+    # Without the identities of the runs, if the rest is unique.
+    without = lambda each: re.sub(r"-[0-9a-f]{16}$", "", Path(each).name)  # noqa: E731
+    for shorten in (without, lambda each: Path(each).name, lambda each: each.strip("/").replace("/", "_")):
         short = [shorten(each) for each in names]
         if len(set(short)) == len(short):
             return short

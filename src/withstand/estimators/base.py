@@ -199,27 +199,29 @@ class RobustEstimator(BaseEstimator, ABC):
             features=self.features_,
             weight=None if weights is None else torch.tensor(weights, dtype=torch.float32),
         )
-        objective = make_objective(
-            self.objective,
-            who=self._who,
-            ball=ball_of(self, self.radius_, num),
-            temperature=float(self.temperature),
-            num_draws=self.num_draws,
-            loss=self._loss,
-        )
         training = Training(
             epochs=int(self.epochs), batch_size=int(self.batch_size), optimizer=Adam(lr=float(self.lr)), clip_norm=2.0
         )
         engine = Engine.start(device=self.device)
-        network = MLP(hidden=widths_of(self._who, self.hidden)).build(
-            (num,), num_outputs, seed=derive_seed(self.seed_, "model")
+        mlp = MLP(hidden=widths_of(self._who, self.hidden))
+        network = mlp.build((num,), num_outputs, seed=derive_seed(self.seed_, "model")).to(engine.device)
+        trainer = Trainer(
+            network, split, objective=self._objective(num), training=training, seed=self.seed_, engine=engine
         )
-        network = network.to(engine.device)
-        trainer = Trainer(network, split, objective=objective, training=training, seed=self.seed_, engine=engine)
         trainer.fit(watch=EpochLines(self._say, training.epochs) if self.verbose else None)
         self.module_ = network.cpu().eval()
         self.loss_curve_ = [entry["loss"] for entry in trainer.history]
         self.n_iter_ = len(self.loss_curve_)
+
+    def _objective(self, num_features: int) -> Objective:
+        return make_objective(
+            self.objective,
+            who=self._who,
+            ball=ball_of(self, self.radius_, num_features),
+            temperature=float(self.temperature),
+            num_draws=self.num_draws,
+            loss=self._loss,
+        )
 
     def _read_training(
         self, X: Any, y: Any, sample_weight: Any, **checks: Any

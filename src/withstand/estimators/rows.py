@@ -14,6 +14,7 @@ from withstand.errors import InputError, told
 class NotANumber(InputError, TypeError):
     """A value that scikit-learn expects to be refused with a TypeError."""
 
+
 ROWS_AT_ONCE = 65536
 
 

@@ -144,6 +144,7 @@ class Study:
         found = sorted(reversed([each for each in read if each]), key=lambda each: -len(each.conditions))
         return next((each for each in found if self._is_sound(each)), None)
 
+    @checked
     def spare(self, read: Callable[[], Anything], otherwise: Anything) -> Anything:
         """Return what a function reads; if its file is damaged, note that in `damaged` and return something else."""
         return spared(read, otherwise, self.damaged)
