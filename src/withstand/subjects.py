@@ -292,10 +292,7 @@ def _about(data: Any, split: Split) -> Any:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    # Without the identities of the runs, if the rest is unique.
-    without = lambda each: re.sub(r"-[0-9a-f]{16}$", "", Path(each).name)  # noqa: E731
-    for shorten in (without, lambda each: Path(each).name, lambda each: each.strip("/").replace("/", "_")):
-        short = [shorten(each) for each in names]
-        if len(set(short)) == len(short):
-            return short
-    return list(names)
+    files = [Path(each).name for each in names]
+    without = [re.sub(r"-[0-9a-f]{16}$", "", each) for each in files]  # the identities of runs
+    paths = [each.strip("/").replace("/", "_") for each in names]
+    return next((each for each in (without, files, paths) if len(set(each)) == len(each)), list(names))

@@ -10,7 +10,7 @@ from withstand.errors import InputError, brief
 from withstand.limits import checked
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
-from withstand.study.contents import CONFIG, OUTCOMES, Anything, evaluations_of, spared
+from withstand.study.contents import CONFIG, OUTCOMES, evaluations_of, spared
 from withstand.study.measures.cells import with_comparable_means
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcome_files import ABOUT
@@ -145,7 +145,7 @@ class Study:
         return next((each for each in found if self._is_sound(each)), None)
 
     @checked
-    def spare(self, read: Callable[[], Anything], otherwise: Anything) -> Anything:
+    def spare(self, read: Callable[[], Any], otherwise: Any) -> Any:
         """Return what a function reads; if its file is damaged, note that in `damaged` and return something else."""
         return spared(read, otherwise, self.damaged)
 
