@@ -18,15 +18,15 @@ from withstand.estimators.regressor import RobustRegressor
         ({"radius": [0.1, 0.1]}, r"radius must be a number or one per feature \(4\), got 2 of them\."),
         ({"radius": [[0.1] * 4]}, r"radius must be a number or one per feature \(4\), got shape \(1, 4\)\."),
         ({"radius": "best"}, r"radius must be a number, one per feature, or 'cv', got 'best'\."),
-        ({"temperature": -1}, r"temperature must be a number >= 0, got -1\."),
-        ({"temperature": float("nan")}, r"temperature must be a number >= 0, got nan\."),
-        ({"temperature": "low"}, r"temperature must be a number >= 0, got 'low'\."),
+        ({"temperature": -1}, r"temperature must be .*at least 0, got -1\."),
+        ({"temperature": float("nan")}, r"temperature must be .*at least 0, got nan\."),
+        ({"temperature": "low"}, r"temperature must be .*at least 0, got 'low'\."),
         ({"epochs": 0}, r"epochs must be a whole number of at least 1, got 0\."),
         ({"batch_size": 1.5}, r"batch_size must be a whole number of at least 1, got 1\.5\."),
         ({"num_draws": 0}, r"num_draws must be a whole number of at least 1, got 0\."),
         ({"num_draws": "many"}, r"num_draws must be a whole number of at least 1, got 'many'\."),
-        ({"lr": 0}, r"lr must be a number > 0, got 0\."),
-        ({"lr": "fast"}, r"lr must be a number > 0, got 'fast'\."),
+        ({"lr": 0}, r"lr must be .*above 0 and finite, got 0\."),
+        ({"lr": "fast"}, r"lr must be .*above 0 and finite, got 'fast'\."),
         ({"hidden": (8, 0)}, r"hidden must be whole numbers of at least 1, got \(8, 0\)\."),
         ({"objective": "smoth"}, r"objective must be an Objective or a name, got 'smoth'; did you mean smoothed\?"),
         ({"objective": 3}, "objective must be an Objective or a name, got 3; known: "),
@@ -98,7 +98,7 @@ def test_what_is_scored_against_must_be_known_and_as_long(blobs, small):
     with pytest.raises(ValueError, match=r"^RobustClassifier: y must hold one label per row \(120\), got 119\.$"):
         classifier.robust_score(x, y[1:])
     with pytest.raises(
-        ValueError, match=r"^RobustClassifier: budget must be one of quick, standard, thorough, got .cheap.\.$"
+        ValueError, match=r"^RobustClassifier.robust_score: budget must be quick, standard or thorough, got .cheap.\.$"
     ):
         classifier.robust_score(x, y, budget="cheap")
     with pytest.raises(ValueError, match=r"^RobustClassifier: radius must be a number >= 0, .* got -1\.$"):

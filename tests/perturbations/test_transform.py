@@ -119,7 +119,7 @@ def test_a_seed_and_an_index_give_the_image_of_an_evaluation(perturbation):
 
 def test_wrong_seeds_and_indices_are_refused():
     for options, words in (
-        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": -1}, "seed must be at least 0"),
         ({"seed": 0, "index": [1, 2]}, "index: expected 1 whole numbers"),
         ({"index": 1}, "index: expected a seed"),
         ({"seed": 0, "rng": stream(0, "a")}, "seed and index, or rng"),

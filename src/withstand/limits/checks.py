@@ -53,7 +53,7 @@ def check_of(hint: Any) -> Check:
 
 def _kind(hint: Any) -> Check:
     known: dict[Any, tuple[str, Callable[[Any], bool]]] = {
-        int: ("a whole number", lambda value: isinstance(value, Integral) and not isinstance(value, bool)),
+        int: ("a whole number", _is_whole),
         float: ("a number", _is_number),
         bool: ("true or false", lambda value: isinstance(value, bool)),
         str: ("a text", lambda value: isinstance(value, str)),
@@ -78,8 +78,13 @@ def _kind(hint: Any) -> Check:
     return kind
 
 
-def _is_number(value: object) -> bool:
-    if not isinstance(value, Real) or isinstance(value, bool):
+def _is_whole(value: Any) -> bool:
+    # First the types that nearly all values have: those of the abstract classes take longer.
+    return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
+
+
+def _is_number(value: Any) -> bool:
+    if type(value) is not float and (not isinstance(value, Real) or isinstance(value, bool)):
         return False
     try:
         return float(value) == float(value)
@@ -103,8 +108,10 @@ def _limited(check: Check, metadata: tuple[object, ...]) -> Check:
             joined = " of " if expected.startswith("at ") else " "
             both = expected if expected.startswith(refusal.expected) else f"{refusal.expected}{joined}{expected}"
             return refusal._replace(expected=both)
-        if refusal is None and not all(test(value) for test in tests):
-            return Refusal("", expected, value)
+        if refusal is None:
+            for test in tests:
+                if not test(value):
+                    return Refusal("", expected, value)
         return refusal
 
     return limited

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from withstand.errors import InputError, TrainingError
 from withstand.files import write_whole
-from withstand.limits import check_fields
 from withstand.study.measures.measure import Measure
 from withstand.study.records import built, parse_json, read_text
 
@@ -43,9 +42,6 @@ class Row:
     high: float | None = None
     budget: str = ""
     doubt: str = ""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 class Rows(NamedTuple):
