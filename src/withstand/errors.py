@@ -50,7 +50,10 @@ def brief(value: object) -> str:
         ('fog/9', "''", "('a', 1)")
     """
     is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() != ""
-    text = str(value) if is_plain else repr(value)
+    try:
+        text = str(value) if is_plain else repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists without end
+        text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 

@@ -167,7 +167,8 @@ def run(
         say(f"{folder}: training on {len(train):,} samples, {engine.device}.")
         result = trainer.fit(folder=folder / "checkpoints", identity=experiment.identity, watch=watch)
         say(f"{folder}: evaluating on {len(test):,} samples.")
-        finish(experiment, folder, result, history=trainer.history, question=question, engine=engine)
+        history, told = trainer.history, tuple(f"In training: {each}" for each in train.notes)
+        finish(experiment, folder, result, history=history, question=question, engine=engine, notes=told)
         engine.wait()
     return folder
 
@@ -224,6 +225,7 @@ def finish(
     history: list[dict[str, float]],
     question: Question,
     engine: Engine,
+    notes: tuple[str, ...] = (),
 ) -> None:
     """Write a trained model and its history into a run's folder, and evaluate it; the rows come last."""
     if engine.is_first:
@@ -232,7 +234,7 @@ def finish(
         if before != (folder / MODEL).read_bytes():
             remove_folder(folder / OUTCOMES)  # outcomes of other weights
         write_whole(folder / HISTORY, json.dumps(history, indent=1).encode(), settle=False)
-    notes = remarks_on(folder.name, model)
+    notes = (*remarks_on(folder.name, model), *notes)
     subject = Subject(name=folder.name, question=question, load=lambda: model, folder=folder, notes=notes)
     answer(subject, seed=experiment.seed, engine=engine, teller=Silent())
 

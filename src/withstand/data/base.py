@@ -32,6 +32,7 @@ class Split(ABC):
         box: Lowest and highest value of an input: (0, 1) for images, None for tables.
         features: Statistics and kinds of a table's columns, from its training part; None for images.
         numbers: Number of each sample in batches, in the order of the split; None numbers them from 0.
+        notes: Sentences on samples that were found and are left out.
     """
 
     classes: tuple[str, ...]
@@ -39,6 +40,7 @@ class Split(ABC):
     box: tuple[float, float] | None
     features: Features | None = None
     numbers: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -1,10 +1,10 @@
 """Checks of inputs and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 
 VALUES_AT_ONCE = 2**23
 
@@ -20,7 +20,9 @@ def check_labels(y: Tensor, num_classes: int) -> None:
         raise InputError(f"data: labels must be 0 to {num_classes - 1}, got {int(wrong[0])}.")
 
 
-def check_finite(x: Tensor, numbers: Sequence[int] | Tensor, *, who: str = "data") -> None:
+def check_finite(
+    x: Tensor, numbers: Sequence[int] | Tensor, *, who: str = "data", names: Mapping[int, str] | None = None
+) -> None:
     """Reject NaN and infinite inputs; the message names the sample by its number.
 
     Raises:
@@ -31,4 +33,15 @@ def check_finite(x: Tensor, numbers: Sequence[int] | Tensor, *, who: str = "data
         return
     row = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
     found = "NaN" if x[row].isnan().any() else "an infinity"
-    raise InputError(f"{who}: inputs must be finite numbers, got {found} in sample {int(numbers[row])}.")
+    raise InputError(f"{who}: inputs must be finite numbers, got {found} in sample {named(int(numbers[row]), names)}.")
+
+
+def named(number: int, names: Mapping[int, str] | None) -> str:
+    """Return a sample's number, with its name if it has one.
+
+    Example:
+        >>> named(3, None), named(3, {3: "cat/1.png"})
+        ('3', '3 (cat/1.png)')
+    """
+    name = (names or {}).get(number)
+    return str(number) if name is None else f"{number} ({brief(name)})"

@@ -18,11 +18,13 @@ from withstand.errors import InputError
 
 WAITS = (1.0, 4.0)  # seconds before the second and the third attempt
 SILENCE = 20.0  # seconds without data until an attempt times out
+SLOWEST, PATIENCE = 1000.0, 30.0  # bytes per second on average, after as many seconds
+MOST_BYTES = 1 << 32
 TRANSIENT = (408, 429, 500, 502, 503, 504)  # status codes worth a retry
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
-def fetch(url: str, path: Path, *, sha256: str | None) -> None:
+def fetch(url: str, path: Path, *, sha256: str | None, most: int = MOST_BYTES) -> None:
     """Download a file over https, verify its checksum, and move it to its path atomically.
 
     Transient errors (timeouts, broken connections, a busy server) are retried twice. `WITHSTAND_OFFLINE=1` in the
@@ -32,9 +34,11 @@ def fetch(url: str, path: Path, *, sha256: str | None) -> None:
         url: Address of the file; only https is followed, and http to this machine.
         path: Target; missing folders are created, an existing file is replaced.
         sha256: Checksum in hexadecimal digits; None skips the check.
+        most: Largest size in bytes.
 
     Raises:
-        InputError: If the file cannot be downloaded or written, or has another checksum; nothing is left behind.
+        InputError: If the file cannot be downloaded or written, is too large, comes too slowly, or has another checksum;
+            nothing is left behind.
     """
     if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
         raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE disables downloads.")
@@ -43,7 +47,7 @@ def fetch(url: str, path: Path, *, sha256: str | None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
-            found = _read_with_retries(url, path, file)
+            found = _read_with_retries(url, path, file, most)
         if sha256 is not None and found != sha256:
             raise InputError(
                 f"download: {url} was not the expected file: its sha256 must be {sha256}, got {found} for "
@@ -64,6 +68,8 @@ def check_sha256(who: str, path: Path, sha256: str) -> None:
         InputError: If the checksum differs, or the file cannot be read.
     """
     try:
+        if not path.is_file():
+            raise OSError("it is not a file")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -74,12 +80,12 @@ def check_sha256(who: str, path: Path, sha256: str) -> None:
         )
 
 
-def _read_with_retries(url: str, path: Path, file: BinaryIO) -> str:
+def _read_with_retries(url: str, path: Path, file: BinaryIO, most: int) -> str:
     for wait in (*WAITS, None):
         file.seek(0)
         file.truncate()
         try:
-            return _read(url, path, file)
+            return _read(url, path, file, most)
         except (OSError, HTTPException) as error:
             reason, may_pass = _explain(error)
             if isinstance(error, HTTPError):
@@ -90,21 +96,30 @@ def _read_with_retries(url: str, path: Path, file: BinaryIO) -> str:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _read(url: str, path: Path, file: BinaryIO) -> str:
-    digest, size = hashlib.sha256(), 0
+def _read(url: str, path: Path, file: BinaryIO, most: int) -> str:
+    digest, size, start = hashlib.sha256(), 0, time.monotonic()
     request = urllib.request.Request(url, headers={"User-Agent": "withstand"})
     with urllib.request.build_opener(_SafeRedirects).open(request, timeout=SILENCE) as answer:
-        while block := answer.read(1 << 16):
+        announced = answer.headers.get("Content-Length", "")
+        _check_size(url, int(announced) if announced.isdecimal() and len(announced) < 20 else 0, most)
+        while block := answer.read1(1 << 16):
+            _check_size(url, size + len(block), most)
+            if (seconds := time.monotonic() - start) > PATIENCE and size < SLOWEST * seconds:
+                raise ConnectionError(f"only {size:,} bytes came in {seconds:.0f} seconds")
             try:
                 file.write(block)
             except OSError as error:
                 raise _unwritable(url, path, error) from error
             digest.update(block)
             size += len(block)
-        announced = answer.headers.get("Content-Length")
-    if announced is not None and announced.isdigit() and size != int(announced):
+    if announced.isdecimal() and size != int(announced):
         raise ConnectionError(f"it ended after {size:,} of {int(announced):,} bytes")
     return digest.hexdigest()
+
+
+def _check_size(url: str, size: int, most: int) -> None:
+    if size > most:
+        raise InputError(f"download: {url} must have at most {most:,} bytes, got more.")
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):

@@ -15,6 +15,7 @@ from withstand.data.places import cache_folder, data_root
 from withstand.errors import InputError
 
 URL = "https://raw.githubusercontent.com/hendrycks/robustness/master/ImageNet-C/create_c"
+MOST_BYTES = 1 << 22  # the largest has a quarter of that
 PACKAGE = "imagecorruptions"  # contains the same files
 
 
@@ -62,7 +63,7 @@ def read_frost_textures() -> list[UInt8[Tensor, "3 height width"]]:
         if path is None and failure is None:
             path = cache_folder() / "frost" / texture.name
             try:
-                fetch(f"{URL}/{texture.name}", path, sha256=texture.sha256)
+                fetch(f"{URL}/{texture.name}", path, sha256=texture.sha256, most=MOST_BYTES)
             except InputError as error:  # the network is tried once only
                 path, failure = None, str(error).rstrip(".")
         path = path or _find_in_package(texture)
@@ -87,7 +88,7 @@ def _places(texture: Texture) -> list[Path]:
 
 
 def _find(texture: Texture) -> Path | None:
-    return next((place for place in _places(texture) if place.exists()), None)
+    return next((place for place in _places(texture) if place.is_file()), None)
 
 
 def _find_in_package(texture: Texture) -> Path | None:
@@ -96,7 +97,7 @@ def _find_in_package(texture: Texture) -> Path | None:
     if package is None or package.origin is None:
         return None
     path = Path(package.origin).parent / "frost" / texture.name
-    return path if path.exists() else None
+    return path if path.is_file() else None
 
 
 def _read(path: Path) -> UInt8[Tensor, "3 height width"]:

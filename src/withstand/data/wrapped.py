@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
 from withstand.data.base import Plan, Split, to_unit
-from withstand.data.checks import check_finite
+from withstand.data.checks import check_finite, named
 from withstand.data.sample import Sample
 from withstand.errors import InputError, told
 from withstand.functional.random import stream
@@ -149,12 +149,13 @@ class WrappedSplit(Split):
 
     def _check_values(self, rows: list[int], x: Tensor) -> None:
         """Reject values that are not finite, and images outside [0, 1]."""
-        check_finite(x, rows)
+        check_finite(x, rows, names=self.identifiers())
         if self.box is None or (x.min() >= 0 and x.max() <= 1):
             return
         row, image = next(pair for pair in zip(rows, x, strict=True) if pair[1].min() < 0 or pair[1].max() > 1)
         raise InputError(
-            f"data: images must lie in [0, 1], got values from {image.min():.3g} to {image.max():.3g} in sample {row}; "
+            f"data: images must lie in [0, 1], got values from {image.min():.3g} to {image.max():.3g} in sample "
+            f"{named(row, self.identifiers())}; "
             "normalisation belongs inside the model."
         )
 

@@ -151,7 +151,7 @@ class Question:
         """
         task = Task(load=lambda: split, evaluations=_adapted(evaluations, split))
         drawn = [each for own in task.evaluations if isinstance(own, Accuracy) for each in own.perturbations]
-        notes = (*notes_on(drawn, split.shape), *_notes_on_changes(split, task.evaluations))
+        notes = (*split.notes, *notes_on(drawn, split.shape), *_notes_on_changes(split, task.evaluations))
         return cls(tasks=(task,), split=split, data=data, notes=notes)
 
     @classmethod
@@ -172,7 +172,7 @@ class Question:
         for name in chosen:
             load = (lambda: first) if name == chosen[0] else partial(cells[name].load, "test")
             tasks.append(Task(load=load, evaluations=asked, source=name))
-        notes = cell_notes(chosen, data.missing())
+        notes = (*first.notes, *cell_notes(chosen, data.missing()))
         return cls(tasks=tuple(tasks), split=first, data=type(data).__name__, notes=notes)
 
 

@@ -129,6 +129,6 @@ def _explain_classes(expected: dict[str, Tensor], state: dict[str, Tensor]) -> s
     if last not in state or state[last].ndim == 0 or len(state[last]) == len(expected[last]):
         return ""
     return (
-        f"; the file is for {len(state[last]):,} classes and the model for {len(expected[last]):,}: if the folders "
-        "or the class_map of the data name only some of them, give their number with --data.num_classes"
+        f"; the file is for {len(state[last]):,} classes and the model for the {len(expected[last]):,} of the data: "
+        "of a folder of images that has only some of the classes, --data.num_classes is the number of all"
     )

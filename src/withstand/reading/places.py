@@ -52,8 +52,9 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     if not path.is_file():
         raise OSError("it is not a file" if path.exists() else "there is no such file")
     with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
+        # Some files, as those of /proc, have no size.
+        content = b"" if path.stat().st_size > most else file.read(most + 1)
+    if len(content) > most or path.stat().st_size > most:
         raise OSError(f"it is larger than {most:,} bytes")
     return content
 

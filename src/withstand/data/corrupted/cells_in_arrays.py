@@ -16,6 +16,7 @@ from withstand.data.places import find
 from withstand.errors import InputError
 
 LABELS = "labels.npy"
+MOST_LABELS = 10**8
 
 log = logging.getLogger("withstand")
 
@@ -97,7 +98,7 @@ class CellsInArrays(CorruptedDataset):
     def _labels(self) -> np.ndarray:
         path = self._folder() / LABELS
         array = self._read(path)
-        if array.dtype.kind not in "iu" or array.ndim != 1 or len(array) == 0:
+        if array.dtype.kind not in "iu" or array.ndim != 1 or not 0 < len(array) <= MOST_LABELS:
             raise InputError(f"{self.who}: {path} must hold whole numbers in one row, got {array.dtype} {array.shape}.")
         return array
 
@@ -120,9 +121,12 @@ class CellsInArrays(CorruptedDataset):
     def _read(self, path: Path) -> np.ndarray:
         """Return a memory-mapped array; arrays of Python objects are refused."""
         try:
-            return np.lib.format.open_memmap(path, mode="r")
+            if not path.is_file():
+                raise OSError("it is not a file") if path.exists() else FileNotFoundError
+            with np.errstate(over="ignore"):  # a header may claim any shape
+                return np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError as error:
             raise InputError(f"{self.who}: expected an array at {path}, found none.") from error
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
             reason = str(error).partition("\n")[0].removesuffix(".")
             raise InputError(f"{self.who}: {path} cannot be read as an array of numbers ({reason}).") from error

@@ -3,10 +3,11 @@
 import math
 import pickle
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from withstand.errors import InputError
+from withstand.errors import InputError, told
 
 
 def read_array_pickle(who: str, path: Path) -> dict[str, object]:
@@ -21,18 +22,20 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
             replaced by placeholders; nothing that the file names is called.
     """
     try:
+        if not path.is_file():
+            raise OSError("it is not a file")
         with path.open("rb") as file:
             content = _ArrayUnpickler(file, encoding="latin1").load()
         if not isinstance(content, dict):
             raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not a dictionary")
         return {
-            key.decode("latin1") if isinstance(key, bytes) else str(key): (
+            key.decode("latin1") if isinstance(key, bytes) else key: (
                 value.array() if isinstance(value, _Array) else value
             )
             for key, value in content.items()
         }
     except Exception as error:  # a damaged pickle can raise any exception
-        raise InputError(f"{who}: {path} is damaged or not a data file ({error}).") from error
+        raise InputError(f"{who}: {path} is damaged or not a data file ({told(error)}).") from error
 
 
 class _Array:
@@ -85,8 +88,44 @@ STAND_INS: dict[tuple[str, str], type] = {
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler without imports."""
+_InPython: Any = vars(pickle)["_Unpickler"]
+
+
+class _ArrayUnpickler(_InPython):
+    """An unpickler without imports, in which names are text.
+
+    The hash of a tuple of tuples, each named twice, takes longer than a lifetime, so no other key is hashed. Only the
+    unpickler in Python can tell.
+    """
+
+    dispatch: ClassVar[dict] = dict(_InPython.dispatch)
+
+    def _set_item(self) -> None:
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def _set_items(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    def _make_dict(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_dict()
+
+    def _refuse(self) -> None:
+        raise pickle.UnpicklingError("it holds a set")
+
+    def _check_keys(self, keys: list[object]) -> None:
+        if not all(isinstance(each, str | bytes) for each in keys):
+            raise pickle.UnpicklingError("it holds names that are not text")
+
+    dispatch |= {
+        pickle.SETITEM[0]: _set_item,
+        pickle.SETITEMS[0]: _set_items,
+        pickle.DICT[0]: _make_dict,
+        pickle.ADDITEMS[0]: _refuse,
+        pickle.FROZENSET[0]: _refuse,
+    }
 
     def find_class(self, module: str, name: str, /) -> type:
         """Return the placeholder of a name in the file."""

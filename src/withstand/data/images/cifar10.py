@@ -13,8 +13,9 @@ from withstand.data.base import Dataset, Part, TensorSplit, check_part, cut
 from withstand.data.images.array_pickle import read_array_pickle
 from withstand.data.images.augmentation import crop_and_flip
 from withstand.data.places import data_root
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.limits import Share
+from withstand.reading.places import read_bytes
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{k}" for k in range(1, 6))
@@ -29,6 +30,7 @@ FOLDERS = (
 IMAGE = (3, 32, 32)
 RECORD = 3073  # bytes: one label, then the red, green and blue values
 RECORDS = 10_000  # in a complete file
+MOST_BYTES = 1 << 30
 
 log = logging.getLogger("withstand")
 
@@ -86,7 +88,10 @@ def read_binary(path: Path) -> tuple[Tensor, Tensor]:
     Raises:
         InputError: If the file is not a whole number of records, or a label is not 0 to 9.
     """
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path, most=MOST_BYTES)
+    except OSError as error:
+        raise InputError(f"Cifar10: {path} cannot be read ({error.strerror or error}).") from error
     if not content or len(content) % RECORD:
         raise InputError(
             f"Cifar10: {path} must hold records of {RECORD:,} bytes each, got {len(content):,} bytes; "
@@ -113,6 +118,9 @@ def read_python(path: Path) -> tuple[Tensor, Tensor]:
         )
     if any(type(label) is not int for label in labels):
         raise InputError(f"Cifar10: {path} must hold labels that are whole numbers.")
+    wrong = next((label for label in labels if not 0 <= label < 256), None)  # also those that no tensor can hold
+    if wrong is not None:
+        raise InputError(f"Cifar10: {path} must hold labels 0 to 9, got {brief(wrong)}; it is not CIFAR-10.")
     return _checked(path, torch.from_numpy(data.copy()), torch.tensor(labels))
 
 

@@ -11,7 +11,7 @@ from withstand.data.base import Dataset, Part, cut
 from withstand.data.images.class_map import ClassMap
 from withstand.data.images.decoding import Alpha, Decoding, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
-from withstand.data.images.files_below import SUFFIXES, as_text, subfolders, walk_images
+from withstand.data.images.files_below import SUFFIXES, as_text, is_image, subfolders, walk_files, walk_images
 from withstand.errors import InputError
 
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
@@ -31,6 +31,7 @@ class ClassFolders:
         depth: See Decoding.
         alpha: See Decoding.
         on_bad_image: `error` stops at an unreadable file; `skip` leaves it out.
+        offers_map: Whether the data set has a field `class_map`, which messages may recommend.
     """
 
     who: str
@@ -42,6 +43,7 @@ class ClassFolders:
     depth: Depth = 8
     alpha: Alpha = "white"
     on_bad_image: OnBadImage = "error"
+    offers_map: bool = False
 
     def __post_init__(self) -> None:
         if self.resize is not None and self.resize < self.pixels:
@@ -51,7 +53,8 @@ class ClassFolders:
     def of(cls, data: Dataset, **others: Any) -> "ClassFolders":
         """Return the reader with the fields that a data set has, and others."""
         own = {each.name: getattr(data, each.name) for each in fields(cls) if hasattr(data, each.name)}
-        return cls(**{"who": type(data).__name__, **own, **others})
+        offered = {"who": type(data).__name__, "offers_map": hasattr(data, "class_map")}
+        return cls(**{**offered, **own, **others})
 
     def read(
         self,
@@ -75,7 +78,8 @@ class ClassFolders:
             InputError: If folders are missing or empty, or a class has no number.
         """
         self.folders(folder)
-        found = sorted(file.partition("/")[::2] for file in walk_images(folder) if "/" in file)
+        files = list(walk_files(folder))
+        found = sorted(file.partition("/")[::2] for file in files if "/" in file and is_image(file))
         names, classes = sorted({name for name, _ in found}), self._number(ranked, origin)
         unknown = next((name for name in names if name not in classes.numbers), None)
         if unknown is not None:
@@ -92,11 +96,25 @@ class ClassFolders:
             resize=self.resize,
             decoding=Decoding(orientation=self.orientation, depth=self.depth, alpha=self.alpha),
             on_bad_image=self.on_bad_image,
+            notes=self._notes(folder, files, names),
         )
         if part == "test" or validation is None:
             return split
         # Cut by folder, not by class: a class may have several folders.
         return split.select(cut(ranks, validation=validation)[part])
+
+    def _notes(self, folder: Path, files: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+        """Return a sentence for each kind of files and folders that are left out."""
+        counts = {
+            "images beside the class folders": sum(is_image(each) for each in files if "/" not in each),
+            "files without a known image extension": sum(not is_image(each) for each in files if "/" in each),
+            "class folders without images": len(subfolders(folder)) - len(names),
+        }
+        return tuple(
+            f"{self.who}: left out in {as_text(str(folder))}: {count:,} {what}."
+            for what, count in counts.items()
+            if count
+        )
 
     def folders(self, folder: Path) -> list[str]:
         """Return the names of the class folders with images, sorted; hidden folders are skipped.
@@ -131,13 +149,13 @@ class ClassFolders:
         names = classes.names
         if len(names) < 2:
             raise InputError(
-                f"{self.who}: expected at least two class folders in {classes.origin}, got only {', '.join(names)!r}; "
-                "with a class_map one is enough."
+                f"{self.who}: expected at least two class folders in {classes.origin}, got only {', '.join(names)!r}"
+                + ("; with a class_map one is enough." if self.offers_map and self.class_map is None else ".")
             )
         if self.num_classes not in (None, len(names)):
             raise InputError(
-                f"{self.who}: expected {self.num_classes:,} class folders in {classes.origin}, got {len(names):,}; "
-                "a class_map allows fewer."
+                f"{self.who}: expected {self.num_classes:,} class folders in {classes.origin}, got {len(names):,}"
+                + ("; a class_map allows fewer." if self.offers_map and self.class_map is None else ".")
             )
         return classes
 

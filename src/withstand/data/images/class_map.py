@@ -9,13 +9,15 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief, told
 from withstand.limits import Within
+from withstand.reading.places import read_bytes
 from withstand.study.records import read_record
 
 IMAGENET = "imagenet"
 MANIFEST = "manifest.json"  # written by `withstand corrupt`
 MAX_CLASSES = 100_000
+MOST_BYTES = 1 << 24
 NumClasses = Annotated[int, Within(Ge(2), Le(MAX_CLASSES))]
 
 
@@ -83,7 +85,7 @@ def _check_pairs(who: str, pairs: Iterator[tuple[str, str, object]], *, above: i
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < above:
             raise InputError(
                 f"{who}: {place}: the class of {folder!r} must be a whole number from 0 to {above - 1:,}, "
-                f"got {number!r}."
+                f"got {brief(number)}."
             )
         if numbers.setdefault(folder, number) != number:
             raise InputError(f"{who}: {place}: {folder!r} has two classes, {numbers[folder]} and {number}.")
@@ -101,7 +103,7 @@ def _name_classes(numbers: dict[str, int], num_classes: int | None) -> tuple[str
 def _read_pairs(who: str, path: Path) -> Iterator[tuple[str, str, object]]:
     """Yield place in the file, folder and number of each entry."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bytes(path, most=MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{who}: class_map must be {IMAGENET}, a JSON file or a text file, got {str(path)!r} ({error})."
@@ -127,8 +129,8 @@ class _Pairs(list):
 def _json_pairs(who: str, path: Path, text: str) -> list[tuple[str, object]]:
     try:
         content = json.loads(text, object_pairs_hook=_Pairs)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{who}: {path} is not valid JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{who}: {path} is not valid JSON ({told(error)}).") from error
     if not isinstance(content, _Pairs):
         raise InputError(f"{who}: {path} must be a JSON object of folder names and numbers.")
     return content

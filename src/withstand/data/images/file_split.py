@@ -68,6 +68,7 @@ class FileSplit(Split):
         resize: int | None,
         decoding: Decoding = AS_STORED,
         on_bad_image: OnBadImage = "error",
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Keep the locations of the files.
 
@@ -81,10 +82,12 @@ class FileSplit(Split):
             resize: Length of the shorter side before the centre crop; None does not resize.
             decoding: How pixels become RGB.
             on_bad_image: `error` stops at an unreadable file; `skip` leaves it out of its batch and warns once.
+            notes: Sentences on files that are left out.
         """
         self.who, self.folder, self.files, self.y, self.classes = who, folder, files, y, classes
         self.pixels, self.resize, self.decoding = pixels, resize, decoding
         self.on_bad_image: OnBadImage = on_bad_image
+        self.notes, self._listed = notes, notes
         self.numbers: Tensor = torch.arange(len(files))  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape, self.box = (3, pixels, pixels), (0.0, 1.0)
         self.bad: dict[int, str] = {}
@@ -103,6 +106,7 @@ class FileSplit(Split):
         part = copy(self)
         part.files, part.y = [self.files[row] for row in rows.tolist()], self.y[rows]
         part.numbers, part.bad, part._noted = self.numbers[rows], {}, defaultdict(set)
+        part.notes = self._listed
         return part
 
     def batches(
@@ -136,6 +140,8 @@ class FileSplit(Split):
             raise InputError(f"{sentence}.")
         if row not in self.bad:
             self.bad[row] = reason
+            unread = f"{self.who}: left out: {len(self.bad):,} of {len(self):,} images, which cannot be read."
+            self.notes = (*self._listed, unread)
             log.warning("%s; it is left out.", sentence)
 
 

@@ -3,6 +3,7 @@
 import gzip
 import math
 import zlib
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from withstand.data.places import find
 from withstand.errors import InputError
 
 UNSIGNED_BYTE = 8  # third byte of the magic number, the type of the values; the fourth is the number of axes
+MOST_BYTES = 1 << 30  # far more than any published set has
 GZIP = b"\x1f\x8b"
 
 
@@ -70,27 +72,41 @@ def read_idx(who: str, path: Path, *, num_axes: int) -> Tensor:
         Y. LeCun, "The MNIST database", section "File formats": a magic number, the sizes as big-endian 32-bit
         integers, the values.
     """
-    content = _content(who, path)
     start = 4 + 4 * num_axes
     expected = bytes((0, 0, UNSIGNED_BYTE, num_axes))
-    if content[:4] != expected or len(content) < start:
-        came = content[:4].hex() if len(content) >= 4 else f"{len(content)} bytes"
+    try:
+        with _opened(path) as file:
+            head = file.read(start)
+            shape = _shape(head, num_axes) if head.startswith(expected) and len(head) == start else []
+            size = math.prod(shape)
+            # A header may claim anything: no more than it says is unpacked, and no more than there can be.
+            content = file.read(size + 1) if shape and size <= MOST_BYTES else b""
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{who}: {path} cannot be read, it is damaged or incomplete ({error}).") from error
+    if not shape:
+        came = head[:4].hex() if len(head) >= 4 else f"{len(head)} bytes"
         raise InputError(
             f"{who}: {path} must be an IDX file of bytes with {num_axes} axes, "
             f"which begins with {expected.hex()}, got {came}."
         )
-    shape = [int(size) for size in np.frombuffer(content, dtype=">u4", count=num_axes, offset=4)]
-    if len(content) - start != math.prod(shape):
+    if size > MOST_BYTES:
+        raise InputError(f"{who}: {path} must hold at most {MOST_BYTES:,} values, got {size:,} in its header.")
+    if len(content) != size:
+        came = f"{len(content):,}" if len(content) < size else "more"
         raise InputError(
-            f"{who}: {path} must hold {math.prod(shape):,} values according to its header, "
-            f"got {len(content) - start:,}; the file is damaged or incomplete."
+            f"{who}: {path} must hold {size:,} values according to its header, got {came}; "
+            "the file is damaged or incomplete."
         )
-    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy())
+    return torch.from_numpy(np.frombuffer(content, dtype=np.uint8).reshape(shape).copy())
 
 
-def _content(who: str, path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(GZIP) else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{who}: {path} cannot be read, it is damaged or incomplete ({error}).") from error
+def _shape(head: bytes, num_axes: int) -> list[int]:
+    return [int(size) for size in np.frombuffer(head, dtype=">u4", count=num_axes, offset=4)]
+
+
+def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
+    if not path.is_file():
+        raise OSError("it is not a file")
+    with path.open("rb") as file:
+        is_zipped = file.read(len(GZIP)) == GZIP
+    return gzip.open(path) if is_zipped else path.open("rb")

@@ -1,6 +1,8 @@
 """Image files, decoded with a centre crop or a random crop."""
 
 import math
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,10 @@ RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
 TRIES = 10
 BILINEAR = Image.Resampling.BILINEAR
 DRAFT_MARGIN = 2  # the JPEG decoder may downscale a random crop to this many times the wanted size
+MOST_RESIZED = 1 << 27  # pixels
 AS_STORED = Decoding(orientation="ignore")
+
+_LOCK = threading.Lock()
 
 
 def read_image(
@@ -46,19 +51,44 @@ def read_image(
         of the centre and the fallback after ten tries follow torchvision's Resize, CenterCrop and RandomResizedCrop.
         Differs: for speed, the JPEG decoder first downscales a random crop much larger than the result.
     """
-    with Image.open(path) as image:
+    with _opened(path) as image:
         decoding.check(image)
         if generator is None:
+            _check_length(image, resize)
             cropped = _centre(decoding.to_rgb(image, note), pixels, resize)
         else:
             cropped = _random(image, pixels, generator, decoding, note)
         return np.asarray(cropped).transpose(2, 0, 1)
 
 
+def _opened(path: Path) -> Image.Image:
+    """Open a file, without decoding it.
+
+    Raises:
+        OSError: If it is not a regular file, or has more pixels than Pillow takes for harmless.
+    """
+    if not path.is_file():
+        raise OSError("it is not a file")
+    with _LOCK, warnings.catch_warnings():  # filters belong to all threads
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(path)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise OSError(f"it has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels") from error
+
+
+def _check_length(image: Image.Image, resize: int | None) -> None:
+    """Reject an image so long that it would have too many pixels once resized."""
+    short, long = sorted(image.size)
+    if resize is not None and short and resize * resize * long > short * MOST_RESIZED:
+        width, height = image.size
+        raise OSError(f"its {width} x {height} pixels are too long to be resized")
+
+
 def explain(path: Path, error: Exception) -> str:
     """Return the reason why a file cannot be decoded, as a phrase."""
     if not path.is_file():
-        return "there is no such file"
+        return "it is not a file" if path.exists() else "there is no such file"
     if path.stat().st_size == 0:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
