@@ -87,6 +87,32 @@ def test_the_list_of_unsafe_calls_finds_each_of_them():
     )
 
 
+def test_csv_for_people_is_written_in_one_place():
+    assert {each.split(":")[0] for each in places(r"\.(write_csv|to_csv)\(|csv\.(writer|DictWriter)\b")} == {
+        "rendering/csv.py"
+    }
+
+
+def test_files_are_removed_where_links_are_refused():
+    # The others remove a file of a fixed name, or a temporary one that they made themselves.
+    assert {each.split(":")[0] for each in places(r"\brmtree\(")} <= {
+        "files.py",
+        "measuring/subject.py",
+        "copies/writing.py",
+    }
+
+
+# Where JSON and YAML are read that the program did not write, or where it is no file.
+OTHERS = (
+    *("study/records.py", "data/images/class_map.py", "models/external/from_transformers.py", "sweeps/slurm.py"),
+    *("measuring/kept.py", "parser.py", "parser_errors.py", "plugins.py", "sweeps/sweep_file.py"),
+)
+
+
+def test_files_of_our_own_are_read_by_one_reader():
+    assert not places(r"\bjson\.loads?\(|yaml\.safe_load\(|SafeLoader\b", besides=OTHERS)
+
+
 def test_pickles_are_read_by_the_restricted_reader_only():
     assert {each.split(":")[0] for each in places(r"\bpickle\.Unpickler\b")} <= {"data/images/array_pickle.py"}
 

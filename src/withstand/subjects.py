@@ -31,7 +31,7 @@ from withstand.models.memory_format import place
 from withstand.options import read_experiment
 from withstand.study.contents import CONFIG, EVALUATIONS, MOVE
 from withstand.study.provenance import Provenance
-from withstand.study.records import read_record, read_yaml
+from withstand.study.records import damaged, read_record, read_yaml
 
 AGAIN = "train the run again in another folder"
 NUM_HASHED = 64  # samples that identify custom data
@@ -214,7 +214,8 @@ def is_run(name: str) -> bool:
 def _of_run(name: str, data: Dataset | None) -> Experiment:
     """Return the experiment of a finished run, with the data to measure it on."""
     path = Path(name) / CONFIG
-    read_yaml(path, then=MOVE)
+    if not read_yaml(path, then=MOVE).keys() >= {"data", "model"}:
+        raise damaged(path, "it names no data or no model", MOVE)
     try:
         experiment = read_experiment([f"--config={path}"])
     except InputError as problem:

@@ -247,3 +247,18 @@ def test_results_do_not_need_torch():
         "import sys, withstand.measuring.results; assert 'torch' not in sys.modules; assert 'polars' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_csv_files_hold_no_formula(made_up_outcomes, tmp_path):
+    top1 = Measure(name="top1", column="correct", topic="Accuracy", percent=True)
+    names = ["=1+1.png", "@b.png", "-5", "\tc.png"]
+    columns = {"clean": {"correct": [True, False, True, True]}}
+    table = made_up_outcomes(columns, (top1,), identifier=names, classes=("-cmd", "yes"))
+    results = Results({"+model": table})
+    results.to_csv(tmp_path / "rows.csv")
+    results.to_samples(tmp_path / "samples.csv")
+    assert (tmp_path / "rows.csv").read_text().splitlines()[1].startswith("'+model,top1,clean,0.75")
+    samples = polars.read_csv(tmp_path / "samples.csv", infer_schema=False)
+    assert set(samples["identifier"]) == {"'=1+1.png", "'@b.png", "-5", "'\tc.png"}
+    assert set(results.samples()["identifier"]) == set(names)
+    assert set(samples["label"]) == {"'-cmd"}
