@@ -85,7 +85,7 @@ def _options(words: list[str] | None) -> Any:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30.0, help="limit of an input")
-    parser.add_argument("--doors", default="", help="only doors whose names hold this text")
+    parser.add_argument("--doors", default="", help="only doors whose names hold one of these texts, joined by commas")
     parser.add_argument(
         "--fixtures", type=Path, help="folder of valid files, made if there is none (default: temporary)"
     )
@@ -106,7 +106,7 @@ def _work(found: Any) -> int:
     import_everything()
     from fuzzing.every_door import EVERY_DOOR
 
-    doors = {name: each for name, each in EVERY_DOOR.items() if found.doors in name}
+    doors = {name: each for name, each in EVERY_DOOR.items() if any(each in name for each in found.doors.split(","))}
     runner = Runner(fixtures, found.root / f"work-{found.worker}", limits=Limits(seconds=found.seconds))
     if found.undamaged is not None:
         return _undamaged(doors, runner, found.undamaged)
