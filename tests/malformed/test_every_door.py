@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fuzzing.doors import DOORS
 from fuzzing.every_door import EVERY_DOOR
 from fuzzing.places import MOST_BYTES
 from fuzzing.runner import chosen, generator_of, prepare
@@ -51,3 +52,10 @@ def test_the_same_number_makes_the_same_input(opened, tmp_path):
     drawn = [made(number) for number in range(80)]
     assert drawn == [made(number) for number in range(80)]
     assert len({name for name, _ in drawn}) > 20
+
+
+def test_every_door_of_files_damages_one(opened, tmp_path):
+    for name, (_, door) in DOORS.items():
+        for number in range(3):
+            inside, _ = prepare(tmp_path / "work")
+            assert door(generator_of(0, number), inside, opened[0]).damage, name

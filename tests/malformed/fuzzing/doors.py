@@ -10,6 +10,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from fuzzing.case import Case, Door
@@ -35,7 +36,7 @@ def _copied(fixtures: Path, place: Path, names: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Files:
-    """A door that copies fixtures and damages one or two of the files whose names match `only`."""
+    """A door that copies fixtures and damages one or two of the files whose paths match `only`, in which * matches /."""
 
     names: Sequence[str]
     commands: Sequence[Sequence[str]]
@@ -53,11 +54,13 @@ class Files:
     def __call__(self, rng: random.Random, place: Path, fixtures: Path) -> Case:
         """Make an input."""
         self.fill(place, fixtures)
-        done = []
+        done: list[str] = []
         for _ in range(rng.choice((1, 1, 1, 2))):
-            found = [each for each in files_below(place) if each.match(self.only)]
+            found = [each for each in files_below(place) if fnmatch(each.relative_to(place).as_posix(), self.only)]
             if found:
                 done.append(damage(rng, rng.choice(found)))
+        if not done:
+            raise LookupError(f"no file of {self.names} is named {self.only}")
         return Case(words=tuple(rng.choice(self.commands)), damage=", ".join(done))
 
     def undamaged(self, words: Sequence[str]) -> Door:
@@ -236,12 +239,14 @@ DOORS: dict[str, tuple[int, Door]] = {
     ),
     "image folder": (
         10,
-        Files(["images"], [*train_on(*IMAGES), ("corrupt", "images/val", "made", *COPY)], only="images/*/*/*"),
+        Files(["images"], [*train_on(*IMAGES), ("corrupt", "images/val", "made", *COPY)], only="images/*"),
     ),
     "images of any size": (
         4,
         Files(
-            ["images"], [("corrupt", "images/val", "made", *COPY[:5], "--size", "original", "-j", "0")], only="val/*/*"
+            ["images"],
+            [("corrupt", "images/val", "made", *COPY[:5], "--size", "original", "-j", "0")],
+            only="images/val/*",
         ),
     ),
     "IDX": (4, Files(["idx"], train_on("--data", "Mnist", "--data.root", "idx"))),
@@ -259,7 +264,7 @@ DOORS: dict[str, tuple[int, Door]] = {
     ),
     "CSV": (6, Files(["table.csv"], train_on("--data", *TABLE, "table.csv"))),
     "Parquet": (6, Files(["table.parquet"], train_on("--data", *TABLE, "table.parquet"))),
-    "copy of images": (5, Files(["copy", "images-run", "images"], [(*FOLDERS, "copy")], only="copy/**/*")),
+    "copy of images": (5, Files(["copy", "images-run", "images"], [(*FOLDERS, "copy")], only="copy/*")),
     "manifest of a copy": (
         6,
         Files(
@@ -309,7 +314,7 @@ DOORS: dict[str, tuple[int, Door]] = {
     "runs, reported": (8, Files(["runs"], [("report", "runs", "--quiet", "--output", "new")])),
     "report, written again": (
         4,
-        Files(["runs", "report"], [("report", "runs", "--output", "report", "--quiet")], only="report/**/*"),
+        Files(["runs", "report"], [("report", "runs", "--output", "report", "--quiet")], only="report/*"),
     ),
     "list of a report's files": (4, links),
     "sweep, reported": (6, Files(["sweep"], [("report", "sweep", "--quiet", "--output", "new")])),
@@ -321,7 +326,7 @@ DOORS: dict[str, tuple[int, Door]] = {
                 ("sweep", "sweep.yaml", "--output", ".", "--name", "sweep", *end)
                 for end in (["--dry-run"], ["--vectorize"])
             ],
-            only="sweep/**/*",
+            only="sweep/*",
         ),
     ),
 }
