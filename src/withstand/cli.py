@@ -11,7 +11,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from withstand.errors import InputError, Stopped, SweepError, TrainingError, asked, brief, nearest, stop_if_asked
+from withstand.errors import (
+    InputError,
+    Stopped,
+    SweepError,
+    TrainingError,
+    asked,
+    brief,
+    in_one_line,
+    nearest,
+    stop_if_asked,
+)
 
 COMMANDS = {
     "quickstart": "Train a small network in four ways, evaluate all four, and write a report.",
@@ -174,7 +184,7 @@ def _end_of(number: int) -> tuple[str, int]:
 def _fail(sentence: str, code: int) -> int:
     process = os.environ.get("RANK", "0")
     with suppress(OSError):  # it is closed
-        _write(f"withstand{'' if process == '0' else f' (process {process})'}: {sentence}", sys.stderr)
+        _write(f"withstand{'' if process == '0' else f' (process {process})'}: {in_one_line(sentence)}", sys.stderr)
     return code
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 MOST_SHOWN = 120  # characters of a value in a message
+MOST_SAID = 1000  # characters of a message
 
 asked: list[int] = []  # signals that asked the running command to stop, in order
 
@@ -26,8 +27,19 @@ class InputError(ValueError):
     """Invalid input. The message is one sentence in one line: the object, the expected value, and the actual value."""
 
     def __init__(self, message: str) -> None:
-        """Escape line breaks and control characters."""
-        super().__init__("".join(each if each.isprintable() else repr(each)[1:-1] for each in message))
+        """Escape line breaks and control characters, and leave out the middle of a message without end."""
+        super().__init__(in_one_line(message))
+
+
+def in_one_line(message: str) -> str:
+    """Return a message with escapes for line breaks and control characters, and of at most 1,000 characters or so.
+
+    Example:
+        >>> in_one_line("a\\nb"), len(in_one_line("x" * 10_000))
+        ('a\\\\nb', 1003)
+    """
+    text = message if len(message) <= MOST_SAID else f"{message[:-300][: MOST_SAID - 300]}...{message[-300:]}"
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 class BusyError(InputError):

@@ -37,8 +37,8 @@ def fetch(url: str, path: Path, *, sha256: str | None, most: int = MOST_BYTES) -
         most: Largest size in bytes.
 
     Raises:
-        InputError: If the file cannot be downloaded or written, is too large, comes too slowly, or has another checksum;
-            nothing is left behind.
+        InputError: If the file cannot be downloaded or written, is too large, comes too slowly, or has another
+            checksum; nothing is left behind.
     """
     if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
         raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE disables downloads.")
