@@ -32,11 +32,11 @@ class InputError(ValueError):
 
 
 def in_one_line(message: str) -> str:
-    """Return a message with escapes for line breaks and control characters, and of at most 1,000 characters or so.
+    r"""Return a message with escapes for line breaks and control characters, and of at most 1,000 characters or so.
 
     Example:
-        >>> in_one_line("a\\nb"), len(in_one_line("x" * 10_000))
-        ('a\\\\nb', 1003)
+        >>> in_one_line("a\tb"), len(in_one_line("x" * 10_000))
+        ('a\\\\tb', 1003)
     """
     text = message if len(message) <= MOST_SAID else f"{message[:-300][: MOST_SAID - 300]}...{message[-300:]}"
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
