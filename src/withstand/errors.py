@@ -36,7 +36,7 @@ def in_one_line(message: str) -> str:
 
     Example:
         >>> in_one_line("a\tb"), len(in_one_line("x" * 10_000))
-        ('a\\\\tb', 1003)
+        ('a\\tb', 1003)
     """
     text = message if len(message) <= MOST_SAID else f"{message[:-300][: MOST_SAID - 300]}...{message[-300:]}"
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
