@@ -279,6 +279,20 @@ def test_what_does_not_fit_is_found_before_anything_is_written(tmp_path, capsys)
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [MemoryError(), torch.OutOfMemoryError("GPU 0"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_too_little_memory_is_one_sentence(problem, capsys, monkeypatch):
+    def fail(_words):
+        raise problem
+
+    monkeypatch.setattr("withstand.commands.list.main", fail)
+    code, out, err = run(["list"], capsys)
+    assert (code, out) == (1, "")
+    assert re.match(r"withstand: out of memory; .*\n$", err)
+
+
 BAD = {
     "a missing folder": (["--data=mnist", "--root=nowhere"], r"Mnist: expected .* under nowhere, found none"),
     "an unknown data set": (["--data=fashion"], r"fashion is not known; did you mean fashion-mnist\?"),

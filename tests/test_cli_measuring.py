@@ -205,6 +205,24 @@ def test_two_processes_keep_the_outcomes_of_one(runs, tmp_path):
     assert_equal(*found)
 
 
+def test_the_command_of_a_measurement_that_failed_while_recording_it_is_recorded_later(
+    runs, tmp_path, capsys, monkeypatch
+):
+    folder, _ = copy_of(runs, tmp_path / "runs")
+    words = ["evaluate", folder, "--on", "clean", "contrast/3", "--device=cpu", "--quiet"]
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("withstand.commands.evaluate.add_command", fail)
+        assert main(words) == 1
+    assert main(words) == 0
+    (place,) = Path(folder).glob("evaluations/*")
+    assert len(json.loads((place / "provenance.json").read_text())["commands"]) == 1
+    capsys.readouterr()
+
+
 def test_a_kill_at_any_file_is_resumed_to_the_same_tables(runs, tmp_path, capsys, monkeypatch):
     words = ["--on", "clean", "contrast/3", "by-class", "--device=cpu", "--batch-size=128", "--quiet"]
     (alone, _), replaced = copy_of(runs, tmp_path / "alone"), Path.replace

@@ -33,6 +33,7 @@ COMMANDS = {
     "list": "List the names that options accept.",
 }
 
+NO_MEMORY = "can't allocate memory"
 GO_ON = "run the same command again to resume from the last checkpoint."
 CLOSED = "standard output was closed before everything was written; finished work is kept."
 NAMES: dict[int, str] = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
@@ -175,6 +176,11 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
             raise
         where = f" ({problem.filename})" if problem.filename else ""
         return 1, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
+    except (MemoryError, RuntimeError) as problem:
+        # PyTorch has a class of its own on a GPU, and none on a CPU.
+        if type(problem).__name__ not in ("MemoryError", "OutOfMemoryError") and NO_MEMORY not in str(problem):
+            raise
+        return 1, "out of memory; use smaller batches or fewer --workers, or free memory; finished work is kept."
 
 
 def _end_of(number: int) -> tuple[str, int]:

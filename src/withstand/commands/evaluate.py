@@ -36,7 +36,7 @@ from withstand.perturbations.corruptions.suites import Pixels
 from withstand.rendering.terminal import as_text
 from withstand.study.contents import OUTCOMES
 from withstand.study.measures.outcome_files import ABOUT
-from withstand.study.provenance import add_command
+from withstand.study.provenance import PROVENANCE, add_command
 from withstand.subjects import of_names
 
 DESCRIPTION = (
@@ -201,7 +201,8 @@ def measure(subjects: Sequence[Subject], *, seed: int, engine: Engine, console: 
     before = [_written(each) for each in folders]
     results = ask(subjects, seed=seed, engine=engine, teller=console)
     for folder, earlier in zip(folders, before, strict=True):
-        if engine.is_first and _written(folder) != earlier:
+        # One killed in between has left outcomes without their command.
+        if engine.is_first and (_written(folder) != earlier or not (folder / PROVENANCE).exists()):
             add_command(folder, sys.argv)
     return results
 
