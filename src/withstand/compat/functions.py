@@ -53,7 +53,7 @@ def _function(name: str, differing: Differing | None) -> Function:
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002
-        corruption = corruption_named(name, severity, 224)  # checks the severity
+        corruption = corruption_named(name, cast(Any, severity), 224)  # checks the severity
         if differing is None:
             return restore(corruption.draw_levels(images, rng=source))
         return restore(differing(images, severity, source))
