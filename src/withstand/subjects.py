@@ -33,7 +33,6 @@ from withstand.study.contents import CONFIG, EVALUATIONS, MOVE
 from withstand.study.provenance import Provenance
 from withstand.study.records import damaged, read_record, read_yaml
 
-AGAIN = "train the run again in another folder"
 NUM_HASHED = 64  # samples that identify custom data
 
 
@@ -256,8 +255,7 @@ def _sized(experiment: Experiment, data: Any, weights: str | None, seed: int, *,
 
 def _differences(name: str, run: str, split: Split, experiment: Experiment) -> tuple[str, ...]:
     """Return notes if a run is measured on other classes, or with other code, than it was trained with."""
-    path = Path(run) / PROVENANCE
-    known = read_record(path, Provenance, then=AGAIN)
+    known = read_record(path := Path(run) / PROVENANCE, Provenance, then=MOVE)
     before, now, notes = known.classes, split.classes, ()
     if known.foreign != foreign_source((experiment.model, experiment.objective)):
         notes = (f"The code of {name} has changed since its training.",)
@@ -266,8 +264,7 @@ def _differences(name: str, run: str, split: Split, experiment: Experiment) -> t
     if len(before) != len(now):
         raise InputError(f"evaluate: {name} was trained on {len(before)} classes ({path}), the data has {len(now)}.")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
-    classes = f"class {first} was {before[first]}, here it is {now[first]}"
-    return (*notes, f"Classes differ from the training of {name}: {classes}.")
+    return (*notes, f"Classes differ: class {first} was {before[first]} in the training of {name}, now {now[first]}.")
 
 
 def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> Callable[[], nn.Module]:

@@ -108,9 +108,7 @@ def write_report(
         InputError: If the folder is a file, or no combination has the baseline's values.
         BusyError: If another process writes a report there.
     """
-    check_output("report: output", folder)
-    for each in FOLDERS:
-        check_no_link(folder / each)
+    _check(folder)
     command = "results.report(folder), from Python" if study.folder is None else command
     # Everything that can be wrong is found before anything is written.
     digest = Digest.of(study, baseline=baseline)
@@ -150,6 +148,13 @@ def _write(folder: Path, files: dict[str, bytes], drawn: Sequence[ShownPicture])
             write_whole(folder / name, content)
     _forget(folder, {*files, *(address for each in drawn for address in each.files.values())})
     write_whole(folder / PAGE, files[PAGE])
+
+
+def _check(folder: Path) -> None:
+    """Refuse a file in the place of the folder, and links in the places of its own folders."""
+    check_output("report: output", folder)
+    for each in FOLDERS:
+        check_no_link(folder / each)
 
 
 def _texts(scores: Scores, parts: _Parts, folder: Path, command: str) -> dict[str, bytes]:
