@@ -262,7 +262,7 @@ def _differences(name: str, run: str, split: Split, experiment: Experiment) -> t
     if before == now:
         return notes
     if len(before) != len(now):
-        raise InputError(f"evaluate: {name} was trained on {len(before)} classes ({path}), the data has {len(now)}.")
+        raise InputError(f"evaluate: {name} was trained on {len(before)} classes, the data has {len(now)} ({path}).")
     first = next(place for place, pair in enumerate(zip(before, now, strict=True)) if pair[0] != pair[1])
     return (*notes, f"Classes differ: class {first} was {before[first]} in the training of {name}, now {now[first]}.")
 

@@ -45,7 +45,7 @@ def findings(digest: Digest, scores: Scores) -> list[tuple[str, str]]:
 
 def tally(digest: Digest) -> str:
     """Return in one sentence how many runs there are, and how many are not."""
-    counts = dict.fromkeys(("done", "failed", "damaged", "missing"), 0)
+    counts = {"done": 0, "failed": 0, "damaged": 0, "missing": 0}
     for each in digest.combinations:
         for trial in each.trials:
             counts[trial.status] += 1
