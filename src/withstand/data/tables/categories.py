@@ -87,7 +87,7 @@ def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row fea
     for column in columns:
         part = slice(first, first + len(column.inputs))
         if column.levels is None:
-            x[:, part] = file.numbers([column.name])
+            file.numbers([column.name], out=x[:, part])
         else:
             cells = positions(file.labels(column.name, what="a category"), column.levels)
             torch.eq(cells[:, None], torch.arange(len(column.levels)), out=x[:, part])

@@ -76,14 +76,26 @@ class TableFile:
             if name not in self.columns:
                 raise InputError(f"{self.who}: {self.path} has no column {name!r}; {nearest(name, self.columns)}")
 
-    def numbers(self, names: Sequence[str]) -> Float[Tensor, "row feature"]:
+    def numbers(
+        self, names: Sequence[str], *, out: Float[Tensor, "row feature"] | None = None
+    ) -> Float[Tensor, "row feature"]:
         """Return columns of numbers, in float64.
+
+        Args:
+            names: The columns.
+            out: Where to write them; None takes new memory.
 
         Raises:
             InputError: If a column is missing or a cell is empty, text, infinite or not a number.
         """
         self.check_columns(names)
-        return torch.stack([self._number_column(name) for name in names], dim=1)
+        out = torch.empty(len(self), len(names), dtype=torch.float64) if out is None else out
+        for column, name in zip(out.numpy().T, names, strict=True):
+            start = 0
+            for chunk in self._number_column(name).get_chunks():
+                column[start : start + len(chunk)] = chunk.to_numpy()
+                start += len(chunk)
+        return out
 
     def labels(self, name: str, *, what: str = "a class") -> "polars.Series":
         """Return a column of classes or other categories: text, or whole numbers (1 equals 1.0).
@@ -148,7 +160,7 @@ class TableFile:
         wanted = self.records[row] + self.has_header
         return next(f"line {line}" for record, line, _ in self._records() if record == wanted)
 
-    def _number_column(self, name: str) -> Float[Tensor, " row"]:
+    def _number_column(self, name: str) -> "polars.Series":
         import polars as pl
 
         kind = self.kinds[name]
@@ -165,7 +177,7 @@ class TableFile:
                 self._refuse_column(name, "numbers", f"text such as {brief(repr(value))} ({self.place(row)})")
             came = "an empty cell" if value in (None, "") else brief(repr(value))
             self._refuse(row, name, "a finite number", came)
-        return torch.from_numpy(number.to_numpy(writable=True))
+        return number
 
     def _refuse(self, row: int, column: str, expected: str, came: str) -> NoReturn:
         raise InputError(

@@ -75,10 +75,11 @@ def load_tabular(
     _announce(file, columns, len(file) if part == "train" else len(chosen), aloud=part == "train")
     for column in () if source is file else columns:  # before the work, as for the file itself
         source.check_columns([column.name])
+    y = y[chosen]
     options = {"scale": scale, "movable": movable, "changes": changes or {}}
     x, known = _read_inputs(file, columns, source=source, training=rows["train"], chosen=chosen, **options)
     warn_of_unknown_levels(source, columns, chosen)
-    return TensorSplit(x, y[chosen], classes=classes, box=None, numbers=chosen, features=known)
+    return TensorSplit(x, y, classes=classes, box=None, numbers=chosen, features=known)
 
 
 def _read_classes(file: TableFile, target: str) -> tuple[Int[Tensor, " row"], tuple[str, ...]]:
