@@ -84,7 +84,9 @@ def _options(words: list[str] | None) -> Any:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--targets", type=float, default=0, help="seconds for each target of targets.py (default: none)")
+    parser.add_argument(
+        "--targets", type=float, default=0, help="seconds for each target of targets.py (default: none)"
+    )
     parser.add_argument("--seconds", type=float, default=30.0, help="limit of an input")
     parser.add_argument("--doors", default="", help="only doors whose names hold one of these texts, joined by commas")
     parser.add_argument(

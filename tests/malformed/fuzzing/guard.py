@@ -102,7 +102,7 @@ class Guard:
         code = args[0]
         text = code if isinstance(code, str) else code.decode("latin1") if isinstance(code, bytes) else ""
         name = str(getattr(code, "co_filename", args[1] if len(args) > 1 else ""))
-        is_own = name == "<input>"  # code of the suite
+        is_own = name in ("<input>", "<unknown>")  # code of the suite, and what `ast.parse` reads without running it
         if not is_own and ("executed" in text[:5000] or name.startswith(f"{self.root}/")):
             self._fail(event, name)
 

@@ -65,7 +65,7 @@ def device(rng: random.Random, path: Path) -> None:
 
 
 def sparse(rng: random.Random, path: Path) -> None:
-    if path.is_file():
+    if path.is_file() and path.suffix != ".csv":  # a table is as large in memory as in its file
         os.truncate(path, 6 << 30)
 
 
