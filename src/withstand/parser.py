@@ -195,6 +195,7 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     if isinstance(value, str):
         value = parse_yaml(who, value, value)
     content = {"class_path": value} if isinstance(value, str) else value
+    check_names(who, content)
     name = content.get("class_path") if isinstance(content, Mapping) else None
     if not isinstance(content, Mapping) or not isinstance(name, str):
         raise InputError(f"{who}: expected the name of a class, or class_path and init_args, got {brief(value)}.")

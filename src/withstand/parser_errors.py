@@ -22,7 +22,7 @@ from withstand.families import (
     training_fields,
 )
 from withstand.limits import refusal_of
-from withstand.reading.documents import parse_yaml
+from withstand.reading.documents import check_names, parse_yaml
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
 UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
@@ -31,6 +31,8 @@ VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Sub
 
 def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
     """Return a message of jsonargparse in one line behind its option, with a suggestion where a name is unknown."""
+    for name, _, value in (word.partition("=") for word in words):
+        _check_value(f"option {friendly(name)}", value)
     _, unrecognized, rest = message.rpartition("unrecognized arguments: ")
     path = ".".join(re.findall(KEY, message))
     command = str(parser.prog).removeprefix("withstand ")
@@ -61,6 +63,17 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         return f"{option} must be the name of a class, or class_path and init_args, got {brief(given)}."
     refused = "" if given is None else _refused(option, _hint_of(message, parser, path), given, last)
     return refused or f"{option}: {_plain(last)}"
+
+
+def _check_value(option: str, value: str) -> None:
+    """Reject a value in which a key is not text, or a number does not fit into a float."""
+    try:
+        content = parse_yaml(option, value, value)
+    except InputError as problem:
+        if "digits" in str(problem):
+            raise
+        return
+    check_names(option, content)
 
 
 def options_of(parser: ArgumentParser) -> list[str]:

@@ -209,3 +209,44 @@ def test_the_checksum_of_a_file_is_compared(tmp_path):
         check_sha256("test", tmp_path / "a", "0")
     with pytest.raises(InputError, match=r"^test: \S+ cannot be read: "):
         check_sha256("test", tmp_path / "b", SHA256)
+
+
+def test_a_file_that_is_announced_as_too_large_is_not_read(server, tmp_path):
+    server.answers = [server.send(b"", announced=10**13)]
+    with pytest.raises(InputError, match="at most"):
+        fetch(server.url, tmp_path / "file.bin", sha256=None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_download_without_end_stops_at_the_largest_size(server, tmp_path):
+    def endless(handler):
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while not server.done.is_set():
+                handler.wfile.write(CONTENT)
+        except OSError:
+            pass
+
+    server.answers = [endless]
+    with pytest.raises(InputError, match="at most"):
+        fetch(server.url, tmp_path / "file.bin", sha256=None, most=10 * len(CONTENT))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_trickling_download_is_given_up(server, tmp_path, monkeypatch):
+    def trickle(handler):
+        server.send(b"x", announced=len(CONTENT))(handler)
+        try:
+            while not server.done.wait(0.02):
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+        except OSError:
+            pass
+
+    monkeypatch.setattr(download, "WAITS", ())
+    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    server.answers = [trickle]
+    with pytest.raises(InputError, match="bytes came in"):
+        fetch(server.url, tmp_path / "file.bin", sha256=None)
+    assert not list(tmp_path.iterdir())

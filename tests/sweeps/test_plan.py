@@ -189,3 +189,23 @@ def test_different_runs_that_would_share_a_folder_are_refused(plan_of, monkeypat
     axes = {"method": {"a b": {"training.epochs": 1}, "a_b": {"training.epochs": 2}}}
     with pytest.raises(InputError, match="share the folder a_b-seed0-0000000000000000"):
         plan_of({"set": TOY, "vary": axes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seeds: 99999999999999",
+        f"seeds: {'9' * 23}",
+        f"seeds: {'9' * 400}",
+        "seeds: 1000\nvary: {epochs: [" + ", ".join(map(str, range(1000))) + "]}",
+        "vary: {" + ", ".join(f"v{axis}: [1, 2, 3, 4]" for axis in range(200)) + "}",
+        "vary: {weights: [" + "x" * 5000 + "]}",
+        f"name: {'x' * 300}",
+    ],
+    ids=["seeds", "23 digits", "400 digits", "product", "axes", "title", "name"],
+)
+def test_sweeps_without_bounds_are_refused_before_any_list_is_made(tmp_path, text):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(f"set: {{data: toy}}\n{text}\n")
+    with pytest.raises(InputError, match="sweep: "):
+        read_plan(str(path), read_experiment)

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import replace
+from os.path import realpath
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -51,12 +52,12 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
-    if found.target is not None and Path(found.target).resolve().is_relative_to(Path(found.source).resolve()):
-        raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.target is not None:
         check_output("corrupt: DST", Path(found.target))
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
+    if found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
+        raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     chosen = choose(found.corruptions, _severities(found.severities))
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)

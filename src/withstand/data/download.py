@@ -37,8 +37,8 @@ def fetch(url: str, path: Path, *, sha256: str | None, most: int = MOST_BYTES) -
         most: Largest size in bytes.
 
     Raises:
-        InputError: If the file cannot be downloaded or written, is too large, comes too slowly, or has another
-            checksum; nothing is left behind.
+        InputError: If the file cannot be downloaded or written, has another checksum, is too large or comes too
+            slowly; nothing is left behind.
     """
     if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
         raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE disables downloads.")
@@ -100,8 +100,9 @@ def _read(url: str, path: Path, file: BinaryIO, most: int) -> str:
     digest, size, start = hashlib.sha256(), 0, time.monotonic()
     request = urllib.request.Request(url, headers={"User-Agent": "withstand"})
     with urllib.request.build_opener(_SafeRedirects).open(request, timeout=SILENCE) as answer:
-        announced = answer.headers.get("Content-Length", "")
-        _check_size(url, int(announced) if announced.isdecimal() and len(announced) < 20 else 0, most)
+        length = answer.headers.get("Content-Length", "")[:20]
+        announced = int(length) if length.isdecimal() else None
+        _check_size(url, announced or 0, most)
         while block := answer.read1(1 << 16):
             _check_size(url, size + len(block), most)
             if (seconds := time.monotonic() - start) > PATIENCE and size < SLOWEST * seconds:
@@ -112,8 +113,8 @@ def _read(url: str, path: Path, file: BinaryIO, most: int) -> str:
                 raise _unwritable(url, path, error) from error
             digest.update(block)
             size += len(block)
-    if announced.isdecimal() and size != int(announced):
-        raise ConnectionError(f"it ended after {size:,} of {int(announced):,} bytes")
+    if announced is not None and size != announced:
+        raise ConnectionError(f"it ended after {size:,} of {announced:,} bytes")
     return digest.hexdigest()
 
 

@@ -60,9 +60,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         if isinstance(content.get(key), dict):
             content = content[key]
             break
-    wrong = next((each for each in content if not isinstance(each, str)), None)
-    if wrong is not None:
-        raise InputError(f"weights: {path} must hold tensors by name, got the key {brief(wrong)}.")
+    if wrong := [each for each in content if not isinstance(each, str)]:
+        raise InputError(f"weights: {path} must hold tensors by name, got the key {brief(wrong[0])}.")
     state = {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
     known = (*model.state_dict(), *model.get_submodule("network").state_dict())
     if all(name.startswith("model.") for name in state) and not any(name.startswith("model.") for name in known):
