@@ -14,11 +14,11 @@ import polars
 from withstand.conditions import IMAGENET_C
 from withstand.measuring.kept import Kept
 from withstand.measuring.results import Results
+from withstand.study.contents import CONFIG, OUTCOMES, ROWS
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.outcomes import ConditionOutcomes
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.pictures import PICTURES, encoded, pictured, wanted_pictures, write_pictures
-from withstand.study.runs import CONFIG, OUTCOMES, ROWS
 from withstand.study.sweep import Entry, write_entries
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", topic=ACCURACY, better="higher", percent=True)
