@@ -313,7 +313,7 @@ BAD = {
     "an unknown device": (["--device=tpu"], r"device: expected auto, cpu, cuda, cuda:N or mps, got tpu"),
     "a missing configuration": (["--config=nowhere.yaml"], r"config: expected a YAML file or a recipe"),
     "missing weights": (["--weights=nowhere.pt"], r"weights: expected a file, found none at nowhere.pt"),
-    "a negative seed": (["--seed=-1"], r"seed must be at least 0, got -1"),
+    "a negative seed": (["--seed=-1"], r"seed must be at least 0 and below [0-9,]+, got -1"),
     "images too small for the network": (
         ["--model=inception_v3", "--data=digits"],
         r"inception_v3: cannot take images of 32 x 32 pixels|torchvision is not installed",

@@ -45,9 +45,11 @@ def test_measures_that_no_row_has_are_not_written(tmp_path):
     assert len(lines) == 2
 
 
-def test_a_value_that_is_not_a_number_is_no_row():
-    with pytest.raises(InputError, match=r"^Row: value must be a number, got nan\.$"):
-        Row(measure="top1", condition="contrast/3", value=float("nan"), count=10)
+def test_a_value_that_is_not_a_number_writes_nothing(tmp_path):
+    rows = [ROWS[0], Row(measure="top1", condition="contrast/3", value=float("nan"), count=10)]
+    with pytest.raises(TrainingError, match=r"^results: top1 under contrast/3 is nan of 10 samples\.$"):
+        write_rows(tmp_path / "rows.jsonl", rows, MEASURES)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_row_without_samples_writes_nothing(tmp_path):
