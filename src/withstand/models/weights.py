@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError, brief
 from withstand.files import write_whole
-from withstand.reading.places import check_archive, is_file
+from withstand.reading.places import check_unpacked, is_file
 
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
@@ -25,8 +25,8 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not is_file(path):
         raise InputError(f"weights: expected a file, found none at {path}.")
+    check_unpacked("weights", path)
     try:
-        check_archive(path)
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
@@ -55,6 +55,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         InputError: If the file does not fit the model; the message names the first name or shape that differs, and
             the class map where the last layers answer for another number of classes.
     """
+    path = Path(path)
     content = read_tensors(path)
     for key in LAYOUTS:
         if isinstance(content.get(key), dict):

@@ -42,7 +42,7 @@ def check_bounds(text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             if anchor in [each for each, _ in opened]:
                 raise Unfit(f"it contains itself, by the alias *{anchor}")
-            count += sizes.get(anchor, 0)
+            count += sizes.get(str(anchor), 0)
         elif isinstance(event, yaml.CollectionStartEvent):
             opened.append((anchor, count))
             count += 1

@@ -59,11 +59,11 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     return content
 
 
-def check_archive(path: Path) -> None:
+def check_unpacked(who: str, path: Path) -> None:
     """Reject a zip file, such as weights of PyTorch, that unpacks to much more than its own size.
 
     Raises:
-        OSError: If it does, or its list of contents is damaged.
+        InputError: If it does, or its list of contents is damaged.
     """
     if not zipfile.is_zipfile(path):
         return
@@ -71,10 +71,10 @@ def check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(each.file_size for each in archive.infolist())
-    except (ValueError, zipfile.BadZipFile, NotImplementedError) as problem:
-        raise OSError(f"its list of contents is damaged: {problem}") from problem
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as problem:
+        raise InputError(f"{who}: {path} is damaged ({problem}).") from problem
     if total > UNPACKED * size + MARGIN:
-        raise OSError(f"its {size:,} bytes unpack to {total:,}")
+        raise InputError(f"{who}: {path} must not unpack to much more than its {size:,} bytes, got {total:,}.")
 
 
 def check_output(who: str, folder: Path) -> None:

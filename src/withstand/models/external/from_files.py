@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from withstand.errors import InputError, told
 from withstand.models.black_box import WithoutGradient
-from withstand.models.external.pt2_archive import check_program
-from withstand.reading.places import check_archive
+from withstand.models.external.pt2_archive import check_archive
+from withstand.reading.places import check_unpacked
 
 
 class FixedBatch(nn.Module):
@@ -98,18 +98,16 @@ def read_pt2(path: Path) -> nn.Module:
     Raises:
         InputError: If it is not such a file, holds code, or the model does not take one tensor.
     """
+    check_unpacked("model", path)
+    check_archive(path)
     log = logging.getLogger("torch.export")
     level = log.level
     log.setLevel(logging.CRITICAL)  # it prints the traceback of a damaged file
     try:
-        check_archive(path)
-        check_program(path)
         program = torch.export.load(path)
         names = program.graph_signature.user_inputs
         places = [each for each in program.graph.nodes if each.op == "placeholder" and each.name in names]
         batch = places[0].meta["val"].shape[0]
-    except InputError:
-        raise
     except Exception as problem:  # a damaged archive can end in almost any error
         raise InputError(f"model: {path} is not a program of torch.export ({told(problem)}).") from problem
     finally:
@@ -121,8 +119,8 @@ def read_pt2(path: Path) -> nn.Module:
 
 def read_torchscript(path: Path) -> nn.Module:
     """Return the model of a TorchScript file; errors as for `read_pt2`."""
+    check_unpacked("model", path)
     try:
-        check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript is deprecated
             return torch.jit.load(path, map_location="cpu")

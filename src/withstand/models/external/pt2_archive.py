@@ -44,7 +44,7 @@ NODES = (
 )  # fmt: skip
 
 
-def check_program(path: Path) -> None:
+def check_archive(path: Path) -> None:
     """Reject an archive in which PyTorch would find something to run besides operators on tensors.
 
     PyTorch evaluates sizes and guards as Python expressions, unpickles objects, and loads compiled libraries.
