@@ -18,7 +18,7 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.limits import PositiveInt, Seed, checked
 from withstand.measuring.subject import outputs_of
 from withstand.models.black_box import as_module
-from withstand.models.frozen import blamed
+from withstand.models.frozen import blamed, evaluating
 from withstand.models.memory_format import formats_kept, place
 from withstand.perturbations.attacks.attack import Attacked
 from withstand.perturbations.attacks.budgets import Budget
@@ -90,7 +90,7 @@ def _in_batches(
         own, labels = split.x[rows].to(engine.device), split.y[rows].to(engine.device)
         rng = RowStreams(derive_seed(seed, "attack"), rows, device=engine.device)
         attack = replace(evaluation, balls=(ball.of_rows(rows),))
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(model):
             (found,) = attack.points(model, own, labels, space=space, state=state, rng=rng).values()
             wrong += int((~model(found.points).amax(1).isfinite()).sum())
         parts.append(found)

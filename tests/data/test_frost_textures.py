@@ -66,7 +66,7 @@ def test_what_is_missing_is_downloaded_to_the_cache(folders, small, monkeypatch)
     put(source, folders[0], "frost0.png")
     asked = []
 
-    def fetch(url, path, *, sha256):
+    def fetch(url, path, *, sha256, **_):
         asked.append((url, sha256))
         put(source, path.parent, path.name)
 
@@ -82,7 +82,7 @@ def test_a_network_that_fails_once_is_not_asked_again(folders, small, monkeypatc
     (folders[2] / "imagecorruptions" / "__init__.py").touch()
     asked = []
 
-    def fetch(url, path, *, sha256):
+    def fetch(url, path, *, sha256, **_):
         asked.append(url)
         raise InputError("download: no.")
 

@@ -184,7 +184,8 @@ def _mapping_of(name: Check = lambda _: None, check: Check = lambda _: None) -> 
     def mapping_of(values: Any) -> Refusal | None:
         refusal = is_mapping(values)
         for key, value in {} if refusal else values.items():
-            refusal = name(key) or check(value)
+            # YAML reads a name such as 1 as a number.
+            refusal = (None if type(key) is int else name(key)) or check(value)
             if refusal is not None:
                 return refusal._replace(place=f"[{key!r}]{refusal.place}")
         return refusal
