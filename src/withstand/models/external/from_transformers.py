@@ -126,7 +126,9 @@ def _side(path: Path, size: Any) -> int | None:
     found = size if isinstance(size, dict) else {"shortest_edge": size}
     if isinstance(size, list):
         found = {"height": size[0], "width": size[-1]} if size else {"shortest_edge": size}
-    sides = [found.get(name) for name in ("height", "width")] if "height" in found else [found.get("shortest_edge")]
+    sides: list[Any] = (
+        [found.get(name) for name in ("height", "width")] if "height" in found else [found.get("shortest_edge")]
+    )
     if not all(each is None or (type(each) is int and 0 < each < MOST) for each in sides):
         raise InputError(f"model: {path}: sizes must be whole numbers of pixels above 0, got {brief(size)}.")
     return sides[0] if len(set(sides)) == 1 else None
