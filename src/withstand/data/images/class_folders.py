@@ -108,7 +108,7 @@ class ClassFolders:
         counts = {
             "images beside the class folders": sum(is_image(each) for each in files if "/" not in each),
             "files without a known image extension": sum(not is_image(each) for each in files if "/" in each),
-            "class folders without images": len(subfolders(folder)) - len(names),
+            "class folders without images": len(set(subfolders(folder)) - set(names)),
         }
         return tuple(
             f"{self.who}: left out in {as_text(str(folder))}: {count:,} {what}."
