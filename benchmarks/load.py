@@ -180,10 +180,10 @@ def images(folder: Path, divisor: int, _: int) -> list[Outcome]:
             )
             peaks["evaluate"].append(command(f"{model} --frost procedural --device cpu", folder))
             for name, target in (("corrupt", "tree"), ("corrupt --to npy", "array")):
-                to = "--to npy" if target == "array" else ""
-                if to and pixels[0] > 32:
+                to = "--to npy" if target == "array" else "--severities 3"
+                if target == "array" and pixels[0] > 32:
                     continue
-                words = f"corrupt {source} {folder / target}-{number}-{size} --corruptions brightness --severities 3"
+                words = f"corrupt {source} {folder / target}-{number}-{size} --corruptions brightness"
                 peaks[name].append(command(f"{words} --size {size} --device cpu {to}", folder))
         for name, each in peaks.items():
             if each:
