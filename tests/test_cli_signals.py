@@ -44,6 +44,18 @@ def in_a_finalizer_at_the_end(number):
     Finalized(number)
 
 
+def before_a_half_built_object_goes(number):
+    class HalfBuilt:
+        def __init__(self):
+            signal.raise_signal(number)
+            self.workers = []
+
+        def __del__(self):
+            self.workers.clear()
+
+    HalfBuilt()
+
+
 def in_code_that_passes_over_any_exception(number):
     try:
         signal.raise_signal(number)
@@ -74,6 +86,7 @@ WAYS = [
     simply,
     in_a_finalizer,
     in_a_finalizer_at_the_end,
+    before_a_half_built_object_goes,
     in_code_that_passes_over_any_exception,
     turned_into_another,
     turned_into_wrong_input,

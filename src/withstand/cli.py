@@ -82,8 +82,8 @@ class Signals:
         stop_if_asked()
 
     def on_unraisable(self, found: Any) -> None:
-        """Say nothing of a `Stopped` that Python ignores, as in `__del__`: it is raised again."""
-        if not issubclass(found.exc_type, Stopped):
+        """Say nothing of what Python ignores after a signal: `Stopped` is raised again, half-built objects are gone."""
+        if not asked:
             self.hook(found)
 
     def restore(self) -> None:
