@@ -152,7 +152,7 @@ def test_folds_of_one_row_have_no_score_of_a_regression(curve, small):
 
 
 def test_an_unknown_measure_is_refused(chosen):
-    with pytest.raises(ValueError, match="RobustClassifier.plot_frontier: measure must be noisy or worst_case, got 'clean'"):
+    with pytest.raises(ValueError, match="measure must be noisy or worst_case, got 'clean'"):
         chosen.plot_frontier(measure="clean")
 
 
