@@ -313,7 +313,7 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
     card = model_card(digest, digest.combinations[0], Origin.of(Study.of(tmp_path), digest.combinations[0]))
     for text in (
         r"# my\_net",
-        "- Network: `SmallCNN`\n  - width: 16",
+        "- Network: SmallCNN\n  - width: 16",
         "- Read by: `Digits`",
         "  - temperature: 1",
         "| top-1 accuracy, % | clean | 90.0 |",

@@ -189,7 +189,7 @@ def test_what_does_not_follow_a_given_surrogate_says_so(network):
     for given, what in (
         (nn.Linear(FEATURES + 1, 3), "^surrogate: "),
         (nn.Linear(FEATURES, 2), "^surrogate: "),
-        (7, "int"),
+        (7, "got 7"),
     ):
         with pytest.raises(ws.InputError, match=what):
             ws.evaluate(network, table(2, 20), surrogate=given, **asked)
