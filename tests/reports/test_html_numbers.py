@@ -314,7 +314,7 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
     for text in (
         r"# my\_net",
         "- Network: SmallCNN\n  - width: 16",
-        "- Read by: `Digits`",
+        "- Read by: Digits",
         "  - temperature: 1",
         "| top-1 accuracy, % | clean | 90.0 |",
         "Searched with: linf 0.1, worst of 9 draws.",

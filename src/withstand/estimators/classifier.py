@@ -129,7 +129,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         if self.calibrate and len(held_out) == 0:
             raise InputError(f"{self._who}: calibrate={self.calibrate} of {len(x)} rows holds out none; give more.")
         own = None if weights is None else weights[rows] / weights[rows].mean()
-        self._train(x, targets[rows], own, outputs=len(self.classes_), rows=rows if len(rows) < len(x) else None)
+        self._train(x, targets[rows], own, num_outputs=len(self.classes_), rows=rows if len(rows) < len(x) else None)
         self.calibration_temperature_ = 1.0
         if len(held_out):
             some = None if weights is None else torch.from_numpy(weights[held_out])

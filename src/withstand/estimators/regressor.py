@@ -72,7 +72,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
             raise InputError(f"{self._who}: y holds numbers too large to scale.")
         self.target_scale_ = spread if y.min() < y.max() and spread > 0 else 1.0
         own = None if weights is None else weights / weights.mean()
-        self._train(x, self._targets(y), own, outputs=1)
+        self._train(x, self._targets(y), own, num_outputs=1)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
