@@ -256,7 +256,7 @@ def test_constant_and_too_large_columns_are_found_in_every_part_of_a_table(tmp_p
 
 def test_a_large_table_says_what_it_needs_and_is_refused_if_there_is_less(file, monkeypatch, caplog):
     monkeypatch.setattr(preprocessing, "LARGE", 1000)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="withstand"):
         for part in ("train", "validation", "test"):
             load(file, part)
     assert caplog.messages == ["Who: 100 rows x 2 features: 0.0 GB of memory."]
