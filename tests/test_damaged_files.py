@@ -199,7 +199,8 @@ def test_a_damaged_file_is_named_or_left_out(place, capsys, command, name, damag
     if code == 2:
         assert len(err.splitlines()) == 1
         assert path.name in err
-    if command == "report" and name != "sweep.json":
+    is_in_the_way = (name, damage) == ("report/files.json", "folder")  # of a file that is written
+    if command == "report" and name != "sweep.json" and not is_in_the_way:
         assert code == 0, err
         assert "lr 0.01 " in out
         assert next(first)

@@ -38,3 +38,8 @@ def test_a_readable_text_is_shown_unchanged():
 
 def test_a_message_is_one_line_whatever_is_in_it():
     assert str(InputError("on: a\nb\x1b[31m \u00e9")) == "on: a\\nb\\x1b[31m \u00e9"
+
+
+def test_a_message_is_short_whatever_is_in_it():
+    assert len(str(InputError(f"on: {'x' * 50_000} is not known."))) < 1000
+    assert str(InputError(f"on: {'x' * 50_000} is not known.")).endswith(" is not known.")

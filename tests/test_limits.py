@@ -69,6 +69,7 @@ def test_values_within_the_limits_are_accepted(fields):
         ({"some": (2, 2)}, "some", "(2, 2)"),
         ({"plain": 4}, "plain", "4"),
         ({"grouped": 1.0}, "grouped", "1.0"),
+        ({"pair": (1, np.zeros(2))}, "pair[1]", "array([0., 0.])"),
     ],
 )
 def test_others_are_refused_by_class_place_and_value(fields, place, value):

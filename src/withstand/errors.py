@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 MOST_SHOWN = 120  # characters of a value in a message
-MOST_SAID = 1000  # characters of a message
+MOST_SAID = 900  # characters of a message
 
 asked: list[int] = []  # signals that asked the running command to stop, in order
 
@@ -32,11 +32,11 @@ class InputError(ValueError):
 
 
 def in_one_line(message: str) -> str:
-    r"""Return a message with escapes for line breaks and control characters, and of at most 1,000 characters or so.
+    r"""Return a message with escapes for line breaks and control characters, and of at most 903 characters.
 
     Example:
         >>> in_one_line("a\tb"), len(in_one_line("x" * 10_000))
-        ('a\\tb', 1003)
+        ('a\\tb', 903)
     """
     text = message if len(message) <= MOST_SAID else f"{message[:-300][: MOST_SAID - 300]}...{message[-300:]}"
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)

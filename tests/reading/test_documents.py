@@ -189,3 +189,8 @@ def test_null_in_any_field_of_the_training_is_refused(name):
         return
     with pytest.raises(InputError, match=name.replace("_", ".")):
         read_experiment([f"--{name}=null"])
+
+
+def test_options_that_are_not_utf8_are_refused(tmp_path):
+    with pytest.raises(InputError, match="UTF-8"):
+        condition("{class_path: \udcff}", tmp_path)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import struct
 import zipfile
 
 import numpy as np
@@ -139,6 +140,13 @@ def test_archives_that_unpack_without_end_are_refused(end, tmp_path, monkeypatch
     read = read_tensors if end == ".pth" else lambda path: External(source=str(path)).make((3, 8, 8), 2)
     with pytest.raises(InputError, match="unpack"):
         read(path)
+
+
+def test_an_archive_on_several_disks_is_refused(tmp_path):
+    path = tmp_path / "model.pth"
+    path.write_bytes(b"PK\x06\x07" + struct.pack("<IQI", 0, 0, 2) + b"PK\x05\x06" + bytes(18))
+    with pytest.raises(InputError, match=r"model\.pth is damaged"):
+        read_tensors(path)
 
 
 def test_weights_of_pytorch_are_no_archive_that_unpacks_without_end(tmp_path):

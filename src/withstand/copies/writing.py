@@ -170,7 +170,7 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     # In this order, since another process may write: first the configuration, last the manifest, then it tidies up.
     is_empty = not folder.is_dir() or all(each.name == RECORDS for each in folder.iterdir())
     begun = folder / RECORDS / BEGUN
-    configuration = _unless_gone(begun) if begun.is_file() else None
+    configuration = _unless_gone(begun) if begun.is_file() or begun.is_dir() else None
     if (folder / MANIFEST).exists():
         manifest = read_json(folder / MANIFEST, then=ELSEWHERE, file_names=True)
         if not isinstance(manifest, dict) or not manifest.keys() >= {"configuration", "num_samples", "left_out"}:

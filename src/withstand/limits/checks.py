@@ -122,8 +122,9 @@ def _one_of(allowed: tuple[Any, ...]) -> Check:
     expected = f"{', '.join(first)} or {last}" if first else last
 
     def one_of(value: Any) -> Refusal | None:
-        fits = any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in allowed)
-        return None if fits and not isinstance(value, float) else Refusal("", expected, value, True)
+        is_plain = value is None or isinstance(value, str | Integral)  # arrays cannot be compared
+        fits = is_plain and any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in allowed)
+        return None if fits else Refusal("", expected, value, True)
 
     return one_of
 

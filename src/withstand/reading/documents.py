@@ -33,6 +33,8 @@ def check_bounds(text: str) -> None:
     """
     if len(text) > MOST_BYTES:
         raise Unfit(f"it is longer than {MOST_BYTES:,} characters")
+    if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
+        raise Unfit("it is not UTF-8")
     resolver = yaml.SafeLoader("")
     sizes: dict[str, int] = {}  # of what an anchor names
     opened: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and the count before it

@@ -65,10 +65,10 @@ def check_unpacked(who: str, path: Path) -> None:
     Raises:
         InputError: If it does, or its list of contents is damaged.
     """
-    if not zipfile.is_zipfile(path):
-        return
     size = path.stat().st_size
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             total = sum(each.file_size for each in archive.infolist())
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as problem:

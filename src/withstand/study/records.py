@@ -12,7 +12,9 @@ import yaml
 
 from withstand.errors import InputError, brief, told
 from withstand.limits import refusal_of
+from withstand.reading.places import read_bytes
 
+MOST_BYTES = 1 << 28  # of a file
 MOST_DEPTH = 50  # of lists and dictionaries within each other
 LARGEST = 2**63  # of whole numbers
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -59,7 +61,8 @@ def read_text(path: Path, *, then: str = AGAIN) -> str:
         InputError: If it is missing, cannot be read or is not UTF-8; the message names it.
     """
     try:
-        return path.read_bytes().decode()
+        path.lstat()  # a missing file is told apart
+        return read_bytes(path, most=MOST_BYTES).decode()
     except OSError as problem:
         raise unreadable(path, problem, then) from problem
     except UnicodeDecodeError as problem:

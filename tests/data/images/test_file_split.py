@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from withstand.data.images.file_split import FileSplit
-from withstand.errors import InputError
+from withstand.errors import InputError, TrainingError
 
 # A machine with one core warns that two workers are more than it has.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")

@@ -112,10 +112,11 @@ def array(shape, kind="|u1"):
         array("(5,)", "|O"),
         array("(" * 2000 + ")" * 2000),
         array("'x'"),
+        array("(5, 8, 8, 3)").replace(b"}", b" "),
         array("(0, 8, 8, 3)"),
         b"",
     ],
-    ids=["huge", "overflow", "negative", "digits", "objects", "deep", "text", "none", "empty"],
+    ids=["huge", "overflow", "negative", "digits", "objects", "deep", "text", "open", "none", "empty"],
 )
 def test_arrays_whose_header_claims_any_shape_are_refused_without_a_warning(tmp_path, head):
     np.save(tmp_path / "labels.npy", np.arange(10) % 2)

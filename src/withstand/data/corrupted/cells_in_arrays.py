@@ -4,6 +4,7 @@ import logging
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import torch
@@ -127,6 +128,6 @@ class CellsInArrays(CorruptedDataset):
                 return np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError as error:
             raise InputError(f"{self.who}: expected an array at {path}, found none.") from error
-        except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        except (OSError, ValueError, EOFError, OverflowError, MemoryError, SyntaxError, TokenError) as error:
             reason = str(error).partition("\n")[0].removesuffix(".")
             raise InputError(f"{self.who}: {path} cannot be read as an array of numbers ({reason}).") from error
