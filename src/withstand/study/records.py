@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -200,14 +201,23 @@ def _built(hint: Any, value: Any, place: str) -> Any:
 def _instance(schema: Any, value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         raise _Refused(f"{place or 'it'} must be values by name, got {brief(value)}")
-    hints, found = get_type_hints(schema, include_extras=True), {}
-    for name, parameter in signature(schema).parameters.items():
+    found = {}
+    for name, hint, is_needed in _fields(schema):
         where = f"{place}.{name}" if place else name
         if name in value:
-            found[name] = _built(hints[name], value[name], where)
-        elif parameter.default is Parameter.empty:
+            found[name] = _built(hint, value[name], where)
+        elif is_needed:
             raise _Refused(f"it has no {where}")
     return schema(**found)
+
+
+@cache
+def _fields(schema: Any) -> tuple[tuple[str, Any, bool], ...]:
+    """Return name and annotation of each field of a class, and whether it has no default."""
+    hints = get_type_hints(schema, include_extras=True)
+    return tuple(
+        (name, hints[name], each.default is Parameter.empty) for name, each in signature(schema).parameters.items()
+    )
 
 
 def _text(name: Any, place: str) -> str:

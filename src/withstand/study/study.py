@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -174,7 +175,7 @@ class Study:
         numeric = [name for name in self.axes if self.frame.schema[name].is_numeric()]
         return [name for name in numeric if not self.frame[name].has_nulls() and self.frame[name].n_unique() > 1]
 
-    @property
+    @cached_property
     def holes(self) -> list[str]:
         """A sentence for every combination with missing or failed runs."""
         sentences = []

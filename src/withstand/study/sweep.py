@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,7 +64,7 @@ def read_entries(folder: Path) -> tuple[Entry, ...]:
     Raises:
         InputError: If the file is not a plan.
     """
-    return read_record(folder / PLAN, _Plan, then=THEN).entries
+    return _plan(folder / PLAN).entries
 
 
 def read_command(folder: Path) -> tuple[str, ...]:
@@ -72,7 +73,21 @@ def read_command(folder: Path) -> tuple[str, ...]:
     Raises:
         InputError: If the file is not a plan.
     """
-    return read_record(folder / PLAN, _Plan, then=THEN).command if (folder / PLAN).exists() else ()
+    return _plan(folder / PLAN).command if (folder / PLAN).exists() else ()
+
+
+def _plan(path: Path) -> _Plan:
+    """Return the content of a plan, which a report asks for once per combination."""
+    try:
+        about = path.stat()
+    except OSError:
+        return read_record(path, _Plan, then=THEN)
+    return _plan_at(path, about.st_mtime_ns, about.st_size, about.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _plan_at(path: Path, *_state: int) -> _Plan:
+    return read_record(path, _Plan, then=THEN)
 
 
 def write_failure(folder: Path, sentence: str, trace: str) -> None:
