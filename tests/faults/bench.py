@@ -195,4 +195,4 @@ def disturb(
             failures.append("\n".join([how, f"in {place}", *wrong]))
         else:
             shutil.rmtree(place.parent)
-    return Disturbed(tried, failures, f"{lost} {kind}s, {lost * each_takes:.1f} s" if lost else "nothing")
+    return Disturbed(tried, failures, f"{lost} x {kind}, {lost * each_takes:.1f} s" if lost else "nothing")
