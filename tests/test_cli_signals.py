@@ -2,10 +2,13 @@
 
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -323,29 +326,76 @@ COMMANDS = {
     "corrupt": ["corrupt", "DATA/images/train", "OUT/copy", "--size=32", "--frost=procedural", "--to=npy", "-j", "2"],
 }
 
+DONE = {"train": "*/rows.jsonl", "corrupt": "*/manifest.json"}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_signals_at_random_moments_end_commands_and_their_workers(name, tmp_path):
     images(tmp_path / "images")
-    generator, ended = random.Random(0), []
-    for place in range(10):
-        number, code = CODES[place % 2]
-        words = [each.replace("DATA", str(tmp_path)).replace("OUT", str(tmp_path / "out")) for each in COMMANDS[name]]
-        words = [sys.executable, "-m", "withstand", *words]
-        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-            time.sleep(generator.uniform(0.5, 15))
-            send = (os.kill, os.killpg)[place // 2 % 2]
-            send(process.pid, number)
-            *_, last = process.communicate(timeout=60)[1].splitlines()
-            assert process.returncode == code
-            assert "run the same command again" in last
-            assert not Path(f"/proc/{process.pid}").exists()
-        ended.append(process.pid)
+    words = [each.replace("DATA", str(tmp_path)).replace("OUT", str(tmp_path / "out")) for each in COMMANDS[name]]
+    generator, ended, latest = random.Random(0), [], 15.0
+    while len(ended) < 10:
+        number, code = CODES[len(ended) % 2]
+        begun, moment = time.monotonic(), generator.uniform(0, latest)
+        send = (os.kill, os.killpg)[len(ended) // 2 % 2]
+        found, session, text = signalled(words, moment, lambda pid, send=send, number=number: send(pid, number))
+        if found == 0:  # it was done before its moment: once more, at an earlier one
+            assert list((tmp_path / "out").glob(DONE[name]))
+            latest = max(0.5, 0.8 * min(latest, time.monotonic() - begun))
+            shutil.rmtree(tmp_path / "out")
+            continue
+        assert found == code
+        assert "run the same command again" in text.splitlines()[-1]
+        ended.append(session)
     deadline = time.monotonic() + 10
     while left := [pid for pid in ended if is_session(pid)]:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
+
+
+LATE = """
+import ctypes
+from withstand.cli import main
+c = ctypes.CDLL(None)
+c.__cxa_atexit(c.getchar, None, None)
+c.__cxa_atexit(c.perror, None, None)  # the last comes first, when nothing of Python is left
+raise SystemExit(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_end_of_the_work_changes_no_exit_code(number):
+    words = [sys.executable, "-c", LATE, "list", "objectives"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, **pipes) as process:
+        assert process.stderr.readline()
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def signalled(words, moment, send):
+    """Run a command, signal it a moment after its handlers are set; return exit code, process id, standard error."""
+    words = [sys.executable, "-m", "withstand", *words]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not catches(process.pid, signal.SIGTERM):
+            time.sleep(0.01)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        if process.poll() is None:
+            send(process.pid)
+        text = process.communicate(timeout=60)[1]
+    return process.returncode, process.pid, text
+
+
+def catches(pid, number):
+    """Return whether a process handles a signal; Python itself sets no handler of SIGTERM."""
+    try:
+        (mask,) = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except (OSError, ValueError):
+        return False
+    return bool(int(mask, 16) >> number - 1 & 1)
 
 
 def is_session(pid):

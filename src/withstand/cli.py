@@ -86,6 +86,11 @@ class Signals:
         if not asked:
             self.hook(found)
 
+    def end(self) -> None:
+        """Change nothing from now on: the work is done, and Python would take its handlers back before it ends."""
+        for each in self.before:
+            signal.signal(each, signal.SIG_IGN)
+
     def restore(self) -> None:
         """Give the signals back to their handlers from before."""
         for each, handler in self.before.items():
@@ -138,8 +143,7 @@ def _dispatch(words: list[str], *, is_process: bool = False) -> int:
     try:
         return _run(words[0], words[1:], signals)
     finally:
-        if not is_process:  # else they are recorded until the end, and change nothing
-            signals.restore()
+        signals.end() if is_process else signals.restore()
 
 
 def _run(command: str, words: list[str], signals: Signals) -> int:
