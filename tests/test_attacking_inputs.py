@@ -92,6 +92,7 @@ def test_outputs_without_a_graph_or_of_another_type_can_be_attacked(name):
     assert_close(is_wrong(model(found.points), Y), found.success)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTS)
 def test_outputs_without_a_graph_do_not_look_robust(name):
     pairs = torch.utils.data.TensorDataset(X, Y)

@@ -88,6 +88,7 @@ def test_a_copy_gives_the_numbers_of_the_streaming_evaluation_cell_by_cell(
     }
 
 
+@pytest.mark.slow
 def test_conditions_measured_before_are_not_measured_again(trained, capsys):
     assert run(["evaluate", trained, "--on", "pixelate", "--seed=5"], capsys)[0] == 0
     code, out, err = run(["evaluate", trained, "--on", "clean", "pixelate", "--seed=5", "--format=json"], capsys)

@@ -54,6 +54,7 @@ def kept(folder):
     return next((folder / "evaluations").iterdir())
 
 
+@pytest.mark.slow
 def test_every_generator_gets_a_figure_and_the_rows_are_those_without_figures(folder, tmp_path, capsys):
     code, plain, _ = run(evaluated(folder, "noise-distance", "noise-distance-3x3"), capsys)
     assert code == 0
@@ -70,6 +71,7 @@ def test_every_generator_gets_a_figure_and_the_rows_are_those_without_figures(fo
     assert len({row["measure"] for row in gaussian}) == len(gaussian)
 
 
+@pytest.mark.slow
 def test_what_was_measured_before_is_drawn_without_training_and_alike(folder, tmp_path, capsys, monkeypatch):
     words = evaluated(folder, "noise-distance/adversarial")
     assert run([*words, "--figures", tmp_path / "first"], capsys)[0] == 0

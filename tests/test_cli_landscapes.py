@@ -50,6 +50,7 @@ def names(folder):
     return sorted(each.name for each in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_every_model_and_all_of_them_together_get_a_figure_and_rows_stay(moons, tmp_path, capsys):
     code, _, err = evaluated(capsys, moons, tmp_path / "figures", *BALL)
     stems = ["landscapes-linf-0.1", *(f"{run.name[:-17]}-landscape-linf-0.1" for run in moons)]

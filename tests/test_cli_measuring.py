@@ -181,6 +181,7 @@ def test_a_question_that_fails_is_one_sentence_and_leaves_no_folder(words, runs,
     assert sorted(path.name for path in Path(folders[0]).iterdir()) == before
 
 
+@pytest.mark.slow
 def test_classes_by_name_yaml_and_words_are_asked_together(runs, tmp_path, capsys):
     folders = copy_of(runs, tmp_path / "runs")
     yaml = "{class_path: WorstCase, init_args: {balls: [{norm: l2, radius: 0.3}], budget: quick, num_mean: 0}}"
@@ -223,6 +224,7 @@ def test_the_command_of_a_measurement_that_failed_while_recording_it_is_recorded
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_file_is_resumed_to_the_same_tables(runs, tmp_path, capsys, monkeypatch):
     words = ["--on", "clean", "contrast/3", "by-class", "--device=cpu", "--batch-size=128", "--quiet"]
     (alone, _), replaced = copy_of(runs, tmp_path / "alone"), Path.replace

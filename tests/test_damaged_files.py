@@ -178,7 +178,7 @@ def files_of(command: str, root: Path) -> Iterator[tuple[str, Path]]:
 
 
 CASES = [(command, name, damage) for command, names in READ_BY.items() for name in names for damage in DAMAGES]
-FEW = {case for k, case in enumerate(CASES) if k % 17 == 0}
+FEW = {case for k, case in enumerate(CASES) if k % 41 == 0}
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,10 @@ def test_a_damaged_file_is_named_or_left_out(place, capsys, command, name, damag
         assert next(first)
 
 
-@pytest.mark.parametrize("damage", ["half", "null", "lists", "not UTF-8", "folder"])
+@pytest.mark.parametrize(
+    "damage",
+    ["half", *(pytest.param(each, marks=pytest.mark.slow) for each in ("null", "lists", "not UTF-8", "folder"))],
+)
 @pytest.mark.parametrize("name", ["rows.jsonl", "config.yaml", "history.json", "provenance.json", "notes.json"])
 def test_a_report_names_the_damaged_file_and_shows_the_other_run(place, capsys, name, damage, monkeypatch):
     from withstand.reports.figures.training import training_pictures

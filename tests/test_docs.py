@@ -58,6 +58,9 @@ def blocks(page: Path) -> list[Block]:
     return [Block(language, bool(slow), text, prints) for language, slow, text, prints in found]
 
 
+LONG = ("estimators.md", "measuring-robustness.md", "python.md")  # pages that run for some seconds
+
+
 def of_page(page: Path, **options):
     return pytest.param(page, id=page.name, **options)
 
@@ -134,7 +137,12 @@ def reader(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "page", [of_page(each) for each in WITH_PYTHON if not all(b.slow for b in blocks(each) if b.language == "python")]
+    "page",
+    [
+        of_page(each, marks=pytest.mark.slow if each.name in LONG else ())
+        for each in WITH_PYTHON
+        if not all(b.slow for b in blocks(each) if b.language == "python")
+    ],
 )
 def test_blocks_of_python_run_and_print_what_stands_below_them(page, reader):
     if page.name == "reports.md":

@@ -135,6 +135,7 @@ def test_every_family_has_a_file():
     ]
 
 
+@pytest.mark.slow
 def test_files_in_the_package_are_found_by_name(tmp_path):
     source = Path(withstand.__file__).parent
     shutil.copytree(source, tmp_path / "withstand", ignore=shutil.ignore_patterns("__pycache__"))

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,13 @@ def places(pattern: str, *, besides: tuple[str, ...] = ()) -> list[str]:
     ]
 
 
+@cache
+def name_of(call: ast.Call) -> str:
+    return ast.unparse(call.func)
+
+
 def matches(call: ast.Call, *patterns: str) -> bool:
-    return any(fnmatch(ast.unparse(call.func), pattern) for pattern in patterns)
+    return any(fnmatch(name_of(call), pattern) for pattern in patterns)
 
 
 def is_unsafe(call: ast.Call) -> bool:

@@ -75,6 +75,7 @@ def test_the_loss_is_a_number_with_finite_gradients_for_every_parameter(objectiv
     assert not any(each.requires_grad for each in step.logs.values())
 
 
+@pytest.mark.slow
 @every_objective
 def test_the_loss_falls_on_blobs_in_fifty_steps(objective):
     run = Run(objective)

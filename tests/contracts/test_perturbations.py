@@ -127,7 +127,8 @@ def cases() -> list:
                 # For what takes images only one example is enough in grey.
                 if example.images_only and (len(space.shape) == 1 or (name == "grey" and number == 0)):
                     continue
-                found.append(pytest.param((example, space), id=f"{cls.__name__}-{number}-{name}"))
+                marks = pytest.mark.slow if name in ("grey", "features") and not example.images_only else ()
+                found.append(pytest.param((example, space), id=f"{cls.__name__}-{number}-{name}", marks=marks))
     return found
 
 

@@ -126,6 +126,7 @@ def test_the_work_of_a_killed_process_is_done_again_and_said(source, tmp_path, m
     assert said == ["corrupt: a worker process was killed; its work is repeated."]
 
 
+@pytest.mark.slow
 def test_many_at_once_end_in_the_copy_of_one(source, tmp_path):
     copy = CorruptedCopy(data=source, corruptions=CORRUPTIONS)
     write_copy(copy, tmp_path / "whole")

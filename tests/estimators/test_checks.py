@@ -24,6 +24,7 @@ ROBUST = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Skipping check:UserWarning")
 @parametrize_with_checks(ROBUST, expected_failed_checks=lambda _: EXPECTED)
 def test_scikit_learn_accepts_robust_training(estimator, check):

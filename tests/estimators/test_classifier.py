@@ -262,6 +262,7 @@ def noisy_score(classifier, x, y, radius, num_draws):
     return np.mean([classifier.score(x + rng.uniform(-radius, radius, x.shape), y) for _ in range(num_draws)])
 
 
+@pytest.mark.slow
 def test_noise_training_beats_an_mlp_of_equal_size_under_noise_on_the_grid_table(data_root):
     """Both scale their features, and take 15 passes in batches of 128 with the same first learning rate."""
     data = GridStability(root=str(data_root))

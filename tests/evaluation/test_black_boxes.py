@@ -26,6 +26,7 @@ def asked(model, rows, norm, radius, *, count=40):
     return ws.evaluate(ws.BlackBox(model, (0, 1)), split, on=on, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", np.inf)])
 @pytest.mark.parametrize("labels_only", [False, True])
 def test_of_a_linear_model_queries_find_the_closed_form(norm, dual, labels_only, rows):

@@ -49,6 +49,7 @@ def test_the_grid_has_room_for_all_points_and_the_balls_around_them(monkeypatch)
             assert ticks[-1] > values[:, feature].max() + reach * SCALE[feature].item()
 
 
+@pytest.mark.slow
 def test_points_and_balls_are_in_the_units_of_the_file():
     split = table()
     found = drawn(split, attack=ATTACK)

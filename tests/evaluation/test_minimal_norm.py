@@ -39,6 +39,7 @@ def distances(evaluation: MinimalNorm, data: TensorSplit) -> torch.Tensor:
     return columns["distance"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", DUAL)
 @pytest.mark.parametrize("radius", [0.1, 7.0])
 def test_distances_of_a_linear_model_are_the_closed_form_whatever_the_radius(norm, radius, measured):

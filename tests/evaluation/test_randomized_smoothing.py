@@ -113,6 +113,7 @@ def test_batches_are_filled_across_samples_and_no_draw_is_lost():
     assert len(sizes) <= 8 * 1100 / 256 * 1.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.25, 0.5, 1.0])
 def test_the_question_at_one_radius_has_the_answers_of_all_draws_for_less_than_half_of_them(radius):
     distance = torch.linspace(-0.5, 1.5, 300)

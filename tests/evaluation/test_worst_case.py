@@ -73,6 +73,7 @@ def test_a_linear_model_has_the_worst_case_of_its_margins(values):
             assert found["worst_case_top1"] == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_no_attack_alone_and_no_uniform_point_finds_more(values):
     model, split, ball = network(), table(), Ball("linf", 0.3)
     whole = values(WorstCase(balls=(ball,)), model)
@@ -130,6 +131,7 @@ def test_a_ball_without_extent_gives_the_clean_accuracy(values):
         assert [found[name] for name in ACCURACIES] == pytest.approx([clean] * 3)
 
 
+@pytest.mark.slow
 def test_a_larger_ball_is_no_safer(values):
     model = network()
     for norm in ("l1", "l2", "linf"):

@@ -30,6 +30,7 @@ def test_norms_are_those_of_autograd(sizes, activation):
     torch.testing.assert_close(jacobian_norms(layers, x), wanted, rtol=1e-7, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_no_lower_bound_is_above_an_upper_one_on_200_networks():
     shapes = [(3, 5, 4, 2), (2, 8, 1), (1, 4, 4, 4, 3), (6, 2, 5), (4, 10, 10, 3)]
     activations = [torch.relu, nn.LeakyReLU(0.1), nn.Tanh(), nn.ELU(), torch.relu]

@@ -52,6 +52,7 @@ def test_units_that_are_never_on_together_are_told_apart():
     assert 1.0 <= lipsdp <= 1.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(3, 5, 4, 2), (2, 7, 3, 6, 4), (8, 3, 9, 1), (4, 4, 4, 4, 4, 4, 4)])
 def test_widths_may_differ_and_finer_bounds_are_tighter(sizes):
     for seed in range(5):

@@ -125,6 +125,7 @@ def draws(perturbation, x, y, model, number=2):
     return perturbation.draw(x, y, model, space=space, num_draws=number, rng=row_streams(3, "x", index=index))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("perturbation", EXAMPLES, ids=repr)
 def test_draws_need_no_float64_on_the_device(perturbation):
     generator = torch.Generator().manual_seed(1)

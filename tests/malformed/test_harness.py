@@ -36,6 +36,7 @@ def outcomes():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
@@ -65,6 +66,7 @@ def test_a_planted_fault_is_a_failure(outcomes, fault, why):
     assert outcomes[fault]["why"].startswith(why)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "verdict"), [("fine", "accepted"), ("refusal", "refused"), ("write inside", "accepted")]
 )

@@ -58,6 +58,7 @@ def formats(model):
 WHERE = pytest.mark.parametrize("where", ["always", "training", "evaluation", "gradient", "never"])
 
 
+@pytest.mark.slow
 @WHERE
 @pytest.mark.parametrize("strided", [False, True], ids=["contiguous", "channels last"])
 def test_a_module_trains_and_is_measured_wherever_it_needs_contiguous_values(where, strided):

@@ -92,6 +92,7 @@ def test_weighted_draws_and_a_tolerance_stay_near_the_whole(temperature):
     assert (one - other).norm() <= 5e-3 * other.norm()
 
 
+@pytest.mark.slow
 def test_resampling_is_right_on_average():
     model = network()
     objective = PerturbedRisk(
@@ -130,6 +131,7 @@ def test_weights_of_draws_are_the_derivative():
         assert_close(got, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("perturbation", [UNIFORM, Tilted(ball=UNIFORM.ball), PGD(ball=UNIFORM.ball, steps=2)])
 def test_many_points_are_computed_piece_by_piece_with_the_same_gradient(perturbation, monkeypatch):
     model = network()

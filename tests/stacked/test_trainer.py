@@ -211,6 +211,7 @@ def test_a_trial_that_diverges_later_fails_at_the_step_of_its_single_run():
     assert together.going == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epoch", "step"), [(0, 2), (1, 1), (2, 3)])
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.05), Adam(lr=0.01)], ids=["SGD", "Adam"])
 def test_checkpoints_are_continued_by_single_runs_and_the_other_way_round(tmp_path, epoch, step, optimizer):

@@ -92,6 +92,7 @@ BALLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BALLS)
 def test_radii_share_a_batch_and_equal_single_runs(tmp_path, name):
     experiments = [

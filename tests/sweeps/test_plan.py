@@ -159,6 +159,7 @@ def test_words_keep_lists_and_numbers():
 SWEEPS = sorted(each.stem for each in Path(str(files("withstand") / "recipes" / "sweeps")).glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_recipe_makes_experiments_that_differ_as_its_axes_say(name):
     assert "avila-paper" in SWEEPS

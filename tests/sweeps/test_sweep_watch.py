@@ -32,6 +32,7 @@ def shown(table):
     return captured.get().splitlines()
 
 
+@pytest.mark.slow
 def test_a_long_table_keeps_what_goes_on_and_the_sum_in_sight(long_plan):
     watch = SweepWatch(long_plan, Console(engine=Engine(), quiet=True), missing=long_plan.experiments)
     runs = list(long_plan.experiments)
@@ -50,6 +51,7 @@ def test_a_long_table_keeps_what_goes_on_and_the_sum_in_sight(long_plan):
     assert len(shown(watch.table())) == 1 + 40 + 2
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_table(long_plan, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")

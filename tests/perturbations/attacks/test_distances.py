@@ -87,6 +87,7 @@ def closed_form(norm: str, radii: torch.Tensor, box) -> torch.Tensor:
     return nearest(norm, WEIGHT * radii, -(X @ WEIGHT + MODEL.offset), room)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS, **by_name)
 @pytest.mark.parametrize("box", [None, BOX], ids=["no box", "box"])
 @pytest.mark.parametrize("radius", [1e-4, 0.1, 1e4, RADII], ids=["tiny", "usual", "huge", "per feature"])
@@ -155,6 +156,7 @@ class RowByRow(nn.Module):
         return ((hidden * hidden.abs())[:, None] * numbers(4, 16, seed=4)).sum(2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", [*ATTACKS, SigmaZero()], **by_name)
 def test_a_rows_result_does_not_depend_on_its_batch(attack):
     attack, model, x = replace(attack, steps=30), RowByRow(), numbers(64, FEATURES, seed=2)

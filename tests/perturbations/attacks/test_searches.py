@@ -141,6 +141,7 @@ def test_points_of_images_lie_in_ball_and_box(attack):
     assert_legal(attacked(own, model, x, y, IMAGE), own.ball, x, y, model, IMAGE)
 
 
+@pytest.mark.slow
 @every_attack()
 def test_a_rows_result_does_not_depend_on_its_batch(attack):
     for space in (Space(shape=(FEATURES,), box=(0.0, 1.0)), TABLE):
@@ -208,6 +209,7 @@ def by_gradient() -> list[Attack]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("box", BOXES)
 @pytest.mark.parametrize(("norm", "num_classes"), [("linf", 10), ("l2", 3), ("l1", 2), ("l1", 10)])
 @pytest.mark.parametrize(

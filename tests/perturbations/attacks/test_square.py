@@ -39,6 +39,7 @@ def attacked(attack: Square, model: nn.Module, x: torch.Tensor, space: Space, in
     return attack.attack(x, y, model, space=space, rng=row_streams(0, "square", index=index))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("shape", [(1,), (6,), (1, 5, 6)])
 def test_of_a_linear_model_square_breaks_the_rows_that_can_be_broken(norm, shape):
@@ -53,6 +54,7 @@ def test_of_a_linear_model_square_breaks_the_rows_that_can_be_broken(norm, shape
     assert found.success.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("shape", [(6,), (2, 4, 4)])
 def test_a_rows_result_does_not_depend_on_its_batch(norm, shape):

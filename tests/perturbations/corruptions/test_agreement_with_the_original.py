@@ -196,6 +196,7 @@ def crops(num_crops: int, pixels: int) -> Tensor:
     return torch.cat([image_first(photo[top : top + pixels, left : left + pixels]) for top, left in corners])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("severity", [1, 3, 5])
 @pytest.mark.parametrize(
     "member",

@@ -104,6 +104,7 @@ def test_behind_every_mask_the_standard_budget_ends_near_the_truth_and_says_so(n
     assert "followed" not in note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPEN)
 def test_gradients_that_lead_get_no_note(network, kind):
     model = Behind(network, OPEN[kind])
@@ -112,6 +113,7 @@ def test_gradients_that_lead_get_no_note(network, kind):
     assert not any(MASKING in note for _, note in measured(model, L2))
 
 
+@pytest.mark.slow
 def test_probabilities_are_attacked_as_logits(network):
     bare, masked = measured(network, L2), measured(Behind(network, OPEN["probabilities"]), L2)
     for (right, _), (same, note) in zip(bare, masked, strict=True):
@@ -153,6 +155,7 @@ def test_what_is_prepared_and_found_is_the_same_again_and_in_every_batch(network
     assert torch.equal(a["unseen"], b["unseen"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", ["quick", "standard"])
 def test_a_given_surrogate_is_followed_in_every_budget(network, budget):
     model = Behind(network, MASKS["softmax"])
@@ -169,6 +172,7 @@ def test_a_given_surrogate_is_followed_in_every_budget(network, budget):
     assert row.value == pytest.approx(bare.float().mean().item(), abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", ["quick", "standard"])
 def test_a_given_surrogate_breaks_a_model_without_gradients(network, budget):
     def probabilities(x):

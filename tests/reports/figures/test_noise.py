@@ -89,6 +89,7 @@ def test_names_are_shown_as_they_are_and_nothing_is_wider_than_the_figure():
         assert 0 <= box.x0 < box.x1 <= found.bbox.width
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_files_and_nothing_else(tmp_path):
     written = [write_figure(tmp_path / name / "noise.1", noise_figure(examples(), model="net")) for name in "ab"]
     for one, other in zip(*written, strict=True):

@@ -244,6 +244,7 @@ def test_many_missing_combinations_are_counted(tmp_path):
     assert "and 8 further combinations" in by_name(study)["top1-against-radius"].caption
 
 
+@pytest.mark.slow
 def test_every_mark_that_has_a_text_is_in_the_drawing(sweep, models, grid):
     for study in (sweep, models, grid):
         for picture in pictures(study):
@@ -292,6 +293,7 @@ def test_in_the_dark_ink_and_paper_change_places(sweep):
     assert "#16181c" in dark
 
 
+@pytest.mark.slow
 def test_dark_colours_are_those_of_a_drawing_in_the_dark(sweep, models, grid):
     chosen = [by_name(sweep)[name] for name in ("top1-against-radius", "frontier-worst-case-top1", "training-4")]
     mixed = []

@@ -70,6 +70,7 @@ def test_the_band_is_between_the_means_over_the_seeds_and_begins_at_the_clean_ac
     assert len(picture.values) == 1 + 2 * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_models", "num_panels"), [(3, 1), (4, 4), (14, 12)])
 def test_more_than_three_models_have_a_panel_each(num_models, num_panels, tmp_path):
     (picture,) = sandwich_pictures(write(tmp_path, [f"net{k:02}" for k in range(num_models)], (0.01, 0.05)))
