@@ -142,11 +142,12 @@ class TensorSplit(Split):
         x, y, numbers, weight = self._on(str(torch.device(device)))
         for rows in plan:
             rows = rows.to(x.device)
-            chosen = x[rows]
+            chosen = x.index_select(0, rows)
             if augmentation_seed is not None and self.augment is not None:
                 chosen = self.augment(chosen, numbers[rows], augmentation_seed)
             chosen = to_unit(chosen) if chosen.dtype == torch.uint8 else chosen
-            yield Sample(chosen, y[rows], numbers[rows], None if weight is None else weight[rows])
+            own = None if weight is None else weight.index_select(0, rows)
+            yield Sample(chosen, y.index_select(0, rows), numbers.index_select(0, rows), own)
 
     def _on(self, device: str) -> Sample:
         if device not in self._copies:

@@ -274,7 +274,9 @@ def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tenso
         >>> targets_of(Draws(torch.zeros(2, 3, 1)), torch.tensor([0, 1, 2]))
         tensor([0, 1, 2, 0, 1, 2])
     """
-    return y.repeat(len(draws.inputs)) if draws.targets is None else draws.targets.flatten(0, 1)
+    if draws.targets is not None:
+        return draws.targets.flatten(0, 1)
+    return y if len(draws.inputs) == 1 else y.repeat(len(draws.inputs))
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:

@@ -66,17 +66,14 @@ class Update:
         if not math.isfinite(value):
             raise TrainingError(f"training: non-finite loss ({value}) at {self._place(count)}.")
         if self.training.clip_norm is not None:
-            if self.scaler:
-                self.scaler.unscale_(self.optimizer)
-            norm = nn.utils.clip_grad_norm_(self.parameters, self.training.clip_norm)
-            if not self.scaler and not math.isfinite(norm.item()):
-                raise TrainingError(f"training: non-finite gradient at {self._place(count)}.")
+            self._clip(self.training.clip_norm, count)
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for each in self.parameters:
+            each.grad = None
         if self.ema:
             self.ema.update_parameters(self.model)
         return value
@@ -89,6 +86,20 @@ class Update:
         """Resume from a `state_dict`."""
         for name, part in self._parts().items():
             part.load_state_dict(state_dict[name])
+
+    def _clip(self, most: float, count: int) -> None:
+        """Scale the gradients to a norm of at most `most`."""
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.get_total_norm([each.grad for each in self.parameters if each.grad is not None])
+        if self.scaler:  # which skips steps that are not finite; its norm is not read, as that waits for the device
+            nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
+            return
+        value = norm.item()
+        if not math.isfinite(value):
+            raise TrainingError(f"training: non-finite gradient at {self._place(count)}.")
+        if value > 0.999 * most:  # below, the factor is exactly 1
+            nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
 
     def _place(self, count: int) -> str:
         return f"epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
