@@ -98,7 +98,7 @@ class Update:
         value = norm.item()
         if not math.isfinite(value):
             raise TrainingError(f"training: non-finite gradient at {self._place(count)}.")
-        if value > 0.999 * most:  # below, the factor is exactly 1
+        if value + 1e-5 > most:  # below, the factor is exactly 1
             nn.utils.clip_grads_with_norm_(self.parameters, most, norm)
 
     def _place(self, count: int) -> str:
