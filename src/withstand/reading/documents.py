@@ -23,16 +23,16 @@ class Unfit(yaml.YAMLError):
     """Text that is YAML, but too deep, too large, recursive, or with a value that does not fit its tag."""
 
 
-def check_bounds(text: str) -> None:
-    """Reject YAML that is too deep or recursive, that aliases expand to too much, or with endless numbers.
+def check_bounds(text: str, *, most: int = MOST_BYTES) -> None:
+    """Reject YAML that is too long, too deep or recursive, that aliases expand to too much, or with huge numbers.
 
-    The size of the result is counted before anything is built.
+    The values of the result are counted before any is built.
 
     Raises:
         YAMLError: If it is not valid YAML or exceeds a bound.
     """
-    if len(text) > MOST_BYTES:
-        raise Unfit(f"it is longer than {MOST_BYTES:,} characters")
+    if len(text) > most:
+        raise Unfit(f"it is longer than {most:,} characters")
     if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
         raise Unfit("it is not UTF-8")
     resolver = yaml.SafeLoader("")
@@ -68,11 +68,11 @@ def _check_digits(event: yaml.ScalarEvent, resolver: yaml.SafeLoader) -> None:
             raise Unfit(f"it has a number of more than {MOST_DIGITS} digits")
 
 
-def bounded(load: Callable[[str], Any]) -> Callable[[str], Any]:
+def bounded(load: Callable[[str], Any], *, most: int = MOST_BYTES) -> Callable[[str], Any]:
     """Return a loader of YAML that checks the bounds first, and raises nothing but InputError and YAMLError."""
 
     def loaded(text: str) -> Any:
-        check_bounds(text)
+        check_bounds(text, most=most)
         try:
             return load(text)
         except InputError:
@@ -123,22 +123,20 @@ def read_yaml(who: str, name: str, path: Any, loader: type[yaml.SafeLoader] = Lo
     return parse_yaml(who, name, text, loader)
 
 
-def read_json(who: str, path: Path, *, what: str = "valid JSON", hook: Callable[[list[Any]], Any] | None = None) -> Any:
+def read_json(who: str, path: Path) -> Any:
     """Return the content of a JSON file.
 
     Args:
         who: First word of error messages.
         path: The file.
-        what: What it must be, for messages.
-        hook: Makes an object of its pairs; None makes a dictionary.
 
     Raises:
         InputError: If it is not a file, or invalid, too deep or too large.
     """
     try:
-        return json.loads(read_bytes(path, most=MOST_BYTES_OF_JSON).decode("utf-8-sig"), object_pairs_hook=hook)
+        return json.loads(read_bytes(path, most=MOST_BYTES_OF_JSON).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as problem:
-        raise InputError(f"{who}: {path} must be {what} ({_reason(problem)}).") from problem
+        raise InputError(f"{who}: {path} must be valid JSON ({_reason(problem)}).") from problem
 
 
 def _reason(problem: Exception) -> str:

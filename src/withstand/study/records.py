@@ -13,11 +13,12 @@ import yaml
 
 from withstand.errors import InputError, brief, told
 from withstand.limits import refusal_of
+from withstand.limits.checks import LARGEST
+from withstand.reading.documents import Loader, bounded
 from withstand.reading.places import read_bytes
 
 MOST_BYTES = 1 << 28  # of a file
 MOST_DEPTH = 50  # of lists and dictionaries within each other
-LARGEST = 2**63  # of whole numbers
 SURROGATE = re.compile("[\ud800-\udfff]")
 TOO_DEEP = "it is nested too deep"
 AGAIN = "remove it and run the same command again"
@@ -27,16 +28,6 @@ Schema = TypeVar("Schema")
 
 class _Refused(ValueError):
     """A value that a record cannot have."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, which the program never writes: a few of them can stand for endless content."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose a node that is no alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise _Refused("it has an alias")
-        return super().compose_node(parent, index)
 
 
 def damaged(path: Path, why: str, then: str = AGAIN) -> InputError:
@@ -116,10 +107,9 @@ def parse_yaml(path: Path, text: str, *, then: str = AGAIN) -> dict[str, Any]:
         InputError: If it is damaged; the message names the file.
     """
     try:
-        content = _plain(_Loader(text).get_single_data())
-    except (ValueError, RecursionError, yaml.YAMLError) as problem:
-        why = TOO_DEEP if isinstance(problem, RecursionError) else told(problem)
-        raise damaged(path, why, then) from problem
+        content = _plain(bounded(lambda text: Loader(text).get_single_data(), most=MOST_BYTES)(text))
+    except (ValueError, yaml.YAMLError) as problem:
+        raise damaged(path, told(problem), then) from problem
     if not isinstance(content, dict):
         raise damaged(path, f"expected values by name, got {brief(content)}", then)
     return content
@@ -145,13 +135,33 @@ def read_record(path: Path, schema: type[Schema], *, then: str = AGAIN, file_nam
         raise damaged(path, str(problem).removesuffix("."), then) from problem
 
 
-def built(schema: type[Schema], content: Any) -> Schema:
-    """Return plain content as an instance of a class, see `read_record`.
+def built(hint: Any, value: Any, place: str = "") -> Any:
+    """Return plain content as its annotation wants it: dictionaries as dataclasses, lists as tuples.
+
+    Args:
+        hint: The annotation, see `read_record`.
+        value: The content.
+        place: Name of the value, for messages; empty for all of a file.
 
     Raises:
-        ValueError: If it does not fit the annotations.
+        ValueError: If it does not fit.
     """
-    return _built(schema, content, "")
+    arguments = [each for each in get_args(hint) if each is not ...]
+    if is_dataclass(hint) or hasattr(hint, "_fields"):
+        return _instance(hint, value, place)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        is_open = ... in get_args(hint)
+        if not is_open and len(value) != len(arguments):
+            raise _Refused(f"{place or 'it'} must be a list of {len(arguments)}")
+        each = arguments * len(value) if is_open else arguments
+        return tuple(built(own, one, f"{place}[{k}]") for k, (own, one) in enumerate(zip(each, value, strict=True)))
+    if get_origin(hint) in (dict, Mapping) and isinstance(value, dict):
+        return {_text(name, place): built(arguments[1], each, f"{place}.{name}") for name, each in value.items()}
+    refusal = refusal_of(hint, value)
+    if refusal is not None:
+        where = f"{place}{refusal.place}" or "it"
+        raise _Refused(f"{where} must be {refusal.expected}, got {brief(refusal.value)}")
+    return value
 
 
 def _plain(content: Any, *, file_names: bool = False) -> Any:
@@ -178,26 +188,6 @@ def _plain(content: Any, *, file_names: bool = False) -> Any:
     return content
 
 
-def _built(hint: Any, value: Any, place: str) -> Any:
-    """Return a value as its annotation wants it: dictionaries as dataclasses, lists as tuples."""
-    arguments = [each for each in get_args(hint) if each is not ...]
-    if is_dataclass(hint) or hasattr(hint, "_fields"):
-        return _instance(hint, value, place)
-    if get_origin(hint) is tuple and isinstance(value, list):
-        is_open = ... in get_args(hint)
-        if not is_open and len(value) != len(arguments):
-            raise _Refused(f"{place or 'it'} must be a list of {len(arguments)}")
-        each = arguments * len(value) if is_open else arguments
-        return tuple(_built(own, one, f"{place}[{k}]") for k, (own, one) in enumerate(zip(each, value, strict=True)))
-    if get_origin(hint) in (dict, Mapping) and isinstance(value, dict):
-        return {_text(name, place): _built(arguments[1], each, f"{place}.{name}") for name, each in value.items()}
-    refusal = refusal_of(hint, value)
-    if refusal is not None:
-        where = f"{place}{refusal.place}" or "it"
-        raise _Refused(f"{where} must be {refusal.expected}, got {brief(refusal.value)}")
-    return value
-
-
 def _instance(schema: Any, value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         raise _Refused(f"{place or 'it'} must be values by name, got {brief(value)}")
@@ -205,7 +195,7 @@ def _instance(schema: Any, value: Any, place: str) -> Any:
     for name, hint, is_needed in _fields(schema):
         where = f"{place}.{name}" if place else name
         if name in value:
-            found[name] = _built(hint, value[name], where)
+            found[name] = built(hint, value[name], where)
         elif is_needed:
             raise _Refused(f"it has no {where}")
     return schema(**found)
