@@ -37,21 +37,21 @@ NO_MEMORY = "can't allocate memory"
 GO_ON = "run the same command again to resume from the last checkpoint."
 CLOSED = "standard output was closed before everything was written; finished work is kept."
 NAMES: dict[int, str] = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
-SECONDS_OF_ONE = 0.2  # a signal that comes again within is the same: timeout sends it to a process and to its group
+SECONDS_OF_ONE = 0.2  # repeats within this time count once: `timeout` signals a process and its group
 
 
 class Signals:
     """Handler of SIGINT and SIGTERM: the first one is recorded and raises `Stopped`, a later one ends the process.
 
-    What it raises may be lost or turned into another exception in the code that it meets; the record is not.
+    Other code may drop the exception or turn it into another one; the record remains.
     """
 
     def __init__(self, *, ends: bool) -> None:
         """Handle the signals from now on.
 
         Args:
-            ends: Whether the first one ends the process, as nothing has begun; else it is recorded only. `work` changes
-                this.
+            ends: Whether the first one ends the process, since no work has started; else it is recorded only. `work`
+                changes this.
         """
         self.ends, self.raises, self.since, self.owner = ends, False, -math.inf, os.getpid()
         asked.clear()
@@ -77,22 +77,22 @@ class Signals:
             raise Stopped
 
     def work(self) -> None:
-        """Raise from now on, at the first signal."""
+        """From now on, raise `Stopped` at the first signal."""
         self.ends, self.raises = False, True
         stop_if_asked()
 
     def on_unraisable(self, found: Any) -> None:
-        """Say nothing of what Python ignores after a signal: `Stopped` is raised again, half-built objects are gone."""
+        """Hide exceptions that Python ignores after a signal, such as `Stopped` itself in a finalizer."""
         if not asked:
             self.hook(found)
 
     def end(self) -> None:
-        """Change nothing from now on: the work is done, and Python would take its handlers back before it ends."""
+        """Ignore signals from now on: the work is done, and Python restores the default actions before it exits."""
         for each in self.before:
             signal.signal(each, signal.SIG_IGN)
 
     def restore(self) -> None:
-        """Give the signals back to their handlers from before."""
+        """Restore the previous handlers."""
         for each, handler in self.before.items():
             signal.signal(each, handler)
         sys.unraisablehook = self.hook
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is not None:
         return _dispatch(arguments)
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed: else the next file that is opened would get its number
+        if getattr(sys, name) is None:  # closed: otherwise the next opened file would get its number
             setattr(sys, name, Path(os.devnull).open("w"))
     code = 0
     try:
@@ -168,7 +168,7 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
             Path.cwd()
         except FileNotFoundError:
             raise InputError("the working folder no longer exists; change to another folder.") from None
-        module = importlib.import_module(f"withstand.commands.{command}")  # an exception might be lost in there
+        module = importlib.import_module(f"withstand.commands.{command}")  # an import may lose an exception
         signals.work()
         return module.main(words) or 0, ""
     except (InputError, TrainingError, SweepError) as problem:
@@ -181,7 +181,7 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         where = f" ({problem.filename})" if problem.filename else ""
         return 1, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
     except (MemoryError, RuntimeError) as problem:
-        # PyTorch has a class of its own on a GPU, and none on a CPU.
+        # PyTorch raises OutOfMemoryError on a GPU, but a plain RuntimeError on a CPU.
         if type(problem).__name__ not in ("MemoryError", "OutOfMemoryError") and NO_MEMORY not in str(problem):
             raise
         return 1, "out of memory; use smaller batches or fewer --workers, or free memory; finished work is kept."

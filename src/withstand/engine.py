@@ -19,7 +19,7 @@ from withstand.errors import InputError, brief
 from withstand.limits import NonNegativeInt, PositiveInt, check_fields, checked
 
 Result = TypeVar("Result")
-SECONDS_BETWEEN_LOOKS = 0.5  # of a worker at its parent
+SECONDS_BETWEEN_LOOKS = 0.5  # a worker checks whether its parent is alive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ def from_launcher(name: str, *, least: int = 0) -> int:
 
 
 def become_worker() -> None:
-    """Make this process a worker: it ends at SIGTERM at once, ignores Ctrl-C, and ends when its parent does."""
+    """Make this process a worker: it ends at once on SIGTERM, ignores Ctrl-C, and ends with its parent."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
@@ -207,7 +207,7 @@ def become_worker() -> None:
 
 @contextmanager
 def starting_workers() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started within, until they have become workers."""
+    """Block Ctrl-C in processes that are started within, until they call `become_worker`."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -14,7 +14,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def stop_if_asked() -> None:
-    """Raise again what a signal raised: called in every long loop, since foreign code may have swallowed it.
+    """Raise `Stopped` again after a signal. Every long loop calls this, since other code may have caught the first one.
 
     Raises:
         Stopped: If a signal asked the running command to stop.
@@ -27,7 +27,7 @@ class InputError(ValueError):
     """Invalid input. The message is one sentence in one line: the object, the expected value, and the actual value."""
 
     def __init__(self, message: str) -> None:
-        """Escape line breaks and control characters, and leave out the middle of a message without end."""
+        """Escape line breaks and control characters, and shorten a long message."""
         super().__init__(in_one_line(message))
 
 
@@ -38,7 +38,7 @@ def in_one_line(message: str) -> str:
         >>> in_one_line("a\tb"), len(in_one_line("x" * 10_000))
         ('a\\tb', 903)
     """
-    text = message if len(message) <= MOST_SAID else f"{message[:-300][: MOST_SAID - 300]}...{message[-300:]}"
+    text = message if len(message) <= MOST_SAID else f"{message[: MOST_SAID - 300]}...{message[-300:]}"
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
@@ -55,7 +55,7 @@ class SweepError(RuntimeError):
 
 
 def brief(value: object) -> str:
-    """Return a value for a message, shortened: text unchanged where that is readable, else quoted.
+    """Return a value for a message, shortened: printable text unchanged, everything else as its representation.
 
     Example:
         >>> brief("fog/9"), brief(""), brief(("a", 1))
@@ -64,7 +64,7 @@ def brief(value: object) -> str:
     is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() != ""
     try:
         text = str(value) if is_plain else repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, lists without end
+    except (ValueError, RecursionError):  # a number of thousands of digits, deeply nested lists
         text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 

@@ -22,18 +22,18 @@ WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
-    """Write a file atomically, through a temporary one of its own in the same folder that is synced and renamed.
+    """Write a file atomically: a temporary file in the same folder is synced and renamed.
 
     Args:
         path: Path of the file; missing folders are made.
         content: Content of the file.
-        settle: Whether to sync the folder, too, so that the new name survives a power loss; False leaves this to a
-            later file of the same folder.
+        settle: Whether to sync the folder as well, so that the new name survives a power loss; False leaves this to a
+            later file in the same folder.
 
     Raises:
         InputError: If there is a folder in its place.
         OSError: If the file cannot be written; the temporary one is removed.
-        Stopped: If a signal asked the command to stop: what is written afterwards may be its consequence.
+        Stopped: If a signal asked the command to stop, since the content may be a consequence of the signal.
     """
     stop_if_asked()
     check_no_folder(path)
@@ -54,7 +54,7 @@ def write_whole(path: Path, content: bytes, *, settle: bool = True) -> None:
 
 
 def check_no_folder(path: Path) -> None:
-    """Reject a folder in the place of a file.
+    """Reject a folder in place of a file.
 
     Raises:
         InputError: If there is one.
@@ -64,7 +64,7 @@ def check_no_folder(path: Path) -> None:
 
 
 def check_no_link(folder: Path) -> None:
-    """Reject a link in the place of a folder in which files are removed: those may belong to something else.
+    """Reject a link in place of a folder in which files are removed, since the link may lead outside.
 
     Raises:
         InputError: If there is one.
@@ -74,7 +74,7 @@ def check_no_link(folder: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder of our own with all that is in it; nothing if there is none. No link is followed.
+    """Remove a folder that the program wrote, if it exists. No link is followed.
 
     Raises:
         InputError: If there is a link in its place.
@@ -86,7 +86,7 @@ def remove_folder(folder: Path) -> None:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Name the file in an error that the system raises without a name, such as a full disk."""
+    """Add the name of the file to an OSError without one, such as that of a full disk."""
     try:
         yield
     except OSError as problem:
@@ -124,7 +124,7 @@ def hold(folder: Path, *, leaves_lock: bool = True) -> Iterator[None]:
             clear(folder, deep=leaves_lock)
         yield
     finally:
-        if not leaves_lock:  # while it is held: who opened it in the meantime does not get it
+        if not leaves_lock:  # before the release, so that a process that has already opened the file cannot lock it
             with suppress(OSError):
                 (folder / LOCK).unlink()
                 folder.rmdir()
@@ -135,8 +135,8 @@ def clear(folder: Path, *, deep: bool = False) -> None:
     """Remove temporary files that killed processes left in a folder.
 
     Args:
-        folder: Whose lock is held.
-        deep: Whether also in the folders below, but not in those that have a lock of their own.
+        folder: A folder whose lock is held.
+        deep: Whether to clear its subfolders as well, except those that have their own lock.
     """
     for place, folders, files in os.walk(folder):
         for name in filter(TEMPORARY.fullmatch, files):

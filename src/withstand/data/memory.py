@@ -8,7 +8,7 @@ MACHINE, GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def check_memory(who: str, what: str, needed: int) -> None:
-    """Reject work that needs more memory than there is.
+    """Reject work that needs more memory than is available.
 
     Args:
         who: First word of the message.
@@ -16,7 +16,7 @@ def check_memory(who: str, what: str, needed: int) -> None:
         needed: Bytes.
 
     Raises:
-        InputError: If the memory does not suffice.
+        InputError: If too little is available.
     """
     available = available_memory()
     if available is not None and needed > available:
@@ -27,12 +27,12 @@ def check_memory(who: str, what: str, needed: int) -> None:
 
 
 def available_memory() -> int | None:
-    """Return the bytes that can be allocated without swapping, in this container; None where it cannot be told."""
+    """Return the bytes that can be allocated without swapping, in this container; None if unknown."""
     machine, group = _numbers(MACHINE), _numbers(GROUP / "memory.stat")
     found = [1024 * machine["MemAvailable:"]] if "MemAvailable:" in machine else []
     try:
         most, used = (int((GROUP / f"memory.{each}").read_text()) for each in ("max", "current"))
-        found.append(max(0, most - used + group.get("inactive_file", 0)))  # cached files give way
+        found.append(max(0, most - used + group.get("inactive_file", 0)))  # the cache of files can be freed
     except (OSError, ValueError):  # no container, or one without a limit
         pass
     return min(found, default=None)

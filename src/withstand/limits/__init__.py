@@ -42,8 +42,8 @@ def check_fields(configuration: Any) -> None:
 def checked(function: Function) -> Function:
     """Check the arguments of every call against their annotations, as `check_fields` does the fields of a dataclass.
 
-    Arguments without an annotation, or with a text as annotation, are not checked; nor are defaults. The message begins
-    with the name of the function; of a method, with the class of its object.
+    Defaults and arguments without an annotation, or with a quoted one, are not checked. The message begins with the
+    name of the function, or with the class and name of a method.
 
     Example:
         >>> @checked
@@ -73,7 +73,7 @@ def checked(function: Function) -> Function:
 
 
 def _arguments(function: Callable[..., Any]) -> tuple[Any, dict[str, Check | None], Any, Check | None]:
-    """Return checks by place and by name, those of further places, and that of other names."""
+    """Return the checks by position and by name, and those of `*args` and `**kwargs`."""
     by_place, by_name = [], {}
     further, others = repeat(("", None), 0), None
     for name, each in inspect.signature(function).parameters.items():

@@ -11,7 +11,7 @@ from annotated_types import BaseMetadata, GroupedMetadata
 from withstand.errors import MOST_SHOWN, InputError, brief
 from withstand.limits.rules import Within, rule_of
 
-LARGEST = 1 << 63  # whole numbers are below: they end in tensors and Parquet files
+LARGEST = 1 << 63  # bound of whole numbers, which tensors and Parquet files hold in 64 bits
 
 
 class Refusal(NamedTuple):
@@ -79,7 +79,7 @@ def _kind(hint: Any) -> Check:
 
 
 def _is_whole(value: Any) -> bool:
-    # First the types that nearly all values have: those of the abstract classes take longer.
+    # `int` first: checks against abstract classes are slower.
     return type(value) is int or (isinstance(value, Integral) and not isinstance(value, bool))
 
 
@@ -164,7 +164,7 @@ def _tuple_of(checks: list[Check], *, is_open: bool) -> Check:
 
 
 def _values_of(check: Check, *, is_counted: bool) -> Check:
-    """Return the check of a sequence, arrays included, or of anything to iterate over, whose values are not checked."""
+    """Return the check of a sequence, arrays included, or of any iterable, whose values are not checked."""
     needed = ("__len__", "__getitem__") if is_counted else ("__iter__",)
 
     def values_of(values: Any) -> Refusal | None:
@@ -200,7 +200,7 @@ def error_of(who: str, name: str, refusal: Refusal) -> InputError:
 
 
 def _shown(value: object) -> str:
-    """Return a value for a message: objects with a name by their names, what needs more than a line by its type."""
+    """Return a value for a message: named objects by their names, values longer than a line by their type."""
     names = [getattr(each, "name", None) for each in value] if isinstance(value, list | tuple) else []
     if names and all(isinstance(each, str) for each in names):
         return brief(", ".join(map(str, names)))

@@ -1,4 +1,4 @@
-"""YAML and JSON from outside, with bounds on their size, their depth and what aliases expand to."""
+"""Bounded readers of YAML and JSON: size, depth, expanded aliases."""
 
 import json
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from withstand.reading.places import read_bytes
 
 MOST_BYTES = 1 << 20  # of a YAML file: some seconds of work
 MOST_BYTES_OF_JSON = 1 << 26
-MOST_LEVELS = 40  # of lists and mappings inside each other; configurations have about ten
+MOST_LEVELS = 40  # of nested lists and mappings; configurations have about ten
 MOST_NODES = 200_000  # scalars, lists and mappings, with aliases expanded
-MOST_DIGITS = 300  # of a whole number: more do not fit into a float
+MOST_DIGITS = 300  # of a whole number; more do not fit into a float
 
 Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Unfit(yaml.YAMLError):
-    """Text that is YAML, but too deep, too large, recursive, or with a value that does not fit its tag."""
+    """YAML that is too deep, too large, recursive, or has a value that does not fit its tag."""
 
 
 def check_bounds(text: str, *, most: int = MOST_BYTES) -> None:
@@ -36,7 +36,7 @@ def check_bounds(text: str, *, most: int = MOST_BYTES) -> None:
     if not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text):
         raise Unfit("it is not UTF-8")
     resolver = yaml.SafeLoader("")
-    sizes: dict[str, int] = {}  # of what an anchor names
+    sizes: dict[str, int] = {}  # number of values by anchor
     opened: list[tuple[str | None, int]] = []  # anchor of each open list or mapping, and the count before it
     count = 0
     for event in yaml.parse(text, Loader=Loader):

@@ -1,4 +1,4 @@
-"""Paths from outside: checked before anything is opened, so that no pipe or device can block."""
+"""Checks of paths before they are opened, so that no pipe or device can block."""
 
 import shlex
 import stat
@@ -11,7 +11,7 @@ UNPACKED, MARGIN = 4, 1 << 24  # a zip file may unpack to this many times its si
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path leads to a regular file; False for all that cannot be looked at.
+    """Return whether a path leads to a regular file; False if it cannot be accessed.
 
     Example:
         >>> is_file(Path(__file__)), is_file(Path("/dev/null")), is_file(Path("x" * 5000))
@@ -24,7 +24,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path leads to a folder; False for all that cannot be looked at."""
+    """Return whether a path leads to a folder; False if it cannot be accessed."""
     try:
         return path.is_dir()
     except (OSError, ValueError):
@@ -32,7 +32,7 @@ def is_folder(path: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether anything is at a path that can be looked at."""
+    """Return whether a path exists; False if it cannot be accessed."""
     try:
         return path.exists()
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     if not path.is_file():
         raise OSError("it is not a file" if path.exists() else "there is no such file")
     with path.open("rb") as file:
-        # Some files, as those of /proc, have no size.
+        # Some files, such as those in /proc, report no size.
         content = b"" if path.stat().st_size > most else file.read(most + 1)
     if len(content) > most or path.stat().st_size > most:
         raise OSError(f"it is larger than {most:,} bytes")

@@ -1,4 +1,4 @@
-"""Tables as CSV for people: spreadsheets run no text of it as a formula."""
+"""CSV in which spreadsheets find no formulas."""
 
 import re
 from typing import TYPE_CHECKING
@@ -12,8 +12,8 @@ FORMULA, NUMBER = r"^[=+\-@\t\r]", r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 def csv(frame: "polars.DataFrame") -> bytes:
     r"""Return a data frame as CSV, with a `'` before every text and name that a spreadsheet would run as a formula.
 
-    These are the texts that begin with `=`, `+`, `-`, `@`, a tab or a carriage return, unless they are numbers. Parquet
-    files have them unchanged.
+    That is text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return and is not a number. Parquet files hold
+    it unchanged.
 
     Example:
         >>> import polars

@@ -1,4 +1,4 @@
-"""Contents: what the files of a run hold; damaged ones are left out, with a sentence about each."""
+"""Contents of the files of a run; damaged files are left out, with a sentence about each."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -15,27 +15,11 @@ ROWS, CONFIG, HISTORY, NOTES = "rows.jsonl", "config.yaml", "history.json", "not
 EVALUATIONS, OUTCOMES = "evaluations", "outcomes"  # folders
 DATA = re.compile(r"^data:\n(?:[ -].*\n)*", re.MULTILINE)
 DATA_CLASS = re.compile(r"class_path: [\w.]*?(\w+)\n")
-OTHER_DATA = re.compile(r"^data:", re.MULTILINE)  # something else than a data set
+OTHER_DATA = re.compile(r"^data:", re.MULTILINE)  # not a data set
 VALUE = re.compile(r"^\w+:(\s|$)", re.MULTILINE)  # of a configuration
 MOVE = "move its folder away, and run the command that made it again"
 EVALUATE = "remove it and evaluate again"
 Anything = TypeVar("Anything")
-
-
-class Content(NamedTuple):
-    """What the files of a run hold.
-
-    Attributes:
-        rows: Fields of each.
-        files: The files of rows.
-        notes: Sentences about how it was measured.
-        damaged: Sentences about files that are left out.
-    """
-
-    rows: "list[dict[str, Any]]"
-    files: "list[RowsFile]"
-    notes: tuple[str, ...]
-    damaged: tuple[str, ...]
 
 
 class RowsFile(NamedTuple):
@@ -45,11 +29,27 @@ class RowsFile(NamedTuple):
     measures: dict[str, Measure]
 
 
-def content_of(folder: Path) -> Content:
-    """Return the rows of a run and of what was evaluated later, what each file declares, and what is to be noted.
+class Content(NamedTuple):
+    """Contents of the files of a run.
 
-    Of the same measure and condition the newest row counts. What is damaged is left out: the whole run, or a later
-    evaluation of it.
+    Attributes:
+        rows: Fields of each row.
+        files: The files that hold rows.
+        notes: Sentences about how it was measured.
+        damaged: Sentences about files that are left out.
+    """
+
+    rows: list[dict[str, Any]]
+    files: list[RowsFile]
+    notes: tuple[str, ...]
+    damaged: tuple[str, ...]
+
+
+def content_of(folder: Path) -> Content:
+    """Return the rows of a run and of its later evaluations, what each file declares, and the notes.
+
+    The newest row of a measure and condition counts. If the configuration or rows of the run are damaged, the whole run
+    is left out; if those of a later evaluation are, only that evaluation.
     """
     own, *later = evaluations_of(folder)
     if not (own / ROWS).exists():
@@ -79,14 +79,14 @@ def content_of(folder: Path) -> Content:
 
 
 def _rows(folder: Path, files: list[RowsFile]) -> list[dict[str, Any]]:
-    """Return the fields of the rows in a folder, and add what their file declares."""
+    """Return the fields of the rows in a folder, and append what their file declares to `files`."""
     rows, measures = read_values(folder / ROWS)
     files.append(RowsFile((folder / ROWS).stat().st_mtime_ns, measures))
     return rows
 
 
 def spared(read: Callable[[], Anything], otherwise: Anything, lost: dict[str, None]) -> Anything:
-    """Return what a function reads; if its file is damaged, note that and return something else."""
+    """Return what a function reads; if its file is damaged, add the error to `lost` and return `otherwise`."""
     try:
         return read()
     except InputError as problem:
@@ -95,13 +95,13 @@ def spared(read: Callable[[], Anything], otherwise: Anything, lost: dict[str, No
 
 
 def _says_the_data(condition: str) -> bool:
-    """Return whether a condition says how the samples were corrupted: then it does not matter who did it."""
+    """Return whether a condition names the corruption of the samples, and so needs no name of the data."""
     whole = condition.removesuffix(JPEG)
     return whole.endswith(MEAN) or parse_cell(condition) is not None or parse_corruption(condition) is not None
 
 
 def read_notes(folder: Path) -> tuple[str, ...]:
-    """Return the sentences that a reader of an evaluation must know.
+    """Return the notes on an evaluation.
 
     Raises:
         InputError: If their file is damaged.
@@ -111,13 +111,13 @@ def read_notes(folder: Path) -> tuple[str, ...]:
 
 
 def evaluations_of(run: Path) -> list[Path]:
-    """Return the folders of what was evaluated of a run, its own first, then by age."""
+    """Return the folders of a run's evaluations: the run itself, then later ones from old to new."""
     later = [path.parent for path in run.glob(f"{EVALUATIONS}/*/{ROWS}")]
     return [run, *sorted(later, key=lambda each: ((each / ROWS).stat().st_mtime_ns, each))]
 
 
 def read_histories(folder: str | Path, runs: Iterable[str]) -> Iterator[tuple[str, list[dict[str, float]]]]:
-    """Yield the epochs of each run that has finished its training.
+    """Yield the epochs of each run that has finished training.
 
     Raises:
         InputError: If a file is damaged.
@@ -130,10 +130,10 @@ def read_histories(folder: str | Path, runs: Iterable[str]) -> Iterator[tuple[st
 
 
 def data_of(path: Path, *, needed: bool = False) -> str:
-    """Return the part of a configuration that says which data were used; empty without a file.
+    """Return the part of a configuration that names the data; empty if there is no file.
 
     Raises:
-        InputError: If the file is damaged, or does not say it where that is needed.
+        InputError: If the file is damaged, or lacks a data set that is needed.
     """
     if not path.exists():
         return ""

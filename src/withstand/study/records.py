@@ -1,4 +1,4 @@
-"""Records: files that the program wrote and reads again, as text, JSON or YAML, checked against a schema."""
+"""Records: text, JSON and YAML files that the program wrote, checked against a schema when read."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from withstand.reading.documents import Loader, bounded
 from withstand.reading.places import read_bytes
 
 MOST_BYTES = 1 << 28  # of a file
-MOST_DEPTH = 50  # of lists and dictionaries within each other
+MOST_DEPTH = 50  # of nested lists and dictionaries
 SURROGATE = re.compile("[\ud800-\udfff]")
 TOO_DEEP = "it is nested too deep"
 AGAIN = "remove it and run the same command again"
@@ -31,12 +31,12 @@ class _Refused(ValueError):
 
 
 def damaged(path: Path, why: str, then: str = AGAIN) -> InputError:
-    """Return the error for a file of our own that cannot be used: what is wrong with it, and what to do."""
+    """Return the error for a damaged record: what is wrong with it, and what to do."""
     return InputError(f"{path} is damaged ({brief(why)}); {then}.")
 
 
 def unreadable(path: Path, problem: OSError, then: str = AGAIN) -> InputError:
-    """Return the error for a file of our own that is missing or cannot be read."""
+    """Return the error for a record that is missing or cannot be read."""
     if isinstance(problem, FileNotFoundError):
         return InputError(f"{path} is missing; {then.replace('remove it and ', '')}.")
     return damaged(path, problem.strerror or told(problem), then)
@@ -53,7 +53,7 @@ def read_text(path: Path, *, then: str = AGAIN) -> str:
         InputError: If it is missing, cannot be read or is not UTF-8; the message names it.
     """
     try:
-        path.lstat()  # a missing file is told apart
+        path.lstat()  # distinguishes a missing file
         return read_bytes(path, most=MOST_BYTES).decode()
     except OSError as problem:
         raise unreadable(path, problem, then) from problem
@@ -62,7 +62,7 @@ def read_text(path: Path, *, then: str = AGAIN) -> str:
 
 
 def read_json(path: Path, *, then: str = AGAIN, file_names: bool = False) -> Any:
-    """Return the content of a JSON file: no NaN, no number beyond 64 bits, nothing nested beyond measure.
+    """Return the content of a JSON file: no NaN, no whole number beyond 64 bits, at most 50 levels.
 
     Args:
         path: The file.
@@ -121,7 +121,7 @@ def read_record(path: Path, schema: type[Schema], *, then: str = AGAIN, file_nam
     Args:
         path: The file.
         schema: A dataclass or NamedTuple, whose fields may be such classes again, or `tuple[...]` of anything; fields
-            with a default may be missing, and names that are no fields are passed over.
+            with a default may be missing, and unknown names are ignored.
         then: What to do if it is damaged, for the message.
         file_names: Whether texts may be names of files that are not UTF-8.
 
@@ -165,7 +165,7 @@ def built(hint: Any, value: Any, place: str = "") -> Any:
 
 
 def _plain(content: Any, *, file_names: bool = False) -> Any:
-    """Return plain content; values that JSON has no safe form for are refused."""
+    """Return plain content unchanged; refuse values that no record holds."""
     pending: list[tuple[Any, int]] = [(content, 0)]
     while pending:
         value, depth = pending.pop()

@@ -1,4 +1,4 @@
-"""Check of torch.export archives, so that loading one runs no code but the program's operators."""
+"""Check of torch.export archives, so that loading one runs only the operators of its program."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""Files of a table of outcomes: their schemas, and reading them."""
+"""Files of a table of outcomes: schemas and readers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     import polars
 
 FORMAT = 3
-# Kinds of columns, where a table has them.
+# Kinds of columns.
 KINDS = MappingProxyType({"number": "whole", "prediction": "whole", "confidence": "number", "correct": "number"})
 SAMPLE_KINDS = MappingProxyType({"source": "text", "number": "whole", "label": "whole", "identifier": "text"})
 ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
 
 
 class Format(NamedTuple):
-    """The format of the file; what else it holds depends on that."""
+    """The format of `outcomes.json`, which determines its other fields."""
 
     format: int
 
 
 class ConditionEntry(NamedTuple):
-    """A condition in the file."""
+    """A condition in `outcomes.json`."""
 
     condition: str
     file: str
@@ -41,7 +41,7 @@ class ConditionEntry(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """The content of the file."""
+    """The content of `outcomes.json`."""
 
     data: str
     seed: int
@@ -50,14 +50,14 @@ class About:
     conditions: tuple[ConditionEntry, ...]
 
     def __post_init__(self) -> None:
-        """Refuse the name of a file that leads out of the folder."""
+        """Reject a file outside of the folder."""
         for each in self.conditions:
             if PurePath(each.file).name != each.file:
                 raise InputError(f"{each.file} is not the name of a file in this folder.")
 
 
 def read_about(folder: Path) -> About:
-    """Return the content of the list of conditions in a folder.
+    """Return the content of `outcomes.json` in a folder.
 
     Raises:
         InputError: If it is missing or damaged, or has a different format.
@@ -76,8 +76,8 @@ def read_parquet(
 
     Args:
         path: The file.
-        kinds: `text`, `whole` or `number`, by name of a column.
-        needed: Columns that must be there.
+        kinds: `text`, `whole` or `number`, by column.
+        needed: Required columns.
         then: What to do if it is damaged, for the message; None evaluates again.
 
     Raises:
