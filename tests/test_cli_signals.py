@@ -233,9 +233,8 @@ def test_while_a_command_is_imported_a_signal_ends_the_process():
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked():
     """The record of a signal whose exception is lost."""
-    monkeypatch.setattr(errors, "asked", errors.asked)
     errors.asked.append(signal.SIGTERM)
     yield
     errors.asked.clear()

@@ -608,59 +608,14 @@ CALLS = {
 }
 
 
-# Methods that the package calls itself, many of them in loops, with arguments that were checked at the door.
-INNER = {
-    *(
-        "search",
-        "within",
-        "attack",
-        "draw",
-        "check",
-        "only",
-        "adapted",
-        "outcomes",
-        "prepare",
-        "conclude",
-        "remarks",
-        "make",
-    ),
-    *(
-        "init",
-        "begin_epoch",
-        "step",
-        "mix",
-        "project",
-        "sample",
-        "uphill",
-        "ascend",
-        "distance",
-        "options",
-        "radii",
-        "of_rows",
-    ),
-    *(
-        "name_classes",
-        "forward",
-        "set_extra_state",
-        "refuse_gradient",
-        "corrupt",
-        "corrupt_levels",
-        "draw_levels",
-        "published",
-    ),
-    *(
-        "verdict",
-        "after_warmup",
-        "factor",
-        "share",
-        "samples_per_batch",
-        "first",
-        "seed_global_generators",
-        "copy_first",
-    ),
-    *("added", "numbers", "cells", "scaled", "written", "condition_of", "train_generator", "places", "temperature_in"),
-    *("losses", "map", "clip", "hold", "batches", "count", "reacts_to", "points"),
-}
+# Methods that the package calls itself, often in loops, with arguments that are already checked.
+INNER = frozenset(
+    "search within attack draw check only adapted outcomes prepare conclude remarks make init begin_epoch step mix "
+    "project sample uphill ascend distance options radii of_rows name_classes forward set_extra_state refuse_gradient "
+    "corrupt corrupt_levels draw_levels published verdict after_warmup factor share samples_per_batch first "
+    "seed_global_generators copy_first added numbers cells scaled written condition_of train_generator places "
+    "temperature_in losses map clip hold batches count reacts_to points".split()
+)
 OF_FAMILIES = {
     (ws.Dataset, "load"),
     (Optimizer, "build"),

@@ -1,4 +1,4 @@
-"""Commands on tiny data, what they leave when nothing disturbs them, and the loop that disturbs them."""
+"""Commands on tiny data, the files of undisturbed runs, and the loop that disturbs them."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ SWEEP = {"data": "toy", "data.num_train": 400, "data.num_test": 40, "model": "ml
 
 
 class Whole(NamedTuple):
-    """What a command that nothing disturbs leaves, its duration in seconds, and its pieces of work."""
+    """The files of an undisturbed command, its duration in seconds, and its pieces of work."""
 
     contents: dict[str, bytes | None]
     seconds: float
@@ -43,7 +43,7 @@ class Whole(NamedTuple):
 
 
 class Bench:
-    """Commands that begin in folders of their own, forked by one server."""
+    """Commands that run in separate folders, forked by one server."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.numbers, self._whole = root, count(), {}
@@ -95,14 +95,14 @@ class Bench:
         extra: Sequence[str] = (),
         **options: object,
     ) -> Process:
-        """Begin a command that notes its pieces of work in the file `units` beside its folder."""
+        """Start a command that records its pieces of work in the file `units` beside its folder."""
         faults = {"count": {"path": str(place.parent / "units")}, **options.pop("faults", {})}  # type: ignore[dict-item]
         server = None if real else self.server
         words = [each for each in self.words(name, place) if without is None or not each.startswith(without)]
         return Process([*words, *extra], place, server=server, faults=faults, **options)  # type: ignore[arg-type]
 
     def whole(self, name: str) -> Whole:
-        """Return what an undisturbed command leaves."""
+        """Return the outcome of an undisturbed command."""
         if name not in self._whole:
             place = self.place(name)
             process = self.start(name, place)
@@ -117,7 +117,7 @@ class Bench:
         return self._whole[name]
 
     def problems(self, name: str, place: Path, ended: Ended, orphans: list[str]) -> list[str]:
-        """Return in what a command that should have completed differs from an undisturbed one."""
+        """Return how a command that should have completed differs from an undisturbed one."""
         found = [f"orphan: {each}" for each in orphans]
         found += [f"traceback: {ended.err}"] if ended.has_traceback else []
         if ended.code:
@@ -125,21 +125,21 @@ class Bench:
         return found + difference(contents(place), self.whole(name).contents)
 
     def has_completed(self, name: str, place: Path) -> bool:
-        """Return whether everything is there, so that a signal comes too late."""
+        """Return whether all files are complete, so that a signal comes too late."""
         try:
             return not difference(contents(place), self.whole(name).contents)
         except OSError:  # a file that vanished meanwhile
             return False
 
     def completes(self, name: str, place: Path) -> list[str]:
-        """Begin a command again, undisturbed, and return what is wrong afterwards."""
+        """Run a command again, undisturbed, and return what is wrong afterwards."""
         process = self.start(name, place)
         ended = process.wait()
         return self.problems(name, place, ended, process.orphans())
 
 
 class Disturbed(NamedTuple):
-    """How often a command was disturbed, each failure with how to repeat it, and the pieces of work done again."""
+    """Number of disturbances, failures with how to repeat them, and the pieces of work that were repeated."""
 
     tried: int
     failures: list[str]
@@ -157,7 +157,7 @@ def random_moment(rng: np.random.Generator, whole: Whole, *, is_real: bool) -> M
 def disturb(
     bench: Bench, name: str, fault: str, tries: int, end: Callable[[Process], list[str]], *, reals: int = 0
 ) -> Disturbed:
-    """Begin a command again and again, and end it at random moments; compare whenever it completes.
+    """Start a command repeatedly, end it at random moments, and compare its files whenever it completes.
 
     Args:
         bench: The commands.
@@ -165,7 +165,7 @@ def disturb(
         fault: Names the disturbance.
         tries: How often to end it.
         end: Ends a process and returns what was wrong.
-        reals: How many of the tries begin a process of their own, of which the start belongs to the moments.
+        reals: How many of the tries start a separate process, whose start-up may be disturbed as well.
     """
     whole, kind = bench.whole(name), COMMANDS[name][1]
     each_takes = whole.seconds / max(1, sum(line.startswith(kind) for line in whole.units))

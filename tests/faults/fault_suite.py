@@ -1,4 +1,4 @@
-"""Commands under faults: begun, killed, begun again, and compared with one that nothing disturbed."""
+"""Commands under faults: started, killed, started again, and compared with an undisturbed run."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from withstand.training.checkpoint import DIGEST
 
 HERE = Path(__file__).parent
 SECONDS_TO_END = 5  # for children of a process that is gone, on a machine that is not busy
-# What differs between two runs by its nature: times and, of an interrupted one, when it was saved.
+# Times differ between two runs, and so does the previous checkpoint of an interrupted one.
 PROVENANCE = {"started", "made", "when", "time"}
 NOT_COMPARED = ("previous.checkpoint",)
 
@@ -53,10 +53,9 @@ def environment() -> dict[str, str]:
 
 
 class Ended(NamedTuple):
-    """How a process ended: its exit code as a shell reports it, and what it wrote."""
+    """How a process ended: its exit code as a shell reports it, and its standard error."""
 
     code: int
-    out: str
     err: str
 
     @property
@@ -98,17 +97,17 @@ class Process:
     ) -> None:
         """Start `python -m withstand WORDS`, forked by a server if there is one, else from a line of shell."""
         self.server, self.cwd, self.begun = server, cwd, time.monotonic()
+        self._code: int | None = None
         number = sum(1 for _ in cwd.parent.glob("*.err"))
-        self.err = cwd.parent / f"{number}.err"
-        self.out = cwd.parent / f"{number}.out"
+        self.err, out = (cwd.parent / f"{number}.{end}" for end in ("err", "out"))
         own = {"FAULTS": json.dumps(faults or {})} | variables
         if server is not None:
-            request = {"words": words, "cwd": str(cwd), "out": str(self.out), "err": str(self.err)}
+            request = {"words": words, "cwd": str(cwd), "out": str(out), "err": str(self.err)}
             self.pid = server.ask(**request, environment=own)["pid"]
             while self.code is None and not alive(self.pid):
                 time.sleep(0.001)
             return
-        with self.out.open("ab") as out_file, self.err.open("ab") as err_file:
+        with out.open("ab") as out_file, self.err.open("ab") as err_file:
             self.process = subprocess.Popen(
                 ["sh", "-c", shell, "sh", sys.executable, "-m", "withstand", *words],
                 cwd=cwd,
@@ -123,7 +122,7 @@ class Process:
     @property
     def code(self) -> int | None:
         """Exit code; None while it runs."""
-        if not hasattr(self, "_code") or self._code is None:
+        if self._code is None:
             self._code = self.process.poll() if self.server is None else self.server.ask(pid=self.pid)["code"]
         return self._code
 
@@ -132,7 +131,7 @@ class Process:
             (os.killpg if to_all else os.kill)(self.pid, number)
 
     def wait(self, seconds: float = 120) -> Ended:
-        """Return how it ended; one that takes longer is killed, and the test fails."""
+        """Return how it ended; after the given seconds, kill it and fail the test."""
         deadline = time.monotonic() + seconds
         while self.code is None:
             if time.monotonic() > deadline:
@@ -140,11 +139,10 @@ class Process:
                 raise TimeoutError(f"not over after {seconds} s: {self.err.read_text()[-2000:]}")
             time.sleep(0.01)
         assert self._code is not None
-        read = self.out.read_text(errors="replace")
-        return Ended(self._code if self._code >= 0 else 128 - self._code, read, self.err.read_text(errors="replace"))
+        return Ended(self._code if self._code >= 0 else 128 - self._code, self.err.read_text(errors="replace"))
 
-    def is_over_at(self, moment: "Moment", noted: Path) -> bool:
-        """Wait until a moment; return whether the command has ended by itself before."""
+    def is_over_at(self, moment: Moment, noted: Path) -> bool:
+        """Wait until a moment; return whether the command has ended before it."""
         begun = self.begun
         while len(units(noted)) < moment.pieces or time.monotonic() - begun < moment.seconds:
             if len(units(noted)) < moment.pieces:
@@ -155,7 +153,7 @@ class Process:
         return self.code is not None
 
     def orphans(self) -> list[str]:
-        """Return the processes of its session that live some seconds after it, and end them."""
+        """Return the processes of its session that outlive it by some seconds, and kill them."""
         busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         deadline = time.monotonic() + SECONDS_TO_END * busy
         while (left := alive(self.pid)) and time.monotonic() < deadline:
@@ -167,7 +165,7 @@ class Process:
 
 
 def alive(session: int) -> dict[int, str]:
-    """Return the processes of a session that are no zombies, with their command lines."""
+    """Return the processes of a session, without zombies, with their command lines."""
     found = {}
     for each in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
@@ -187,7 +185,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 def compared(path: Path) -> bytes:
-    """Return what of a file must be equal: the values of JSON and of checkpoints, the bytes of all others."""
+    """Return what must be equal in a file: the values of JSON and of checkpoints, the bytes of all others."""
     content = path.read_bytes()
     with suppress(ValueError):
         if path.suffix == ".json":
@@ -214,3 +212,14 @@ def difference(one: dict[str, bytes | None], other: dict[str, bytes | None]) -> 
 def units(path: Path) -> list[str]:
     """Return the pieces of work that a command noted."""
     return path.read_text().splitlines() if path.exists() else []
+
+
+def refusal(ended: Ended, *, codes: tuple[int, ...] = (1, 2)) -> list[str]:
+    """Return what is wrong with the end of a command that could not complete."""
+    wrong = [] if ended.code in codes else [f"exit code {ended.code}, expected {codes}"]
+    return wrong if ended.is_one_sentence and not wrong else [*wrong, f"not one sentence: {ended.err}"]
+
+
+def failed(how: str, wrong: list[str]) -> list[str]:
+    """Return a failure, with how to repeat it, unless nothing is wrong."""
+    return ["\n".join([how, *wrong])] if wrong else []

@@ -1,4 +1,4 @@
-"""Commands in company: two at once, workers and machines that are lost."""
+"""Two commands at once, and lost workers and machines."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bench import COMMANDS, IS_FULL
-from test_places import failed, refusal
+from fault_suite import failed, refusal
 
 pytestmark = pytest.mark.faults
 PAIRS = 10 if IS_FULL else 1

@@ -1,4 +1,4 @@
-"""Commands that are killed or told to end, at random moments."""
+"""Commands that are killed or signalled at random moments."""
 
 import signal
 from itertools import cycle
@@ -11,7 +11,7 @@ KILLS, REALS, SIGNALS = (50, 5, 34) if IS_FULL else (5, 1, 3)
 
 
 def tries(number, name):
-    """Fewer of what starts processes that import PyTorch, unless all are asked for."""
+    """Return a smaller number for commands whose workers import PyTorch, except in full runs."""
     return number if IS_FULL or name not in ("sweep", "corrupt to files") else number // 2
 
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 from bench import COMMANDS, IS_FULL
+from fault_suite import failed, refusal
 from safetensors.torch import load_file
-from test_places import failed, refusal
 
 pytestmark = pytest.mark.faults
 DRAWS = [

@@ -1,4 +1,4 @@
-"""Commands without room, without permission, and in places that vanish."""
+"""Commands on full disks, without permission, and in folders that disappear."""
 
 import os
 import shutil
@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from bench import COMMANDS, IS_FULL, Bench
-from fault_suite import Ended, Moment
+from fault_suite import Moment, failed, refusal
 
 pytestmark = pytest.mark.faults
-WRITING = tuple(COMMANDS)
 SHARES = [0.02, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95] if IS_FULL else [0.1, 0.6]
 SYNCS = range(12) if IS_FULL else (3,)
 
@@ -47,17 +46,7 @@ def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", place], check=True)
 
 
-def refusal(ended: Ended, *, codes: tuple[int, ...] = (1, 2)) -> list[str]:
-    """Return what is wrong with the end of a command that could not complete."""
-    wrong = [] if ended.code in codes else [f"exit code {ended.code}, expected {codes}"]
-    return wrong if ended.is_one_sentence and not wrong else [*wrong, f"not one sentence: {ended.err}"]
-
-
-def failed(how: str, wrong: list[str]) -> list[str]:
-    return ["\n".join([how, *wrong])] if wrong else []
-
-
-@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_on_a_full_disk_a_command_says_so_and_completes_once_there_is_room(name, bench, row, mounted):
     files = [each for each in bench.whole(name).contents.values() if each]
     needed, failures = sum(len(each) + 4096 for each in files), []
@@ -75,7 +64,7 @@ def test_on_a_full_disk_a_command_says_so_and_completes_once_there_is_room(name,
     row(f"full disk: {name}", len(SHARES), failures)
 
 
-@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_where_syncing_finds_no_room_a_command_says_so(name, bench, row):
     failures = []
     for after in SYNCS:
@@ -90,7 +79,7 @@ def test_where_syncing_finds_no_room_a_command_says_so(name, bench, row):
     row(f"no room when syncing: {name}", len(SYNCS), failures)
 
 
-@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_in_a_read_only_folder_a_command_says_so(name, bench, row, mounted):
     place = mounted(name, 100_000_000)
     remount(place, "ro")
@@ -103,7 +92,7 @@ def test_in_a_read_only_folder_a_command_says_so(name, bench, row, mounted):
 
 
 @pytest.mark.parametrize("kind", ["missing", "read-only", "full", "another file system"])
-@pytest.mark.parametrize("name", WRITING if IS_FULL else ("train", "sweep"))
+@pytest.mark.parametrize("name", COMMANDS if IS_FULL else ("train", "sweep"))
 def test_wherever_temporary_files_are_a_command_completes(name, kind, bench, row, mounted):
     room = tempfile.mkdtemp() if kind == "missing" else str(mounted("train", 100_000_000))
     if kind == "missing":
@@ -130,7 +119,7 @@ SHELLS = {
 
 
 @pytest.mark.parametrize("kind", SHELLS)
-@pytest.mark.parametrize("name", WRITING if IS_FULL else ("evaluate", "report"))
+@pytest.mark.parametrize("name", COMMANDS if IS_FULL else ("evaluate", "report"))
 def test_without_an_output_or_a_working_folder_a_command_completes_or_says_so(name, kind, bench, row):
     place = bench.place(name)
     shell, codes = SHELLS[kind]

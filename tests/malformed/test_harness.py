@@ -11,7 +11,7 @@ import pytest
 import targets
 import yaml
 from fuzzing.case import Case
-from fuzzing.mutations import BYTES, ODD, TEXT, bomb, change_json, change_yaml, damaged, zip_bomb
+from fuzzing.mutations import BYTES, TEXT, bomb, change_json, change_yaml, damaged, zip_bomb
 from fuzzing.oracle import judge
 from fuzzing.places import PLACES, damage, files_below
 from fuzzing.runner import Limits, chosen, generator_of, prepare
@@ -119,8 +119,7 @@ def test_structured_mutations_stay_readable():
     for seed in range(40):
         changed = change_json(random.Random(seed), SAMPLE[".json"])
         json.loads(changed)
-        yaml.safe_load(change_yaml(random.Random(seed), SAMPLE[".yaml"]).decode().replace("a: {b", "a: {b"))
-    assert len(ODD) > 20
+        yaml.safe_load(change_yaml(random.Random(seed), SAMPLE[".yaml"]))
 
 
 def test_bombs_are_small_and_say_that_they_are_large():

@@ -1,28 +1,8 @@
-import os
-import threading
-
 import pytest
 
 from withstand.errors import InputError
 from withstand.study import records
 from withstand.study.records import read_json
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
-def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path):
-    os.mkfifo(tmp_path / "a.json")
-    problems = []
-
-    def read():
-        try:
-            read_json(tmp_path / "a.json")
-        except InputError as problem:
-            problems.append(str(problem))
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    reader.join(10)
-    assert "a.json" in problems[0]
 
 
 def test_no_more_than_the_largest_size_is_read(tmp_path, monkeypatch):
