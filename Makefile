@@ -30,7 +30,7 @@ fix:
 test:
 	$(PYTHON) -m pytest -n auto --dist worksteal
 
-# Mutations over every door, then the readers of binary files, each for TARGET_SECONDS.
+# Mutations at every entry point, then the readers of binary files, each for TARGET_SECONDS.
 INPUTS ?= 5000
 SEED ?= 0
 TARGET_SECONDS ?= 60
