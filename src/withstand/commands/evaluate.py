@@ -201,7 +201,7 @@ def measure(subjects: Sequence[Subject], *, seed: int, engine: Engine, console: 
     before = [_written(each) for each in folders]
     results = ask(subjects, seed=seed, engine=engine, teller=console)
     for folder, earlier in zip(folders, before, strict=True):
-        # One killed in between has left outcomes without their command.
+        # A process killed in between leaves outcomes without their command.
         if engine.is_first and (_written(folder) != earlier or not (folder / PROVENANCE).exists()):
             add_command(folder, sys.argv)
     return results

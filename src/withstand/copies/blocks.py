@@ -191,7 +191,7 @@ def work(
                 ) from problem
             warn("corrupt: a worker process was killed; its work is repeated.")
         except BaseException:
-            for each in list((pool._processes or {}).values()):  # else they would end their blocks first
+            for each in list((pool._processes or {}).values()):  # otherwise they would finish their blocks first
                 each.terminate()
             raise
         finally:

@@ -134,9 +134,9 @@ def make_arrays(copy: CorruptedCopy, folder: Path, split: FileSplit | TensorSpli
 
 @contextmanager
 def placed(folder: Path, path: Path) -> Iterator[Path]:
-    """Yield a temporary path among the records of a copy; what is written there becomes a file of the copy at the end.
+    """Yield a temporary path among the records of a copy; at the end, it is renamed to a file of the copy.
 
-    So a killed process leaves nothing besides the files of the copy outside of the records.
+    So a killed process leaves temporary files only among the records.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder / RECORDS / f"{uuid4().hex}.tmp"
@@ -149,7 +149,7 @@ def placed(folder: Path, path: Path) -> Iterator[Path]:
 
 
 def append_zeros(file: BinaryIO, size: int) -> None:
-    """Append zeros that take room on the disk: a write through a map of a sparse file dies of a full disk.
+    """Append zeros that occupy disk space, since writing to a memory-mapped sparse file crashes on a full disk.
 
     Args:
         file: The file.

@@ -65,7 +65,7 @@ def write_copy(
     """
     manifest = _manifest(copy, folder)
     if manifest is not None:
-        if (folder / RECORDS).exists():  # left by a kill, or about to be removed by another process
+        if (folder / RECORDS).exists():  # left by a killed process, or being removed by another
             with suppress(BusyError), _alone(folder):
                 _forget(folder)
         return manifest
@@ -131,7 +131,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _forget(folder: Path) -> None:
-    """Remove the records of a complete copy; their lock goes with its holder."""
+    """Remove the records of a complete copy; the holder of their lock removes the lock."""
     for each in (folder / RECORDS).iterdir():
         if each.name != LOCK:
             each.unlink()
@@ -167,7 +167,7 @@ def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     """Return the manifest of a complete copy; reject a folder that holds anything else."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
-    # In this order, since another process may write: first the configuration, last the manifest, then it tidies up.
+    # The order matters: another process writes the configuration first and the manifest last, and then cleans up.
     is_empty = not folder.is_dir() or all(each.name == RECORDS for each in folder.iterdir())
     begun = folder / RECORDS / BEGUN
     configuration = _unless_gone(begun) if begun.is_file() or begun.is_dir() else None

@@ -38,7 +38,7 @@ def check_parameters(estimator: Any) -> None:
 
 
 def seed_of(who: str, random_state: Any) -> int:
-    """Return the seed that `random_state` is, or that None or a generator gives, as in scikit-learn.
+    """Return the seed of `random_state`; None and generators give one, as in scikit-learn.
 
     Raises:
         InputError: If it is neither.

@@ -12,7 +12,7 @@ from withstand.errors import InputError, told
 
 
 class NotANumber(InputError, TypeError):
-    """A value that scikit-learn expects to be refused with a TypeError."""
+    """A value for which scikit-learn expects a TypeError."""
 
 
 ROWS_AT_ONCE = 65536
@@ -41,7 +41,7 @@ def numbers_only(who: str, X: Any) -> Iterator[None]:
 
 
 def _check_kind(who: str, kind: Any) -> None:
-    """Reject types that would be converted without a word."""
+    """Reject types that would be converted silently."""
     letter, is_date = getattr(kind, "kind", ""), getattr(kind, "is_temporal", lambda: False)()  # NumPy's, polars'
     if letter == "c":
         raise InputError(f"{who} must hold real numbers, got {kind}: Complex data not supported.")

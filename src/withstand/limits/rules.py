@@ -1,4 +1,4 @@
-"""Limits in annotations, and their words and tests."""
+"""Limits in annotations, their descriptions and predicates."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -38,17 +38,17 @@ class Distinct(BaseMetadata):
 
 NonNegativeInt = Annotated[int, Within(Ge(0))]
 PositiveInt = Annotated[int, Within(Ge(1))]
-Seed = Annotated[int, Within(Ge(0), Lt(2**63))]  # larger ones would not be told apart
+Seed = Annotated[int, Within(Ge(0), Lt(2**63))]  # larger ones would not be distinct
 NonNegativeFloat = Annotated[float, Within(Ge(0), Lt(math.inf))]
 PositiveFloat = Annotated[float, Within(Gt(0), Lt(math.inf))]
-Share = Annotated[float, Within(Ge(0), Lt(1))]  # of a whole of which something must be left
+Share = Annotated[float, Within(Ge(0), Lt(1))]  # of a whole, some of which must remain
 Temperature = Annotated[float, Within(Ge(0))]  # in nats; may be infinite
 NonEmpty = Within(MinLen(1))  # of a tuple
 DistinctNonEmpty = Within(MinLen(1), Distinct())  # of a tuple
 
 
 def rule_of(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:
-    """Return a limit as text and as a test."""
+    """Return the description of a limit and its predicate."""
     match limit:
         case Ge(ge=low):
             return f"at least {low:,}", lambda value: value >= low

@@ -76,7 +76,7 @@ def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
 
 
 def unfinished(model: nn.Module) -> str:
-    """Return how many weights are not finite, in words; empty if all are.
+    """Return the number of weights that are not finite, in words; empty if all are finite.
 
     Example:
         >>> unfinished(nn.Linear(2, 2)), unfinished(nn.Linear(1, 1, bias=False).requires_grad_(False).apply(

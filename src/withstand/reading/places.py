@@ -63,7 +63,7 @@ def check_unpacked(who: str, path: Path) -> None:
     """Reject a zip file, such as weights of PyTorch, that unpacks to much more than its own size.
 
     Raises:
-        InputError: If it does, or its list of contents is damaged.
+        InputError: If it does, or its directory is damaged.
     """
     size = path.stat().st_size
     try:
@@ -101,7 +101,7 @@ def check_output(who: str, folder: Path) -> None:
 
 
 def quoted(*words: object) -> str:
-    """Return words of a command as a shell reads them, for commands that messages suggest.
+    """Return a command quoted for a shell, for messages that suggest it.
 
     Example:
         >>> quoted("withstand", "report", Path("my runs/$(id)"))

@@ -25,7 +25,7 @@ def escaped(text: str) -> str:
 
 
 def fenced(lines: Iterable[str]) -> list[str]:
-    """Return lines as a block of code that none of them ends.
+    """Return lines as a code block whose fence is longer than any in them.
 
     Example:
         >>> fenced(["a", "```"])

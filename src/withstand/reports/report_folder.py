@@ -134,7 +134,7 @@ def write_report(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a report's folder, which goes at the end; remove temporary files of killed processes."""
+    """Hold the lock of a report's folder, and remove temporary files of killed processes; the lock leaves no file."""
     with hold(folder, leaves_lock=False):
         for name in FOLDERS:
             clear(folder / name)
@@ -151,7 +151,7 @@ def _write(folder: Path, files: dict[str, bytes], drawn: Sequence[ShownPicture])
 
 
 def _check(folder: Path) -> None:
-    """Refuse a file in the place of the folder, and links in the places of its own folders."""
+    """Refuse a file in place of the folder, and links in place of its subfolders."""
     check_output("report: output", folder)
     for each in FOLDERS:
         check_no_link(folder / each)
@@ -248,7 +248,7 @@ def _parquet(digest: Digest) -> bytes:
 
 
 def _forget(folder: Path, files: set[str]) -> None:
-    """Remove what an earlier report wrote and this one does not, and keep a list of what this one wrote.
+    """Remove files of an earlier report that this one did not write, and keep a list of what this one wrote.
 
     The list may come from elsewhere: what is no file in this folder or one of its own is kept, and so is what only a
     damaged list knew.

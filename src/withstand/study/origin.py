@@ -138,7 +138,7 @@ def _configs(study: Study, places: Sequence[Path]) -> tuple[dict[Path, str], dic
 
 
 def _later(study: Study, run: Path) -> tuple[str, ...]:
-    """Return the configurations of what was measured of a run later."""
+    """Return the configurations of the later evaluations of a run."""
     paths = sorted(run.glob(f"{EVALUATIONS}/*/{CONFIG}"))
     return tuple(filter(None, (study.spare(lambda each=each: read_text(each, then=MOVE), "") for each in paths)))
 
@@ -149,7 +149,7 @@ def _measured(study: Study, run: Path) -> list[tuple[str, ...]]:
 
 
 def _known(study: Study, folder: Path) -> Provenance:
-    """Return what is recorded in a folder; nothing if it is damaged."""
+    """Return the provenance in a folder; empty if it is damaged."""
     return study.spare(lambda: Provenance.read(folder / PROVENANCE), Provenance())
 
 

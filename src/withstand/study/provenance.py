@@ -14,7 +14,7 @@ PROVENANCE = "provenance.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where the numbers of a run, a sweep or an evaluation come from; everything may be unknown.
+    """Where the numbers of a run, a sweep or an evaluation come from; any field may be unknown.
 
     Attributes:
         identity: Of the configuration.
@@ -42,7 +42,7 @@ class Provenance:
 
     @classmethod
     def read(cls, path: Path) -> "Provenance":
-        """Return what a file recorded; nothing if there is no file.
+        """Return the provenance in a file; empty if there is no file.
 
         Raises:
             InputError: If it is damaged.

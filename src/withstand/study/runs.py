@@ -170,7 +170,7 @@ def entries_under(root: Path, lost: dict[str, None]) -> list[Entry]:
 
 
 def unplanned_under(root: Path) -> list[str]:
-    """Return the runs that lie in the folder of a sweep without being in its plan, so that nothing reads them."""
+    """Return the runs in the folder of a sweep that are not in its plan, and so are not read."""
     sweeps = [root] if (root / PLAN).exists() else [path.parent for path in sorted(root.glob(f"*/{PLAN}"))]
     found: list[Path] = []
     for sweep in sweeps if not (root / CONFIG).exists() else []:

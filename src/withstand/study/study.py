@@ -147,11 +147,11 @@ class Study:
 
     @checked
     def spare(self, read: Callable[[], Any], otherwise: Any) -> Any:
-        """Return what a function reads; if its file is damaged, note that in `damaged` and return something else."""
+        """Return what a function reads; if its file is damaged, add the error to `damaged` and return `otherwise`."""
         return spared(read, otherwise, self.damaged)
 
     def _is_sound(self, table: OutcomeTable) -> bool:
-        """Return whether every file of a table of outcomes can be used; each is read once more than needed."""
+        """Return whether every file of a table of outcomes can be read; this reads each of them once."""
         key = str(table.folder)
         if key not in self._sound:
             self._sound[key] = self.spare(table.check, False)

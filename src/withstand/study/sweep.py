@@ -32,14 +32,14 @@ class Entry:
     run: str
 
     def __post_init__(self) -> None:
-        """Refuse a folder that a file from elsewhere could lead out of the sweep with."""
+        """Refuse a folder outside of the sweep, which a forged plan may name."""
         if PurePosixPath(self.run).is_absolute() or ".." in PurePosixPath(self.run).parts:
             raise InputError(f"sweep: run must be a folder within that of the sweep, got {self.run!r}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """The content of the file."""
+    """The content of `sweep.json`."""
 
     entries: tuple[Entry, ...]
     command: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ def read_entries(folder: Path) -> tuple[Entry, ...]:
 
 
 def read_command(folder: Path) -> tuple[str, ...]:
-    """Return the command that made the plan of a sweep; empty without a plan.
+    """Return the command that made the plan of a sweep; empty if there is no plan.
 
     Raises:
         InputError: If the file is not a plan.
@@ -77,7 +77,7 @@ def read_command(folder: Path) -> tuple[str, ...]:
 
 
 def _plan(path: Path) -> _Plan:
-    """Return the content of a plan, which a report asks for once per combination."""
+    """Return the content of a plan; cached, since a report reads it once per combination."""
     try:
         about = path.stat()
     except OSError:
@@ -96,7 +96,7 @@ def write_failure(folder: Path, sentence: str, trace: str) -> None:
 
 
 def read_failure(folder: Path) -> str | None:
-    """Return why a run failed, or None if nothing is known of it; a damaged file says that it is damaged."""
+    """Return why a run failed, or that the record is damaged; None if there is no record."""
     path = folder / FAILED
     try:
         return read_record(path, _Failure, then="it is written again with the next attempt").problem

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
 
 
 def failed(folder: Path, sentence: str, trace: str) -> Outcome:
-    """Return the outcome of a failed run, and write it into the run's folder, too, if that can be written."""
+    """Return the outcome of a failed run, and also write it into the run's folder if possible."""
     with suppress(OSError):  # such as a full disk, of which the run may have failed
         write_failure(folder, sentence, trace)
     return Outcome(State.FAILED, sentence)

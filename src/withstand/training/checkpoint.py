@@ -90,7 +90,7 @@ def clear(folder: Path) -> None:
 
 
 class _Progress(NamedTuple):
-    """How far a training is."""
+    """Progress of a training."""
 
     epoch: NonNegativeInt
     step: NonNegativeInt
@@ -117,7 +117,7 @@ class _State(NamedTuple):
 
 
 def check_state(content: dict[str, Any]) -> None:
-    """Refuse what is no state of a trainer.
+    """Refuse content that is not the state of a trainer.
 
     Raises:
         ValueError: If something is missing or of another kind.
@@ -127,7 +127,7 @@ def check_state(content: dict[str, Any]) -> None:
 
 @contextmanager
 def refused(folder: Path) -> Iterator[None]:
-    """Turn the errors of a state that does not fit into one that names the checkpoint: it may have any content.
+    """Turn any error of loading a state into one that names the checkpoint, since its content may be arbitrary.
 
     Raises:
         InputError: If anything within fails.
@@ -157,7 +157,7 @@ class Keeper:
         self.saved, self.cost = time.monotonic(), 0.0
 
     def resume(self, load_state_dict: Callable[[dict[str, Any]], None]) -> None:
-        """Hand the newest checkpoint to a function, if there is one.
+        """Pass the newest checkpoint, if any, to a function.
 
         Raises:
             InputError: If none can be read, or the function cannot use it, such as one of another version.

@@ -104,7 +104,7 @@ class AdamW(Optimizer):
 
 
 def _uncompiled(kind: type[Kind]) -> type[Kind]:
-    """Return PyTorch's class without the wrappers that import its compiler, which takes seconds and 150 MB."""
+    """Return an optimizer of PyTorch without the wrappers that import its compiler, which takes seconds and 150 MB."""
     names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     own = {name: unwrap(getattr(kind, name)) for name in names}
     made = type(kind.__name__, (kind,), own | {"step": torch.no_grad()(unwrap(kind.step))})

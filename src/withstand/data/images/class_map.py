@@ -23,7 +23,7 @@ NumClasses = Annotated[int, Within(Ge(2), Le(MAX_CLASSES))]
 
 @dataclass(frozen=True, kw_only=True)
 class _Manifest:
-    """What is used of a manifest."""
+    """The fields of a manifest that are used."""
 
     class_folders: dict[str, Any]
     classes: tuple[str, ...]

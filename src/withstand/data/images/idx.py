@@ -79,7 +79,7 @@ def read_idx(who: str, path: Path, *, num_axes: int) -> Tensor:
             head = file.read(start)
             shape = _shape(head, num_axes) if head.startswith(expected) and len(head) == start else []
             size = math.prod(shape)
-            # A header may claim anything: no more than it says is unpacked, and no more than there can be.
+            # A header may be forged: unpack no more than it says, and no more than is possible.
             content = file.read(size + 1) if shape and size <= MOST_BYTES else b""
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{who}: {path} cannot be read, it is damaged or incomplete ({error}).") from error

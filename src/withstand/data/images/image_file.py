@@ -78,7 +78,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _check_length(image: Image.Image, resize: int | None) -> None:
-    """Reject an image so long that it would have too many pixels once resized."""
+    """Reject an image that would have too many pixels after resizing, since one side is very long."""
     short, long = sorted(image.size)
     if resize is not None and short and resize * resize * long > short * MOST_RESIZED:
         width, height = image.size

@@ -28,7 +28,7 @@ class TableFile:
     """The columns of a CSV or Parquet file; errors name file, line and column of an invalid cell.
 
     The separator of a CSV file is the most frequent comma, semicolon or tab of its first line; blank lines are skipped.
-    Of a Parquet file only the head is read at first, and then some columns at a time.
+    Of a Parquet file, only the footer is read at first, and then some columns at a time.
 
     Attributes:
         columns: Names of the columns, in the order of the file.

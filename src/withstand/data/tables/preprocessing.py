@@ -107,7 +107,7 @@ def _read_known_classes(file: TableFile, target: str, classes: Sequence[str]) ->
 
 
 def _announce(file: TableFile, columns: Sequence[Column], num_rows: int, *, aloud: bool) -> None:
-    """Log the memory that many rows need, if it is much, and reject a table that needs more than there is."""
+    """Log the memory that a large table needs, and reject a table that needs more than is available."""
     num = sum(len(column.inputs) for column in columns)
     needed = 4 * num * num_rows + WORKING_BYTES * len(file)
     check_memory(file.who, f"{num_rows:,} rows x {num:,} features", needed)

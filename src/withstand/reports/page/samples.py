@@ -19,7 +19,7 @@ LEGEND = (
 
 
 def samples_sheets(digest: Digest) -> tuple[list[Grid], str]:
-    """Return a table per combination with outcomes, of its first run that has any, and what to say of them."""
+    """Return a table of outcomes per combination, that of its first run with outcomes, and remarks on them."""
     found: list[Grid] = []
     left: list[str] = []
     for each in digest.combinations:

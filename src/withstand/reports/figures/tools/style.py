@@ -94,7 +94,7 @@ def new_figure(height: float, *, width: float = WIDTH) -> Figure:
 
 
 def cleaned(figure: Figure) -> Figure:
-    """Return a figure whose texts, which may come from elsewhere, have no control characters."""
+    """Return a figure without control characters in its texts, which may come from foreign files."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             formatter = axis.get_major_formatter()
