@@ -1,4 +1,4 @@
-"""Runs the fuzzer: `python tests/malformed/fuzz.py --inputs 5000 --seed 0`; ends in a table, and in 1 after a failure."""
+"""Runs the fuzzer: `python tests/malformed/fuzz.py --inputs 5000 --seed 0`; prints a table, exits with 1 after a failure."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""The files from which inputs are mutated are valid, and the same number makes the same input."""
+"""The fixtures of the fuzzer are valid, and the same number makes the same input."""
 
 import hashlib
 import json

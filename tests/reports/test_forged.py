@@ -1,4 +1,4 @@
-"""Runs from elsewhere whose texts and names were chosen to do harm: nothing is run, removed or rewritten."""
+"""Forged runs with malicious texts and names: nothing is run, removed or rewritten."""
 
 import json
 import re
@@ -29,7 +29,7 @@ FENCE = "`" * 3
 
 @pytest.fixture
 def forged(tmp_path):
-    """A sweep in which every text is one of those."""
+    """A sweep in which every text is malicious."""
     folder = tmp_path / "runs"
     words = EVIL + " words"
     measure = Measure(
@@ -132,13 +132,15 @@ def test_no_cell_of_a_csv_is_a_formula(forged):
 
 def test_figures_take_any_name(forged, tmp_path):
     write_report(Study.of(forged), tmp_path / "out", pictures=pictures)
-    for path in (tmp_path / "out" / "figures").iterdir():
+    found = list((tmp_path / "out" / "figures").iterdir())
+    assert found
+    for path in found:
         assert re.fullmatch(r"[a-z0-9-]+\.(png|svg)", path.name)
 
 
 @pytest.fixture
 def plain(tmp_path):
-    """A run and a folder beside it that belongs to somebody else."""
+    """A run, and beside it a folder that the program did not write."""
     known = {"top1": Measure(name="top1", column="correct", topic=ACCURACY, percent=True)}
     write_rows(tmp_path / "run" / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=9)], known)
     (tmp_path / "run" / "config.yaml").write_text("name: run\nseed: 0\n")

@@ -1,1 +1,1 @@
-"""A seeded mutation fuzzer over every door of the program: what it reads, and how it is called."""
+"""A seeded mutation fuzzer over every door (entry point) of the program: files, options and function arguments."""

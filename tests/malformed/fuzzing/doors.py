@@ -1,4 +1,4 @@
-"""Every door through which files come in: what it copies, what it damages, and the command that reads it."""
+"""Every door for files: what it copies, what it damages, and the command that reads it."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Valid files of every kind, made once, from which the inputs are mutated."""
+"""Valid files of every kind, made once; inputs are mutations of them."""
 
 import gzip
 import json

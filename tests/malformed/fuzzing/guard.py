@@ -1,4 +1,4 @@
-"""An audit hook that notices code, processes, connections and writes that an input must not cause."""
+"""An audit hook that detects code, processes, connections and writes that an input must not cause."""
 
 import json
 import os
@@ -28,7 +28,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 
 
 class Forbidden(BaseException):
-    """Raised in place of what the input tried; no handler for errors may swallow it."""
+    """Raised instead of a forbidden event; not an Exception, so that error handlers do not catch it."""
 
 
 class Guard:

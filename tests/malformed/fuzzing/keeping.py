@@ -1,4 +1,4 @@
-"""Keeps a failed input as files, with the command that repeats it."""
+"""Saves a failed input as files, with the command that repeats it."""
 
 import json
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def keep(outcome: "Outcome", runner: "Runner", doors: dict[str, Any], *, seed: int, folder: Path) -> None:
-    """Make the input again, in a folder of its number: its files, `again.sh`, and `failure.json`."""
+    """Make the input again in a folder named by its number: its files, `again.sh`, and `failure.json`."""
     from fuzzing.runner import chosen, generator_of, prepare
 
     place = folder / str(outcome.number)

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 ACCEPTED, REFUSED, FAILED = "accepted", "refused", "failed"
 MOST_CHARACTERS = 1000  # of a sentence
-# Honest failures on valid input: what a loss did, and a machine without room. Everything else that ends in 1 is a failure.
+# Legitimate failures on valid input: a non-finite loss, too little memory. Any other exit code 1 is a failure.
 HONEST = re.compile(r"non-finite|not finite|out of memory", re.IGNORECASE)
-# What no sentence for people holds.
+# Text that no message for users may contain.
 RAW = re.compile(r"Expected a <class '|Got value:|Traceback \(most recent|Exception ignored")
 
 
@@ -71,5 +71,5 @@ def _of_code(code: int, case: Case, told: str) -> tuple[str, str]:
 
 
 def _general(line: str) -> str:
-    """Return the begin of a line without its numbers and paths, so that alike failures are alike."""
+    """Return the start of a line without its numbers and paths, so that similar failures are counted together."""
     return re.sub(r"'[^']*'|/\S+|\d+", "_", line)[:160]

@@ -1,4 +1,4 @@
-"""Damage to the file system: what stands in a file's place, and how it is named."""
+"""Damage to the file system: odd things in place of a file, and odd names."""
 
 import os
 import random

@@ -27,7 +27,7 @@ class Limits:
     """What an input may use.
 
     Attributes:
-        seconds: Of computing, or half of those that passed.
+        seconds: Limit of processor time, and of half the elapsed time.
         patience: Seconds after which an input that may be long is stopped.
         memory: Bytes of resident memory.
     """
@@ -42,13 +42,13 @@ class Outcome:
     """How an input ended.
 
     Attributes:
-        number: Of the input.
-        door: Its door.
+        number: Number of the input.
+        door: Name of its door.
         verdict: accepted, refused, or failed.
         why: Kind of failure and the place in the source; empty if there is none.
-        damage: What was done.
+        damage: Description of the damage.
         command: The command line or code.
-        seconds: Time.
+        seconds: Elapsed time.
         told: The end of what was printed on stderr.
     """
 
@@ -73,7 +73,7 @@ def chosen(doors: dict[str, tuple[int, Door]], rng: random.Random) -> str:
 
 
 def prepare(place: Path) -> tuple[Path, Path]:
-    """Make the folder of an input, `inside`, beside one that must stay as it is."""
+    """Make the folder of an input, `inside`, beside one that must stay unchanged."""
     shutil.rmtree(place, ignore_errors=True)
     inside, outside = place / "inside", place / "outside"
     inside.mkdir(parents=True)
@@ -234,7 +234,7 @@ def describe(problem: BaseException) -> str:
 
 
 def resident(process: int) -> int:
-    """Return the bytes of memory in which a process resides; 0 if it is gone."""
+    """Return the resident memory of a process in bytes; 0 if it is gone."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
@@ -242,7 +242,7 @@ def resident(process: int) -> int:
 
 
 def computed(process: int) -> float:
-    """Return the seconds for which a process computed; 0 if it is gone."""
+    """Return the processor time of a process in seconds; 0 if it is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
