@@ -15,6 +15,7 @@ from withstand.options import read_experiment
 from withstand.parser import build
 from withstand.reading import documents
 from withstand.reading.documents import check_bounds, parse_yaml
+from withstand.study import records
 from withstand.sweeps.sweep_file import load
 from withstand.training.settings import Training
 
@@ -72,7 +73,11 @@ def nested_text(text, folder):
     read_experiment(["--config", str(path)])
 
 
-DOORS = (config, sweep, condition, option, nested_text)
+def record(text, folder):
+    records.parse_yaml(folder / "config.yaml", text)
+
+
+DOORS = (config, sweep, condition, option, nested_text, record)
 
 
 @pytest.mark.parametrize("door", DOORS, ids=lambda each: each.__name__)

@@ -107,7 +107,7 @@ def parse_yaml(path: Path, text: str, *, then: str = AGAIN) -> dict[str, Any]:
         InputError: If it is damaged; the message names the file.
     """
     try:
-        content = _plain(bounded(lambda text: Loader(text).get_single_data(), most=MOST_BYTES)(text))
+        content = _plain(bounded(lambda given: Loader(given).get_single_data(), most=MOST_BYTES)(text))
     except (ValueError, yaml.YAMLError) as problem:
         raise damaged(path, told(problem), then) from problem
     if not isinstance(content, dict):
