@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars
 
 FORMAT = 3
-# Kinds of columns.
+# Kinds of columns, where a table has them.
 KINDS = MappingProxyType({"number": "whole", "prediction": "whole", "confidence": "number", "correct": "number"})
 SAMPLE_KINDS = MappingProxyType({"source": "text", "number": "whole", "label": "whole", "identifier": "text"})
 ABOUT, SAMPLES = "outcomes.json", "samples.parquet"
