@@ -133,7 +133,7 @@ READ_BY = {
 
 
 def words_of(command: str, root: Path) -> list[str]:
-    """Return a command that reads the files in a folder, which is prepared for it."""
+    """Prepare a folder for a command that reads its files, and return the command line."""
     second = second_of(root)
     plain = shutil.copyfile(second / "config.yaml", root / "plain.yaml")
     training = ["train", "--config", str(plain), "--output", str(root / "mine"), "--quiet"]
@@ -190,7 +190,6 @@ def test_a_damaged_file_is_named_or_left_out(place, capsys, command, name, damag
     if command == "corrupt" and ".blocks" in name:
         (place / "copy" / "manifest.json").unlink()
     spoil(path, damage)
-    first = (place / "mine").glob("0.01-*")
     code = main(words)
     out, err = capsys.readouterr()
     assert code in (0, 2), err
@@ -202,7 +201,6 @@ def test_a_damaged_file_is_named_or_left_out(place, capsys, command, name, damag
     if command == "report" and name != "sweep.json" and not is_in_the_way:
         assert code == 0, err
         assert "lr 0.01 " in out
-        assert next(first)
 
 
 @pytest.mark.parametrize(

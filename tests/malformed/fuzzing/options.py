@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import withstand
 from fuzzing.case import Case, Door
 from fuzzing.fixtures import TRAIN
+from fuzzing.mutations import DEPTH
+from withstand.configuration import discover
 
-DEPTH = 20_000
 VALUES = (
     "",
     " ",
@@ -119,7 +121,7 @@ BASES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {
     "list": (2, ("models",), ()),
     "quickstart": (2, (), ()),
 }
-FAMILIES = {"data": "Dataset", "model": "Model", "objective": "Objective", "training": "Training"}
+FAMILIES = {"data": withstand.Dataset, "model": withstand.Model, "objective": withstand.Objective}
 
 
 class _Found(Exception):
@@ -128,9 +130,7 @@ class _Found(Exception):
 
 @cache
 def options_of(command: str) -> tuple[str, ...]:
-    """Return the options of a command's parser, those of the fields of every class included."""
-    import withstand
-
+    """Return the options of a command's parser, including the fields of every class."""
     module: Any = importlib.import_module(f"withstand.commands.{command}")
 
     def caught(parser: Any, *_: Any, **__: Any) -> Any:
@@ -144,18 +144,10 @@ def options_of(command: str) -> tuple[str, ...]:
     finally:
         module.parse = before
     options = {each for action in parser._actions for each in action.option_strings}
-    for key, family in FAMILIES.items():
-        if f"--{key}" in options or key == "training":
-            known = withstand.Training.__subclasses__() or [withstand.Training]
-            if key != "training":
-                from withstand.configuration import discover
-
-                known = list(discover(getattr(withstand, family)))
-            options |= (
-                {f"--{key}.{each.name}" for cls in known for each in fields(cls)}
-                if command in ("train", "evaluate")
-                else set()
-            )
+    if command in ("train", "evaluate"):
+        known = {key: discover(family) for key, family in FAMILIES.items() if f"--{key}" in options}
+        known["training"] = [withstand.Training]
+        options |= {f"--{key}.{each.name}" for key, own in known.items() for cls in own for each in fields(cls)}
     return tuple(
         sorted(each for each in options if each.partition("=")[0] not in LEFT_OUT and not each.endswith(".help"))
     )
