@@ -25,7 +25,7 @@ def test_the_two_errors_are_ordinary_ones():
     assert issubclass(TrainingError, RuntimeError)
 
 
-@pytest.mark.parametrize("value", ["", " a", "a\nb", "a\tb", "x" * 1000, ["a\nb"] * 99])
+@pytest.mark.parametrize("value", ["", " a", "a\nb", "a\tb", "x" * 1000, ["a\nb"] * 99, [10**5000]])
 def test_a_value_in_a_message_is_one_short_line_that_is_never_empty(value):
     assert brief(value).strip()
     assert brief(value).isprintable()

@@ -76,9 +76,8 @@ def strange(kind, folder):
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize("kind", PLACES)
 def test_what_is_no_file_is_refused_and_never_opened(door, kind, tmp_path):
-    with pytest.raises(InputError) as found:
+    with pytest.raises(InputError):
         door(strange(kind, tmp_path))
-    assert "\n" not in str(found.value)
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each not in ("list", "quickstart")])

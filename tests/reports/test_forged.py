@@ -3,7 +3,6 @@
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import polars
 import pytest
@@ -189,7 +188,7 @@ def test_outcomes_are_neither_kept_nor_removed_through_a_link(plain):
     outcomes = plain / "run" / "outcomes"
     outcomes.symlink_to(plain / "theirs")
     with pytest.raises(InputError, match=str(outcomes)):
-        Kept(Path(outcomes), data="Digits", seed=0, classes=("a", "b"), shape=(1,))
+        Kept(outcomes, data="Digits", seed=0, classes=("a", "b"), shape=(1,))
 
 
 def test_only_outcomes_of_our_own_are_removed(plain, made_up_outcomes):
