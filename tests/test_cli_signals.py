@@ -1,20 +1,13 @@
 """SIGINT and SIGTERM end a command with 130 and 143 and one sentence, whatever they meet; and broken surroundings."""
 
 import os
-import random
-import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from withstand import errors
 from withstand.cli import main
@@ -220,11 +213,21 @@ def test_forked_children_leave_ctrl_c_to_their_parent_and_end_silently_at_sigter
     assert len(err.splitlines()) == 1
 
 
+IMPORTING = """
+import sys, time
+from withstand import cli
+def importing(name):
+    sys.stdout.write("importing\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+cli.importlib.import_module = importing
+sys.argv = ["withstand", "list"]
+raise SystemExit(cli.main())
+"""
+
+
 def test_while_a_command_is_imported_a_signal_ends_the_process():
-    slow = SCRIPT.replace("sys.modules[module.__name__] = module", "cli.importlib.import_module = slow").replace(
-        "def main(words):", "def slow(name):\n    say('importing')\n    time.sleep(60)\ndef main(words):"
-    )
-    words = [sys.executable, "-c", slow.format(body="    pass")]
+    words = [sys.executable, "-c", IMPORTING]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGTERM)
@@ -311,48 +314,6 @@ def test_what_a_launcher_sets_wrongly_is_wrong_usage(name, text, monkeypatch, ca
     assert not list(tmp_path.iterdir())
 
 
-def images(root):
-    generator = np.random.default_rng(0)
-    for number in range(200):
-        path = root / ("train", "val")[number % 5 == 0] / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 256, (36, 36, 3), dtype=np.uint8)).save(path)
-
-
-SMALL = ["--data.pixels=32", "--data.resize=32", "--model.width=4", "--epochs=60", "-j", "2"]
-COMMANDS = {
-    "train": ["train", "--data=image-folder", "--data.root=DATA/images", *SMALL, "--output=OUT"],
-    "corrupt": ["corrupt", "DATA/images/train", "OUT/copy", "--size=32", "--frost=procedural", "--to=npy", "-j", "2"],
-}
-
-DONE = {"train": "*/rows.jsonl", "corrupt": "*/manifest.json"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
-def test_signals_at_random_moments_end_commands_and_their_workers(name, tmp_path):
-    images(tmp_path / "images")
-    words = [each.replace("DATA", str(tmp_path)).replace("OUT", str(tmp_path / "out")) for each in COMMANDS[name]]
-    generator, ended, latest = random.Random(0), [], 15.0
-    while len(ended) < 10:
-        number, code = CODES[len(ended) % 2]
-        begun, moment = time.monotonic(), generator.uniform(0, latest)
-        send = (os.kill, os.killpg)[len(ended) // 2 % 2]
-        found, session, text = signalled(words, moment, lambda pid, send=send, number=number: send(pid, number))
-        if found == 0:  # it was done before its moment: once more, at an earlier one
-            assert list((tmp_path / "out").glob(DONE[name]))
-            latest = max(0.5, 0.8 * min(latest, time.monotonic() - begun))
-            shutil.rmtree(tmp_path / "out")
-            continue
-        assert found == code
-        assert "run the same command again" in text.splitlines()[-1]
-        ended.append(session)
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in ended if is_session(pid)]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
-
-
 LATE = """
 import ctypes
 from withstand.cli import main
@@ -372,38 +333,3 @@ def test_a_signal_after_the_end_of_the_work_changes_no_exit_code(number):
         process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode == 0
-
-
-def signalled(words, moment, send):
-    """Run a command, signal it a moment after its handlers are set; return exit code, process id, standard error."""
-    words = [sys.executable, "-m", "withstand", *words]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while process.poll() is None and not catches(process.pid, signal.SIGTERM):
-            time.sleep(0.01)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(moment)
-        if process.poll() is None:
-            send(process.pid)
-        text = process.communicate(timeout=60)[1]
-    return process.returncode, process.pid, text
-
-
-def catches(pid, number):
-    """Return whether a process handles a signal; Python itself sets no handler of SIGTERM."""
-    try:
-        (mask,) = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except (OSError, ValueError):
-        return False
-    return bool(int(mask, 16) >> number - 1 & 1)
-
-
-def is_session(pid):
-    """Return whether a process of the session that a process began is alive."""
-    for each in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = each.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if words[3] == str(pid) and words[0] != "Z":
-            return True
-    return False
