@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import withstand as ws
+from withstand.data.as_split import as_split
 
 
 def pairs(num_samples=60, low=0.0, high=1.0):
@@ -30,6 +31,70 @@ def test_an_own_module_and_an_own_data_set_train_and_are_measured():
     assert list(values) == ["clean", "gaussian_noise/1", "Gaussian std=0.1", "corruptions (1 cell)"]
     assert values["clean"] > 0.9
     assert "Parameters for 32 pixels (the images have 8 x 8)." in results.notes
+
+
+def images_and_convolutions():
+    model = ws.SmallCNN(width=4).build((3, 8, 8), 3, seed=0)
+    return model, [(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(k)), k % 3) for k in range(6)]
+
+
+def attacked(model, data):
+    x, y = torch.stack([x for x, _ in data]), torch.tensor([y for _, y in data])
+    return ws.attack(model, x, y, ws.Ball("linf", 0.1), budget="quick", device="cpu").points
+
+
+def learned(model, data):
+    ws.fit(model, data, epochs=2, device="cpu")
+    return torch.cat([each.detach().flatten() for each in model.parameters()])
+
+
+def trained_run(folder):
+    experiment = ws.Experiment(data=ws.Toy(), model=ws.MLP(hidden=(4,)), training=ws.Training(epochs=1))
+    return (ws.run(experiment, folder) / "model.safetensors").read_bytes()
+
+
+def measured(model, data):
+    split = as_split(data, "test", num_classes=3)
+    found = ws.WorstCase(balls=(ws.Ball("linf", 0.1),), budget="quick").measure(
+        model, split, seed=0, engine=ws.Engine()
+    )
+    return torch.cat([each["correct"].float() for each in found.columns.values()])
+
+
+def estimated(cls, data):
+    x, y = torch.stack([x for x, _ in data]).flatten(1)[:, :3].numpy(), [y for _, y in data]
+    model = cls("adversarial", epochs=2, device="cpu").fit(x, y)
+    return torch.tensor([*model.predict(x), model.robust_score(x, y, 0.1)])
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda model, data: torch.tensor([row["value"] for row in ws.evaluate(model, data, device="cpu").records()]),
+        attacked,
+        learned,
+        measured,
+        lambda _, data: estimated(ws.RobustClassifier, data),
+        lambda _, data: estimated(ws.RobustRegressor, data),
+    ],
+    ids=["evaluate", "attack", "fit", "measure", "classifier", "regressor"],
+)
+def test_the_mode_of_the_caller_changes_neither_results_nor_models(work, mode):
+    expected = work(*images_and_convolutions())
+    model, data = images_and_convolutions()
+    with mode():
+        found = work(model, data)
+    assert torch.equal(found, expected)
+    assert not any(each.is_inference() for each in model.parameters())
+    assert learned(model, data).isfinite().all()
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_the_mode_of_the_caller_does_not_change_a_run(mode, tmp_path):
+    with mode():
+        found = trained_run(tmp_path / "within")
+    assert found == trained_run(tmp_path / "outside")
 
 
 def test_a_running_mean_of_the_weights_ends_in_the_model_itself():

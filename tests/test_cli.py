@@ -293,6 +293,28 @@ def test_too_little_memory_is_one_sentence(problem, capsys, monkeypatch):
     assert re.match(r"withstand: out of memory; .*\n$", err)
 
 
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b"], ids=["long", "NUL"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report"],
+        ["report", "runs", "--output"],
+        ["evaluate"],
+        *(["evaluate", "runs", each] for each in ("--samples", "--figures", "--keep-points", "--output")),
+        ["corrupt", "."],
+        ["train", "--output"],
+        ["sweep", "toy-landscapes", "--output"],
+        ["quickstart", "--output"],
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_cannot_be_is_wrong_usage_and_leaves_nothing(words, path, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run([*words, path], capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not list(tmp_path.iterdir())
+
+
 BAD = {
     "a missing folder": (["--data=mnist", "--root=nowhere"], r"Mnist: expected .* under nowhere, found none"),
     "an unknown data set": (["--data=fashion"], r"fashion is not known; did you mean fashion-mnist\?"),

@@ -139,6 +139,11 @@ def things():
     )
 
 
+def without_gradients():
+    with torch.inference_mode():
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+
+
 # (what is wrong, text in the message, the call)
 FIT = [
     ("one-hot labels", "labels", lambda t: fit(good(), pairs_of(torch.eye(3)))),
@@ -158,7 +163,10 @@ FIT = [
     ("truth values as inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], torch.zeros(2, 3, 2, 2) > 0))),
     ("complex inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2) * 1j))),
     ("NaN inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2, value=torch.nan)))),
+    ("inputs without values", "input", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
+    ("nested inputs", "input", lambda t: fit(good(), pairs_of([0, 1], [nested(images(2, 2, 2))] * 2))),
     ("images beyond 1", "images", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2, value=255.0)))),
+    ("a model of inference tensors", "model: 1.weight", lambda t: fit(without_gradients(), t.pairs)),
     ("sparse tensors", "inputs", lambda t: fit(good(), pairs_of([0, 1], [images(3, 2, 2).to_sparse()] * 2))),
     ("scalars as inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], torch.zeros(2)))),
     ("no data", "data", lambda t: fit(good(), [])),
@@ -219,6 +227,7 @@ FIT = [
 EVALUATE = [
     ("an unbuilt model", "model", lambda t: evaluate(ws.SmallCNN(), t.pairs)),
     ("a class as model", "model", lambda t: evaluate(nn.Linear, t.pairs)),
+    ("a model of inference tensors", "model: 1.weight", lambda t: evaluate(without_gradients(), t.pairs)),
     ("no model", "model", lambda t: evaluate(None, t.pairs)),
     ("a number as model", "model", lambda t: evaluate(3, t.pairs)),
     ("no models", "model", lambda t: evaluate({}, t.pairs)),
@@ -276,6 +285,7 @@ def attack(t, model=None, x=None, y=None, ball=None, **options):
 ATTACK = [
     ("text as model", "model", lambda t: attack(t, "resnet18")),
     ("an unbuilt model", "model", lambda t: attack(t, ws.MLP())),
+    ("a model of inference tensors", "model: 1.weight", lambda t: attack(t, without_gradients())),
     ("a model of one output", "model", lambda t: attack(t, nn.Linear(12, 1))),
     ("a model that fails", "layer 3 is missing", lambda t: attack(t, Raises())),
     ("a model that fails later", "layer 3 is missing", lambda t: attack(t, RaisesLater())),
@@ -289,6 +299,13 @@ ATTACK = [
     ("labels of text", "label", lambda t: attack(t, y=np.array(list("abca")))),
     ("one-hot labels", "label", lambda t: attack(t, y=torch.eye(3)[t.points[1]])),
     ("labels out of range", "labels", lambda t: attack(t, y=torch.tensor([0, 1, 2, 3]))),
+    ("sparse inputs", "inputs", lambda t: attack(t, x=t.points[0].to_sparse())),
+    ("inputs without values", "inputs", lambda t: attack(t, x=t.points[0].to("meta"))),
+    ("nested inputs", "inputs", lambda t: attack(t, x=nested(t.points[0]))),
+    ("masked inputs", "inputs", lambda t: attack(t, x=masked(t.points[0].numpy()))),
+    ("sparse labels", "labels", lambda t: attack(t, y=t.points[1].to_sparse())),
+    ("masked labels", "labels", lambda t: attack(t, y=masked(t.points[1].numpy()))),
+    ("labels beyond 63 bits", "labels", lambda t: attack(t, y=np.full(4, 2**63, np.uint64))),
     ("a number as ball", "ball", lambda t: attack(t, ball=0.1)),
     ("a class as ball", "ball", lambda t: attack(t, ball=ws.Ball)),
     ("an unknown budget", "budget", lambda t: attack(t, budget="strong")),
@@ -365,6 +382,15 @@ def reg(**parameters):
     return ws.RobustRegressor(**({"objective": "regular", "epochs": 1, "device": "cpu"} | parameters))
 
 
+def masked(values):
+    """Return an array whose first value is missing, with a value beneath that would do."""
+    return np.ma.masked_array(values, mask=np.arange(values.size).reshape(values.shape) == 0)
+
+
+def nested(values):
+    return torch.nested.nested_tensor(list(values), layout=torch.jagged)
+
+
 def dated():
     return pandas.DataFrame({"when": pandas.date_range("2020", periods=30), "size": np.arange(30.0)})
 
@@ -382,6 +408,15 @@ ESTIMATORS = [
     ("a text column", "X", lambda t: cls().fit(pandas.DataFrame({"a": ["x"] * 30}), t.y)),
     ("duplicate columns", "column", lambda t: cls().fit(pandas.DataFrame(t.x, columns=list("abca")), t.y)),
     ("a sparse table", "X", lambda t: cls().fit(scipy.sparse.csr_matrix(t.x), t.y)),
+    ("a masked table", "X", lambda t: cls().fit(masked(t.x), t.y)),
+    ("a masked table in predict", "X", lambda t: t.classifier.predict(masked(t.x))),
+    ("masked labels", "y", lambda t: cls().fit(t.x, masked(t.y))),
+    ("masked labels in a score", "y", lambda t: t.classifier.robust_score(t.x, masked(t.y))),
+    ("masked targets", "y", lambda t: reg().fit(t.x, masked(t.y * 1.0))),
+    ("masked weights", "sample_weight", lambda t: cls().fit(t.x, t.y, masked(np.ones(30)))),
+    ("sparse weights", "sample_weight", lambda t: cls().fit(t.x, t.y, scipy.sparse.csr_matrix(np.ones((30, 1))))),
+    ("a number beyond floats", "X", lambda t: cls().fit([[10**400]] * 30, t.y)),
+    ("a tensor that needs gradients", "X", lambda t: cls().fit(torch.tensor(t.x).requires_grad_(), t.y)),
     ("a NaN in a table", "X", lambda t: cls().fit(np.where(t.x > 1, np.nan, t.x), t.y)),
     ("an infinity in a table", "X", lambda t: cls().fit(np.where(t.x > 1, np.inf, t.x), t.y)),
     ("a table of one axis", "array", lambda t: cls().fit(t.x[:, 0], t.y)),
@@ -454,6 +489,19 @@ ESTIMATORS = [
         lambda t: cls(objective="noise", radius="cv", deployment_noise=0.1, cv=99).fit(t.x, t.y),
     ),
     ("no radii", "radii", lambda t: cls(objective="noise", radius="cv", deployment_noise=0.1, radii=()).fit(t.x, t.y)),
+]
+
+# (argument, call with a path)
+PLACES = [
+    ("keep", lambda t, path: evaluate(good(), t.pairs, keep=path)),
+    ("evaluate", lambda t, path: ws.evaluate(path, device="cpu")),
+    ("path", lambda t, path: t.results.to_csv(path)),
+    ("path", lambda t, path: t.results.to_samples(path)),
+    ("path", lambda t, path: t.results.report(path)),
+    ("folder", lambda t, path: ws.Study.of(path)),
+    ("folder", lambda t, path: ws.OutcomeTable.read(path)),
+    ("root", lambda t, path: ws.run(ws.Experiment(), path)),
+    ("root", lambda t, path: ws.Experiment().folder(path)),
 ]
 
 UNFITTED = [
@@ -631,6 +679,18 @@ def calls():
 def test_a_wrong_call_is_refused_in_one_line_that_names_the_argument(t, kind, word, call):
     with pytest.raises(kind, match=rf"(?<!\w){re.escape(word)}s?(?!\w)"):
         call(t)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "a\ud800"], ids=["NUL", "long", "half a character"])
+@pytest.mark.parametrize(("word", "call"), PLACES)
+def test_a_path_that_cannot_be_is_refused_in_one_line_that_names_the_argument(
+    t, word, call, path, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ws.InputError, match=word) as caught:
+        call(t, path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in UNFITTED])

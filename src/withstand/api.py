@@ -14,14 +14,14 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
-from withstand.limits import NonNegativeInt, PositiveInt, Seed, checked
+from withstand.limits import Location, NonNegativeInt, PositiveInt, Seed, checked
 from withstand.measuring.ask import ask
 from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
 from withstand.models.black_box import as_module, is_differentiable
-from withstand.models.frozen import blamed
+from withstand.models.frozen import blamed, with_gradients
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
@@ -34,6 +34,7 @@ from withstand.training.trainer import Trainer
 
 
 @checked
+@with_gradients()
 def fit(
     model: nn.Module,
     data: Any,
@@ -103,6 +104,7 @@ def _held_out(validation: Any, num_classes: int | None) -> Split:
 
 
 @checked
+@with_gradients()
 def evaluate(
     model: Any,
     data: Any = None,
@@ -110,7 +112,7 @@ def evaluate(
     on: On | Sequence[On] | None = None,
     frost: WhoseFrost = "auto",
     pixels: Pixels | None = None,
-    keep: str | Path | None = None,
+    keep: Location | None = None,
     seed: Seed = 0,
     device: str | torch.device = "auto",
     workers: NonNegativeInt = 0,
@@ -162,7 +164,7 @@ def _check_runs(data: Any, surrogate: Any) -> None:
         raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
 
 
-def _folder(keep: str | Path | None) -> Path | None:
+def _folder(keep: Location | None) -> Path | None:
     if keep == "":
         raise InputError("evaluate: keep must be a folder, got ''.")
     if keep is not None and Path(keep).is_file():

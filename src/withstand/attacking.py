@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.base import TensorSplit
-from withstand.data.checks import check_finite
+from withstand.data.checks import check_finite, check_plain
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -18,7 +18,7 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.limits import PositiveInt, Seed, checked
 from withstand.measuring.subject import outputs_of
 from withstand.models.black_box import as_module
-from withstand.models.frozen import blamed, evaluating
+from withstand.models.frozen import blamed, evaluating, with_gradients
 from withstand.models.memory_format import formats_kept, place
 from withstand.perturbations.attacks.attack import Attacked
 from withstand.perturbations.attacks.budgets import Budget
@@ -71,7 +71,7 @@ def attack(
     seed, engine = int(seed), Engine.start(device=device, batch_size=batch_size)
     module = as_module(model, who="attack: model")
     x, y, space = _checked_inputs(x, y, module, ball, space)
-    with formats_kept(module), blamed(module, space.shape, engine.device, who="attack: model"):
+    with with_gradients(), formats_kept(module), blamed(module, space.shape, engine.device, who="attack: model"):
         place(module, engine.device, space.shape)
         num_classes = _num_classes(module, x, y, engine)
         split = TensorSplit(x, y.long(), classes=tuple(map(str, range(num_classes))), box=space.box)
@@ -110,6 +110,7 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
         wanted = "logits of shape (batch, at least 2 classes)"
         raise InputError(f"attack: the model must return {wanted}, for one input it returned {_described(logits)}.")
     num_classes = logits.shape[1]
+    y = y.long() if y.dtype == torch.uint64 else y  # larger ones become negative
     if y.is_floating_point() or y.is_complex() or y.min() < 0 or y.max() >= num_classes:
         span = "" if y.is_complex() else f" from {y.min():g} to {y.max():g}"
         came = f"{y.dtype}{span}".removeprefix("torch.")
@@ -119,6 +120,8 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
 
 def _checked_inputs(x: Any, y: Any, model: nn.Module, ball: Ball, space: Space | None) -> tuple[Tensor, Tensor, Space]:
     """Return inputs in the model's type, labels and the input space, checked."""
+    for name, each in (("inputs", x), ("labels", y)):
+        check_plain(f"attack: {name}", each)
     given, (x, y) = (x, y), (_as_tensor(x), _as_tensor(y))
     if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
         raise InputError(

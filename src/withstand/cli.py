@@ -1,5 +1,6 @@
 """Command-line entry point: help, version, dispatch to `commands`, exit codes."""
 
+import errno
 import importlib
 import math
 import os
@@ -179,7 +180,8 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         if problem.errno is None:
             raise
         where = f" ({problem.filename})" if problem.filename else ""
-        return 1, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
+        code = 2 if problem.errno == errno.ENAMETOOLONG else 1
+        return code, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
     except (MemoryError, RuntimeError) as problem:
         # PyTorch raises OutOfMemoryError on a GPU, but a plain RuntimeError on a CPU.
         if type(problem).__name__ not in ("MemoryError", "OutOfMemoryError") and NO_MEMORY not in str(problem):

@@ -25,13 +25,14 @@ from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import hold, remove_folder, write_whole
 from withstand.functional.random import derive_seed
-from withstand.limits import NonEmpty, Seed, check_fields, checked
+from withstand.limits import Location, NonEmpty, Seed, check_fields, checked
 from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model, remarks_on
 from withstand.models.black_box import BlackBox
 from withstand.models.external.from_transformers import PixelValues
+from withstand.models.frozen import with_gradients
 from withstand.models.in_memory import InMemory
 from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
@@ -95,7 +96,7 @@ class Experiment:
         return identity((own, foreign) if foreign else own)
 
     @checked
-    def folder(self, root: str | Path) -> Path:
+    def folder(self, root: Location) -> Path:
         """Return the folder of the run under a root."""
         return Path(root) / f"{self.name}-{self.identity}"
 
@@ -121,9 +122,10 @@ def load_parts(data: Dataset) -> Parts:
 
 
 @checked
+@with_gradients()
 def run(
     experiment: Experiment,
-    root: str | Path,
+    root: Location,
     *,
     engine: Engine | None = None,
     watch: Watch | None = None,

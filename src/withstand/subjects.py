@@ -29,6 +29,7 @@ from withstand.models.frozen import evaluating
 from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
+from withstand.reading.places import is_file, is_there
 from withstand.study.contents import CONFIG, EVALUATIONS, MOVE
 from withstand.study.provenance import Provenance
 from withstand.study.records import damaged, read_record, read_yaml
@@ -207,7 +208,7 @@ def num_outputs(module: nn.Module, x: torch.Tensor) -> int | None:
 
 def is_run(name: str) -> bool:
     """Return whether a name is a run's folder."""
-    return (Path(name) / CONFIG).is_file()
+    return is_file(Path(name) / CONFIG)
 
 
 def _of_run(name: str, data: Dataset | None) -> Experiment:
@@ -234,7 +235,7 @@ def _of_model(
     is_own = plugins.is_source(name)
     if Path(name).suffix in (".pth", ".safetensors", ".ckpt"):
         raise InputError(f"evaluate: {name} holds weights; give FILE.py:NAME or the name of a network, and --weights.")
-    if not is_own and (Path(name).exists() or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/")):
+    if not is_own and (is_there(Path(name)) or os.sep in name.removeprefix("timm/").removeprefix("game-of-noise/")):
         raise InputError(f"evaluate: expected a run's folder or a model name, found no {CONFIG} in {brief(name)}.")
     if data is None:
         found = f"{name} is not a run" if is_own else f"found no folder {brief(name)}; if it is the name of a model"

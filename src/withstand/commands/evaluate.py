@@ -21,7 +21,8 @@ from withstand.evaluation.minimal_norm import minimal_norms
 from withstand.evaluation.worst_case import WorstCase
 from withstand.families import is_number
 from withstand.functional.balls import Norm
-from withstand.limits import NonNegativeFloat, NonNegativeInt, PositiveInt
+from withstand.limits import Location, NonNegativeFloat, NonNegativeInt, PositiveInt, refusal_of
+from withstand.limits.checks import error_of
 from withstand.measuring.ask import ask
 from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
@@ -44,6 +45,7 @@ DESCRIPTION = (
     "Results are cached; repeat the command to resume."
 )
 # Conditions that an option is for.
+FILES = ("figures", "keep_points", "samples")
 USERS = {
     "radius": ("worst-case", "sandwich", "smoothing", "calibration", "distance/l0"),
     "budget": tuple(OVER_BALLS),
@@ -154,6 +156,9 @@ def _check(found: Any) -> None:
         option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
         if option and not Path(each).exists():
             raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
+    for name, path in [*(("model", each) for each in found.models), *((name, getattr(found, name)) for name in FILES)]:
+        if path is not None and (refusal := refusal_of(Location, path)):
+            raise error_of("evaluate", name.replace("_", "-"), refusal)
     for option in ("figures", "keep_points"):
         path = getattr(found, option)
         if path is not None and Path(path).exists() and not Path(path).is_dir():

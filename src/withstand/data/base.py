@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import Configuration, check_final
-from withstand.data.checks import check_finite, check_labels
+from withstand.data.checks import check_finite, check_labels, check_plain
 from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
@@ -109,6 +109,8 @@ class TensorSplit(Split):
         Raises:
             InputError: If a label has no class, or an input is not finite.
         """
+        for name, each in (("inputs", x), ("labels", y)):
+            check_plain(f"data: {name}", each)
         if not y.is_floating_point():
             check_labels(y, len(classes))
             y = y.long()

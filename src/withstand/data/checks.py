@@ -1,12 +1,39 @@
 """Checks of inputs and labels."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from withstand.errors import InputError, brief
 
 VALUES_AT_ONCE = 2**23
+
+
+def check_plain(who: str, values: Any) -> None:
+    """Reject arrays and tensors whose numbers are not all there: masked, sparse, nested or without storage.
+
+    Raises:
+        InputError: If it is one of these.
+
+    Example:
+        >>> check_plain("X", np.ma.masked_array([1.0, 2.0], mask=[False, True]))
+        Traceback (most recent call last):
+        withstand.errors.InputError: X must be a plain array or tensor, got a masked array; fill its gaps first.
+    """
+    came = ""
+    if np.ma.is_masked(values):
+        came = "a masked array; fill its gaps first"
+    elif isinstance(values, Tensor):
+        if values.is_nested or values.layout != torch.strided:
+            kind = "nested" if values.is_nested else str(values.layout).removeprefix("torch.").strip("_")
+            came = f"a tensor of the layout {kind}; make it dense first"
+        elif values.device.type == "meta":
+            came = "a tensor on the device meta, which holds no values"
+    if came:
+        raise InputError(f"{who} must be a plain array or tensor, got {came}.")
 
 
 def check_labels(y: Tensor, num_classes: int) -> None:

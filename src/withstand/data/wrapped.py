@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
 from withstand.data.base import Plan, Split, to_unit
-from withstand.data.checks import check_finite, named
+from withstand.data.checks import check_finite, check_plain, named
 from withstand.data.sample import Sample
 from withstand.errors import InputError, told
 from withstand.functional.random import stream
@@ -134,6 +134,7 @@ class WrappedSplit(Split):
                 f"data: inputs must be tensors, got {type(x).__name__} in sample {row}; "
                 "images need a transform such as ToTensor."
             )
+        check_plain(f"data: inputs (sample {row})", x)
         if x.is_complex() or x.dtype == torch.bool:
             came = str(x.dtype).removeprefix("torch.")
             raise InputError(f"data: inputs must be floats or uint8, got {came} in sample {row}.")

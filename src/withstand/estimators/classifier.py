@@ -15,12 +15,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
 
 from withstand.data.base import TensorSplit, cut
+from withstand.data.checks import check_plain
 from withstand.engine import Engine
 from withstand.errors import InputError, told
 from withstand.estimators.base import RobustEstimator
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.calibration import best_temperature
 from withstand.functional.losses import Loss
+from withstand.models.frozen import with_gradients
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
@@ -90,6 +92,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
     calibrate: float | None = None
     _loss: ClassVar[Loss] = "cross_entropy"
 
+    @with_gradients()
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RobustClassifier":
         """Train on a table.
 
@@ -169,6 +172,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             raise InputError(f"{self._who}: the objective's loss must be one for classes, got squared_error.")
 
     def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
+        check_plain(f"{self._who}: y", y)
         y = np.asarray(y).ravel()
         if len(y) != num_rows:
             raise InputError(f"{self._who}: y must hold one label per row ({num_rows}), got {len(y)}.")
@@ -196,6 +200,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(np.mean(predicted == y))
 
+    @with_gradients()
     def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         labels = self._labels(y)
         known = labels >= 0
@@ -208,6 +213,6 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
         for note in itertools.chain.from_iterable(found.notes.values()):
-            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=4)
+            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=5)
         # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

@@ -16,6 +16,7 @@ from withstand.estimators.base import RobustEstimator
 from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
 from withstand.functional.losses import Loss
+from withstand.models.frozen import with_gradients
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball
 
@@ -49,6 +50,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
 
     _loss: ClassVar[Loss] = "squared_error"
 
+    @with_gradients()
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "RobustRegressor":
         """Train on a table.
 
@@ -98,6 +100,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
     def _score_of(self, y: Any, predicted: np.ndarray) -> float:
         return float(r2_score(y, predicted))
 
+    @with_gradients()
     def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
         engine = Engine.start(device=self.device)
         errors = worst_errors(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from withstand.data.checks import check_plain
 from withstand.errors import InputError, told
 
 
@@ -19,7 +20,7 @@ ROWS_AT_ONCE = 65536
 
 
 @contextmanager
-def numbers_only(who: str, X: Any) -> Iterator[None]:
+def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     """Reject a table with other values than real numbers, before or within the code that converts it.
 
     Raises:
@@ -29,8 +30,12 @@ def numbers_only(who: str, X: Any) -> Iterator[None]:
         for name, kind in zip(X.columns, X.dtypes, strict=True):
             _check_kind(f"{who}: X: column {name!r}", kind)
     _check_kind(f"{who}: X", getattr(X, "dtype", None))
+    check_plain(f"{who}: X", X)
+    check_plain(f"{who}: y", y)
     try:
         yield
+    except MemoryError:
+        raise
     except TypeError as error:
         raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error
     except ValueError as error:
@@ -38,6 +43,8 @@ def numbers_only(who: str, X: Any) -> Iterator[None]:
         if not found:
             raise
         raise InputError(f"{who}: X must hold numbers, got text: {text}; encode it as numbers.") from None
+    except Exception as error:  # what converts itself to an array may raise anything
+        raise InputError(f"{who}: X must be a table of numbers ({told(error)}).") from error
 
 
 def _check_kind(who: str, kind: Any) -> None:
@@ -62,6 +69,7 @@ def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
 
 def check_targets(who: str, y: Any) -> None:
     """Reject regression targets that are not numbers."""
+    check_plain(f"{who}: y", y)
     values = np.asarray(y)
     _check_kind(f"{who}: y", values.dtype)
     try:
@@ -78,11 +86,12 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
     """
     if sample_weight is None:
         return None
+    check_plain(f"{who}: sample_weight", sample_weight)
     try:
         _check_kind(f"{who}: sample_weight", np.asarray(sample_weight).dtype)
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        if "sample_weight" in str(error):
+        if isinstance(error, ValueError) and "sample_weight" in str(error):
             raise
         raise InputError(f"{who}: sample_weight must hold numbers ({told(error)}).") from error
     if (weights < 0).any():
@@ -97,4 +106,4 @@ def warn_of_constant_columns(who: str, x: np.ndarray, names: Sequence[str]) -> N
     constant = [names[column] for column in (x.min(axis=0) == x.max(axis=0)).nonzero()[0]]
     if 0 < len(constant) < len(names):
         shown = ", ".join(map(repr, constant[:5])) + (", ..." if len(constant) > 5 else "")
-        warnings.warn(f"{who}: columns with one value are ignored: {shown}.", UserWarning, stacklevel=4)
+        warnings.warn(f"{who}: columns with one value are ignored: {shown}.", UserWarning, stacklevel=5)

@@ -13,7 +13,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, stop_if_asked
 from withstand.evaluation.base import Columns, Evaluation, Outcomes
 from withstand.functional.random import RowStreams
-from withstand.models.frozen import blamed, evaluating
+from withstand.models.frozen import blamed, evaluating, with_gradients
 from withstand.study.measures.measure import NUMBER
 
 RESERVED = ("number", "label", "identifier", "source", "model", "condition")
@@ -112,6 +112,7 @@ def _of_all_processes(engine: Engine, work: Callable[[], Block] | None) -> list[
     return [each for each in found if each is not None]
 
 
+@with_gradients()
 def measure_all(
     evaluation: Evaluation,
     model: nn.Module,

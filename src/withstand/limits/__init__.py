@@ -11,6 +11,7 @@ from withstand.limits.checks import Check, check_of, error_of
 from withstand.limits.checks import Refusal as Refusal
 from withstand.limits.rules import Distinct as Distinct
 from withstand.limits.rules import DistinctNonEmpty as DistinctNonEmpty
+from withstand.limits.rules import Location as Location
 from withstand.limits.rules import NonEmpty as NonEmpty
 from withstand.limits.rules import NonNegativeFloat as NonNegativeFloat
 from withstand.limits.rules import NonNegativeInt as NonNegativeInt

@@ -1,7 +1,10 @@
 """Limits in annotations, their descriptions and predicates."""
 
+import errno
 import math
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le, Lt, MinLen
@@ -36,6 +39,10 @@ class Distinct(BaseMetadata):
     """Limit of a tuple: no two values are equal."""
 
 
+class Nameable(BaseMetadata):
+    """Limit of a path: something can be there. No name is too long, and none has a NUL or half a character."""
+
+
 NonNegativeInt = Annotated[int, Within(Ge(0))]
 PositiveInt = Annotated[int, Within(Ge(1))]
 Seed = Annotated[int, Within(Ge(0), Lt(2**63))]  # larger ones would not be distinct
@@ -45,6 +52,7 @@ Share = Annotated[float, Within(Ge(0), Lt(1))]  # of a whole, some of which must
 Temperature = Annotated[float, Within(Ge(0))]  # in nats; may be infinite
 NonEmpty = Within(MinLen(1))  # of a tuple
 DistinctNonEmpty = Within(MinLen(1), Distinct())  # of a tuple
+Location = Annotated[str | Path, Within(Nameable())]  # of a file or folder that need not exist
 
 
 def rule_of(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:
@@ -63,4 +71,16 @@ def rule_of(limit: BaseMetadata) -> tuple[str, Callable[[Any], bool]]:
             return f"a list of at least {length} {elements}", lambda value: len(value) >= length
         case Distinct():
             return "without duplicates", lambda value: len(set(value)) == len(value)
-    raise TypeError(f"limits: {limit!r} is not supported; use Ge, Gt, Le, Lt, MinLen or Distinct.")
+        case Nameable():
+            return "a text or a path that the file system allows", _is_nameable
+    raise TypeError(f"limits: {limit!r} is not supported; use Ge, Gt, Le, Lt, MinLen, Distinct or Nameable.")
+
+
+def _is_nameable(path: str | Path) -> bool:
+    try:
+        os.lstat(path)
+    except OSError as problem:
+        return problem.errno != errno.ENAMETOOLONG
+    except ValueError:
+        return False
+    return True

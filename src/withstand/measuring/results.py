@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError, brief
 from withstand.files import write_whole
-from withstand.limits import checked
+from withstand.limits import Location, checked
 from withstand.measuring.differences import compare_tables, differences_table
 from withstand.rendering.csv import csv
 from withstand.rendering.grid import Grid
@@ -105,7 +105,7 @@ class Results:
         return pandas.DataFrame(self.records())
 
     @checked
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(self, path: Location) -> None:
         """Write the rows to a CSV file, atomically; texts that a spreadsheet would run get a `'` in front."""
         write_whole(Path(path), csv(self.to_polars()))
 
@@ -164,7 +164,7 @@ class Results:
         return polars.concat(parts, how="diagonal_relaxed")
 
     @checked
-    def to_samples(self, path: str | Path) -> None:
+    def to_samples(self, path: Location) -> None:
         """Write `samples()` to a CSV file, atomically."""
         write_whole(Path(path), csv(self.samples()))
 
@@ -232,7 +232,7 @@ class Results:
         return polars.concat(parts, how="vertical_relaxed")
 
     @checked
-    def report(self, path: str | Path) -> Path:
+    def report(self, path: Location) -> Path:
         """Write a report with all tables and figures, and return the path of its page.
 
         Mistakes are taken from the outcomes in memory and have no pictures; reports on folders show pictures.

@@ -75,6 +75,7 @@ def remarks_on(name: str, model: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name} {each}." for each in dict.fromkeys(found) if each)
 
 
+@torch.no_grad()
 def unfinished(model: nn.Module) -> str:
     """Return the number of weights that are not finite, in words; empty if all are finite.
 

@@ -11,6 +11,16 @@ from withstand.errors import InputError, TrainingError, told
 
 
 @contextmanager
+def with_gradients() -> Iterator[None]:
+    """Compute gradients within the block, whatever the mode of the caller, such as `torch.inference_mode()`.
+
+    Tensors that are made in that mode can never be trained, not even those of a model that is merely copied.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model into evaluation mode, and restore the mode of every part at the end of the block."""
     modes = [(each, each.training) for each in model.modules()]

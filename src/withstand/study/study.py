@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from withstand.conditions import CLEAN
 from withstand.errors import InputError, brief
-from withstand.limits import checked
+from withstand.limits import Location, checked
 from withstand.study.aggregate import aggregate
 from withstand.study.axes import words_of
 from withstand.study.contents import CONFIG, OUTCOMES, evaluations_of, spared
@@ -79,7 +79,7 @@ class Study:
 
     @classmethod
     @checked
-    def of(cls, folder: str | Path) -> "Study":
+    def of(cls, folder: Location) -> "Study":
         """Read everything under a folder.
 
         Raises:

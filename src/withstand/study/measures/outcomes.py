@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from withstand.errors import InputError, brief
-from withstand.limits import checked
+from withstand.limits import Location, checked
 from withstand.study.measures.measure import BY_CLASS, Measure, joined
 from withstand.study.measures.note import Note
 from withstand.study.measures.outcome_files import (
@@ -109,7 +109,7 @@ class OutcomeTable:
 
     @classmethod
     @checked
-    def read(cls, folder: str | Path) -> "OutcomeTable":
+    def read(cls, folder: Location) -> "OutcomeTable":
         """Return the table in a folder; the files of its conditions are read when needed.
 
         Args:
