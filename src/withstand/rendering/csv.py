@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars
 
-FORMULA, NUMBER = r"^[=+\-@\t\r]", r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+# The last four are the wide forms of the others, which some spreadsheets read alike.
+FORMULA = "^[\t\r\n]|^\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]"
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 
 def csv(frame: "polars.DataFrame") -> bytes:
     r"""Return a data frame as CSV, with a `'` before every text and name that a spreadsheet would run as a formula.
 
-    That is text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return and is not a number. Parquet files hold
-    it unchanged.
+    That is text that begins with `=`, `+`, `-` or `@`, also in wide form and after blanks, or with a tab or line break,
+    and is not a number. Parquet files hold it unchanged.
 
     Example:
         >>> import polars
