@@ -13,6 +13,7 @@ import yaml
 
 from withstand.errors import InputError, brief, told
 from withstand.limits import refusal_of
+from withstand.reading.documents import Loader, bounded
 from withstand.reading.places import read_bytes
 
 MOST_BYTES = 1 << 28  # of a file
@@ -27,16 +28,6 @@ Schema = TypeVar("Schema")
 
 class _Refused(ValueError):
     """A value that a record cannot have."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, which the program never writes: a few of them can stand for endless content."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        """Compose a node that is no alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise _Refused("it has an alias")
-        return super().compose_node(parent, index)
 
 
 def damaged(path: Path, why: str, then: str = AGAIN) -> InputError:
@@ -116,10 +107,9 @@ def parse_yaml(path: Path, text: str, *, then: str = AGAIN) -> dict[str, Any]:
         InputError: If it is damaged; the message names the file.
     """
     try:
-        content = _plain(_Loader(text).get_single_data())
-    except (ValueError, RecursionError, yaml.YAMLError) as problem:
-        why = TOO_DEEP if isinstance(problem, RecursionError) else told(problem)
-        raise damaged(path, why, then) from problem
+        content = _plain(bounded(lambda given: Loader(given).get_single_data())(text))
+    except (ValueError, yaml.YAMLError) as problem:
+        raise damaged(path, told(problem), then) from problem
     if not isinstance(content, dict):
         raise damaged(path, f"expected values by name, got {brief(content)}", then)
     return content
