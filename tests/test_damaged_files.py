@@ -1,9 +1,11 @@
 """Files of our own that are damaged: one sentence that names the file, or they are left out with a note."""
 
+import io
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from withstand.cli import main
+from withstand.cli import Signals, main
 from withstand.commands import report
 from withstand.errors import InputError
 from withstand.experiment import run
@@ -351,3 +353,16 @@ def test_numbers_to_the_base_60_take_no_time(tmp_path):
     (tmp_path / "config.yaml").write_text("a: " + ":".join(["59"] * 100_000))
     with pytest.raises(InputError, match="digits"):
         read_yaml(tmp_path / "config.yaml")
+
+
+def test_names_that_the_encoding_of_standard_output_lacks_are_escaped(tmp_path, monkeypatch):
+    known = {"top1": Measure(name="top1", column="correct", topic=ACCURACY, percent=True)}
+    run = tmp_path / "\u65e5\u672c"
+    write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=9)], known)
+    (run / "config.yaml").write_text("name: run\nseed: 0\n")
+    output = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "argv", ["withstand", "report", str(run), "--quiet"])
+    monkeypatch.setattr(Signals, "end", Signals.restore)
+    assert main() == 0
+    assert rb"\u65e5\u672c" in output.buffer.getvalue()
