@@ -20,7 +20,7 @@ from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
-from withstand.models.black_box import as_module, is_differentiable
+from withstand.models.black_box import as_module, check_tensors, is_differentiable
 from withstand.models.frozen import blamed
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
@@ -34,6 +34,7 @@ from withstand.training.trainer import Trainer
 
 
 @checked
+@torch.inference_mode(False)
 def fit(
     model: nn.Module,
     data: Any,
@@ -91,6 +92,7 @@ def _check_fit(model: nn.Module, training: Mapping[str, Any]) -> None:
     for name in training:
         if name not in names:
             raise InputError(f"fit: {name} is not a field of Training; {nearest(name, names)}")
+    check_tensors(model, who="fit: model")
     if wrong := unfinished(model):
         raise InputError(f"fit: model must have finite weights, got {wrong}.")
 
@@ -103,6 +105,7 @@ def _held_out(validation: Any, num_classes: int | None) -> Split:
 
 
 @checked
+@torch.inference_mode(False)
 def evaluate(
     model: Any,
     data: Any = None,

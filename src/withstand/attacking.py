@@ -27,6 +27,7 @@ from withstand.perturbations.masking.diagnosis import NUM_PROBES
 
 
 @checked
+@torch.inference_mode(False)
 def attack(
     model: Any,
     x: Tensor | np.ndarray,

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -113,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: otherwise the next opened file would get its number
             setattr(sys, name, Path(os.devnull).open("w"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
     code = 0
     try:
         code = _dispatch(sys.argv[1:], is_process=True)

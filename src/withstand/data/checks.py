@@ -26,8 +26,10 @@ def check_finite(
     """Reject NaN and infinite inputs; the message names the sample by its number.
 
     Raises:
-        InputError: If a value is not finite.
+        InputError: If a value is not finite, or there are none.
     """
+    if x.is_meta:
+        raise InputError(f"{who}: inputs must hold numbers, got tensors on the device meta, which hold none.")
     rows = max(1, VALUES_AT_ONCE // max(1, x[:1].numel()))
     if not x.is_floating_point() or all(part.isfinite().all() for part in x.split(rows)):
         return

@@ -134,7 +134,7 @@ class WrappedSplit(Split):
                 f"data: inputs must be tensors, got {type(x).__name__} in sample {row}; "
                 "images need a transform such as ToTensor."
             )
-        if x.is_complex() or x.dtype == torch.bool:
+        if x.is_complex() or x.is_quantized or x.dtype == torch.bool:
             came = str(x.dtype).removeprefix("torch.")
             raise InputError(f"data: inputs must be floats or uint8, got {came} in sample {row}.")
         label = _plain(given)
@@ -220,7 +220,7 @@ def _told(what: str) -> Iterator[None]:
 def _plain(label: Any) -> Any:
     """Return a label as a plain number, unwrapped from a tensor or array of one element."""
     is_one = isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1
-    return label.item() if is_one else label
+    return label.item() if is_one and not getattr(label, "is_meta", False) else label
 
 
 def _described(label: Any) -> str:

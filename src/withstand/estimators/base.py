@@ -229,7 +229,7 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return rows, targets and weights, without rows of weight 0."""
         # A failed fit leaves no model behind.
         vars(self).pop("module_", None)
-        with numbers_only(self._who, X):
+        with numbers_only(self._who, X, y):
             x, y = cast(Any, validate_data(self, X, y, **READING, **checks))
         check_finite(self._who, x, self._names(x.shape[1]))
         weights = checked_weights(self._who, sample_weight, x)

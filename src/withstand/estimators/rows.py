@@ -19,19 +19,22 @@ ROWS_AT_ONCE = 65536
 
 
 @contextmanager
-def numbers_only(who: str, X: Any) -> Iterator[None]:
+def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     """Reject a table with other values than real numbers, before or within the code that converts it.
 
     Raises:
-        InputError: If a column holds complex numbers or dates, or the code within fails to convert a value.
+        InputError: If a column holds complex numbers or dates, a cell or a target is masked, or the code within fails
+            to convert a value.
     """
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         for name, kind in zip(X.columns, X.dtypes, strict=True):
             _check_kind(f"{who}: X: column {name!r}", kind)
     _check_kind(f"{who}: X", getattr(X, "dtype", None))
+    _check_unmasked(f"{who}: X", X)
+    _check_unmasked(f"{who}: y", y)
     try:
         yield
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:  # PyTorch raises RuntimeError for tensors with a gradient
         raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error
     except ValueError as error:
         _, found, text = str(error).partition("could not convert string to float: ")
@@ -47,6 +50,12 @@ def _check_kind(who: str, kind: Any) -> None:
         raise InputError(f"{who} must hold real numbers, got {kind}: Complex data not supported.")
     if letter in tuple("mM") or is_date:
         raise InputError(f"{who} must hold numbers, got dates or times ({kind}); encode them as numbers.")
+
+
+def _check_unmasked(who: str, values: Any) -> None:
+    """Reject masked cells: scikit-learn would read what lies below the mask."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InputError(f"{who} must have no missing values, got {np.ma.count_masked(values):,} masked ones.")
 
 
 def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
@@ -78,6 +87,7 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
     """
     if sample_weight is None:
         return None
+    _check_unmasked(f"{who}: sample_weight", sample_weight)
     try:
         _check_kind(f"{who}: sample_weight", np.asarray(sample_weight).dtype)
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from withstand.errors import InputError
 from withstand.limits import checked
@@ -173,6 +174,7 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
                 f"got {', '.join(own)}."
             )
     if isinstance(model, nn.Module):
+        check_tensors(model, who=who)
         return model
     if not predicts(model):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
@@ -180,6 +182,21 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
             f"{who} must be a torch.nn.Module, or a fitted classifier or a function for ws.BlackBox, got {came}."
         )
     return BlackBox(MaitePredictor(model, classes) if is_maite_model(model) else model, classes)
+
+
+def check_tensors(model: nn.Module, *, who: str) -> None:
+    """Reject a model whose weights hold no numbers, or were made in inference mode, so that no gradient passes them.
+
+    Raises:
+        InputError: If there is such a weight.
+    """
+    for each in (*model.parameters(), *model.buffers()):
+        if is_lazy(each):
+            continue
+        if each.is_meta:
+            raise InputError(f"{who} must have weights that hold numbers, got some on the device meta; load it.")
+        if each.is_inference():
+            raise InputError(f"{who} must not be made in torch.inference_mode, got such weights; make it outside.")
 
 
 def is_differentiable(model: nn.Module) -> bool:
