@@ -113,7 +113,6 @@ def test_a_class_that_needs_more_names_the_options(line, needed, capsys):
         ("train --evaluations clean", "such as '[Accuracy]'"),
         ("evaluate run --on worst-case --radius 1 --norm inf", "got inf."),
         ("sweep avila-paper --dry-run --chunk 3", "--chunk needs --slurm"),
-        ("train digits", "unexpected argument digits."),
     ],
 )
 def test_a_wrong_command_is_answered_in_its_own_words(line, word, capsys):

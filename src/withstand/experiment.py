@@ -149,8 +149,7 @@ def run(
         InputError: If the configuration is invalid or does not fit the data; in this case, nothing is written.
         BusyError: If another process works on the run.
     """
-    engine = engine or Engine()
-    folder = experiment.folder(root)
+    folder, engine = experiment.folder(root), engine or Engine()
     check_output("run: root", folder)
     if is_finished(experiment, folder):
         say(f"{folder} is finished already.")

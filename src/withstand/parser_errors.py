@@ -41,7 +41,7 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         word = max((word for word in words if rest.startswith(word)), key=len, default=rest)
         if word.startswith("-") and not is_number(word):
             return unknown_option(word, options_of(parser))
-        return f"{command}: unexpected argument {brief(word)}."
+        return f"{command}: unexpected argument {brief(word)}"
     last = re.split(r"['\"](?: element \d+)?:\n", message)[-1]
     if found := re.search(r"(?:Group '(\S+)' .*o|O)ption '(\S+)'|arguments: --([^\s=]+)", last):
         classes = ["withstand.experiment.Experiment", *re.findall(CLASS, message)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.hub import get_dir
 
 from withstand.data.download import is_offline
 from withstand.errors import InputError, brief, nearest, told
@@ -75,7 +76,7 @@ class Vision(Model):
         if self.pretrained:
             weights = models.get_model_weights(self.name)
             chosen = getattr(weights, "IMAGENET1K_V1", None) or weights.DEFAULT
-            kept = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
+            kept = Path(get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
             with _published(self.name, is_kept=kept.is_file()):
                 load_matching(network, chosen.get_state_dict(progress=False, check_hash=True))
         half = (0.5, 0.5, 0.5)

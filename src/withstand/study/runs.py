@@ -83,7 +83,7 @@ def gather(folder: str | Path) -> Gathered:
     root, lost = Path(folder), dict[str, None]()
     entries = entries_under(root, lost)
     if not entries:
-        raise InputError(next(iter(lost), f"results: expected a folder with runs, found none in {folder}."))
+        raise InputError(next(iter(lost), f"results: expected a folder with runs, found none in {folder}"))
     files: list[RowsFile] = []
     notes: dict[str, tuple[str, ...]] = {}
     found: list[_Found] = []
