@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
 from withstand.data.base import Plan, Split, to_unit
-from withstand.data.checks import check_finite, named
+from withstand.data.checks import as_plan, check_finite, named
 from withstand.data.sample import Sample
 from withstand.errors import InputError, told
 from withstand.functional.random import stream
@@ -77,7 +77,7 @@ class WrappedSplit(Split):
         Raises:
             InputError: If a sample is invalid; the message names it.
         """
-        numbers = list(plan)
+        numbers = list(as_plan(plan, len(self)))
         loader = DataLoader(
             _Fetched(self),
             batch_size=None,

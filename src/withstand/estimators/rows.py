@@ -94,7 +94,7 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
     except (TypeError, ValueError) as error:
         if "sample_weight" in str(error):
             raise
-        raise InputError(f"{who}: sample_weight must hold numbers ({told(error)}).") from error
+        raise InputError(f"{who}: sample_weight must be numbers >= 0, not all 0 ({told(error)}).") from error
     if (weights < 0).any():
         raise InputError(f"{who}: sample_weight must be numbers >= 0, got {weights.min():g}.")
     if not weights.any():

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from withstand.errors import InputError
 from withstand.limits import checked
+from withstand.models.base import Model
 from withstand.models.maite import MaitePredictor, is_maite_model
 
 LEAST = 1e-12  # probabilities below it have its logarithm
@@ -178,6 +179,7 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
         return model
     if not predicts(model):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        came += "; call its build(shape, num_classes, seed=0)" if isinstance(model, Model) else ""
         raise InputError(
             f"{who} must be a torch.nn.Module, or a fitted classifier or a function for ws.BlackBox, got {came}."
         )

@@ -128,4 +128,4 @@ def _check_head(path: Path, content: bytes, then: str) -> None:
 
 def measure_again(folder: Path) -> str:
     """Return what to do if a file in a folder of outcomes is damaged."""
-    return f"remove {folder} and evaluate again"
+    return f"remove {folder} and the rows.jsonl beside it, and run the command that made them again"
