@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -28,3 +32,21 @@ def test_joining_uses_gloo_on_a_cpu_and_every_exchange_works(monkeypatch, tmp_pa
     finally:
         leave_group()
     assert not dist.is_initialized()
+
+
+STARTING = """
+import multiprocessing, pathlib, re, time
+from withstand.engine import starting_workers
+process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,), daemon=True)
+with starting_workers():
+    process.start()
+status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+print(int(re.search(r"SigBlk:\\s*(\\w+)", status)[1], 16) >> 1 & 1)
+process.kill()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_ctrl_c_is_blocked_in_the_first_worker_of_a_process_as_in_any_other():
+    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["1"]
