@@ -50,3 +50,22 @@ process.kill()
 def test_ctrl_c_is_blocked_in_the_first_worker_of_a_process_as_in_any_other():
     done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["1"]
+
+
+FAILING = """
+import sys, threading
+from withstand.engine import become_worker
+become_worker()
+for problem in (ConnectionResetError("left"), EOFError("left"), ValueError("a fault")):
+    thread = threading.Thread(target=lambda: sys.excepthook(type(problem), problem, None))
+    thread.start()
+    thread.join()
+raise ConnectionResetError("of the worker itself")
+"""
+
+
+def test_threads_of_a_worker_do_not_report_that_its_parent_has_left():
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=60)
+    assert "left" not in done.stderr
+    assert "a fault" in done.stderr
+    assert "of the worker itself" in done.stderr
