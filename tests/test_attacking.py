@@ -132,3 +132,11 @@ def test_point_and_distance_agree_and_rows_without_success_are_infinitely_far():
         assert 0 < found.success.sum() < len(X)
         torch.testing.assert_close(found.distance[found.success], length[found.success], rtol=1e-4, atol=1e-5)
         assert found.distance[~found.success].isinf().all()
+
+
+def test_an_attack_within_inference_mode_is_the_same():
+    expected = found()
+    with torch.inference_mode():
+        again = found()
+    assert torch.equal(again.points, expected.points)
+    assert torch.equal(again.success, expected.success)

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import ModuleType
 
 import pytest
 
 from withstand import errors
-from withstand.cli import main
+from withstand.cli import Signals, main
 from withstand.errors import Stopped, stop_if_asked
 
 CODES = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -333,3 +334,35 @@ def test_a_signal_after_the_end_of_the_work_changes_no_exit_code(number):
         process.send_signal(number)
         process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_no_exception_is_raised_inside_of_polars():
+    """Its Rust calls Python, and a signal's exception there ended in a panic, printed with a backtrace."""
+    signals = Signals(ends=False)
+    try:
+        signals.work()
+        scope = {"__name__": "polars.io.scan_options"}
+        exec("def handled(signals, number): signals(number, __import__('sys')._getframe())", scope)
+        scope["handled"](signals, signal.SIGINT)
+        with pytest.raises(Stopped):
+            stop_if_asked()
+    finally:
+        signals.restore()
+
+
+def test_other_threads_end_in_silence_after_a_signal(capsys):
+    signals = Signals(ends=False)
+    try:
+        failure = ConnectionResetError("its worker has ended")
+        report = threading.Thread(target=lambda: sys.excepthook(ConnectionResetError, failure, None))
+        errors.asked.append(signal.SIGINT)
+        report.start()
+        report.join()
+        assert not capsys.readouterr().err
+        errors.asked.clear()
+        report = threading.Thread(target=lambda: sys.excepthook(ConnectionResetError, failure, None))
+        report.start()
+        report.join()
+        assert "its worker has ended" in capsys.readouterr().err
+    finally:
+        signals.restore()

@@ -1,26 +1,36 @@
 """Damaged files of runs, sweeps, copies and reports are named in one sentence, or left out with a note."""
 
+import io
 import json
+import os
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 import yaml
 from PIL import Image
 
-from withstand.cli import main
+from withstand.cli import Signals, main
 from withstand.commands import report
 from withstand.errors import InputError
 from withstand.experiment import run
 from withstand.options import read_experiment
+from withstand.reports.figures.training import training_pictures
 from withstand.study.contents import read_histories, read_notes
+from withstand.study.measures import outcome_files
+from withstand.study.measures.measure import ACCURACY, Measure
+from withstand.study.measures.outcome_files import read_parquet
 from withstand.study.measures.outcomes import OutcomeTable
-from withstand.study.measures.row import read_rows
+from withstand.study.measures.row import Row, read_rows, write_rows
 from withstand.study.pictures import read_pictures
 from withstand.study.provenance import Provenance
 from withstand.study.records import read_yaml
+from withstand.study.study import Study
 from withstand.study.sweep import read_entries, read_failure, write_failure
 from withstand.sweeps.plan import read_plan
 from withstand.sweeps.sweep import record
@@ -42,6 +52,10 @@ SPOILT: dict[str, bytes | None] = {
     "lists": b"[" * DEPTH + b"]" * DEPTH,
     "dictionaries": b'{"a":' * DEPTH + b"1" + b"}" * DEPTH,
     "recursive": b"a: &a [*a]",
+    "unfit tag": b"seed: !!bool x",
+    "empty number": b'seed: !!int ""',
+    "no time": b"seed: !!timestamp x",
+    "beyond a float": b"seed: " + b":".join([b"1"] * 400) + b":1.5",
     "huge": b"[" + b"9" * 400 + b"]",
     "not a number": b"[NaN]",
     "not UTF-8": b'\xff\xfe{"a": 1}',
@@ -209,8 +223,6 @@ def test_a_damaged_file_is_named_or_left_out(place, capsys, command, name, damag
 )
 @pytest.mark.parametrize("name", ["rows.jsonl", "config.yaml", "history.json", "provenance.json", "notes.json"])
 def test_a_report_names_the_damaged_file_and_shows_the_other_run(place, capsys, name, damage, monkeypatch):
-    from withstand.reports.figures.training import training_pictures
-
     # Drawing takes its time; what is drawn is read all the same.
     monkeypatch.setattr(report, "pictures", lambda study: training_pictures(study)[:0])
     path = second_of(place) / name
@@ -285,3 +297,69 @@ def test_a_checkpoint_of_another_version_is_named(place, capsys, change):
     save(folder, state, identity=identity)
     assert main(words) == 2
     assert str(folder / LAST) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["clean-*.parquet", "samples.parquet"])
+@pytest.mark.parametrize("make", ["pipe", "equal cells", "lists", "long texts"])
+def test_outcomes_without_end_are_named_before_they_are_read(place, monkeypatch, name, make):
+    path = dict(files_of("report", place))[f"LATER/outcomes/{name}"]
+    content = path.read_bytes()
+    path.unlink()
+    monkeypatch.setattr(outcome_files, "MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(polars, "read_parquet", lambda *_: pytest.fail("it was read"))
+    if make == "pipe":
+        os.mkfifo(path)
+    else:
+        column = {
+            "equal cells": polars.zeros(outcome_files.MOST_CELLS + 1, dtype=polars.UInt8, eager=True),
+            "lists": polars.Series([[0] * 9]),
+            "long texts": polars.Series(["x" * 1000]).new_from_index(0, 2000),
+        }[make]
+        polars.DataFrame({"number": column}).write_parquet(path)
+        assert path.stat().st_size < 1 << 20
+    with pytest.raises(InputError, match=re.escape(path.name)):
+        read_parquet(path)
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_a_pipe_in_the_place_of_a_checkpoint_is_named(tmp_path):
+    os.mkfifo(tmp_path / LAST)
+    with pytest.raises(InputError, match=LAST):
+        load(tmp_path, identity="x")
+
+
+@pytest.mark.parametrize("content", ["[{}]", '[{"epoch": 1}]', '[{"other": 1.0}]'])
+def test_a_report_goes_on_without_a_history_that_says_nothing(place, content):
+    for path in (place / "mine").rglob("history.json"):
+        path.write_text(content)
+    assert not training_pictures(Study.of(place / "mine"))
+
+
+def test_a_report_names_a_run_whose_name_is_not_utf8(tmp_path, capsys):
+    known = {"top1": Measure(name="top1", column="correct", topic=ACCURACY, percent=True)}
+    for name in ("run", "run\udcff"):
+        write_rows(tmp_path / name / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=9)], known)
+        (tmp_path / name / "config.yaml").write_text("name: run\nseed: 0\n")
+    assert main(["report", str(tmp_path), "--format", "json", "--quiet"]) == 0
+    assert r"run\udcff" in json.loads(capsys.readouterr().out)["missing"][-1]
+    assert main(["report", str(tmp_path / "run\udcff"), "--format", "json", "--quiet"]) == 0
+
+
+def test_numbers_to_the_base_60_take_no_time(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: " + ":".join(["59"] * 100_000))
+    with pytest.raises(InputError, match="digits"):
+        read_yaml(tmp_path / "config.yaml")
+
+
+def test_names_that_the_encoding_of_standard_output_lacks_are_escaped(tmp_path, monkeypatch):
+    known = {"top1": Measure(name="top1", column="correct", topic=ACCURACY, percent=True)}
+    run = tmp_path / "\u65e5\u672c"
+    write_rows(run / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=9)], known)
+    (run / "config.yaml").write_text("name: run\nseed: 0\n")
+    output = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "argv", ["withstand", "report", str(run), "--quiet"])
+    monkeypatch.setattr(Signals, "end", Signals.restore)
+    assert main() == 0
+    assert rb"\u65e5\u672c" in output.buffer.getvalue()

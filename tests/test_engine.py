@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -28,3 +32,40 @@ def test_joining_uses_gloo_on_a_cpu_and_every_exchange_works(monkeypatch, tmp_pa
     finally:
         leave_group()
     assert not dist.is_initialized()
+
+
+STARTING = """
+import multiprocessing, pathlib, re, time
+from withstand.engine import starting_workers
+process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,), daemon=True)
+with starting_workers():
+    process.start()
+status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+print(int(re.search(r"SigBlk:\\s*(\\w+)", status)[1], 16) >> 1 & 1)
+process.kill()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_ctrl_c_is_blocked_in_the_first_worker_of_a_process_as_in_any_other():
+    done = subprocess.run([sys.executable, "-c", STARTING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["1"]
+
+
+FAILING = """
+import sys, threading
+from withstand.engine import become_worker
+become_worker()
+for problem in (ConnectionResetError("left"), EOFError("left"), ValueError("a fault")):
+    thread = threading.Thread(target=lambda: sys.excepthook(type(problem), problem, None))
+    thread.start()
+    thread.join()
+raise ConnectionResetError("of the worker itself")
+"""
+
+
+def test_threads_of_a_worker_do_not_report_that_its_parent_has_left():
+    done = subprocess.run([sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=60)
+    assert "left" not in done.stderr
+    assert "a fault" in done.stderr
+    assert "of the worker itself" in done.stderr

@@ -6,6 +6,7 @@ does.
 
 import inspect
 import re
+import warnings
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import partial
@@ -88,6 +89,17 @@ def pairs_of(labels, x=None):
 
 def good():
     return nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+
+
+def in_inference_mode(make):
+    with torch.inference_mode():
+        return make()
+
+
+def quantised(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        return torch.quantize_per_tensor(x, 0.1, 0, torch.quint8)
 
 
 def frozen():
@@ -190,6 +202,11 @@ FIT = [
     ("an unbuilt model", "model", lambda t: fit(ws.SmallCNN(), t.pairs)),
     ("a class as model", "model", lambda t: fit(ws.SmallCNN, t.pairs)),
     ("no model", "model", lambda t: fit(None, t.pairs)),
+    ("a model without numbers", "model", lambda t: fit(good().to("meta"), t.pairs)),
+    ("quantised inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], [quantised(images(3, 2, 2))] * 2))),
+    ("a model of inference mode", "inference_mode", lambda t: fit(in_inference_mode(good), t.pairs)),
+    ("inputs without numbers", "inputs", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
+    ("labels without numbers", "labels", lambda t: fit(good(), pairs_of(torch.tensor([0, 1], device="meta")))),
     ("wrong number of outputs", "model", lambda t: fit(nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), ws.Digits())),
     ("a model of tuples", "model", lambda t: fit(Returns(lambda z: (z, z)), t.pairs)),
     ("a model of text", "model", lambda t: fit(Returns(lambda z: "yes"), t.pairs)),
@@ -229,6 +246,7 @@ EVALUATE = [
     ("a class as model", "model", lambda t: evaluate(nn.Linear, t.pairs)),
     ("a model of inference tensors", "model: 1.weight", lambda t: evaluate(without_gradients(), t.pairs)),
     ("no model", "model", lambda t: evaluate(None, t.pairs)),
+    ("a model without numbers", "model", lambda t: evaluate(good().to("meta"), t.pairs)),
     ("a number as model", "model", lambda t: evaluate(3, t.pairs)),
     ("no models", "model", lambda t: evaluate({}, t.pairs)),
     ("a list without models", "model", lambda t: evaluate([], t.pairs)),
@@ -286,6 +304,9 @@ ATTACK = [
     ("text as model", "model", lambda t: attack(t, "resnet18")),
     ("an unbuilt model", "model", lambda t: attack(t, ws.MLP())),
     ("a model of inference tensors", "model: 1.weight", lambda t: attack(t, without_gradients())),
+    ("a model without numbers", "model", lambda t: attack(t, nn.Linear(12, 3, device="meta"))),
+    ("a model of inference mode", "inference_mode", lambda t: attack(t, in_inference_mode(lambda: nn.Linear(12, 3)))),
+    ("inputs without numbers", "inputs", lambda t: attack(t, x=torch.zeros(4, 12, device="meta"))),
     ("a model of one output", "model", lambda t: attack(t, nn.Linear(12, 1))),
     ("a model that fails", "layer 3 is missing", lambda t: attack(t, Raises())),
     ("a model that fails later", "layer 3 is missing", lambda t: attack(t, RaisesLater())),
@@ -398,6 +419,11 @@ def dated():
 ESTIMATORS = [
     ("one class", "class", lambda t: cls().fit(t.x, np.zeros(30))),
     ("a complex table", "X", lambda t: cls().fit(t.x * 1j, t.y)),
+    ("masked cells", "X", lambda t: cls().fit(np.ma.masked_greater(t.x, 1), t.y)),
+    ("masked labels", "y", lambda t: cls().fit(t.x, np.ma.masked_equal(t.y, 2))),
+    ("masked targets", "y", lambda t: reg().fit(t.x, np.ma.masked_equal(t.y * 1.0, 2))),
+    ("masked weights", "sample_weight", lambda t: cls().fit(t.x, t.y, np.ma.masked_equal(np.arange(30.0), 2))),
+    ("a table with a gradient", "X", lambda t: cls().fit(torch.tensor(t.x, requires_grad=True), t.y)),
     ("a complex table of objects", "X", lambda t: cls().fit((t.x * 1j).astype(object), t.y)),
     ("a complex list", "X", lambda t: cls().fit((t.x * 1j).tolist(), t.y)),
     ("a complex column of a frame", "X", lambda t: cls().fit(pandas.DataFrame({"a": t.x[:, 0] * 1j}), t.y)),
@@ -410,10 +436,7 @@ ESTIMATORS = [
     ("a sparse table", "X", lambda t: cls().fit(scipy.sparse.csr_matrix(t.x), t.y)),
     ("a masked table", "X", lambda t: cls().fit(masked(t.x), t.y)),
     ("a masked table in predict", "X", lambda t: t.classifier.predict(masked(t.x))),
-    ("masked labels", "y", lambda t: cls().fit(t.x, masked(t.y))),
     ("masked labels in a score", "y", lambda t: t.classifier.robust_score(t.x, masked(t.y))),
-    ("masked targets", "y", lambda t: reg().fit(t.x, masked(t.y * 1.0))),
-    ("masked weights", "sample_weight", lambda t: cls().fit(t.x, t.y, masked(np.ones(30)))),
     ("sparse weights", "sample_weight", lambda t: cls().fit(t.x, t.y, scipy.sparse.csr_matrix(np.ones((30, 1))))),
     ("a number beyond floats", "X", lambda t: cls().fit([[10**400]] * 30, t.y)),
     ("a tensor that needs gradients", "X", lambda t: cls().fit(torch.tensor(t.x).requires_grad_(), t.y)),

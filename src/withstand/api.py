@@ -20,13 +20,14 @@ from withstand.measuring.question import On, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
-from withstand.models.black_box import as_module, is_differentiable
+from withstand.models.black_box import as_module, check_tensors, is_differentiable
 from withstand.models.frozen import blamed, with_gradients
 from withstand.models.memory_format import formats_kept, place
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels
+from withstand.reading.places import check_output
 from withstand.subjects import num_outputs, of_modules, of_names
 from withstand.training.rehearsal import rehearse
 from withstand.training.settings import Training
@@ -92,6 +93,7 @@ def _check_fit(model: nn.Module, training: Mapping[str, Any]) -> None:
     for name in training:
         if name not in names:
             raise InputError(f"fit: {name} is not a field of Training; {nearest(name, names)}")
+    check_tensors(model, who="fit: model")
     if wrong := unfinished(model):
         raise InputError(f"fit: model must have finite weights, got {wrong}.")
 
@@ -144,9 +146,9 @@ def evaluate(
     seed, engine = int(seed), Engine.start(device=device, num_workers=workers, batch_size=batch_size)
     ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
     is_list = isinstance(model, Sequence) and len(model) > 0
-    if isinstance(model, str) or (is_list and all(isinstance(each, str) for each in model)):
+    if isinstance(model, str | Path) or (is_list and all(isinstance(each, str | Path) for each in model)):
         _check_runs(data, surrogate)
-        names = [model] if isinstance(model, str) else list(model)
+        names = [str(each) for each in ([model] if isinstance(model, str | Path) else model)]
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask(subjects, seed=seed, engine=engine)
     models = _models(model)
@@ -161,14 +163,17 @@ def _check_runs(data: Any, surrogate: Any) -> None:
     if surrogate is not None:
         raise InputError("evaluate: surrogate: expected None for runs; pass their models as modules.")
     if data is not None and not isinstance(data, Dataset):
-        raise InputError(f"data: runs are measured on a data set of withstand, got {type(data).__name__}.")
+        raise InputError(
+            "data: runs and models by name are measured on a data set of withstand, such as ws.Digits(), "
+            f"got {type(data).__name__}."
+        )
 
 
 def _folder(keep: Location | None) -> Path | None:
     if keep == "":
         raise InputError("evaluate: keep must be a folder, got ''.")
-    if keep is not None and Path(keep).is_file():
-        raise InputError(f"evaluate: keep: expected a folder, found a file at {keep}.")
+    if keep is not None:
+        check_output("evaluate: keep", Path(keep))
     return None if keep is None else Path(keep)
 
 

@@ -27,6 +27,7 @@ from withstand.perturbations.masking.diagnosis import NUM_PROBES
 
 
 @checked
+@with_gradients()
 def attack(
     model: Any,
     x: Tensor | np.ndarray,
@@ -71,7 +72,7 @@ def attack(
     seed, engine = int(seed), Engine.start(device=device, batch_size=batch_size)
     module = as_module(model, who="attack: model")
     x, y, space = _checked_inputs(x, y, module, ball, space)
-    with with_gradients(), formats_kept(module), blamed(module, space.shape, engine.device, who="attack: model"):
+    with formats_kept(module), blamed(module, space.shape, engine.device, who="attack: model"):
         place(module, engine.device, space.shape)
         num_classes = _num_classes(module, x, y, engine)
         split = TensorSplit(x, y.long(), classes=tuple(map(str, range(num_classes))), box=space.box)

@@ -6,8 +6,10 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -58,8 +60,9 @@ class Signals:
         asked.clear()
         self.before = {each: signal.signal(each, self) for each in NAMES}
         self.hook, sys.unraisablehook = sys.unraisablehook, self.on_unraisable
+        self.except_hook, sys.excepthook = sys.excepthook, self.on_exception
 
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         """Receive a signal."""
         if os.getpid() != self.owner:  # a forked worker: Ctrl-C is for its parent
             if number == signal.SIGTERM:
@@ -74,7 +77,7 @@ class Signals:
                 os._exit(128 + number)  # workers end with their parent
         self.since = time.monotonic()
         asked.append(number)
-        if self.raises:
+        if self.raises and not _panics(frame):
             raise Stopped
 
     def work(self) -> None:
@@ -87,6 +90,11 @@ class Signals:
         if not asked:
             self.hook(found)
 
+    def on_exception(self, *found: Any) -> None:
+        """Hide exceptions of other threads after a signal, such as those whose workers have ended."""
+        if not asked or threading.current_thread() is threading.main_thread():
+            self.except_hook(*found)
+
     def end(self) -> None:
         """Ignore signals from now on: the work is done, and Python restores the default actions before it exits."""
         for each in self.before:
@@ -96,8 +104,17 @@ class Signals:
         """Restore the previous handlers."""
         for each, handler in self.before.items():
             signal.signal(each, handler)
-        sys.unraisablehook = self.hook
+        sys.unraisablehook, sys.excepthook = self.hook, self.except_hook
         asked.clear()
+
+
+def _panics(frame: FrameType | None) -> bool:
+    """Return whether a frame belongs to code of Polars, whose Rust calls it and prints a panic if it raises."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == "polars":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,6 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed: otherwise the next opened file would get its number
             setattr(sys, name, Path(os.devnull).open("w"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that its encoding lacks
     code = 0
     try:
         code = _dispatch(sys.argv[1:], is_process=True)

@@ -4,11 +4,13 @@ import atexit
 import math
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import parent_process
-from threading import Thread
+from functools import partial
+from multiprocessing import parent_process, resource_tracker
+from threading import Thread, current_thread, main_thread
 from typing import Any, TypeVar
 
 import torch
@@ -202,6 +204,7 @@ def become_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    sys.excepthook = partial(_report, sys.excepthook)
     Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
@@ -211,11 +214,18 @@ def starting_workers() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # else the start of the first process starts it, and that unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _report(hook: Callable[..., None], kind: type[BaseException], *found: Any) -> None:
+    """Report an uncaught exception, unless a thread that passes tensors on finds that the parent has left."""
+    if current_thread() is main_thread() or not issubclass(kind, ConnectionError | EOFError):
+        hook(kind, *found)
 
 
 def _end_with_parent(first: int) -> None:

@@ -39,6 +39,7 @@ from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
+from withstand.reading.places import check_output
 from withstand.study.contents import CONFIG, MOVE, OUTCOMES, ROWS
 from withstand.study.records import parse_yaml, read_text
 from withstand.training.rehearsal import rehearse
@@ -150,8 +151,8 @@ def run(
         InputError: If the configuration is invalid or does not fit the data; in this case, nothing is written.
         BusyError: If another process works on the run.
     """
-    engine = engine or Engine()
-    folder = experiment.folder(root)
+    folder, engine = experiment.folder(root), engine or Engine()
+    check_output("run: root", folder)
     if is_finished(experiment, folder):
         say(f"{folder} is finished already.")
         return folder

@@ -56,6 +56,10 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         what = f"is a kind of {others[0]}, but not of {family.__name__}" if others else "is not known"
         return f"{friendly(path)}: {brief(given)} {what}; {nearest(given, [exact] if exact else names)}"
     option = f"option --{friendly(path)}" if path else command
+    if path and (found := re.search(r"arguments are required: (.+)", last)):
+        needed = [f"--{friendly(f'{path}.{each}')}" for each in found[1].split(", ")]
+        owner = re.findall(CLASS, message)[-1].rpartition(".")[2]
+        return f"option --{friendly(path)}: {owner} needs more; give {' and '.join(needed)}."
     typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
     given = _first(found) if (found := re.search(VALUE, last, re.DOTALL)) else typed[-1] if typed else None
     if key in FAMILIES and "Expected" not in last:
@@ -83,10 +87,11 @@ def options_of(parser: ArgumentParser) -> list[str]:
 
 def unknown_option(word: str, known: Sequence[str]) -> str:
     """Return the message for an option that a command does not have, with the nearest ones that it has."""
-    more = [f"--{each}" for each in training_fields()] if "--training.epochs" in known else []
+    more = [*(f"--{each}" for each in training_fields()), "--lr"] if "--training.epochs" in known else []
     names = {friendly(each) for each in (*known, *more) if each.startswith("--") and not each.endswith(".help")}
-    name = friendly(word.partition("=")[0])
-    return f"option {brief(name)} is not known; {nearest(name, names, otherwise='--help shows all.')}"
+    name = word.partition("=")[0]
+    shown = name.replace("_", "-")
+    return f"option {brief(shown)} is not known; {nearest(friendly(name), names, otherwise='--help shows all.')}"
 
 
 def _unknown_field(cls: Any, name: str, path: str) -> str:
@@ -140,8 +145,10 @@ def _refused(option: str, hint: Any, given: str, text: str) -> str:
     refusal = refusal_of(hint, value) or refusal_of(hint, given)
     if refusal is None:
         return ""
-    got = brief(refusal.value if refusal.place else given)
-    return f"{option}{refusal.place} must be {refusal.expected}, got {got}."
+    got = brief(refusal.value if refusal.place else "inf" if given == ".inf" else given)
+    family = _base_of(hint)
+    names = f", such as '[{discover(family)[0].__name__}]'" if family and refusal.expected.startswith("a list") else ""
+    return f"{option}{refusal.place} must be {refusal.expected}{names}, got {got}."
 
 
 def _element(hint: Any) -> Any:

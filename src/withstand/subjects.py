@@ -29,8 +29,8 @@ from withstand.models.frozen import evaluating
 from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
 from withstand.options import read_experiment
-from withstand.reading.places import is_file, is_there
-from withstand.study.contents import CONFIG, EVALUATIONS, MOVE
+from withstand.reading.places import is_file, is_there, quoted
+from withstand.study.contents import CONFIG, EVALUATIONS, MOVE, ROWS
 from withstand.study.provenance import Provenance
 from withstand.study.records import damaged, read_record, read_yaml
 
@@ -221,7 +221,10 @@ def _of_run(name: str, data: Dataset | None) -> Experiment:
     except InputError as problem:
         raise InputError(f"evaluate: {path}: {problem}") from problem
     if not (Path(name) / MODEL).is_file():
-        raise InputError(f"evaluate: {name} has no {MODEL}; finish its training first.")
+        first = f"remove its {ROWS}, then run" if (Path(name) / ROWS).exists() else "first run"
+        raise InputError(
+            f"evaluate: {name} has no {MODEL}; {first} `{quoted('withstand', 'train', '--resume', name)}`."
+        )
     if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
         # Scaling and classes come from the training file; the new file becomes its test file.
         data = replace(experiment.data, test_path=data.path)

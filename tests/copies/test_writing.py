@@ -168,6 +168,7 @@ def test_what_a_kill_left_is_removed_by_the_next_run(source, tmp_path):
     before = files(tmp_path / "copy")
     (tmp_path / "copy" / ".blocks").mkdir()
     (tmp_path / "copy" / ".blocks" / "0.tmp").write_bytes(b"half")
+    (tmp_path / "copy" / ".classes.json.009454603025.tmp").write_bytes(b"half")
     with hold(tmp_path / "copy" / ".blocks", leaves_lock=False):
         write_copy(copy, tmp_path / "copy")  # the other process tidies up
         assert (tmp_path / "copy" / ".blocks" / "0.tmp").exists()

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from fault_suite import NEVER, Ended, Moment, Process, Server, contents, differe
 from PIL import Image
 
 SEED = int(os.environ.get("WITHSTAND_FAULTS_SEED", "0"))
+MOST_LOOKS = 20  # at files that vanish
 IS_FULL = os.environ.get("WITHSTAND_FAULTS") == "full"
 FOLDER = "--data=image-folder --data.pixels=32 --data.resize=32 --root=../../images"
 GAME = "--model.width=8 --objective=AdversarialNoise --objective.restart_steps=5"
@@ -126,10 +128,10 @@ class Bench:
 
     def has_completed(self, name: str, place: Path) -> bool:
         """Return whether all files are complete, so that a signal comes too late."""
-        try:
-            return not difference(contents(place), self.whole(name).contents)
-        except OSError:  # a file that vanished meanwhile
-            return False
+        for _ in range(MOST_LOOKS):
+            with suppress(OSError):  # a file vanished meanwhile: it may be the last that had to go
+                return not difference(contents(place), self.whole(name).contents)
+        return False
 
     def completes(self, name: str, place: Path) -> list[str]:
         """Run a command again, undisturbed, and return what is wrong afterwards."""

@@ -111,7 +111,7 @@ def test_wherever_temporary_files_are_a_command_completes(name, kind, bench, row
 
 SHELLS = {
     "standard output closed": ('exec "$@" >&-', (0, 1)),
-    "standard output full": ('exec "$@" >/dev/full', (1,)),
+    "standard output full": ('exec "$@" >/dev/full', (0, 1)),  # corrupt writes nothing there
     "standard output and errors closed": ('exec "$@" >&- 2>&-', (0, 1)),
     "a reader of the output that leaves": ('"$@" | true; exit 0', (0,)),
     "a deleted working folder": ('mkdir ../gone && cd ../gone && rmdir ../gone && exec "$@"', (1, 2)),

@@ -1,6 +1,7 @@
 import os
 import pickle
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -152,3 +153,22 @@ def test_an_unsafe_pickle_is_said_to_be_refused(tmp_path):
     torch.save({"more": Trap(tmp_path / "sprung")}, tmp_path / "weights.pt")
     with pytest.raises(InputError, match="contains objects other than tensors"):
         read_tensors(tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+@pytest.mark.parametrize("module", ["builtins", "__builtin__"])
+def test_a_file_that_asks_for_memory_by_a_number_is_refused(tmp_path, module, is_zip):
+    """PyTorch lets a pickle of weights make bytearrays of any size."""
+    path, size = tmp_path / "weights.pt", (1 << 20).to_bytes(4, "little")
+    content = b"\x80\x02}X\x01\x00\x00\x00a" + f"c{module}\nbytearray\nJ".encode() + size + b"\x85Rs."
+    torch.save({}, path, _use_new_zipfile_serialization=is_zip)
+    if is_zip:
+        with ZipFile(path, "w") as archive:
+            for name, part in {"data.pkl": content, "version": b"3\n", "byteorder": b"little"}.items():
+                archive.writestr(f"archive/{name}", part)
+    else:
+        empty = pickle.dumps({}, protocol=2)
+        assert empty in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(empty, content))
+    with pytest.raises(InputError, match="objects other than tensors"):
+        read_tensors(path)

@@ -92,7 +92,7 @@ def test_an_output_where_no_folder_can_be_is_wrong_usage(command, place, tmp_pat
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a" / "1.png")
     words = {
         "train": ["--data", "toy", "--model", "mlp", "--epochs", "0", "--output", place],
-        "evaluate": ["--model", "mlp", "--data", "toy", "--weights", "none", "--output", place],
+        "evaluate": ["--model", "mlp", "--data", "toy", "--weights", "file", "--output", place],
         "sweep": ["sweep.yaml", "--output", place],
         "report": ["images", "--output", place],
         "corrupt": ["images", place, "--size", "original", "--corruptions", "fog"],

@@ -174,6 +174,15 @@ def test_a_report_writes_and_removes_nothing_through_a_link(plain, name):
     assert [each.name for each in (plain / "theirs").iterdir()] == ["old.md"]
 
 
+def test_a_report_is_written_through_a_link_only_where_that_is_named(plain, capsys):
+    (plain / "run" / "report").symlink_to(plain / "theirs")
+    assert main(["report", str(plain / "run"), "--quiet"]) == 2
+    assert str(plain / "run" / "report") in capsys.readouterr().err
+    assert [each.name for each in (plain / "theirs").iterdir()] == ["old.md"]
+    assert main(["report", str(plain / "run"), "--quiet", "--output", str(plain / "run" / "report")]) == 0
+    assert (plain / "theirs" / "index.html").exists()
+
+
 @pytest.mark.parametrize("run", ["../theirs", "/theirs", "a/../../theirs"])
 def test_a_plan_reads_no_run_outside_its_folder(plain, run):
     entry = {"labels": {}, "seed": 0, "run": run}

@@ -24,7 +24,7 @@ def blocked(tmp_path):
 def test_a_run_that_cannot_write_its_failure_reports_it(blocked):
     state, problem = attempt(RUN, blocked, Engine())
     assert state == State.FAILED
-    assert str(blocked) in problem
+    assert str(blocked.parent) in problem
     assert attempt_on("cuda:99", RUN, blocked).state == State.FAILED
 
 

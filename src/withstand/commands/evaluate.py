@@ -34,11 +34,12 @@ from withstand.parser import parse
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
+from withstand.reading.places import quoted
 from withstand.rendering.terminal import as_text
-from withstand.study.contents import OUTCOMES
+from withstand.study.contents import CONFIG, OUTCOMES
 from withstand.study.measures.outcome_files import ABOUT
 from withstand.study.provenance import PROVENANCE, add_command
-from withstand.subjects import of_names
+from withstand.subjects import is_run, of_names
 
 DESCRIPTION = (
     "Evaluate finished runs, your own models, or networks by name (with --weights or --pretrained), side by side. "
@@ -156,6 +157,11 @@ def _check(found: Any) -> None:
         option = "--on" if is_known(each) else "--radius" if re.fullmatch(r"[\d.]+", each) else ""
         if option and not Path(each).exists():
             raise InputError(f"evaluate: expected a run or a model, got {each}; write it directly after {option}.")
+        if not is_run(each) and (runs := sorted(Path(each).glob(f"*/{CONFIG}"))):
+            one = quoted("withstand", "evaluate", runs[0].parent)
+            raise InputError(f"evaluate: {brief(each)} is a folder of runs; name them one by one, such as `{one}`.")
+    if found.weights is not None and not Path(found.weights).exists():
+        raise InputError(f"weights: expected a file, found none at {brief(found.weights)}.")
     for name, path in [*(("model", each) for each in found.models), *((name, getattr(found, name)) for name in FILES)]:
         if path is not None and (refusal := refusal_of(Location, path)):
             raise error_of("evaluate", name.replace("_", "-"), refusal)

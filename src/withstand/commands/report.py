@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from withstand.console import Console
+from withstand.files import check_no_link
 from withstand.options import make_parser
 from withstand.parser import parse
 from withstand.rendering.terminal import as_text
@@ -44,9 +45,12 @@ def main(words: list[str]) -> None:
     add("--format", type=Literal["table", "json"], default="table", help="format of the main table on stdout")
     found = parse(parser, words)
     console = Console(quiet=found.quiet)
+    folder = Path(found.output) if found.output is not None else Path(found.runs) / "report"
+    if found.output is None:  # nobody named where a link in a folder from elsewhere leads
+        check_no_link(folder)
     report = write_report(
         Study.of(found.runs),
-        Path(found.output) if found.output is not None else Path(found.runs) / "report",
+        folder,
         pictures=pictures,
         baseline=found.baseline,
         spread=found.spread,

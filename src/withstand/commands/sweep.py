@@ -34,6 +34,7 @@ DESCRIPTION = (
     "Train and evaluate every combination of the values in a YAML file or recipe, with several seeds. Options of "
     "`withstand train` apply to every run. Runs are written to OUTPUT/NAME. Repeat the command to resume."
 )
+RUNS_PER_JOB = 10
 
 
 def main(words: list[str]) -> None:
@@ -87,7 +88,7 @@ def _parser() -> ArgumentParser:
     add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
     add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per run, such as 0.25")
     add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
-    add("--chunk", type=PositiveInt, default=10, help="with --slurm: runs per job")
+    add("--chunk", type=PositiveInt, default=RUNS_PER_JOB, help="with --slurm: runs per job")
     add("--slurm_options", type=str, default="", help="with --slurm: options such as partition=gpu,timeout_min=120")
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
@@ -137,6 +138,8 @@ def check_place(found: Any) -> None:
         raise InputError("sweep: --gpus-per-run needs a Ray cluster; add --address.")
     if found.slurm_options and not found.slurm:
         raise InputError("sweep: --slurm-options needs --slurm.")
+    if found.chunk != RUNS_PER_JOB and not found.slurm:
+        raise InputError("sweep: --chunk needs --slurm.")
     if found.address is not None and found.device != "auto":
         raise InputError("sweep: --device cannot be combined with --address; use --gpus-per-run.")
     if not found.slurm:

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Generator
 
 from withstand.compat.differing import jpeg_compression, pixelate
+from withstand.errors import InputError
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Levels
 from withstand.perturbations.corruptions.corrupt import corruption_named, corruption_names
@@ -42,7 +43,10 @@ def chosen(known: dict[str, Function], name: str | None, number: int) -> Functio
         return known[name]
     if number == -1:
         raise ValueError("expected corruption_name or corruption_number, got neither")
-    return list(known.values())[number]
+    functions = list(known.values())
+    if not isinstance(number, int | np.integer) or not -len(known) <= number < len(known):
+        raise IndexError(f"corruption_number must be a whole number from 0 to {len(known) - 1}, got {number!r}")
+    return functions[number]
 
 
 def _function(name: str, differing: Differing | None) -> Function:
@@ -50,6 +54,8 @@ def _function(name: str, differing: Differing | None) -> Function:
         if name in _IN_8_BITS and severity in (1, 2, 3, 4, 5):
             image = x if isinstance(x, Image.Image) else Image.fromarray(x)
             return cast(np.ndarray, np.uint8(cast(Any, _IN_8_BITS[name](image, severity))))  # copies once
+        if not isinstance(severity, int | np.integer) or severity not in (1, 2, 3, 4, 5):
+            raise InputError(f"{name}: severity must be 1, 2, 3, 4 or 5, got {severity!r}.")
         images, restore = as_batch(np.array(x) if isinstance(x, Image.Image) else x, who=name)
         # Scripts seed numpy's global generator, and only that.
         source = Generator().manual_seed(int(np.random.randint(2**62, dtype=np.int64)))  # noqa: NPY002

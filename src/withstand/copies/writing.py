@@ -31,7 +31,7 @@ from withstand.data.base import TensorSplit
 from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.file_split import FileSplit
 from withstand.errors import BusyError, InputError, stop_if_asked
-from withstand.files import LOCK, hold, write_whole
+from withstand.files import LOCK, clear, hold, write_whole
 from withstand.perturbations.base import Corruption, Pixels
 from withstand.study.contents import spared
 from withstand.study.records import damaged, read_json, read_record, read_text
@@ -124,6 +124,7 @@ def _alone(folder: Path) -> Iterator[None]:
             raise BusyError(
                 f"corrupt: {folder} is being written by {who}; wait for it or stop it, then run the same command again."
             ) from problem
+        clear(folder)
         for each in (folder / RECORDS).glob("*.tmp"):
             each.unlink()
         write_whole(worker, f"process {os.getpid()} on {platform.node()}".encode())

@@ -1,14 +1,25 @@
 """Conversion of any accepted data to a split."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from torch.utils.data import ConcatDataset, Subset
+import numpy as np
+from torch import Tensor
+from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 from withstand.data.base import Dataset, Part, Split, TensorSplit
 from withstand.data.images.file_split import FileSplit
 from withstand.data.maite import MaitePairs, is_maite_data
 from withstand.data.wrapped import WrappedSplit, class_names
 from withstand.errors import InputError
+
+NO_PAIRS = (str, bytes, Tensor, np.ndarray, Mapping, type)
+ADVICE = {
+    str: "; create the data set, such as ws.Digits()",
+    Tensor | np.ndarray: "; pass torch.utils.data.TensorDataset(inputs, labels)",
+    type: "; call it",
+    DataLoader: "; pass its data set",
+}
 
 
 def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
@@ -32,11 +43,12 @@ def as_split(data: Any, part: Part, *, num_classes: int | None = None) -> Split:
     if isinstance(data, Dataset):
         return data.load(part)
     data = MaitePairs(data) if is_maite_data(data) else data
-    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+    if not isinstance(data, NO_PAIRS) and hasattr(data, "__getitem__") and hasattr(data, "__len__"):
         return WrappedSplit(data, num_classes=num_classes if class_names(data) is None else None)
+    advice = next((advice for kind, advice in ADVICE.items() if isinstance(data, kind)), "")
+    came = f"the class {data.__name__}" if isinstance(data, type) else type(data).__name__
     raise InputError(
-        "data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, "
-        f"got {type(data).__name__}."
+        f"data: expected a data set of withstand or a PyTorch data set of (input, label) pairs, got {came}{advice}."
     )
 
 

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from withstand.configuration import Configuration, check_final
-from withstand.data.checks import check_finite, check_labels, check_plain
+from withstand.data.checks import as_plan, as_rows, check_finite, check_labels, check_plain
 from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.data.tables.features import Features
-from withstand.errors import InputError, brief
+from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.functional.tensors import Device
 
@@ -142,9 +142,13 @@ class TensorSplit(Split):
     ) -> Iterator[Sample]:
         """Index the tensors, which are copied to the device once."""
         x, y, numbers, weight = self._on(str(torch.device(device)))
-        for rows in plan:
+        for rows in as_plan(plan, len(self), bounds=False):
             rows = rows.to(x.device)
-            chosen = x.index_select(0, rows)
+            try:
+                chosen = x.index_select(0, rows)
+            except IndexError:
+                as_rows(rows, len(self))  # says which
+                raise
             if augmentation_seed is not None and self.augment is not None:
                 chosen = self.augment(chosen, numbers[rows], augmentation_seed)
             chosen = to_unit(chosen) if chosen.dtype == torch.uint8 else chosen
@@ -198,27 +202,6 @@ class Dataset(Configuration, ABC):
     def examples(cls) -> list["Dataset"]:
         """Return instances that need no files, for the contract tests; none by default."""
         return []
-
-
-def as_rows(rows: Tensor | Sequence[int], count: int) -> Tensor:
-    """Return numbers of rows, or a mask, as numbers.
-
-    Raises:
-        InputError: If one is not below `count`, or is negative.
-    """
-    wanted = f"numbers from 0 to {count - 1}, or a mask of {count}"
-    try:
-        found = torch.as_tensor(rows).reshape(len(rows))
-    except (TypeError, ValueError, RuntimeError) as problem:
-        raise InputError(f"data: rows must be {wanted}, got {brief(rows)}.") from problem
-    is_mask = found.dtype == torch.bool
-    if len(found) != count if is_mask else len(found) and (found.is_floating_point() or found.is_complex()):
-        came = str(found.dtype).removeprefix("torch.")
-        raise InputError(f"data: rows must be {wanted}, got {len(found)} of {came}.")
-    found = found.nonzero()[:, 0] if is_mask else found.long()
-    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < count:
-        raise InputError(f"data: rows must be 0 to {count - 1}, got {int(found.min())} to {int(found.max())}.")
-    return found
 
 
 def to_unit(x: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -1,6 +1,6 @@
 """Checks of inputs and labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,3 +72,42 @@ def named(number: int, names: Mapping[int, str] | None) -> str:
     """
     name = (names or {}).get(number)
     return str(number) if name is None else f"{number} ({brief(name)})"
+
+
+def as_rows(rows: Tensor | Sequence[int], count: int) -> Tensor:
+    """Return numbers of rows, or a mask, as numbers.
+
+    Raises:
+        InputError: If one is not below `count`, or is negative.
+    """
+    wanted = f"numbers from 0 to {count - 1}, or a mask of {count}"
+    try:
+        found = torch.as_tensor(rows).reshape(len(rows))
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise InputError(f"data: rows must be {wanted}, got {brief(rows)}.") from problem
+    is_mask = found.dtype == torch.bool
+    if len(found) != count if is_mask else len(found) and (found.is_floating_point() or found.is_complex()):
+        came = str(found.dtype).removeprefix("torch.")
+        raise InputError(f"data: rows must be {wanted}, got {len(found)} of {came}.")
+    found = found.nonzero()[:, 0] if is_mask else found.long()
+    if len(found) and not 0 <= int(found.min()) <= int(found.max()) < count:
+        raise InputError(f"data: rows must be 0 to {count - 1}, got {int(found.min())} to {int(found.max())}.")
+    return found
+
+
+def as_plan(plan: Iterable[Tensor], count: int, *, bounds: bool = True) -> Iterator[Tensor]:
+    """Yield the rows of each batch of a plan.
+
+    Args:
+        plan: Numbers of rows, or a mask, per batch.
+        count: Number of rows that there are.
+        bounds: Whether to check that the rows exist; this would wait for a GPU that holds them.
+
+    Raises:
+        InputError: If it is no plan, or a row does not exist.
+    """
+    if not isinstance(plan, Iterable):
+        raise InputError(f"data: plan must be a list with the rows of each batch, got {brief(plan)}.")
+    for rows in plan:
+        is_plain = isinstance(rows, Tensor) and rows.dtype == torch.int64 and rows.ndim == 1
+        yield rows if is_plain and not bounds else as_rows(rows, count)

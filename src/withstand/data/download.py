@@ -40,7 +40,7 @@ def fetch(url: str, path: Path, *, sha256: str | None, most: int = MOST_BYTES) -
         InputError: If the file cannot be downloaded or written, has another checksum, is too large or comes too
             slowly; nothing is left behind.
     """
-    if os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0"):
+    if is_offline():
         raise InputError(f"download: {url} was not fetched, since WITHSTAND_OFFLINE disables downloads.")
     _check_address(url, url)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
@@ -59,6 +59,11 @@ def fetch(url: str, path: Path, *, sha256: str | None, most: int = MOST_BYTES) -
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def is_offline() -> bool:
+    """Return whether `WITHSTAND_OFFLINE` disables downloads."""
+    return os.environ.get("WITHSTAND_OFFLINE", "0") not in ("", "0")
 
 
 def check_sha256(who: str, path: Path, sha256: str) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset
 from torch.utils.data import Dataset as LoaderDataset
 
 from withstand.data.base import Plan, Split, to_unit
-from withstand.data.checks import check_finite, check_plain, named
+from withstand.data.checks import as_plan, check_finite, check_plain, named
 from withstand.data.sample import Sample
 from withstand.errors import InputError, told
 from withstand.functional.random import stream
@@ -77,7 +77,7 @@ class WrappedSplit(Split):
         Raises:
             InputError: If a sample is invalid; the message names it.
         """
-        numbers = list(plan)
+        numbers = list(as_plan(plan, len(self)))
         loader = DataLoader(
             _Fetched(self),
             batch_size=None,
@@ -135,7 +135,7 @@ class WrappedSplit(Split):
                 "images need a transform such as ToTensor."
             )
         check_plain(f"data: inputs (sample {row})", x)
-        if x.is_complex() or x.dtype == torch.bool:
+        if x.is_complex() or x.is_quantized or x.dtype == torch.bool:
             came = str(x.dtype).removeprefix("torch.")
             raise InputError(f"data: inputs must be floats or uint8, got {came} in sample {row}.")
         label = _plain(given)
@@ -214,14 +214,14 @@ def _told(what: str) -> Iterator[None]:
         yield
     except (InputError, MemoryError):
         raise
-    except Exception as problem:
+    except Exception as problem:  # data sets may raise anything
         raise InputError(f"data: {what} cannot be read: {type(problem).__name__} ({told(problem)}).") from problem
 
 
 def _plain(label: Any) -> Any:
     """Return a label as a plain number, unwrapped from a tensor or array of one element."""
     is_one = isinstance(label, Tensor | np.ndarray | np.generic) and math.prod(label.shape) == 1
-    return label.item() if is_one else label
+    return label.item() if is_one and not getattr(label, "is_meta", False) else label
 
 
 def _described(label: Any) -> str:

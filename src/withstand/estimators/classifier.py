@@ -17,7 +17,7 @@ from torch import Tensor
 from withstand.data.base import TensorSplit, cut
 from withstand.data.checks import check_plain
 from withstand.engine import Engine
-from withstand.errors import InputError, told
+from withstand.errors import InputError, brief, told
 from withstand.estimators.base import RobustEstimator
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.calibration import best_temperature
@@ -121,7 +121,10 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             try:
                 weights = compute_sample_weight(self.class_weight, y) * (1.0 if given is None else given)
             except (TypeError, ValueError) as problem:
-                raise InputError(f"{self._who}: class_weight must hold numbers ({told(problem)}).") from problem
+                raise InputError(
+                    f"{self._who}: class_weight must be None, 'balanced', or a number for each class by its label, "
+                    f"got {brief(self.class_weight)} ({told(problem)})."
+                ) from problem
             if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
                 raise InputError(
                     f"{self._who}: class_weight must be >= 0 and not 0 for all, got {self.class_weight!r}."

@@ -73,7 +73,10 @@ def radius_of(who: str, radius: Any, num_features: int, *, name: str = "radius")
         InputError: If the number of radii is not that of features, or one is not a number >= 0.
     """
     try:
-        values = np.asarray(radius, dtype=np.float64)
+        given = np.asarray(radius)
+        values = given.astype(np.float64) if given.dtype.kind in "iufO" else np.full((), np.nan)
+        if given.dtype == object and any(isinstance(each, str | bool) for each in given.flat):
+            values = np.full((), np.nan)
     except (TypeError, ValueError):
         values = np.full((), np.nan)
     if values.ndim > 1 or (values.ndim == 1 and len(values) != num_features):

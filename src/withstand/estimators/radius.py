@@ -70,7 +70,7 @@ def _candidates(estimator: Any, num_features: int) -> list[Any]:
     """
     who = type(estimator).__name__
     try:
-        candidates = list(estimator.radii)
+        candidates = [] if isinstance(estimator.radii, str) else list(estimator.radii)
     except TypeError:
         candidates = []
     if not candidates:

@@ -24,7 +24,8 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     """Reject a table with other values than real numbers, before or within the code that converts it.
 
     Raises:
-        InputError: If a column holds complex numbers or dates, or the code within fails to convert a value.
+        InputError: If a column holds complex numbers or dates, a cell or a target is masked, or the code within fails
+            to convert a value.
     """
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         for name, kind in zip(X.columns, X.dtypes, strict=True):
@@ -36,7 +37,7 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
         yield
     except MemoryError:
         raise
-    except TypeError as error:
+    except (TypeError, RuntimeError) as error:  # PyTorch raises RuntimeError for tensors with a gradient
         raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error
     except ValueError as error:
         _, found, text = str(error).partition("could not convert string to float: ")
@@ -93,7 +94,7 @@ def checked_weights(who: str, sample_weight: Any, x: np.ndarray) -> np.ndarray |
     except (TypeError, ValueError) as error:
         if isinstance(error, ValueError) and "sample_weight" in str(error):
             raise
-        raise InputError(f"{who}: sample_weight must hold numbers ({told(error)}).") from error
+        raise InputError(f"{who}: sample_weight must be numbers >= 0, not all 0 ({told(error)}).") from error
     if (weights < 0).any():
         raise InputError(f"{who}: sample_weight must be numbers >= 0, got {weights.min():g}.")
     if not weights.any():

@@ -211,7 +211,8 @@ class Results:
         import polars
 
         if not isinstance(frame, polars.DataFrame | None):
-            raise InputError(f"Results.by: frame must be a data frame of polars, got {type(frame).__name__}.")
+            came = type(frame).__name__
+            raise InputError(f"Results.by: frame must be a data frame of polars, got {came}; try polars.from_pandas.")
         chosen = self._measure(measure)
         parts = []
         for model, table in self.tables_of_outcomes.items():
@@ -244,6 +245,8 @@ class Results:
         from withstand.reports.report_folder import write_report
         from withstand.study.study import Study
 
+        if str(path) == "":
+            raise InputError("Results.report: path must be a folder, got ''.")
         return write_report(Study.of_results(self), Path(path), pictures=pictures).page
 
     def _measure(self, name: str | None) -> Measure:

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from withstand.errors import InputError
 from withstand.limits import checked
+from withstand.models.base import Model
 from withstand.models.maite import MaitePredictor, is_maite_model
 
 LEAST = 1e-12  # probabilities below it have its logarithm
@@ -173,13 +175,30 @@ def as_module(model: Any, classes: Sequence[str | int] | None = None, *, who: st
                 f"got {', '.join(own)}."
             )
     if isinstance(model, nn.Module):
+        check_tensors(model, who=who)
         return model
     if not predicts(model):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        came += "; call its build(shape, num_classes, seed=0)" if isinstance(model, Model) else ""
         raise InputError(
             f"{who} must be a torch.nn.Module, or a fitted classifier or a function for ws.BlackBox, got {came}."
         )
     return BlackBox(MaitePredictor(model, classes) if is_maite_model(model) else model, classes)
+
+
+def check_tensors(model: nn.Module, *, who: str) -> None:
+    """Reject a model whose weights hold no numbers, or were made in inference mode, so that no gradient passes them.
+
+    Raises:
+        InputError: If there is such a weight.
+    """
+    for name, each in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(each):
+            continue
+        if each.is_meta:
+            raise InputError(f"{who} must have weights that hold numbers, got some on the device meta; load it.")
+        if each.is_inference():
+            raise InputError(f"{who}: {name} was made in torch.inference_mode, without gradients; make it outside.")
 
 
 def is_differentiable(model: nn.Module) -> bool:

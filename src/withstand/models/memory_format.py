@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from withstand.errors import InputError
 from withstand.models.frozen import evaluating
 from withstand.models.with_surrogate import WithSurrogate
 
@@ -53,18 +52,7 @@ def make_contiguous(model: nn.Module) -> bool:
 
 @contextmanager
 def formats_kept(*models: nn.Module) -> Iterator[None]:
-    """Restore the memory format of parameters and buffers at the end of the block.
-
-    Raises:
-        InputError: If one was made in PyTorch's inference mode.
-    """
-    for each in models:
-        for name, values in _tensors(each).items():
-            if values.is_inference():
-                raise InputError(
-                    f"model: {name} was made within torch.inference_mode(), it can have no gradients; make the model "
-                    "outside."
-                )
+    """Restore the memory format of parameters and buffers at the end of the block."""
     before = [_strides(each) for each in models]
     try:
         yield

@@ -1,12 +1,16 @@
 """Networks of torchvision and timm, by name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.hub import get_dir
 
+from withstand.data.download import is_offline
 from withstand.errors import InputError, brief, nearest, told
 from withstand.models.base import ImageSize, Model, check_image
 from withstand.models.normalize import Normalize
@@ -72,7 +76,9 @@ class Vision(Model):
         if self.pretrained:
             weights = models.get_model_weights(self.name)
             chosen = getattr(weights, "IMAGENET1K_V1", None) or weights.DEFAULT
-            load_matching(network, chosen.get_state_dict(progress=False, check_hash=True))
+            kept = Path(get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
+            with _published(self.name, is_kept=kept.is_file()):
+                load_matching(network, chosen.get_state_dict(progress=False, check_hash=True))
         half = (0.5, 0.5, 0.5)
         return (Normalize(half, half) if inception else Normalize(IMAGENET_MEAN, IMAGENET_STD)), network
 
@@ -81,7 +87,12 @@ class Vision(Model):
         timm, name = import_vision("timm"), self.name.removeprefix("timm/")
         if not timm.is_model(name):
             raise InputError(f"model: {brief(name)} is not a network of timm; {nearest(name, timm.list_models())}")
-        network = timm.create_model(name, pretrained=self.pretrained, num_classes=num_classes)
+        kept = _kept_by_timm(name) if self.pretrained and is_offline() else None
+        with _published(self.name, is_kept=kept is not None or not self.pretrained):
+            overlay = {"file": kept} if kept else None
+            network = timm.create_model(
+                name, pretrained=self.pretrained, num_classes=num_classes, pretrained_cfg_overlay=overlay
+            )
         return Normalize(network.default_cfg["mean"], network.default_cfg["std"]), network
 
     @classmethod
@@ -92,6 +103,41 @@ class Vision(Model):
         except InputError:
             return []
         return [(cls(name="resnet18"), (3, 32, 32)), (cls(name="squeezenet1_1"), (1, 32, 32))]
+
+
+@contextmanager
+def _published(name: str, *, is_kept: bool) -> Iterator[None]:
+    """Load published weights; with `WITHSTAND_OFFLINE`, only those that are kept on this machine.
+
+    Raises:
+        InputError: If they are missing and cannot be downloaded, or damaged.
+    """
+    instead = "pass a file with --weights (Python: the module itself)"
+    if is_offline() and not is_kept:
+        raise InputError(
+            f"model: the published weights of {name} are not on this machine, and WITHSTAND_OFFLINE disables "
+            f"downloads; {instead}."
+        )
+    try:
+        yield
+    except Exception as problem:  # of torch.hub, timm and huggingface_hub: URLError, HTTPError, RuntimeError and others
+        raise InputError(
+            f"model: the published weights of {name} cannot be loaded ({told(problem)}); {instead}."
+        ) from problem
+
+
+def _kept_by_timm(name: str) -> str | None:
+    """Return the file of a network's published weights in the cache of timm; None if there is none."""
+    import huggingface_hub
+
+    found = import_vision("timm").get_pretrained_cfg(name)
+    if found is None or not found.hf_hub_id:
+        return None
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        kept = huggingface_hub.try_to_load_from_cache(found.hf_hub_id, file)
+        if isinstance(kept, str):
+            return kept
+    return None
 
 
 def known_names() -> list[str]:

@@ -1,9 +1,14 @@
 """Reading and writing weights, without running code."""
 
 import pickle
+import re
 import warnings
+from contextlib import ExitStack
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors.torch import load_file, save
@@ -13,6 +18,7 @@ from withstand.errors import InputError, brief
 from withstand.files import write_whole
 from withstand.reading.places import check_unpacked, is_file
 
+BUFFER = re.compile(rb"c(__builtin__|builtins)\r?\nbytearray\r?\n")
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
 
@@ -31,6 +37,7 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
             return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            check_buffers(path)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # a damaged pickle can end in almost any error
         unsafe = isinstance(problem, pickle.UnpicklingError) and "unsupported" in str(problem).lower()
@@ -39,6 +46,28 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"weights: {path} must hold a state dict, got {type(content).__name__}.")
     return content
+
+
+def check_buffers(file: Path | BytesIO) -> None:
+    """Reject a file of PyTorch that asks for bytearrays, which no weights need: a number in it says how much memory.
+
+    Raises:
+        UnpicklingError: If it does; others if it is damaged.
+    """
+    is_zip = is_zipfile(file)
+    if isinstance(file, BytesIO):
+        file.seek(0)
+    with ExitStack() as stack:
+        if is_zip:
+            content = torch._C.PyTorchFileReader(str(file) if isinstance(file, Path) else file).get_record("data.pkl")
+        elif isinstance(file, Path):
+            opened = stack.enter_context(file.open("rb"))
+            content = stack.enter_context(mmap(opened.fileno(), 0, access=ACCESS_READ))
+        else:
+            content = file.getbuffer()
+        found = BUFFER.search(content)
+    if found:
+        raise pickle.UnpicklingError("Unsupported global: bytearray")
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

@@ -12,7 +12,7 @@ from withstand.study.axes import OWN, columns_of
 from withstand.study.contents import CONFIG, DATA_CLASS, EVALUATIONS, ROWS, RowsFile, content_of, data_of, spared
 from withstand.study.measures.measure import Measure, joined
 from withstand.study.measures.row import Row
-from withstand.study.records import read_text
+from withstand.study.records import SURROGATE, read_text
 from withstand.study.sweep import PLAN, Entry, read_entries, read_failure, short_name
 
 if TYPE_CHECKING:
@@ -158,7 +158,11 @@ def entries_under(root: Path, lost: dict[str, None]) -> list[Entry]:
     found: list[Entry] = []
     single: list[Entry] = []
     for each in sorted(root.iterdir()):
-        if (each / PLAN).exists():
+        if not each.name.isascii() and SURROGATE.search(each.name):
+            is_run = (each / PLAN).exists() or (each / CONFIG).exists()
+            sentence = str(InputError(f"{each} is left out, since its name is not UTF-8; rename it."))
+            lost |= {sentence: None} if is_run else {}
+        elif (each / PLAN).exists():
             planned = spared(lambda each=each: read_entries(each), (), lost)
             found += [Entry(labels=own.labels, seed=own.seed, run=f"{each.name}/{own.run}") for own in planned]
         elif (each / CONFIG).exists():
@@ -214,7 +218,8 @@ def _single(folder: Path, run: str) -> Entry:
         found = SEED.search(read_text(folder / CONFIG))
     except InputError:  # of which the rows say that it is damaged
         found = None
-    return Entry(labels={"name": short_name(folder)}, seed=int(found.group(1)) if found else 0, run=run)
+    name = short_name(folder).encode(errors="backslashreplace").decode()
+    return Entry(labels={"name": name}, seed=int(found.group(1)) if found else 0, run=run)
 
 
 def _told_apart(root: Path, entries: list[Entry]) -> list[Entry]:

@@ -13,6 +13,8 @@ import torch
 from withstand.errors import InputError, told
 from withstand.files import check_no_folder, check_no_link, sync_folder, write_whole
 from withstand.limits import NonNegativeInt
+from withstand.models.weights import check_buffers
+from withstand.reading.places import is_file
 from withstand.study.records import built
 
 LAST, PREVIOUS = "last.checkpoint", "previous.checkpoint"
@@ -71,10 +73,11 @@ def load(folder: Path, *, identity: str) -> dict[str, Any] | None:
 def read(path: Path) -> dict[str, Any] | None:
     """Return the content of a checkpoint file, or None if it is damaged; never runs code in it."""
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if is_file(path) else b""  # no pipe
         digest, body = content[:DIGEST], content[DIGEST:]
         if sha256(body).digest() != digest:
             return None
+        check_buffers(io.BytesIO(body))
         whole = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except Exception:  # a damaged pickle can end in almost any error
         return None

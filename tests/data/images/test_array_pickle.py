@@ -109,3 +109,14 @@ def test_every_beginning_of_a_good_file_is_refused(tmp_path):
     for length in range(len(content)):
         with pytest.raises(InputError):
             read(tmp_path, content[:length])
+
+
+def test_memory_is_bounded_by_the_size_of_the_file(tmp_path):
+    """A bytearray takes the memory that its head names, and texts that are named again become bytes again."""
+    with pytest.raises(InputError, match="holds a set or a bytearray"):
+        read(tmp_path, b"\x80\x05}\x8c\x01a\x96" + (1 << 28).to_bytes(8, "little") + b"s.")
+    text = "a" * (1 << 16)
+    start = b"\x80\x02X" + len(text).to_bytes(4, "little") + text.encode() + b"q\x00X\x06\x00\x00\x00latin1q\x01"
+    start += b"c_codecs\nencode\nq\x02]"
+    with pytest.raises(InputError, match="repeats its bytes"):
+        read(tmp_path, start + b"h\x02h\x00h\x01\x86Ra" * 40 + b".")

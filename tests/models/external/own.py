@@ -83,6 +83,10 @@ class SmallForest:
         return self.forest.predict_proba(self.reduced(x))
 
 
+def leaves():
+    raise SystemExit("no weights")
+
+
 def broken():
     raise RuntimeError("weights are missing\nsecond line")
 

@@ -144,6 +144,7 @@ def test_a_forest_is_a_model_without_gradients(folder, digits):
     [
         ("own.py:nope", {}, "has no nope"),
         ("own.py:broken", {}, r"failed \(RuntimeError: weights are missing\)"),
+        ("own.py:leaves", {}, r"failed \(SystemExit: no weights\)"),
         ("own.py:nothing", {}, "must return a torch.nn.Module or a fitted classifier, got int"),
         ("own.py:Net", {"arguments": {"depth": 3}}, "failed"),
         ("own.py:Net", {"arguments": {"num_classes": 7}}, r"logits of shape \(2, 10\), got \(2, 7\)"),

@@ -70,6 +70,17 @@ def evil_expression(code):
     return change
 
 
+def evil_expression_of(name):
+    """Return a change that puts the expression of a size below a name that a user may choose."""
+
+    def change(program):
+        sizes = program["graph_module"]["graph"]["sym_int_values"]
+        sizes[name] = {"as_expr": {"expr_str": "__import__('os').mkdir('{made}')", "hint": {"as_int": 4}}}
+        return program
+
+    return change
+
+
 def evil_guard(code):
     return lambda program: program | {"guards_code": [code]}
 
@@ -86,6 +97,8 @@ PROGRAMS = {
     "a size": evil_expression("__import__('os').mkdir('{made}')"),
     "a size in a text": evil_expression("Add('__import__(\\'os\\').mkdir(\\'{made}\\')', Integer(1))"),
     "a size by attributes": evil_expression("Integer(1).__class__"),
+    "a size named as what is passed over": evil_expression_of("metadata"),
+    "a size named as a text that is passed over": evil_expression_of("stack_trace"),
     "a guard": evil_guard("__import__('os').mkdir('{made}')"),
     "the name of an input": evil_input("__import__('os').mkdir('{made}')"),
     "a function of PyTorch": evil_target("torch.hub.load"),
@@ -122,6 +135,39 @@ def test_pickles_and_libraries_are_refused_and_not_run(end, parts, tmp_path):
     with pytest.raises(InputError, match="refused"):
         read_pt2(write(tmp_path / "net.pt2", parts | changed))
     assert not made.exists()
+
+
+@pytest.mark.parametrize("end", ["weights", "constants"])
+@pytest.mark.parametrize("name", ["metadata", "as_string", "use_pickle"])
+def test_a_pickle_is_refused_whatever_the_name_of_its_tensor(name, end, parts, tmp_path):
+    made, root = tmp_path / "made", next(iter(parts)).partition("/")[0]
+    config, prefix = named(parts, f"model_{end}_config.json"), {"weights": "weight", "constants": "tensor"}[end]
+    buffer = io.BytesIO()
+    torch.save(Evil(made), buffer)
+    own = {"path_name": f"{prefix}_evil", "is_param": False, "use_pickle": True, "tensor_meta": None}
+    known = json.loads(parts[config])["config"]
+    changed = {
+        config: json.dumps({"config": {name: own, **known}}).encode(),
+        f"{root}/data/{end}/{prefix}_evil": buffer.getvalue(),
+    }
+    with pytest.raises(InputError, match="refused"):
+        read_pt2(write(tmp_path / "net.pt2", parts | changed))
+    assert not made.exists()
+
+
+def test_names_that_pytorch_takes_for_others_are_refused(parts, tmp_path):
+    """PyTorch finds the parts of an archive without regard to case."""
+    made, config = tmp_path / "made", named(parts, "model_weights_config.json")
+    root = config.partition("/")[0]
+    buffer = io.BytesIO()
+    torch.save(Evil(made), buffer)
+    own = {"a": {"path_name": "weight_evil", "is_param": False, "use_pickle": True, "tensor_meta": None}}
+    twice = {config.replace("config", "CONFIG"): json.dumps({"config": own}).encode()}
+    twice[f"{root}/data/weights/weight_evil"] = buffer.getvalue()
+    for changed in (twice, {f"{root}/data/constants/OPAQUE_obj_0": pickle.dumps(Evil(made))}):
+        with pytest.raises(InputError, match="refused"):
+            read_pt2(write(tmp_path / "net.pt2", parts | changed))
+        assert not made.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x00" * 100])

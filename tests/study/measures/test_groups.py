@@ -51,9 +51,9 @@ def test_any_reduction_is_taken_of_every_group():
 def test_what_makes_no_groups_is_refused():
     about = OUTCOMES.select("number").with_columns(site=1)
     for asked, column, further, match in (
-        (TOP1, "site", None, "site is not a column"),
+        (TOP1, "site", None, "column site is not one of the samples"),
         (TOP1, "site", about.drop("number"), "identifier or number"),
-        (TOP1, "site", about.drop("site"), "a frame with site"),
+        (TOP1, "site", about.drop("site"), "frame must have the column site"),
         (TOP1, "site", polars.concat([about, about]), "one line per number"),
         (Measure(name="n", column="correct", reduction="number"), "label", None, "of groups of samples"),
     ):

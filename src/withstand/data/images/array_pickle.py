@@ -25,7 +25,9 @@ def read_array_pickle(who: str, path: Path) -> dict[str, object]:
         if not path.is_file():
             raise OSError("it is not a file")
         with path.open("rb") as file:
-            content = _ArrayUnpickler(file, encoding="latin1").load()
+            reader = _ArrayUnpickler(file, encoding="latin1")
+            reader.room += 2 * path.stat().st_size
+            content = reader.load()
         if not isinstance(content, dict):
             raise pickle.UnpicklingError(f"it holds a {type(content).__name__}, not a dictionary")
         return {
@@ -99,6 +101,14 @@ class _ArrayUnpickler(_InPython):
     """
 
     dispatch: ClassVar[dict] = dict(_InPython.dispatch)
+    room = 1 << 20  # characters of texts that may become bytes; those that are named again and again become many
+
+    def _reduce(self) -> None:
+        if self.stack[-2:-1] == [_Bytes]:
+            self.room -= sum(len(each) for each in self.stack[-1] if isinstance(each, str))
+            if self.room < 0:
+                raise pickle.UnpicklingError("it repeats its bytes without end")
+        super().load_reduce()
 
     def _set_item(self) -> None:
         self._check_keys(self.stack[-2:-1])
@@ -113,7 +123,7 @@ class _ArrayUnpickler(_InPython):
         super().load_dict()
 
     def _refuse(self) -> None:
-        raise pickle.UnpicklingError("it holds a set")
+        raise pickle.UnpicklingError("it holds a set or a bytearray")
 
     def _check_keys(self, keys: list[object]) -> None:
         if not all(isinstance(each, str | bytes) for each in keys):
@@ -123,6 +133,8 @@ class _ArrayUnpickler(_InPython):
         pickle.SETITEM[0]: _set_item,
         pickle.SETITEMS[0]: _set_items,
         pickle.DICT[0]: _make_dict,
+        pickle.REDUCE[0]: _reduce,
+        pickle.BYTEARRAY8[0]: _refuse,  # takes the memory before it reads
         pickle.ADDITEMS[0]: _refuse,
         pickle.FROZENSET[0]: _refuse,
     }

@@ -8,7 +8,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from withstand.data.base import Plan, Split, to_unit
-from withstand.data.checks import check_labels
+from withstand.data.checks import as_plan, check_labels
 from withstand.data.sample import Sample
 from withstand.functional.tensors import Device
 
@@ -42,7 +42,7 @@ class ArraySplit(Split):
         self, plan: Plan, *, device: Device = "cpu", num_workers: int = 0, augmentation_seed: int | None = None
     ) -> Iterator[Sample]:
         """Read the rows; there is no augmentation."""
-        for rows in plan:
+        for rows in as_plan(plan, len(self)):
             rows = rows.cpu()
             chosen = np.array(self.images[rows.numpy()].transpose(0, 3, 1, 2), order="C")
             x, y, index = (each.to(device) for each in (torch.from_numpy(chosen), self.y[rows], rows))

@@ -17,7 +17,8 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as LoaderDataset
 
-from withstand.data.base import Plan, Split, as_rows, to_unit
+from withstand.data.base import Plan, Split, to_unit
+from withstand.data.checks import as_plan, as_rows
 from withstand.data.images.decoding import NOTES, Decoding
 from withstand.data.images.files_below import as_text
 from withstand.data.images.image_file import AS_STORED, explain, read_image
@@ -120,7 +121,9 @@ class FileSplit(Split):
         device = torch.device(device)
         images, before = _Images(self, augmentation_seed), {key: len(rows) for key, rows in self._noted.items()}
         try:
-            for x, rows, problems, notes in _decode(images, plan, num_workers, pin_memory=device.type == "cuda"):
+            for x, rows, problems, notes in _decode(
+                images, as_plan(plan, len(self)), num_workers, pin_memory=device.type == "cuda"
+            ):
                 for row, key in notes:
                     self._noted[key].add(row)
                 for row, reason in problems:

@@ -142,7 +142,7 @@ class External(Model):
                 return maker(**given)
         except InputError:
             raise
-        except Exception as problem:  # foreign code may raise anything
+        except (Exception, SystemExit) as problem:  # foreign code may raise anything
             said = f"{type(problem).__name__}: {told(problem)}"
             raise InputError(f"model: {self.source} failed ({said}).") from problem
 

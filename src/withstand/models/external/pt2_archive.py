@@ -17,11 +17,14 @@ PARTS = re.compile(
     r"archive_format|archive_version|byteorder|version|\.data/.*|models/[^/]+\.json|extra/.*|data/(weights|constants)/[^/]+"
     r"|data/sample_inputs/[^/]+\.pt"
 )
-CONFIG = re.compile(r"data/(weights|constants)/[^/]+_config\.json")
-OPAQUE = re.compile(r"data/constants/(custom_obj|opaque_obj)")
+CONFIG = re.compile(r"data/(weights|constants)/[^/]+_config\.json", re.IGNORECASE)
+OPAQUE = re.compile(r"data/constants/(custom_obj|opaque_obj)", re.IGNORECASE)
 NAME = re.compile(r"[\w.:+-]*")
 SPEC = re.compile(r'[\w\s.,:"\[\]{}\\-]*')  # JSON without anything that could be called
-PLAIN = ("as_string", "as_strings")  # constants, which PyTorch quotes
+PLAIN = frozenset(
+    "as_string as_strings "  # constants, which PyTorch quotes
+    "custom from_node nn_module_stack source_fn_stack stack_trace torch_fn".split()  # metadata, which only describe
+)
 TARGET = re.compile(
     r"math\.[a-z]\w*|torch\._?sym_\w+|torch\.ops\.(?!profiler)\w+\.(?!save$|save\.|from_file)\w+(\.\w+)?"
 )
@@ -47,24 +50,28 @@ NODES = (
 def check_archive(path: Path) -> None:
     """Reject an archive in which PyTorch would find something to run besides operators on tensors.
 
-    PyTorch evaluates sizes and guards as Python expressions, unpickles objects, and loads compiled libraries.
+    PyTorch evaluates sizes and guards as Python expressions, unpickles objects, and loads compiled libraries. Its own
+    reader is asked, which other readers of zip files need not agree with: it takes no notice of case.
 
     Raises:
         InputError: If the file is not a zip archive, or holds such a part.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                name = info.filename.partition("/")[2]
-                if (problem := _problem(name, archive, info)) is not None:
-                    raise InputError(f"model: {path} is refused: {brief(info.filename)} {problem}.")
-    except (zipfile.BadZipFile, OSError, ValueError, RecursionError, NotImplementedError) as problem:
+            names = [each.partition("/")[2] for each in archive.namelist()]
+        reader = torch._C.PyTorchFileReader(str(path))
+        if sorted(names) != sorted(reader.get_all_records()) or len({each.lower() for each in names}) < len(names):
+            raise InputError(f"model: {path} is refused: its list of parts is ambiguous.")
+        for name in names:
+            if (problem := _problem(name, reader)) is not None:
+                raise InputError(f"model: {path} is refused: {brief(name)} {problem}.")
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError) as problem:
         if isinstance(problem, InputError):
             raise
         raise InputError(f"model: {path} is not a program of torch.export (it cannot be read).") from problem
 
 
-def _problem(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str | None:
+def _problem(name: str, reader: Any) -> str | None:
     """Return why a part of the archive is refused, if it is."""
     if not PARTS.fullmatch(name):
         return "is no part of a program"
@@ -72,12 +79,12 @@ def _problem(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str 
         return "holds a pickled object"
     if name.endswith(".pt"):
         try:
-            torch.load(io.BytesIO(archive.read(info)), weights_only=True)
+            torch.load(io.BytesIO(reader.get_record(name)), weights_only=True)
         except Exception:  # a damaged pickle can end in almost any error
             return "holds objects other than tensors"
-    if CONFIG.fullmatch(name) and any(key == "use_pickle" and value for key, value in _pairs(_read(archive, info))):
+    if CONFIG.fullmatch(name) and any(key == "use_pickle" and value for key, value in _pairs(_read(reader, name))):
         return "names pickled tensors"
-    return _problem_of_program(_read(archive, info)) if name.startswith("models/") else None
+    return _problem_of_program(_read(reader, name)) if name.startswith("models/") else None
 
 
 def _problem_of_program(program: Any) -> str | None:
@@ -149,18 +156,17 @@ def _is_harmless(node: ast.AST, *, texts: set[int]) -> bool:
     return True
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
-    return json.loads(archive.read(info))
+def _read(reader: Any, name: str) -> Any:
+    return json.loads(reader.get_record(name))
 
 
 def _pairs(content: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every key and value within JSON, without the metadata, which only describes."""
+    """Yield every key and value within JSON."""
     pending = [content]
     while pending:
         each = pending.pop()
         if isinstance(each, dict):
-            own = {key: value for key, value in each.items() if key != "metadata"}
-            yield from own.items()
-            pending += own.values()
+            yield from each.items()
+            pending += each.values()
         elif isinstance(each, list):
             pending += each

@@ -54,7 +54,7 @@ def training_pictures(study: Study) -> list[Picture]:
     for run in own["run"] if study.folder is not None else ():
         histories |= study.spare(lambda run=run: dict(read_histories(study.folder or "", [run])), {})
     for *labels, seed, run in own.iter_rows():
-        if histories.get(run):
+        if any(kind in entry for entry in histories.get(run, ()) for kind in MEASURES):
             found[tuple(labels)][seed] = histories[run]
     if not any(found.values()):
         return []

@@ -42,9 +42,13 @@ def by_group(
         outcomes = _joined(outcomes, about, column)
     for name in (column, measure.column):
         if name not in outcomes.columns:
-            raise InputError(f"groups: {brief(name)} is not a column of the samples; {nearest(name, outcomes.columns)}")
+            raise InputError(
+                f"Results.by: column {brief(name)} is not one of the samples; {nearest(name, outcomes.columns)}"
+            )
     if measure.reduction not in REDUCTIONS:
-        raise InputError(f"groups: expected a measure of groups of samples, got {measure.name} ({measure.reduction}).")
+        raise InputError(
+            f"Results.by: measure must be one of groups of samples, got {measure.name} ({measure.reduction})."
+        )
     lines = []
     for (group,), own in outcomes.sort(column, maintain_order=True).group_by(column, maintain_order=True):
         found = apply(measure, own, condition=f"{column} {group}")
@@ -59,8 +63,11 @@ def _joined(outcomes: "polars.DataFrame", about: "polars.DataFrame", column: str
     key = next((each for each in ("identifier", "number") if each in about.columns and each in outcomes.columns), None)
     if key is None or column not in about.columns:
         missing = column if key else "identifier or number"
-        raise InputError(f"groups: expected a frame with {missing}, got {', '.join(about.columns)}.")
+        raise InputError(f"Results.by: frame must have the column {missing}, got {', '.join(about.columns)}.")
     if about[key].is_duplicated().any():
-        raise InputError(f"groups: expected one line per {key}, got several.")
-    keys = about.select(about[key].cast(outcomes.schema[key]), column)
-    return outcomes.drop(column, strict=False).join(keys, on=key, how="inner", maintain_order="left")
+        raise InputError(f"Results.by: frame must have one line per {key}, got several.")
+    keys = about.select(about[key].cast(outcomes.schema[key], strict=False), column)
+    found = outcomes.drop(column, strict=False).join(keys, on=key, how="inner", maintain_order="left")
+    if found.is_empty():
+        raise InputError(f"Results.by: frame must have the {key} of at least one sample, got none of them.")
+    return found

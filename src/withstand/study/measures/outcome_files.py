@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from withstand.errors import InputError
+from withstand.reading.places import read_bytes
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.note import Note
 from withstand.study.records import damaged, read_record, unreadable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import polars
 
 FORMAT = 3
+MOST_BYTES = 1 << 30  # of a Parquet file, and of all its texts together
+MOST_CELLS = 1 << 27  # of a Parquet file
 # Kinds of columns, where a table has them.
 KINDS = MappingProxyType({"number": "whole", "prediction": "whole", "confidence": "number", "correct": "number"})
 SAMPLE_KINDS = MappingProxyType({"source": "text", "number": "whole", "label": "whole", "identifier": "text"})
@@ -87,7 +90,10 @@ def read_parquet(
 
     then = then or measure_again(path.parent)
     try:
-        frame = polars.read_parquet(path.read_bytes())
+        path.lstat()  # a missing file raises another error
+        content = read_bytes(path, most=MOST_BYTES)
+        _check_head(path, content, then)
+        frame = polars.read_parquet(content)
     except OSError as problem:
         raise unreadable(path, problem, then) from problem
     except (polars.exceptions.PolarsError, polars.exceptions.PanicException) as problem:
@@ -103,6 +109,23 @@ def read_parquet(
     return frame
 
 
+def _check_head(path: Path, content: bytes, then: str) -> None:
+    """Reject a Parquet file by its head: a few bytes may stand for any number of equal cells."""
+    import polars
+
+    head = polars.scan_parquet(content)
+    schema = head.collect_schema()
+    if nested := [name for name, kind in schema.items() if kind.is_nested()]:
+        raise damaged(path, f"the column {nested[0]} holds values of type {schema[nested[0]]}", then)
+    cells = head.select(polars.len()).collect().item() * len(schema)
+    if cells > MOST_CELLS:
+        raise damaged(path, f"it has {cells:,} cells", then)
+    long = [name for name, kind in schema.items() if kind in (polars.String, polars.Binary)]
+    sizes = [polars.col(name).cast(polars.Binary).bin.size().cast(polars.UInt64).sum() for name in long]
+    if sizes and sum(head.select(sizes).collect().row(0)) > MOST_BYTES:
+        raise damaged(path, "its texts are too long", then)
+
+
 def measure_again(folder: Path) -> str:
     """Return what to do if a file in a folder of outcomes is damaged."""
-    return f"remove {folder} and evaluate again"
+    return f"remove {folder} and the rows.jsonl beside it, and run the command that made them again"

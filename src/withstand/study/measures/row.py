@@ -12,7 +12,7 @@ from withstand.files import write_whole
 from withstand.study.measures.measure import Measure
 from withstand.study.records import built, parse_json, read_text
 
-THEN = "remove the file, and run the same command again; a run of an earlier version must be measured again"
+THEN = "remove the file, and run the command that made it again; a run of an earlier version must be measured again"
 
 
 @dataclass(frozen=True, kw_only=True)
