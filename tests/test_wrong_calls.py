@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import polars
 import pytest
 import scipy.sparse
 import torch
@@ -26,6 +27,8 @@ from withstand.compat import imagecorruptions, imagenet_c
 from withstand.configuration import Configuration
 from withstand.data.base import TensorSplit
 from withstand.detection import mpc
+from withstand.study import aggregate, paired, read
+from withstand.study.axes import OWN
 from withstand.training.optimizers import Optimizer
 
 
@@ -231,6 +234,7 @@ EVALUATE = [
     ("data that fail", "row 0 has no file", lambda t: evaluate(good(), Fails())),
     ("data that fail later", "row 3 has no file", lambda t: evaluate(good(), FailsLater())),
     ("labels out of range", "labels", lambda t: evaluate(good(), pairs_of([0, 1, 7]))),
+    ("modules without names", "need names", lambda t: evaluate([good(), good()], t.pairs)),
     ("a model of tuples", "model", lambda t: evaluate(Returns(lambda z: (z, z)), t.pairs)),
     ("a model of complex numbers", "model", lambda t: evaluate(Returns(lambda z: z * 1j), t.pairs)),
     ("a model that fails later", "layer 3 is missing", lambda t: evaluate(RaisesLater(), t.pairs)),
@@ -280,15 +284,15 @@ ATTACK = [
     ("a model that fails", "layer 3 is missing", lambda t: attack(t, Raises())),
     ("a model that fails later", "layer 3 is missing", lambda t: attack(t, RaisesLater())),
     ("a list as inputs", "x", lambda t: attack(t, x=[[0.0] * 12] * 4)),
-    ("whole numbers as inputs", "inputs", lambda t: attack(t, x=torch.zeros(4, 12, dtype=torch.int64))),
-    ("objects as inputs", "inputs", lambda t: attack(t, x=np.zeros((4, 12), object))),
-    ("complex inputs", "inputs", lambda t: attack(t, x=np.zeros((4, 12), complex))),
-    ("NaN inputs", "inputs", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
-    ("too few labels", "label", lambda t: attack(t, y=torch.tensor([0]))),
-    ("labels of fractions", "labels", lambda t: attack(t, y=torch.tensor([0.0, 1.0, 2.0, 0.0]))),
-    ("labels of text", "label", lambda t: attack(t, y=np.array(list("abca")))),
-    ("one-hot labels", "label", lambda t: attack(t, y=torch.eye(3)[t.points[1]])),
-    ("labels out of range", "labels", lambda t: attack(t, y=torch.tensor([0, 1, 2, 3]))),
+    ("whole numbers as inputs", "attack: x must", lambda t: attack(t, x=torch.zeros(4, 12, dtype=torch.int64))),
+    ("objects as inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), object))),
+    ("complex inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), complex))),
+    ("NaN inputs", "attack: x: ", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
+    ("too few labels", "attack: y must", lambda t: attack(t, y=torch.tensor([0]))),
+    ("labels of fractions", "y must be whole numbers", lambda t: attack(t, y=torch.tensor([0.0, 1.0, 2.0, 0.0]))),
+    ("labels of text", "attack: y must", lambda t: attack(t, y=np.array(list("abca")))),
+    ("one-hot labels", "attack: y must", lambda t: attack(t, y=torch.eye(3)[t.points[1]])),
+    ("labels out of range", "y must be whole numbers", lambda t: attack(t, y=torch.tensor([0, 1, 2, 3]))),
     ("a number as ball", "ball", lambda t: attack(t, ball=0.1)),
     ("a class as ball", "ball", lambda t: attack(t, ball=ws.Ball)),
     ("an unknown budget", "budget", lambda t: attack(t, budget="strong")),
@@ -324,6 +328,7 @@ IMAGES = [
     ("a transform with text as seed", "seed", lambda t: ws.Gaussian()(t.rgb, seed="1")),
     ("a transform with half an index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=0.5)),
     ("a transform with text as index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index="a")),
+    ("a transform with a negative index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=-1)),
     ("a transform with too many indices", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=[0, 1])),
     ("a transform with a number as rng", "rng", lambda t: ws.Gaussian()(t.rgb, rng=3)),
     ("a transform with both sources", "rng", lambda t: ws.Gaussian()(t.rgb, seed=1, rng=ws.stream(0, "a"))),
@@ -469,6 +474,13 @@ UNFITTED = [
 ]
 
 
+FRAME = polars.DataFrame({name: [None] for name in OWN})
+
+
+def _taken(take, frame, more, t):
+    return take(frame, *more)
+
+
 RESULTS = [
     ("no tables", "model", lambda t: ws.Results({})),
     ("a list of tables", "tables", lambda t: ws.Results([t.table])),
@@ -519,6 +531,17 @@ RESULTS = [
     ("text as corruptions", "corruptions", lambda t: mpc({"fog": {1: 1.0}}, corruptions="fog", severities=(1,))),
     ("a number as severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=1)),
     ("no severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=())),
+    ("text as score of a cell", "fog/1:", lambda t: mpc({("fog", 1): "high"}, severities=(1,))),
+    ("a number as folder of results", "read: folder", lambda t: read(3)),
+    *(
+        (f"{kind} of {take.__name__}", f"{take.__name__}: frame", partial(_taken, take, frame, more))
+        for take, more in ((aggregate, ()), (paired, ({"method": "plain"},)))
+        for kind, frame in (("a folder", "runs"), ("nothing", None), ("another frame", polars.DataFrame({"seed": [0]})))
+    ),
+    ("a quantile in percent", "quantiles", lambda t: aggregate(FRAME, quantiles=(10, 50))),
+    ("one quantile without a list", "quantiles", lambda t: aggregate(FRAME, quantiles=0.5)),
+    ("text as baseline", "baseline", lambda t: paired(FRAME, "plain")),
+    ("a baseline without axes", "baseline must name axes", lambda t: paired(FRAME, {"method": "plain"})),
 ]
 
 CONFIGURATIONS = [

@@ -58,6 +58,10 @@ def main(words: list[str]) -> None:
         check_output("corrupt: --preview", Path(found.preview).parent)
     if found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
+    if found.masks != [AUTO] and found.size != "original":
+        raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
+    if found.sample and found.preview is None:
+        raise InputError("corrupt: --sample needs --preview FILE.png; a copy holds every image.")
     chosen = choose(found.corruptions, _severities(found.severities))
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
