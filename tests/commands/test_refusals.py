@@ -13,6 +13,8 @@ from withstand.cli import main
 from withstand.errors import InputError
 from withstand.study.combination import parse_baseline
 
+SMALL = ["--size", "32", "--corruptions", "contrast"]
+
 
 def refused(words, capsys):
     """Return the only line that a refused command wrote to standard error."""
@@ -33,9 +35,57 @@ def test_an_option_of_another_form_of_copy_is_refused(tmp_path, capsys, words, o
     for name in "ab":
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("RGB", (32, 32)).save(tmp_path / "photos" / name / "1.png")
-    line = refused(["corrupt", tmp_path / "photos", tmp_path / "copy", "--size", "32", *words], capsys)
+    line = refused(["corrupt", tmp_path / "photos", tmp_path / "copy", *SMALL, *words], capsys)
     assert f"{option} needs {needed}" in line
     assert not (tmp_path / "copy").exists()
+
+
+def test_nothing_is_said_before_a_folder_with_other_files_is_refused(tmp_path, capsys):
+    for name in ("photos/a", "photos/b", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / name / "1.png")
+    assert "is not empty" in refused(["corrupt", tmp_path / "photos", tmp_path / "mine", *SMALL], capsys)
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["1.png"]
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "meant"),
+    [
+        ("--data.help", "digitz", "digits"),
+        ("--objective.help", "PerturbedRsk", "PerturbedRisk"),
+        ("--objective.perturbation.help", "Gausian", "Gaussian"),
+        ("--schedule.help", "Cosin", "Cosine"),
+    ],
+)
+def test_help_on_an_unknown_class_names_the_nearest_of_its_kind(option, given, meant, capsys):
+    line = refused(["train", option, given], capsys)
+    assert line.startswith(f"withstand: option {option}: {given} is not known; did you mean {meant}")
+
+
+@pytest.mark.parametrize(
+    ("condition", "field"),
+    [
+        ("{class_path: Gaussian, init_args: {std: high}}", "std"),
+        ("{class_path: WorstCase, init_args: {balls: 3}}", "balls"),
+        ("{class_path: WorstCase, init_args: {balls: [{norm: l9}]}}", "balls.norm"),
+    ],
+)
+def test_a_field_of_a_condition_in_yaml_is_not_called_an_option(condition, field):
+    with pytest.raises(InputError, match=rf"^on: {field} must be "):
+        ws.Question.of(ws.Toy(), condition)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("smoothing/high", "a standard deviation above 0"),
+        ("calibration/gausian", "did you mean calibration/Gaussian or calibration/"),
+        ("calibration/fog/9", "severities are 1, 2, 3, 4 and 5"),
+    ],
+)
+def test_what_follows_the_slash_of_a_condition_is_corrected_by_its_meaning(condition, words):
+    with pytest.raises(InputError, match=words):
+        ws.Question.of(ws.Toy(), condition)
 
 
 @pytest.fixture(scope="module")
