@@ -287,7 +287,7 @@ ATTACK = [
     ("whole numbers as inputs", "attack: x must", lambda t: attack(t, x=torch.zeros(4, 12, dtype=torch.int64))),
     ("objects as inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), object))),
     ("complex inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), complex))),
-    ("NaN inputs", "attack: x: ", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
+    ("NaN inputs", "attack: x", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
     ("too few labels", "attack: y must", lambda t: attack(t, y=torch.tensor([0]))),
     ("labels of fractions", "y must be whole numbers", lambda t: attack(t, y=torch.tensor([0.0, 1.0, 2.0, 0.0]))),
     ("labels of text", "attack: y must", lambda t: attack(t, y=np.array(list("abca")))),
