@@ -41,8 +41,8 @@ Y = network()(X).argmax(1)
         ({"seed": -1}, "seed must be"),
         ({"seed": "a"}, "seed must be"),
         ({"budget": "strong"}, "budget must be"),
-        ({"space": Space(shape=(3,))}, "inputs must have the shape of the space, (3,), got (4,)"),
-        ({"space": Space(shape=(4,), box=(0.0, 1.0))}, "inputs must lie in"),
+        ({"space": Space(shape=(3,))}, "x must have the shape of the space, (3,), got (4,)"),
+        ({"space": Space(shape=(4,), box=(0.0, 1.0))}, "x must lie in"),
     ],
 )
 def test_what_does_not_fit_is_refused(given, words):

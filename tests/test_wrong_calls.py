@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import polars
 import pytest
 import scipy.sparse
 import torch
@@ -27,6 +28,8 @@ from withstand.compat import imagecorruptions, imagenet_c
 from withstand.configuration import Configuration
 from withstand.data.base import TensorSplit
 from withstand.detection import mpc
+from withstand.study import aggregate, paired, read
+from withstand.study.axes import OWN
 from withstand.training.optimizers import Optimizer
 
 
@@ -205,7 +208,7 @@ FIT = [
     ("a model without numbers", "model", lambda t: fit(good().to("meta"), t.pairs)),
     ("quantised inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], [quantised(images(3, 2, 2))] * 2))),
     ("a model of inference mode", "inference_mode", lambda t: fit(in_inference_mode(good), t.pairs)),
-    ("inputs without numbers", "inputs", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
+    ("inputs without numbers", "attack: x", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
     ("labels without numbers", "labels", lambda t: fit(good(), pairs_of(torch.tensor([0, 1], device="meta")))),
     ("wrong number of outputs", "model", lambda t: fit(nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), ws.Digits())),
     ("a model of tuples", "model", lambda t: fit(Returns(lambda z: (z, z)), t.pairs)),
@@ -258,6 +261,7 @@ EVALUATE = [
     ("data that fail", "row 0 has no file", lambda t: evaluate(good(), Fails())),
     ("data that fail later", "row 3 has no file", lambda t: evaluate(good(), FailsLater())),
     ("labels out of range", "labels", lambda t: evaluate(good(), pairs_of([0, 1, 7]))),
+    ("modules without names", "need names", lambda t: evaluate([good(), good()], t.pairs)),
     ("a model of tuples", "model", lambda t: evaluate(Returns(lambda z: (z, z)), t.pairs)),
     ("a model of complex numbers", "model", lambda t: evaluate(Returns(lambda z: z * 1j), t.pairs)),
     ("a model that fails later", "layer 3 is missing", lambda t: evaluate(RaisesLater(), t.pairs)),
@@ -306,27 +310,27 @@ ATTACK = [
     ("a model of inference tensors", "model: 1.weight", lambda t: attack(t, without_gradients())),
     ("a model without numbers", "model", lambda t: attack(t, nn.Linear(12, 3, device="meta"))),
     ("a model of inference mode", "inference_mode", lambda t: attack(t, in_inference_mode(lambda: nn.Linear(12, 3)))),
-    ("inputs without numbers", "inputs", lambda t: attack(t, x=torch.zeros(4, 12, device="meta"))),
+    ("inputs without numbers", "attack: x", lambda t: attack(t, x=torch.zeros(4, 12, device="meta"))),
     ("a model of one output", "model", lambda t: attack(t, nn.Linear(12, 1))),
     ("a model that fails", "layer 3 is missing", lambda t: attack(t, Raises())),
     ("a model that fails later", "layer 3 is missing", lambda t: attack(t, RaisesLater())),
     ("a list as inputs", "x", lambda t: attack(t, x=[[0.0] * 12] * 4)),
-    ("whole numbers as inputs", "inputs", lambda t: attack(t, x=torch.zeros(4, 12, dtype=torch.int64))),
-    ("objects as inputs", "inputs", lambda t: attack(t, x=np.zeros((4, 12), object))),
-    ("complex inputs", "inputs", lambda t: attack(t, x=np.zeros((4, 12), complex))),
-    ("NaN inputs", "inputs", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
-    ("too few labels", "label", lambda t: attack(t, y=torch.tensor([0]))),
-    ("labels of fractions", "labels", lambda t: attack(t, y=torch.tensor([0.0, 1.0, 2.0, 0.0]))),
-    ("labels of text", "label", lambda t: attack(t, y=np.array(list("abca")))),
-    ("one-hot labels", "label", lambda t: attack(t, y=torch.eye(3)[t.points[1]])),
-    ("labels out of range", "labels", lambda t: attack(t, y=torch.tensor([0, 1, 2, 3]))),
-    ("sparse inputs", "inputs", lambda t: attack(t, x=t.points[0].to_sparse())),
-    ("inputs without values", "inputs", lambda t: attack(t, x=t.points[0].to("meta"))),
-    ("nested inputs", "inputs", lambda t: attack(t, x=nested(t.points[0]))),
-    ("masked inputs", "inputs", lambda t: attack(t, x=masked(t.points[0].numpy()))),
-    ("sparse labels", "labels", lambda t: attack(t, y=t.points[1].to_sparse())),
-    ("masked labels", "labels", lambda t: attack(t, y=masked(t.points[1].numpy()))),
-    ("labels beyond 63 bits", "labels", lambda t: attack(t, y=np.full(4, 2**63, np.uint64))),
+    ("whole numbers as inputs", "attack: x must", lambda t: attack(t, x=torch.zeros(4, 12, dtype=torch.int64))),
+    ("objects as inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), object))),
+    ("complex inputs", "attack: x must", lambda t: attack(t, x=np.zeros((4, 12), complex))),
+    ("NaN inputs", "attack: x", lambda t: attack(t, x=torch.full((4, 12), torch.nan))),
+    ("too few labels", "attack: y must", lambda t: attack(t, y=torch.tensor([0]))),
+    ("labels of fractions", "y must be whole numbers", lambda t: attack(t, y=torch.tensor([0.0, 1.0, 2.0, 0.0]))),
+    ("labels of text", "attack: y must", lambda t: attack(t, y=np.array(list("abca")))),
+    ("one-hot labels", "attack: y must", lambda t: attack(t, y=torch.eye(3)[t.points[1]])),
+    ("labels out of range", "y must be whole numbers", lambda t: attack(t, y=torch.tensor([0, 1, 2, 3]))),
+    ("sparse inputs", "attack: x", lambda t: attack(t, x=t.points[0].to_sparse())),
+    ("inputs without values", "attack: x", lambda t: attack(t, x=t.points[0].to("meta"))),
+    ("nested inputs", "attack: x", lambda t: attack(t, x=nested(t.points[0]))),
+    ("masked inputs", "attack: x", lambda t: attack(t, x=masked(t.points[0].numpy()))),
+    ("sparse labels", "attack: y", lambda t: attack(t, y=t.points[1].to_sparse())),
+    ("masked labels", "attack: y", lambda t: attack(t, y=masked(t.points[1].numpy()))),
+    ("labels beyond 63 bits", "attack: y", lambda t: attack(t, y=np.full(4, 2**63, np.uint64))),
     ("a number as ball", "ball", lambda t: attack(t, ball=0.1)),
     ("a class as ball", "ball", lambda t: attack(t, ball=ws.Ball)),
     ("an unknown budget", "budget", lambda t: attack(t, budget="strong")),
@@ -362,6 +366,7 @@ IMAGES = [
     ("a transform with text as seed", "seed", lambda t: ws.Gaussian()(t.rgb, seed="1")),
     ("a transform with half an index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=0.5)),
     ("a transform with text as index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index="a")),
+    ("a transform with a negative index", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=-1)),
     ("a transform with too many indices", "index", lambda t: ws.Gaussian()(t.rgb, seed=1, index=[0, 1])),
     ("a transform with a number as rng", "rng", lambda t: ws.Gaussian()(t.rgb, rng=3)),
     ("a transform with both sources", "rng", lambda t: ws.Gaussian()(t.rgb, seed=1, rng=ws.stream(0, "a"))),
@@ -540,6 +545,13 @@ UNFITTED = [
 ]
 
 
+FRAME = polars.DataFrame({name: [None] for name in OWN})
+
+
+def _taken(take, frame, more, t):
+    return take(frame, *more)
+
+
 RESULTS = [
     ("no tables", "model", lambda t: ws.Results({})),
     ("a list of tables", "tables", lambda t: ws.Results([t.table])),
@@ -590,6 +602,17 @@ RESULTS = [
     ("text as corruptions", "corruptions", lambda t: mpc({"fog": {1: 1.0}}, corruptions="fog", severities=(1,))),
     ("a number as severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=1)),
     ("no severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=())),
+    ("text as score of a cell", "fog/1:", lambda t: mpc({("fog", 1): "high"}, severities=(1,))),
+    ("a number as folder of results", "read: folder", lambda t: read(3)),
+    *(
+        (f"{kind} of {take.__name__}", f"{take.__name__}: frame", partial(_taken, take, frame, more))
+        for take, more in ((aggregate, ()), (paired, ({"method": "plain"},)))
+        for kind, frame in (("a folder", "runs"), ("nothing", None), ("another frame", polars.DataFrame({"seed": [0]})))
+    ),
+    ("a quantile in percent", "quantiles", lambda t: aggregate(FRAME, quantiles=(10, 50))),
+    ("one quantile without a list", "quantiles", lambda t: aggregate(FRAME, quantiles=0.5)),
+    ("text as baseline", "baseline", lambda t: paired(FRAME, "plain")),
+    ("a baseline without axes", "baseline must name axes", lambda t: paired(FRAME, {"method": "plain"})),
 ]
 
 CONFIGURATIONS = [

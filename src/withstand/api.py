@@ -179,7 +179,12 @@ def _folder(keep: Location | None) -> Path | None:
 
 def _models(model: Any) -> dict[str, Any]:
     """Return models by name, checked."""
-    models = dict(model) if isinstance(model, Mapping) else {"model": model} if model != [] else {}
+    if isinstance(model, list | tuple) and model:
+        raise InputError(
+            "evaluate: model: several modules need names, such as {'a': a, 'b': b}; a list holds names or folders of "
+            f"runs, got {type(model[0]).__name__}."
+        )
+    models = dict(model) if isinstance(model, Mapping) else {"model": model} if model not in ([], ()) else {}
     for name in models:
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")

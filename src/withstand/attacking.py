@@ -115,31 +115,33 @@ def _num_classes(model: nn.Module, x: Tensor, y: Tensor, engine: Engine) -> int:
     if y.is_floating_point() or y.is_complex() or y.min() < 0 or y.max() >= num_classes:
         span = "" if y.is_complex() else f" from {y.min():g} to {y.max():g}"
         came = f"{y.dtype}{span}".removeprefix("torch.")
-        raise InputError(f"attack: labels must be whole numbers from 0 to {num_classes - 1}, got {came}.")
+        raise InputError(f"attack: y must be whole numbers from 0 to {num_classes - 1}, got {came}.")
     return num_classes
 
 
 def _checked_inputs(x: Any, y: Any, model: nn.Module, ball: Ball, space: Space | None) -> tuple[Tensor, Tensor, Space]:
     """Return inputs in the model's type, labels and the input space, checked."""
-    for name, each in (("inputs", x), ("labels", y)):
+    for name, each in (("x", x), ("y", y)):
         check_plain(f"attack: {name}", each)
     given, (x, y) = (x, y), (_as_tensor(x), _as_tensor(y))
-    if not (isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_floating_point() and y.shape == x.shape[:1]):
-        raise InputError(
-            "attack: expected inputs as a tensor or array of floats, and one label per input, got "
-            f"{_described(given[0])} and {_described(given[1])}."
-        )
+    if not (isinstance(x, Tensor) and x.is_floating_point()):
+        raise InputError(f"attack: x must be inputs, as a tensor or array of floats, got {_described(given[0])}.")
+    if not (isinstance(y, Tensor) and y.shape == x.shape[:1]):
+        wanted = f"a whole number per input of x, which has the shape {(*x.shape,)}"
+        raise InputError(f"attack: y must be labels, {wanted}, got {_described(given[1])}.")
     if len(x) == 0:
-        raise InputError("attack: expected at least one input, got none.")
+        raise InputError("attack: x must have at least one input, got none.")
     if x.ndim < 2 or x.numel() == 0:
-        raise InputError(f"attack: inputs must have the shape (batch, *shape), got {tuple(x.shape)}.")
+        raise InputError(f"attack: x must have the shape (batch, *shape), got {tuple(x.shape)}.")
     x = x.detach().to(_dtype_of(model, x)).contiguous()
     space = space or Space.like(x, box=(0.0, 1.0) if x.ndim == 4 else None)
     if space.shape != tuple(x.shape[1:]):
-        raise InputError(f"attack: inputs must have the shape of the space, {space.shape}, got {tuple(x.shape[1:])}.")
-    check_finite(x, range(len(x)), who="attack")
+        raise InputError(f"attack: x must have the shape of the space, {space.shape}, got {tuple(x.shape[1:])}.")
+    check_finite(x, range(len(x)), who="attack: x")
     if space.box is not None and (x.amin() < space.box[0] or x.amax() > space.box[1]):
-        raise InputError(f"attack: inputs must lie in {space.box}, got {x.amin():g} to {x.amax():g}; pass `space`.")
+        low, high = space.box
+        span = f"[{low:g}, {high:g}], got {x.amin():g} to {x.amax():g}"
+        raise InputError(f"attack: x must lie in {span}; scale it, or pass `space` if the model takes other values.")
     ball.radii(x, space=space)  # radii per row must fit all inputs, not only those of a batch
     return x, y, space
 

@@ -26,6 +26,7 @@ from withstand.reading.documents import check_names, parse_yaml
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
 UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
+HELP_OF = r"--([\w.]+)\.help: Expected a dot import path string: (.*)"
 VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Subclass types expect)"
 
 
@@ -35,6 +36,9 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         _check_value(f"option {friendly(name)}", value)
     _, unrecognized, rest = message.rpartition("unrecognized arguments: ")
     path = ".".join(re.findall(KEY, message))
+    if found := re.search(HELP_OF, message):
+        path, given = ".".join([*re.findall(KEY, message), found[1]]), found[2]
+        return f"option --{friendly(path)}.help: {brief(given)} is not known; {_nearest_class(path, given)}"
     command = str(parser.prog).removeprefix("withstand ")
     if unrecognized and not path:
         # They are joined by spaces, which a path may contain: take the longest word that matches.
@@ -50,12 +54,14 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
     family = family_of(key) if key in FAMILIES else _base_of(_hint_of(message, parser, path))
     if family and (found := re.search(UNKNOWN_CLASS, last, re.DOTALL)):
         given = _first(found)
-        names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family)]
         exact = spellings(family).get(loose(given))
         others = [each.__name__ for each in every_family() if loose(given) in spellings(each) and not exact]
         what = f"is a kind of {others[0]}, but not of {family.__name__}" if others else "is not known"
-        return f"{friendly(path)}: {brief(given)} {what}; {nearest(given, [exact] if exact else names)}"
-    option = f"option --{friendly(path)}" if path else command
+        return f"{friendly(path)}: {brief(given)} {what}; {_nearest_class(path, given, family)}"
+    if path and not str(parser.prog).startswith("withstand "):  # a class in YAML, whose fields are no options
+        option = f"{command}: {path.partition('.')[2] or path}"
+    else:
+        option = f"option --{friendly(path)}" if path else command
     if path and (found := re.search(r"arguments are required: (.+)", last)):
         needed = [f"--{friendly(f'{path}.{each}')}" for each in found[1].split(", ")]
         owner = re.findall(CLASS, message)[-1].rpartition(".")[2]
@@ -67,6 +73,15 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         return f"{option} must be the name of a class, or class_path and init_args, got {brief(given)}."
     refused = "" if given is None else _refused(option, _hint_of(message, parser, path), given, last)
     return refused or f"{option}: {_plain(last)}"
+
+
+def _nearest_class(path: str, given: str, family: type[Configuration] | None = None) -> str:
+    """Return a suggestion of the names of classes that an option may have, nearest to an unknown one."""
+    key = path.rpartition(".")[2]
+    family = family or family_of(key)
+    names = [command_name(each) if key in ("data", "model") else each.__name__ for each in discover(family)]
+    exact = spellings(family).get(loose(given))
+    return nearest(given, [exact] if exact else names)
 
 
 def _check_value(option: str, value: str) -> None:

@@ -97,7 +97,7 @@ def test_differences_are_taken_seed_by_seed(folder):
     assert line["low"] < line["difference"] < line["high"]
     with pytest.raises(InputError, match="no run has the baseline's values, method c"):
         paired(read(folder), {"method": "c"})
-    with pytest.raises(InputError, match="axis way is not one of method, radius"):
+    with pytest.raises(InputError, match=r"baseline must name axes \(method, radius\), got way"):
         paired(read(folder), {"way": "c"})
 
 

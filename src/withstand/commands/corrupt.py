@@ -17,7 +17,7 @@ from withstand.copies.image_tree import ImageTree
 from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
 from withstand.copies.originals import Originals
-from withstand.copies.writing import MANIFEST, write_copy
+from withstand.copies.writing import manifest_of, write_copy
 from withstand.data.base import Dataset
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
@@ -58,6 +58,10 @@ def main(words: list[str]) -> None:
         check_output("corrupt: --preview", Path(found.preview).parent)
     if found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
+    if found.masks != [AUTO] and found.size != "original":
+        raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
+    if found.sample and found.preview is None:
+        raise InputError("corrupt: --sample needs --preview FILE.png; a copy holds every image.")
     chosen = choose(found.corruptions, _severities(found.severities))
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
@@ -135,7 +139,7 @@ def _parser() -> ArgumentParser:
 
 def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
     """Write the copy and print its size."""
-    whole = (folder / MANIFEST).is_file()
+    whole = manifest_of(copy, folder) is not None
     source = load(copy)
     total = len(source)
     if workers is None:

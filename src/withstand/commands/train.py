@@ -13,7 +13,7 @@ from withstand.errors import InputError
 from withstand.experiment import CONFIG, PROVENANCE, ROWS, Experiment, plain, run
 from withstand.limits import NonNegativeFloat, PositiveInt
 from withstand.measuring.ask import read_results
-from withstand.options import add_options, experiment_parser, start
+from withstand.options import add_options, experiment_parser, read_experiment, start
 from withstand.parser import parse
 from withstand.reading.places import quoted
 from withstand.rendering.terminal import as_text
@@ -32,7 +32,7 @@ DESCRIPTION = (
 
 def main(words: list[str]) -> None:
     """Run `withstand train`."""
-    found = parse(_parser(), _with_config_of_resumed(words), training=True)
+    found = _parsed(words)
     experiment = Experiment(**{each.name: getattr(found, each.name) for each in fields(Experiment)})
     if found.print_config:
         Console(quiet=False).print(yaml.safe_dump(plain(experiment), sort_keys=False))
@@ -99,6 +99,27 @@ def _train_seeds(experiment: Experiment, found: Namespace, engine: Engine, conso
     else:
         console.print(as_text([seeds_table(rows, next(iter(read.values())).measures)]))
         console.say(f"Saved to {len(folders)} folders: {folders[0]}, ...")
+
+
+def _parsed(words: list[str]) -> Namespace:
+    """Parse the words; an error in the configuration of the run to resume names its file."""
+    full = _with_config_of_resumed(words)
+    try:
+        return parse(_parser(), full, training=True)
+    except InputError as problem:
+        path = full[-1].removeprefix("--config=")
+        if full != words and str(problem) == _error_in(path):
+            raise InputError(f"resume: {path}: {problem} To train again, {MOVE}.") from problem
+        raise
+
+
+def _error_in(path: str) -> str | None:
+    """Return the error in a configuration file; None if there is none."""
+    try:
+        read_experiment([f"--config={path}"])
+    except InputError as problem:
+        return str(problem)
+    return None
 
 
 def _with_config_of_resumed(words: list[str]) -> list[str]:

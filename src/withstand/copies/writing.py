@@ -63,7 +63,7 @@ def write_copy(
         InputError: If the folder holds something else, or the data cannot be written in this format.
         BusyError: If another process writes the copy.
     """
-    manifest = _manifest(copy, folder)
+    manifest = manifest_of(copy, folder)
     if manifest is not None:
         if (folder / RECORDS).exists():  # left by a killed process, or being removed by another
             with suppress(BusyError), _alone(folder):
@@ -74,7 +74,7 @@ def write_copy(
     sizes = source.survey() if isinstance(source, Originals) else None
     with _alone(folder):
         # Another process may have completed it in the meantime.
-        manifest = _manifest(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
+        manifest = manifest_of(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
         _forget(folder)
     return manifest
 
@@ -164,8 +164,12 @@ def _check(copy: CorruptedCopy, source: Source) -> None:
             raise InputError(f"corrupt: {first} and {name} would become one file; rename one of them.")
 
 
-def _manifest(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
-    """Return the manifest of a complete copy; reject a folder that holds anything else."""
+def manifest_of(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a complete copy; None if it is not complete.
+
+    Raises:
+        InputError: If the folder holds anything else.
+    """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"corrupt: expected a folder, found a file at {folder}.")
     # The order matters: another process writes the configuration first and the manifest last, and then cleans up.

@@ -88,7 +88,7 @@ def _cells(results: Any) -> dict[tuple[str, int], float]:
             cell = str(name), _severity(severity)
             if cell in cells:
                 raise InputError(f"mpc: expected one score per cell, got two for {cell[0]}/{cell[1]}.")
-            cells[cell] = _score((name, severity), score)
+            cells[cell] = _score(f"{cell[0]}/{cell[1]}", score)
     return cells
 
 

@@ -42,9 +42,9 @@ def make_objective(
         return objective if loss == "cross_entropy" else rebuilt(objective, lambda n, v: loss if n == "loss" else v)
     known = get_args(Name)
     if not isinstance(objective, str) or objective not in known:
-        raise InputError(
-            f"{who}: objective must be an Objective or a name, got {objective!r}; {nearest(str(objective), known)}"
-        )
+        came = f"the class {objective.__name__}" if isinstance(objective, type) else repr(objective)
+        hint = nearest(objective if isinstance(objective, str) else "", known)
+        raise InputError(f"{who}: objective must be an Objective or a name, got {came}; {hint}")
     radii = ball.radius if isinstance(ball.radius, tuple) else (ball.radius,)
     if objective == "regular" or not any(radii):
         return PerturbedRisk(loss=loss)

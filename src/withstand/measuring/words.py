@@ -1,5 +1,6 @@
 """Named conditions that `--on` accepts."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
@@ -149,19 +150,18 @@ def advice(word: str, known: Sequence[str]) -> str:
     """Return what to write instead of a word that is not among the known ones.
 
     Example:
-        >>> advice("fog/9", ["fog"]), advice("noise-distance/foo", [])
-        ('severities are 1, 2, 3, 4 and 5.', 'expected gaussian, uniform or adversarial after the slash.')
-        >>> advice("clean/3", ["clean"]), advice("fogg", ["fog"])
-        ('clean has no severities.', 'did you mean fog?')
+        >>> advice("fog/9", ["fog"]), advice("calibration/fogg", ["fog"]), advice("clean/3", ["clean"])
+        ('severities are 1, 2, 3, 4 and 5.', 'did you mean calibration/fog?', 'clean has no severities.')
     """
-    kind, slash, _ = word.partition("/")
-    if slash and kind in NOISE_DISTANCES:
+    kind, slash, rest = word.partition("/")
+    if slash and kind in (*NOISE_DISTANCES, "smoothing"):
         *first, last = get_args(Noise)
-        return f"expected {', '.join(first)} or {last} after the slash."
-    if slash and kind in WORDS:
-        return f"{kind} has no severities."
+        expected = "a standard deviation above 0" if kind == "smoothing" else f"{', '.join(first)} or {last}"
+        return f"expected {expected} after the slash."
+    if slash and kind == "calibration":
+        return re.sub("(mean| or) ", r"\1 calibration/", advice(rest, known))
     if slash and is_known(kind):
-        return "severities are 1, 2, 3, 4 and 5."
+        return f"{kind} has no severities." if kind in WORDS else "severities are 1, 2, 3, 4 and 5."
     return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, derive_seed, seeded_globally
 from withstand.perturbations.base import Corruption, Perturbation
@@ -104,8 +104,9 @@ def _source(
             raise InputError(f"{who}: index: expected a seed with it, got None.")
         return seeded_globally(device)
     numbers = torch.arange(count) if index is None else torch.as_tensor(index).reshape(-1)
-    if len(numbers) != count or numbers.is_floating_point() or numbers.dtype == torch.bool:
-        raise InputError(f"{who}: index: expected {count} whole numbers, one per image, got {index!r}.")
+    if len(numbers) != count or numbers.is_floating_point() or numbers.dtype == torch.bool or (numbers < 0).any():
+        wanted = f"{count} whole numbers of at least 0, one per image"
+        raise InputError(f"{who}: index: expected {wanted}, got {brief(index)}.")
     return RowStreams(derive_seed(int(seed), perturbation.noise), numbers, device=device)
 
 

@@ -64,7 +64,7 @@ def check(experiment: Experiment, engine: Engine) -> None:
         needs.append((not (isinstance(each, PGD) and each.until_wrong), "PGD without until_wrong"))
     for holds, need in needs:
         if not holds:
-            raise InputError(f"together: trials in one batch need {need}; train them one by one.")
+            raise InputError(f"vectorize: runs in one batch need {need}; train them without --vectorize.")
 
 
 def perturbations_in(value: object) -> Iterator[Perturbation]:

@@ -81,12 +81,12 @@ def run_together(
         raise InputError(f"together: the number of trials at once must be at least 1, got {at_once}.")
     folders = [each.folder(root) for each in experiments]
     waiting = [each for each, folder in zip(experiments, folders, strict=True) if not is_finished(each, folder)]
-    if len(waiting) < len(experiments):
-        say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
     for each in waiting:
         check(each, engine)
     # All input is checked before anything is written.
     kinds = [(each, prepared(each, engine)) for each in kinds_of(waiting)]
+    if len(waiting) < len(experiments):
+        say(f"{len(experiments) - len(waiting)} of {len(experiments)} runs are finished already.")
     most = at_once or most_at_once(engine, len(waiting))
     failures: dict[Path, str] = {}
     for kind, parts in kinds:
@@ -137,7 +137,7 @@ def prepared(experiments: Sequence[Experiment], engine: Engine) -> Parts:
     """Return the data of experiments of a kind, after a rehearsal of the first."""
     parts = load_parts(experiments[0].data)
     if not isinstance(parts.train, TensorSplit):
-        raise InputError("together: trials in one batch need data held in memory; train them one by one.")
+        raise InputError("vectorize: runs in one batch need data held in memory; train them without --vectorize.")
     make_trainer(parts, experiments[:1], engine, []).rehearse()
     return parts
 

@@ -2,19 +2,24 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from withstand.errors import InputError
+from annotated_types import Ge, Le
+
+from withstand.errors import InputError, brief
+from withstand.limits import DistinctNonEmpty, Within, checked
 from withstand.study.measures.intervals import student
-from withstand.study.runs import axes_of
+from withstand.study.runs import checked_axes
 
 if TYPE_CHECKING:
     import polars
 
 QUANTILES = (0.1, 0.5, 0.9)
+Quantiles = Annotated[Sequence[Annotated[float, Within(Ge(0), Le(1))]], DistinctNonEmpty]
 
 
-def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTILES) -> "polars.DataFrame":
+@checked
+def aggregate(frame: "polars.DataFrame", *, quantiles: Quantiles = QUANTILES) -> "polars.DataFrame":
     """Return statistics over the seeds of every combination.
 
     Args:
@@ -29,14 +34,15 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
         test samples), and `doubt` (why a value is not trustworthy, of the first such run; empty if nothing is known
         against any). Several runs of one seed count as one, with the mean of their values. A combination without any
         result has one row with `planned` and `missing` only.
+
+    Raises:
+        InputError: If the frame is not as `read` returns it, or a quantile is not from 0 to 1.
     """
     import polars
 
-    axes = axes_of(frame)
-    planned = frame.group_by(axes, maintain_order=True).agg(
-        planned=polars.col("seed").n_unique(), seeds=polars.col("seed").unique().sort()
-    )
-    value, there = polars.col("value"), polars.col("there")
+    axes = checked_axes("aggregate", frame)
+    value, there, seed = (polars.col(each) for each in ("value", "there", "seed"))
+    planned = frame.group_by(axes, maintain_order=True).agg(planned=seed.n_unique(), seeds=seed.unique().sort())
     numbers = {f"q{100 * each:g}": _quantile(value, each) for each in quantiles}
     found = (
         _by_seed(frame, axes)
@@ -45,19 +51,18 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
             **numbers,
             mean=value.mean(),
             std=value.std().fill_nan(None),
-            done=polars.col("seed").n_unique(),
-            there=polars.col("seed").unique(),
+            done=seed.n_unique(),
+            there=seed.unique(),
             samples=polars.col("count").min(),
             **{f"sample_{each}": _alone(each) for each in ("low", "high")},
             doubt=_doubt(),
         )
     )
     found = planned.join(found, on=axes, how="left", nulls_equal=True, maintain_order="left_right")
-    half = _half_interval("std", "done", found["done"])
+    half, mean = _half_interval("std", "done", found["done"]), polars.col("mean")
     lost = polars.col("seeds").list.set_difference(there.fill_null([])).list.sort()
     return found.with_columns(
-        low=polars.col("mean") - half,
-        high=polars.col("mean") + half,
+        **{"low": mean - half, "high": mean + half},
         done=polars.col("done").fill_null(0),
         missing=lost.cast(polars.List(polars.String)).list.join(", "),
     ).select(
@@ -66,6 +71,7 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Sequence[float] = QUANTIL
     )
 
 
+@checked
 def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.DataFrame":
     """Return how much better or worse than a baseline every other combination is, seed by seed.
 
@@ -81,20 +87,21 @@ def paired(frame: "polars.DataFrame", baseline: Mapping[str, Any]) -> "polars.Da
         pair, of their means. Values that are infinite make no pair.
 
     Raises:
-        InputError: If no run has the baseline's values.
+        InputError: If the frame is not as `read` returns it, or no run has the baseline's values.
     """
     import polars
 
-    axes = axes_of(frame)
+    axes = checked_axes("paired", frame)
     for name in baseline:
         if name not in axes:
-            raise InputError(f"results: the baseline's axis {name} is not one of {', '.join(axes)}.")
+            known = ", ".join(axes) or "there are none"
+            raise InputError(f"paired: baseline must name axes ({known}), got {brief(name)}.")
     is_baseline = polars.all_horizontal(*(polars.col(name).eq_missing(value) for name, value in baseline.items()))
     rows = _by_seed(frame, axes)
     own = rows.filter(is_baseline)
     if own.is_empty():
         shown = ", ".join(f"{name} {value}" for name, value in baseline.items())
-        raise InputError(f"results: no run has the baseline's values, {shown}.")
+        raise InputError(f"paired: no run has the baseline's values, {shown or 'none'}.")
     others = [name for name in axes if name not in baseline]
     keys = [*others, "seed", "measure", "condition"]
     both = rows.filter(~is_baseline).join(

@@ -137,7 +137,8 @@ def parse_baseline(words: list[str], combinations: tuple[Combination, ...]) -> d
         values = list(dict.fromkeys(each.labels[name] for each in combinations))
         chosen = [value for value in values if _is(value, text)]
         if not chosen:
-            raise InputError(f"report: baseline {brief(word)}: {name} is one of {', '.join(map(str, values))}.")
+            shown = ", ".join(str(value) for value in values if value is not None)  # None: runs without this axis
+            raise InputError(f"report: baseline {brief(word)}: {name} is one of {shown}.")
         found[name] = chosen[0]
     if not any(matches(each, found) for each in combinations):
         raise InputError(f"report: no combination has the baseline's values {' '.join(words)}.")

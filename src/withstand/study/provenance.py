@@ -50,7 +50,7 @@ class Provenance:
         return read_record(path, cls, then=THEN) if path.exists() else cls()
 
 
-THEN = "remove it: no number depends on it"
+THEN = "remove it: no number depends on it, but to evaluate the run again, move its folder away and make it again"
 
 
 def add_command(folder: Path, command: Sequence[str]) -> None:

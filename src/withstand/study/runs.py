@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from withstand.errors import InputError, brief
+from withstand.limits import checked
 from withstand.study.axes import OWN, columns_of
 from withstand.study.contents import CONFIG, DATA_CLASS, EVALUATIONS, ROWS, RowsFile, content_of, data_of, spared
 from withstand.study.measures.measure import Measure, joined
@@ -18,6 +19,7 @@ from withstand.study.sweep import PLAN, Entry, read_entries, read_failure, short
 if TYPE_CHECKING:
     import polars
 
+NEEDED = ("seed", "measure", "condition", "value", "count", "low", "high", "doubt")  # to aggregate
 SEED = re.compile(r"^seed: (\d{1,18})\s*$", re.MULTILINE)
 EMPTY = {"measure": None, "condition": None, "value": None, "count": None, "low": None, "high": None, "doubt": None}
 
@@ -51,6 +53,7 @@ class _Found(NamedTuple):
     problem: str | None
 
 
+@checked
 def read(folder: str | Path) -> "polars.DataFrame":
     """Return every row of every run under a folder, with what was varied.
 
@@ -132,6 +135,22 @@ def gather_rows(
         measures=dict(measures),
         notes=dict.fromkeys(rows, tuple(notes)) if notes else {},
     )
+
+
+def checked_axes(who: str, frame: Any) -> list[str]:
+    """Return the names of what was varied in a frame as `read` returns it.
+
+    Raises:
+        InputError: If it is no data frame of polars, or a column is missing.
+    """
+    import polars
+
+    if not isinstance(frame, polars.DataFrame):
+        raise InputError(f"{who}: frame must be a data frame of polars, as read returns it, got {brief(frame)}.")
+    missing = [name for name in NEEDED if name not in frame.columns]
+    if missing:
+        raise InputError(f"{who}: frame must have the columns of read, got one without {', '.join(missing)}.")
+    return axes_of(frame)
 
 
 def axes_of(frame: "polars.DataFrame") -> list[str]:
