@@ -208,7 +208,7 @@ FIT = [
     ("a model without numbers", "model", lambda t: fit(good().to("meta"), t.pairs)),
     ("quantised inputs", "inputs", lambda t: fit(good(), pairs_of([0, 1], [quantised(images(3, 2, 2))] * 2))),
     ("a model of inference mode", "inference_mode", lambda t: fit(in_inference_mode(good), t.pairs)),
-    ("inputs without numbers", "attack: x", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
+    ("inputs without numbers", "inputs", lambda t: fit(good(), pairs_of([0, 1], images(2, 3, 2, 2).to("meta")))),
     ("labels without numbers", "labels", lambda t: fit(good(), pairs_of(torch.tensor([0, 1], device="meta")))),
     ("wrong number of outputs", "model", lambda t: fit(nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), ws.Digits())),
     ("a model of tuples", "model", lambda t: fit(Returns(lambda z: (z, z)), t.pairs)),
