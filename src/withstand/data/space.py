@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from withstand.data.tables.features import Features
+from withstand.data.tables.rules import Rules
 from withstand.errors import InputError
 from withstand.functional.changes import Change
 from withstand.limits import NonNegativeInt, check_fields, checked
@@ -20,11 +21,13 @@ class Space:
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
         features: Statistics and kinds of a table's columns, from its training part; None for other data.
+        rules: What makes a row of a table legal; None for no rules. Perturbations draw legal points only.
     """
 
     shape: tuple[NonNegativeInt, ...]
     box: Box | None = None
     features: Features | None = None
+    rules: Rules | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

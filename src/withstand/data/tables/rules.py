@@ -1,0 +1,161 @@
+"""Rules: what makes a row of a table legal, and the repair of rows that are not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from withstand.data.tables.relations import Relation, Values, read_relation
+from withstand.errors import InputError
+
+SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
+HOLE = -1e300  # an empty cell: it obeys every rule, and does not move
+
+
+class Field(NamedTuple):
+    """A column of a table, as inputs of a model.
+
+    Attributes:
+        name: Its name.
+        inputs: Numbers of its inputs: several for a one-hot category.
+        levels: Levels of a category; None for numbers.
+        offset: Of the input, in the units of the file: input = (value - offset) / scale.
+        scale: Of the input.
+        low: Lowest legal value in the units of the file, if there is one.
+        high: Highest legal value.
+        is_whole: Whether only whole numbers are legal.
+    """
+
+    name: str
+    inputs: tuple[int, ...]
+    levels: tuple[str, ...] | None = None
+    offset: float = 0.0
+    scale: float = 1.0
+    low: float | None = None
+    high: float | None = None
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The types and limits of columns, and relations between them.
+
+    Attributes:
+        fields: The columns, in order.
+        texts: Relations; see `read_relation`.
+    """
+
+    fields: tuple[Field, ...]
+    texts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.relations is not None  # read, so that wrong ones are refused at once
+
+    @cached_property
+    def relations(self) -> tuple[Relation, ...]:
+        """The relations, read."""
+        names = [each.name for each in self.fields]
+        levels = {each.name: each.levels for each in self.fields if each.levels is not None}
+        found = tuple(read_relation(each, names, levels) for each in self.texts)
+        derived = [each.bound for each in found if each.side == "=="]
+        for name in derived:
+            if derived.count(name) > 1:
+                raise InputError(f"rules: column {name!r} follows from several equalities; write them as one.")
+        return found
+
+    @cached_property
+    def derived(self) -> tuple[int, ...]:
+        """The inputs of the columns that stand alone on one side of an equality: they follow the others."""
+        names = {each.bound for each in self.relations if each.side == "=="}
+        return tuple(number for each in self.fields if each.name in names for number in each.inputs)
+
+    def values(self, points: Tensor) -> Values:
+        """Return the columns of points (..., feature) in the units of the file; categories as numbers of levels."""
+        found = {}
+        for each in self.fields:
+            own = points[..., list(each.inputs)]
+            value = own.argmax(-1).to(points.dtype) if len(each.inputs) > 1 else own[..., 0] * each.scale + each.offset
+            found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value)
+        return found
+
+    def violation(self, points: Tensor) -> Tensor:
+        """Return how far points (..., feature) are from obeying every relation: 0 if they do."""
+        values = self.values(points)
+        found = points.new_zeros(points.shape[:-1])
+        for each in self.relations:
+            found = found + each.violation(values)
+        return found
+
+    def are_legal(self, points: Tensor) -> Tensor:
+        """Return which points (..., feature) obey all relations, limits and types."""
+        return (self.violation(points) == 0) & (self._rounded(points) == points).all(-1)
+
+    def repair(self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return legal points near the given ones: a legal point inside stays as it is.
+
+        Whole numbers are rounded and limits clipped; the column of an equality is computed, and that of an inequality
+        moved to its border. A point that is then illegal or outside goes back towards its row. Rows that are illegal
+        themselves do not move.
+
+        Args:
+            x: The rows (batch, feature).
+            points: Points around them (batch, feature).
+            is_inside: Returns which points (batch, feature) lie where they may.
+        """
+        found, is_done = x, ~self.are_legal(x)
+        for share in (1.0, *SHARES):
+            if is_done.all():
+                break
+            near = self._repaired(points if share == 1 else self._between(x, points, share))
+            is_right = self.are_legal(near) & is_inside(near) & ~is_done
+            found = torch.where(is_right[:, None], near, found)
+            is_done = is_done | is_right
+        return found
+
+    def _between(self, x: Tensor, points: Tensor, share: float) -> Tensor:
+        """Return points between rows and points; categories are those of the points."""
+        found = x + share * (points - x)
+        for each in self.fields:
+            if each.levels is not None:
+                found[:, list(each.inputs)] = points[:, list(each.inputs)]
+        return found
+
+    def _repaired(self, points: Tensor) -> Tensor:
+        points = self._rounded(points)
+        for _ in self.relations:
+            before = points
+            for each in self.relations:
+                points = self._obeying(points, each)
+            if torch.equal(before, points):
+                break
+        return points
+
+    def _rounded(self, points: Tensor) -> Tensor:
+        """Return points within the limits, with whole numbers where only those are legal."""
+        found = points.clone()
+        for each in self.fields:
+            if each.levels is not None or not (each.is_whole or each.low is not None or each.high is not None):
+                continue
+            now = points[..., each.inputs[0]]
+            value = now * each.scale + each.offset
+            value = value.round() if each.is_whole else value
+            value = value.clamp(each.low, each.high) if each.low is not None or each.high is not None else value
+            moved = (value - each.offset) / each.scale
+            is_same = torch.isclose(moved, now, rtol=1e-6, atol=1e-9 / each.scale) | (now == HOLE)
+            found[..., each.inputs[0]] = torch.where(is_same, now, moved)
+        return found
+
+    def _obeying(self, points: Tensor, relation: Relation) -> Tensor:
+        """Return points with the lone column of a relation moved to where the relation holds."""
+        if relation.bound is None or relation.other is None:
+            return points
+        (field,) = [each for each in self.fields if each.name == relation.bound]
+        values = self.values(points)
+        moved = ((relation.other(values) - field.offset) / field.scale).to(points.dtype)
+        is_wrong = (relation.violation(values) > 0) & moved.isfinite()
+        changed = points.clone()
+        changed[..., field.inputs[0]] = torch.where(is_wrong, moved, points[..., field.inputs[0]])
+        return self._rounded(changed)

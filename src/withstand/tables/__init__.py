@@ -1,0 +1,1 @@
+"""Tables as they are: pipelines, categories, holes and rules."""

@@ -1,0 +1,213 @@
+"""Columns: a table of any library as a matrix of numbers, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from withstand.data.tables.categories import MAX_LEVELS
+from withstand.data.tables.features import Kind
+from withstand.data.tables.rules import HOLE
+from withstand.errors import InputError, nearest
+
+Library = Literal["pandas", "polars", "numpy"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: Its name.
+        kind: `continuous`, `integer` (only whole numbers), or `category` (everything else, dates included).
+        kept: The column as it came, in its library.
+        levels: Values of a category; the numbers of the matrix are their places.
+        inputs: Its inputs in the matrix: one, or one per level if the category may change.
+    """
+
+    name: Any
+    kind: Kind
+    kept: Any
+    levels: tuple[Any, ...] = ()
+    inputs: tuple[int, ...] = ()
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """The number of each row's level."""
+        places = {_key(level): number for number, level in enumerate(self.levels)}
+        values = self.kept.to_list() if hasattr(self.kept, "to_list") else self.kept.tolist()
+        return np.array([places[_key(each)] for each in values], dtype=np.int64)
+
+    @cached_property
+    def first_rows(self) -> np.ndarray:
+        """The first row of each level, whose cell stands for it."""
+        found = np.zeros(len(self.levels), dtype=np.int64)
+        found[self.numbers[::-1]] = np.arange(len(self.numbers))[::-1]
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """The columns of a table: how its rows become numbers, and numbers rows.
+
+    Attributes:
+        who: Name at the beginning of errors.
+        library: `pandas`, `polars` or `numpy`.
+        columns: The columns, in order.
+        num_rows: Number of rows.
+    """
+
+    who: str
+    library: Library
+    columns: tuple[Column, ...]
+    num_rows: int
+
+    @classmethod
+    def of(cls, table: Any, *, names: Sequence[str] = (), split: Sequence[str] = (), who: str) -> "Columns":
+        """Look at a table.
+
+        Args:
+            table: A data frame of pandas or polars, or an array (row, column).
+            names: Names of the columns of an array; `x0`, `x1`, ... without.
+            split: Columns that are categories whose levels may change.
+            who: Name at the beginning of errors.
+
+        Raises:
+            InputError: If it is no table.
+        """
+        library, named = _named(table, names, who)
+        for name in split:
+            if name not in named:
+                raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), named)}")
+        found: list[Column] = []
+        count = 0
+        for name, kept in named.items():
+            kind, levels = _kind_of(kept, is_category=name in split, who=f"{who}: column {name!r}")
+            inputs = tuple(range(count, count + (len(levels) if name in split else 1)))
+            found.append(Column(name=name, kind=kind, kept=kept, levels=levels, inputs=inputs))
+            count = inputs[-1] + 1
+        return cls(who=who, library=library, columns=tuple(found), num_rows=len(found[0].kept))
+
+    @property
+    def num_inputs(self) -> int:
+        """Number of columns of the matrix."""
+        return self.columns[-1].inputs[-1] + 1
+
+    def named(self, name: Any) -> Column:
+        """Return a column."""
+        return next(each for each in self.columns if each.name == name)
+
+    def matrix(self) -> np.ndarray:
+        """Return the rows as numbers (row, input): float64, `HOLE` where a cell is empty."""
+        found = np.zeros((self.num_rows, self.num_inputs))
+        for each in self.columns:
+            if each.kind != "category":
+                values = _series(each.kept).cast(pl.Float64).fill_null(np.nan).to_numpy()
+                found[:, each.inputs[0]] = np.where(np.isnan(values), HOLE, values)
+                continue
+            numbers = each.numbers
+            if len(each.inputs) == 1:
+                found[:, each.inputs[0]] = numbers
+            else:
+                found[np.arange(self.num_rows), np.array(each.inputs)[numbers]] = 1
+        return found
+
+    def table(self, matrix: np.ndarray) -> Any:
+        """Return a table like the one that was looked at, from numbers (row, input)."""
+        cells = {each.name: _cells(each, matrix[:, list(each.inputs)]) for each in self.columns}
+        if self.library == "numpy":
+            return np.stack(list(cells.values()), 1)
+        if self.library == "polars":
+            return pl.DataFrame({name: values for name, values in cells.items()})
+        import pandas as pd
+
+        return pd.DataFrame(cells, copy=False)
+
+
+def _named(table: Any, names: Sequence[str], who: str) -> tuple[Library, Mapping[Any, Any]]:
+    """Return the library of a table and its columns by name."""
+    if isinstance(table, pl.DataFrame):
+        found: tuple[Library, Mapping[Any, Any]] = ("polars", {each.name: each for each in table})
+    elif hasattr(table, "iloc") and hasattr(table, "columns"):
+        if not table.columns.is_unique:
+            raise InputError(f"{who}: X must have columns of different names, got {list(table.columns)!r}.")
+        found = "pandas", {name: table[name] for name in table.columns}
+    else:
+        array = np.asarray(table)
+        if array.ndim != 2 or array.dtype.kind not in "iufb":
+            came = f"an array of {array.dtype} of shape {array.shape}"
+            raise InputError(f"{who}: X must be a data frame, or an array of numbers (row, column), got {came}.")
+        own = list(names) or [f"x{number}" for number in range(array.shape[1])]
+        if len(own) != array.shape[1] or len(set(own)) < len(own):
+            raise InputError(f"{who}: names must be one per column ({array.shape[1]}), got {own!r}.")
+        found = "numpy", dict(zip(own, array.T, strict=True))
+    if not found[1] or not len(next(iter(found[1].values()))):
+        raise InputError(f"{who}: X must have a column and a row, got none.")
+    return found
+
+
+def _series(kept: Any) -> pl.Series:
+    if isinstance(kept, pl.Series):
+        return kept
+    return pl.Series("", np.asarray(kept, dtype=np.float64))
+
+
+def _kind_of(kept: Any, *, is_category: bool, who: str) -> tuple[Kind, tuple[Any, ...]]:
+    """Return the kind of a column, and its values if it is a category."""
+    if not is_category and _is_number(kept):
+        values = _series(kept).cast(pl.Float64).fill_null(np.nan).to_numpy()
+        finite = values[~np.isnan(values)]
+        if np.isinf(finite).any():
+            raise InputError(f"{who}: expected finite numbers or empty cells, got an infinite one.")
+        return ("integer" if (finite == finite.round()).all() else "continuous"), ()
+    levels = tuple(_unique(kept))
+    if is_category and len(levels) > MAX_LEVELS:
+        raise InputError(f"{who}: expected a category of at most {MAX_LEVELS} levels, got {len(levels):,}.")
+    return "category", levels
+
+
+def _is_number(kept: Any) -> bool:
+    if isinstance(kept, pl.Series):
+        return kept.dtype.is_numeric()
+    kind = getattr(kept.dtype, "kind", "O")
+    return kind in "iuf" and not hasattr(kept, "cat")
+
+
+def _unique(kept: Any) -> list[Any]:
+    if isinstance(kept, pl.Series):
+        return kept.unique(maintain_order=True).to_list()
+    if isinstance(kept, np.ndarray):
+        return list(dict.fromkeys(kept.tolist()))
+    return list(kept.unique())
+
+
+def _key(value: Any) -> Any:
+    """Return what stands for a value: empty cells of every kind are one."""
+    is_empty = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124
+    return None if is_empty else value
+
+
+def _cells(column: Column, numbers: np.ndarray) -> Any:
+    """Return the cells of a column from its inputs (row, input), in the type that it came with."""
+    kept = column.kept
+    if column.kind == "category":
+        places = numbers.argmax(1) if numbers.shape[1] > 1 else numbers[:, 0].round().astype(np.int64)
+        first = column.first_rows
+        if isinstance(kept, pl.Series):
+            return kept[first[places].tolist()]
+        return kept[first[places]] if isinstance(kept, np.ndarray) else kept.iloc[first[places]].array
+    values = np.where(numbers[:, 0] == HOLE, np.nan, numbers[:, 0])
+    is_whole = column.kind == "integer"
+    if isinstance(kept, pl.Series):
+        cells = pl.Series(column.name, values, nan_to_null=kept.null_count() > 0)
+        return cells.cast(kept.dtype if is_whole or kept.dtype.is_float() else pl.Float64)
+    if not is_whole and kept.dtype.kind != "f":
+        return values
+    if isinstance(kept, np.ndarray):
+        return values.astype(kept.dtype)
+    import pandas as pd
+
+    return pd.array(values, dtype="Float64").astype(kept.dtype) if kept.isna().any() else values.astype(kept.dtype)

@@ -1,0 +1,141 @@
+"""Freedom: what may move in a table, by how much, and by which rules."""
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from withstand.data.space import Space
+from withstand.data.tables.features import Features
+from withstand.data.tables.rules import HOLE, Field, Rules
+from withstand.errors import InputError, nearest
+from withstand.functional.balls import Norm
+from withstand.functional.changes import Change
+from withstand.perturbations.ball import Ball
+from withstand.tables.columns import Column, Columns
+
+UNITS = ("raw", "std")
+
+
+class Freedom(NamedTuple):
+    """What may move in a table.
+
+    Attributes:
+        space: The space of its matrix, with the rules.
+        ball: The radii, one per input; 0 for columns that stay.
+        holes: Which numbers that may move are empty cells (row, input); None if none is.
+        notes: What a reader must know.
+    """
+
+    space: Space
+    ball: Ball
+    holes: Any
+    notes: tuple[str, ...]
+
+    def of_rows(self, rows: Tensor) -> Ball:
+        """Return the ball of some rows, in which empty cells stay empty."""
+        if self.holes is None or not self.holes[rows.numpy()].any():
+            return self.ball
+        radii = np.where(self.holes[rows.numpy()], 0.0, np.array(self.ball.radius))
+        return Ball(self.ball.norm, tuple(tuple(each) for each in radii.tolist()))
+
+
+def read_freedom(
+    columns: Columns,
+    *,
+    radius: Any,
+    changes: Mapping[Any, Any],
+    unit: str,
+    norm: Norm,
+    limits: Mapping[Any, Any],
+    rules: Sequence[str],
+) -> Freedom:
+    """Check what a user lets move, and return it for the matrix of a table.
+
+    Raises:
+        InputError: If a column is unknown or of the wrong kind, or a value is invalid.
+    """
+    who, names = columns.who, [each.name for each in columns.columns]
+    if unit not in UNITS:
+        raise InputError(f"{who}: unit must be one of {', '.join(UNITS)}, got {unit!r}.")
+    for what, given in (("radius", radius if isinstance(radius, Mapping) else {}), ("limits", limits)):
+        for name in given:
+            if name not in names:
+                raise InputError(f"{who}: {what}: there is no column {name!r}; {nearest(str(name), list(map(str, names)))}")
+    matrix, notes = columns.matrix(), []
+    radii = {each.name: _radius(columns, each, radius, unit, matrix, notes) for each in columns.columns}
+    found = [_change(columns, each, changes[each.name]) for each in columns.columns if each.name in changes]
+    if not any(radii.values()) and not found:
+        raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
+    fields = tuple(_field(columns, each, limits) for each in columns.columns)
+    own = Rules(fields=fields, texts=tuple(rules))
+    per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
+    moves = np.array(per_input) > 0
+    owners = [each for each in columns.columns for _ in each.inputs]
+    known = Features(
+        names=tuple(str(each.name) for each in owners),
+        columns=tuple(str(each.name) for each in owners),
+        kinds=tuple(each.kind for each in owners),
+        movable=tuple(moves.tolist()),
+        offset=(0.0,) * len(owners),
+        scale=(1.0,) * len(owners),
+        iqr=(1.0,) * len(owners),
+        changes=tuple(found),
+    )
+    space = Space(shape=(columns.num_inputs,), features=known, rules=own)
+    holes = (matrix == HOLE) & moves
+    return Freedom(space, Ball(norm, tuple(per_input)), holes if holes.any() else None, tuple(notes))
+
+
+def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:
+    who, is_named = columns.who, isinstance(radius, Mapping)
+    value = radius.get(column.name, 0.0) if is_named else 0.0 if radius is None else radius
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
+        raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {value!r}.")
+    if column.kind == "category":
+        if is_named and value > 0:
+            raise InputError(f"{who}: column {column.name!r} is a category; name the values that may replace each other in changes.")
+        return 0.0
+    values = matrix[:, column.inputs[0]]
+    values = values[values != HOLE]
+    if not is_named and value > 0 and len(np.unique(values)) <= 2:
+        notes.append(f"Column {column.name!r} has two values or fewer and stays as it is; name it in radius to move it.")
+        return 0.0
+    found = float(value) * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    return float(np.floor(found + 1e-9)) if column.kind == "integer" else found
+
+
+def _change(columns: Columns, column: Column, values: Any) -> Change:
+    who = f"{columns.who}: changes of {column.name!r}"
+    levels = list(column.levels)
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
+        raise InputError(f"{who} must be at least two values that may replace each other, got {values!r}.")
+    for each in values:
+        if each not in levels:
+            raise InputError(f"{who}: no row has the value {each!r}; {nearest(str(each), list(map(str, levels)))}")
+    places = [column.inputs[levels.index(each)] for each in dict.fromkeys(values)]
+    return Change(tuple(places), tuple(tuple(float(a == b) for a in places) for b in places))
+
+
+def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field:
+    low, high = None, None
+    if column.name in limits:
+        given = limits[column.name]
+        is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
+        if not is_pair or any(each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given):
+            raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
+        low, high = (None if each is None else float(each) for each in given)
+        if column.kind == "category" or (low is not None and high is not None and not low < high):
+            raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of a column of numbers, got {given!r}.")
+    return Field(
+        name=str(column.name),
+        inputs=column.inputs,
+        levels=tuple(map(str, column.levels)) if column.kind == "category" else None,
+        low=low,
+        high=high,
+        is_whole=column.kind == "integer",
+    )
+
+

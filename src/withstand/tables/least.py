@@ -1,0 +1,97 @@
+"""Least changes: of points that flip an answer, those of few columns first, and then small ones."""
+
+import torch
+from torch import Tensor, nn
+
+from withstand.data.space import Space
+from withstand.data.tables.rules import Field
+
+HALVINGS = 10  # of a column's displacement
+ROUNDS = 30
+AT_ONCE = 16384
+
+
+def least_changes(model: nn.Module, x: Tensor, y: Tensor, points: Tensor, space: Space) -> Tensor:
+    """Return points that flip the answers too, but with fewer columns changed, and by less.
+
+    Columns go back to the row's own value one after the other, each time the one whose return leaves the answer most
+    clearly wrong; then each displacement is halved as often as the answer stays wrong.
+
+    Args:
+        model: Maps rows of the matrix to logits.
+        x: The rows (batch, input).
+        y: Their labels.
+        points: Wrong legal points around them; rows without one stay as they are.
+        space: The space, with rules.
+    """
+    assert space.rules is not None
+    fields, found = space.rules.fields, points.clone()
+    active = _is_wrong(model, found, y) & (found != x).any(1)
+    for _ in range(ROUNDS):
+        rows = active.nonzero()[:, 0]
+        if not len(rows):
+            break
+        tried, margins = _without_each(model, x[rows], y[rows], found[rows], fields, space)
+        best = margins.argmax(1)
+        works = margins.gather(1, best[:, None])[:, 0] > 0
+        found[rows[works]] = tried[torch.arange(len(rows)), best][works]
+        active[rows[~works]] = False
+    return _shorter(model, x, y, found, fields, space)
+
+
+def _without_each(
+    model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space
+) -> tuple[Tensor, Tensor]:
+    """Return the points with one column at its row's value, and by how much they are wrong; -inf where nothing changes."""
+    assert space.rules is not None
+    tried = points[:, None].repeat(1, len(fields), 1)
+    for number, each in enumerate(fields):
+        inputs = list(each.inputs)
+        tried[:, number, inputs] = x[:, inputs]
+    own = x.repeat_interleave(len(fields), 0)
+    repaired = space.rules.repair(own, tried.flatten(0, 1), lambda each: (each != own).any(1)).view_as(tried)
+    num = (points != x).sum(1, keepdim=True)
+    fewer = ((repaired != x[:, None]).sum(2) < num) & (repaired != x[:, None]).any(2)
+    tried = repaired
+    margins = torch.full(fewer.shape, -torch.inf, dtype=x.dtype)
+    row, column = fewer.nonzero(as_tuple=True)
+    margins[row, column] = _lead(model, tried[row, column], y[row])
+    return tried, margins
+
+
+def _shorter(
+    model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space
+) -> Tensor:
+    """Return points whose numbers are nearer to those of the rows."""
+    assert space.rules is not None
+    found = points.clone()
+    for each in fields:
+        if each.levels is not None:
+            continue
+        number = each.inputs[0]
+        rows = (found[:, number] != x[:, number]).nonzero()[:, 0]
+        low, high = torch.zeros(len(rows), dtype=x.dtype), torch.ones(len(rows), dtype=x.dtype)
+        start = found[rows]
+        for _ in range(HALVINGS if len(rows) else 0):
+            share = (low + high) / 2
+            tried = start.clone()
+            tried[:, number] = x[rows, number] + share * (start[:, number] - x[rows, number])
+            tried = space.rules.repair(x[rows], tried, lambda points, rows=rows: (points != x[rows]).any(1))
+            is_right = _lead(model, tried, y[rows]) > 0
+            high, low = torch.where(is_right, share, high), torch.where(is_right, low, share)
+            found[rows[is_right]] = tried[is_right]
+    return found
+
+
+def _lead(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
+    """Return by how much another class leads the label; 0 where they are equal."""
+    found = []
+    for part, own in zip(points.split(AT_ONCE), y.split(AT_ONCE), strict=True) if len(points) else ():
+        logits = model(part).double()
+        label = logits.gather(1, own[:, None])[:, 0]
+        found.append(logits.scatter(1, own[:, None], -torch.inf).amax(1) - label)
+    return torch.cat(found) if found else points.new_zeros(0)
+
+
+def _is_wrong(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
+    return _lead(model, points, y) > 0
