@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from withstand.configuration import identity
 from withstand.data.space import Space
+from withstand.data.tables.rules import Rules
 from withstand.errors import InputError
 from withstand.functional import balls, changes
 from withstand.functional.changes import Options
@@ -17,6 +18,7 @@ from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import PerRow, Points
 from withstand.limits import NonEmpty, NonNegativeFloat, check_fields
 
+ROUNDING = 1e-6  # by which a repaired point may be longer than the radius
 LONGEST = 60  # characters of the radii in a name
 Unit = Literal["std", "raw", "iqr"]
 PerFeature = Annotated[tuple[NonNegativeFloat, ...], NonEmpty]
@@ -90,7 +92,7 @@ class Ball:
         inside = space.clip(x + balls.project(point - x, self.norm, self.radii(x, space=space)))
         for each in self.options(x, space=space):
             each.put(inside, each.nearest(point))
-        return inside
+        return self._legal(x, inside, space=space)
 
     def sample(self, x: Points, *, space: Space, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
         """Return points uniform in the ball around each row before clipping to the box; options are equally likely."""
@@ -102,7 +104,7 @@ class Ball:
         for each in self.options(x, space=space):
             numbers = uniform((len(x), num_draws), rng=rng, device=x.device).T * each.num
             each.put(points, numbers.long())
-        return points
+        return points if space.rules is None else torch.stack([self._legal(x, each, space=space) for each in points])
 
     def uphill(self, x: Points, gradient: Points, *, space: Space) -> Points:
         """Return the step from x to the surface of the ball that most increases a linear function of this gradient."""
@@ -163,6 +165,12 @@ class Ball:
             displaced[list(each.inputs)] = 0
         return radii * displaced
 
+    def _legal(self, x: Points, points: Points, *, space: Space) -> Points:
+        if space.rules is None:
+            return points
+        radii = torch.as_tensor(self.radii(x, space=space), dtype=x.dtype, device=x.device).expand(x.shape)
+        return legal(x, points, norm=self.norm, radii=radii, options=self.options(x, space=space), rules=space.rules)
+
     def _factors(self, space: Space) -> PerFeature | None:
         """Return the factor per feature from the radius to the units of the inputs; 0 keeps a feature fixed."""
         features = space.features
@@ -201,3 +209,33 @@ class Ball:
         if not isinstance(radius, Sequence) or not isinstance(radius[0], Sequence):
             return self
         return replace(self, radius=tuple(radius[row % len(radius)] for row in rows.tolist()))
+
+
+def legal(
+    x: Points, points: Points, *, norm: balls.Norm, radii: Tensor, options: Sequence[Options], rules: Rules | None
+) -> Points:
+    """Return points of a ball, repaired so that they obey the rules of a table.
+
+    Columns that follow others by an equality may leave the ball; nothing else does.
+
+    Args:
+        x: The rows (batch, feature).
+        points: Points of the ball around them.
+        norm: The norm of the ball.
+        radii: Its radius per row and feature, 0 where nothing moves.
+        options: The discrete changes around the rows.
+        rules: The rules; None leaves the points as they are.
+    """
+    if rules is None:
+        return points
+    moves = radii > 0
+
+    def may_lie(candidates: Points) -> Bool[Tensor, " batch"]:
+        delta = candidates - x
+        delta[:, list(rules.derived)] = 0
+        length = balls.distance(torch.where(moves, delta / torch.where(moves, radii, 1), 0), norm)
+        for each in options:
+            delta[:, each.inputs] = 0
+        return (length <= 1 + ROUNDING) & (moves | (delta == 0)).all(1)
+
+    return rules.repair(x, points, may_lie)

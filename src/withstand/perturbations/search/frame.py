@@ -12,7 +12,7 @@ from withstand.functional.balls import Norm
 from withstand.functional.changes import Options
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Labels, PerRow, Points
-from withstand.perturbations.ball import Ball
+from withstand.perturbations.ball import Ball, legal
 
 # Attacks aim at a ball that is smaller by this share, so that rounding does not carry points out of the true one.
 SHRINK = 1e-6
@@ -147,17 +147,8 @@ class Frame:
         moved = torch.where(outside.view(-1, *[1] * (moved.ndim - 1)), torch.nextafter(moved, self.x), moved)
         for number, each in enumerate(self.options):
             each.put(moved, place.picks[:, number])
-        return moved if self.space.rules is None else self.space.rules.repair(self.x, moved, self._may_lie)
-
-    def _may_lie(self, points: Points) -> Bool[Tensor, " batch"]:
-        """Return which points lie in the ball, apart from features that follow others by a rule."""
-        moves, delta = self.radii > 0, points - self.x
-        if self.space.rules is not None:
-            delta[:, list(self.space.rules.derived)] = 0
-        u = torch.where(moves, delta / torch.where(moves, self.radii, 1), 0) * (1 - SHRINK)
-        for each in self.options:
-            delta[:, each.inputs] = 0
-        return (self.length(u) <= 1 + SHRINK / 2) & (moves | (delta == 0)).all(1)
+        own = self.radii / (1 - SHRINK)
+        return legal(self.x, moved, norm=self.norm, radii=own, options=self.options, rules=self.space.rules)
 
     def place_of(self, points: Points) -> Place:
         """Return the places of some points: the inverse of `points`."""
