@@ -23,6 +23,7 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.tables.columns import Columns
 from withstand.tables.freedom import Freedom, read_freedom
 from withstand.tables.least import least_changes
+from withstand.tables.through import through
 
 ROWS_AT_ONCE = 256
 
@@ -101,7 +102,8 @@ def robustness(
     freedom = read_freedom(columns, radius=radius, changes=changes or {}, unit=unit, norm=norm, limits=limits or {}, rules=rules)
     x = torch.from_numpy(columns.matrix())
     module, labels = as_module(model, columns, y, who=who)
-    found, mean = _attack(module, x, labels, freedom, budget=budget, num_mean=num_mean, seed=int(seed))
+    searched = through(model, columns, freedom.space.features.movable) or module
+    found, mean = _attack(searched, x, labels, freedom, budget=budget, num_mean=num_mean, seed=int(seed))
     with torch.no_grad():
         right = module(x).argmax(1) == labels
         least = least_changes(module, x, labels, found, freedom.space)
