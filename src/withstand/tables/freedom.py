@@ -5,6 +5,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from withstand.data.space import Space
@@ -71,6 +72,7 @@ def read_freedom(
         raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
+    notes += _illegal(columns, own, matrix)
     per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
     moves = np.array(per_input) > 0
     owners = [each for each in columns.columns for _ in each.inputs]
@@ -87,6 +89,20 @@ def read_freedom(
     space = Space(shape=(columns.num_inputs,), features=known, rules=own)
     holes = (matrix == HOLE) & moves
     return Freedom(space, Ball(norm, tuple(per_input)), holes if holes.any() else None, tuple(notes))
+
+
+def _illegal(columns: Columns, rules: Rules, matrix: np.ndarray) -> list[str]:
+    """Return notes on the rows that are illegal as they are."""
+    x = torch.from_numpy(matrix)
+    wrong, found = int((~rules.are_legal(x)).sum()), []
+    values = rules.values(x)
+    for each in rules.relations:
+        count = int((each.violation(values) > 0).sum())
+        if count:
+            found.append(f"{count:,} of {len(x):,} rows break the rule `{each.text}`")
+    if wrong and not found:
+        found.append(f"{wrong:,} of {len(x):,} rows lie outside of the limits")
+    return [f"{'; '.join(found)}: illegal rows do not move."] if found else []
 
 
 def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:

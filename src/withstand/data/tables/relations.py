@@ -11,7 +11,8 @@ from torch import Tensor
 
 from withstand.errors import InputError, nearest
 
-TOLERANCE = 1e-6  # of both sides of an equality, relative to the larger one, at least absolute
+# By how much equal numbers may differ, relative to the larger one, or to 1.
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
 LEAST = 1e-12  # argument of a logarithm, divisor
 MOST_NODES = 500
 MOST_CHARACTERS = 2000
@@ -26,7 +27,6 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "min": lambda *each: torch.stack(torch.broadcast_tensors(*each)).amin(0),
     "max": lambda *each: torch.stack(torch.broadcast_tensors(*each)).amax(0),
 }
-ARGUMENTS = {"min": None, "max": None}  # None: any number from 2
 OPERATORS: dict[type[ast.operator], Callable[[Tensor, Tensor], Tensor]] = {
     ast.Add: torch.add,
     ast.Sub: torch.sub,
@@ -84,7 +84,7 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
         >>> rule = read_relation("if a > 0: total == a + `b c`", ["a", "b c", "total"])
         >>> x = {"a": torch.tensor([1.0, -1.0]), "b c": torch.tensor([2.0, 2.0]), "total": torch.tensor([5.0, 5.0])}
         >>> rule.violation(x)
-        tensor([2.0000, 0.0000])
+        tensor([1.0000, 0.0000])
     """
     return _Reader(text, columns, levels or {}).read()
 
@@ -234,7 +234,7 @@ def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor) -> Tensor:
     """Return how far a comparison is from being true."""
     if kind in (ast.Gt, ast.GtE):
         kind, a, b = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}[kind], b, a
-    tolerance = TOLERANCE * torch.maximum(a.detach().abs(), b.detach().abs()).clamp_min(1)
+    tolerance = TOLERANCES.get(a.dtype, 1e-2) * torch.maximum(a.detach().abs(), b.detach().abs()).clamp_min(1)
     if kind is ast.LtE:
         found = (a - b - tolerance).relu()
     elif kind is ast.Lt:  # strictly smaller is smaller by more than equal numbers may differ
