@@ -154,7 +154,7 @@ def test_no_loader_takes_its_seed_from_the_global_generator():
 
 
 # Where `.double()` meets tensors on the CPU only.
-ON_THE_CPU = ("data/", "estimators/", "evaluation/landscape.py", "evaluation/lipschitz.py", "evaluation/noise_distance.py",
+ON_THE_CPU = ("data/", "estimators/", "tables/", "evaluation/landscape.py", "evaluation/lipschitz.py", "evaluation/noise_distance.py",
     "functional/kernels/disk.py", "functional/kernels/poisson.py", "functional/precision.py", "functional/sobol.py")  # fmt: skip
 
 
@@ -232,7 +232,12 @@ def test_training_and_measuring_need_neither_tables_nor_figures_nor_vision():
 def test_heavy_packages_are_imported_where_they_are_used(package):
     inside_functions_only = places(rf"^(import|from) {package}\b", besides=("cluster.py",))
     # An estimator is a subclass of scikit-learn's; nothing that is not one imports it.
-    allowed = ("study/", "reports/", *(("estimators/",) if package == "sklearn" else ()))
+    allowed = (
+        "study/",
+        "reports/",
+        *(("tables/",) if package == "polars" else ()),
+        *(("estimators/",) if package == "sklearn" else ()),
+    )
     assert not [each for each in inside_functions_only if not each.startswith(allowed)]
 
 
@@ -246,10 +251,10 @@ def test_every_module_can_be_imported_alone_by_its_name():
 def test_the_public_names_are_those_of_the_list_and_hold_every_family_and_every_corruption():
     assert "__getattr__" in vars(withstand)
     for name in withstand.__all__:
-        assert getattr(withstand, name).__name__ == name
+        assert getattr(withstand, name).__name__.removeprefix("withstand.") == name
     families = {"Perturbation", "Corruption", "Objective", "Evaluation", "Dataset", "Model"}
     results = {"Results", "OutcomeTable", "Measure", "Question", "Draws", "Split", "Space", "Sample"}
     assert families | results <= set(withstand.__all__)
     for base in (withstand.Corruption, withstand.Evaluation, withstand.Perturbation, withstand.Dataset):
         for cls in discover(base):
-            assert getattr(withstand, cls.__name__) is cls
+        assert getattr(withstand, cls.__name__) is cls

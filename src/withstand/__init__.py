@@ -18,6 +18,8 @@ __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module 'withstand' has no attribute '{name}'")
+    if _MODULES[name] == "withstand":  # a package of it
+        return importlib.import_module(f"withstand.{name}")
     return getattr(importlib.import_module(_MODULES[name]), name)
 
 

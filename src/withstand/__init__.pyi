@@ -1,5 +1,6 @@
 """The public names: each is imported when it is first used; `__init__.py` reads this list."""
 
+from withstand import tables as tables
 from withstand.api import evaluate as evaluate
 from withstand.api import fit as fit
 from withstand.attacking import attack as attack

@@ -201,6 +201,7 @@ class WorstCase(Evaluation):
         return torch.isin(target.by, torch.tensor(blind, device=target.by.device)) & any(needed)
 
     def mean(self, model: nn.Module, x: Tensor, y: Tensor, ball: Ball, *, space: Space, rng: RowStreams) -> Tensor:
+        """Return the share of right answers at Sobol points of a ball, per row."""
         shares = torch.zeros(len(y), device=y.device)
         points = Sobol(ball=ball)
         for rows in torch.arange(len(y), device=y.device).split(max(1, POINTS_AT_ONCE // self.num_mean)):

@@ -1,1 +1,4 @@
-"""Tables as they are: pipelines, categories, holes and rules."""
+"""Tables as they are: what changes of a data frame's rows do to any fitted model."""
+
+from withstand.tables.robust import Robustness as Robustness
+from withstand.tables.robust import robustness as robustness

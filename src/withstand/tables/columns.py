@@ -186,7 +186,7 @@ def _unique(kept: Any) -> list[Any]:
 
 def _key(value: Any) -> Any:
     """Return what stands for a value: empty cells of every kind are one."""
-    is_empty = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value  # noqa: PLR0124
+    is_empty = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
     return None if is_empty else value
 
 

@@ -1,6 +1,7 @@
 """Freedom: what may move in a table, by how much, and by which rules."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -35,6 +36,29 @@ class Freedom(NamedTuple):
     holes: Any
     notes: tuple[str, ...]
 
+    @property
+    def moves(self) -> tuple[bool, ...]:
+        """Which inputs are numbers that may move."""
+        return self.space.features.movable if self.space.features else ()
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there are limits or relations."""
+        own = self.space.rules
+        return own is not None and bool(
+            own.texts or any(each.low is not None or each.high is not None for each in own.fields)
+        )
+
+    def without_rules(self) -> "Freedom":
+        """Return it without limits and relations; whole numbers stay whole."""
+        assert self.space.rules is not None
+        fields = tuple(each._replace(low=None, high=None) for each in self.space.rules.fields)
+        return self._replace(space=replace(self.space, rules=Rules(fields=fields)))
+
+    def rows(self, rows: Tensor) -> "Freedom":
+        """Return it for some of the rows."""
+        return self if self.holes is None else self._replace(holes=self.holes[rows.numpy()])
+
     def of_rows(self, rows: Tensor) -> Ball:
         """Return the ball of some rows, in which empty cells stay empty."""
         if self.holes is None or not self.holes[rows.numpy()].any():
@@ -50,7 +74,7 @@ def read_freedom(
     changes: Mapping[Any, Any],
     unit: str,
     norm: Norm,
-    limits: Mapping[Any, Any],
+    limits: Mapping[Any, Any] | None,
     rules: Sequence[str],
 ) -> Freedom:
     """Check what a user lets move, and return it for the matrix of a table.
@@ -58,21 +82,23 @@ def read_freedom(
     Raises:
         InputError: If a column is unknown or of the wrong kind, or a value is invalid.
     """
-    who, names = columns.who, [each.name for each in columns.columns]
+    who, names, limits = columns.who, [each.name for each in columns.columns], limits or {}
     if unit not in UNITS:
         raise InputError(f"{who}: unit must be one of {', '.join(UNITS)}, got {unit!r}.")
     for what, given in (("radius", radius if isinstance(radius, Mapping) else {}), ("limits", limits)):
         for name in given:
             if name not in names:
-                raise InputError(f"{who}: {what}: there is no column {name!r}; {nearest(str(name), list(map(str, names)))}")
+                raise InputError(
+                    f"{who}: {what}: there is no column {name!r}; {nearest(str(name), list(map(str, names)))}"
+                )
     matrix, notes = columns.matrix(), []
     radii = {each.name: _radius(columns, each, radius, unit, matrix, notes) for each in columns.columns}
-    found = [_change(columns, each, changes[each.name]) for each in columns.columns if each.name in changes]
+    found = [_change(who, each, changes[each.name]) for each in columns.columns if each.name in changes]
     if not any(radii.values()) and not found:
         raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
-    notes += _illegal(columns, own, matrix)
+    notes += _illegal(own, matrix)
     per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
     moves = np.array(per_input) > 0
     owners = [each for each in columns.columns for _ in each.inputs]
@@ -91,7 +117,7 @@ def read_freedom(
     return Freedom(space, Ball(norm, tuple(per_input)), holes if holes.any() else None, tuple(notes))
 
 
-def _illegal(columns: Columns, rules: Rules, matrix: np.ndarray) -> list[str]:
+def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
     """Return notes on the rows that are illegal as they are."""
     x = torch.from_numpy(matrix)
     wrong, found = int((~rules.are_legal(x)).sum()), []
@@ -107,24 +133,29 @@ def _illegal(columns: Columns, rules: Rules, matrix: np.ndarray) -> list[str]:
 
 def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:
     who, is_named = columns.who, isinstance(radius, Mapping)
-    value = radius.get(column.name, 0.0) if is_named else 0.0 if radius is None else radius
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
-        raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {value!r}.")
+    given = radius.get(column.name, 0.0) if is_named else 0.0 if radius is None else radius
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= float(given) < float("inf"):
+        raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {given!r}.")
+    value = float(given)
     if column.kind == "category":
         if is_named and value > 0:
-            raise InputError(f"{who}: column {column.name!r} is a category; name the values that may replace each other in changes.")
+            raise InputError(
+                f"{who}: radius: column {column.name!r} is a category; name its values that may change in changes."
+            )
         return 0.0
     values = matrix[:, column.inputs[0]]
     values = values[values != HOLE]
     if not is_named and value > 0 and len(np.unique(values)) <= 2:
-        notes.append(f"Column {column.name!r} has two values or fewer and stays as it is; name it in radius to move it.")
+        notes.append(f"Column {column.name!r} has at most two values and stays as it is; name it in radius to move it.")
         return 0.0
-    found = float(value) * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    found = value * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    if column.kind == "integer" and 0 < found < 1:
+        notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it stays as it is.")
     return float(np.floor(found + 1e-9)) if column.kind == "integer" else found
 
 
-def _change(columns: Columns, column: Column, values: Any) -> Change:
-    who = f"{columns.who}: changes of {column.name!r}"
+def _change(who: str, column: Column, values: Any) -> Change:
+    who = f"{who}: changes of {column.name!r}"
     levels = list(column.levels)
     if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
         raise InputError(f"{who} must be at least two values that may replace each other, got {values!r}.")
@@ -140,11 +171,15 @@ def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field
     if column.name in limits:
         given = limits[column.name]
         is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
-        if not is_pair or any(each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given):
+        if not is_pair or any(
+            each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given
+        ):
             raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
         low, high = (None if each is None else float(each) for each in given)
         if column.kind == "category" or (low is not None and high is not None and not low < high):
-            raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of a column of numbers, got {given!r}.")
+            raise InputError(
+                f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of numbers, got {given!r}."
+            )
     return Field(
         name=str(column.name),
         inputs=column.inputs,
@@ -153,5 +188,3 @@ def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field
         high=high,
         is_whole=column.kind == "integer",
     )
-
-

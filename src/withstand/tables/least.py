@@ -42,7 +42,7 @@ def least_changes(model: nn.Module, x: Tensor, y: Tensor, points: Tensor, space:
 def _without_each(
     model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space
 ) -> tuple[Tensor, Tensor]:
-    """Return the points with one column at its row's value, and by how much they are wrong; -inf where nothing changes."""
+    """Return the points with one column put back, and by how much they are wrong: -inf where nothing changes."""
     assert space.rules is not None
     tried = points[:, None].repeat(1, len(fields), 1)
     for number, each in enumerate(fields):
@@ -55,13 +55,11 @@ def _without_each(
     tried = repaired
     margins = torch.full(fewer.shape, -torch.inf, dtype=x.dtype)
     row, column = fewer.nonzero(as_tuple=True)
-    margins[row, column] = _lead(model, tried[row, column], y[row])
+    margins[row, column] = lead(model, tried[row, column], y[row])
     return tried, margins
 
 
-def _shorter(
-    model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space
-) -> Tensor:
+def _shorter(model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space) -> Tensor:
     """Return points whose numbers are nearer to those of the rows."""
     assert space.rules is not None
     found = points.clone()
@@ -77,13 +75,13 @@ def _shorter(
             tried = start.clone()
             tried[:, number] = x[rows, number] + share * (start[:, number] - x[rows, number])
             tried = space.rules.repair(x[rows], tried, lambda points, rows=rows: (points != x[rows]).any(1))
-            is_right = _lead(model, tried, y[rows]) > 0
+            is_right = lead(model, tried, y[rows]) > 0
             high, low = torch.where(is_right, share, high), torch.where(is_right, low, share)
             found[rows[is_right]] = tried[is_right]
     return found
 
 
-def _lead(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
+def lead(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
     """Return by how much another class leads the label; 0 where they are equal."""
     found = []
     for part, own in zip(points.split(AT_ONCE), y.split(AT_ONCE), strict=True) if len(points) else ():
@@ -94,4 +92,4 @@ def _lead(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
 
 
 def _is_wrong(model: nn.Module, points: Tensor, y: Tensor) -> Tensor:
-    return _lead(model, points, y) > 0
+    return lead(model, points, y) > 0

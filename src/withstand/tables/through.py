@@ -86,7 +86,7 @@ class _Linear(torch.autograd.Function):
     """Values of a function, with given derivatives."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, values: Tensor, slope: Tensor) -> Tensor:
+    def forward(ctx: Any, _: Tensor, values: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(slope)
         return values
 

@@ -69,8 +69,8 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
     """Read a rule.
 
     Rules compare (`<`, `<=`, `==`, `!=`, `>=`, `>`) expressions of columns and numbers (`+ - * / % **`, `abs`, `floor`,
-    `log`, `max`, `min`, `sqrt`), and join comparisons by `and`, `or`, `not` and `if A: B`. A name that is no Python name
-    stands in backquotes. A category is compared by `==` or `!=` with one of its levels in quotes.
+    `log`, `max`, `min`, `sqrt`), and join comparisons by `and`, `or`, `not` and `if A: B`. A name that is no Python
+    name stands in backquotes. A category is compared by `==` or `!=` with one of its levels in quotes.
 
     Args:
         text: The rule.
@@ -102,7 +102,8 @@ class _Reader:
         violation = self._violation(test)
         if not self.used:
             raise self._error("it names no column")
-        return Relation(self.text, tuple(self.used), violation, *self._bound(test))
+        bound, side, other = self._bound(test) or (None, "", None)
+        return Relation(self.text, tuple(self.used), violation, bound, side, other)
 
     def _tree(self) -> ast.expr:
         if not isinstance(self.text, str) or not 0 < len(self.text) <= MOST_CHARACTERS:
@@ -216,7 +217,7 @@ class _Reader:
         return lambda x: function(*(part(x) for part in parts))
 
     def _bound(self, test: ast.expr) -> tuple[str, str, Number] | tuple[()]:
-        """Return the column that stands alone on one side of the only comparison, the comparison, and the other side."""
+        """Return the column alone on one side of the only comparison, the comparison, and the other side."""
         if not isinstance(test, ast.Compare) or len(test.ops) != 1:
             return ()
         side = {ast.Eq: "==", ast.Lt: "<=", ast.LtE: "<=", ast.Gt: ">=", ast.GtE: ">="}.get(type(test.ops[0]))

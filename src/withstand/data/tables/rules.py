@@ -12,6 +12,7 @@ from withstand.data.tables.relations import Relation, Values, read_relation
 from withstand.errors import InputError
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
+SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
 HOLE = -1e300  # an empty cell: it obeys every rule, and does not move
 
 
@@ -144,7 +145,8 @@ class Rules:
             value = value.round() if each.is_whole else value
             value = value.clamp(each.low, each.high) if each.low is not None or each.high is not None else value
             moved = (value - each.offset) / each.scale
-            is_same = torch.isclose(moved, now, rtol=1e-6, atol=1e-9 / each.scale) | (now == HOLE)
+            rounding = SAME[points.dtype]
+            is_same = torch.isclose(moved, now, rtol=rounding, atol=rounding / each.scale) | (now == HOLE)
             found[..., each.inputs[0]] = torch.where(is_same, now, moved)
         return found
 

@@ -1,0 +1,161 @@
+"""Robustness: what small, legal changes of a table's rows do to the answers of a model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeInt, Seed, checked
+from withstand.perturbations.attacks.budgets import Budget
+from withstand.study.measures.intervals import wilson
+from withstand.tables.search import Asked, Found, ask
+from withstand.tables.told import changes_of
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Robustness:
+    """What changes of a table's rows do to the answers of a model.
+
+    Attributes:
+        accuracy: Share of the rows that are right as they are.
+        mean: Mean share of right answers over random legal changes; NaN without.
+        worst_case: Share of the rows that stay right whatever legal change was tried: an upper bound.
+        worst_case_without_rules: The same if limits and rules are ignored; equal to `worst_case` if there are none.
+        rows: One row per row of `X`: `row`, its number from 0; `label`; `answer`; `right`; `robust` (right, and no
+            change was found that flips it); `answer_changed`; `num_columns` that change, the `columns`, and the
+            `change`, in their own units, as text. It is the least change that was found.
+        changed: `X` with these changes.
+        notes: What a reader of the numbers must know.
+    """
+
+    accuracy: float
+    mean: float
+    worst_case: float
+    worst_case_without_rules: float
+    rows: pl.DataFrame
+    changed: Any
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the numbers in words."""
+        right, robust = (int(self.rows[each].sum()) for each in ("right", "robust"))
+        lines = [
+            f"accuracy           {_percent(self.accuracy, len(self.rows))}",
+            f"mean over changes  {self.mean:7.1%}",
+            f"worst case         {_percent(self.worst_case, len(self.rows))}: "
+            f"{right - robust:,} of {right:,} right rows have a change that flips them",
+        ]
+        if self.worst_case_without_rules != self.worst_case:
+            lines.append(f"without the rules  {_percent(self.worst_case_without_rules, len(self.rows))}")
+        return "\n".join([*lines, *(f"Note: {each}" for each in self.notes)])
+
+
+@checked
+def robustness(
+    model: Any,
+    X: Any,
+    y: Any,
+    *,
+    radius: Any = None,
+    changes: Mapping | None = None,
+    unit: str = "raw",
+    norm: Norm = "linf",
+    limits: Mapping | None = None,
+    rules: Sequence[str] = (),
+    names: Sequence[str] = (),
+    budget: Budget = "standard",
+    num_mean: NonNegativeInt = 64,
+    seed: Seed = 0,
+) -> Robustness:
+    """Return what small, legal changes of the rows do to the answers of a fitted classifier.
+
+    Args:
+        model: Anything with `predict_proba` or `predict`: an estimator, a pipeline, or a function of tables.
+        X: Rows: a data frame of pandas or polars, or an array, as the model takes them.
+        y: A label per row.
+        radius: How far each column may change: a number for all columns of numbers, or a dictionary by column; columns
+            without stay as they are. Whole numbers stay whole.
+        changes: Values of a column that may replace each other.
+        unit: Unit of the radii: `raw`, those of the columns, or `std`, standard deviations in X.
+        norm: `linf` limits the change of each column, `l2` and `l1` that of all together.
+        limits: Lowest and highest value of a column (None for no limit).
+        rules: Relations between columns that hold in every legal row; see `read_relation`.
+        names: Names of the columns of an array.
+        budget: Which attacks: `quick`, `standard` or `thorough`.
+        num_mean: Random legal changes per row for the mean; 0 disables it.
+        seed: Seed of all draws.
+
+    Raises:
+        InputError: If an argument is invalid, or model, rows and labels do not fit.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> found = robustness(DecisionTreeClassifier().fit(X, y), X, y, radius=0.2, budget="quick")
+        >>> found.worst_case < found.mean < found.accuracy
+        True
+    """
+    free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
+    asked = ask(model, X, y, names=names, who="robustness", **free)
+    return _summary(asked, budget=budget, num_mean=num_mean, seed=int(seed))
+
+
+def _summary(asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
+    found = asked.search(budget=budget, num_mean=num_mean, seed=seed)
+    rows = rows_of(found, asked)
+    return Robustness(
+        accuracy=float(rows["right"].mean()),  # pyright: ignore[reportArgumentType]
+        mean=float(found.means.mean()) if num_mean else float("nan"),
+        worst_case=float(rows["robust"].mean()),  # pyright: ignore[reportArgumentType]
+        worst_case_without_rules=_without_rules(found, asked, budget=budget, seed=seed),
+        rows=rows,
+        changed=asked.columns.table(found.points.numpy()),
+        notes=asked.freedom.notes,
+    )
+
+
+def rows_of(found: Found, asked: Asked) -> pl.DataFrame:
+    """Return the rows with their least changes; see `Robustness.rows`."""
+    with torch.no_grad():
+        before, after = (asked.subject.module(each).argmax(1) for each in (found.x, found.points))
+    right, is_flipped = before == asked.labels, found.is_flipped
+    told = changes_of(asked.columns, found.x.numpy(), found.points.numpy())
+
+    def names(numbers: torch.Tensor) -> np.ndarray:
+        return np.array(asked.subject.classes)[numbers.numpy()]
+
+    return pl.DataFrame(
+        {
+            "row": range(len(right)),
+            "label": names(asked.labels),
+            "answer": names(before),
+            "right": right.numpy(),
+            "robust": (right & ~is_flipped).numpy(),
+            "answer_changed": pl.Series(names(after)).zip_with(pl.Series(is_flipped.numpy()), pl.Series([None])),
+            "num_columns": [len(each) for each in told],
+            "columns": [", ".join(each) for each in told],
+            "change": ["; ".join(each.values()) for each in told],
+        }
+    )
+
+
+def _without_rules(found: Found, asked: Asked, *, budget: Budget, seed: int) -> float:
+    """Return the worst case if limits and relations are ignored."""
+    with torch.no_grad():
+        robust = (asked.subject.module(found.x).argmax(1) == asked.labels) & ~found.is_flipped
+    rows = robust.nonzero()[:, 0]
+    if asked.freedom.has_rules and len(rows):
+        free = asked._replace(freedom=asked.freedom.without_rules()).rows(rows)
+        more = free.search(budget=budget, num_mean=0, seed=seed)
+        robust[rows[more.is_flipped]] = False
+    return float(robust.double().mean())
+
+
+def _percent(share: float, count: int) -> str:
+    low, high = wilson(share, count)
+    return f"{share:7.1%} ({low:.1%} to {high:.1%})"

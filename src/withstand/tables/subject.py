@@ -1,0 +1,107 @@
+"""Subject: any fitted classifier as a module of a table's matrix."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from withstand.errors import InputError, told
+from withstand.models.black_box import BlackBox
+from withstand.tables.columns import Columns
+from withstand.tables.through import through
+
+
+class Subject(NamedTuple):
+    """A model of the columns of a table.
+
+    Attributes:
+        module: Maps rows of the matrix to logits.
+        classes: Its classes.
+        searched: The module that attacks use: with gradients if the model has some.
+    """
+
+    module: nn.Module
+    classes: tuple[Any, ...]
+    searched: nn.Module
+
+    def numbers(self, y: Any, num_rows: int, *, who: str) -> Tensor:
+        """Return the numbers of labels.
+
+        Raises:
+            InputError: If they do not fit the rows or the classes.
+        """
+        labels = np.asarray(y).ravel().tolist()
+        if len(labels) != num_rows:
+            raise InputError(f"{who}: y must hold one label per row ({num_rows:,}), got {len(labels):,}.")
+        number = {name: place for place, name in enumerate(self.classes)}
+        for each in labels:
+            if each not in number:
+                raise InputError(f"{who}: y must hold classes of the model {list(self.classes)!r}, got {each!r}.")
+        return torch.tensor([number[each] for each in labels])
+
+
+def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, who: str) -> Subject:
+    """Return a model as a module of the matrix of a table.
+
+    Args:
+        model: Anything with `predict_proba` or `predict`, or a function of tables.
+        columns: The columns of its table.
+        y: Labels, whose values are the classes of a model that names none.
+        moves: Which inputs are numbers that may move.
+        who: Name at the beginning of errors.
+
+    Raises:
+        InputError: If the model does not answer for the table.
+    """
+    predict, classes = _answers_of(model, columns, y, who)
+
+    def probabilities(rows: np.ndarray) -> np.ndarray:
+        return predict(columns.table(rows))
+
+    probabilities.__name__ = getattr(model, "__name__", type(model).__name__)
+    module = BlackBox(probabilities, range(len(classes)), dtype="float64")
+    try:
+        with torch.no_grad():
+            module(torch.from_numpy(columns.matrix()[:1]))
+    except InputError:
+        raise
+    except Exception as problem:  # the model is code of the user
+        raise InputError(f"{who}: the model does not answer for a row of X ({told(problem)}).") from problem
+    return Subject(module, classes, through(model, columns, moves) or module)
+
+
+def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tuple[Any, ...]]:
+    """Return a function from tables to probabilities, and the classes."""
+    named, by_name = getattr(model, "classes_", None), cast(Any, model)
+    is_function = not hasattr(model, "predict")
+    if isinstance(model, type) or (is_function and not callable(model)):
+        came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
+    if hasattr(model, "predict_proba") or is_function:
+        predict = by_name.predict_proba if hasattr(model, "predict_proba") else model
+        found = np.asarray(_called(predict, columns, who))
+        if found.ndim == 2:
+            classes = range(found.shape[1]) if named is None else np.asarray(named).tolist()
+            return lambda table: np.asarray(predict(table), dtype=np.float64), tuple(classes)
+    else:
+        predict = by_name.predict
+        found = np.asarray(_called(predict, columns, who))
+    if named is None:
+        named = sorted({*np.asarray(y).ravel().tolist(), *found.ravel().tolist()}, key=str)
+    classes = tuple(np.asarray(named).tolist())
+    number = {name: place for place, name in enumerate(classes)}
+    rows = np.eye(len(classes))
+
+    def votes(table: Any) -> np.ndarray:
+        return rows[[number[each] for each in np.asarray(predict(table)).ravel().tolist()]]
+
+    return votes, classes
+
+
+def _called(predict: Any, columns: Columns, who: str) -> Any:
+    try:
+        return predict(columns.table(columns.matrix()))
+    except Exception as problem:  # the model is code of the user
+        raise InputError(f"{who}: the model does not answer for X ({told(problem)}).") from problem

@@ -1,0 +1,56 @@
+"""Tables of any library become numbers and come back unchanged."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from withstand.errors import InputError
+from withstand.tables.columns import Columns
+
+PANDAS = pd.DataFrame(
+    {
+        "whole": [1, 2, 3, 3],
+        "real": [0.5, np.nan, 2.25, 1e9],
+        "small": np.array([1, 2, 3, 4], np.int8),
+        "nullable": pd.array([1, None, 3, 4], dtype="Int64"),
+        "words": ["a", None, "b", "a"],
+        "category": pd.Categorical(["x", "y", "x", None], categories=["y", "x", "z"]),
+        "flag": [True, False, True, True],
+        "day": pd.to_datetime(["2020-01-01", "2020-01-02", None, "2020-01-01"]),
+        7: [0.0, 1.0, 2.0, 3.0],
+    },
+    index=[5, 3, 9, 1],
+)
+
+
+def test_a_frame_of_pandas_comes_back():
+    columns = Columns.of(PANDAS, split=["words", "category"], who="test")
+    pd.testing.assert_frame_equal(columns.table(columns.matrix()), PANDAS.reset_index(drop=True))
+
+
+def test_a_frame_of_polars_comes_back():
+    frame = pl.from_pandas(PANDAS.rename(columns={7: "7"}).reset_index(drop=True))
+    columns = Columns.of(frame, split=["words", "flag"], who="test")
+    assert columns.table(columns.matrix()).equals(frame)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_an_array_comes_back(dtype):
+    array = np.array([[1, 2], [3, 4]], dtype)
+    columns = Columns.of(array, who="test")
+    again = columns.table(columns.matrix())
+    assert again.dtype == dtype
+    assert (again == array).all()
+
+
+def test_parts_of_a_table_are_rows_of_it():
+    columns = Columns.of(PANDAS, split=["words"], who="test")
+    some = columns.table(columns.matrix()[[2, 0]])
+    pd.testing.assert_frame_equal(some, PANDAS.iloc[[2, 0]].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("table", [np.array([["a"]]), np.zeros((2, 0)), pd.DataFrame({"a": [np.inf, 1.0]}), 3, None])
+def test_what_is_no_table_of_finite_numbers_is_refused(table):
+    with pytest.raises(InputError):
+        Columns.of(table, who="test")
