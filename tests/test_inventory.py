@@ -232,12 +232,8 @@ def test_training_and_measuring_need_neither_tables_nor_figures_nor_vision():
 def test_heavy_packages_are_imported_where_they_are_used(package):
     inside_functions_only = places(rf"^(import|from) {package}\b", besides=("cluster.py",))
     # An estimator is a subclass of scikit-learn's; nothing that is not one imports it.
-    allowed = (
-        "study/",
-        "reports/",
-        *(("tables/",) if package == "polars" else ()),
-        *(("estimators/",) if package == "sklearn" else ()),
-    )
+    own = {"polars": "tables/", "sklearn": "estimators/"}
+    allowed = ("study/", "reports/", *((own[package],) if package in own else ()))
     assert not [each for each in inside_functions_only if not each.startswith(allowed)]
 
 
@@ -256,5 +252,5 @@ def test_the_public_names_are_those_of_the_list_and_hold_every_family_and_every_
     results = {"Results", "OutcomeTable", "Measure", "Question", "Draws", "Split", "Space", "Sample"}
     assert families | results <= set(withstand.__all__)
     for base in (withstand.Corruption, withstand.Evaluation, withstand.Perturbation, withstand.Dataset):
-            assert getattr(withstand, cls.__name__) is cls
+        for cls in discover(base):
             assert getattr(withstand, cls.__name__) is cls
