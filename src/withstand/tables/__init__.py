@@ -1,4 +1,6 @@
 """Tables as they are: what changes of a data frame's rows do to any fitted model."""
 
+from withstand.tables.fragile import Fragility as Fragility
+from withstand.tables.fragile import fragility as fragility
 from withstand.tables.robust import Robustness as Robustness
 from withstand.tables.robust import robustness as robustness

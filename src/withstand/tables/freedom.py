@@ -42,6 +42,45 @@ class Freedom(NamedTuple):
         return self.space.features.movable if self.space.features else ()
 
     @property
+    def changes(self) -> tuple[Change, ...]:
+        """The categories that may change."""
+        return self.space.features.changes if self.space.features else ()
+
+    @property
+    def followers(self) -> set[str]:
+        """Columns that change only because others do, by an equality."""
+        assert self.space.rules is not None
+        derived = self.space.rules.derived
+        return {each.name for each in self.space.rules.fields if set(each.inputs) <= set(derived)}
+
+    def may_change(self, column: Column) -> bool:
+        """Return whether a column may change of its own."""
+        return any(self.moves[each] for each in column.inputs) or any(
+            set(each.inputs) <= set(column.inputs) for each in self.changes
+        )
+
+    def words(self, columns: Columns) -> dict[str, str]:
+        """Return how each column may change, in words, and the rules."""
+        assert self.space.rules is not None
+        radii, found = np.array(self.ball.radius), {}
+        for each in columns.columns:
+            if self.moves[each.inputs[0]]:
+                found[str(each.name)] = f"by up to {radii[each.inputs[0]]:.4g}"
+            for change in self.changes:
+                if set(change.inputs) <= set(each.inputs):
+                    own = (each.levels[place - each.inputs[0]] for place in change.inputs)
+                    found[str(each.name)] = " or ".join(map(str, own))
+        for field in self.space.rules.fields:
+            if field.low is not None or field.high is not None:
+                span = " and ".join(
+                    f"{word} {value:g}"
+                    for word, value in (("at least", field.low), ("at most", field.high))
+                    if value is not None
+                )
+                found[field.name] = f"{found[field.name]}, {span}" if field.name in found else span
+        return found | {f"rule {number}": each for number, each in enumerate(self.space.rules.texts, 1)}
+
+    @property
     def has_rules(self) -> bool:
         """Whether there are limits or relations."""
         own = self.space.rules

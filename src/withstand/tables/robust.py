@@ -26,8 +26,8 @@ class Robustness:
         worst_case: Share of the rows that stay right whatever legal change was tried: an upper bound.
         worst_case_without_rules: The same if limits and rules are ignored; equal to `worst_case` if there are none.
         rows: One row per row of `X`: `row`, its number from 0; `label`; `answer`; `right`; `robust` (right, and no
-            change was found that flips it); `answer_changed`; `num_columns` that change, the `columns`, and the
-            `change`, in their own units, as text. It is the least change that was found.
+            change was found that flips it); and the least change that was found: `answer_changed`; `num_columns`,
+            without those that follow from a rule; all `columns`; and the `change` in their own units, as text.
         changed: `X` with these changes.
         notes: What a reader of the numbers must know.
     """
@@ -125,6 +125,7 @@ def rows_of(found: Found, asked: Asked) -> pl.DataFrame:
         before, after = (asked.subject.module(each).argmax(1) for each in (found.x, found.points))
     right, is_flipped = before == asked.labels, found.is_flipped
     told = changes_of(asked.columns, found.x.numpy(), found.points.numpy())
+    follow = asked.freedom.followers
 
     def names(numbers: torch.Tensor) -> np.ndarray:
         return np.array(asked.subject.classes)[numbers.numpy()]
@@ -137,7 +138,7 @@ def rows_of(found: Found, asked: Asked) -> pl.DataFrame:
             "right": right.numpy(),
             "robust": (right & ~is_flipped).numpy(),
             "answer_changed": pl.Series(names(after)).zip_with(pl.Series(is_flipped.numpy()), pl.Series([None])),
-            "num_columns": [len(each) for each in told],
+            "num_columns": [len(each.keys() - follow) for each in told],
             "columns": [", ".join(each) for each in told],
             "change": ["; ".join(each.values()) for each in told],
         }

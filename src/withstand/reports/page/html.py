@@ -121,7 +121,7 @@ def page(
     # A name such as `javascript:x` must not be taken for a scheme.
     folder = "" if place is None else f"./{quote(os.path.relpath(place.resolve(), output.resolve()))}"
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             name=digest.study.name,
@@ -189,7 +189,8 @@ def _cleaned(value: Any) -> Any:
 
 
 @lru_cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of pages."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
