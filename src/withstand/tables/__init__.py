@@ -1,5 +1,7 @@
 """Tables as they are: what changes of a data frame's rows do to any fitted model."""
 
+from withstand.tables.comparison import Comparison as Comparison
+from withstand.tables.comparison import compare as compare
 from withstand.tables.fragile import Fragility as Fragility
 from withstand.tables.fragile import fragility as fragility
 from withstand.tables.robust import Robustness as Robustness

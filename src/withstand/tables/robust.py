@@ -15,30 +15,62 @@ from withstand.study.measures.intervals import wilson
 from withstand.tables.search import Asked, Found, ask
 from withstand.tables.told import changes_of
 
+ROWS = (
+    "row",
+    "label",
+    "answer",
+    "right",
+    "mean",
+    "robust",
+    "robust_without_rules",
+    "answer_changed",
+    "num_columns",
+    "columns",
+    "change",
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Robustness:
     """What changes of a table's rows do to the answers of a model.
 
     Attributes:
-        accuracy: Share of the rows that are right as they are.
-        mean: Mean share of right answers over random legal changes; NaN without.
-        worst_case: Share of the rows that stay right whatever legal change was tried: an upper bound.
-        worst_case_without_rules: The same if limits and rules are ignored; equal to `worst_case` if there are none.
-        rows: One row per row of `X`: `row`, its number from 0; `label`; `answer`; `right`; `robust` (right, and no
-            change was found that flips it); and the least change that was found: `answer_changed`; `num_columns`,
-            without those that follow from a rule; all `columns`; and the `change` in their own units, as text.
+        rows: One row per row of `X`: `row`, its number from 0; `label`; `answer`; `right`; `mean`, the share of random
+            legal changes with the right answer; `robust`, whether it is right and no change was found that flips it;
+            `robust_without_rules`, the same if limits and rules are ignored; and the least change that was found:
+            `answer_changed`; `num_columns`, without those that follow from a rule; all `columns`; and the `change` in
+            their own units, as text.
         changed: `X` with these changes.
         notes: What a reader of the numbers must know.
     """
 
-    accuracy: float
-    mean: float
-    worst_case: float
-    worst_case_without_rules: float
     rows: pl.DataFrame
     changed: Any
     notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows that are right as they are."""
+        return self._share("right")
+
+    @property
+    def mean(self) -> float:
+        """Mean share of right answers over random legal changes; NaN without."""
+        return self._share("mean")
+
+    @property
+    def worst_case(self) -> float:
+        """Share of the rows that stay right whatever legal change was tried: an upper bound."""
+        return self._share("robust")
+
+    @property
+    def worst_case_without_rules(self) -> float:
+        """The same if limits and rules are ignored."""
+        return self._share("robust_without_rules")
+
+    def _share(self, column: str) -> float:
+        values = self.rows[column].cast(pl.Float64)
+        return float("nan") if values.has_nulls() else float(values.to_numpy().mean())
 
     def __str__(self) -> str:
         """Return the numbers in words."""
@@ -108,12 +140,11 @@ def robustness(
 def _summary(asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
     found = asked.search(budget=budget, num_mean=num_mean, seed=seed)
     rows = rows_of(found, asked)
+    free = _robust_without_rules(rows, asked, budget=budget, seed=seed)
+    means = pl.Series(found.means.numpy()) if num_mean else pl.lit(None, pl.Float64)
+    rows = rows.with_columns(robust_without_rules=free, mean=means)
     return Robustness(
-        accuracy=float(rows["right"].mean()),  # pyright: ignore[reportArgumentType]
-        mean=float(found.means.mean()) if num_mean else float("nan"),
-        worst_case=float(rows["robust"].mean()),  # pyright: ignore[reportArgumentType]
-        worst_case_without_rules=_without_rules(found, asked, budget=budget, seed=seed),
-        rows=rows,
+        rows=rows.select(ROWS),
         changed=asked.columns.table(found.points.numpy()),
         notes=asked.freedom.notes,
     )
@@ -145,16 +176,14 @@ def rows_of(found: Found, asked: Asked) -> pl.DataFrame:
     )
 
 
-def _without_rules(found: Found, asked: Asked, *, budget: Budget, seed: int) -> float:
-    """Return the worst case if limits and relations are ignored."""
-    with torch.no_grad():
-        robust = (asked.subject.module(found.x).argmax(1) == asked.labels) & ~found.is_flipped
-    rows = robust.nonzero()[:, 0]
-    if asked.freedom.has_rules and len(rows):
-        free = asked._replace(freedom=asked.freedom.without_rules()).rows(rows)
-        more = free.search(budget=budget, num_mean=0, seed=seed)
-        robust[rows[more.is_flipped]] = False
-    return float(robust.double().mean())
+def _robust_without_rules(rows: pl.DataFrame, asked: Asked, *, budget: Budget, seed: int) -> pl.Series:
+    """Return which rows stay right if limits and relations are ignored."""
+    robust = torch.from_numpy(rows["robust"].to_numpy().copy())
+    left = robust.nonzero()[:, 0]
+    if asked.freedom.has_rules and len(left):
+        free = asked._replace(freedom=asked.freedom.without_rules()).rows(left)
+        robust[left[free.search(budget=budget, num_mean=0, seed=seed).is_flipped]] = False
+    return pl.Series(robust.numpy())
 
 
 def _percent(share: float, count: int) -> str:

@@ -18,7 +18,7 @@ from withstand.tables.least import least_changes
 from withstand.tables.scan import scan
 from withstand.tables.subject import Subject, subject_of
 
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 2048
 
 
 class Found(NamedTuple):

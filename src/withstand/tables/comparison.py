@@ -1,0 +1,154 @@
+"""Comparison: several models on the same rows, under the same changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from withstand.errors import InputError
+from withstand.functional.balls import Norm
+from withstand.limits import NonNegativeInt, Seed, checked
+from withstand.perturbations.attacks.budgets import Budget
+from withstand.rendering.cell import Cell
+from withstand.rendering.grid import Grid
+from withstand.rendering.terminal import as_text
+from withstand.study.measures import comparison
+from withstand.study.measures.intervals import share, wilson
+from withstand.tables.robust import Robustness, robustness
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Measure, and the column of `Robustness.rows` whose mean it is.
+MEASURES = {
+    "accuracy": "right",
+    "mean over changes": "mean",
+    "worst case": "robust",
+    "worst case without rules": "robust_without_rules",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Several models on the same rows.
+
+    Attributes:
+        table: One row per model and measure: `model`; `measure`; `value`, a share of the rows; `low` and `high`, its
+            95 % interval; `difference` from the first model, its interval `difference_low` and `difference_high` from a
+            bootstrap of the rows, and `p` of McNemar's exact test, null for shares of random changes.
+        models: What was found for each model.
+    """
+
+    table: pl.DataFrame
+    models: dict[str, Robustness]
+
+    def __str__(self) -> str:
+        """Return a line per model, with intervals."""
+        first, names = next(iter(self.models)), self.table["measure"].unique(maintain_order=True).to_list()
+        lines = []
+        for model in self.models:
+            own = {each["measure"]: each for each in self.table.filter(pl.col("model") == model).to_dicts()}
+            lines.append((model, *(_cell(own[each], is_baseline=model == first) for each in names)))
+        count = len(self.models[first].rows)
+        grid = Grid(
+            title=f"Right answers in percent of {count:,} rows, with 95 % intervals",
+            columns=("model", *names),
+            lines=tuple(lines),
+            notes=(f"*: differs from {first} (95 % interval of the difference on the same rows).", *self.notes),
+        )
+        return as_text([grid])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know."""
+        return tuple(dict.fromkeys(note for each in self.models.values() for note in each.notes))
+
+    def figure(self) -> "Figure":
+        """Return a figure: a line per model, a mark per measure, with 95 % intervals."""
+        from withstand.reports.figures.intervals import intervals_figure
+
+        return intervals_figure(self.table.to_dicts())
+
+
+@checked
+def compare(
+    models: Mapping,
+    X: Any,
+    y: Any,
+    *,
+    radius: Any = None,
+    changes: Mapping | None = None,
+    unit: str = "raw",
+    norm: Norm = "linf",
+    limits: Mapping | None = None,
+    rules: Sequence[str] = (),
+    names: Sequence[str] = (),
+    budget: Budget = "standard",
+    num_mean: NonNegativeInt = 64,
+    seed: Seed = 0,
+) -> Comparison:
+    """Compare fitted classifiers on the same rows, under the same legal changes.
+
+    Args:
+        models: Models by name, as `robustness` takes them; differences are from the first one.
+        X: As in `robustness`, like the other arguments.
+        y: A label per row.
+        radius: How far each column may change.
+        changes: Values of a column that may replace each other.
+        unit: Unit of the radii.
+        norm: How changes of several columns add up.
+        limits: Lowest and highest value of a column.
+        rules: Relations between columns that hold in every legal row.
+        names: Names of the columns of an array.
+        budget: Which attacks.
+        num_mean: Random legal changes per row.
+        seed: Seed of all draws.
+
+    Raises:
+        InputError: If an argument is invalid, or a model does not fit the rows.
+    """
+    if not models:
+        raise InputError("compare: models must be a dictionary of at least one model by name, got none.")
+    free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
+    own = {"names": names, "budget": budget, "num_mean": num_mean, "seed": seed}
+    found = {str(name): robustness(each, X, y, **free, **own) for name, each in models.items()}
+    return Comparison(table=pl.DataFrame(_lines(found), infer_schema_length=None), models=found)
+
+
+def _lines(models: Mapping[str, Robustness]) -> list[dict[str, Any]]:
+    first, found = next(iter(models.values())), []
+    has_rules = any(each.worst_case_without_rules != each.worst_case for each in models.values())
+    for name, own in models.items():
+        for measure, column in MEASURES.items():
+            values = own.rows[column]
+            if values.has_nulls() or (column == "robust_without_rules" and not has_rules):
+                continue
+            ours, theirs = (each.rows.select(pl.col("row").alias("number"), "label", column) for each in (own, first))
+            about = pl.lit(None, pl.String).alias("identifier")
+            compared = comparison.compare(ours.with_columns(about), theirs.with_columns(about), column=column)
+            value, spread = float(values.cast(pl.Float64).to_numpy().mean()), values.cast(pl.Float64).to_numpy().std()
+            error = float(spread) / np.sqrt(len(values))
+            low, high = wilson(value, len(values)) if column != "mean" else share(value, error, len(values))
+            found.append(
+                {
+                    "model": name,
+                    "measure": measure,
+                    "value": value,
+                    "low": low,
+                    "high": high,
+                    "difference": compared.difference,
+                    "difference_low": compared.low,
+                    "difference_high": compared.high,
+                    "p": compared.p,
+                }
+            )
+    return found
+
+
+def _cell(line: Mapping[str, Any], *, is_baseline: bool) -> Cell:
+    low, high = line["difference_low"], line["difference_high"]
+    tone = "" if is_baseline or low <= 0 <= high else "better" if low > 0 else "worse"
+    text, low, high = (f"{100 * line[each]:.1f}" for each in ("value", "low", "high"))
+    return Cell(text=text, low=low, high=high, tone=tone)
