@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -47,7 +48,25 @@ def prepared():
     return _prepared
 
 
+class Staircase:
+    """A classifier without gradients that answers quickly: its probability is a staircase of the columns."""
+
+    classes_ = np.array(["leaves", "stays"])
+
+    def predict_proba(self, table):
+        logit = 0.05 * (table["total"] - 60) - 0.06 * (table["tenure"].fillna(36) - 36) + (table["plan"] == "basic")
+        leaves = expit(np.floor(4 * logit.to_numpy()) / 4 + 0.1)
+        return np.stack([leaves, 1 - leaves], 1)
+
+    def predict(self, table):
+        return self.classes_[self.predict_proba(table).argmax(1)]
+
+
 @pytest.fixture(scope="session")
 def fitted():
-    frame, leaves = _customers()
-    return _prepared(RandomForestClassifier(20, random_state=0)).fit(frame, leaves)
+    return Staircase()
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    return _prepared(RandomForestClassifier(20, random_state=0)).fit(*_customers())

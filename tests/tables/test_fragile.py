@@ -17,7 +17,7 @@ FREE = {
 
 @pytest.fixture(scope="module")
 def frame(customers):
-    return customers(60, seed=1)
+    return customers(40, seed=1)
 
 
 @pytest.fixture(scope="module")
