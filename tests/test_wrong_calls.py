@@ -252,6 +252,10 @@ EVALUATE = [
     ("a model without numbers", "model", lambda t: evaluate(good().to("meta"), t.pairs)),
     ("a number as model", "model", lambda t: evaluate(3, t.pairs)),
     ("no models", "model", lambda t: evaluate({}, t.pairs)),
+    ("an array as model", "model", lambda t: evaluate(np.array(0), t.pairs)),
+    ("a sparse matrix as model", "model", lambda t: evaluate(scipy.sparse.eye(20), t.pairs)),
+    ("a table as conditions", "on", lambda t: evaluate(good(), t.pairs, on=pandas.DataFrame({"a": [1, 2]}))),
+    ("an array as conditions", "on", lambda t: evaluate(good(), t.pairs, on=np.zeros(2))),
     ("a list without models", "model", lambda t: evaluate([], t.pairs)),
     ("a list of modules", "model", lambda t: evaluate([good()], t.pairs)),
     ("models without names", "model", lambda t: evaluate({1: good()}, t.pairs)),
@@ -708,7 +712,7 @@ INNER = frozenset(
     "project sample uphill ascend distance options radii of_rows name_classes forward set_extra_state refuse_gradient "
     "corrupt corrupt_levels draw_levels published verdict after_warmup factor share samples_per_batch first "
     "seed_global_generators copy_first added numbers cells scaled written condition_of train_generator places "
-    "temperature_in losses map clip hold batches count reacts_to points".split()
+    "temperature_in losses map clip hold batches count reacts_to points mean_over".split()
 )
 OF_FAMILIES = {(ws.Dataset, "load"), (Optimizer, "build")}  # implemented by every class, tested with its family
 BUILT_INSIDE = {"OutcomeTable", "Question", "Row", "Study"}  # dataclasses that only the package makes
@@ -752,8 +756,8 @@ def test_there_are_two_hundred_wrong_calls_with_names_of_their_own():
 
 def doors():
     """Yield every public function and method that takes arguments of a stated type."""
-    for name in ws.__all__:
-        public = getattr(ws, name)
+    for public in (getattr(place, name) for place in (ws, ws.tables) for name in place.__all__):
+        name = f"{public.__module__}.{public.__name__}"
         if inspect.isfunction(public):
             yield pytest.param(public, id=name)
             continue

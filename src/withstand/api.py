@@ -184,7 +184,8 @@ def _models(model: Any) -> dict[str, Any]:
             "evaluate: model: several modules need names, such as {'a': a, 'b': b}; a list holds names or folders of "
             f"runs, got {type(model[0]).__name__}."
         )
-    models = dict(model) if isinstance(model, Mapping) else {"model": model} if model not in ([], ()) else {}
+    is_empty = isinstance(model, list | tuple)
+    models = dict(model) if isinstance(model, Mapping) else {} if is_empty else {"model": model}
     for name in models:
         if not isinstance(name, str) or not name:
             raise InputError(f"evaluate: models must have names, got {name!r}.")

@@ -199,7 +199,7 @@ def _outcome(command: str, words: list[str], signals: Signals) -> tuple[int, str
         if problem.errno is None:
             raise
         where = f" ({problem.filename})" if problem.filename else ""
-        code = 2 if problem.errno == errno.ENAMETOOLONG else 1
+        code = 2 if problem.errno in (errno.ENAMETOOLONG, errno.ELOOP) else 1
         return code, f"cannot read or write: {problem.strerror}{where}; finished work is kept."
     except (MemoryError, RuntimeError) as problem:
         # PyTorch raises OutOfMemoryError on a GPU, but a plain RuntimeError on a CPU.

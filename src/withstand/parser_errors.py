@@ -25,7 +25,7 @@ from withstand.limits import refusal_of
 from withstand.reading.documents import check_names, parse_yaml
 
 KEY, CLASS = r'Parser key "([^"]+)"(?: element \d+)?:\n', r"class_path '([^']+)'"
-UNKNOWN_CLASS = r"path string: (.*)\Z|Importing '([^']*)'|Import path (\S+) does not"
+UNKNOWN_CLASS = r"path string: (.*?)(?=\n\s+- Expected |\Z)|Importing '([^']*)'|Import path (\S+) does not"
 HELP_OF = r"--([\w.]+)\.help: Expected a dot import path string: (.*)"
 VALUE = r".*Given value: (.*)\Z|load config '(.*?)'|Got value: (.*?)(?=\Z|\s+Subclass types expect)"
 

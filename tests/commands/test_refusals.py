@@ -124,3 +124,16 @@ def test_runs_without_an_axis_are_no_value_of_a_baseline():
     combinations: Any = tuple(SimpleNamespace(labels={"method": each}) for each in ("plain", "noise", None))
     with pytest.raises(InputError, match=r"method is one of plain, noise\.$"):
         parse_baseline(["method=x"], combinations)
+
+
+@pytest.mark.parametrize("value", ["=1+1", "a b", "99999999999999999999999"])
+def test_an_unknown_name_of_a_data_set_is_quoted_alone(value, capsys):
+    line = refused(["evaluate", "x", f"--data={value}"], capsys)
+    assert "Expected" not in line
+    assert "is not known" in line
+
+
+def test_a_loop_of_links_is_wrong_input(tmp_path, capsys):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    refused(["train", "--data", "toy", "--model", "mlp", "--epochs", "1", "--output", loop / "runs"], capsys)

@@ -106,6 +106,7 @@ def test_numpys_seed_decides_and_calls_differ():
         (AttributeError, (PHOTO, 6, "fog")),
         (ValueError, (PHOTO, 1)),
         (KeyError, (PHOTO, 1, "fgo")),
+        (KeyError, (PHOTO, 1, ["fog"])),
         (IndexError, (PHOTO, 1, None, 19)),
     ],
 )

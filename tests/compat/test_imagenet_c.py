@@ -64,6 +64,7 @@ def test_elastic_transform_has_an_affine_part_here():
         (ValueError, (PHOTO,)),
         (ValueError, (PHOTO, 0, "fog")),
         (KeyError, (PHOTO, 1, "fgo")),
+        (KeyError, (PHOTO, 1, ["fog"])),
         (ValueError, (PHOTO / 1, 1, "fog")),
     ],
 )

@@ -38,7 +38,7 @@ def chosen(known: dict[str, Function], name: str | None, number: int) -> Functio
         IndexError: If there is no such number.
     """
     if name is not None:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             raise KeyError(f"corruption_name must be one of {', '.join(known)}, got {name!r}")
         return known[name]
     if number == -1:

@@ -152,7 +152,7 @@ class WorstCase(Evaluation):
             found[condition]["unseen"] = self._unseen(targets[ball])
             if self.num_mean:
                 own = rng.named("worst case", ball.name, "mean", 0)
-                found[condition]["mean"] = self.mean(model, x, y, ball, space=space, rng=own)
+                found[condition]["mean"] = self.mean_over(model, x, y, ball, space=space, rng=own)
         return found
 
     def points(
@@ -200,7 +200,7 @@ class WorstCase(Evaluation):
         blind = [number for number, each in enumerate([*needed, False], 1) if not each]
         return torch.isin(target.by, torch.tensor(blind, device=target.by.device)) & any(needed)
 
-    def mean(self, model: nn.Module, x: Tensor, y: Tensor, ball: Ball, *, space: Space, rng: RowStreams) -> Tensor:
+    def mean_over(self, model: nn.Module, x: Tensor, y: Tensor, ball: Ball, *, space: Space, rng: RowStreams) -> Tensor:
         """Return the share of right answers at Sobol points of a ball, per row."""
         shares = torch.zeros(len(y), device=y.device)
         points = Sobol(ball=ball)

@@ -1,6 +1,6 @@
 """Question: the evaluations of a model, and their samples."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, cast
@@ -178,7 +178,11 @@ class Question:
 
 def _listed(on: On | Sequence[On] | None) -> list[On]:
     """Return the conditions as a list."""
-    return [on] if isinstance(on, str | Mapping | type | Perturbation | Evaluation) else list(on or ())
+    if isinstance(on, str | Mapping | type | Perturbation | Evaluation):
+        return [on]
+    if not isinstance(on, Sequence | Set | Iterator | None):
+        raise InputError(f"on must be a condition or a list of conditions, got {type(on).__name__}.")
+    return list(on or ())
 
 
 def _textures(frost: WhoseFrost) -> Textures:

@@ -38,7 +38,9 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check_buffers(path)
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # From a file without a zip archive, PyTorch unpacks a folder at first, in case that it is a tar archive.
+            source = path if is_zipfile(path) else BytesIO(path.read_bytes())
+            content = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as problem:  # a damaged pickle can end in almost any error
         unsafe = isinstance(problem, pickle.UnpicklingError) and "unsupported" in str(problem).lower()
         what = "it contains objects other than tensors" if unsafe else "it is damaged or has another format"

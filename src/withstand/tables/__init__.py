@@ -6,3 +6,5 @@ from withstand.tables.fragile import Fragility as Fragility
 from withstand.tables.fragile import fragility as fragility
 from withstand.tables.robust import Robustness as Robustness
 from withstand.tables.robust import robustness as robustness
+
+__all__ = ["Comparison", "Fragility", "Robustness", "compare", "fragility", "robustness"]

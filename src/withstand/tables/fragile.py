@@ -59,6 +59,7 @@ class Fragility:
             parts = [self.headline, str(self.columns.head(10)), str(shown), *(f"Note: {each}" for each in self.notes)]
         return "\n".join(parts)
 
+    @checked
     def write(self, path: str | Path) -> Path:
         """Write a page in HTML that needs no other file, for a reader without Python, and return its path."""
         path = Path(path).expanduser()

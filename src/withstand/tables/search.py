@@ -120,7 +120,7 @@ def search(
         own = freedom.of_rows(rows)
         with torch.no_grad(), evaluating(subject.searched):
             if num_mean:
-                shares = worst.mean(subject.module, x[rows], y[rows], own, space=freedom.space, rng=rng.named("mean"))
+                shares = worst.mean_over(subject.module, x[rows], y[rows], own, space=freedom.space, rng=rng.named("mean"))
                 means.append(shares)
         some = rows[is_open[rows]]
         if len(some):

@@ -180,4 +180,14 @@ def test_what_is_no_archive_is_one_sentence(content, tmp_path):
 def test_expressions_without_end_are_refused():
     assert not is_harmless("(" * 20_000 + ")" * 20_000)
     assert not is_harmless("lambda: 0")
+    for endless in (
+        "9**9**9**9",
+        "Pow(9, Pow(9, 9))",
+        "1 << 2**40",
+        "((9**64)**64)**64",
+        "Pow(Pow(9, 64), 64)",
+        "2**x",
+    ):
+        assert not is_harmless(endless)
+    assert is_harmless("Pow(Symbol('s0', integer=True), Integer(2)) + s1**-1 + (s0 << 2)")
     assert not is_harmless("[x for x in (1, 2)]")

@@ -40,6 +40,8 @@ FUNCTIONS = frozenset(
     "IntTrueDiv TruncToFloat TruncToInt RoundToInt RoundDecimal ToFloat IsNonOverlappingAndDenseIndicator "
     "Identity".split()
 )
+POWERS = frozenset("Pow PowByNatural FloatPow LShift".split())
+MOST_EXPONENT = 64
 ATTRIBUTES = frozenset("size stride shape ndim dim storage_offset numel".split())  # of inputs, in guards
 NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Subscript,
@@ -143,8 +145,12 @@ def _is_symbol(call: ast.Call) -> bool:
 def _is_harmless(node: ast.AST, *, texts: set[int]) -> bool:
     """Return whether a part of an expression is allowed; texts only as names, since sympy evaluates others."""
     match node:
+        case ast.Call(func=ast.Name(id=name), args=[base, exponent]) if name in POWERS:
+            return _is_small(exponent) and not any(map(_is_power, ast.walk(base)))
+        case ast.BinOp(op=ast.Pow() | ast.LShift(), left=base, right=exponent):
+            return _is_small(exponent) and not any(map(_is_power, ast.walk(base)))
         case ast.Call(func=ast.Name(id=name)):
-            return name in FUNCTIONS
+            return name in FUNCTIONS - POWERS
         case ast.Call(func=function):
             return isinstance(function, ast.Attribute)
         case ast.Attribute(attr=name):
@@ -154,6 +160,29 @@ def _is_harmless(node: ast.AST, *, texts: set[int]) -> bool:
         case ast.Constant(value=str() as value):
             return id(node) in texts and value.isidentifier() and "__" not in value
     return True
+
+
+def _is_power(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name in POWERS
+        case ast.BinOp(op=operator):
+            return isinstance(operator, ast.Pow | ast.LShift)
+    return False
+
+
+def _is_small(exponent: ast.AST) -> bool:
+    """Return whether a number may be an exponent or a shift: others, such as `9**9**9`, would never be computed."""
+    match exponent:
+        case ast.UnaryOp(op=ast.USub(), operand=number):
+            return _is_small(number)
+        case ast.Call(func=ast.Name(id="Integer" | "Float"), args=[number]):
+            return _is_small(number)
+        case ast.Call(func=ast.Name(id="Rational"), args=[above, below]):
+            return _is_small(above) and _is_small(below)
+        case ast.Constant(value=int() | float() as number):
+            return abs(number) <= MOST_EXPONENT
+    return False
 
 
 def _read(reader: Any, name: str) -> Any:
