@@ -135,8 +135,8 @@ def test_a_test_file_is_filled_from_the_training_part(tmp_path):
 
 def test_a_test_file_without_some_columns_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "a.csv").write_text("\n".join(["size,b,c,y", *(f"{k}.5,{k},{k},{'pq'[k % 2]}" for k in range(30))]))
-    (tmp_path / "b.csv").write_text("siz,b,y\n1,2,p\n")
-    with pytest.raises(InputError, match=r"b\.csv has no columns 'size', 'c' of .*a\.csv; did you mean siz"):
+    (tmp_path / "b.csv").write_text("b,y\n2,p\n")
+    with pytest.raises(InputError, match=r"b\.csv has no columns 'size', 'c' of .*a\.csv; "):
         load(str(tmp_path / "a.csv"), "test", test_path=str(tmp_path / "b.csv"))
 
 

@@ -34,24 +34,18 @@ def warn_of_suspects(where: str, split: TensorSplit) -> None:
     for name in dict.fromkeys(features.columns):
         own = [each for each, column in enumerate(features.columns) if column == name]
         levels = [each for each in own if features.kinds[each] == "category"]
-        if levels == own:
-            values, is_whole = _level_numbers(split.x, own), True
-        else:
-            first = next(each for each in own if each not in levels)
-            values, is_whole = split.x[:, first], features.kinds[first] == "integer"
-        for reason, test in ((ID if is_whole else "", _is_id), (LEAK, _is_leak)):
-            if reason and _holds(test, values, y):
+        kept = own if levels == own else [each for each in own if each not in levels]
+        part = split.x[:, kept[0] : kept[-1] + 1]
+        for reason, test in ((ID, _is_id), (LEAK, _is_leak)):
+            is_fraction = features.kinds[kept[0]] == "continuous"
+            if not (is_fraction and reason == ID) and _holds(test, part, y):
                 log.warning("%s, column %r %s; consider --data.drop.", where, name, reason)
 
 
-def _level_numbers(x: Float[Tensor, "row feature"], inputs: list[int]) -> Values:
-    """Return the number of each row's level, from 1; 0 without one."""
-    return x[:, inputs] @ torch.arange(1.0, len(inputs) + 1)
-
-
-def _holds(test: Callable[[Values, Labels], bool], values: Values, y: Labels) -> bool:
-    """Return whether the first and all rows pass a test."""
-    return test(values[:FIRST], y[:FIRST]) and (len(values) <= FIRST or test(values, y))
+def _holds(test: Callable[[Values, Labels], bool], x: Float[Tensor, "row input"], y: Labels) -> bool:
+    """Return whether the first and all rows pass a test on the values of a column, or the numbers of its levels."""
+    weights = torch.arange(1.0, x.shape[1] + 1)
+    return test(x[:FIRST] @ weights, y[:FIRST]) and (len(x) <= FIRST or test(x @ weights, y))
 
 
 def _is_id(values: Values, _: Labels) -> bool:
