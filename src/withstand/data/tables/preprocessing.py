@@ -23,7 +23,7 @@ from withstand.data.tables.categories import (
 from withstand.data.tables.changes import Values, find_changes
 from withstand.data.tables.features import Features, Kind, fit_features
 from withstand.data.tables.formats import WORKING_BYTES, TableFile
-from withstand.data.tables.holes import Holes, Missing, usable_rows
+from withstand.data.tables.holes import EMPTY, Holes, Missing, usable_rows
 from withstand.errors import InputError, nearest
 
 Scale = Literal["standard", "none"]
@@ -177,7 +177,20 @@ def _read_inputs(
             f"{source.who}: {source.path}, column {too_large[0]!r}: its numbers are too large for 32 bits."
         )
     known = Features(*(tuple(chain.from_iterable(each)) for each in zip(*found, strict=True)))
-    return x, known._replace(changes=find_changes(file, columns, known, changes))
+    return x, known._replace(changes=find_changes(file, columns, known, changes), typical=_typical(known))
+
+
+def _typical(known: Features) -> tuple[float, ...]:
+    """Return the inputs of empty cells from the scaled medians of numbers and the shares of levels."""
+    found, best = list(known.typical), dict[str, tuple[float, int]]()
+    for number, (kind, name, share) in enumerate(zip(known.kinds, known.columns, known.typical, strict=True)):
+        if kind == "category":
+            is_empty = known.names[number] == f"{name}={EMPTY}"
+            best[name] = max(best.get(name, (-1.0, 0)), (2.0 if is_empty else share, -number))
+            found[number] = 0.0
+    for _, number in best.values():
+        found[-number] = 1.0
+    return tuple(found)
 
 
 def _scaled(x: Float[Tensor, "row feature"], known: Features) -> Float[Tensor, "row feature"]:
@@ -210,6 +223,12 @@ def _describe(
     ]
     is_scaled = [scale == "standard" and kind != "category" for kind in kinds]
     means, deviations = x.mean(0).tolist(), x.std(0, correction=0).tolist()
+    offset = [mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)]
+    divisor = [std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)]
+    typical = [
+        mean if kind == "category" else (value - own) / (std or 1.0)  # constant columns are rejected later
+        for kind, mean, value, own, std in zip(kinds, means, known.typical, offset, divisor, strict=True)
+    ]
     return known._replace(
         columns=tuple(owner.name for owner in owners),
         kinds=tuple(kinds),
@@ -217,8 +236,9 @@ def _describe(
             (kind == "continuous" if movable is None else owner.name in movable) and owner.name not in changes
             for kind, owner in zip(kinds, owners, strict=True)
         ),
-        offset=tuple(mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)),
-        scale=tuple(std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)),
+        offset=tuple(offset),
+        scale=tuple(divisor),
+        typical=tuple(typical),
     )
 
 
