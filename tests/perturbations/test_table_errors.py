@@ -140,6 +140,7 @@ def path(tmp_path):
 @pytest.mark.parametrize(("missing", "level"), [("impute", "colour=v"), ("own", "colour=(empty)")])
 def test_a_table_says_what_an_empty_cell_becomes(path, missing, level):
     split = Table(path=path, target="y", missing=missing).load("train")
+    assert split.features is not None
     typical = dict(zip(split.features.names, split.features.typical, strict=True))
     for number, name in enumerate(("size", "count")):
         assert typical[name] == pytest.approx(split.x[:, number].median().item(), abs=1e-6)
