@@ -21,11 +21,13 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from withstand.cli import COMMANDS, main
 from withstand.configuration import discover
+from withstand.data.tables.features import fit_features
 from withstand.families import family_of, training_fields
 from withstand.measuring.question import resolve
 from withstand.parser import SHORT
@@ -211,7 +213,8 @@ def test_commands_are_understood(page, words, reader, monkeypatch):
         module.main(words[1:])
     if words[0] == "evaluate":
         for word in found[0].on or ():
-            assert list(resolve(word, (3, 224, 224), balls=(Ball("l2", 0.1),), pixels=None, frost="procedural"))
+            options = {"balls": (Ball("l2", 0.1),), "pixels": None, "frost": "procedural"}
+            assert list(resolve(word, (3, 224, 224), features=fit_features(["a"], torch.zeros(1, 1)), **options))
 
 
 def test_the_sweep_of_the_page_is_understood(reader):

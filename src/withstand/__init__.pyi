@@ -101,6 +101,13 @@ from withstand.perturbations.mixture import Mixture as Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg as SavedAsJpeg
 from withstand.perturbations.sobol import Sobol as Sobol
 from withstand.perturbations.speckle import Speckle as Speckle
+from withstand.perturbations.table_errors.category_typos import CategoryTypos as CategoryTypos
+from withstand.perturbations.table_errors.missing_values import MissingValues as MissingValues
+from withstand.perturbations.table_errors.outliers import Outliers as Outliers
+from withstand.perturbations.table_errors.rounding import Rounding as Rounding
+from withstand.perturbations.table_errors.sensor_drift import SensorDrift as SensorDrift
+from withstand.perturbations.table_errors.swapped_columns import SwappedColumns as SwappedColumns
+from withstand.perturbations.table_errors.unit_mistakes import UnitMistakes as UnitMistakes
 from withstand.perturbations.uniform import Uniform as Uniform
 from withstand.perturbations.uniform_noise import UniformNoise as UniformNoise
 from withstand.study.measures.corruption_error import CorruptionErrors as CorruptionErrors

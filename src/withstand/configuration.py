@@ -9,7 +9,7 @@ import pkgutil
 import sys
 from abc import ABC, ABCMeta
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import field, fields, is_dataclass, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any, TypeVar, cast
@@ -19,6 +19,7 @@ from withstand.errors import InputError
 from withstand.limits import check_fields
 
 Anything = TypeVar("Anything")
+LATER = "later"  # in the metadata of a field
 
 
 class Configuration:
@@ -50,6 +51,21 @@ def _restored(source: str, module: str, name: str, values: dict[str, Any]) -> An
     for part in name.split("."):
         found = getattr(found, part)
     return found(**values)
+
+
+def later(default: Anything) -> Anything:
+    """Return a field that was added to a published class: left out of the plain form, so of identities, at its default.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True, kw_only=True)
+        ... class Noise:
+        ...     std: float = 0.5
+        ...     skew: float = later(0.0)
+        >>> to_plain(Noise()), to_plain(Noise(skew=0.1))
+        ({'std': 0.5}, {'std': 0.5, 'skew': 0.1})
+    """
+    return field(default=default, metadata={LATER: True})
 
 
 def check_final(cls: type) -> None:
@@ -111,7 +127,9 @@ def to_plain(value: object) -> object:
     """
     if is_dataclass(value) and not isinstance(value, type):
         cls = type(value)
-        arguments: dict[str, object] = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+        held = {each: getattr(value, each.name) for each in fields(value)}
+        kept = {each.name: own for each, own in held.items() if not (LATER in each.metadata and own == each.default)}
+        arguments: dict[str, object] = {name: to_plain(own) for name, own in kept.items()}
         # Members of a family carry their class path; others (Ball, Training) are identified by their field.
         if not isinstance(cls, ABCMeta):
             return arguments

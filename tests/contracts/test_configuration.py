@@ -109,7 +109,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             case int() | float():
                 candidates += [value + 1, value - 1, value / 2, value + 0.25]
             case str():
-                candidates += [value + "x", "game-of-noise/clean"]
+                candidates += [value + "x", "game-of-noise/clean", "cp1252"]
             case tuple():
                 candidates += [(*value, *value[:1]), value[:-1], value[::-1], (1,), (0.5, 0.25), ("x",)]
                 candidates += [(kind,) for kind in kinds if isinstance(kind, str | int)]

@@ -127,6 +127,8 @@ def cases() -> list:
                 # For what takes images only one example is enough in grey.
                 if example.images_only and (len(space.shape) == 1 or (name == "grey" and number == 0)):
                     continue
+                if example.tables_only and name != "table":
+                    continue
                 marks = pytest.mark.slow if name in ("grey", "features") and not example.images_only else ()
                 found.append(pytest.param((example, space), id=f"{cls.__name__}-{number}-{name}", marks=marks))
     return found
@@ -165,7 +167,9 @@ def test_draws_stay_in_the_space(case):
         if case.perturbation.images_only:
             levels = draws.inputs * 255
             assert (levels - levels.round()).abs().max() < 1e-4
-        if case.space.features is not None:
+        if case.perturbation.tables_only:  # errors happen in every column
+            assert set(draws.inputs[..., 3].unique().tolist()) <= {0.0, 0.5, 1.0}
+        elif case.space.features is not None:
             assert torch.equal(draws.inputs[..., 2], case.x[:, 2].expand(DRAWS, -1))
             moved = draws.inputs[..., 3:] - case.x[:, 3:]
             assert torch.equal(moved[:, 2, 0], torch.zeros(DRAWS)), "a row without an allowed level got one"
@@ -286,3 +290,18 @@ def test_what_takes_images_only_refuses_what_is_no_image(example):
                 num_draws=1,
                 rng=stream(0, "x"),
             )
+
+
+@pytest.mark.parametrize(
+    "example",
+    [each for cls in discover(Perturbation) if cls.tables_only for each in cls.examples()],
+    ids=lambda each: each.condition,
+)
+def test_what_takes_tables_only_refuses_inputs_without_columns(example):
+    for name in ("colour", "features"):
+        space = SPACES[name]
+        with pytest.raises(InputError, match=f"{type(example).__name__}: inputs must be rows of a table"):
+            example.check(space)
+        x, y = torch.zeros(2, *space.shape), torch.zeros(2, dtype=torch.long)
+        with pytest.raises(InputError, match="inputs must be rows of a table"):
+            example.draw(x, y, nn.Identity(), space=space, num_draws=1, rng=stream(0, "x"))

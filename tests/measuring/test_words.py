@@ -92,7 +92,7 @@ def test_what_both_generators_share_is_the_same_evaluation():
 
 def test_every_word_that_is_known_stands_for_something():
     assert set(WORDS) < set(known_words())
-    for word in known_words():
+    for word in set(known_words()) - {"table-errors"}:  # which needs the columns of a table
         assert meant(word, PHOTO, balls=(Ball("l2", 0.1),)), word
 
 

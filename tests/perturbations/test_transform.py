@@ -78,6 +78,10 @@ def test_every_perturbation_is_a_transform_or_says_that_it_needs_a_model(perturb
         with pytest.raises(InputError, match=rf"^{type(perturbation).__name__}: .* without a model; use ws.attack"):
             perturbation(PHOTO, seed=0)
         return
+    if perturbation.tables_only:
+        with pytest.raises(InputError, match=f"^{type(perturbation).__name__}: inputs must be rows of a table"):
+            perturbation(PHOTO, seed=0)
+        return
     made = perturbation(PHOTO, seed=0)
     assert made.shape == PHOTO.shape
     assert made.dtype == np.uint8

@@ -32,7 +32,7 @@ class Split(ABC):
         box: Lowest and highest value of an input: (0, 1) for images, None for tables.
         features: Statistics and kinds of a table's columns, from its training part; None for images.
         numbers: Number of each sample in batches, in the order of the split; None numbers them from 0.
-        notes: Sentences on samples that were found and are left out.
+        notes: Sentences on samples that were found and are left out, or whose values are filled in.
     """
 
     classes: tuple[str, ...]
@@ -93,6 +93,7 @@ class TensorSplit(Split):
         augment: Callable[[Tensor, Tensor, int], Tensor] | None = None,
         features: Features | None = None,
         weight: Tensor | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Keep the samples.
 
@@ -105,6 +106,7 @@ class TensorSplit(Split):
             augment: Random augmentation, a function of inputs, their numbers and the augmentation seed.
             features: Statistics and kinds of a table's columns.
             weight: Factor of each row's loss in training, at least 0; None means 1.
+            notes: Sentences for readers of results.
 
         Raises:
             InputError: If a label has no class, or an input is not finite.
@@ -122,7 +124,7 @@ class TensorSplit(Split):
             raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
         self.numbers: Tensor = numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])
-        self.augment, self.features = augment, features
+        self.augment, self.features, self.notes = augment, features, notes
         self._copies: dict[str, Sample] = {}  # by device
 
     def __len__(self) -> int:

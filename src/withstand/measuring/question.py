@@ -10,6 +10,8 @@ from withstand.configuration import discover
 from withstand.data.as_split import as_split
 from withstand.data.base import Dataset, Split
 from withstand.data.frost_textures import has_frost_textures
+from withstand.data.space import Space
+from withstand.data.tables.features import Features
 from withstand.errors import InputError, brief
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
@@ -35,6 +37,7 @@ from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.table_errors.suite import table_errors
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation
@@ -124,10 +127,12 @@ class Question:
         """
         given, textures = _listed(on), _textures(frost)
 
-        def evaluations(asked: Sequence[On], shape: tuple[int, ...]) -> list[Evaluation]:
+        options: dict[str, Any] = {"balls": balls, "pixels": pixels, "frost": textures, "budget": budget}
+
+        def evaluations(asked: Sequence[On], space: Space) -> list[Evaluation]:
             found: list[Asked] = []
             for each in asked:
-                for one in resolve(each, shape, balls=balls, pixels=pixels, frost=textures, budget=budget):
+                for one in resolve(each, space.shape, features=space.features, **options):
                     found += [one] if one not in found else []
             drawn = tuple(each for each in found if isinstance(each, Perturbation))
             asked_of_all = [Accuracy(perturbations=drawn)] if drawn else []
@@ -139,7 +144,7 @@ class Question:
         split = as_split(data, "test", num_classes=num_classes)
         if len(split) == 0:
             raise InputError("evaluate: the test part has no samples.")
-        return cls.of_evaluations(split, evaluations(given or ["clean"], split.shape), data=type(data).__name__)
+        return cls.of_evaluations(split, evaluations(given or ["clean"], split.space), data=type(data).__name__)
 
     @classmethod
     @checked
@@ -160,14 +165,14 @@ class Question:
         data: Dataset,
         given: Sequence[On],
         cells: Mapping[str, Dataset],
-        evaluations: Callable[[Sequence[On], tuple[int, ...]], list[Evaluation]],
+        evaluations: Callable[[Sequence[On], Space], list[Evaluation]],
     ) -> "Question":
         """Return a question on already corrupted samples: names choose cells, all else applies to each."""
         others = [each for each in given if not isinstance(each, str) or is_evaluation(each)]
         names = [each for each in given if isinstance(each, str) and each not in others]
         chosen = choose_cells(names or None, cells)
         first = cells[chosen[0]].load("test")
-        asked = _adapted([Accuracy(), *evaluations(others, first.shape)], first)
+        asked = _adapted([Accuracy(), *evaluations(others, first.space)], first)
         tasks = []
         for name in chosen:
             load = (lambda: first) if name == chosen[0] else partial(cells[name].load, "test")
@@ -226,12 +231,16 @@ def resolve(
     pixels: Pixels | None,
     frost: Textures,
     budget: Budget = "standard",
+    features: Features | None = None,
 ) -> Iterator[Asked]:
     """Yield the perturbations and evaluations of one item of `on`; see `Question.of`.
 
     Raises:
         InputError: If it is unknown.
     """
+    if given == "table-errors":
+        yield from table_errors(features)
+        return
     options: dict[str, Any] = {"balls": balls, "budget": budget, "pixels": pixels, "frost": frost}
     if isinstance(given, str) and (found := meant(given, shape, **options)):
         yield from found

@@ -53,11 +53,11 @@ OTHERS = DISTANCES | {
     "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
     "calibration": "how well confidence agrees with accuracy; calibration/fog under another condition",
     "by-class": "accuracy of every class, and their mean",
+    "table-errors": "missing values, typos, mistakes of units and other errors in 5 % of a table's entries",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
 OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
-
 
 Asked = Perturbation | Evaluation
 Textures = Literal["published", "procedural"]

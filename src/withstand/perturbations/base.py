@@ -48,12 +48,14 @@ class Perturbation(Configuration, ABC):
 
     Attributes:
         images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        tables_only: Whether inputs must be rows of a table; copies may then also change its fixed features.
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
     images_only: ClassVar[bool] = False
+    tables_only: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
     counted: ClassVar[str] = ""

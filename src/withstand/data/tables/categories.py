@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from withstand.data.tables.formats import VALUES_AT_ONCE, TableFile
+from withstand.data.tables.holes import EMPTY, Missing, empty_cells, typical_level, typical_number
 from withstand.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ class Column(NamedTuple):
 
     Attributes:
         name: Its name.
-        levels: Levels of a category in the training part, sorted; None for a column of numbers.
+        levels: Levels of a category in the training part, sorted; None for a column of numbers. `(empty)` alone is the
+            input that marks empty cells of a column of numbers.
+        fill: Number or level for empty cells; None rejects them.
     """
 
     name: str
     levels: tuple[str, ...] | None = None
+    fill: float | str | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -37,7 +41,12 @@ class Column(NamedTuple):
 
 
 def learn_columns(
-    file: TableFile, names: Sequence[str], training: Int[Tensor, " row"], *, categorical: Sequence[str]
+    file: TableFile,
+    names: Sequence[str],
+    training: Int[Tensor, " row"],
+    *,
+    categorical: Sequence[str],
+    missing: Missing = "refuse",
 ) -> tuple[Column, ...]:
     """Return the columns, with the levels of categories among the training rows.
 
@@ -46,11 +55,23 @@ def learn_columns(
         names: Columns of the inputs, in order.
         training: The training rows.
         categorical: Columns that are categories.
+        missing: See Table.
 
     Raises:
         InputError: If a category has an empty cell or too many levels.
     """
-    return tuple(Column(name, _learn_levels(file, name, training) if name in categorical else None) for name in names)
+    found: list[Column] = []
+    for name in names:
+        if name in categorical:
+            found.append(_learn_levels(file, name, training, missing))
+        elif missing == "refuse":
+            found.append(Column(name))
+        else:
+            middle, differ, has_empty = typical_number(file, name, training)
+            is_marked = missing == "own" and has_empty
+            found += [Column(name, None, middle)] if differ or not is_marked else []
+            found += [Column(name, (EMPTY,), EMPTY)] if is_marked else []
+    return tuple(found)
 
 
 def pieces(columns: Sequence[Column], num_rows: int) -> Iterator[list[Column]]:
@@ -87,12 +108,22 @@ def encode(file: TableFile, columns: Sequence[Column]) -> Float[Tensor, "row fea
     for column in columns:
         part = slice(first, first + len(column.inputs))
         if column.levels is None:
-            file.numbers([column.name], out=x[:, part])
+            fill = column.fill if isinstance(column.fill, float) else None
+            file.numbers([column.name], out=x[:, part], fill=fill)
+        elif column.levels == (EMPTY,):
+            x[:, part] = empty_cells(file, column.name)[:, None]
         else:
-            cells = positions(file.labels(column.name, what="a category"), column.levels)
+            cells = positions(cells_of(file, column), column.levels)
             torch.eq(cells[:, None], torch.arange(len(column.levels)), out=x[:, part])
         first = part.stop
     return x
+
+
+def cells_of(file: TableFile, column: Column) -> "polars.Series":
+    """Return the cells of a category, with the empty ones filled."""
+    is_filled = isinstance(column.fill, str)
+    cells = file.labels(column.name, what="a category", keep_empty=is_filled)
+    return cells.fill_null(column.fill) if is_filled else cells
 
 
 def positions(cells: "polars.Series", names: Sequence[str]) -> Int[Tensor, " row"]:
@@ -106,9 +137,9 @@ def positions(cells: "polars.Series", names: Sequence[str]) -> Int[Tensor, " row
 def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int[Tensor, " row"]) -> None:
     """Log levels of these rows that are unseen in training."""
     for column in columns:
-        if column.levels is None:
+        if column.levels is None or column.levels == (EMPTY,):
             continue
-        cells = file.labels(column.name)[rows.numpy()]
+        cells = cells_of(file, column)[rows.numpy()]
         cells = cells.filter(~cells.is_in(column.levels))
         unknown = sorted(cells.unique().to_list())
         if unknown:
@@ -137,12 +168,16 @@ def sort_names(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def _learn_levels(file: TableFile, name: str, training: Int[Tensor, " row"]) -> tuple[str, ...]:
-    cells = file.labels(name, what="a category")
-    levels = set(cells[training.numpy()].unique().to_list())
+def _learn_levels(file: TableFile, name: str, training: Int[Tensor, " row"], missing: Missing) -> Column:
+    cells = file.labels(name, what="a category", keep_empty=missing != "refuse")[training.numpy()]
+    levels = sort_names(set(cells.drop_nulls().unique().to_list()))
     if len(levels) > MAX_LEVELS:
         raise InputError(
             f"{file.who}: {file.path}, column {name!r}: expected a category of at most {MAX_LEVELS} levels, "
-            f"got {len(levels):,} such as {cells[0]!r}; group them or name the column in drop."
+            f"got {len(levels):,} such as {cells.drop_nulls()[0]!r}; group them or name the column in drop."
         )
-    return sort_names(levels)
+    if missing == "refuse":
+        return Column(name, levels)
+    if missing == "own":
+        return Column(name, (*levels, EMPTY) if cells.has_nulls() and EMPTY not in levels else levels, EMPTY)
+    return Column(name, levels, typical_level(file, name, cells, levels))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from withstand.data.tables.categories import MAX_LEVELS, Column
 from withstand.data.tables.features import Features
 from withstand.data.tables.formats import TableFile
+from withstand.data.tables.holes import EMPTY
 from withstand.errors import InputError, nearest
 from withstand.functional.changes import Change
 
@@ -28,7 +29,7 @@ def find_changes(
     found, first = [], 0
     for column in columns:
         values = allowed.get(column.name)
-        if values is not None:
+        if values is not None and column.levels != (EMPTY,):
             who = f"{file.who}: {file.path}, column {column.name!r}"
             if column.levels is None:
                 is_whole = known.kinds[first] == "integer"

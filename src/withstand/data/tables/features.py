@@ -26,6 +26,8 @@ class Features(NamedTuple):
         scale: Standard deviation over the training part in the units of the file (divisor: number of rows), or 1; > 0.
         iqr: Interquartile range (linear interpolation) over the training part in the units of the file, >= 0.
         changes: Allowed changes of the other features, in the units of the inputs.
+        typical: Input of an empty cell: the lower median of numbers over the training part, or 1 for the most frequent
+            level of a category, else 0; of columns with inputs for empty cells, these are 1. Empty if unknown.
 
     Example:
         >>> import torch
@@ -41,6 +43,7 @@ class Features(NamedTuple):
     scale: tuple[float, ...]
     iqr: tuple[float, ...]
     changes: tuple[Change, ...] = ()
+    typical: tuple[float, ...] = ()
 
 
 def fit_features(names: Sequence[str], x: Float[Tensor, "row feature"]) -> Features:
@@ -57,4 +60,5 @@ def fit_features(names: Sequence[str], x: Float[Tensor, "row feature"]) -> Featu
         offset=(0.0,) * num,
         scale=(1.0,) * num,
         iqr=tuple(distance.tolist()),
+        typical=tuple(x.median(0).values.tolist()),
     )

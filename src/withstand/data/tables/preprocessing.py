@@ -23,7 +23,8 @@ from withstand.data.tables.categories import (
 from withstand.data.tables.changes import Values, find_changes
 from withstand.data.tables.features import Features, Kind, fit_features
 from withstand.data.tables.formats import WORKING_BYTES, TableFile
-from withstand.errors import InputError
+from withstand.data.tables.holes import EMPTY, Holes, Missing, usable_rows
+from withstand.errors import InputError, nearest
 
 Scale = Literal["standard", "none"]
 LARGE = 10**8  # bytes of a table whose size is logged
@@ -44,8 +45,9 @@ def load_tabular(
     categorical: Sequence[str] = (),
     movable: Sequence[str] | None = None,
     changes: Mapping[str, Values] | None = None,
+    missing: Missing = "refuse",
 ) -> TensorSplit:
-    """Return one part of a table; classes, levels and scaling are learned from the training part.
+    """Return one part of a table; classes, levels, scaling and fillings are learned from the training part.
 
     Args:
         part: The part.
@@ -59,44 +61,63 @@ def load_tabular(
         categorical: Features that are categories; the others must be numbers.
         movable: Columns that perturbations may displace; None takes numbers that are not all whole in training.
         changes: Further allowed changes, see `find_changes`.
+        missing: See Table.
 
     Raises:
         InputError: If a cell is invalid, a class has no training row, or a feature is constant in training.
     """
     check_part(file.who, part)
-    y, classes = _read_classes(file, target)
-    rows = cut(y, validation=validation, test=test)
+    usable = usable_rows(file, target, features, missing=missing)
+    y, classes = _read_classes(file, target, usable)
+    rows = {name: usable[own] for name, own in cut(y[usable], validation=validation, test=test).items()}
     _check_training(file, classes, y[rows["train"]])
-    columns = learn_columns(file, features, rows["train"], categorical=categorical)
+    columns = learn_columns(file, features, rows["train"], categorical=categorical, missing=missing)
     source, chosen = file, rows[part]
     if part == "test" and test_file is not None:
-        source, chosen = test_file, torch.arange(len(test_file))
-        y = _read_known_classes(test_file, target, classes)
+        source, usable = test_file, _usable_test_rows(test_file, file, target, features, missing=missing)
+        chosen, y = usable, _read_known_classes(source, target, classes, usable)
     _announce(file, columns, len(file) if part == "train" else len(chosen), aloud=part == "train")
-    for column in () if source is file else columns:  # before the work, as for the file itself
-        source.check_columns([column.name])
-    y = y[chosen]
-    options = {"scale": scale, "movable": movable, "changes": changes or {}}
-    x, known = _read_inputs(file, columns, source=source, training=rows["train"], chosen=chosen, **options)
+    holes = Holes(source, chosen, left_out=len(source) - len(usable))
+    x, known = _read_inputs(file, columns, holes, rows["train"], scale=scale, movable=movable, changes=changes or {})
     warn_of_unknown_levels(source, columns, chosen)
-    return TensorSplit(x, y, classes=classes, box=None, numbers=chosen, features=known)
+    notes = holes.report(missing, aloud=part == "train")
+    return TensorSplit(x, y[chosen], classes=classes, box=None, numbers=chosen, features=known, notes=notes)
 
 
-def _read_classes(file: TableFile, target: str) -> tuple[Int[Tensor, " row"], tuple[str, ...]]:
-    """Return the number of each row's class, and the names of the classes."""
-    labels = file.labels(target)
-    classes = sort_names(set(labels.unique().to_list()))
-    if len(classes) < 2:
+def _usable_test_rows(
+    source: TableFile, file: TableFile, target: str, features: Sequence[str], *, missing: Missing
+) -> Int[Tensor, " row"]:
+    """Return the usable rows of a file of the test part; rejects one that lacks columns."""
+    absent = [name for name in (*features, target) if name not in source.columns]
+    if absent:
+        shown = ", ".join(map(repr, absent[:5])) + (", ..." if len(absent) > 5 else "")
         raise InputError(
-            f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {labels[0]!r}."
+            f"{source.who}: {source.path} has no column{'s' * (len(absent) > 1)} {shown} of {file.path}; "
+            f"{nearest(absent[0], source.columns)}"
+        )
+    return usable_rows(source, target, features, missing=missing)
+
+
+def _read_classes(
+    file: TableFile, target: str, rows: Int[Tensor, " row"]
+) -> tuple[Int[Tensor, " row"], tuple[str, ...]]:
+    """Return the number of each row's class, -1 for empty ones, and the names of the classes of some rows."""
+    labels = file.labels(target, keep_empty=len(rows) < len(file))
+    classes = sort_names(set(labels[rows.numpy()].unique().to_list()))
+    if len(classes) < 2:
+        only = labels[int(rows[0])]
+        raise InputError(
+            f"{file.who}: {file.path}, column {target!r}: expected at least two classes, got only {only!r}."
         )
     return positions(labels, classes), classes
 
 
-def _read_known_classes(file: TableFile, target: str, classes: Sequence[str]) -> Int[Tensor, " row"]:
-    labels = file.labels(target)
+def _read_known_classes(
+    file: TableFile, target: str, classes: Sequence[str], rows: Int[Tensor, " row"]
+) -> Int[Tensor, " row"]:
+    labels = file.labels(target, keep_empty=len(rows) < len(file))
     y = positions(labels, classes)
-    unknown = (y < 0).nonzero()[:, 0]
+    unknown = rows[y[rows] < 0]
     if len(unknown):
         row = int(unknown[0])
         raise InputError(
@@ -119,15 +140,15 @@ def _announce(file: TableFile, columns: Sequence[Column], num_rows: int, *, alou
 def _read_inputs(
     file: TableFile,
     columns: Sequence[Column],
-    *,
-    source: TableFile,
+    holes: Holes,
     training: Int[Tensor, " row"],
-    chosen: Int[Tensor, " row"],
+    *,
     scale: Scale,
     movable: Sequence[str] | None,
     changes: Mapping[str, Values],
 ) -> tuple[Float[Tensor, "row feature"], Features]:
-    """Return the chosen rows of a source, scaled by the training rows of the file, some columns at a time."""
+    """Return the rows of `holes`, scaled by the training rows of the file, some columns at a time."""
+    source, chosen = holes.file, holes.rows
     x = torch.empty(len(chosen), sum(len(column.inputs) for column in columns))
     found: list[Features] = []
     varied: set[str] = set()
@@ -141,6 +162,9 @@ def _read_inputs(
         del fitted
         if source is not file:
             values = encode(source, own)
+        for column in own:
+            if column.fill is not None:
+                holes.add(column.name)
         part = slice(first, first + values.shape[1])
         values = _scaled(values, found[-1])
         too_large += _too_large(found[-1], values)
@@ -153,7 +177,20 @@ def _read_inputs(
             f"{source.who}: {source.path}, column {too_large[0]!r}: its numbers are too large for 32 bits."
         )
     known = Features(*(tuple(chain.from_iterable(each)) for each in zip(*found, strict=True)))
-    return x, known._replace(changes=find_changes(file, columns, known, changes))
+    return x, known._replace(changes=find_changes(file, columns, known, changes), typical=_typical(known))
+
+
+def _typical(known: Features) -> tuple[float, ...]:
+    """Return the inputs of empty cells from the scaled medians of numbers and the shares of levels."""
+    found, best = list(known.typical), dict[str, tuple[float, int]]()
+    for number, (kind, name, share) in enumerate(zip(known.kinds, known.columns, known.typical, strict=True)):
+        if kind == "category":
+            is_empty = known.names[number] == f"{name}={EMPTY}"
+            best[name] = max(best.get(name, (-1.0, 0)), (2.0 if is_empty else share, -number))
+            found[number] = 0.0
+    for _, number in best.values():
+        found[-number] = 1.0
+    return tuple(found)
 
 
 def _scaled(x: Float[Tensor, "row feature"], known: Features) -> Float[Tensor, "row feature"]:
@@ -186,6 +223,12 @@ def _describe(
     ]
     is_scaled = [scale == "standard" and kind != "category" for kind in kinds]
     means, deviations = x.mean(0).tolist(), x.std(0, correction=0).tolist()
+    offset = [mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)]
+    divisor = [std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)]
+    typical = [
+        mean if kind == "category" else (value - own) / (std or 1.0)  # constant columns are rejected later
+        for kind, mean, value, own, std in zip(kinds, means, known.typical, offset, divisor, strict=True)
+    ]
     return known._replace(
         columns=tuple(owner.name for owner in owners),
         kinds=tuple(kinds),
@@ -193,8 +236,9 @@ def _describe(
             (kind == "continuous" if movable is None else owner.name in movable) and owner.name not in changes
             for kind, owner in zip(kinds, owners, strict=True)
         ),
-        offset=tuple(mean if scaled else 0.0 for mean, scaled in zip(means, is_scaled, strict=True)),
-        scale=tuple(std if scaled else 1.0 for std, scaled in zip(deviations, is_scaled, strict=True)),
+        offset=tuple(offset),
+        scale=tuple(divisor),
+        typical=tuple(typical),
     )
 
 

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from withstand.configuration import later
 from withstand.data.base import Dataset, Part, TensorSplit, check_shares
 from withstand.data.tables.formats import TableFile
+from withstand.data.tables.holes import Missing
+from withstand.data.tables.notation import Decimal, Notation, Thousands
 from withstand.data.tables.preprocessing import Scale, load_tabular
+from withstand.data.tables.suspects import warn_of_suspects
 from withstand.errors import InputError, nearest
 from withstand.limits import Share
 
@@ -14,6 +18,7 @@ from withstand.limits import Share
 class Table(Dataset):
     """Rows of a CSV or Parquet file: numeric and categorical columns as inputs, and one column of classes.
 
+    A CSV file may be compressed by gzip. Columns of numbers in another notation than the given one are rejected.
     Categories are one-hot encoded with the levels of the training part; an unseen level is all zeros and is logged.
 
     Attributes:
@@ -33,6 +38,16 @@ class Table(Dataset):
             adds or subtracts one room. None allows no changes.
         scale: `standard` scales numeric columns to mean 0 and standard deviation 1 in the training part; `none` leaves
             them unchanged.
+        missing: Treatment of empty cells. `refuse` rejects them. `drop` leaves out their rows. `impute` fills numbers
+            with the median, and categories with the most frequent level, of the training part. `own` gives categories
+            a level `(empty)`, and fills numbers with the median and adds an input that marks them. Except with
+            `refuse`, rows without a class are left out. The log and the notes of tables count the cells or rows.
+        empty: Words that mean an empty cell, such as `?` or `NA`; cells without content always do.
+        separator: One character between the cells of a CSV file; `tab` is a tabulator. None takes the most frequent
+            comma, semicolon or tabulator of the first line.
+        decimal: Decimal mark of the numbers.
+        thousands: Separator of groups of three digits; None allows none. A blank is also a non-breaking one.
+        encoding: Encoding of a CSV file, such as `cp1252` or `utf-16`.
     """
 
     path: str
@@ -46,9 +61,16 @@ class Table(Dataset):
     movable: tuple[str, ...] | None = None
     scale: Scale = "standard"
     changes: dict[str, tuple[str | bool | int | float, ...]] | None = None
+    missing: Missing = later("refuse")  # pyright: ignore[reportIncompatibleMethodOverride]: a table has no cells
+    empty: tuple[str, ...] = later(())
+    separator: str | None = later(None)
+    decimal: Decimal = later(".")
+    thousands: Thousands | None = later(None)
+    encoding: str = later("utf-8")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._check_notation()
         check_shares("Table", self.validation, self._test_share)
         if self.target in (self.features or ()):
             raise InputError(f"Table: the target {self.target!r} must not be a feature as well.")
@@ -61,7 +83,7 @@ class Table(Dataset):
 
     def load(self, part: Part) -> TensorSplit:
         """Read, check, split and scale the rows."""
-        file = TableFile("Table", Path(self.path).expanduser())
+        file = TableFile("Table", Path(self.path).expanduser(), notation=self._notation)
         file.check_columns([self.target, *self.drop, *(self.features or ())])
         features = [name for name in self.features or file.columns if name != self.target and name not in self.drop]
         if not features:
@@ -71,7 +93,7 @@ class Table(Dataset):
             for name in named:
                 if name not in features:
                     raise InputError(f"Table: {word} column {name!r} is no feature; {nearest(name, features)}")
-        return load_tabular(
+        split = load_tabular(
             part,
             file=file,
             test_file=self._test_file(part),
@@ -83,7 +105,30 @@ class Table(Dataset):
             categorical=[name for name in features if name in self.categorical or file.is_text(name)],
             movable=self.movable,
             changes=self._changes,
+            missing=self.missing,
         )
+        if part == "train":
+            warn_of_suspects(f"Table: {file.path}", split)
+        return split
+
+    def _check_notation(self) -> None:
+        separator = self._notation.separator
+        if separator is not None and (len(separator) != 1 or not separator.isascii() or separator in '"\r\n'):
+            raise InputError(f"Table: separator must be one ASCII character or tab, got {separator!r:.40}.")
+        if self.thousands == self.decimal:
+            raise InputError(f"Table: thousands and decimal must differ, got {self.decimal!r} for both.")
+        try:
+            "1".encode(self.encoding)
+        except (LookupError, ValueError) as problem:
+            raise InputError(
+                "Table: encoding must be one that Python knows, such as utf-8, cp1252 or utf-16, "
+                f"got {self.encoding!r:.40}."
+            ) from problem
+
+    @property
+    def _notation(self) -> Notation:
+        separator = "\t" if self.separator in ("tab", "\\t") else self.separator
+        return Notation(separator, self.decimal, self.thousands, self.encoding, self.empty)
 
     @property
     def _changes(self) -> dict[str, tuple[str | bool | int | float, ...]]:
@@ -97,4 +142,4 @@ class Table(Dataset):
     def _test_file(self, part: Part) -> TableFile | None:
         if self.test_path is None or part != "test":
             return None
-        return TableFile("Table", Path(self.test_path).expanduser())
+        return TableFile("Table", Path(self.test_path).expanduser(), notation=self._notation)
