@@ -120,8 +120,8 @@ def search(
         own = freedom.of_rows(rows)
         with torch.no_grad(), evaluating(subject.searched):
             if num_mean:
-                shares = worst.mean_over(subject.module, x[rows], y[rows], own, space=freedom.space, rng=rng.named("mean"))
-                means.append(shares)
+                draws = rng.named("mean")
+                means.append(worst.mean_over(subject.module, x[rows], y[rows], own, space=freedom.space, rng=draws))
         some = rows[is_open[rows]]
         if len(some):
             points[some] = _attacked(subject, x, y, some, freedom, budget=budget, seed=seed, state=state, engine=engine)
