@@ -17,10 +17,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from withstand.certificates.trees.ensemble import last_float64
 from withstand.errors import InputError
-from withstand.tables.columns import Columns
+from withstand.functional.random import row_streams
+from withstand.perturbations.attacks.coordinate_search import CoordinateSearch
+from withstand.perturbations.search.frame import Frame
+from withstand.perturbations.search.target import Target
 from withstand.tables.exact import read_trees, settle
-from withstand.tables.freedom import read_freedom
-from withstand.tables.robustness import as_module, robustness
+from withstand.tables.robust import robustness
+from withstand.tables.search import Found, ask
 
 MODELS = {
     "tree": DecisionTreeClassifier(random_state=0),
@@ -45,17 +48,17 @@ def made(num_rows=160, num_classes=2, seed=0, holes=False):
 
 
 def asked(model, table, y, *, seconds=30.0, **freedom):
+    """Return which rows are right, flipped and proved, and the points, without any other search."""
     given = {"radius": None, "changes": {}, "unit": "raw", "norm": "linf", "limits": {}, "rules": ()} | freedom
-    columns = Columns.of(table, split=tuple(given["changes"]), who="robustness")
-    free = read_freedom(columns, **given)
-    x = torch.from_numpy(columns.matrix())
-    module, labels = as_module(model, columns, y, who="robustness")
-    trees = read_trees(model, columns, module, x)
-    found = settle(trees, columns, free, module, x, labels, x, seconds=seconds)
-    right = module(x).argmax(1) == labels
-    flips = right & (module(found.points).argmax(1) != labels)
-    assert not (flips & found.proved).any()
-    return right.numpy(), flips.numpy(), found.proved.numpy(), columns.table(found.points.numpy())
+    question = ask(model, table, y, names=(), who="robustness", **given)
+    x = question.x
+    none = Found(x, x, torch.empty(0), torch.empty(0))
+    found, decided = settle(read_trees(model, question), question, none, seconds=seconds)
+    right = question.subject.module(x).argmax(1) == question.labels
+    flips = right & (question.subject.module(found.points).argmax(1) != question.labels)
+    assert (flips == found.is_flipped).all()
+    assert not (flips & decided.proved).any()
+    return right.numpy(), flips.numpy(), decided.proved.numpy(), question.columns.table(found.points.numpy())
 
 
 def cuts_of(model, feature):
@@ -194,17 +197,32 @@ def test_columns_that_follow_from_others_may_leave_the_ball():
     assert np.allclose(points.total, points.a + points.b)
 
 
-def test_answers_of_the_attacks_and_of_the_exact_search_agree():
-    x, y = made(num_rows=138, seed=3)
-    model = RandomForestClassifier(9, random_state=0).fit(x[:130], y[:130])
-    given = {"radius": 0.1, "budget": "quick", "num_mean": 0}
-    plain, exact = (robustness(model, x[130:], y[130:], **given, exact=each, seconds=30.0) for each in (False, True))
-    assert exact.certified == exact.worst_case <= plain.worst_case
-    assert np.isnan(plain.certified)
-    assert (exact.rows["proved"] == exact.rows["robust"]).all()
-    assert not (exact.rows["proved"] & (plain.rows["right"] & ~plain.rows["robust"])).any()
-    moved = np.abs(exact.changed - x[130:]).max(1)
-    assert (moved <= 0.1 + 1e-9).all()
+def test_results_hold_what_is_proved():
+    x, y = made(num_rows=136, seed=3)
+    model = RandomForestClassifier(3, random_state=0).fit(x[:130], y[:130])
+    found = robustness(model, x[130:], y[130:], radius=0.1, budget="quick", num_mean=0, exact=True, seconds=30.0)
+    assert found.certified == found.worst_case
+    assert (found.rows["proved"] == found.rows["robust"]).all()
+    assert found.rows["proved"].any()
+    assert "proved" in str(found)
+
+
+def test_no_attack_breaks_what_is_proved():
+    x, y = made(seed=3)
+    model = RandomForestClassifier(10, random_state=0).fit(x[:100], y[:100])  # with ties
+    question = ask(
+        model, x[100:], y[100:], names=(), who="", radius=0.1, changes={}, unit="raw", norm="linf", limits={}, rules=()
+    )
+    _, flips, proved, _ = asked(model, x[100:], y[100:], radius=0.1)
+    target = Target(
+        question.subject.module, Frame(question.x, question.freedom.ball, question.freedom.space), question.labels
+    )
+    target.begin()
+    rng = row_streams(0, index=torch.arange(len(x) - 100))
+    CoordinateSearch(ball=question.freedom.ball, num_queries=1000).search(target, rng=rng)
+    broken = target.is_broken.numpy()
+    assert not (broken & proved).any()
+    assert (broken & flips).sum() >= 0.9 * flips.sum()
 
 
 def test_time_that_runs_out_leaves_rows_unknown():

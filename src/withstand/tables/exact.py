@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from withstand.certificates.trees.cliques import Answer, Metric, search
 from withstand.certificates.trees.ensemble import Ensemble
@@ -16,9 +16,10 @@ from withstand.certificates.trees.reading import read_ensemble
 from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError
 from withstand.perturbations.ball import legal
-from withstand.tables.columns import Columns
 from withstand.tables.freedom import Freedom
+from withstand.tables.least import least_changes
 from withstand.tables.preparation import Preparation, read_preparation
+from withstand.tables.search import Asked, Found
 
 ROUNDING = 1e-9  # of outputs, relative to the sum of the trees' largest
 MOST_WORLDS = 1000  # combinations of categories of a row
@@ -28,54 +29,40 @@ class Settled(NamedTuple):
     """What the exact search says about rows.
 
     Attributes:
-        points: A wrong legal point of each fragile row; other rows as they were given.
         proved: Which rows no point in reach flips, whether it obeys the rules or not.
         notes: What a reader must know.
     """
 
-    points: Tensor
     proved: Tensor
     notes: tuple[str, ...]
 
 
-def settle(
-    trees: "Trees",
-    columns: Columns,
-    freedom: Freedom,
-    module: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    points: Tensor,
-    *,
-    seconds: float,
-) -> Settled:
+def settle(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Settled]:
     """Decide the rows that are right at the points found so far.
 
     Args:
         trees: The trees; see `read_trees`.
-        columns: The columns of the table.
-        freedom: What may move.
-        module: The model on rows of the matrix.
-        x: The rows.
-        y: Their labels.
-        points: Points found by other searches; a row that is wrong there is left out.
+        asked: The question.
+        found: What other searches found.
         seconds: Most time per row, in seconds.
+
+    Returns:
+        What is found now, with points as near as the exact ones allow, and what is proved.
     """
-    open_rows = ((module(points).argmax(1) == y) & (module(x).argmax(1) == y)).nonzero()[:, 0].tolist()
-    points, proved = points.clone(), torch.zeros(len(x), dtype=torch.bool)
-    for row in open_rows:
-        case = _Case(trees, freedom, module, row, x[row], int(y[row]), [])
-        answer = case.answer(columns, until=time.perf_counter() + seconds)
+    module, points, proved = asked.subject.module, found.points.clone(), torch.zeros(len(found.x), dtype=torch.bool)
+    right = module(found.x).argmax(1) == asked.labels
+    is_new = torch.zeros_like(right)
+    for row in (right & ~found.is_flipped).nonzero()[:, 0].tolist():
+        case = _Case(trees, asked, row, [])
+        answer = case.answer(until=time.perf_counter() + seconds)
         proved[row] = answer == "proved"
         if answer == "found":
-            points[row] = case.found[0]
-    unknown = (
-        len(open_rows) - int(proved.sum()) - int((module(points[open_rows]).argmax(1) != y[open_rows]).sum())
-        if open_rows
-        else 0
-    )
-    notes = (f"{unknown:,} of {len(x):,} rows are neither proved robust nor flipped; more seconds may decide them.",)
-    return Settled(points, proved, notes if unknown else ())
+            points[row], is_new[row] = case.found[0], True
+    points[is_new] = least_changes(module, found.x[is_new], asked.labels[is_new], points[is_new], asked.freedom.space)
+    found = found._replace(points=points)
+    unknown = int((right & ~found.is_flipped & ~proved).sum())
+    note = f"{unknown:,} of {len(right):,} rows are neither proved nor flipped; more seconds may decide them."
+    return found, Settled(proved, (note,) if unknown else ())
 
 
 class Trees(NamedTuple):
@@ -94,18 +81,17 @@ class Trees(NamedTuple):
     rounding: float
 
 
-def read_trees(model: Any, columns: Columns, module: nn.Module, x: Tensor) -> Trees:
+def read_trees(model: Any, asked: Asked) -> Trees:
     """Return the trees of a fitted classifier, or of a pipeline that ends in one.
 
     Args:
         model: The classifier or pipeline.
-        columns: The columns of its table.
-        module: The same on rows of the matrix.
-        x: Rows at which both must agree.
+        asked: The question, at whose rows both must agree.
 
     Raises:
         InputError: If the trees cannot be read.
     """
+    columns, x = asked.columns, asked.x
     preparation = read_preparation(model, columns)
     ensemble = read_ensemble(preparation.end, who=columns.who)
     largest = np.maximum.reduceat(np.abs(ensemble.value).max(1), ensemble.roots)
@@ -113,7 +99,7 @@ def read_trees(model: Any, columns: Columns, module: nn.Module, x: Tensor) -> Tr
     outputs = torch.from_numpy(ensemble.outputs(preparation.prepare(x.numpy())))
     highest = outputs.topk(2, dim=1).values
     is_clear = highest[:, 0] - highest[:, 1] > rounding
-    if (outputs.argmax(1) != module(x).argmax(1))[is_clear].any():
+    if (outputs.argmax(1) != asked.subject.module(x).argmax(1))[is_clear].any():
         name = type(preparation.end).__name__
         raise InputError(
             f"{columns.who}: exact reads other answers from the trees of {name} than it gives; leave exact out."
@@ -125,16 +111,25 @@ class _Case(NamedTuple):
     """One row."""
 
     trees: Trees
-    freedom: Freedom
-    module: nn.Module
+    asked: Asked
     row: int
-    x: Tensor
-    y: int
     found: list[Tensor]
 
-    def answer(self, columns: Columns, *, until: float) -> Answer:
+    @property
+    def x(self) -> Tensor:
+        return self.asked.x[self.row]
+
+    @property
+    def y(self) -> int:
+        return int(self.asked.labels[self.row])
+
+    @property
+    def freedom(self) -> Freedom:
+        return self.asked.freedom
+
+    def answer(self, *, until: float) -> Answer:
         """Search every combination of categories and every other class."""
-        box, metric = self._reach(columns)
+        box, metric = self._reach()
         worlds, is_all = self._worlds()
         answers: set[Answer] = {"proved"} if is_all else {"unknown"}
         features = self.trees.preparation.prepare(worlds.numpy())
@@ -161,7 +156,7 @@ class _Case(NamedTuple):
             return 0.0 if other < self.y else 0.5
         return -self.trees.rounding
 
-    def _reach(self, columns: Columns) -> tuple[Box, Metric]:
+    def _reach(self) -> tuple[Box, Metric]:
         """Return where the numbers of the row may move: columns that follow from others, anywhere."""
         rules, ball = self.freedom.space.rules, self.freedom.of_rows(torch.tensor([self.row]))
         assert rules is not None
@@ -221,7 +216,7 @@ class _Case(NamedTuple):
         return points
 
     def _wrong(self, points: Tensor) -> Tensor:
-        return points[self.module(points).argmax(1) != self.y]
+        return points[self.asked.subject.module(points).argmax(1) != self.y]
 
     def _legal(self, points: Tensor) -> Tensor:
         space, x = self.freedom.space, self.x.expand(len(points), -1)
