@@ -200,7 +200,7 @@ def test_columns_that_follow_from_others_may_leave_the_ball():
 def test_results_hold_what_is_proved():
     x, y = made(num_rows=136, seed=3)
     model = RandomForestClassifier(3, random_state=0).fit(x[:130], y[:130])
-    found = robustness(model, x[130:], y[130:], radius=0.1, budget="quick", num_mean=0, exact=True, seconds=30.0)
+    found = robustness(model, x[130:], y[130:], radius=0.1, budget="quick", num_mean=0, exact=30.0)
     assert found.certified == found.worst_case
     assert (found.rows["proved"] == found.rows["robust"]).all()
     assert found.rows["proved"].any()

@@ -107,8 +107,7 @@ def robustness(
     budget: Budget = "standard",
     num_mean: NonNegativeInt = 64,
     seed: Seed = 0,
-    exact: bool = False,
-    seconds: PositiveFloat = 1.0,
+    exact: bool | PositiveFloat = False,
 ) -> Robustness:
     """Return what small, legal changes of the rows do to the answers of a fitted classifier.
 
@@ -127,8 +126,7 @@ def robustness(
         budget: Which attacks: `quick`, `standard` or `thorough`.
         num_mean: Random legal changes per row for the mean; 0 disables it.
         seed: Seed of all draws.
-        exact: Whether to prove which rows nothing flips (column `proved`), for trees; others are unknown.
-        seconds: Most time per row of the proof.
+        exact: Whether to prove that rows stay right (column `proved`), for trees; a number is the most seconds per row.
 
     Raises:
         InputError: If an argument is invalid, or model, rows and labels do not fit.
@@ -143,14 +141,20 @@ def robustness(
     """
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, y, names=names, who="robustness", **free)
-    trees = read_trees(model, asked) if exact else None
-    found = asked.search(budget=budget, num_mean=num_mean, seed=int(seed))
-    if trees is None:
-        return _summary(found, asked, budget=budget, num_mean=num_mean, seed=int(seed))
-    found, decided = settle(trees, asked, found, seconds=float(seconds))
-    plain = _summary(found, asked, budget=budget, num_mean=num_mean, seed=int(seed))
-    rows = plain.rows.with_columns(proved=pl.Series(decided.proved.numpy()))
-    return replace(plain, rows=rows, certified=float(decided.proved.numpy().mean()), notes=plain.notes + decided.notes)
+    return _answered(model, asked, exact=float(exact), budget=budget, num_mean=num_mean, seed=int(seed))
+
+
+def _answered(model: Any, asked: Asked, *, exact: float, budget: Budget, num_mean: int, seed: int) -> Robustness:
+    """Return the result, with proofs if they may take time."""
+    own = {"budget": budget, "num_mean": num_mean, "seed": seed}
+    if not exact:
+        return _summary(asked.search(**own), asked, **own)
+    trees = read_trees(model, asked)  # refuses other models before the search
+    found, proofs = settle(trees, asked, asked.search(**own), seconds=exact)
+    plain = _summary(found, asked, **own)
+    rows = plain.rows.with_columns(proved=pl.Series(proofs.proved.numpy()))
+    certified = float(proofs.proved.numpy().mean())
+    return replace(plain, rows=rows, certified=certified, notes=plain.notes + proofs.notes)
 
 
 def _summary(found: Found, asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
