@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -13,6 +15,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from withstand.certificates.trees.ensemble import last_float64
@@ -107,6 +111,22 @@ def test_every_row_is_decided_as_by_force(name, norm, num_classes):
     assert (proved == right & ~np.array(forced)).all()
     assert flips.any()
     assert proved.any()
+
+
+@pytest.mark.parametrize("name", ["forest", "histograms"])
+def test_thresholds_are_followed_back_through_scaling(name):
+    x, y = made(seed=5)
+    model = make_pipeline(StandardScaler(), MinMaxScaler(), clone(MODELS[name])).fit(x[:130], y[:130])
+    radius = {"x0": 0.2, "x1": 0.15}
+    right, flips, proved, _ = asked(model, x[130:], y[130:], radius=radius)
+    assert (flips ^ proved == right).all()
+    assert flips.any()
+    rng = np.random.default_rng(0)
+    for row, label in zip(x[130:][proved], y[130:][proved], strict=True):
+        points = row + rng.choice([-1, 1, 0.5, -0.5], (300, 4)) * [0.2, 0.15, 0, 0]
+        assert (model.predict(points) == label).all()
+    with pytest.raises(InputError, match="exact"):
+        asked(make_pipeline(PCA(2), clone(MODELS[name])).fit(x, y), x[:3], y[:3], radius=radius)
 
 
 def test_empty_cells_stay_and_go_where_the_tree_sends_them():

@@ -12,6 +12,8 @@ from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError
 from withstand.tables.columns import Column, Columns
 
+# Preparations that map each column of numbers to one feature, which does not fall where the column grows.
+SCALERS = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler")
 LARGEST = 1e30  # of the values among which thresholds are sought; 32 bits hold it
 
 
@@ -42,7 +44,7 @@ class Preparation:
         source = np.where(is_inside, self.source[ensemble.feature], -1)
         last = np.full(len(source), np.nan)
         nodes = [(source == each).nonzero()[0] for each in range(columns.num_inputs)]
-        rows = np.repeat(row[None], max(len(each) for each in nodes), 0)
+        rows = np.repeat(row[None], max(1, *(len(each) for each in nodes)), 0)
         places = np.concatenate([np.arange(len(each)) for each in nodes])
         nodes = np.concatenate(nodes)
         feature, inputs, threshold = ensemble.feature[nodes], source[nodes], ensemble.threshold[nodes]
@@ -98,7 +100,22 @@ def read_preparation(model: Any, columns: Columns) -> Preparation:
     Raises:
         InputError: If the preparation is of a kind whose thresholds cannot be followed back to the columns.
     """
-    return Preparation(end=model, prepare=_as_numbers(columns), source=_sources(columns))
+    numbers = _sources(columns)
+    if not hasattr(model, "steps"):
+        return Preparation(end=model, prepare=_as_numbers(columns), source=numbers)
+    kinds = [type(each).__name__ for _, each in model.steps[:-1] if each is not None and each != "passthrough"]
+    others = [each for each in kinds if each not in SCALERS]
+    if others or (numbers < 0).any():
+        what = f"got {others[0]}" if others else "got a column that holds none"
+        raise InputError(
+            f"{columns.who}: exact follows numbers through {', '.join(SCALERS)} only, {what}; leave exact out."
+        )
+    before = model[:-1]
+
+    def prepare(matrix: np.ndarray) -> np.ndarray:
+        return np.asarray(before.transform(columns.table(matrix)), dtype=np.float64)
+
+    return Preparation(end=model.steps[-1][1], prepare=prepare, source=numbers)
 
 
 def _sources(columns: Columns) -> np.ndarray:
