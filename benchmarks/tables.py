@@ -262,7 +262,7 @@ def gradients(divisor: int) -> list[Outcome]:
 
 def rules(divisor: int) -> list[Outcome]:
     """Compare constrained attacks on a table with ten rules."""
-    lines = [tables_rules.compare(seed, rows=200 // divisor) for seed in range(3)]
+    lines = [tables_rules.compare(seed, rows=100 // divisor) for seed in range(3)]
     gap = statistics.median(100 * (each["theirs"] - each["ours"]) for each in lines)
     illegal = max(each["illegal"] for each in lines)
     return [
