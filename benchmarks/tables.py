@@ -1,4 +1,4 @@
-"""Search on tables beside its goals, random points, the attacks of other packages, exact answers, and published ideas."""
+"""Search on tables beside random points, the attacks of other packages, exact answers, and a published idea."""
 
 import argparse
 import importlib.util
@@ -43,6 +43,7 @@ class Counted:
         self.model, self.classes_, self.rows = model, model.classes_, 0
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Return the model's probabilities."""
         self.rows += len(x)
         return self.model.predict_proba(x)
 
@@ -57,6 +58,7 @@ class Made(NamedTuple):
 
     @property
     def named(self) -> dict[str, float]:
+        """The radii by column."""
         return {f"x{number}": each for number, each in enumerate(self.radius.tolist())}
 
 
@@ -110,12 +112,14 @@ def forest(divisor: int) -> list[Outcome]:
     robust = found.rows["robust"].to_numpy()[some], quick.rows["robust"].to_numpy()[some]
     details = {"rows": len(case.x), "accuracy": found.accuracy, "worst_case": found.worst_case} | used
     than_random = {"random": float(random.mean()), "rows": len(random), "points": NUM_RANDOM}
+    gaps = [100 * float(each.mean() - random.mean()) for each in robust]
+    more, what = {"worst_case": quick.worst_case} | used_quick, "forest of 100 trees, 30 columns, standard"
     return [
-        Outcome("forest of 100 trees, 30 columns, standard: wall time per 1,000 rows", 60, used["wall"] * divisor, "s", details),
+        Outcome(f"{what}: wall time per 1,000 rows", 60, used["wall"] * divisor, "s", details),
         Outcome("the same: processor time per core of two", 60, used["cpu"] / 2 * divisor, "s", {}),
-        Outcome("quick: processor time per core of two", 60, used_quick["cpu"] / 2 * divisor, "s", {"worst_case": quick.worst_case} | used_quick),
-        Outcome("worst case, standard - random points", 0, 100 * float(robust[0].mean() - random.mean()), "points", than_random),
-        Outcome("worst case, quick - random points", 0, 100 * float(robust[1].mean() - random.mean()), "points", {}),
+        Outcome("quick: processor time per core of two", 60, used_quick["cpu"] / 2 * divisor, "s", more),
+        Outcome("worst case, standard - random points", 0, gaps[0], "points", than_random),
+        Outcome("worst case, quick - random points", 0, gaps[1], "points", {}),
     ]  # fmt: skip
 
 
