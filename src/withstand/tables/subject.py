@@ -80,7 +80,7 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
 def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tuple[Any, ...]]:
     """Return a function from tables to probabilities, and the classes."""
     named, by_name = getattr(model, "classes_", None), cast(Any, model)
-    is_function = not hasattr(model, "predict")
+    is_function = not hasattr(model, "predict") and not hasattr(model, "predict_proba")
     if isinstance(model, type) or (is_function and not callable(model)):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
