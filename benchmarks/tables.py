@@ -139,7 +139,9 @@ def rivals(divisor: int) -> list[Outcome]:
     case = made(RandomForestClassifier(100, random_state=0), max(10, RIVAL_ROWS // divisor))
     found = []
     for name, package, attack in (
-        ("ART's HopSkipJump", "art", hop_skip_jump), ("ART's ZOO", "art", zoo), ("foolbox's boundary attack", "foolbox", boundary),
+        ("ART's HopSkipJump", "art", hop_skip_jump),
+        ("ART's ZOO", "art", zoo),
+        ("foolbox's boundary attack", "foolbox", boundary),
     ):  # fmt: skip
         if importlib.util.find_spec(package) is None:
             print(f"  skipped: {name} ({package} is not installed)")
@@ -180,7 +182,8 @@ def zoo(counted: Counted, case: Made) -> np.ndarray:
     art = importlib.import_module("art.attacks.evasion")
     attack = art.ZooAttack(
         of_art(counted, case), max_iter=RIVAL_CALLS // 60, nb_parallel=min(30, case.x.shape[1]), use_resize=False,
-        use_importance=False, binary_search_steps=1, learning_rate=0.2, initial_const=1.0, variable_h=0.5, verbose=False,
+        use_importance=False, binary_search_steps=1, learning_rate=0.2, initial_const=1.0, variable_h=0.5,
+        verbose=False,
     )  # fmt: skip
     return attack.generate((case.x / case.radius).astype(np.float32)).astype(float) * case.radius
 
@@ -223,7 +226,7 @@ def exact(divisor: int) -> list[Outcome]:
     }
     found = []
     for name, model in kinds.items():
-        case = made(model, 200 // divisor)
+        case = made(model, 100 // divisor)
         ours = robustness(case.model, case.x, case.y, radius=case.named, budget="standard", num_mean=0)
         free = {"radius": case.named, "changes": None, "unit": "raw", "norm": "linf", "limits": None, "rules": ()}
         question = ask(case.model, case.x, case.y, names=(), who="", **free)
@@ -257,16 +260,17 @@ def gradients(divisor: int) -> list[Outcome]:
             lambda m=model: robustness(m, case.x, case.y, radius=case.named, budget="standard", num_mean=0)
         )
         worst[name], times[name] = ours.worst_case, used["cpu"]
+    gap = 100 * (worst["gradients"] - worst["answers"])
     details = {"worst_case": worst, "cpu": times, "rows": len(case.x)}
     return [
-        Outcome("pipeline with a network: worst case, gradients - answers alone", 0, 100 * (worst["gradients"] - worst["answers"]), "points", details),
-        Outcome("the same: answers alone - gradients", 2, 100 * (worst["answers"] - worst["gradients"]), "points", {}),
+        Outcome("pipeline with a network: worst case, gradients - answers alone", 0, gap, "points", details),
+        Outcome("the same: answers alone - gradients", 2, -gap, "points", {}),
     ]  # fmt: skip
 
 
 def rules(divisor: int) -> list[Outcome]:
     """Compare constrained attacks on a table with ten rules."""
-    lines = [tables_rules.compare(seed, rows=100 // divisor) for seed in range(3)]
+    lines = [tables_rules.compare(seed, rows=60 // divisor) for seed in range(3)]
     gap = statistics.median(100 * (each["theirs"] - each["ours"]) for each in lines)
     illegal = max(each["illegal"] for each in lines)
     return [

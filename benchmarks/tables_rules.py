@@ -46,7 +46,8 @@ def table(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     rng = np.random.default_rng(seed)
     found = pd.DataFrame(
         {
-            "amount": rng.lognormal(9, 0.5, rows), "rate": rng.uniform(0.05, 0.28, rows), "term": rng.choice([36.0, 60.0], rows),
+            "amount": rng.lognormal(9, 0.5, rows), "rate": rng.uniform(0.05, 0.28, rows),
+            "term": rng.choice([36.0, 60.0], rows),
             "total_accounts": rng.integers(3, 40, rows), "income": rng.lognormal(11, 0.4, rows),
             "limit": rng.lognormal(9.5, 0.5, rows), "age_days": rng.uniform(300, 9000, rows),
         }

@@ -49,3 +49,11 @@ def test_surrogates_take_the_type_of_the_inputs(dtype):
     found = surrogate(model, x, space=Space(shape=(3,)), num_classes=2)
     assert found(x).dtype == dtype
     assert (found(x).argmax(1) == model(x).argmax(1)).float().mean() > 0.9
+
+
+def test_a_model_that_gives_probabilities_alone_is_asked_for_them():
+    class Model:
+        def predict_proba(self, x):
+            return np.stack([x[:, 0] < 1, x[:, 0] >= 1], 1).astype(float)
+
+    assert robustness(Model(), np.zeros((2, 1)), [0, 0], radius={"x0": 2}, budget="quick", num_mean=0).worst_case == 0
