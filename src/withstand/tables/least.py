@@ -62,19 +62,19 @@ def _without_each(
 def _shorter(model: nn.Module, x: Tensor, y: Tensor, points: Tensor, fields: tuple[Field, ...], space: Space) -> Tensor:
     """Return points whose numbers are nearer to those of the rows."""
     assert space.rules is not None
-    found = points.clone()
-    for each in fields:
-        if each.levels is not None:
-            continue
-        number = each.inputs[0]
-        rows = (found[:, number] != x[:, number]).nonzero()[:, 0]
+    inputs = torch.tensor([each.inputs[0] for each in fields if each.levels is None], dtype=torch.int64)
+    found, order = points.clone(), torch.arange(len(inputs))
+    last = torch.full((len(x),), -1)  # the column of each row whose turn it was
+    while len(rows := (left := (found != x)[:, inputs] & (order > last[:, None])).any(1).nonzero()[:, 0]):
+        last[rows] = left[rows].int().argmax(1)
+        at = torch.arange(len(rows)), inputs[last[rows]]
+        own, start = x[rows], found[rows]
         low, high = torch.zeros(len(rows), dtype=x.dtype), torch.ones(len(rows), dtype=x.dtype)
-        start = found[rows]
-        for _ in range(HALVINGS if len(rows) else 0):
+        for _ in range(HALVINGS):
             share = (low + high) / 2
             tried = start.clone()
-            tried[:, number] = x[rows, number] + share * (start[:, number] - x[rows, number])
-            tried = space.rules.repair(x[rows], tried, lambda points, rows=rows: (points != x[rows]).any(1))
+            tried[at] = own[at] + share * (start[at] - own[at])
+            tried = space.rules.repair(own, tried, lambda points, own=own: (points != own).any(1))
             is_right = lead(model, tried, y[rows]) > 0
             high, low = torch.where(is_right, share, high), torch.where(is_right, low, share)
             found[rows[is_right]] = tried[is_right]

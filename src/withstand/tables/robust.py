@@ -1,7 +1,7 @@
 """Robustness: what small, legal changes of a table's rows do to the answers of a model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import polars as pl
 import torch
 
 from withstand.functional.balls import Norm
-from withstand.limits import NonNegativeInt, Seed, checked
+from withstand.limits import NonNegativeInt, PositiveFloat, Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.study.measures.intervals import wilson
+from withstand.tables.exact import read_trees, settle
 from withstand.tables.search import Asked, Found, ask
 from withstand.tables.told import changes_of
 
@@ -41,11 +42,13 @@ class Robustness:
             `answer_changed`; `num_columns`, without those that follow from a rule; all `columns`; and the `change` in
             their own units, as text.
         changed: `X` with these changes.
+        certified: Share of the rows that are right, and proved to stay so: a lower bound; NaN without `exact`.
         notes: What a reader of the numbers must know.
     """
 
     rows: pl.DataFrame
     changed: Any
+    certified: float = float("nan")
     notes: tuple[str, ...] = ()
 
     @property
@@ -81,6 +84,8 @@ class Robustness:
             f"worst case         {_percent(self.worst_case, len(self.rows))}: "
             f"{right - robust:,} of {right:,} right rows have a change that flips them",
         ]
+        if self.certified == self.certified:
+            lines.append(f"proved             {_percent(self.certified, len(self.rows))}")
         if self.worst_case_without_rules != self.worst_case:
             lines.append(f"without the rules  {_percent(self.worst_case_without_rules, len(self.rows))}")
         return "\n".join([*lines, *(f"Note: {each}" for each in self.notes)])
@@ -102,6 +107,7 @@ def robustness(
     budget: Budget = "standard",
     num_mean: NonNegativeInt = 64,
     seed: Seed = 0,
+    exact: bool | PositiveFloat = False,
 ) -> Robustness:
     """Return what small, legal changes of the rows do to the answers of a fitted classifier.
 
@@ -120,6 +126,7 @@ def robustness(
         budget: Which attacks: `quick`, `standard` or `thorough`.
         num_mean: Random legal changes per row for the mean; 0 disables it.
         seed: Seed of all draws.
+        exact: Whether to prove that rows stay right (column `proved`), for trees; a number is the most seconds per row.
 
     Raises:
         InputError: If an argument is invalid, or model, rows and labels do not fit.
@@ -134,11 +141,23 @@ def robustness(
     """
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, y, names=names, who="robustness", **free)
-    return _summary(asked, budget=budget, num_mean=num_mean, seed=int(seed))
+    return _answered(model, asked, exact=float(exact), budget=budget, num_mean=num_mean, seed=int(seed))
 
 
-def _summary(asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
-    found = asked.search(budget=budget, num_mean=num_mean, seed=seed)
+def _answered(model: Any, asked: Asked, *, exact: float, budget: Budget, num_mean: int, seed: int) -> Robustness:
+    """Return the result, with proofs if they may take time."""
+    own = {"budget": budget, "num_mean": num_mean, "seed": seed}
+    if not exact:
+        return _summary(asked.search(**own), asked, **own)
+    trees = read_trees(model, asked)  # refuses other models before the search
+    found, proofs = settle(trees, asked, asked.search(**own), seconds=exact)
+    plain = _summary(found, asked, **own)
+    rows = plain.rows.with_columns(proved=pl.Series(proofs.proved.numpy()))
+    certified = float(proofs.proved.numpy().mean())
+    return replace(plain, rows=rows, certified=certified, notes=plain.notes + proofs.notes)
+
+
+def _summary(found: Found, asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
     rows = rows_of(found, asked)
     free = _robust_without_rules(rows, asked, budget=budget, seed=seed)
     means = pl.Series(found.means.numpy()) if num_mean else pl.lit(None, pl.Float64)

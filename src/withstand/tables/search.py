@@ -10,15 +10,21 @@ from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams, derive_seed
+from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating, with_gradients
-from withstand.perturbations.attacks.budgets import Budget
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.budgets import QUERIES, Budget
+from withstand.perturbations.attacks.coordinate_search import CoordinateSearch
+from withstand.perturbations.ball import Ball
 from withstand.tables.columns import Columns
 from withstand.tables.freedom import Freedom, read_freedom
 from withstand.tables.least import least_changes
 from withstand.tables.scan import scan
 from withstand.tables.subject import Subject, subject_of
 
-ROWS_AT_ONCE = 2048
+ROWS_AT_ONCE, FEWEST_ROWS = 2048, 256
+CELLS_AT_ONCE = 2**20  # of a round of the search without gradients, per value that it tries
+LEAST_ROUNDS = 8  # queries per column, without which a search one column at a time takes too long
 
 
 class Found(NamedTuple):
@@ -115,7 +121,7 @@ def search(
     )
     engine = Engine.start(device="cpu")
     state = worst.prepare(subject.searched, split, space=freedom.space, seed=seed, engine=engine)
-    for rows in torch.arange(len(x)).split(ROWS_AT_ONCE):
+    for rows in torch.arange(len(x)).split(_rows_at_once(subject, x.shape[1])):
         rng = RowStreams(derive_seed(seed, "robustness"), rows, device=engine.device)
         own = freedom.of_rows(rows)
         with torch.no_grad(), evaluating(subject.searched):
@@ -144,9 +150,29 @@ def _attacked(
 ) -> Tensor:
     """Return a wrong legal point of some rows, or the row itself."""
     rng = RowStreams(derive_seed(seed, "robustness"), rows, device=engine.device)
-    worst = WorstCase(balls=(freedom.of_rows(rows),), budget=budget, num_mean=0)
+    attacks = _attacks(subject, budget, freedom.ball, x.shape[1])
+    worst = WorstCase(balls=(freedom.of_rows(rows),), budget=budget, attacks=attacks, num_mean=0)
     with torch.no_grad(), evaluating(subject.searched):
         (found,) = worst.points(subject.searched, x[rows], y[rows], space=freedom.space, state=state, rng=rng).values()
         # The answer of the user's model decides, not that of a module that stands for it.
         is_wrong = found.success & (subject.module(found.points).argmax(1) != y[rows])
     return torch.where(is_wrong[:, None], found.points, x[rows])
+
+
+def _attacks(subject: Subject, budget: Budget, ball: Ball, num_inputs: int) -> tuple[Attack, ...]:
+    """Return the attacks on models without gradients; nothing stands for those of the budget.
+
+    Tables without very many columns get one search with all queries of a budget: it breaks more rows than the three
+    attacks of `queries_of`, and asks about many points at once, where the others ask one by one.
+    """
+    queries = 3 * QUERIES[budget]
+    if is_differentiable(subject.searched) or num_inputs > queries / LEAST_ROUNDS:
+        return ()
+    return (CoordinateSearch(ball=ball, num_queries=queries),)
+
+
+def _rows_at_once(subject: Subject, num_inputs: int) -> int:
+    """Return how many rows are searched together: a round without gradients holds many points of each."""
+    if is_differentiable(subject.searched):
+        return ROWS_AT_ONCE
+    return max(FEWEST_ROWS, min(ROWS_AT_ONCE, CELLS_AT_ONCE // num_inputs**2))

@@ -12,6 +12,8 @@ from withstand.models.black_box import BlackBox
 from withstand.tables.columns import Columns
 from withstand.tables.through import through
 
+TIE = 1e-9  # share that the highest of a row's probabilities gains
+
 
 class Subject(NamedTuple):
     """A model of the columns of a table.
@@ -58,7 +60,10 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
     predict, classes = _answers_of(model, columns, y, who)
 
     def probabilities(rows: np.ndarray) -> np.ndarray:
-        return predict(columns.table(rows))
+        found = np.array(predict(columns.table(rows)), dtype=np.float64)
+        # Of equal probabilities the first wins, as in `predict`; attacks would take a tie for a wrong answer.
+        found[np.arange(len(found)), found.argmax(1)] *= 1 + TIE
+        return found
 
     probabilities.__name__ = getattr(model, "__name__", type(model).__name__)
     module = BlackBox(probabilities, range(len(classes)), dtype="float64")
@@ -75,7 +80,7 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
 def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tuple[Any, ...]]:
     """Return a function from tables to probabilities, and the classes."""
     named, by_name = getattr(model, "classes_", None), cast(Any, model)
-    is_function = not hasattr(model, "predict")
+    is_function = not hasattr(model, "predict") and not hasattr(model, "predict_proba")
     if isinstance(model, type) or (is_function and not callable(model)):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")

@@ -1,6 +1,6 @@
 """Rules: what makes a row of a table legal, and the repair of rows that are not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -73,10 +73,12 @@ class Rules:
         names = {each.bound for each in self.relations if each.side == "=="}
         return tuple(number for each in self.fields if each.name in names for number in each.inputs)
 
-    def values(self, points: Tensor) -> Values:
-        """Return the columns of points (..., feature) in the units of the file; categories as numbers of levels."""
+    def values(self, points: Tensor, names: Collection[str] = ()) -> Values:
+        """Return columns (all without names) of points (..., feature) in the file's units; categories by level."""
         found = {}
         for each in self.fields:
+            if names and each.name not in names:
+                continue
             own = points[..., list(each.inputs)]
             value = own.argmax(-1).to(points.dtype) if len(each.inputs) > 1 else own[..., 0] * each.scale + each.offset
             found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value)
@@ -134,10 +136,10 @@ class Rules:
                 break
         return points
 
-    def _rounded(self, points: Tensor) -> Tensor:
+    def _rounded(self, points: Tensor, fields: tuple[Field, ...] | None = None) -> Tensor:
         """Return points within the limits, with whole numbers where only those are legal."""
         found = points.clone()
-        for each in self.fields:
+        for each in self.fields if fields is None else fields:
             if each.levels is not None or not (each.is_whole or each.low is not None or each.high is not None):
                 continue
             now = points[..., each.inputs[0]]
@@ -155,9 +157,12 @@ class Rules:
         if relation.bound is None or relation.other is None:
             return points
         (field,) = [each for each in self.fields if each.name == relation.bound]
-        values = self.values(points)
+        values = self.values(points, relation.columns)
+        is_wrong = relation.violation(values) > 0
+        if not is_wrong.any():
+            return points
         moved = ((relation.other(values) - field.offset) / field.scale).to(points.dtype)
-        is_wrong = (relation.violation(values) > 0) & moved.isfinite()
+        is_wrong &= moved.isfinite()
         changed = points.clone()
         changed[..., field.inputs[0]] = torch.where(is_wrong, moved, points[..., field.inputs[0]])
-        return self._rounded(changed)
+        return self._rounded(changed, (field,))

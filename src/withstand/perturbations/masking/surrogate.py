@@ -34,7 +34,7 @@ def surrogate(model: nn.Module, x: Points, *, space: Space, num_classes: int) ->
     is_image = len(shape) == 3 and min(shape[1:]) >= 8
     steps = IMAGE_STEPS if is_image else TABLE_STEPS
     network = (SmallCNN(width=8) if is_image else MLP(hidden=(128, 128))).build(shape, num_classes, seed=0)
-    network = network.to(x.device)
+    network = network.to(x.device, x.dtype)
     optimizer = torch.optim.Adam(network.parameters(), lr=LR)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / steps, total_iters=steps)
     std = x.std(0, correction=0)

@@ -1,0 +1,1 @@
+"""Exact answers for ensembles of decision trees."""
