@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from withstand.data.tables.relations import Relation, Values, read_relation
 from withstand.errors import InputError
+from withstand.functional.precision import in_double
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
 SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
@@ -55,6 +56,9 @@ class Rules:
     def __post_init__(self) -> None:
         assert self.relations is not None  # read, so that wrong ones are refused at once
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fields": self.fields, "texts": self.texts}  # relations are functions, which cannot be pickled
+
     @cached_property
     def relations(self) -> tuple[Relation, ...]:
         """The relations, read."""
@@ -78,8 +82,11 @@ class Rules:
         found = {}
         for each in self.fields:
             own = points[..., list(each.inputs)]
-            value = own.argmax(-1).to(points.dtype) if len(each.inputs) > 1 else own[..., 0] * each.scale + each.offset
-            found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value)
+            if len(each.inputs) > 1:
+                value = torch.where(own.any(-1), own.argmax(-1), -1)  # all 0: a level unseen in training
+            else:
+                value = in_double(own[..., 0]) * each.scale + each.offset
+            found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value.to(own))
         return found
 
     def violation(self, points: Tensor) -> Tensor:
@@ -141,10 +148,10 @@ class Rules:
             if each.levels is not None or not (each.is_whole or each.low is not None or each.high is not None):
                 continue
             now = points[..., each.inputs[0]]
-            value = now * each.scale + each.offset
+            value = in_double(now) * each.scale + each.offset
             value = value.round() if each.is_whole else value
             value = value.clamp(each.low, each.high) if each.low is not None or each.high is not None else value
-            moved = (value - each.offset) / each.scale
+            moved = ((value - each.offset) / each.scale).to(now)
             rounding = SAME[points.dtype]
             is_same = torch.isclose(moved, now, rtol=rounding, atol=rounding / each.scale) | (now == HOLE)
             found[..., each.inputs[0]] = torch.where(is_same, now, moved)
