@@ -101,10 +101,10 @@ class Langevin(Perturbation):
             moved = points.clone()
             each.put(moved, (option * each.num).long())
             proposed = torch.where(((which * len(changing)).long() == number)[:, None], moved, proposed)
+        if space.rules is not None:
+            proposed = torch.where(space.rules.are_legal(proposed)[:, None], proposed, points)
         new_losses, new_gradient, _ = loss_and_gradient(model, proposed, y, self.loss)
         accepted = chance.log() < (new_losses - losses) / temperature
-        if space.rules is not None:
-            accepted &= space.rules.are_legal(proposed)
         return (
             torch.where(accepted[:, None], proposed, points),
             torch.where(accepted, new_losses, losses),
