@@ -145,10 +145,10 @@ def test_draws_obey_any_rules(rules, objective, norm, radius, seed, monkeypatch)
 
 
 def test_whole_numbers_take_every_number_within_a_small_radius(monkeypatch):
-    x = np.arange(40.0)[:, None] + np.array([0, 0.25])
+    x = np.arange(24.0)[:, None] + np.array([0, 0.25])
     seen = recording(monkeypatch)
-    model = RobustClassifier("noise", {0: 2.9, 1: 0.5}, unit="raw", integer=[0], num_draws=200, **TINY).fit(
-        x, x[:, 0] > 20
+    model = RobustClassifier("noise", {0: 2.9, 1: 0.4}, unit="raw", integer=[0], num_draws=200, **TINY).fit(
+        x, x[:, 0] > 12
     )
     offset, scale = (torch.tensor(each) for each in (model.features_.offset, model.features_.scale))
     found = (torch.cat(seen).view(200, -1, 2) * scale + offset).round(decimals=3)

@@ -34,8 +34,9 @@ from withstand.perturbations.ball import Ball
 class RobustClassifier(ClassifierMixin, RobustEstimator):
     """A classifier for tables, trained so that its prediction is the same everywhere in a ball around each row.
 
-    Features are scaled internally, to mean 0 and standard deviation 1 over the training rows. In training, each feature
-    changes by up to its radius; give categories and exact whole numbers a radius of 0. Constant columns are ignored.
+    Numbers are scaled internally, to mean 0 and standard deviation 1 over the training rows, and categories are one-hot
+    encoded. In training, each number changes by up to its radius, and categories as `changes` allows. Constant columns
+    are ignored. Columns are given by name or place.
 
     Sample weights multiply the loss of a row after its draws are combined; rows with weight 0 are ignored. Reported
     losses are unweighted.
@@ -45,8 +46,8 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             the ball; `adversarial`, at the worst point that gradient ascent finds; `smoothed`, the soft maximum over
             points tilted towards the worst one; `langevin`, the soft maximum over the states of a Langevin chain; or an
             objective of the package, which has its own radii.
-        radius: How far each feature may change in training: a number >= 0, one number per feature, or `cv` to choose
-            from `radii`.
+        radius: How far each column may change in training: a number >= 0, one number per column, a dictionary by column
+            (others stay), or `cv` to choose from `radii`. Categories and columns with `changes` have none.
         unit: Unit of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`,
             interquartile ranges.
         norm: Norm of the ball: `linf` limits each feature separately; `l2` and `l1` limit all features together.
@@ -66,6 +67,16 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         deployment_noise: The noise that you expect in deployment, for `radius="cv"`: the radius of uniform noise (in
             the same unit and norm), or a perturbation.
         cv: Folds for `radius="cv"`: a number (the folds are shuffled and stratified), or a splitter.
+        categorical: Columns that are categories, or a mask; `from_dtype` takes the columns of a data frame that hold
+            text, categories or truth values. A level that is unseen in training has only zeros, with a warning.
+        changes: Dictionary from column to the levels of a category that may replace each other, or to the amounts that
+            may be added to a number.
+        integer: Columns of whole numbers, or a mask: they stay whole when they move.
+        limits: Dictionary from column to its lowest and highest legal value, None for no limit.
+        rules: Relations between columns that hold in every legal row, such as `total == part_a + part_b`; see
+            `read_relation`. Changed rows are legal by rules, limits and whole numbers; illegal rows do not change.
+        missing: `refuse` empty cells, or `impute` them: the median of a column of numbers, a level of its own for a
+            category. An imputed cell moves like others.
         device: auto, cpu, cuda, cuda:1 or mps, for training and attacks; predictions run on the CPU.
         random_state: Seed of all random numbers. The same number gives the same model; None draws a seed from NumPy's
             global generator.
@@ -76,7 +87,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to logits; on the CPU.
-        features_: Offset, scale and interquartile range of every feature.
+        features_: Offset, scale and interquartile range of every input: one per number, one per level of a category.
         calibration_temperature_: Number by which logits are divided before the softmax; 1 without `calibrate`.
         loss_curve_: Mean loss of each epoch, in nats.
         n_iter_: Number of epochs.
@@ -99,7 +110,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         """Train on a table.
 
         Args:
-            X: Rows of numbers: an array, or a data frame of pandas or polars.
+            X: Rows: an array, or a data frame of pandas or polars.
             y: One label per row, of at least two classes.
             sample_weight: One number >= 0 per row; None weights all rows equally.
 

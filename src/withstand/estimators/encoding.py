@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from withstand.data.tables.categories import MAX_LEVELS, key_of
-from withstand.errors import InputError, brief, nearest
-from withstand.estimators.rows import warn
+from withstand.errors import InputError, brief, nearest, told
+from withstand.estimators.rows import NotANumber, warn
 
 WORDS = ("String", "Utf8", "Categorical", "Enum", "Boolean")  # types of polars that are no numbers
 Levels = tuple[Any, ...]
@@ -112,7 +112,7 @@ def learn_encoding(who: str, X: Any, categorical: Any, *, fills: bool) -> Encodi
         InputError: If a column is unknown, or a category has too many levels.
     """
     table = None if categorical is None else _Table.of(X)
-    if table is None:
+    if table is None or not table.num:
         return Encoding(names=(), levels=())
     names = _names_of(table)
     if isinstance(categorical, str) and categorical == "from_dtype":
@@ -225,9 +225,9 @@ def _is_category(kind: Any) -> bool:
 def _learn_levels(who: str, cells: Sequence[Any], fills: bool) -> Levels:
     try:
         found = {key_of(each) for each in set(cells)}
-    except TypeError:
-        raise InputError(
-            f"{who}: categories must be text, numbers or truth values, got lists or other objects."
+    except TypeError as problem:
+        raise NotANumber(
+            f"{who}: the argument must be a category of string, boolean or number ({told(problem)})."
         ) from None
     levels: list[Any] = sorted(found - {None}, key=text_of)
     try:

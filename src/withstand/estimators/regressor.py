@@ -35,7 +35,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to the scaled target; on the CPU.
-        features_: Offset, scale and interquartile range of every feature.
+        features_: Offset, scale and interquartile range of every input: one per number, one per level of a category.
         target_offset_: Number that is subtracted from the target.
         target_scale_: Number by which the difference is divided.
         loss_curve_: Mean loss of each epoch.
@@ -57,7 +57,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         """Train on a table.
 
         Args:
-            X: Rows of numbers: an array, or a data frame of pandas or polars.
+            X: Rows: an array, or a data frame of pandas or polars.
             y: One number per row.
             sample_weight: One number >= 0 per row; None weights all rows equally.
 

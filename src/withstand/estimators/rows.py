@@ -47,7 +47,7 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     check_plain(f"{who}: y", y)
     try:
         yield
-    except MemoryError:
+    except (MemoryError, Warning):
         raise
     except (TypeError, RuntimeError) as error:  # PyTorch raises RuntimeError for tensors with a gradient
         raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error

@@ -165,6 +165,8 @@ class Rules:
         values = self.values(points)
         moved = ((relation.other(values) - field.offset) / field.scale).to(points.dtype)
         is_wrong = (relation.violation(values) > 0) & moved.isfinite()
+        if not is_wrong.any():
+            return points
         changed = points.clone()
         changed[..., field.inputs[0]] = torch.where(is_wrong, moved, points[..., field.inputs[0]])
         return self._rounded(changed)
