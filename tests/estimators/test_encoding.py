@@ -207,8 +207,9 @@ def test_empty_cells_are_refused_by_default_by_row_and_column(people, small):
             fitted(wrong, y, small)
         with pytest.raises(ValueError, match=f"got NaN in row 3, column '{column}'"):
             fitted(table, y, small).predict(wrong)
-    with pytest.raises(ValueError, match="got inf in row 0, column 'age'"):
-        fitted(table.assign(age=np.inf), y, small, missing="impute")
+    for column in ("age", "code"):
+        with pytest.raises(ValueError, match=f"got inf in row 0, column '{column}'"):
+            fitted(table.assign(**{column: np.inf}), y, small, missing="impute")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from withstand.errors import InputError, brief, nearest, told
 from withstand.estimators.rows import NotANumber, warn
 
 WORDS = ("String", "Utf8", "Categorical", "Enum", "Boolean")  # types of polars that are no numbers
+INFINITE = (-np.inf, np.inf)  # no levels, since they are refused
 Levels = tuple[Any, ...]
 
 
@@ -229,7 +230,7 @@ def _learn_levels(who: str, cells: Sequence[Any], fills: bool) -> Levels:
         raise NotANumber(
             f"{who}: the argument must be a category of string, boolean or number ({told(problem)})."
         ) from None
-    levels: list[Any] = sorted(found - {None}, key=text_of)
+    levels: list[Any] = sorted(found - {None, *INFINITE}, key=text_of)
     try:
         levels = sorted(levels)
     except TypeError:
@@ -245,8 +246,10 @@ def _learn_levels(who: str, cells: Sequence[Any], fills: bool) -> Levels:
 
 
 def _numbers(cells: Sequence[Any], levels: Levels, fills: bool) -> np.ndarray:
-    """Return the number of each cell's level: -1 for an unseen level, NaN for an empty cell that is refused."""
-    places: dict[Any, float] = {level: number for number, level in enumerate(levels)}
+    """Return the number of each cell's level: -1 for an unseen one; NaN and infinity where they are refused."""
+    places: dict[Any, float] = {level: number for number, level in enumerate(levels)} | {
+        each: each for each in INFINITE
+    }
     if not fills:
         places[None] = np.nan
     try:

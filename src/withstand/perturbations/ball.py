@@ -237,8 +237,12 @@ def legal(
         delta = candidates - x
         delta[:, list(rules.derived)] = 0
         length = balls.distance(torch.where(moves, delta / torch.where(moves, radii, 1), 0), norm)
+        is_option = torch.ones_like(length, dtype=torch.bool)
         for each in options:
             delta[:, each.inputs] = 0
-        return (length <= 1 + ROUNDING) & (moves | (delta == 0)).all(1)
+            if not set(each.inputs) & set(rules.derived):
+                own = candidates[:, None, each.inputs]
+                is_option &= torch.isclose(own, each.values, atol=ROUNDING).all(2).any(1)
+        return (length <= 1 + ROUNDING) & is_option & (moves | (delta == 0)).all(1)
 
-    return rules.repair(x, points, may_lie)
+    return rules.repair(x, points, may_lie, discrete=[number for each in options for number in each.inputs])

@@ -1,6 +1,6 @@
 """Rules: what makes a row of a table legal, and the repair of rows that are not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -101,7 +101,9 @@ class Rules:
         """Return which points (..., feature) obey all relations, limits and types."""
         return (self.violation(points) == 0) & (self._rounded(points) == points).all(-1)
 
-    def repair(self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor]) -> Tensor:
+    def repair(
+        self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor], *, discrete: Sequence[int] = ()
+    ) -> Tensor:
         """Return legal points near the given ones: a legal point inside stays as it is.
 
         Whole numbers are rounded and limits clipped; the column of an equality is computed, and that of an inequality
@@ -112,23 +114,23 @@ class Rules:
             x: The rows (batch, feature).
             points: Points around them (batch, feature).
             is_inside: Returns which points (batch, feature) lie where they may.
+            discrete: Inputs that go back completely or not at all, besides categories.
         """
         found, is_done = x, ~self.are_legal(x)
         for share in (1.0, *SHARES):
             if is_done.all():
                 break
-            near = self._repaired(points if share == 1 else self._between(x, points, share))
+            near = self._repaired(points if share == 1 else self._between(x, points, share, discrete))
             is_right = self.are_legal(near) & is_inside(near) & ~is_done
             found = torch.where(is_right[:, None], near, found)
             is_done = is_done | is_right
         return found
 
-    def _between(self, x: Tensor, points: Tensor, share: float) -> Tensor:
-        """Return points between rows and points; categories are those of the points."""
+    def _between(self, x: Tensor, points: Tensor, share: float, discrete: Sequence[int]) -> Tensor:
+        """Return points between rows and points; categories and other discrete inputs are those of the points."""
+        kept = [*discrete, *(number for each in self.fields if each.levels is not None for number in each.inputs)]
         found = x + share * (points - x)
-        for each in self.fields:
-            if each.levels is not None:
-                found[:, list(each.inputs)] = points[:, list(each.inputs)]
+        found[:, kept] = points[:, kept]
         return found
 
     def _repaired(self, points: Tensor) -> Tensor:
