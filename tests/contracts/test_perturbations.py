@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from withstand.configuration import discover
 from withstand.data.space import Space
 from withstand.data.tables.features import Features
+from withstand.data.tables.rules import Field, Rules
 from withstand.errors import InputError
 from withstand.functional.changes import Change
 from withstand.functional.random import BatchStream, RowStreams, stream
@@ -31,11 +32,20 @@ TABLE = Features(
     iqr=(1.0,) * 5,
     changes=(Change((3,), ((0.0,), (1.0,))), Change((4,), ((0.0,), (1.0,)), added=True)),
 )
+# Narrow enough that free draws break it: where d is 1, e is low; a and b are near each other, and a is limited.
+RULES = Rules(
+    fields=tuple(
+        Field(name, (place,), scale=TABLE.scale[place], low=-1.6 if name == "a" else None)
+        for place, name in enumerate(TABLE.names)
+    ),
+    texts=("if d > 0.9: e <= 0", "b <= a + 2.5", "b >= a - 2.5"),
+)
 SPACES = {
     "colour": Space(shape=(3, 32, 32), box=BOX),
     "grey": Space(shape=(1, 32, 32), box=BOX),
     "features": Space(shape=(5,)),
     "table": Space(shape=(5,), features=TABLE),
+    "ruled": Space(shape=(5,), features=TABLE, rules=RULES),
 }
 
 
@@ -174,6 +184,16 @@ def test_draws_stay_in_the_space(case):
             moved = draws.inputs[..., 3:] - case.x[:, 3:]
             assert torch.equal(moved[:, 2, 0], torch.zeros(DRAWS)), "a row without an allowed level got one"
             assert set(moved[..., 1].round(decimals=5).unique().tolist()) <= {0.0, 1.0}
+
+
+def test_draws_of_legal_rows_are_legal(case):
+    rules = case.space.rules
+    if rules is not None:
+        legal = rules.are_legal(case.x)
+        assert 0 < legal.sum() < BATCH
+        for draws in (case.one_source[0], case.row_sources, case.draw(stream(0, "x"), num_draws=20)):
+            assert rules.are_legal(draws.inputs)[:, legal].all()
+            assert torch.equal(draws.inputs[:, ~legal], case.x[~legal].expand(len(draws.inputs), -1, -1))
 
 
 def test_of_no_input_there_are_no_draws_and_no_library_is_asked(case, monkeypatch):

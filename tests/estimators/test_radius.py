@@ -6,7 +6,7 @@ import pytest
 from sklearn.model_selection import KFold
 
 from withstand.estimators.classifier import RobustClassifier
-from withstand.estimators.radius import noise_of, within_one_error
+from withstand.estimators.radius import noise_of, noisy_score, within_one_error
 from withstand.estimators.regressor import RobustRegressor
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.gaussian import Gaussian
@@ -77,8 +77,8 @@ def test_scores_of_a_fold_are_those_under_the_stated_noise(chosen, table):
     x, y = table
     rng = np.random.default_rng(0)
     drawn = [chosen.score(x + 0.5 * x.std(0) * rng.uniform(-1, 1, x.shape), y) for _ in range(64)]
-    noise = noise_of(chosen, 2)[0]
-    found = chosen._noisy_score(x, y, noise, rows=np.arange(240), num_draws=64)
+    noise = noise_of(chosen)[0]
+    found = noisy_score(chosen, x, y, noise, chosen._freedom.space, rows=np.arange(240), num_draws=64)
     assert found == pytest.approx(np.mean(drawn), abs=0.01)
     assert found < chosen.score(x, y)
 

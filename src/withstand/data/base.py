@@ -15,6 +15,7 @@ from withstand.data.corrupted.cells import Gap
 from withstand.data.sample import Sample
 from withstand.data.space import Space
 from withstand.data.tables.features import Features
+from withstand.data.tables.rules import Rules
 from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.functional.tensors import Device
@@ -31,6 +32,7 @@ class Split(ABC):
         shape: Shape of one input: (channel, height, width), or (feature,).
         box: Lowest and highest value of an input: (0, 1) for images, None for tables.
         features: Statistics and kinds of a table's columns, from its training part; None for images.
+        rules: What makes a row of a table legal; None for no rules.
         numbers: Number of each sample in batches, in the order of the split; None numbers them from 0.
         notes: Sentences on samples that were found and are left out, or whose values are filled in.
     """
@@ -39,6 +41,7 @@ class Split(ABC):
     shape: tuple[int, ...]
     box: tuple[float, float] | None
     features: Features | None = None
+    rules: Rules | None = None
     numbers: Tensor | None = None
     notes: tuple[str, ...] = ()
 
@@ -49,7 +52,7 @@ class Split(ABC):
     @property
     def space(self) -> Space:
         """The input space, passed to perturbations and evaluations."""
-        return Space(shape=self.shape, box=self.box, features=self.features)
+        return Space(shape=self.shape, box=self.box, features=self.features, rules=self.rules)
 
     def identifiers(self) -> Mapping[int, str] | None:
         """Return a name per sample (for example the path of its file), by its number in batches.
@@ -92,6 +95,7 @@ class TensorSplit(Split):
         numbers: Tensor | None = None,
         augment: Callable[[Tensor, Tensor, int], Tensor] | None = None,
         features: Features | None = None,
+        rules: Rules | None = None,
         weight: Tensor | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
@@ -105,6 +109,7 @@ class TensorSplit(Split):
             numbers: Number of each sample in its file; None numbers them from 0.
             augment: Random augmentation, a function of inputs, their numbers and the augmentation seed.
             features: Statistics and kinds of a table's columns.
+            rules: What makes a row legal.
             weight: Factor of each row's loss in training, at least 0; None means 1.
             notes: Sentences for readers of results.
 
@@ -124,7 +129,7 @@ class TensorSplit(Split):
             raise InputError("data: numbers of samples must be at least 0 and differ from each other.")
         self.numbers: Tensor = numbers  # pyright: ignore[reportIncompatibleVariableOverride]
         self.shape = tuple(x.shape[1:])
-        self.augment, self.features, self.notes = augment, features, notes
+        self.augment, self.features, self.rules, self.notes = augment, features, rules, notes
         self._copies: dict[str, Sample] = {}  # by device
 
     def __len__(self) -> int:

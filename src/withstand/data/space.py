@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from withstand.data.tables.features import Features
@@ -50,11 +51,16 @@ class Space:
         return x if self.box is None else x.clamp(*self.box)
 
     def hold(self, x: Tensor, copies: Tensor) -> Tensor:
-        """Return copies (..., *shape) of x, clipped to the box, with the fixed features of x."""
+        """Return copies (draw, *x.shape) of x, clipped to the box, with the fixed features of x, and legal if x is."""
         copies = self.clip(copies)
         if self.fixed:
             copies[..., self.fixed] = x[..., self.fixed]
-        return copies
+        return copies if self.rules is None else torch.stack([self._repaired(x, each) for each in copies])
+
+    def _repaired(self, x: Tensor, points: Tensor) -> Tensor:
+        assert self.rules is not None
+        stay = [number for number in self.fixed if number not in self.rules.derived]
+        return self.rules.repair(x, points, lambda each: (each[:, stay] == x[:, stay]).all(1))
 
     @classmethod
     @checked

@@ -5,12 +5,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from withstand.console import EpochLines
@@ -19,32 +19,25 @@ from withstand.data.memory import check_memory
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
+from withstand.estimators.freedom import read_freedom
 from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
 from withstand.estimators.parameters import ball_of, check_parameters, radius_of, seed_of, widths_of
-from withstand.estimators.radius import NUM_DRAWS, choose_radius
-from withstand.estimators.rows import (
-    ROWS_AT_ONCE,
-    check_finite,
-    checked_weights,
-    numbers_only,
-    warn_of_constant_columns,
-)
+from withstand.estimators.radius import choose_radius
+from withstand.estimators.reading import read_rows, read_training
+from withstand.estimators.rows import ROWS_AT_ONCE, one_hot_groups, warn, warn_of_illegal_rows
 from withstand.estimators.scaling import describe, scaled
 from withstand.functional.balls import Norm
 from withstand.functional.losses import Loss
-from withstand.functional.random import derive_seed, row_streams
+from withstand.functional.random import derive_seed
 from withstand.limits import checked
 from withstand.models.mlp import MLP
 from withstand.objectives.base import Objective
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
-from withstand.perturbations.base import Perturbation
 from withstand.training.optimizers import Adam
 from withstand.training.settings import Training
 from withstand.training.trainer import Trainer
-
-READING: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}  # see `check_finite`
 
 
 @dataclass(eq=False, repr=False)
@@ -68,6 +61,12 @@ class RobustEstimator(BaseEstimator, ABC):
     radii: Sequence = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
     deployment_noise: Any = None
     cv: Any = 5
+    categorical: Any = None
+    changes: Any = None
+    integer: Any = None
+    limits: Any = None
+    rules: Any = None
+    missing: Any = "refuse"
     device: str = "auto"
     random_state: Any = 0
     verbose: bool = False
@@ -90,7 +89,11 @@ class RobustEstimator(BaseEstimator, ABC):
         """Return the score of predictions."""
 
     @abstractmethod
-    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
+    def _fit(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> None:
+        """Train on rows, targets and weights that are read."""
+
+    @abstractmethod
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, space: Space, *, budget: Budget) -> float:
         """Return the score with every row at the worst point of the ball that attacks find."""
 
     @checked
@@ -106,7 +109,7 @@ class RobustEstimator(BaseEstimator, ABC):
         Args:
             X: Rows.
             y: A label or target per row.
-            radius: A number >= 0 or one per feature, in `unit`; None takes `radius_`.
+            radius: A number >= 0, one per column, or a dictionary by column, in `unit`; None takes `radius_`.
             norm: Norm of the ball; None takes the parameter `norm`.
             budget: Which attacks: `quick`, `standard` or `thorough`; see `WorstCase`.
 
@@ -116,12 +119,15 @@ class RobustEstimator(BaseEstimator, ABC):
         Raises:
             ValueError: If rows, labels or an argument are invalid.
         """
-        x = self._read(X)
+        x = read_rows(self, X)
         y = self._read_truth(y, len(x))
-        ball = ball_of(self, self.radius_ if radius is None else radius, x.shape[1], norm=norm)
+        given = ball_of(self, self.radius_ if radius is None else radius, self._encoding.names, norm=norm)
+        ball, space = self._around(given)
         # Attacks use float32, predictions float64. Near a decision boundary the two may differ; both are bounds.
         clean = self._score_of(y, self._decide(self._outputs_of(x)))
-        return min(clean, self._worst_score(x, y, ball, budget=budget))
+        if not space.changes and len(space.fixed) == space.shape[0]:
+            return clean
+        return min(clean, self._worst_score(x, y, ball, space, budget=budget))
 
     @checked
     def plot_frontier(self, ax: Any = None, *, measure: Measure = "noisy") -> Any:
@@ -154,11 +160,18 @@ class RobustEstimator(BaseEstimator, ABC):
     def _say(self, line: str) -> None:
         sys.stderr.write(f"{self._who}: {line.strip()}\n")
 
-    def _check(self, num_features: int) -> None:
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: whether empty cells and categories are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "impute"
+        tags.input_tags.categorical = self.categorical is not None
+        return tags
+
+    def _check(self) -> None:
         """Check the parameters, and resolve the seed."""
         check_parameters(self)
         if not isinstance(self.radius, str):
-            ball_of(self, self.radius, num_features)
+            ball_of(self, self.radius, self._encoding.names)
         self.seed_ = seed_of(self._who, self.random_state)
 
     def _settle_radius(self, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
@@ -166,8 +179,8 @@ class RobustEstimator(BaseEstimator, ABC):
         radius = self.radius
         vars(self).pop("cv_results_", None)
         if isinstance(radius, str):
-            radius, self.cv_results_ = choose_radius(self, x, y, sample_weight, score=_held_out_scores)
-        self.radius_ = radius_of(self._who, radius, x.shape[1])
+            radius, self.cv_results_ = choose_radius(self, x, y, sample_weight)
+        self.radius_ = radius_of(self._who, radius, self._encoding.names)
 
     def _train(
         self,
@@ -181,7 +194,7 @@ class RobustEstimator(BaseEstimator, ABC):
         """Scale the features and train the network.
 
         Args:
-            x: Unscaled rows.
+            x: Rows (row, column), not encoded.
             targets: Labels as integers, or scaled regression targets.
             weights: Weights of the rows, >= 0 with mean 1; None weighs all equally.
             num_outputs: Outputs of the network.
@@ -189,80 +202,77 @@ class RobustEstimator(BaseEstimator, ABC):
         """
         if weights is not None and (weights == weights[0]).all():
             weights = None  # the same draws as without weights
-        num = x.shape[1]
-        self.features_ = describe(self._who, x, weights, self._names(num), rows=rows)
+        described = describe(self._who, x, weights, self._encoding.names, rows=rows)
+        self._freedom = read_freedom(self, self._encoding, described, one_hot=one_hot_groups(x))
+        self.features_ = self._freedom.features
+        objective, space = self._objective()
         split = TensorSplit(
             self._inputs(x, rows),
             targets,
             classes=("",) * num_outputs,
             box=None,
-            features=self.features_,
+            features=space.features,
+            rules=space.rules,
             weight=None if weights is None else torch.tensor(weights, dtype=torch.float32),
         )
+        warn_of_illegal_rows(self._who, split.x, space.rules)
         training = Training(
             epochs=int(self.epochs), batch_size=int(self.batch_size), optimizer=Adam(lr=float(self.lr)), clip_norm=2.0
         )
         engine = Engine.start(device=self.device)
         mlp = MLP(hidden=widths_of(self._who, self.hidden))
-        network = mlp.build((num,), num_outputs, seed=derive_seed(self.seed_, "model")).to(engine.device)
-        trainer = Trainer(
-            network, split, objective=self._objective(num), training=training, seed=self.seed_, engine=engine
-        )
+        network = mlp.build(space.shape, num_outputs, seed=derive_seed(self.seed_, "model")).to(engine.device)
+        trainer = Trainer(network, split, objective=objective, training=training, seed=self.seed_, engine=engine)
         trainer.fit(watch=EpochLines(self._say, training.epochs) if self.verbose else None)
         self.module_ = network.cpu().eval()
         self.loss_curve_ = [entry["loss"] for entry in trainer.history]
         self.n_iter_ = len(self.loss_curve_)
 
-    def _objective(self, num_features: int) -> Objective:
-        return make_objective(
+    def _objective(self) -> tuple[Objective, Space]:
+        """Return the objective, and the space of its draws."""
+        given = ball_of(self, self.radius_, self._encoding.names)
+        has_ball = isinstance(self.objective, str) and self.objective != "regular"
+        ball, space = self._around(given) if has_ball else (given, self._freedom.space)
+        objective = make_objective(
             self.objective,
             who=self._who,
-            ball=ball_of(self, self.radius_, num_features),
+            ball=ball,
+            space=space,
             temperature=float(self.temperature),
             num_draws=self.num_draws,
             loss=self._loss,
         )
+        return objective, space
+
+    def _around(self, given: Ball) -> tuple[Ball, Space]:
+        """Return a ball given by column as one of the inputs, with their space; warns of radii that look wrong."""
+        ball, space = self._freedom.around(given)
+        for text in self._freedom.doubts(given, ball, space):
+            warn(f"{self._who}: {text}")
+        return ball, space
 
     def _read_training(
         self, X: Any, y: Any, sample_weight: Any, **checks: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return rows, targets and weights, without rows of weight 0."""
+        """Learn the encoding; return rows (row, column), targets and weights, without rows of weight 0."""
         # A failed fit leaves no model behind.
         vars(self).pop("module_", None)
-        with numbers_only(self._who, X, y):
-            x, y = cast(Any, validate_data(self, X, y, **READING, **checks))
-        check_finite(self._who, x, self._names(x.shape[1]))
-        weights = checked_weights(self._who, sample_weight, x)
-        if weights is not None and not weights.all():
-            x, y, weights = x[weights > 0], y[weights > 0], weights[weights > 0]
-        warn_of_constant_columns(self._who, x, self._names(x.shape[1]))
+        self._encoding, x, y, weights = read_training(self, X, y, sample_weight, **checks)
         return x, y, weights
 
-    def _read(self, X: Any) -> np.ndarray:
-        """Return the rows of a table, checked against the training table."""
-        check_is_fitted(self)
-        with numbers_only(self._who, X):
-            x = cast(Any, validate_data(self, X, reset=False, **READING))
-        check_finite(self._who, x, self._names(x.shape[1]))
-        return x
-
-    def _names(self, num_features: int) -> list[str]:
-        names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(num_features)])
-        return [str(name) for name in names]
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        """Return the inputs of rows (row, column), in float64."""
+        return scaled(self._encoding.one_hot(x), self.features_)
 
     def _inputs(self, x: np.ndarray, rows: np.ndarray | None = None) -> Tensor:
-        """Return scaled rows in float32, as in training."""
-        num_rows, num = len(x) if rows is None else len(rows), x.shape[1]
+        """Return the inputs of rows (row, column) in float32, as in training."""
+        num_rows, num = len(x) if rows is None else len(rows), len(self.features_.names)
         check_memory(self._who, f"training on {num_rows:,} rows x {num:,} features", 4 * num_rows * num)
         inputs = torch.empty(num_rows, num)
         for start in range(0, num_rows, ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            inputs[some] = torch.from_numpy(scaled(x[some if rows is None else rows[some]], self.features_))
+            inputs[some] = torch.from_numpy(self._scaled(x[some if rows is None else rows[some]]))
         return inputs
-
-    def _space(self) -> Space:
-        """Return the space of the network's inputs."""
-        return Space(shape=(len(self.features_.names),), features=self.features_)
 
     @torch.no_grad()
     def _outputs(self, parts: Iterable[Tensor]) -> Tensor:
@@ -272,28 +282,4 @@ class RobustEstimator(BaseEstimator, ABC):
 
     def _outputs_of(self, x: np.ndarray) -> Tensor:
         parts = (x[start : start + ROWS_AT_ONCE] for start in range(0, len(x), ROWS_AT_ONCE))
-        return self._outputs(torch.from_numpy(scaled(part, self.features_)) for part in parts)
-
-    def _noisy_score(
-        self, x: np.ndarray, y: np.ndarray, noise: Perturbation, *, rows: np.ndarray, num_draws: int
-    ) -> float:
-        """Return the mean score over draws of a noise; a row's draws depend only on its number."""
-        space, rng = self._space(), row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
-        noise.check(space)
-        with torch.no_grad():
-            draws = noise.draw(
-                self._inputs(x), self._targets(y), self.module_, space=space, num_draws=num_draws, rng=rng
-            )
-        if draws.log_weights is not None:
-            raise InputError(f"{self._who}: noise must have equally likely draws, got {noise.condition}.")
-        outputs = self._outputs(draws.inputs.flatten(0, 1).split(ROWS_AT_ONCE)).view(num_draws, len(x), -1)
-        return float(np.mean([self._score_of(y, self._decide(each)) for each in outputs]))
-
-
-def _held_out_scores(
-    model: Any, x: np.ndarray, y: np.ndarray, *, rows: np.ndarray, noise: Perturbation, ball: Ball | None
-) -> dict[str, float]:
-    scores = {"clean": model.score(x, y), "noisy": model._noisy_score(x, y, noise, rows=rows, num_draws=NUM_DRAWS)}
-    if ball is not None:
-        scores["worst_case"] = model._worst_score(x, y, ball, budget="quick")
-    return scores
+        return self._outputs(torch.from_numpy(self._scaled(part)) for part in parts)

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import warnings
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -16,9 +15,12 @@ from torch import Tensor
 
 from withstand.data.base import TensorSplit, cut
 from withstand.data.checks import check_plain
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief, told
 from withstand.estimators.base import RobustEstimator
+from withstand.estimators.reading import read_rows
+from withstand.estimators.rows import warn
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.calibration import best_temperature
 from withstand.functional.losses import Loss
@@ -32,8 +34,9 @@ from withstand.perturbations.ball import Ball
 class RobustClassifier(ClassifierMixin, RobustEstimator):
     """A classifier for tables, trained so that its prediction is the same everywhere in a ball around each row.
 
-    Features are scaled internally, to mean 0 and standard deviation 1 over the training rows. In training, each feature
-    changes by up to its radius; give categories and exact whole numbers a radius of 0. Constant columns are ignored.
+    Numbers are scaled internally, to mean 0 and standard deviation 1 over the training rows, and categories are one-hot
+    encoded. In training, each number changes by up to its radius, and categories as `changes` allows. Constant columns
+    are ignored. Columns are given by name or place.
 
     Sample weights multiply the loss of a row after its draws are combined; rows with weight 0 are ignored. Reported
     losses are unweighted.
@@ -43,8 +46,8 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             the ball; `adversarial`, at the worst point that gradient ascent finds; `smoothed`, the soft maximum over
             points tilted towards the worst one; `langevin`, the soft maximum over the states of a Langevin chain; or an
             objective of the package, which has its own radii.
-        radius: How far each feature may change in training: a number >= 0, one number per feature, or `cv` to choose
-            from `radii`.
+        radius: How far each column may change in training: a number >= 0, one number per column, a dictionary by column
+            (others stay), or `cv` to choose from `radii`. Categories and columns with `changes` have none.
         unit: Unit of every radius: `std`, standard deviations of the feature; `raw`, its own units; `iqr`,
             interquartile ranges.
         norm: Norm of the ball: `linf` limits each feature separately; `l2` and `l1` limit all features together.
@@ -64,6 +67,16 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         deployment_noise: The noise that you expect in deployment, for `radius="cv"`: the radius of uniform noise (in
             the same unit and norm), or a perturbation.
         cv: Folds for `radius="cv"`: a number (the folds are shuffled and stratified), or a splitter.
+        categorical: Columns that are categories, or a mask; `from_dtype` takes the columns of a data frame that hold
+            text, categories or truth values. A level that is unseen in training has only zeros, with a warning.
+        changes: Dictionary from column to the levels of a category that may replace each other, or to the amounts that
+            may be added to a number.
+        integer: Columns of whole numbers, or a mask: they stay whole when they move.
+        limits: Dictionary from column to its lowest and highest legal value, None for no limit.
+        rules: Relations between columns that hold in every legal row, such as `total == part_a + part_b`; see
+            `read_relation`. Changed rows are legal by rules, limits and whole numbers; illegal rows do not change.
+        missing: `refuse` empty cells, or `impute` them: the median of a column of numbers, a level of its own for a
+            category. An imputed cell moves like others.
         device: auto, cpu, cuda, cuda:1 or mps, for training and attacks; predictions run on the CPU.
         random_state: Seed of all random numbers. The same number gives the same model; None draws a seed from NumPy's
             global generator.
@@ -74,7 +87,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to logits; on the CPU.
-        features_: Offset, scale and interquartile range of every feature.
+        features_: Offset, scale and interquartile range of every input: one per number, one per level of a category.
         calibration_temperature_: Number by which logits are divided before the softmax; 1 without `calibrate`.
         loss_curve_: Mean loss of each epoch, in nats.
         n_iter_: Number of epochs.
@@ -97,7 +110,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         """Train on a table.
 
         Args:
-            X: Rows of numbers: an array, or a data frame of pandas or polars.
+            X: Rows: an array, or a data frame of pandas or polars.
             y: One label per row, of at least two classes.
             sample_weight: One number >= 0 per row; None weights all rows equally.
 
@@ -109,26 +122,18 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             check_classification_targets(y)
         except TypeError as problem:
             raise InputError(f"{self._who}: y must hold labels of one type ({told(problem)}).") from problem
-        self._check(x.shape[1])
+        self._fit(x, y, given)
+        return self
+
+    def _fit(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> None:
+        self._check()
         self._check_own()
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             only = self.classes_.tolist()[0]
             raise InputError(f"{self._who}: y must have at least two classes, got one class: {only!r}.")
-        self._settle_radius(x, y, given)
-        weights = given
-        if self.class_weight is not None:
-            try:
-                weights = compute_sample_weight(self.class_weight, y) * (1.0 if given is None else given)
-            except (TypeError, ValueError) as problem:
-                raise InputError(
-                    f"{self._who}: class_weight must be None, 'balanced', or a number for each class by its label, "
-                    f"got {brief(self.class_weight)} ({told(problem)})."
-                ) from problem
-            if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-                raise InputError(
-                    f"{self._who}: class_weight must be >= 0 and not 0 for all, got {self.class_weight!r}."
-                )
+        self._settle_radius(x, y, weights)
+        weights = self._weighted(y, weights)
         targets = torch.from_numpy(labels)
         parts = cut(targets, validation=self.calibrate or 0.0)
         rows, held_out = parts["train"].numpy(), parts["validation"].numpy()
@@ -140,19 +145,33 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         if len(held_out):
             some = None if weights is None else torch.from_numpy(weights[held_out])
             self.calibration_temperature_ = best_temperature(self._outputs_of(x[held_out]), targets[held_out], some)
-        return self
+
+    def _weighted(self, y: np.ndarray, weights: np.ndarray | None) -> np.ndarray | None:
+        """Return weights of rows that include those of the classes."""
+        if self.class_weight is None:
+            return weights
+        try:
+            found = compute_sample_weight(self.class_weight, y) * (1.0 if weights is None else weights)
+        except (TypeError, ValueError) as problem:
+            raise InputError(
+                f"{self._who}: class_weight must be None, 'balanced', or a number for each class by its label, "
+                f"got {brief(self.class_weight)} ({told(problem)})."
+            ) from problem
+        if not (np.isfinite(found) & (found >= 0)).all() or not found.any():
+            raise InputError(f"{self._who}: class_weight must be >= 0 and not 0 for all, got {self.class_weight!r}.")
+        return found
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row."""
-        return self._decide(self._outputs_of(self._read(X)))
+        return self._decide(self._outputs_of(read_rows(self, X)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, one row per row of the table; float64, with sum 1."""
-        return (self._outputs_of(self._read(X)) / self.calibration_temperature_).softmax(1).numpy()
+        return (self._outputs_of(read_rows(self, X)) / self.calibration_temperature_).softmax(1).numpy()
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class."""
-        return (self._outputs_of(self._read(X)) / self.calibration_temperature_).log_softmax(1).numpy()
+        return (self._outputs_of(read_rows(self, X)) / self.calibration_temperature_).log_softmax(1).numpy()
 
     def to_split(self, X: Any, y: Any) -> TensorSplit:
         """Return scaled rows and numbered labels, to evaluate `module_` with `withstand.evaluate`.
@@ -164,8 +183,8 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         Raises:
             ValueError: If the rows are invalid, or a label is not a class of the training data.
         """
-        x = self._read(X)
-        return self._split(x, self._labels(self._read_truth(y, len(x))))
+        x = read_rows(self, X)
+        return self._split(x, self._labels(self._read_truth(y, len(x))), self._freedom.space)
 
     def _check_own(self) -> None:
         share, objective = self.calibrate, self.objective
@@ -184,9 +203,10 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             raise InputError(f"{self._who}: y must hold classes of the training, got {y[int(unknown[0])].item()!r}.")
         return y
 
-    def _split(self, x: np.ndarray, labels: Tensor) -> TensorSplit:
+    def _split(self, x: np.ndarray, labels: Tensor, space: Space) -> TensorSplit:
         names = tuple(str(each) for each in self.classes_.tolist())
-        return TensorSplit(self._inputs(x), labels, classes=names, box=None, features=self.features_)
+        inputs = self._inputs(x)
+        return TensorSplit(inputs, labels, classes=names, box=None, features=space.features, rules=space.rules)
 
     def _labels(self, y: Any) -> Tensor:
         """Return the numbers of labels, -1 for unknown ones."""
@@ -204,18 +224,18 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
         return float(np.mean(predicted == y))
 
     @with_gradients()
-    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, space: Space, *, budget: Budget) -> float:
         labels = self._labels(y)
         known = labels >= 0
         if not known.any():
             return 0.0
-        split = self._split(x[known.numpy()], labels[known])
+        split = self._split(x[known.numpy()], labels[known], space)
         evaluation = WorstCase(balls=(ball,), budget=budget, num_mean=0)
         engine = Engine.start(device=self.device)
         model = copy.deepcopy(self.module_).to(engine.device)
         found = evaluation.measure(model, split, seed=self.seed_, engine=engine)
         (columns,) = found.columns.values()
         for note in itertools.chain.from_iterable(found.notes.values()):
-            warnings.warn(f"{self._who}: {note.text}", UserWarning, stacklevel=5)
+            warn(f"{self._who}: {note.text}")
         # Rows of classes missing from the training fold count as wrong.
         return int(columns["correct"].sum()) / len(x)

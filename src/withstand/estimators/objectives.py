@@ -2,7 +2,10 @@
 
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from withstand.configuration import rebuilt
+from withstand.data.space import Space
 from withstand.errors import InputError, nearest
 from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
@@ -18,8 +21,22 @@ Name = Literal["regular", "noise", "adversarial", "smoothed", "langevin"]
 NUM_DRAWS = {"noise": 1, "adversarial": 1, "smoothed": 16, "langevin": 8}
 
 
+def moves(ball: Ball, space: Space) -> bool:
+    """Return whether anything moves in a ball."""
+    radii = np.broadcast_to(np.asarray(ball.radius), space.shape).copy()
+    radii[list(space.fixed)] = 0
+    return bool(space.changes) or bool(radii.any())
+
+
 def make_objective(
-    objective: str | Objective, *, who: str, ball: Ball, temperature: float, num_draws: int | None, loss: Loss
+    objective: str | Objective,
+    *,
+    who: str,
+    ball: Ball,
+    space: Space,
+    temperature: float,
+    num_draws: int | None,
+    loss: Loss,
 ) -> Objective:
     """Return the objective for a name, or the given one with the loss of a regression.
 
@@ -27,7 +44,8 @@ def make_objective(
         objective: `regular`, `noise` (uniform in the ball), `adversarial` (projected gradient ascent), `smoothed` (soft
             maximum over tilted draws), `langevin` (over the states of a chain), or an objective.
         who: First word of error messages.
-        ball: Ball of the training. With radius 0 every name is `regular`.
+        ball: Ball of the training. If nothing moves in it, every name is `regular`.
+        space: The space of the training, with allowed changes.
         temperature: Temperature of the soft maximum of `smoothed` and `langevin`, in nats.
         num_draws: Copies per row and step; None takes 1, 1, 16 and 8. Draws of `noise` are averaged; of `adversarial`
             the worst counts.
@@ -45,8 +63,7 @@ def make_objective(
         came = f"the class {objective.__name__}" if isinstance(objective, type) else repr(objective)
         hint = nearest(objective if isinstance(objective, str) else "", known)
         raise InputError(f"{who}: objective must be an Objective or a name, got {came}; {hint}")
-    radii = ball.radius if isinstance(ball.radius, tuple) else (ball.radius,)
-    if objective == "regular" or not any(radii):
+    if objective == "regular" or not moves(ball, space):
         return PerturbedRisk(loss=loss)
     draws = NUM_DRAWS[objective] if num_draws is None else num_draws
     options: dict[str, Any] = {"num_draws": draws, "loss": loss}

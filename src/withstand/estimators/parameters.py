@@ -1,5 +1,6 @@
 """Checks of the estimators' parameters."""
 
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -8,10 +9,13 @@ from sklearn.utils import check_random_state
 
 from withstand.engine import check_device
 from withstand.errors import InputError
+from withstand.estimators.encoding import place_of
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, PositiveFloat, Seed, Temperature, refusal_of
 from withstand.objectives.base import Objective
 from withstand.perturbations.ball import Ball
+
+MISSING = ("refuse", "impute")
 
 
 def check_whole(who: str, name: str, value: Any) -> None:
@@ -30,6 +34,8 @@ def check_parameters(estimator: Any) -> None:
         if refusal is not None:
             raise InputError(f"{who}: {name} must be {refusal.expected}, got {refusal.value!r}.")
     widths_of(who, estimator.hidden)
+    if estimator.missing not in MISSING:
+        raise InputError(f"{who}: missing must be {' or '.join(MISSING)}, got {estimator.missing!r}.")
     if isinstance(radius, str) and radius != "cv":
         raise InputError(f"{who}: radius must be a number, one per feature, or 'cv', got {radius!r}.")
     if isinstance(radius, str) and (isinstance(objective, Objective) or objective == "regular"):
@@ -66,28 +72,36 @@ def widths_of(who: str, hidden: Any) -> tuple[int, ...]:
     return tuple(int(each) for each in widths)
 
 
-def radius_of(who: str, radius: Any, num_features: int, *, name: str = "radius") -> float | tuple[float, ...]:
-    """Return a radius given as a number, or as an array or sequence with one per feature.
+def radius_of(who: str, radius: Any, names: Sequence[str], *, name: str = "radius") -> float | tuple[float, ...]:
+    """Return a radius given as a number, or with one per column as an array, sequence or dictionary.
+
+    Columns that a dictionary does not name have radius 0.
 
     Raises:
-        InputError: If the number of radii is not that of features, or one is not a number >= 0.
+        InputError: If the number of radii is not that of columns, a column is unknown, or one is not a number >= 0.
     """
+    num, given = len(names), radius
+    if isinstance(radius, Mapping):
+        own = {place_of(who, name, column, names): each for column, each in radius.items()}
+        radius = [own.get(place, 0.0) for place in range(num)]
     try:
-        given = np.asarray(radius)
-        values = given.astype(np.float64) if given.dtype.kind in "iufO" else np.full((), np.nan)
-        if given.dtype == object and any(isinstance(each, str | bool) for each in given.flat):
+        array = np.asarray(radius)
+        values = array.astype(np.float64) if array.dtype.kind in "iufO" else np.full((), np.nan)
+        if array.dtype == object and any(isinstance(each, str | bool) for each in array.flat):
             values = np.full((), np.nan)
     except (TypeError, ValueError):
         values = np.full((), np.nan)
-    if values.ndim > 1 or (values.ndim == 1 and len(values) != num_features):
+    if values.ndim > 1 or (values.ndim == 1 and len(values) != num):
         shown = f"{len(values)} of them" if values.ndim == 1 else f"shape {values.shape}"
-        raise InputError(f"{who}: {name} must be a number or one per feature ({num_features}), got {shown}.")
+        raise InputError(f"{who}: {name} must be a number or one per feature ({num}), got {shown}.")
     if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise InputError(f"{who}: {name} must be a number >= 0, or one per feature, got {radius!r}.")
+        raise InputError(f"{who}: {name} must be a number >= 0, or one per feature, got {given!r}.")
     return float(values) if values.ndim == 0 else tuple(values.tolist())
 
 
-def ball_of(estimator: Any, radius: Any, num_features: int, *, norm: Norm | None = None, name: str = "radius") -> Ball:
-    """Return the ball of a radius given as a number or one per feature, in the estimator's norm and unit."""
-    own = radius_of(type(estimator).__name__, radius, num_features, name=name)
+def ball_of(
+    estimator: Any, radius: Any, names: Sequence[str], *, norm: Norm | None = None, name: str = "radius"
+) -> Ball:
+    """Return the ball of a radius, given as a number or one per column, in the estimator's norm and unit."""
+    own = radius_of(type(estimator).__name__, radius, names, name=name)
     return Ball(norm or estimator.norm, own, unit=estimator.unit)

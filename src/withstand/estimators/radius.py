@@ -1,27 +1,29 @@
 """Choice of the radius by cross-validation."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
+from withstand.data.space import Space
 from withstand.errors import InputError, told
 from withstand.estimators.parameters import ball_of, radius_of
-from withstand.functional.random import derive_seed
+from withstand.estimators.rows import ROWS_AT_ONCE
+from withstand.functional.random import derive_seed, row_streams
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.uniform import Uniform
 
 NUM_DRAWS = 16  # per held-out row
-Score = Callable[..., dict[str, float]]
 
 
 def choose_radius(
-    estimator: Any, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None, *, score: Score
+    estimator: Any, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """Choose the radius from a grid by cross-validation under the deployment noise.
 
@@ -32,10 +34,9 @@ def choose_radius(
 
     Args:
         estimator: Not fitted, with `radii`, `deployment_noise` and `cv`.
-        x: Rows, float64.
+        x: Rows (row, column), as the estimator reads them.
         y: Labels or targets, unscaled.
         sample_weight: Weights of the rows in training; scores are unweighted.
-        score: Returns the scores of a fitted estimator on held-out rows by name, `noisy` among them.
 
     Returns:
         The radius, and the scores as `cv_results_`.
@@ -47,8 +48,8 @@ def choose_radius(
         Breiman, Friedman, Olshen, Stone: "Classification and Regression Trees", 1984, section 3.4.3.
         Differs: the standard error is that of paired differences, and a larger radius is not the simpler model.
     """
-    candidates = _candidates(estimator, x.shape[1])
-    scores = _cross_validate(estimator, candidates, x, y, sample_weight, score)
+    candidates = _candidates(estimator)
+    scores = _cross_validate(estimator, candidates, x, y, sample_weight)
     if not all(np.isfinite(values).all() for values in scores.values()):
         who = type(estimator).__name__
         raise InputError(f"{who}: radius='cv' needs a score for every fold, got NaN; give cv folds of at least 2 rows.")
@@ -62,7 +63,7 @@ def choose_radius(
     return candidates[chosen], results
 
 
-def _candidates(estimator: Any, num_features: int) -> list[Any]:
+def _candidates(estimator: Any) -> list[Any]:
     """Return the grid, ascending.
 
     Raises:
@@ -75,20 +76,17 @@ def _candidates(estimator: Any, num_features: int) -> list[Any]:
         candidates = []
     if not candidates:
         raise InputError(f"{who}: radii must be a list of at least one radius, got {estimator.radii!r}.")
-    return sorted(candidates, key=lambda each: float(np.mean(radius_of(who, each, num_features, name="each of radii"))))
+    names = estimator._encoding.names
+    known = [radius_of(who, each, names, name="each of radii") for each in candidates]
+    candidates = [own if isinstance(each, Mapping) else each for each, own in zip(candidates, known, strict=True)]
+    return [candidates[place] for place in sorted(range(len(known)), key=lambda place: float(np.mean(known[place])))]
 
 
 def _cross_validate(
-    estimator: Any,
-    candidates: list[Any],
-    x: np.ndarray,
-    y: np.ndarray,
-    sample_weight: np.ndarray | None,
-    score: Score,
+    estimator: Any, candidates: list[Any], x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Return the scores by name, each with a row per radius and a column per fold."""
-    who, num = type(estimator).__name__, x.shape[1]
-    noise, ball = noise_of(estimator, num)
+    who, (noise, ball) = type(estimator).__name__, noise_of(estimator)
     try:
         folds = list(_folds(estimator, y).split(x, y))
     except (TypeError, ValueError) as problem:
@@ -98,16 +96,53 @@ def _cross_validate(
         for fold, (train, test) in enumerate(folds):
             model: Any = clone(estimator)
             model.set_params(radius=radius, random_state=estimator.seed_, verbose=False)
+            model._encoding = estimator._encoding
             with warnings.catch_warnings():
                 # The fit on all rows warns once.
-                warnings.filterwarnings("ignore", f"{who}: columns with one value")
-                model.fit(x[train], y[train], sample_weight=None if sample_weight is None else sample_weight[train])
-            for name, value in score(model, x[test], y[test], rows=test, noise=noise, ball=ball).items():
+                warnings.filterwarnings("ignore", f"{who}: ")
+                model._fit(x[train], y[train], None if sample_weight is None else sample_weight[train])
+            for name, value in _scores(model, x[test], y[test], rows=test, noise=noise, ball=ball).items():
                 scores.setdefault(name, np.empty((len(candidates), len(folds))))[number, fold] = value
     return scores
 
 
-def noise_of(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | None]:
+def _scores(
+    model: Any, x: np.ndarray, y: np.ndarray, *, rows: np.ndarray, noise: Perturbation, ball: Ball | None
+) -> dict[str, float]:
+    """Return the scores of a fitted estimator on held-out rows by name."""
+    clean = model._score_of(y, model._decide(model._outputs_of(x)))
+    if ball is None:
+        return {"clean": clean, "noisy": noisy_score(model, x, y, noise, model._freedom.space, rows=rows)}
+    own, space = model._freedom.around(ball)
+    noisy = noisy_score(model, x, y, Uniform(ball=own), space, rows=rows)
+    return {"clean": clean, "noisy": noisy, "worst_case": model._worst_score(x, y, own, space, budget="quick")}
+
+
+def noisy_score(
+    model: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    noise: Perturbation,
+    space: Space,
+    *,
+    rows: np.ndarray,
+    num_draws: int = NUM_DRAWS,
+) -> float:
+    """Return the mean score over draws of a noise; a row's draws depend only on its number."""
+    rng = row_streams(0, "estimator/noise", index=torch.from_numpy(rows))
+    noise.check(space)
+    with torch.no_grad():
+        draws = noise.draw(
+            model._inputs(x), model._targets(y), model.module_, space=space, num_draws=num_draws, rng=rng
+        )
+    if draws.log_weights is not None:
+        who = type(model).__name__
+        raise InputError(f"{who}: noise must have equally likely draws, got {noise.condition}.")
+    outputs = model._outputs(draws.inputs.flatten(0, 1).split(ROWS_AT_ONCE)).view(num_draws, len(x), -1)
+    return float(np.mean([model._score_of(y, model._decide(each)) for each in outputs]))
+
+
+def noise_of(estimator: Any) -> tuple[Perturbation, Ball | None]:
     """Return the deployment noise, and its ball if it was given as a radius."""
     noise = estimator.deployment_noise
     if noise is None:
@@ -117,7 +152,7 @@ def noise_of(estimator: Any, num_features: int) -> tuple[Perturbation, Ball | No
         )
     if isinstance(noise, Perturbation):
         return noise, None
-    ball = ball_of(estimator, noise, num_features, name="deployment_noise")
+    ball = ball_of(estimator, noise, estimator._encoding.names, name="deployment_noise")
     return Uniform(ball=ball), ball
 
 

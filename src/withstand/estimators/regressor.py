@@ -10,9 +10,11 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from torch import Tensor
 
+from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.estimators.base import RobustEstimator
+from withstand.estimators.reading import read_rows
 from withstand.estimators.rows import check_targets
 from withstand.estimators.worst_error import worst_errors
 from withstand.functional.losses import Loss
@@ -33,7 +35,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         radius_: The training radius, given or chosen.
         cv_results_: With `radius="cv"`, the scores: one entry per radius, ascending.
         module_: The network, from scaled features to the scaled target; on the CPU.
-        features_: Offset, scale and interquartile range of every feature.
+        features_: Offset, scale and interquartile range of every input: one per number, one per level of a category.
         target_offset_: Number that is subtracted from the target.
         target_scale_: Number by which the difference is divided.
         loss_curve_: Mean loss of each epoch.
@@ -55,7 +57,7 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         """Train on a table.
 
         Args:
-            X: Rows of numbers: an array, or a data frame of pandas or polars.
+            X: Rows: an array, or a data frame of pandas or polars.
             y: One number per row.
             sample_weight: One number >= 0 per row; None weights all rows equally.
 
@@ -64,8 +66,11 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         """
         check_targets(self._who, y)
         x, y, weights = self._read_training(X, y, sample_weight, y_numeric=True)
-        self._check(x.shape[1])
-        y = y.astype(np.float64)
+        self._fit(x, y.astype(np.float64), weights)
+        return self
+
+    def _fit(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> None:
+        self._check()
         self._settle_radius(x, y, weights)
         with np.errstate(over="ignore", invalid="ignore"):
             self.target_offset_ = float(np.average(y, weights=weights))
@@ -75,11 +80,10 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         self.target_scale_ = spread if y.min() < y.max() and spread > 0 else 1.0
         own = None if weights is None else weights / weights.mean()
         self._train(x, self._targets(y), own, num_outputs=1)
-        return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the prediction for each row."""
-        return self._decide(self._outputs_of(self._read(X)))
+        return self._decide(self._outputs_of(read_rows(self, X)))
 
     def _read_truth(self, y: Any, num_rows: int) -> np.ndarray:
         check_targets(self._who, y)
@@ -101,14 +105,14 @@ class RobustRegressor(RegressorMixin, RobustEstimator):
         return float(r2_score(y, predicted))
 
     @with_gradients()
-    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, *, budget: Budget) -> float:
+    def _worst_score(self, x: np.ndarray, y: np.ndarray, ball: Ball, space: Space, *, budget: Budget) -> float:
         engine = Engine.start(device=self.device)
         errors = worst_errors(
             copy.deepcopy(self.module_).to(engine.device),
             self._inputs(x).to(engine.device),
             self._targets(y).to(engine.device),
             ball=ball,
-            space=self._space(),
+            space=space,
             budget=budget,
             seed=self.seed_,
         )

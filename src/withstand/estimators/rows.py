@@ -1,5 +1,6 @@
 """Checks of a table's rows, targets and weights."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
+from torch import Tensor
 
 from withstand.data.checks import check_plain
+from withstand.data.tables.rules import Rules
 from withstand.errors import InputError, told
 
 
@@ -17,6 +20,15 @@ class NotANumber(InputError, TypeError):
 
 
 ROWS_AT_ONCE = 65536
+ROWS_TRIED = 1024
+
+
+def warn(text: str) -> None:
+    """Warn at the line that calls the package."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("withstand", "contextlib"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)
 
 
 @contextmanager
@@ -35,7 +47,7 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     check_plain(f"{who}: y", y)
     try:
         yield
-    except MemoryError:
+    except (MemoryError, Warning):
         raise
     except (TypeError, RuntimeError) as error:  # PyTorch raises RuntimeError for tensors with a gradient
         raise NotANumber(f"{who}: X must be a table of numbers ({told(error)}).") from error
@@ -43,7 +55,9 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
         _, found, text = str(error).partition("could not convert string to float: ")
         if not found:
             raise
-        raise InputError(f"{who}: X must hold numbers, got text: {text}; encode it as numbers.") from None
+        raise InputError(
+            f"{who}: X must hold numbers, got text: {text}; encode it as numbers, or name its column in categorical."
+        ) from None
     except Exception as error:  # what converts itself to an array may raise anything
         raise InputError(f"{who}: X must be a table of numbers ({told(error)}).") from error
 
@@ -57,10 +71,11 @@ def _check_kind(who: str, kind: Any) -> None:
         raise InputError(f"{who} must hold numbers, got dates or times ({kind}); encode them as numbers.")
 
 
-def check_finite(who: str, x: np.ndarray, names: Sequence[str]) -> None:
-    """Reject non-finite numbers, by row (from 0) and column."""
+def check_finite(who: str, x: np.ndarray, names: Sequence[str], *, holes: bool = False) -> None:
+    """Reject non-finite numbers, by row (from 0) and column; with holes, NaN is accepted."""
     for start in range(0, len(x), ROWS_AT_ONCE):
-        wrong = ~np.isfinite(x[start : start + ROWS_AT_ONCE])
+        part = x[start : start + ROWS_AT_ONCE]
+        wrong = np.isinf(part) if holes else ~np.isfinite(part)
         if not wrong.any():
             continue
         row, column = np.argwhere(wrong)[0] + (start, 0)
@@ -107,4 +122,39 @@ def warn_of_constant_columns(who: str, x: np.ndarray, names: Sequence[str]) -> N
     constant = [names[column] for column in (x.min(axis=0) == x.max(axis=0)).nonzero()[0]]
     if 0 < len(constant) < len(names):
         shown = ", ".join(map(repr, constant[:5])) + (", ..." if len(constant) > 5 else "")
-        warnings.warn(f"{who}: columns with one value are ignored: {shown}.", UserWarning, stacklevel=5)
+        warn(f"{who}: columns with one value are ignored: {shown}.")
+
+
+def one_hot_groups(x: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    """Return groups of neighbouring columns that hold only 0 and 1, and a single 1 in every row.
+
+    Example:
+        >>> one_hot_groups(np.array([[0.5, 1, 0, 0, 7], [1.5, 0, 1, 0, 7], [0.1, 0, 0, 1, 7]]))
+        ((1, 2, 3),)
+    """
+    columns = np.arange(x.shape[1])
+    for start in range(0, len(x), ROWS_TRIED):
+        part = x[start : start + ROWS_TRIED, columns]
+        columns = columns[((part == 0) | (part == 1)).all(0)]
+        if not len(columns):
+            return ()
+    binary, found, first = set(columns.tolist()), [], 0
+    while first < x.shape[1]:
+        total, last = np.zeros(len(x)), first
+        while last in binary and total.max() <= 1:
+            total += x[:, last]
+            last += 1
+            if last > first + 1 and (total == 1).all():
+                found.append(tuple(range(first, last)))
+                first = last - 1
+                break
+        first += 1
+    return tuple(found)
+
+
+def warn_of_illegal_rows(who: str, x: Tensor, rules: Rules | None) -> None:
+    """Warn of training rows that break rules or limits themselves, which therefore never move."""
+    if rules is not None:
+        count = sum(int((~rules.are_legal(part)).sum()) for part in x.split(ROWS_AT_ONCE))
+        if count:
+            warn(f"{who}: {count:,} of {len(x):,} rows break a rule or a limit; they do not move.")

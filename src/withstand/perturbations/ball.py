@@ -92,7 +92,7 @@ class Ball:
         inside = space.clip(x + balls.project(point - x, self.norm, self.radii(x, space=space)))
         for each in self.options(x, space=space):
             each.put(inside, each.nearest(point))
-        return self._legal(x, inside, space=space)
+        return self.repaired(x, inside, space=space)
 
     def sample(self, x: Points, *, space: Space, num_draws: int, rng: Rng) -> Float[Tensor, "draw batch *feature"]:
         """Return points uniform in the ball around each row before clipping to the box; options are equally likely."""
@@ -104,7 +104,7 @@ class Ball:
         for each in self.options(x, space=space):
             numbers = uniform((len(x), num_draws), rng=rng, device=x.device).T * each.num
             each.put(points, numbers.long())
-        return points if space.rules is None else torch.stack([self._legal(x, each, space=space) for each in points])
+        return self.repaired(x, points, space=space)
 
     def uphill(self, x: Points, gradient: Points, *, space: Space) -> Points:
         """Return the step from x to the surface of the ball that most increases a linear function of this gradient."""
@@ -165,9 +165,12 @@ class Ball:
             displaced[list(each.inputs)] = 0
         return radii * displaced
 
-    def _legal(self, x: Points, points: Points, *, space: Space) -> Points:
+    def repaired(self, x: Points, points: Float[Tensor, "*any"], *, space: Space) -> Float[Tensor, "*any"]:
+        """Return points (*draw, *x.shape) of the ball moved to where the rules hold; without rules, the same points."""
         if space.rules is None:
             return points
+        if points.ndim > x.ndim:
+            return torch.stack([self.repaired(x, each, space=space) for each in points])
         radii = torch.as_tensor(self.radii(x, space=space), dtype=x.dtype, device=x.device).expand(x.shape)
         return legal(x, points, norm=self.norm, radii=radii, options=self.options(x, space=space), rules=space.rules)
 
@@ -234,8 +237,12 @@ def legal(
         delta = candidates - x
         delta[:, list(rules.derived)] = 0
         length = balls.distance(torch.where(moves, delta / torch.where(moves, radii, 1), 0), norm)
+        is_option = torch.ones_like(length, dtype=torch.bool)
         for each in options:
             delta[:, each.inputs] = 0
-        return (length <= 1 + ROUNDING) & (moves | (delta == 0)).all(1)
+            if not set(each.inputs) & set(rules.derived):
+                own = candidates[:, None, each.inputs]
+                is_option &= torch.isclose(own, each.values, atol=ROUNDING).all(2).any(1)
+        return (length <= 1 + ROUNDING) & is_option & (moves | (delta == 0)).all(1)
 
-    return rules.repair(x, points, may_lie)
+    return rules.repair(x, points, may_lie, discrete=[number for each in options for number in each.inputs])

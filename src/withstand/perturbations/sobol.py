@@ -54,7 +54,7 @@ class Sobol(Perturbation):
         points = space.clip(x + units.transpose(0, 1).reshape(num_draws, *x.shape) * radii)
         for number, each in enumerate(changing):
             each.put(points, (cube[..., extent + number].T * each.num).long())
-        return Draws(points)
+        return Draws(self.ball.repaired(x, points, space=space))
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from withstand.data.tables.categories import MAX_LEVELS
+from withstand.data.tables.categories import MAX_LEVELS, key_of
 from withstand.data.tables.features import Kind
 from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError, nearest
@@ -37,9 +37,9 @@ class Column:
     @cached_property
     def numbers(self) -> np.ndarray:
         """The number of each row's level."""
-        places = {_key(level): number for number, level in enumerate(self.levels)}
+        places = {key_of(level): number for number, level in enumerate(self.levels)}
         values = self.kept.to_list() if hasattr(self.kept, "to_list") else self.kept.tolist()
-        return np.array([places[_key(each)] for each in values], dtype=np.int64)
+        return np.array([places[key_of(each)] for each in values], dtype=np.int64)
 
     @cached_property
     def first_rows(self) -> np.ndarray:
@@ -182,12 +182,6 @@ def _unique(kept: Any) -> list[Any]:
     if isinstance(kept, np.ndarray):
         return list(dict.fromkeys(kept.tolist()))
     return list(kept.unique())
-
-
-def _key(value: Any) -> Any:
-    """Return what stands for a value: empty cells of every kind are one."""
-    is_empty = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
-    return None if is_empty else value
 
 
 def _cells(column: Column, numbers: np.ndarray) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from withstand.data.tables.rules import HOLE
 from withstand.estimators.classifier import RobustClassifier
+from withstand.estimators.reading import read_rows
 from withstand.tables.columns import Columns
 
 STEP = 1e-3  # of a column's standard deviation
@@ -126,7 +127,7 @@ def through(model: Any, columns: Columns, moves: Sequence[bool]) -> Through | No
         table = columns.table(rows)
         found = table if before is None else before.transform(table)
         found = found.toarray() if hasattr(found, "toarray") else found
-        return np.asarray(found, dtype=np.float64)
+        return parts[-1]._encoding.one_hot(read_rows(parts[-1], found)).astype(np.float64)
 
     values, steps = columns.matrix(), np.zeros(columns.num_inputs)
     for each in columns.columns:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -153,6 +153,17 @@ def warn_of_unknown_levels(file: TableFile, columns: Sequence[Column], rows: Int
                 f"{len(rows):,}",
                 shown,
             )
+
+
+def key_of(value: Any) -> Any:
+    """Return what stands for the value of a cell among levels: None for empty cells of every kind.
+
+    Example:
+        >>> key_of("red"), key_of(float("nan"))
+        ('red', None)
+    """
+    is_empty = value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+    return None if is_empty else value
 
 
 def sort_names(names: set[str]) -> tuple[str, ...]:

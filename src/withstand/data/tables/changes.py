@@ -33,14 +33,19 @@ def find_changes(
             who = f"{file.who}: {file.path}, column {column.name!r}"
             if column.levels is None:
                 is_whole = known.kinds[first] == "integer"
-                found.append(_steps(who, first, values, scale=known.scale[first], is_whole=is_whole))
+                found.append(steps_of(who, first, values, scale=known.scale[first], is_whole=is_whole))
             else:
-                found.append(_exchange(who, first, values, column.levels))
+                found.append(exchange(who, first, values, column.levels))
         first += len(column.inputs)
     return tuple(found)
 
 
-def _exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Change:
+def exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Change:
+    """Return the change of a category, from its first input, the levels that may replace each other, and all levels.
+
+    Raises:
+        InputError: If a level is unknown, or there are not at least two.
+    """
     if any(isinstance(each, bool) for each in values):
         raise InputError(f"{who}: quote words for yes or no, else YAML reads them as truth values.")
     names = list(dict.fromkeys(map(str, values)))
@@ -53,7 +58,12 @@ def _exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Ch
     return Change(inputs, tuple(tuple(float(own == other) for own in names) for other in names))
 
 
-def _steps(who: str, first: int, values: Values, *, scale: float, is_whole: bool) -> Change:
+def steps_of(who: str, first: int, values: Values, *, scale: float, is_whole: bool) -> Change:
+    """Return the change of a column of numbers, from its input and the numbers that may be added, in its own units.
+
+    Raises:
+        InputError: If a number is not finite, or not whole in a whole column, or none differs from 0.
+    """
     steps = [0.0]
     for value in values:
         if isinstance(value, str | bool) or not abs(value) < float("inf"):

@@ -1,15 +1,16 @@
 """Rules: what makes a row of a table legal, and the repair of rows that are not."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from withstand.data.tables.relations import Relation, Values, read_relation
 from withstand.errors import InputError
+from withstand.functional.precision import in_double
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
 SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
@@ -55,6 +56,9 @@ class Rules:
     def __post_init__(self) -> None:
         assert self.relations is not None  # read, so that wrong ones are refused at once
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fields": self.fields, "texts": self.texts}  # relations are functions, which cannot be pickled
+
     @cached_property
     def relations(self) -> tuple[Relation, ...]:
         """The relations, read."""
@@ -80,8 +84,11 @@ class Rules:
             if names and each.name not in names:
                 continue
             own = points[..., list(each.inputs)]
-            value = own.argmax(-1).to(points.dtype) if len(each.inputs) > 1 else own[..., 0] * each.scale + each.offset
-            found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value)
+            if len(each.inputs) > 1:
+                value = torch.where(own.any(-1), own.argmax(-1), -1)  # all 0: a level unseen in training
+            else:
+                value = in_double(own[..., 0]) * each.scale + each.offset
+            found[each.name] = torch.where(own[..., 0] == HOLE, torch.nan, value.to(own))
         return found
 
     def violation(self, points: Tensor) -> Tensor:
@@ -96,7 +103,9 @@ class Rules:
         """Return which points (..., feature) obey all relations, limits and types."""
         return (self.violation(points) == 0) & (self._rounded(points) == points).all(-1)
 
-    def repair(self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor]) -> Tensor:
+    def repair(
+        self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor], *, discrete: Sequence[int] = ()
+    ) -> Tensor:
         """Return legal points near the given ones: a legal point inside stays as it is.
 
         Whole numbers are rounded and limits clipped; the column of an equality is computed, and that of an inequality
@@ -107,23 +116,23 @@ class Rules:
             x: The rows (batch, feature).
             points: Points around them (batch, feature).
             is_inside: Returns which points (batch, feature) lie where they may.
+            discrete: Inputs that go back completely or not at all, besides categories.
         """
         found, is_done = x, ~self.are_legal(x)
         for share in (1.0, *SHARES):
             if is_done.all():
                 break
-            near = self._repaired(points if share == 1 else self._between(x, points, share))
+            near = self._repaired(points if share == 1 else self._between(x, points, share, discrete))
             is_right = self.are_legal(near) & is_inside(near) & ~is_done
             found = torch.where(is_right[:, None], near, found)
             is_done = is_done | is_right
         return found
 
-    def _between(self, x: Tensor, points: Tensor, share: float) -> Tensor:
-        """Return points between rows and points; categories are those of the points."""
+    def _between(self, x: Tensor, points: Tensor, share: float, discrete: Sequence[int]) -> Tensor:
+        """Return points between rows and points; categories and other discrete inputs are those of the points."""
+        kept = [*discrete, *(number for each in self.fields if each.levels is not None for number in each.inputs)]
         found = x + share * (points - x)
-        for each in self.fields:
-            if each.levels is not None:
-                found[:, list(each.inputs)] = points[:, list(each.inputs)]
+        found[:, kept] = points[:, kept]
         return found
 
     def _repaired(self, points: Tensor) -> Tensor:
@@ -143,10 +152,10 @@ class Rules:
             if each.levels is not None or not (each.is_whole or each.low is not None or each.high is not None):
                 continue
             now = points[..., each.inputs[0]]
-            value = now * each.scale + each.offset
+            value = in_double(now) * each.scale + each.offset
             value = value.round() if each.is_whole else value
             value = value.clamp(each.low, each.high) if each.low is not None or each.high is not None else value
-            moved = (value - each.offset) / each.scale
+            moved = ((value - each.offset) / each.scale).to(now)
             rounding = SAME[points.dtype]
             is_same = torch.isclose(moved, now, rtol=rounding, atol=rounding / each.scale) | (now == HOLE)
             found[..., each.inputs[0]] = torch.where(is_same, now, moved)

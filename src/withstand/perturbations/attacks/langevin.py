@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.functional.changes import Options
 from withstand.functional.losses import Loss
 from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Points, Targets
@@ -65,8 +64,8 @@ class Langevin(Perturbation):
         for count in range(max(taken) + 1):
             losses, gradient, _ = loss_and_gradient(model, points, y, self.loss)
             if space.changes:
-                changing = self.ball.options(x, space=space)
-                points, losses, gradient = self._jump(changing, y, model, points, losses, gradient, temperature, rng)
+                jump = self._jump(x, y, model, points, losses, gradient, temperature, space=space, rng=rng)
+                points, losses, gradient = jump
             if count in taken:
                 states.append(points)
                 losses_taken.append(losses)
@@ -84,22 +83,26 @@ class Langevin(Perturbation):
 
     def _jump(
         self,
-        changing: list[Options],
+        x: Tensor,
         y: Tensor,
         model: nn.Module,
         points: Tensor,
         losses: Tensor,
         gradient: Tensor,
         temperature: float,
+        *,
+        space: Space,
         rng: Rng,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return points, losses and gradients after redrawing one change of each row, if that was accepted."""
         which, option, chance = uniform((len(points), 3), rng=rng, device=points.device).unbind(1)
-        proposed = points.clone()
+        proposed, changing = points.clone(), self.ball.options(x, space=space)
         for number, each in enumerate(changing):
             moved = points.clone()
             each.put(moved, (option * each.num).long())
             proposed = torch.where(((which * len(changing)).long() == number)[:, None], moved, proposed)
+        if space.rules is not None:
+            proposed = torch.where(space.rules.are_legal(proposed)[:, None], proposed, points)
         new_losses, new_gradient, _ = loss_and_gradient(model, proposed, y, self.loss)
         accepted = chance.log() < (new_losses - losses) / temperature
         return (

@@ -87,7 +87,7 @@ class Tilted(Perturbation):
             each.put(inputs, chosen.T)
             ratio = ratio + more
         mixture = torch.logaddexp(ratio + math.log1p(-share), torch.full_like(ratio, math.log(share)))
-        return Draws(inputs, -mixture.T.contiguous())
+        return Draws(self.ball.repaired(x, inputs, space=space), -mixture.T.contiguous())
 
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
         """Return the gradient at the corner, in 32 bits or more."""

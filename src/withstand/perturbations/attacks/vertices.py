@@ -76,7 +76,7 @@ class Vertices(Perturbation):
         for each in self.ball.options(x, space=space):
             each.put(points, combination % each.num)
             combination = combination // each.num
-        return Draws(points)
+        return Draws(self.ball.repaired(x, points, space=space))
 
     def _moving(self, x: Tensor, space: Space) -> Tensor:
         """Return the numbers of the features that move in any row."""
