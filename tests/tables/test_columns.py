@@ -54,3 +54,11 @@ def test_parts_of_a_table_are_rows_of_it():
 def test_what_is_no_table_of_finite_numbers_is_refused(table):
     with pytest.raises(InputError):
         Columns.of(table, who="test")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "Int8"])
+def test_numbers_that_a_column_cannot_hold_end_at_its_limits(dtype):
+    columns = Columns.of(pd.DataFrame({"a": pd.array([1, 2], dtype=dtype)}), who="test")
+    cells = columns.table(np.array([[1000.0], [-1000.0]]))["a"].tolist()
+    limits = np.iinfo(dtype.lower())
+    assert cells == [limits.max, limits.min]

@@ -200,6 +200,9 @@ def _cells(column: Column, numbers: np.ndarray) -> Any:
         return cells.cast(kept.dtype if is_whole or kept.dtype.is_float() else pl.Float64)
     if not is_whole and kept.dtype.kind != "f":
         return values
+    if kept.dtype.kind in "iu" and hasattr(kept.dtype, "itemsize"):
+        limits = np.iinfo(np.dtype(str(kept.dtype).lower()))
+        values = values.clip(limits.min, limits.max)
     if isinstance(kept, np.ndarray):
         return values.astype(kept.dtype)
     import pandas as pd

@@ -4,27 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from withstand.errors import InputError
 from withstand.functional.balls import Norm
-from withstand.limits import NonNegativeInt, Seed, checked
+from withstand.limits import NonNegativeInt, Seed, Share, checked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.rendering.cell import Cell
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import as_text
 from withstand.study.measures import comparison
 from withstand.study.measures.intervals import share, wilson
+from withstand.tables.entry_errors import right_under_errors
 from withstand.tables.robust import Robustness, robustness
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NUM_ERRORS = 16  # draws per kind of wrong entries
 # Measure, and the column of `Robustness.rows` whose mean it is.
 MEASURES = {
     "accuracy": "right",
     "mean over changes": "mean",
+    "wrong entries, {}": "errors",
     "worst case": "robust",
     "worst case without rules": "robust_without_rules",
 }
@@ -87,6 +89,7 @@ def compare(
     names: Sequence[str] = (),
     budget: Budget = "standard",
     num_mean: NonNegativeInt = 64,
+    errors: Share = 0.05,
     seed: Seed = 0,
 ) -> Comparison:
     """Compare fitted classifiers on the same rows, under the same legal changes.
@@ -104,6 +107,8 @@ def compare(
         names: Names of the columns of an array.
         budget: Which attacks.
         num_mean: Random legal changes per row.
+        errors: Share of wrong entries, below 1: missing values, typos, mistakes of units and other errors; see
+            `--on table-errors`. 0 disables it.
         seed: Seed of all draws.
 
     Raises:
@@ -114,23 +119,28 @@ def compare(
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     own = {"names": names, "budget": budget, "num_mean": num_mean, "seed": seed}
     found = {str(name): robustness(each, X, y, **free, **own) for name, each in models.items()}
-    return Comparison(table=pl.DataFrame(_lines(found), infer_schema_length=None), models=found)
+    wrong = {"names": names, "probability": errors, "num_draws": NUM_ERRORS, "seed": int(seed), "who": "compare"}
+    shares = {str(name): right_under_errors(each, X, y, **wrong) for name, each in models.items()} if errors else {}
+    return Comparison(table=pl.DataFrame(_lines(found, shares, errors), infer_schema_length=None), models=found)
 
 
-def _lines(models: Mapping[str, Robustness]) -> list[dict[str, Any]]:
-    first, found = next(iter(models.values())), []
+def _lines(models: Mapping[str, Robustness], errors: Mapping[str, Any], probability: float) -> list[dict[str, Any]]:
+    found = []
     has_rules = any(each.worst_case_without_rules != each.worst_case for each in models.values())
-    for name, own in models.items():
-        for measure, column in MEASURES.items():
-            values = own.rows[column]
-            if values.has_nulls() or (column == "robust_without_rules" and not has_rules):
+    rows = {name: each.rows.with_columns(number=pl.col("row"), identifier=None) for name, each in models.items()}
+    rows = {name: each.with_columns(errors=errors[name].numpy()) if errors else each for name, each in rows.items()}
+    first = next(iter(rows.values()))
+    measures = {name.format(f"{probability:.3g}"): column for name, column in MEASURES.items()}
+    for name, own in rows.items():
+        for measure, column in measures.items():
+            is_there = column in own.columns and not own[column].has_nulls()
+            if not is_there or (column == "robust_without_rules" and not has_rules):
                 continue
-            ours, theirs = (each.rows.select(pl.col("row").alias("number"), "label", column) for each in (own, first))
-            about = pl.lit(None, pl.String).alias("identifier")
-            compared = comparison.compare(ours.with_columns(about), theirs.with_columns(about), column=column)
-            value, spread = float(values.cast(pl.Float64).to_numpy().mean()), values.cast(pl.Float64).to_numpy().std()
-            error = float(spread) / np.sqrt(len(values))
-            low, high = wilson(value, len(values)) if column != "mean" else share(value, error, len(values))
+            compared = comparison.compare(own, first, column=column)
+            values = own[column].cast(pl.Float64).to_numpy()
+            value, error = float(values.mean()), float(values.std()) / len(values) ** 0.5
+            is_share = own[column].dtype == pl.Boolean
+            low, high = wilson(value, len(values)) if is_share else share(value, error, len(values))
             found.append(
                 {
                     "model": name,
