@@ -58,7 +58,7 @@ def test_what_is_no_table_of_finite_numbers_is_refused(table):
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "Int8"])
 def test_numbers_that_a_column_cannot_hold_end_at_its_limits(dtype):
-    columns = Columns.of(pd.DataFrame({"a": pd.array([1, 2], dtype=dtype)}), who="test")
-    cells = columns.table(np.array([[1000.0], [-1000.0]]))["a"].tolist()
-    limits = np.iinfo(dtype.lower())
-    assert cells == [limits.max, limits.min]
+    limits, frame = np.iinfo(dtype.lower()), pd.DataFrame({"a": pd.array([1, 2], dtype=dtype)})
+    for table in (frame, pl.from_pandas(frame)):
+        columns = Columns.of(table, who="test")
+        assert list(columns.table(np.array([[1000.0], [-1000.0]]))["a"]) == [limits.max, limits.min]

@@ -1,5 +1,6 @@
 """Columns: a table of any library as a matrix of numbers, and back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,16 +196,16 @@ def _cells(column: Column, numbers: np.ndarray) -> Any:
         return kept[first[places]] if isinstance(kept, np.ndarray) else kept.iloc[first[places]].array
     values = np.where(numbers[:, 0] == HOLE, np.nan, numbers[:, 0])
     is_whole = column.kind == "integer"
+    if re.fullmatch(r"u?int\d+", name := str(kept.dtype).lower()):
+        values = values.clip(np.iinfo(name).min, np.iinfo(name).max)
     if isinstance(kept, pl.Series):
         cells = pl.Series(column.name, values, nan_to_null=kept.null_count() > 0)
         return cells.cast(kept.dtype if is_whole or kept.dtype.is_float() else pl.Float64)
     if not is_whole and kept.dtype.kind != "f":
         return values
-    if kept.dtype.kind in "iu" and hasattr(kept.dtype, "itemsize"):
-        limits = np.iinfo(np.dtype(str(kept.dtype).lower()))
-        values = values.clip(limits.min, limits.max)
     if isinstance(kept, np.ndarray):
         return values.astype(kept.dtype)
     import pandas as pd
 
-    return pd.array(values, dtype="Float64").astype(kept.dtype) if kept.isna().any() else values.astype(kept.dtype)
+    is_numpy = isinstance(kept.dtype, np.dtype)
+    return values.astype(kept.dtype) if is_numpy else pd.array(values, dtype="Float64").astype(kept.dtype)
