@@ -29,19 +29,15 @@ MEASURES = ("accuracy", "mean over changes", "wrong entries, 0.05", "worst case"
 
 def tables() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return rows and labels of each table; Avila and Grid Stability where their files are."""
-    found: dict[str, tuple[np.ndarray, np.ndarray]] = {
-        name: load(return_X_y=True)  # pyright: ignore[reportCallIssue]
-        for name, load in {"breast cancer": datasets.load_breast_cancer, "wine": datasets.load_wine}.items()
+    loads: dict[str, Any] = {
+        "breast cancer": datasets.load_breast_cancer,
+        "wine": datasets.load_wine,
+        "digits": datasets.load_digits,
     }
-    x, y = datasets.load_digits(return_X_y=True)
-    found["digits, 64 columns"] = x[:, x.std(0) > 0], y
+    found = {name: load(return_X_y=True) for name, load in loads.items()}
     for name, dataset in {"avila": ws.Avila(), "grid stability": ws.GridStability()}.items():
         split = dataset.load("train")
-        samples = [split[number] for number in range(min(len(split), 4000))]
-        found[name] = (
-            np.stack([np.asarray(each[0]) for each in samples]).astype(float),
-            np.array([int(each[1]) for each in samples]),
-        )
+        found[name] = split.x[:4000].double().numpy(), split.y[:4000].numpy()
     return found
 
 
