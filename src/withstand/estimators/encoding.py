@@ -54,9 +54,11 @@ class Encoding:
         table = _Table.of(X)
         if table is None or table.num != len(self.names):
             return X
-        numbers = {place: _numbers(table.cells(place), own, self.fills is not None) for place, own in chosen.items()}
-        for place, own in numbers.items():
-            _warn_of_unseen(f"{who}: column {self.names[place]!r}", table.cells(place), own == -1)
+        numbers = {}
+        for place, own in chosen.items():
+            cells = table.cells(place)
+            numbers[place] = _numbers(cells, own, self.fills is not None)
+            _warn_of_unseen(f"{who}: column {self.names[place]!r}", cells, numbers[place] == -1)
         return table.replaced(numbers)
 
     def without_unused(self, x: np.ndarray) -> tuple["Encoding", np.ndarray]:
@@ -132,7 +134,7 @@ def places_of(who: str, what: str, given: Any, names: Sequence[str]) -> tuple[in
     Raises:
         InputError: If one is unknown, or the mask has another length.
     """
-    given = given.tolist() if isinstance(given, np.ndarray) else given
+    given = given.tolist() if hasattr(given, "tolist") else given
     if given is None:
         return ()
     if isinstance(given, str) or not isinstance(given, Sequence):
@@ -247,9 +249,7 @@ def _learn_levels(who: str, cells: Sequence[Any], fills: bool) -> Levels:
 
 def _numbers(cells: Sequence[Any], levels: Levels, fills: bool) -> np.ndarray:
     """Return the number of each cell's level: -1 for an unseen one; NaN and infinity where they are refused."""
-    places: dict[Any, float] = {level: number for number, level in enumerate(levels)} | {
-        each: each for each in INFINITE
-    }
+    places: dict[Any, float] = {each: each for each in INFINITE} | {own: number for number, own in enumerate(levels)}
     if not fills:
         places[None] = np.nan
     try:
