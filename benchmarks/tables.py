@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="JSON file; parts that are not measured now stay in it")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    torch.set_num_threads(1)  # waiting threads would count as processor time
     content: dict[str, Any] = {"parts": {}}
     if options.json is not None and options.json.exists():
         content = json.loads(options.json.read_text())
@@ -86,9 +87,9 @@ def main() -> None:
 
 def made(model: Any, rows: int, *, radius: float = RADIUS, columns: int = COLUMNS) -> Made:
     """Fit a model to 2,000 rows, and return others."""
-    x, y = make_classification(
-        2000 + rows, columns, n_informative=columns // 3, n_redundant=columns // 6, random_state=0
-    )
+    third, sixth = columns // 3, columns // 6
+    both = make_classification(2000 + rows, columns, n_informative=third, n_redundant=sixth, random_state=0)
+    x, y = (np.asarray(each) for each in both)
     return Made(model.fit(x[:2000], y[:2000]), x[2000:], y[2000:], radius * x[:2000].std(0))
 
 

@@ -70,7 +70,7 @@ def compare(seed: int, *, rows: int) -> dict[str, Any]:
     own = RobustClassifier("regular", hidden=(64, 32, 16), epochs=20, device="cpu", random_state=seed)
     model = make_pipeline(StandardScaler(), own).fit(frame[:2000], y[:2000])
     x, y = frame[2000:].reset_index(drop=True), y[2000:]
-    radius = {name: 0.2 * float(frame[name].std()) for name in FREE}
+    radius = {name: 0.2 * float(np.std(frame[name].to_numpy())) for name in FREE}
     given = {"radius": radius, "rules": RULES, "limits": {"rate": (0.0, 1.0)}}
     ours = robustness(model, x, y, **given, budget="standard", num_mean=0)
     question = ask(model, x, y, names=(), who="", changes=None, unit="raw", norm="linf", **given)
@@ -96,7 +96,8 @@ def constrained(asked: Asked, right: Tensor, seed: int) -> tuple[np.ndarray, int
         The idea: Simonetto et al. 2024, arXiv 2406.00775 (CAPGD, then MOEVA); written from its description.
     """
     rng = torch.Generator().manual_seed(seed)
-    radii = torch.tensor(asked.freedom.ball.radius, dtype=torch.float64)
+    radii, rules = torch.tensor(asked.freedom.ball.radius, dtype=torch.float64), asked.freedom.space.rules
+    assert rules is not None
     broken = torch.zeros(len(asked.x), dtype=torch.bool)
     for restart in range(RESTARTS):
         rows = (right & ~broken).nonzero()[:, 0]
@@ -109,7 +110,7 @@ def constrained(asked: Asked, right: Tensor, seed: int) -> tuple[np.ndarray, int
             points.requires_grad_(True)
             logits = asked.subject.searched(points).double()
             loss = torch.nn.functional.cross_entropy(logits, asked.labels[rows], reduction="none")
-            (slope,) = torch.autograd.grad((loss - asked.freedom.space.rules.violation(points)).sum(), points)
+            (slope,) = torch.autograd.grad((loss - rules.violation(points)).sum(), points)
             points = points.detach() + radii * slope.nan_to_num().sign() / 2 ** (step / 3)
             points = repaired(
                 asked, rows, torch.minimum(torch.maximum(points, asked.x[rows] - radii), asked.x[rows] + radii)
