@@ -43,7 +43,7 @@ PAGES = [
 ]
 BLOCK = re.compile(r"(?ms)^```(\w+)( slow)?\n(.*?)^```\n(?:\n(?:prints\n\n)?```text\n(.*?)^```$)?")
 # Every block of these runs, in order: tests/docs/test_running_pages.py.
-THAT_RUN = ("your-model.md", "plugins.md")
+THAT_RUN = ("your-model.md", "plugins.md", "tables.md")
 # Name options of other programs, or former ones, too.
 OF_OTHERS = ("from-game-of-noise.md", "from-pointwise.md", "CHANGELOG.md")
 
