@@ -458,6 +458,11 @@ ESTIMATORS = [
     ("None as labels", "y", lambda t: cls().fit(t.x, None)),
     ("labels of other length", "sample", lambda t: cls().fit(t.x, t.y[:7])),
     ("one-hot labels", "y", lambda t: cls().fit(t.x, np.eye(3)[t.y])),
+    (
+        "dates as labels to score",
+        "y",
+        lambda t: cls(epochs=1).fit(t.x, t.y).score(t.x, np.array(["2020"] * len(t.x), "M8[D]")),
+    ),
     ("continuous labels", "label", lambda t: cls().fit(t.x, t.x[:, 0])),
     ("missing labels", "label", lambda t: cls().fit(t.x, np.array([None, 1, 2] * 10, object))),
     ("mixed labels", "label", lambda t: cls().fit(t.x, np.array(["a", 1, 2] * 10, object))),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor
@@ -172,6 +173,20 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of the probability of each class."""
         return (self._outputs_of(read_rows(self, X)) / self.calibration_temperature_).log_softmax(1).numpy()
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is right, weighted.
+
+        Raises:
+            ValueError: If rows or labels are invalid.
+        """
+        predicted = self.predict(X)
+        try:
+            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+        except TypeError as problem:  # labels that cannot be compared with those of the training
+            raise InputError(
+                f"{self._who}: y must hold labels like those of the training ({told(problem)})."
+            ) from problem
 
     def to_split(self, X: Any, y: Any) -> TensorSplit:
         """Return scaled rows and numbered labels, to evaluate `module_` with `withstand.evaluate`.
