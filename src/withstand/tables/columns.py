@@ -125,7 +125,8 @@ class Columns:
             return pl.DataFrame({name: values for name, values in cells.items()})
         import pandas as pd
 
-        return pd.DataFrame(cells, copy=False)
+        index = self.columns[0].kept.index if len(matrix) == self.num_rows else None
+        return pd.DataFrame(cells, index=index, copy=False)
 
 
 def _named(table: Any, names: Sequence[str], who: str) -> tuple[Library, Mapping[Any, Any]]:

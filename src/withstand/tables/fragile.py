@@ -121,15 +121,15 @@ def fragility(
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, None, names=names, who="fragility", **free)
     labels = None if y is None else asked.subject.numbers(y, asked.columns.num_rows, who="fragility")
-    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels, y)
+    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels)
 
 
-def _summary(asked: Asked, found: Found, labels: Tensor | None, y: Any) -> Fragility:
+def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
     rows = rows_of(found, asked).drop("label", "right", "robust")
     rows = rows.with_columns(size=pl.Series(_sizes(asked, found)))
     if labels is not None:
-        right = (labels == asked.labels).numpy()
-        rows = rows.with_columns(label=pl.Series(np.asarray(y).ravel()), right=pl.Series(right))
+        own = np.array(asked.subject.classes)[labels.numpy()]
+        rows = rows.with_columns(label=pl.Series(own), right=pl.Series((labels == asked.labels).numpy()))
     fragile = rows.filter(pl.col("num_columns") > 0).sort("num_columns", "size", "row")
     order = ("row", "label", "right", "answer", "answer_changed", "num_columns", "size", "columns", "change")
     return Fragility(
