@@ -81,3 +81,17 @@ def test_changes_to_empty_cells_of_nullable_types():
     found = fragility(Step(when), frame, changes={"flag": [True, None]}, budget="quick")
     assert len(found.rows) == 20
     assert (found.changed["flag"].isna() != frame["flag"].isna()).all()
+
+
+def test_cells_that_are_no_values_are_refused():
+    for cell in ([1], {}):
+        with pytest.raises(InputError, match="column 'c'"):
+            fragility(Step(), _frame().assign(c=[cell] * 20), **QUICK)
+
+
+def test_a_column_that_follows_has_no_radius_of_its_own():
+    frame = _frame().assign(twice=lambda table: 2 * table["a"])
+    free = {"radius": {"a": 0.5, "twice": 0.2}, "rules": ["twice == 2 * a"], "budget": "quick"}
+    found = fragility(Step(), frame, **free)
+    assert found.rows["size"].max() <= 1
+    assert any("'twice' follows" in each for each in found.notes)

@@ -145,6 +145,8 @@ def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
 def _sizes(asked: Asked, found: Found) -> np.ndarray:
     """Return the largest share of its radius by which a column of each row moves; 1 for a category."""
     radii = torch.tensor(asked.freedom.ball.radius, dtype=found.x.dtype)
+    assert asked.freedom.space.rules is not None
+    radii[list(asked.freedom.space.rules.derived)] = 0  # follow the others, however far
     delta = (found.points - found.x).abs()
     shares = torch.where(radii > 0, delta / torch.where(radii > 0, radii, 1), 0).amax(1)
     swapped = [each for change in asked.freedom.changes for each in change.inputs]

@@ -139,6 +139,11 @@ def read_freedom(
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
     notes += _illegal(own, matrix)
+    notes += [
+        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
+        for each in columns.columns
+        if isinstance(radius, Mapping) and radii[each.name] > 0 and set(each.inputs) <= set(own.derived)
+    ]
     per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
     moves = np.array(per_input) > 0
     owners = [each for each in columns.columns for _ in each.inputs]
