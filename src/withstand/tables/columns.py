@@ -12,7 +12,7 @@ import polars as pl
 from withstand.data.tables.categories import MAX_LEVELS, key_of
 from withstand.data.tables.features import Kind
 from withstand.data.tables.rules import HOLE
-from withstand.errors import InputError, nearest
+from withstand.errors import InputError, brief, nearest
 
 Library = Literal["pandas", "polars", "numpy"]
 
@@ -125,7 +125,8 @@ class Columns:
             return pl.DataFrame({name: values for name, values in cells.items()})
         import pandas as pd
 
-        return pd.DataFrame(cells, copy=False)
+        index = self.columns[0].kept.index if len(matrix) == self.num_rows else None
+        return pd.DataFrame(cells, index=index, copy=False)
 
 
 def _named(table: Any, names: Sequence[str], who: str) -> tuple[Library, Mapping[Any, Any]]:
@@ -164,7 +165,11 @@ def _kind_of(kept: Any, *, is_category: bool, who: str) -> tuple[Kind, tuple[Any
         if np.isinf(finite).any():
             raise InputError(f"{who}: expected finite numbers or empty cells, got an infinite one.")
         return ("integer" if (finite == finite.round()).all() else "continuous"), ()
-    levels = tuple(_unique(kept))
+    try:
+        levels = tuple(_unique(kept))
+        hash(levels)
+    except (TypeError, pl.exceptions.PolarsError):
+        raise InputError(f"{who}: expected numbers, text, dates or truth values, got {brief(kept[:1])}.") from None
     if is_category and len(levels) > MAX_LEVELS:
         raise InputError(f"{who}: expected a category of at most {MAX_LEVELS} levels, got {len(levels):,}.")
     return "category", levels

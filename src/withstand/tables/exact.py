@@ -97,8 +97,8 @@ def read_trees(model: Any, asked: Asked) -> Trees:
     largest = np.maximum.reduceat(np.abs(ensemble.value).max(1), ensemble.roots)
     rounding = ROUNDING * float(np.abs(ensemble.base).max() + largest.sum())
     outputs = torch.from_numpy(ensemble.outputs(preparation.prepare(x.numpy())))
-    highest = outputs.topk(2, dim=1).values
-    is_clear = highest[:, 0] - highest[:, 1] > rounding
+    highest = outputs.topk(min(2, outputs.shape[1]), dim=1).values
+    is_clear = highest[:, 0] - highest[:, -1] > rounding
     if (outputs.argmax(1) != asked.subject.module(x).argmax(1))[is_clear].any():
         name = type(preparation.end).__name__
         raise InputError(

@@ -121,15 +121,15 @@ def fragility(
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, None, names=names, who="fragility", **free)
     labels = None if y is None else asked.subject.numbers(y, asked.columns.num_rows, who="fragility")
-    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels, y)
+    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels)
 
 
-def _summary(asked: Asked, found: Found, labels: Tensor | None, y: Any) -> Fragility:
+def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
     rows = rows_of(found, asked).drop("label", "right", "robust")
     rows = rows.with_columns(size=pl.Series(_sizes(asked, found)))
     if labels is not None:
-        right = (labels == asked.labels).numpy()
-        rows = rows.with_columns(label=pl.Series(np.asarray(y).ravel()), right=pl.Series(right))
+        own = np.array(asked.subject.classes)[labels.numpy()]
+        rows = rows.with_columns(label=pl.Series(own), right=pl.Series((labels == asked.labels).numpy()))
     fragile = rows.filter(pl.col("num_columns") > 0).sort("num_columns", "size", "row")
     order = ("row", "label", "right", "answer", "answer_changed", "num_columns", "size", "columns", "change")
     return Fragility(
@@ -145,6 +145,8 @@ def _summary(asked: Asked, found: Found, labels: Tensor | None, y: Any) -> Fragi
 def _sizes(asked: Asked, found: Found) -> np.ndarray:
     """Return the largest share of its radius by which a column of each row moves; 1 for a category."""
     radii = torch.tensor(asked.freedom.ball.radius, dtype=found.x.dtype)
+    assert asked.freedom.space.rules is not None
+    radii[list(asked.freedom.space.rules.derived)] = 0  # follow the others, however far
     delta = (found.points - found.x).abs()
     shares = torch.where(radii > 0, delta / torch.where(radii > 0, radii, 1), 0).amax(1)
     swapped = [each for change in asked.freedom.changes for each in change.inputs]

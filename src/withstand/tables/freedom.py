@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from withstand.data.space import Space
+from withstand.data.tables.categories import key_of
 from withstand.data.tables.features import Features
 from withstand.data.tables.rules import HOLE, Field, Rules
 from withstand.errors import InputError, nearest
@@ -138,6 +139,11 @@ def read_freedom(
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
     notes += _illegal(own, matrix)
+    notes += [
+        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
+        for each in columns.columns
+        if isinstance(radius, Mapping) and radii[each.name] > 0 and set(each.inputs) <= set(own.derived)
+    ]
     per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
     moves = np.array(per_input) > 0
     owners = [each for each in columns.columns for _ in each.inputs]
@@ -195,13 +201,14 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
 
 def _change(who: str, column: Column, values: Any) -> Change:
     who = f"{who}: changes of {column.name!r}"
-    levels = list(column.levels)
-    if isinstance(values, str) or not isinstance(values, Sequence) or len(set(values)) < 2:
-        raise InputError(f"{who} must be at least two values that may replace each other, got {values!r}.")
-    for each in values:
+    levels = list(map(key_of, column.levels))
+    own = [key_of(each) for each in values] if isinstance(values, Sequence) and not isinstance(values, str) else []
+    for each in own:
         if each not in levels:
             raise InputError(f"{who}: no row has the value {each!r}; {nearest(str(each), list(map(str, levels)))}")
-    places = [column.inputs[levels.index(each)] for each in dict.fromkeys(values)]
+    places = list(dict.fromkeys(column.inputs[levels.index(each)] for each in own))
+    if len(places) < 2:
+        raise InputError(f"{who} must be at least two values that may replace each other, got {values!r}.")
     return Change(tuple(places), tuple(tuple(float(a == b) for a in places) for b in places))
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from withstand.errors import InputError, told
+from withstand.errors import InputError, brief, told
 from withstand.models.black_box import BlackBox
 from withstand.tables.columns import Columns
 from withstand.tables.through import through
 
+LEAST = 1e-6  # by which rounding may make a probability negative
 TIE = 1e-9  # share that the highest of a row's probabilities gains
 
 
@@ -34,7 +35,7 @@ class Subject(NamedTuple):
         Raises:
             InputError: If they do not fit the rows or the classes.
         """
-        labels = np.asarray(y).ravel().tolist()
+        labels = _labels(y, who)
         if len(labels) != num_rows:
             raise InputError(f"{who}: y must hold one label per row ({num_rows:,}), got {len(labels):,}.")
         number = {name: place for place, name in enumerate(self.classes)}
@@ -60,20 +61,18 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
     predict, classes = _answers_of(model, columns, y, who)
 
     def probabilities(rows: np.ndarray) -> np.ndarray:
-        found = np.array(predict(columns.table(rows)), dtype=np.float64)
+        found = np.array(_called(predict, columns, who, rows), dtype=np.float64)
+        if not (found >= -LEAST).all():
+            wrong = found[~(found >= -LEAST)][0]
+            raise InputError(f"{who}: the model must answer with probabilities (at least 0), got {wrong:g}.")
         # Of equal probabilities the first wins, as in `predict`; attacks would take a tie for a wrong answer.
         found[np.arange(len(found)), found.argmax(1)] *= 1 + TIE
         return found
 
     probabilities.__name__ = getattr(model, "__name__", type(model).__name__)
     module = BlackBox(probabilities, range(len(classes)), dtype="float64")
-    try:
-        with torch.no_grad():
-            module(torch.from_numpy(columns.matrix()[:1]))
-    except InputError:
-        raise
-    except Exception as problem:  # the model is code of the user
-        raise InputError(f"{who}: the model does not answer for a row of X ({told(problem)}).") from problem
+    with torch.no_grad():
+        module(torch.from_numpy(columns.matrix()[:1]))
     return Subject(module, classes, through(model, columns, moves) or module)
 
 
@@ -86,27 +85,44 @@ def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tu
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
     if hasattr(model, "predict_proba") or is_function:
         predict = by_name.predict_proba if hasattr(model, "predict_proba") else model
-        found = np.asarray(_called(predict, columns, who))
+        found = np.asarray(_called(predict, columns, who, columns.matrix()))
         if found.ndim == 2:
-            classes = range(found.shape[1]) if named is None else np.asarray(named).tolist()
+            classes = range(found.shape[1]) if named is None else _labels(named, who, what="classes_")
             return lambda table: np.asarray(predict(table), dtype=np.float64), tuple(classes)
     else:
         predict = by_name.predict
-        found = np.asarray(_called(predict, columns, who))
+        found = np.asarray(_called(predict, columns, who, columns.matrix()))
     if named is None:
-        named = sorted({*np.asarray(y).ravel().tolist(), *found.ravel().tolist()}, key=str)
-    classes = tuple(np.asarray(named).tolist())
+        named = sorted({*_labels(y, who), *_labels(found, who, what="answers")}, key=str)
+    classes = tuple(_labels(named, who, what="classes_"))
     number = {name: place for place, name in enumerate(classes)}
     rows = np.eye(len(classes))
 
     def votes(table: Any) -> np.ndarray:
-        return rows[[number[each] for each in np.asarray(predict(table)).ravel().tolist()]]
+        labels = np.asarray(predict(table)).ravel().tolist()
+        for each in labels:
+            if each not in number:
+                known = brief(list(classes))
+                raise InputError(f"{who}: the model answers {each!r}, expected one of {known}; set its classes_.")
+        return rows[[number[each] for each in labels]]
 
     return votes, classes
 
 
-def _called(predict: Any, columns: Columns, who: str) -> Any:
+def _labels(y: Any, who: str, *, what: str = "y") -> list[Any]:
     try:
-        return predict(columns.table(columns.matrix()))
+        labels = np.asarray(y).ravel().tolist()
+        hash(tuple(labels))
+    except (TypeError, ValueError):
+        wanted = "numbers, text or truth values, one per row" if what == "y" else "numbers, text or truth values"
+        raise InputError(f"{who}: {what} must be {wanted}, got {brief(y)}.") from None
+    return labels
+
+
+def _called(predict: Any, columns: Columns, who: str, rows: np.ndarray) -> Any:
+    try:
+        return predict(columns.table(rows))
+    except InputError:
+        raise
     except Exception as problem:  # the model is code of the user
-        raise InputError(f"{who}: the model does not answer for X ({told(problem)}).") from problem
+        raise InputError(f"{who}: the model does not answer for rows like those of X ({told(problem)}).") from problem

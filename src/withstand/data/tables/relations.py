@@ -14,6 +14,7 @@ from withstand.errors import InputError, nearest
 # By how much equal numbers may differ, relative to the larger one, or to 1.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
 LEAST = 1e-12  # argument of a logarithm, divisor
+QUOTED = r"""`([^`]*)`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # a name in backquotes, or a level
 MOST_NODES = 500
 MOST_CHARACTERS = 2000
 
@@ -108,7 +109,7 @@ class _Reader:
     def _tree(self) -> ast.expr:
         if not isinstance(self.text, str) or not 0 < len(self.text) <= MOST_CHARACTERS:
             raise InputError(f"rules: expected text of 1 to {MOST_CHARACTERS:,} characters, got {self.text!r}.")
-        text = re.sub(r"`([^`]*)`", self._quote, self.text).strip()
+        text = re.sub(QUOTED, self._quote, self.text).strip()
         try:
             body = ast.parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
@@ -128,6 +129,8 @@ class _Reader:
         return test
 
     def _quote(self, found: re.Match[str]) -> str:
+        if found[1] is None:  # a level, whose text stays
+            return found[0]
         name = f"column_{len(self.quoted)}_"
         while name in self.columns:
             name += "_"
@@ -160,8 +163,10 @@ class _Reader:
             if kind not in (ast.Eq, ast.NotEq):
                 raise self._error(f"{name!r} is a category; compare it by == or !=")
             return lambda x: ((x[name] != number) == (kind is ast.Eq)).to(x[name].dtype)
+        before, self.used = self.used, {}
         a, b = self._number(left), self._number(right)
-        return lambda x: _distance(kind, a(x), b(x))
+        names, self.used = tuple(self.used), before | self.used
+        return lambda x: _distance(kind, a(x), b(x), [x[name] for name in names])
 
     def _category(self, left: ast.expr, right: ast.expr) -> tuple[str, int] | None:
         """Return the category and the number of its level that are compared, if they are."""
@@ -231,8 +236,8 @@ class _Reader:
         return ()
 
 
-def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor) -> Tensor:
-    """Return how far a comparison is from being true."""
+def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor, values: Sequence[Tensor]) -> Tensor:
+    """Return how far a comparison of functions of some values is from being true; what is undefined is not."""
     if kind in (ast.Gt, ast.GtE):
         kind, a, b = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}[kind], b, a
     tolerance = TOLERANCES.get(a.dtype, 1e-2) * torch.maximum(a.detach().abs(), b.detach().abs()).clamp_min(1)
@@ -244,7 +249,9 @@ def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor) -> Tensor:
         found = ((a - b).abs() - tolerance).relu()
     else:
         found = ((a - b).abs() <= tolerance).to(a.dtype)
-    return torch.where(found.isnan(), 0, found)  # a hole breaks no rule
+    found = torch.where(a.isnan() | b.isnan() | found.isnan(), 1, found)
+    is_hole = [each.isnan() for each in values]
+    return torch.where(torch.stack(is_hole).any(0), 0, found) if is_hole else found  # a hole breaks no rule
 
 
 def _all(parts: Sequence[Number]) -> Number:
