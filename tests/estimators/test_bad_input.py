@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from withstand.errors import InputError
 from withstand.estimators.classifier import RobustClassifier
 from withstand.estimators.regressor import RobustRegressor
 
@@ -105,3 +106,9 @@ def test_what_is_scored_against_must_be_known_and_as_long(blobs, small):
         classifier.robust_score(x, y, -1)
     with pytest.raises(ValueError, match="X has 3 features, but RobustClassifier is expecting 4 features"):
         classifier.predict(x[:, :3])
+
+
+def test_repeated_column_names_are_refused():
+    frame = pd.DataFrame(np.eye(4), columns=["a", "b", "a", "c"])
+    with pytest.raises(InputError, match="different names"):
+        RobustClassifier("regular", epochs=1, device="cpu").fit(frame, [0, 1, 0, 1])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from withstand.data.checks import check_plain
 from withstand.data.tables.rules import Rules
-from withstand.errors import InputError, told
+from withstand.errors import InputError, brief, told
 
 
 class NotANumber(InputError, TypeError):
@@ -42,6 +42,8 @@ def numbers_only(who: str, X: Any, y: Any = None) -> Iterator[None]:
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         for name, kind in zip(X.columns, X.dtypes, strict=True):
             _check_kind(f"{who}: X: column {name!r}", kind)
+        if len(set(X.columns)) < len(X.columns):
+            raise InputError(f"{who}: X must have columns of different names, got {brief(list(X.columns))}.")
     _check_kind(f"{who}: X", getattr(X, "dtype", None))
     check_plain(f"{who}: X", X)
     check_plain(f"{who}: y", y)

@@ -138,12 +138,7 @@ def read_freedom(
         raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
-    notes += _illegal(own, matrix)
-    notes += [
-        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
-        for each in columns.columns
-        if isinstance(radius, Mapping) and radii[each.name] > 0 and set(each.inputs) <= set(own.derived)
-    ]
+    notes += _illegal(own, matrix) + (_followers(own, columns, radii) if isinstance(radius, Mapping) else [])
     per_input = [radii[each.name] for each in columns.columns for _ in each.inputs]
     moves = np.array(per_input) > 0
     owners = [each for each in columns.columns for _ in each.inputs]
@@ -174,6 +169,15 @@ def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
     if wrong and not found:
         found.append(f"{wrong:,} of {len(x):,} rows lie outside of the limits")
     return [f"{'; '.join(found)}: illegal rows do not move."] if found else []
+
+
+def _followers(rules: Rules, columns: Columns, radii: Mapping[Any, float]) -> list[str]:
+    """Return notes on the columns that have a radius although they follow from others."""
+    return [
+        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
+        for each in columns.columns
+        if radii[each.name] > 0 and set(each.inputs) <= set(rules.derived)
+    ]
 
 
 def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:

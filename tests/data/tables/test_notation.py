@@ -187,3 +187,9 @@ def test_the_decimal_comma_file_has_a_true_worst_case_only_with_its_option(tmp_p
     found = {row["measure"]: row["value"] for row in rows}
     assert found["top1"] > 0.9
     assert found["worst_case_top1"] < 0.1
+
+
+@pytest.mark.parametrize("encoding", ["utf_8", "U8", "UTF-8"])
+def test_utf8_by_any_name_loses_its_mark(tmp_path, encoding):
+    path = write(tmp_path, str, encoding="utf-8-sig")
+    assert load(path, features=("a",), encoding=encoding).features.names == ("a",)

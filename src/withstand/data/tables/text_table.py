@@ -1,5 +1,6 @@
 """TextTable: the cells of a CSV file, compressed by gzip or not, as text."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -37,7 +38,8 @@ class TextTable:
             InputError: If the file unpacks to much more than its size.
         """
         self.who, self.path, self.has_header = who, path, has_header
-        self.encoding = "utf-8-sig" if notation.encoding.lower() in ("utf-8", "utf8") else notation.encoding
+        is_utf8 = codecs.lookup(notation.encoding).name == "utf-8"  # which has many names
+        self.encoding = "utf-8-sig" if is_utf8 else notation.encoding
         with path.open("rb") as file:
             self.is_packed = file.read(len(GZIP)) == GZIP
         self.size = self._unpacked_size() if self.is_packed else path.stat().st_size
