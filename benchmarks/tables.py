@@ -227,7 +227,7 @@ def exact(divisor: int) -> list[Outcome]:
     }
     found = []
     for name, model in kinds.items():
-        case = made(model, 100 // divisor)
+        case = made(model, 60 // divisor)
         ours = robustness(case.model, case.x, case.y, radius=case.named, budget="standard", num_mean=0)
         free = {"radius": case.named, "changes": None, "unit": "raw", "norm": "linf", "limits": None, "rules": ()}
         question = ask(case.model, case.x, case.y, names=(), who="", **free)
@@ -271,7 +271,7 @@ def gradients(divisor: int) -> list[Outcome]:
 
 def rules(divisor: int) -> list[Outcome]:
     """Compare constrained attacks on a table with ten rules."""
-    lines = [tables_rules.compare(seed, rows=60 // divisor) for seed in range(3)]
+    lines = [tables_rules.compare(seed, rows=30 // divisor) for seed in range(3)]
     gap = statistics.median(100 * (each["theirs"] - each["ours"]) for each in lines)
     illegal = max(each["illegal"] for each in lines)
     return [
