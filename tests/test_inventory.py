@@ -254,3 +254,8 @@ def test_the_public_names_are_those_of_the_list_and_hold_every_family_and_every_
     for base in (withstand.Corruption, withstand.Evaluation, withstand.Perturbation, withstand.Dataset):
         for cls in discover(base):
             assert getattr(withstand, cls.__name__) is cls
+
+
+def test_home_folders_are_found_in_one_place():
+    # `Path.expanduser` raises RuntimeError for users that do not exist.
+    assert not places(r"\.expanduser\(\)")

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from withstand.errors import InputError, brief, nearest, told
-from withstand.reading.places import is_file, is_folder
+from withstand.reading.places import expanded, is_file, is_folder
 
 GROUP = "withstand.plugins"  # of entry points
 CODE = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_][\w.]*)")
@@ -51,7 +51,7 @@ def load(source: str) -> ModuleType:
     Raises:
         InputError: If it is not found, cannot be imported, or its name is taken by another module.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.suffix == ".py" or is_file(path / "__init__.py"):
         module, key = _of_file("plugin", path, name=re.sub(r"\W", "_", path.stem)), str(path.resolve())
     elif is_folder(path):
@@ -105,7 +105,7 @@ def find(who: str, source: str) -> Any:
     if found is None:
         raise InputError(f"{who}: expected FILE.py:NAME or package.module:NAME, got {brief(source)}.")
     if found["module"].endswith(".py"):
-        path = Path(found["module"]).expanduser()
+        path = expanded(found["module"])
         module = next((sys.modules[name] for name, own in _sources.items() if own == str(path.resolve())), None)
         module = module or _of_file(who, path, name=_own_name(path))
     else:
@@ -129,7 +129,7 @@ def is_source(name: str) -> bool:
     path = Path(name)
     if CODE.fullmatch(name) is not None or path.suffix.lower() in (".py", *MODEL_FILES):
         return True
-    return is_file(path.expanduser() / "config.json")
+    return is_file(expanded(path) / "config.json")
 
 
 def file_of(source: str) -> Path | None:
@@ -138,7 +138,7 @@ def file_of(source: str) -> Path | None:
     if found is None:
         return None
     if found["module"].endswith(".py"):
-        return Path(found["module"]).expanduser()
+        return expanded(found["module"])
     origin = getattr(_of_name("model", found["module"]), "__file__", None)
     return None if origin is None else Path(origin)
 

@@ -137,3 +137,9 @@ def test_a_loop_of_links_is_wrong_input(tmp_path, capsys):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     refused(["train", "--data", "toy", "--model", "mlp", "--epochs", "1", "--output", loop / "runs"], capsys)
+
+
+def test_the_home_of_an_unknown_user_is_a_path_like_others(capsys):
+    name = "~nobody-of-this-name/x"
+    for words in (["evaluate", name], ["evaluate", name, "--data", "digits"], ["corrupt", name, "copy"]):
+        assert name in refused(words, capsys)

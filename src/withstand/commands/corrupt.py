@@ -34,7 +34,7 @@ from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels, others
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.reading.places import check_output
+from withstand.reading.places import check_output, expanded
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
@@ -205,7 +205,7 @@ def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
 
 
 def _data(found: Any) -> Dataset:
-    path = Path(found.source).expanduser()
+    path = expanded(found.source)
     if path.is_file() or path.is_dir():
         return _files(path, found)
     if found.size == "original":

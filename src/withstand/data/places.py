@@ -4,20 +4,21 @@ import os
 from pathlib import Path
 
 from withstand.errors import InputError
+from withstand.reading.places import expanded
 
 
 def data_root(root: str | None) -> Path:
     """Return the folder of the data: the given one, else `$WITHSTAND_DATA`, else the download cache."""
     if root is not None:
-        return Path(root).expanduser()
+        return expanded(root)
     if os.environ.get("WITHSTAND_DATA"):
-        return Path(os.environ["WITHSTAND_DATA"]).expanduser()
+        return expanded(os.environ["WITHSTAND_DATA"])
     return cache_folder()
 
 
 def cache_folder() -> Path:
     """Return the download cache: `$XDG_CACHE_HOME/withstand`, else `~/.cache/withstand`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "withstand"
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "withstand"
 
 
 def find(root: str | None, who: str, *names: str) -> Path:
@@ -52,7 +53,7 @@ def find_folder(who: str, folder: str, *, option: str) -> Path:
     Raises:
         InputError: If it is at neither place.
     """
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     places = dict.fromkeys((path, data_root(None) / path))
     for place in places:
         if place.is_dir():

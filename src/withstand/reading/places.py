@@ -1,5 +1,6 @@
 """Checks of paths before they are opened, so that no pipe or device can block."""
 
+import os
 import shlex
 import stat
 import zipfile
@@ -8,6 +9,11 @@ from pathlib import Path
 from withstand.errors import InputError, brief
 
 UNPACKED, MARGIN = 4, 1 << 24  # a zip file may unpack to this many times its size, and as many bytes more
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with `~` and `~user` as home folders; that of an unknown user stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - `Path.expanduser` raises RuntimeError for unknown users
 
 
 def is_file(path: Path) -> bool:

@@ -14,6 +14,7 @@ from withstand.files import check_no_folder, write_whole
 from withstand.functional.balls import Norm
 from withstand.limits import Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
+from withstand.reading.places import expanded
 from withstand.reports.page.fragility import fragility_page
 from withstand.tables.robust import rows_of
 from withstand.tables.scan import SHARES
@@ -62,7 +63,7 @@ class Fragility:
     @checked
     def write(self, path: str | Path) -> Path:
         """Write a page in HTML that needs no other file, for a reader without Python, and return its path."""
-        path = Path(path).expanduser()
+        path = expanded(path)
         check_no_folder(path)
         text = fragility_page(
             headline=self.headline,

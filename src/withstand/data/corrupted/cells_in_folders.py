@@ -15,6 +15,7 @@ from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, subfolders, walk_images
 from withstand.errors import InputError
+from withstand.reading.places import expanded
 
 ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # folders in the published archives
 
@@ -42,7 +43,7 @@ class CellsInFolders(CorruptedDataset):
     def load(self, part: Part) -> FileSplit:
         """List the files of the selected cell; they are decoded when fetched."""
         if part == "test" and self.corruption == CLEAN and self.clean is not None:
-            return self._read(Path(self.clean).expanduser(), is_clean=True)
+            return self._read(expanded(self.clean), is_clean=True)
         split = super().load(part)
         assert isinstance(split, FileSplit)
         return split
@@ -51,7 +52,7 @@ class CellsInFolders(CorruptedDataset):
         """Return the selected cells by condition; warn about other folders."""
         found: dict[str, Dataset] = {}
         if self.clean is not None and self.corruption in (None, CLEAN):
-            self._reader(is_clean=True).folders(Path(self.clean).expanduser())
+            self._reader(is_clean=True).folders(expanded(self.clean))
             found[CLEAN] = replace(self, corruption=CLEAN, severity=None)
         if self.corruption == CLEAN:
             return found
@@ -118,7 +119,7 @@ class CellsInFolders(CorruptedDataset):
 
     def _list_ignored(self) -> Iterator[str]:
         """Yield folders in the place of a corruption or a severity that are neither."""
-        root, clean = self._folder(), None if self.clean is None else Path(self.clean).expanduser().resolve()
+        root, clean = self._folder(), None if self.clean is None else expanded(self.clean).resolve()
         severities = [str(each) for each in SEVERITIES]
         for upper in (root, *(root / each for each in ARCHIVES)):
             for name in subfolders(upper):

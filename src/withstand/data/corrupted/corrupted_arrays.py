@@ -6,6 +6,7 @@ from pathlib import Path
 from withstand.data.corrupted.cells_in_arrays import CellsInArrays
 from withstand.data.images.class_map import MAX_CLASSES, NumClasses
 from withstand.errors import InputError
+from withstand.reading.places import expanded
 from withstand.study.records import read_record
 
 
@@ -28,7 +29,7 @@ class CorruptedArrays(CellsInArrays):
     num_classes: NumClasses | None = None
 
     def _folder(self) -> Path:
-        return Path(self.root).expanduser()
+        return expanded(self.root)
 
     def _classes(self, largest: int) -> tuple[str, ...]:
         path = self._folder() / "classes.json"

@@ -7,6 +7,7 @@ from withstand.data.corrupted.cells_in_folders import CellsInFolders
 from withstand.data.images.class_folders import ClassFolders
 from withstand.data.images.class_map import MANIFEST, NumClasses
 from withstand.limits import PositiveInt
+from withstand.reading.places import expanded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class CorruptedFolder(CellsInFolders):
     clean_resize: PositiveInt | None = 256
 
     def _folder(self) -> Path:
-        return Path(self.root).expanduser()
+        return expanded(self.root)
 
     def _reader(self, *, is_clean: bool) -> ClassFolders:
         manifest = self._folder() / MANIFEST

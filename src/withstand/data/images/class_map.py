@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 
 from withstand.errors import InputError, brief, told
 from withstand.limits import Within
-from withstand.reading.places import read_bytes
+from withstand.reading.places import expanded, read_bytes
 from withstand.study.records import read_record
 
 IMAGENET = "imagenet"
@@ -58,7 +58,7 @@ class ClassMap:
         Raises:
             InputError: If the file cannot be used, or a number is negative, fractional or too high.
         """
-        path, names = Path(source).expanduser(), None
+        path, names = expanded(source), None
         if source == IMAGENET:
             names = _imagenet_folders(who)
             pairs = ((source, folder, number) for number, folder in enumerate(names))

@@ -11,6 +11,7 @@ from withstand.data.images.file_split import FileSplit, OnBadImage
 from withstand.data.images.files_below import subfolders
 from withstand.errors import InputError
 from withstand.limits import PositiveInt, Share
+from withstand.reading.places import expanded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class ImageFolder(Dataset):
     def load(self, part: Part) -> FileSplit:
         """List the files; they are decoded when fetched."""
         check_part("ImageFolder", part)
-        root = Path(self.root).expanduser()
+        root = expanded(self.root)
         folder, train = self._folder(root, part), root / self.train
         return self._reader().read(
             folder,

@@ -24,7 +24,7 @@ from withstand.models.external.from_transformers import (
 from withstand.models.external.outputs import with_logits
 from withstand.models.normalize import Normalize
 from withstand.models.vision import IMAGENET_MEAN, IMAGENET_STD
-from withstand.reading.places import is_file, is_folder
+from withstand.reading.places import expanded, is_file, is_folder
 
 READERS: dict[str, Callable[[Path], nn.Module]] = {
     ".onnx": read_onnx,
@@ -80,7 +80,7 @@ class External(Model):
 
     def digest(self) -> str:
         """Return a hash of the file with the code and of the neighbours that it imports, or of the model's files."""
-        path = plugins.file_of(self.source) if self._is_code else Path(self.source).expanduser()
+        path = plugins.file_of(self.source) if self._is_code else expanded(self.source)
         if path is None:
             return ""
         if self._is_code:
@@ -107,7 +107,7 @@ class External(Model):
         return normalize, with_logits(f"model: {self.source}", network, shape, num_classes, self.output)
 
     def _network(self, shape: tuple[int, ...], num_classes: int) -> nn.Module:
-        path = Path(self.source).expanduser()
+        path = expanded(self.source)
         if not self._is_code:
             if is_folder(path):
                 return read_folder(path)
@@ -152,7 +152,7 @@ class External(Model):
 
     @property
     def _preprocessing(self) -> Preprocessing:
-        path = Path(self.source).expanduser()
+        path = expanded(self.source)
         return read_preprocessing(path) if not self._is_code and is_folder(path) else Preprocessing()
 
     def _means_and_stds(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
