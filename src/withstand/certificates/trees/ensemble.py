@@ -73,8 +73,8 @@ def last_float64(threshold: np.ndarray) -> np.ndarray:
 
     Example:
         >>> last = last_float64(np.array([0.1]))
-        >>> bool(np.float32(last[0]) <= 0.1), bool(np.float32(np.nextafter(last[0], 1)) <= 0.1)
-        (True, False)
+        >>> [float(np.float32(each)) <= 0.1 for each in (last[0], np.nextafter(last[0], 1))]
+        [True, False]
     """
     with np.errstate(over="ignore"):
         below = threshold.astype(np.float32)
