@@ -38,7 +38,12 @@ def tables() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for name, dataset in {"avila": ws.Avila(), "grid stability": ws.GridStability()}.items():
         split = dataset.load("train")
         found[name] = split.x[:4000].double().numpy(), split.y[:4000].numpy()
-    return found
+    # Splits need two rows of each class.
+    counts = {name: np.unique(y, return_counts=True, return_inverse=True)[1:] for name, (_, y) in found.items()}
+    return {
+        name: (x[(n[i] >= 10)], y[(n[i] >= 10)])
+        for (name, (x, y)), (i, n) in zip(found.items(), counts.values(), strict=True)
+    }
 
 
 def models(seed: int) -> dict[str, Any]:

@@ -139,7 +139,9 @@ def cases() -> list:
                     continue
                 if example.tables_only and name != "table":
                     continue
-                marks = pytest.mark.slow if name in ("grey", "features") and not example.images_only else ()
+                is_slow = name in ("grey", "features") and not example.images_only
+                is_slow |= name == "ruled" and (number > 0 or "attacks" in cls.__module__)
+                marks = pytest.mark.slow if is_slow else ()
                 found.append(pytest.param((example, space), id=f"{cls.__name__}-{number}-{name}", marks=marks))
     return found
 

@@ -26,7 +26,7 @@ PANDAS = pd.DataFrame(
 
 def test_a_frame_of_pandas_comes_back():
     columns = Columns.of(PANDAS, split=["words", "category"], who="test")
-    pd.testing.assert_frame_equal(columns.table(columns.matrix()), PANDAS.reset_index(drop=True))
+    pd.testing.assert_frame_equal(columns.table(columns.matrix()), PANDAS)
 
 
 def test_a_frame_of_polars_comes_back():
