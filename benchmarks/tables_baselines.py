@@ -32,7 +32,7 @@ def tables() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     loads: dict[str, Any] = {
         "breast cancer": datasets.load_breast_cancer,
         "wine": datasets.load_wine,
-        "digits": datasets.load_digits,
+        "iris": datasets.load_iris,
     }
     found = {name: load(return_X_y=True) for name, load in loads.items()}
     for name, dataset in {"avila": ws.Avila(), "grid stability": ws.GridStability()}.items():
