@@ -325,7 +325,7 @@ def watched(
         told.seek(0)
         if process.returncode:
             raise SystemExit(f"{' '.join(words)[:200]} ended with {process.returncode}: {told.read()[-2000:]}")
-        first = told.readline().strip()
+        first = told.readline().strip().replace(f"{cwd}/", "")  # no path of this machine in the results
         seconds = {"cpu": used.ru_utime + used.ru_stime, "wall": time.perf_counter() - begun}
         return output.read(), {"peak": used.ru_maxrss * 1024, "used": seconds, "told": first}
 

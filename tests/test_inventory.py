@@ -259,3 +259,10 @@ def test_the_public_names_are_those_of_the_list_and_hold_every_family_and_every_
 def test_home_folders_are_found_in_one_place():
     # `Path.expanduser` raises RuntimeError for users that do not exist.
     assert not places(r"\.expanduser\(\)")
+
+
+def test_results_of_benchmarks_name_no_folder_of_a_machine():
+    results = Path(__file__).parents[1] / "benchmarks" / "results"
+    assert not [
+        each.name for each in results.glob("*.json") if re.search(r'"/(tmp|home|root|work|opt)/', each.read_text())
+    ]

@@ -99,7 +99,7 @@ def _plain(tree: Any, value: np.ndarray) -> Ensemble:
 
 
 def _placed(outputs: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return an output per class; a single one is that of the second class, and the first has 0."""
+    """Return one output per class: binary models have an output of the second class only, and the first gets 0."""
     if outputs.shape[-1] == num_classes:
         return outputs
     return np.concatenate([np.zeros_like(outputs), outputs], -1)
