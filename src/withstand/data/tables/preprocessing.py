@@ -70,18 +70,15 @@ def load_tabular(
     usable = usable_rows(file, target, features, missing=missing)
     y, classes = _read_classes(file, target, usable)
     rows = {name: usable[own] for name, own in cut(y[usable], validation=validation, test=test).items()}
-    training, chosen, source = rows["train"], rows[part], file
-    del rows
-    _check_training(file, classes, y[training])
-    columns = learn_columns(file, features, training, categorical=categorical, missing=missing)
+    _check_training(file, classes, y[rows["train"]])
+    columns = learn_columns(file, features, rows["train"], categorical=categorical, missing=missing)
+    source, chosen = file, rows[part]
     if part == "test" and test_file is not None:
         source, usable = test_file, _usable_test_rows(test_file, file, target, features, missing=missing)
         chosen, y = usable, _read_known_classes(source, target, classes, usable)
-    y, left_out = y[chosen], len(source) - len(usable)
-    del usable  # as much memory as two columns, as those deleted above
     _announce(file, columns, len(file) if part == "train" else len(chosen), aloud=part == "train")
-    holes = Holes(source, chosen, left_out=left_out)
-    x, known = _read_inputs(file, columns, holes, training, scale=scale, movable=movable, changes=changes or {})
+    y, holes = y[chosen], Holes(source, chosen, left_out=len(source) - len(usable))
+    x, known = _read_inputs(file, columns, holes, rows["train"], scale=scale, movable=movable, changes=changes or {})
     warn_of_unknown_levels(source, columns, chosen)
     notes = holes.report(missing, aloud=part == "train")
     return TensorSplit(x, y, classes=classes, box=None, numbers=chosen, features=known, notes=notes)
