@@ -142,6 +142,8 @@ WRONG = {
     "one level": ({"changes": {"plan": ["basic"]}}, "changes"),
     "an unknown unit": ({"radius": 1.0, "unit": "iqr"}, "unit"),
     "limits of one number": ({"radius": 1.0, "limits": {"tenure": 3}}, "limits"),
+    "a limit of NaN": ({"radius": 1.0, "limits": {"tenure": (float("nan"), None)}}, "limits"),
+    "limits of a category": ({"radius": 1.0, "limits": {"plan": (0, 1)}}, "limits"),
     "limits the wrong way": ({"radius": 1.0, "limits": {"tenure": (3, 1)}}, "limits"),
     "a rule of an unknown column": ({"radius": 1.0, "rules": ["totl == 1"]}, "total"),
     "a rule that calls": ({"radius": 1.0, "rules": ["__import__('os').system('x') == total"]}, "rule"),

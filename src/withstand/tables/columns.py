@@ -97,10 +97,6 @@ class Columns:
         """Number of columns of the matrix."""
         return self.columns[-1].inputs[-1] + 1
 
-    def named(self, name: Any) -> Column:
-        """Return a column."""
-        return next(each for each in self.columns if each.name == name)
-
     def matrix(self) -> np.ndarray:
         """Return the rows as numbers (row, input): float64, `HOLE` where a cell is empty."""
         found = np.zeros((self.num_rows, self.num_inputs))
@@ -122,7 +118,7 @@ class Columns:
         if self.library == "numpy":
             return np.stack(list(cells.values()), 1)
         if self.library == "polars":
-            return pl.DataFrame({name: values for name, values in cells.items()})
+            return pl.DataFrame(cells)
         import pandas as pd
 
         index = self.columns[0].kept.index if len(matrix) == self.num_rows else None
@@ -169,7 +165,7 @@ def _kind_of(kept: Any, *, is_category: bool, who: str) -> tuple[Kind, tuple[Any
         levels = tuple(_unique(kept))
         hash(levels)
     except (TypeError, pl.exceptions.PolarsError):
-        raise InputError(f"{who}: expected numbers, text, dates or truth values, got {brief(kept[:1])}.") from None
+        raise InputError(f"{who}: expected numbers, text, dates or booleans, got {brief(kept[:1])}.") from None
     if is_category and len(levels) > MAX_LEVELS:
         raise InputError(f"{who}: expected a category of at most {MAX_LEVELS} levels, got {len(levels):,}.")
     return "category", levels

@@ -16,6 +16,7 @@ from withstand.rendering.terminal import as_text
 from withstand.study.measures import comparison
 from withstand.study.measures.intervals import share, wilson
 from withstand.tables.entry_errors import right_under_errors
+from withstand.tables.freedom import Unit
 from withstand.tables.robust import Robustness, robustness
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def compare(
     *,
     radius: Any = None,
     changes: Mapping | None = None,
-    unit: str = "raw",
+    unit: Unit = "raw",
     norm: Norm = "linf",
     limits: Mapping | None = None,
     rules: Sequence[str] = (),

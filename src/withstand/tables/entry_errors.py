@@ -76,7 +76,7 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
     offset, scale = np.where(keep, offset, 0.0), np.where(keep, std, 1.0)
     # What does not vary has no errors, and neither has a category of too many levels, which is one number.
     scale = np.where((scale == 0) | ~(keep | is_split), np.inf, scale)
-    frequent = {name: int(offset_of.argmax()) for name, offset_of in _shares(columns, matrix)}
+    frequent = {each.name: int(matrix[:, list(each.inputs)].mean(0).argmax()) for each in columns.columns}
     typical = [
         float(number == frequent[each.name])
         if len(each.inputs) > 1
@@ -85,7 +85,7 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
         for number, place in enumerate(each.inputs)
     ]
     return Features(
-        names=tuple(f"{each.name}" for each in owners),
+        names=tuple(str(each.name) for each in owners),
         columns=tuple(str(each.name) for each in owners),
         kinds=tuple(each.kind for each in owners),
         movable=(True,) * len(owners),
@@ -94,7 +94,3 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
         iqr=tuple((quarters[1] - quarters[0]).tolist()),
         typical=tuple(typical),
     )
-
-
-def _shares(columns: Columns, matrix: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-    return [(each.name, matrix[:, list(each.inputs)].mean(0)) for each in columns.columns if len(each.inputs) > 1]

@@ -25,29 +25,17 @@ ROUNDING = 1e-9  # of outputs, relative to the sum of the trees' largest
 MOST_WORLDS = 1000  # combinations of categories of a row
 
 
-class Settled(NamedTuple):
-    """What the exact search says about rows.
-
-    Attributes:
-        proved: Which rows no point in reach flips, whether it obeys the rules or not.
-        notes: What a reader must know.
-    """
-
-    proved: Tensor
-    notes: tuple[str, ...]
-
-
-def settle(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Settled]:
-    """Decide the rows that are right at the points found so far.
+def prove(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Tensor]:
+    """Search exactly for changes of the rows that are predicted correctly and not flipped yet.
 
     Args:
         trees: The trees; see `read_trees`.
         asked: The question.
         found: What other searches found.
-        seconds: Most time per row, in seconds.
+        seconds: Time limit per row, in seconds.
 
     Returns:
-        What is found now, with points as near as the exact ones allow, and what is proved.
+        What is found now, and which rows (row,) are proved: no point in reach flips them, legal or not.
     """
     module, points, proved = asked.subject.module, found.points.clone(), torch.zeros(len(found.x), dtype=torch.bool)
     right = module(found.x).argmax(1) == asked.labels
@@ -58,11 +46,8 @@ def settle(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tup
         proved[row] = answer == "proved"
         if answer == "found":
             points[row], is_new[row] = case.found[0], True
-    points[is_new] = least_changes(module, found.x[is_new], asked.labels[is_new], points[is_new], asked.freedom.space)
-    found = found._replace(points=points)
-    unknown = int((right & ~found.is_flipped & ~proved).sum())
-    note = f"{unknown:,} of {len(right):,} rows are neither proved nor flipped; more seconds may decide them."
-    return found, Settled(proved, (note,) if unknown else ())
+    points[is_new] = least_changes(module, found.x[is_new], asked.labels[is_new], points[is_new], asked.freedom.rules)
+    return found._replace(points=points), proved
 
 
 class Trees(NamedTuple):
@@ -158,8 +143,7 @@ class _Case(NamedTuple):
 
     def _reach(self) -> tuple[Box, Metric]:
         """Return where the numbers of the row may move: columns that follow from others, anywhere."""
-        rules, ball = self.freedom.space.rules, self.freedom.of_rows(torch.tensor([self.row]))
-        assert rules is not None
+        rules, ball = self.freedom.rules, self.freedom.of_rows(torch.tensor([self.row]))
         radii = (
             torch.as_tensor(ball.radii(self.x[None], space=self.freedom.space)).expand(1, len(self.x))[0].numpy().copy()
         )

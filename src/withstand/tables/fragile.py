@@ -16,9 +16,10 @@ from withstand.limits import Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.reading.places import expanded
 from withstand.reports.page.fragility import fragility_page
+from withstand.tables.freedom import Unit
 from withstand.tables.robust import rows_of
 from withstand.tables.scan import SHARES
-from withstand.tables.search import Asked, Found, ask
+from withstand.tables.search import Asked, Found, ask, search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,7 +85,7 @@ def fragility(
     *,
     radius: Any = None,
     changes: Mapping | None = None,
-    unit: str = "raw",
+    unit: Unit = "raw",
     norm: Norm = "linf",
     limits: Mapping | None = None,
     rules: Sequence[str] = (),
@@ -122,7 +123,7 @@ def fragility(
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, None, names=names, who="fragility", **free)
     labels = None if y is None else asked.subject.numbers(y, asked.columns.num_rows, who="fragility")
-    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels)
+    return _summary(asked, search(asked, budget=budget, num_mean=0, seed=int(seed)), labels)
 
 
 def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
@@ -146,8 +147,7 @@ def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
 def _sizes(asked: Asked, found: Found) -> np.ndarray:
     """Return the largest share of its radius by which a column of each row moves; 1 for a category."""
     radii = torch.tensor(asked.freedom.ball.radius, dtype=found.x.dtype)
-    assert asked.freedom.space.rules is not None
-    radii[list(asked.freedom.space.rules.derived)] = 0  # follow the others, however far
+    radii[list(asked.freedom.rules.derived)] = 0  # follow the others, however far
     delta = (found.points - found.x).abs()
     shares = torch.where(radii > 0, delta / torch.where(radii > 0, radii, 1), 0).amax(1)
     swapped = [each for change in asked.freedom.changes for each in change.inputs]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from torch import Tensor
 from withstand.data.space import Space
 from withstand.data.tables.categories import key_of
 from withstand.data.tables.features import Features
-from withstand.data.tables.rules import HOLE, Field, Rules
+from withstand.data.tables.rules import HOLE, Field, Rules, limits_of
 from withstand.errors import InputError, nearest
 from withstand.functional.balls import Norm
 from withstand.functional.changes import Change
 from withstand.perturbations.ball import Ball
 from withstand.tables.columns import Column, Columns
 
-UNITS = ("raw", "std")
+Unit = Literal["raw", "std"]
 
 
 class Freedom(NamedTuple):
@@ -38,6 +38,12 @@ class Freedom(NamedTuple):
     notes: tuple[str, ...]
 
     @property
+    def rules(self) -> Rules:
+        """The rules, which every table has: the types of its columns."""
+        assert self.space.rules is not None
+        return self.space.rules
+
+    @property
     def moves(self) -> tuple[bool, ...]:
         """Which inputs are numbers that may move."""
         return self.space.features.movable if self.space.features else ()
@@ -50,9 +56,8 @@ class Freedom(NamedTuple):
     @property
     def followers(self) -> set[str]:
         """Columns that change only because others do, by an equality."""
-        assert self.space.rules is not None
-        derived = self.space.rules.derived
-        return {each.name for each in self.space.rules.fields if set(each.inputs) <= set(derived)}
+        derived = set(self.rules.derived)
+        return {each.name for each in self.rules.fields if set(each.inputs) <= derived}
 
     def may_change(self, column: Column) -> bool:
         """Return whether a column may change of its own."""
@@ -62,37 +67,28 @@ class Freedom(NamedTuple):
 
     def words(self, columns: Columns) -> dict[str, str]:
         """Return how each column may change, in words, and the rules."""
-        assert self.space.rules is not None
-        radii, found = np.array(self.ball.radius), {}
+        found = {}
         for each in columns.columns:
             if self.moves[each.inputs[0]]:
-                found[str(each.name)] = f"by up to {radii[each.inputs[0]]:.4g}"
+                found[str(each.name)] = f"by up to {np.array(self.ball.radius)[each.inputs[0]]:.4g}"
             for change in self.changes:
                 if set(change.inputs) <= set(each.inputs):
                     own = (each.levels[place - each.inputs[0]] for place in change.inputs)
                     found[str(each.name)] = " or ".join(map(str, own))
-        for field in self.space.rules.fields:
-            if field.low is not None or field.high is not None:
-                span = " and ".join(
-                    f"{word} {value:g}"
-                    for word, value in (("at least", field.low), ("at most", field.high))
-                    if value is not None
-                )
+        for field in self.rules.fields:
+            limits = ("at least", field.low), ("at most", field.high)
+            if span := " and ".join(f"{word} {value:g}" for word, value in limits if value is not None):
                 found[field.name] = f"{found[field.name]}, {span}" if field.name in found else span
-        return found | {f"rule {number}": each for number, each in enumerate(self.space.rules.texts, 1)}
+        return found | {f"rule {number}": each for number, each in enumerate(self.rules.texts, 1)}
 
     @property
     def has_rules(self) -> bool:
         """Whether there are limits or relations."""
-        own = self.space.rules
-        return own is not None and bool(
-            own.texts or any(each.low is not None or each.high is not None for each in own.fields)
-        )
+        return bool(self.rules.texts) or any((each.low, each.high) != (None, None) for each in self.rules.fields)
 
     def without_rules(self) -> "Freedom":
         """Return it without limits and relations; whole numbers stay whole."""
-        assert self.space.rules is not None
-        fields = tuple(each._replace(low=None, high=None) for each in self.space.rules.fields)
+        fields = tuple(each._replace(low=None, high=None) for each in self.rules.fields)
         return self._replace(space=replace(self.space, rules=Rules(fields=fields)))
 
     def rows(self, rows: Tensor) -> "Freedom":
@@ -112,7 +108,7 @@ def read_freedom(
     *,
     radius: Any,
     changes: Mapping[Any, Any],
-    unit: str,
+    unit: Unit,
     norm: Norm,
     limits: Mapping[Any, Any] | None,
     rules: Sequence[str],
@@ -123,8 +119,6 @@ def read_freedom(
         InputError: If a column is unknown or of the wrong kind, or a value is invalid.
     """
     who, names, limits = columns.who, [each.name for each in columns.columns], limits or {}
-    if unit not in UNITS:
-        raise InputError(f"{who}: unit must be one of {', '.join(UNITS)}, got {unit!r}.")
     for what, given in (("radius", radius if isinstance(radius, Mapping) else {}), ("limits", limits)):
         for name in given:
             if name not in names:
@@ -217,19 +211,9 @@ def _change(who: str, column: Column, values: Any) -> Change:
 
 
 def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field:
-    low, high = None, None
-    if column.name in limits:
-        given = limits[column.name]
-        is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
-        if not is_pair or any(
-            each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given
-        ):
-            raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
-        low, high = (None if each is None else float(each) for each in given)
-        if column.kind == "category" or (low is not None and high is not None and not low < high):
-            raise InputError(
-                f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of numbers, got {given!r}."
-            )
+    low, high = limits_of(columns.who, column.name, limits.get(column.name, (None, None)))
+    if column.kind == "category" and column.name in limits:
+        raise InputError(f"{columns.who}: limits: column {column.name!r} is a category, which has none.")
     return Field(
         name=str(column.name),
         inputs=column.inputs,

@@ -12,8 +12,9 @@ from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, PositiveFloat, Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.study.measures.intervals import wilson
-from withstand.tables.exact import read_trees, settle
-from withstand.tables.search import Asked, Found, ask
+from withstand.tables.exact import prove, read_trees
+from withstand.tables.freedom import Unit
+from withstand.tables.search import Asked, Found, ask, search
 from withstand.tables.told import changes_of
 
 ROWS = (
@@ -99,7 +100,7 @@ def robustness(
     *,
     radius: Any = None,
     changes: Mapping | None = None,
-    unit: str = "raw",
+    unit: Unit = "raw",
     norm: Norm = "linf",
     limits: Mapping | None = None,
     rules: Sequence[str] = (),
@@ -148,13 +149,15 @@ def _answered(model: Any, asked: Asked, *, exact: float, budget: Budget, num_mea
     """Return the result, with proofs if they may take time."""
     own = {"budget": budget, "num_mean": num_mean, "seed": seed}
     if not exact:
-        return _summary(asked.search(**own), asked, **own)
-    trees = read_trees(model, asked)  # refuses other models before the search
-    found, proofs = settle(trees, asked, asked.search(**own), seconds=exact)
+        return _summary(search(asked, **own), asked, **own)
+    trees = read_trees(model, asked)  # rejects other models before the search
+    found, proved = prove(trees, asked, search(asked, **own), seconds=exact)
     plain = _summary(found, asked, **own)
-    rows = plain.rows.with_columns(proved=pl.Series(proofs.proved.numpy()))
-    certified = float(proofs.proved.numpy().mean())
-    return replace(plain, rows=rows, certified=certified, notes=plain.notes + proofs.notes)
+    rows = plain.rows.with_columns(proved=pl.Series(proved.numpy()))
+    unknown = len(rows.filter(pl.col("robust") & ~pl.col("proved")))
+    note = f"{unknown:,} of {len(rows):,} rows are neither proved nor flipped; more seconds may decide them."
+    certified = float(proved.numpy().mean())
+    return replace(plain, rows=rows, certified=certified, notes=plain.notes + ((note,) if unknown else ()))
 
 
 def _summary(found: Found, asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Robustness:
@@ -201,7 +204,7 @@ def _robust_without_rules(rows: pl.DataFrame, asked: Asked, *, budget: Budget, s
     left = robust.nonzero()[:, 0]
     if asked.freedom.has_rules and len(left):
         free = asked._replace(freedom=asked.freedom.without_rules()).rows(left)
-        robust[left[free.search(budget=budget, num_mean=0, seed=seed).is_flipped]] = False
+        robust[left[search(free, budget=budget, num_mean=0, seed=seed).is_flipped]] = False
     return pl.Series(robust.numpy())
 
 

@@ -114,7 +114,7 @@ def _labels(y: Any, who: str, *, what: str = "y") -> list[Any]:
         labels = np.asarray(y).ravel().tolist()
         hash(tuple(labels))
     except (TypeError, ValueError):
-        wanted = "numbers, text or truth values, one per row" if what == "y" else "numbers, text or truth values"
+        wanted = "numbers, text or booleans" + (", one per row" if what == "y" else "")
         raise InputError(f"{who}: {what} must be {wanted}, got {brief(y)}.") from None
     return labels
 

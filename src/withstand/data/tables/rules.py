@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from withstand.data.tables.relations import Relation, Values, read_relation
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.precision import in_double
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
@@ -175,3 +176,26 @@ class Rules:
         changed = points.clone()
         changed[..., field.inputs[0]] = torch.where(is_wrong, moved, points[..., field.inputs[0]])
         return self._rounded(changed, (field,))
+
+
+def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | None]:
+    """Return the limits of a column, given as a pair of numbers or None.
+
+    Args:
+        who: Name at the beginning of errors.
+        name: The column.
+        given: Lowest and highest value, in the units of the file; None for no limit.
+
+    Raises:
+        InputError: If they are not such a pair, or the lowest is above the highest.
+
+    Example:
+        >>> limits_of("RobustClassifier", "age", (0, None))
+        (0.0, None)
+    """
+    pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
+    if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not all(a <= b for a in numbers[:1] for b in numbers):
+        raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
+    low, high = (None if each is None else float(each) for each in pair)
+    return low, high
