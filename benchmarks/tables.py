@@ -234,7 +234,7 @@ def exact(divisor: int) -> list[Outcome]:
         nothing = Found(question.x, question.x, torch.empty(0), torch.empty(0))
         trees = read_trees(case.model, question)
         (points, proved), used = timed(lambda t=trees, q=question, n=nothing: prove(t, q, n, seconds=2.0))
-        right, proved = ours.rows["right"].to_numpy(), proved.numpy()
+        right, proved = ours.rows["correct"].to_numpy(), proved.numpy()
         worst = float((right & ~points.is_flipped.numpy()).mean())
         details = {"worst_case": ours.worst_case, "exact": worst, "certified": float(proved.mean()), "rows": len(right)}
         contradictions = int((proved & ~ours.rows["robust"].to_numpy()).sum())

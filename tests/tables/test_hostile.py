@@ -1,4 +1,4 @@
-"""Models, labels and frames that are not as they should be: an error of the user or a right answer, never a raw error."""
+"""Unusual models, labels and frames: a clear error or a correct result, never a raw exception."""
 
 import numpy as np
 import pandas as pd
@@ -34,20 +34,23 @@ def _raise_far(found, table):
     return found
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        Step(_raise_far),
-        Step(lambda found, table: np.log(found)),
-        Step(lambda found, table: np.where(table[["a"]] > 1, np.nan, found)),
-        Step(lambda found, table: found[:, 1]),
-        LinearRegression().fit(_frame().to_numpy(), range(20)).predict,
+NO_CLASSIFIERS = {
+    "raises within the search": (Step(_raise_far), "too far"),
+    "logarithms": (Step(lambda found, table: np.log(found)), "probabilities"),
+    "nan": (Step(lambda found, table: np.where(table[["a"]] > 1, np.nan, found)), "probabilities"),
+    "one probability per row": (Step(lambda found, table: found[:, 1]), "expected one of"),
+    "several labels": (
         DecisionTreeClassifier().fit(_frame(), np.eye(2, dtype=int)[[0, 1] * 10]),
-    ],
-    ids=["raises within the search", "logarithms", "nan", "one dimension", "regression", "several labels"],
-)
-def test_models_that_do_not_answer_as_classifiers_do_are_refused(model):
-    with pytest.raises(InputError):
+        "probabilities of shape",
+    ),
+    "regression": (LinearRegression().fit(_frame(), range(20)), "expected one of"),
+}
+
+
+@pytest.mark.parametrize("name", NO_CLASSIFIERS)
+def test_models_that_do_not_predict_classes_are_refused(name):
+    model, word = NO_CLASSIFIERS[name]
+    with pytest.raises(InputError, match=word):
         fragility(model, _frame(), **QUICK)
 
 
@@ -60,7 +63,11 @@ def test_labels_that_are_no_labels_are_refused(labels):
 
 def test_labels_of_several_types():
     labels = np.array([0] * 10 + ["1"] * 10, dtype=object)
-    assert fragility(Step(classes=(0, "1")), _frame(), labels, **QUICK).rows["right"].all()
+
+    def predict(table):
+        return np.array([0, "1"], dtype=object)[(table["a"] > 0).astype(int)]
+
+    assert fragility(predict, _frame(), labels, **QUICK).rows["correct"].all()
 
 
 def test_exact_with_a_single_class():

@@ -44,7 +44,7 @@ class Encoding:
         return tuple(1 if each is None else len(each) for each in self.levels)
 
     def numbered(self, who: str, X: Any) -> Any:
-        """Return a table with numbers instead of categories; a table of another shape stays as it is.
+        """Return a table with numbers instead of categories; a table of another shape is returned unchanged.
 
         Warns of levels that are unseen in training.
         """
@@ -108,7 +108,7 @@ def learn_encoding(who: str, X: Any, categorical: Any, *, fills: bool) -> Encodi
         who: Name at the beginning of errors.
         X: The table.
         categorical: Columns that are categories, by name or place, or as a mask; `from_dtype` takes the columns of a
-            data frame that hold text, categories or truth values; None takes none.
+            data frame that hold text, categories or booleans; None takes none.
         fills: Whether an empty cell of a category is a level.
 
     Raises:
@@ -221,7 +221,7 @@ def _names_of(table: _Table) -> list[str]:
 
 
 def _is_category(kind: Any) -> bool:
-    """Return whether a column type of pandas or polars holds text, categories or truth values."""
+    """Return whether a column type of pandas or polars holds text, categories or booleans."""
     return getattr(kind, "kind", "") in ("O", "U", "S", "b") or str(kind).partition("(")[0] in WORDS
 
 

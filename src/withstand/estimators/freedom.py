@@ -1,4 +1,4 @@
-"""Freedom: what may move in a table, by how much, and by which rules."""
+"""Freedom: which columns of a table may change, by how much, and under which rules."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

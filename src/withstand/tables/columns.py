@@ -1,4 +1,4 @@
-"""Columns: a table of any library as a matrix of numbers, and back."""
+"""Columns: conversion of a table of any library to a matrix of numbers, and back."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Column:
     Attributes:
         name: Its name.
         kind: `continuous`, `integer` (only whole numbers), or `category` (everything else, dates included).
-        kept: The column as it came, in its library.
+        kept: The original column, in its library.
         levels: Values of a category; the numbers of the matrix are their places.
         inputs: Its inputs in the matrix: one, or one per level if the category may change.
     """
@@ -44,7 +44,7 @@ class Column:
 
     @cached_property
     def first_rows(self) -> np.ndarray:
-        """The first row of each level, whose cell stands for it."""
+        """The first row of each level, from which its cell is copied."""
         found = np.zeros(len(self.levels), dtype=np.int64)
         found[self.numbers[::-1]] = np.arange(len(self.numbers))[::-1]
         return found
@@ -52,7 +52,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Columns:
-    """The columns of a table: how its rows become numbers, and numbers rows.
+    """The columns of a table, and the conversion of its rows to numbers and back.
 
     Attributes:
         who: Name at the beginning of errors.
@@ -68,16 +68,16 @@ class Columns:
 
     @classmethod
     def of(cls, table: Any, *, names: Sequence[str] = (), split: Sequence[str] = (), who: str) -> "Columns":
-        """Look at a table.
+        """Read the columns of a table.
 
         Args:
             table: A data frame of pandas or polars, or an array (row, column).
-            names: Names of the columns of an array; `x0`, `x1`, ... without.
-            split: Columns that are categories whose levels may change.
+            names: Names of the columns of an array; `x0`, `x1`, ... by default.
+            split: Categories whose levels may change; each level becomes an input.
             who: Name at the beginning of errors.
 
         Raises:
-            InputError: If it is no table.
+            InputError: If it is no table, or a cell is infinite or of an unsupported type.
         """
         library, named = _named(table, names, who)
         for name in split:
@@ -113,7 +113,7 @@ class Columns:
         return found
 
     def table(self, matrix: np.ndarray) -> Any:
-        """Return a table like the one that was looked at, from numbers (row, input)."""
+        """Return a table of the original library and types, from numbers (row, input)."""
         cells = {each.name: _cells(each, matrix[:, list(each.inputs)]) for each in self.columns}
         if self.library == "numpy":
             return np.stack(list(cells.values()), 1)
@@ -187,7 +187,7 @@ def _unique(kept: Any) -> list[Any]:
 
 
 def _cells(column: Column, numbers: np.ndarray) -> Any:
-    """Return the cells of a column from its inputs (row, input), in the type that it came with."""
+    """Return the cells of a column from its inputs (row, input), in its original type."""
     kept = column.kept
     if column.kind == "category":
         places = numbers.argmax(1) if numbers.shape[1] > 1 else numbers[:, 0].round().astype(np.int64)

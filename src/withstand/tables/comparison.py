@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NUM_ERRORS = 16  # draws per kind of wrong entries
 # Measure, and the column of `Robustness.rows` whose mean it is.
 MEASURES = {
-    "accuracy": "right",
+    "accuracy": "correct",
     "mean over changes": "mean",
     "wrong entries, {}": "errors",
     "worst case": "robust",
@@ -56,7 +56,7 @@ class Comparison:
             lines.append((model, *(_cell(own[each], is_baseline=model == first) for each in names)))
         count = len(self.models[first].rows)
         grid = Grid(
-            title=f"Right answers in percent of {count:,} rows, with 95 % intervals",
+            title=f"Correct predictions in percent of {count:,} rows, with 95 % intervals",
             columns=("model", *names),
             lines=tuple(lines),
             notes=(f"*: differs from {first} (95 % interval of the difference on the same rows).", *self.notes),
@@ -65,11 +65,11 @@ class Comparison:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
+        """Notes of all models, each once."""
         return tuple(dict.fromkeys(note for each in self.models.values() for note in each.notes))
 
     def figure(self) -> "Figure":
-        """Return a figure: a line per model, a mark per measure, with 95 % intervals."""
+        """Return a figure: one line per model, one marker per measure, with 95 % intervals."""
         from withstand.reports.figures.intervals import intervals_figure
 
         return intervals_figure(self.table.to_dicts())
@@ -102,13 +102,13 @@ def compare(
         radius: How far each column may change.
         changes: Values of a column that may replace each other.
         unit: Unit of the radii.
-        norm: How changes of several columns add up.
+        norm: Norm that combines the changes of several columns.
         limits: Lowest and highest value of a column.
         rules: Relations between columns that hold in every legal row.
         names: Names of the columns of an array.
         budget: Which attacks.
         num_mean: Random legal changes per row.
-        errors: Share of wrong entries, below 1: missing values, typos, mistakes of units and other errors; see
+        errors: Probability that an entry is wrong, in [0, 1): missing values, typos, wrong units and other errors; see
             `--on table-errors`. 0 disables it.
         seed: Seed of all draws.
 

@@ -1,4 +1,4 @@
-"""Exact answers for tables: which rows no legal change flips, for ensembles of trees."""
+"""Exact search for ensembles of trees: which rows no legal change flips."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from withstand.tables.preparation import Preparation, read_preparation
 from withstand.tables.search import Asked, Found
 
 ROUNDING = 1e-9  # of outputs, relative to the sum of the trees' largest
-MOST_WORLDS = 1000  # combinations of categories of a row
+MOST_WORLDS = 1000  # combinations of the levels of a row's categories
 
 
 def prove(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Tensor]:
@@ -86,9 +86,7 @@ def read_trees(model: Any, asked: Asked) -> Trees:
     is_clear = highest[:, 0] - highest[:, -1] > rounding
     if (outputs.argmax(1) != asked.subject.module(x).argmax(1))[is_clear].any():
         name = type(preparation.end).__name__
-        raise InputError(
-            f"{columns.who}: exact reads other answers from the trees of {name} than it gives; leave exact out."
-        )
+        raise InputError(f"{columns.who}: exact cannot read the trees of {name}: predictions differ; leave exact out.")
     return Trees(ensemble, preparation, preparation.cuts(ensemble, columns, x[0].numpy()), rounding)
 
 
@@ -136,7 +134,7 @@ class _Case(NamedTuple):
         return "unknown" if "unknown" in answers else "proved"
 
     def _need(self, other: int) -> float:
-        """Return the least lead of a class that may flip the answer: of equal outputs the first wins."""
+        """Return the smallest lead of a class that may flip the prediction: ties go to the first class."""
         if self.trees.ensemble.is_whole:
             return 0.0 if other < self.y else 0.5
         return -self.trees.rounding
@@ -176,7 +174,7 @@ class _Case(NamedTuple):
         return torch.stack(found[:MOST_WORLDS]), len(found) <= MOST_WORLDS
 
     def _judge(self, world: Tensor, box: Box) -> Callable[[np.ndarray, np.ndarray], tuple[bool, bool]]:
-        """Return what tries points of regions with the model itself."""
+        """Return a function that checks points of regions with the model itself."""
 
         def accept(low: np.ndarray, high: np.ndarray) -> tuple[bool, bool]:
             nearest = np.clip(self.x.numpy()[box.inputs], low, high)

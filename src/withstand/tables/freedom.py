@@ -1,4 +1,4 @@
-"""Freedom: what may move in a table, by how much, and by which rules."""
+"""Freedom: which columns of a table may change, by how much, and under which rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +29,7 @@ class Freedom(NamedTuple):
         space: The space of its matrix, with the rules.
         ball: The radii, one per input; 0 for columns that stay.
         holes: Which numbers that may move are empty cells (row, input); None if none is.
-        notes: What a reader must know.
+        notes: Remarks on rows and columns that cannot move.
     """
 
     space: Space
@@ -60,13 +60,13 @@ class Freedom(NamedTuple):
         return {each.name for each in self.rules.fields if set(each.inputs) <= derived}
 
     def may_change(self, column: Column) -> bool:
-        """Return whether a column may change of its own."""
+        """Return whether a column may change, other than by following others."""
         return any(self.moves[each] for each in column.inputs) or any(
             set(each.inputs) <= set(column.inputs) for each in self.changes
         )
 
-    def words(self, columns: Columns) -> dict[str, str]:
-        """Return how each column may change, in words, and the rules."""
+    def describe(self, columns: Columns) -> dict[str, str]:
+        """Return a description of how each column may change, and the rules."""
         found = {}
         for each in columns.columns:
             if self.moves[each.inputs[0]]:
@@ -113,7 +113,7 @@ def read_freedom(
     limits: Mapping[Any, Any] | None,
     rules: Sequence[str],
 ) -> Freedom:
-    """Check what a user lets move, and return it for the matrix of a table.
+    """Check the arguments of `robustness` that say what may change, and return them for the matrix of a table.
 
     Raises:
         InputError: If a column is unknown or of the wrong kind, or a value is invalid.
@@ -152,7 +152,7 @@ def read_freedom(
 
 
 def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
-    """Return notes on the rows that are illegal as they are."""
+    """Return notes on the rows that break rules or limits unchanged."""
     x = torch.from_numpy(matrix)
     wrong, found = int((~rules.are_legal(x)).sum()), []
     values = rules.values(x)
@@ -161,14 +161,14 @@ def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
         if count:
             found.append(f"{count:,} of {len(x):,} rows break the rule `{each.text}`")
     if wrong and not found:
-        found.append(f"{wrong:,} of {len(x):,} rows lie outside of the limits")
+        found.append(f"{wrong:,} of {len(x):,} rows lie outside the limits")
     return [f"{'; '.join(found)}: illegal rows do not move."] if found else []
 
 
 def _followers(rules: Rules, columns: Columns, radii: Mapping[Any, float]) -> list[str]:
     """Return notes on the columns that have a radius although they follow from others."""
     return [
-        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
+        f"Column {each.name!r} follows from a rule, so its radius does not limit it; give it limits."
         for each in columns.columns
         if radii[each.name] > 0 and set(each.inputs) <= set(rules.derived)
     ]
@@ -189,11 +189,11 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
     values = matrix[:, column.inputs[0]]
     values = values[values != HOLE]
     if not is_named and value > 0 and len(np.unique(values)) <= 2:
-        notes.append(f"Column {column.name!r} has at most two values and stays as it is; name it in radius to move it.")
+        notes.append(f"Column {column.name!r} has at most two values and does not move; name it in radius to move it.")
         return 0.0
     found = value * (float(values.std()) if unit == "std" and len(values) else 1.0)
     if column.kind == "integer" and 0 < found < 1:
-        notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it stays as it is.")
+        notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it does not move.")
     return float(np.floor(found + 1e-9)) if column.kind == "integer" else found
 
 

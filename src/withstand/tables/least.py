@@ -1,4 +1,4 @@
-"""Least changes: of points that flip an answer, those of few columns first, and then small ones."""
+"""Least changes: shrink points that flip a prediction to few changed columns, then to small changes."""
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,15 @@ AT_ONCE = 16384
 
 
 def least_changes(model: nn.Module, x: Tensor, y: Tensor, points: Tensor, rules: Rules) -> Tensor:
-    """Return points that flip the answers too, but with fewer columns changed, and by less.
+    """Return points that still flip the prediction, with fewer columns changed, and by less.
 
-    Columns go back to the row's own value one after the other, each time the one whose return leaves the answer most
-    clearly wrong; then each displacement is halved as often as the answer stays wrong.
+    Columns are put back one at a time, greedily: the one whose removal leaves the largest lead of a wrong class. Then
+    each remaining displacement is shortened by bisection.
 
     Args:
         model: Maps rows of the matrix to logits.
         x: The rows (batch, input).
-        y: Their labels.
+        y: The numbers of their labels (batch,).
         points: Wrong legal points around them; rows without one stay as they are.
         rules: The rules of the table.
     """

@@ -1,4 +1,4 @@
-"""Scan: every legal change of one column alone, which a reader understands best."""
+"""Scan: legal changes of one column at a time, which are the easiest to explain."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ CELLS_AT_ONCE = 2**21  # numbers of tried rows in memory
 
 
 class Scan(NamedTuple):
-    """What changes of one column do.
+    """What changes of a single column do.
 
     Attributes:
         points: The row with the smallest change of one column that flips it (row, input); the row itself without one.

@@ -1,4 +1,4 @@
-"""Search: legal changes of a table's rows that flip the answers of a model."""
+"""Search: legal changes of a table's rows that flip the predictions of a model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,9 +32,9 @@ class Found(NamedTuple):
 
     Attributes:
         x: The rows (row, input).
-        points: Legal points with another answer, by the least change that was found; the row itself without one.
-        shares: Shares of the radius at which a column alone flips a row; see `Scan`.
-        means: Share of random legal points with the label, per row; empty without any.
+        points: The nearest legal points found with another prediction; the row itself without one (row, input).
+        shares: Share of the radius at which a column alone flips a row (row, column); see `Scan`.
+        means: Share of random legal points that are predicted as the label (row,); empty without any.
     """
 
     x: Tensor
@@ -44,12 +44,12 @@ class Found(NamedTuple):
 
     @property
     def is_flipped(self) -> Tensor:
-        """Which rows have a point with another answer."""
+        """Which rows have a point with another prediction (row,)."""
         return (self.points != self.x).any(1)
 
 
 class Asked(NamedTuple):
-    """A question about a model and a table.
+    """A model, the rows of a table, and what may change in them.
 
     Attributes:
         columns: The columns.
@@ -71,7 +71,15 @@ class Asked(NamedTuple):
 
 
 def ask(model: Any, table: Any, y: Any, *, names: Sequence[str], who: str, **free: Any) -> Asked:
-    """Read the arguments of `robustness`; without labels, the model's answers take their place.
+    """Read the arguments of `robustness`; without labels, the model's predictions are used.
+
+    Args:
+        model: As in `robustness`.
+        table: The rows.
+        y: A label per row, or None.
+        names: Names of the columns of an array.
+        who: Name at the beginning of errors.
+        **free: `radius`, `changes`, `unit`, `norm`, `limits` and `rules`.
 
     Raises:
         InputError: If one is invalid.

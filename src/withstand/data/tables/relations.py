@@ -52,8 +52,8 @@ class Relation(NamedTuple):
     Attributes:
         text: The expression.
         columns: The columns that occur in it.
-        violation: Maps columns to how far each row is from obeying it: 0 if it does, else positive, with gradients.
-        bound: The column that stands alone on one side of the only comparison, if there is one.
+        violation: Maps columns to the violation of each row (..., row), differentiable: 0 if it obeys the rule, else above 0.
+        bound: The column that is alone on one side of the only comparison; None without one.
         side: The comparison as seen from this column: `==`, `<=` or `>=`; empty without one.
         other: The value of the other side.
     """
@@ -91,7 +91,7 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
 
 
 class _Reader:
-    """A walk over the syntax tree that takes only what a rule may contain; nothing is ever evaluated by Python."""
+    """A parser of rules: a whitelist over the syntax tree of Python, which is never evaluated."""
 
     def __init__(self, text: str, columns: Sequence[str], levels: Mapping[str, Sequence[str]]) -> None:
         self.text, self.columns, self.levels = text, list(columns), levels
@@ -141,7 +141,7 @@ class _Reader:
         return InputError(f"rules: {self.text!r}: {why}.")
 
     def _violation(self, test: ast.expr, *, negate: bool = False) -> Number:
-        """Return how far a condition is from being true (or false), as a function of the columns."""
+        """Return the violation of a condition (or, with `negate`, of its opposite), as a function of the columns."""
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             return self._violation(test.operand, negate=not negate)
         if isinstance(test, ast.BoolOp):
@@ -237,13 +237,13 @@ class _Reader:
 
 
 def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """Return how far a comparison of functions of some values is from being true; what is undefined is not."""
+    """Return the violation of a comparison; undefined values violate it, empty cells do not."""
     if kind in (ast.Gt, ast.GtE):
         kind, a, b = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}[kind], b, a
     tolerance = TOLERANCES.get(a.dtype, 1e-2) * torch.maximum(a.detach().abs(), b.detach().abs()).clamp_min(1)
     if kind is ast.LtE:
         found = (a - b - tolerance).relu()
-    elif kind is ast.Lt:  # strictly smaller is smaller by more than equal numbers may differ
+    elif kind is ast.Lt:  # strictly smaller means smaller by more than the tolerance
         found = (a - b + tolerance).relu()
     elif kind is ast.Eq:
         found = ((a - b).abs() - tolerance).relu()
@@ -251,7 +251,7 @@ def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor, values: Sequence[Tens
         found = ((a - b).abs() <= tolerance).to(a.dtype)
     found = torch.where(a.isnan() | b.isnan() | found.isnan(), 1, found)
     is_hole = [each.isnan() for each in values]
-    return torch.where(torch.stack(is_hole).any(0), 0, found) if is_hole else found  # a hole breaks no rule
+    return torch.where(torch.stack(is_hole).any(0), 0, found) if is_hole else found
 
 
 def _all(parts: Sequence[Number]) -> Number:

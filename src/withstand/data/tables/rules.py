@@ -1,4 +1,4 @@
-"""Rules: what makes a row of a table legal, and the repair of rows that are not."""
+"""Rules: types, limits and relations that legal rows of a table obey, and the repair of illegal rows."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from withstand.data.tables.relations import Relation, Values, read_relation
 from withstand.errors import InputError, brief
 from withstand.functional.precision import in_double
 
-SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
+SHARES = (0.5, 0.25, 0.1)  # of the displacement, tried in turn if a point cannot be repaired
 SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
 HOLE = -1e300  # an empty cell: it obeys every rule, and does not move
 
@@ -55,14 +55,14 @@ class Rules:
     texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        assert self.relations is not None  # read, so that wrong ones are refused at once
+        assert self.relations is not None  # parse them now, so that invalid ones are rejected early
 
     def __getstate__(self) -> dict[str, Any]:
         return {"fields": self.fields, "texts": self.texts}  # relations are functions, which cannot be pickled
 
     @cached_property
     def relations(self) -> tuple[Relation, ...]:
-        """The relations, read."""
+        """The parsed relations."""
         names = [each.name for each in self.fields]
         levels = {each.name: each.levels for each in self.fields if each.levels is not None}
         found = tuple(read_relation(each, names, levels) for each in self.texts)
@@ -74,7 +74,7 @@ class Rules:
 
     @cached_property
     def derived(self) -> tuple[int, ...]:
-        """The inputs of the columns that stand alone on one side of an equality: they follow the others."""
+        """The inputs of columns that follow from others: those alone on one side of an equality."""
         names = {each.bound for each in self.relations if each.side == "=="}
         return tuple(number for each in self.fields if each.name in names for number in each.inputs)
 
@@ -93,7 +93,7 @@ class Rules:
         return found
 
     def violation(self, points: Tensor) -> Tensor:
-        """Return how far points (..., feature) are from obeying every relation: 0 if they do."""
+        """Return the total violation of points (..., feature): 0 if they obey every relation."""
         values = self.values(points)
         found = points.new_zeros(points.shape[:-1])
         for each in self.relations:
@@ -107,7 +107,7 @@ class Rules:
     def repair(
         self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor], *, discrete: Sequence[int] = ()
     ) -> Tensor:
-        """Return legal points near the given ones: a legal point inside stays as it is.
+        """Return legal points near the given ones; a legal point inside is unchanged.
 
         Whole numbers are rounded and limits clipped; the column of an equality is computed, and that of an inequality
         moved to its border. A point that is then illegal or outside goes back towards its row. Rows that are illegal
@@ -116,8 +116,8 @@ class Rules:
         Args:
             x: The rows (batch, feature).
             points: Points around them (batch, feature).
-            is_inside: Returns which points (batch, feature) lie where they may.
-            discrete: Inputs that go back completely or not at all, besides categories.
+            is_inside: Returns which points (batch, feature) are within reach.
+            discrete: Inputs, besides categories, that keep the value of the point or return to that of the row.
         """
         found, is_done = x, ~self.are_legal(x)
         for share in (1.0, *SHARES):
