@@ -52,7 +52,7 @@ class Relation(NamedTuple):
     Attributes:
         text: The expression.
         columns: The columns that occur in it.
-        violation: Maps columns to the violation of each row (..., row), differentiable: 0 if it obeys the rule, else above 0.
+        violation: Maps columns to the violation of each row (..., row), differentiable: 0 if the rule holds, else > 0.
         bound: The column that is alone on one side of the only comparison; None without one.
         side: The comparison as seen from this column: `==`, `<=` or `>=`; empty without one.
         other: The value of the other side.
