@@ -112,3 +112,13 @@ def test_repeated_column_names_are_refused():
     frame = pd.DataFrame(np.eye(4), columns=["a", "b", "a", "c"])
     with pytest.raises(InputError, match="different names"):
         RobustClassifier("regular", epochs=1, device="cpu").fit(frame, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("radius", (0.1, 0.2)), ("limits", ((0, 1), (0, 9))), ("changes", ([-1, 1], [-2, 2]))]
+)
+def test_a_column_is_not_given_both_by_name_and_by_place(name, values, blobs, small):
+    x, y = blobs
+    given = {name: dict(zip(("b", 1), values, strict=True))}
+    with pytest.raises(ValueError, match=f"^RobustClassifier: {name}: column 'b' is given twice"):
+        RobustClassifier("noise", **small, **given).fit(pd.DataFrame(x, columns=list("abcd")), y)

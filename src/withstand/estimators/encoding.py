@@ -1,6 +1,6 @@
 """Encoding: the columns of a table as numbers, and their categories as one-hot inputs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -157,6 +157,21 @@ def place_of(who: str, what: str, column: Any, names: Sequence[str]) -> int:
     if isinstance(column, Integral) and not isinstance(column, bool) and 0 <= int(column) < len(names):
         return int(column)
     raise InputError(f"{who}: {what}: there is no column {column!r}; {nearest(str(column), names)}")
+
+
+def by_place(who: str, what: str, given: Mapping[Any, Any], names: Sequence[str]) -> dict[int, Any]:
+    """Return the entries of a dictionary by the place of their column.
+
+    Raises:
+        InputError: If a column is unknown, or given twice.
+    """
+    found: dict[int, Any] = {}
+    for column, each in given.items():
+        place = place_of(who, what, column, names)
+        if place in found:
+            raise InputError(f"{who}: {what}: column {names[place]!r} is given twice, by name and by place.")
+        found[place] = each
+    return found
 
 
 def text_of(level: Any) -> str:

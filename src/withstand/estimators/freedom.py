@@ -12,7 +12,7 @@ from withstand.data.tables.changes import exchange, steps_of
 from withstand.data.tables.features import Features
 from withstand.data.tables.rules import Field, Rules, limits_of
 from withstand.errors import InputError, brief
-from withstand.estimators.encoding import Encoding, place_of, places_of, text_of
+from withstand.estimators.encoding import Encoding, by_place, places_of, text_of
 from withstand.estimators.objectives import moves
 from withstand.functional.changes import Change
 from withstand.perturbations.ball import Ball
@@ -182,7 +182,7 @@ def _by_place(who: str, what: str, given: Any, names: Sequence[str]) -> dict[int
     """Return the entries of a dictionary by the place of their column."""
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"{who}: {what} must be a dictionary by column, got {brief(given)}.")
-    return {place_of(who, what, name, names): each for name, each in (given or {}).items()}
+    return by_place(who, what, given or {}, names)
 
 
 def _texts(who: str, rules: Any) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from withstand.engine import check_device
 from withstand.errors import InputError
-from withstand.estimators.encoding import place_of
+from withstand.estimators.encoding import by_place
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Seed, Temperature, refusal_of
 from withstand.objectives.base import Objective
@@ -84,7 +84,7 @@ def radius_of(who: str, radius: Any, names: Sequence[str], *, name: str = "radiu
     """
     num, given = len(names), radius
     if isinstance(radius, Mapping):
-        own = {place_of(who, name, column, names): each for column, each in radius.items()}
+        own = by_place(who, name, radius, names)
         radius = [own.get(place, 0.0) for place in range(num)]
     try:
         array = np.asarray(radius)

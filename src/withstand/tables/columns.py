@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Number
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError, brief, nearest
 
 Library = Literal["pandas", "polars", "numpy"]
+BOOLS = (bool, np.bool_)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +82,8 @@ class Columns:
             InputError: If it is no table, or a cell is infinite or of an unsupported type.
         """
         library, named = _named(table, names, who)
+        if len(set(map(str, named))) < len(named):  # rules and results name columns by text
+            raise InputError(f"{who}: X must have columns whose names differ as text, got {brief(list(named))}.")
         for name in split:
             if name not in named:
                 raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), named)}")
@@ -136,7 +140,7 @@ def _named(table: Any, names: Sequence[str], who: str) -> tuple[Library, Mapping
     else:
         array = np.asarray(table)
         if array.ndim != 2 or array.dtype.kind not in "iufb":
-            came = f"an array of {array.dtype} of shape {array.shape}"
+            came = f"an array of {array.dtype} of shape {array.shape}" if array.ndim else f"a {type(table).__name__}"
             raise InputError(f"{who}: X must be a data frame, or an array of numbers (row, column), got {came}.")
         own = list(names) or [f"x{number}" for number in range(array.shape[1])]
         if len(own) != array.shape[1] or len(set(own)) < len(own):
@@ -176,6 +180,12 @@ def _is_number(kept: Any) -> bool:
         return kept.dtype.is_numeric()
     kind = getattr(kept.dtype, "kind", "O")
     return kind in "iuf" and not hasattr(kept, "cat")
+
+
+def holds_numbers(column: Column) -> bool:
+    """Return whether a category's values are all numbers, as in a column of objects."""
+    known = [each for each in column.levels if key_of(each) is not None]
+    return bool(known) and all(isinstance(each, Number) and not isinstance(each, BOOLS) for each in known)
 
 
 def _unique(kept: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from withstand.errors import InputError, nearest
 from withstand.functional.balls import Norm
 from withstand.functional.changes import Change
 from withstand.perturbations.ball import Ball
-from withstand.tables.columns import Column, Columns
+from withstand.tables.columns import Column, Columns, holds_numbers
 
 Unit = Literal["raw", "std"]
 
@@ -129,7 +129,8 @@ def read_freedom(
     radii = {each.name: _radius(columns, each, radius, unit, matrix, notes) for each in columns.columns}
     found = [_change(who, each, changes[each.name]) for each in columns.columns if each.name in changes]
     if not any(radii.values()) and not found:
-        raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
+        why = f" ({notes[0].rstrip('.')})" if notes else ""
+        raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category{why}.")
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
     notes += _illegal(own, matrix) + (_followers(own, columns, radii) if isinstance(radius, Mapping) else [])
@@ -154,14 +155,14 @@ def read_freedom(
 def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
     """Return notes on the rows that break rules or limits unchanged."""
     x = torch.from_numpy(matrix)
-    wrong, found = int((~rules.are_legal(x)).sum()), []
+    outside, found = int((~rules.within_limits(x)).sum()), []
     values = rules.values(x)
     for each in rules.relations:
         count = int((each.violation(values) > 0).sum())
         if count:
             found.append(f"{count:,} of {len(x):,} rows break the rule `{each.text}`")
-    if wrong and not found:
-        found.append(f"{wrong:,} of {len(x):,} rows lie outside the limits")
+    if outside:
+        found.append(f"{outside:,} of {len(x):,} rows lie outside the limits")
     return [f"{'; '.join(found)}: illegal rows do not move."] if found else []
 
 
@@ -181,10 +182,15 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {given!r}.")
     value = float(given)
     if column.kind == "category":
+        why = "is a category; name its values that may change in changes"
+        if len(column.inputs) > 1:
+            why = "moves by changes only; give it no radius"
+        elif holds_numbers(column):
+            why = "holds numbers as objects, which are categories; make them numbers, such as by astype(float)"
+            if not is_named and value > 0:
+                notes.append(f"Column {column.name!r} {why}, to move it.")
         if is_named and value > 0:
-            raise InputError(
-                f"{who}: radius: column {column.name!r} is a category; name its values that may change in changes."
-            )
+            raise InputError(f"{who}: radius: column {column.name!r} {why}.")
         return 0.0
     values = matrix[:, column.inputs[0]]
     values = values[values != HOLE]

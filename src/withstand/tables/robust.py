@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from withstand.errors import InputError
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, PositiveFloat, Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
@@ -141,6 +142,8 @@ def robustness(
         True
     """
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
+    if y is None:
+        raise InputError("robustness: y must hold a label per row, got None; fragility needs no labels.")
     asked = ask(model, X, y, names=names, who="robustness", **free)
     return _measured(model, asked, exact=float(exact), budget=budget, num_mean=num_mean, seed=int(seed))
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from sklearn.base import is_regressor
 from torch import Tensor, nn
 
 from withstand.errors import InputError, brief, told
@@ -14,6 +15,7 @@ from withstand.tables.through import through
 
 LEAST = 1e-6  # rounding error that may make a probability negative
 TIE = 1e-9  # relative increase of the highest probability of a row
+CUT = "turn numbers into classes by a function, such as lambda rows: model.predict(rows) > 0.5"
 
 
 class Subject(NamedTuple):
@@ -83,6 +85,8 @@ def _predictor(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tup
     if isinstance(model, type) or (is_function and not callable(model)):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
+    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+        raise InputError(f"{who}: model must be a classifier, got the regressor {type(model).__name__}; {CUT}.")
     if hasattr(model, "predict_proba") or is_function:
         predict = by_name.predict_proba if hasattr(model, "predict_proba") else model
         found = np.asarray(_called(predict, columns, who, columns.matrix()))
@@ -103,6 +107,9 @@ def _predictor(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tup
         labels = np.asarray(predict(table)).ravel().tolist()
         for each in labels:
             if each not in number:
+                if isinstance(each, float) and not each.is_integer():
+                    wanted = "a class per row, or probabilities with a column per class"
+                    raise InputError(f"{who}: the model must return {wanted}, got {each:.4g}; {CUT}.")
                 known = brief(list(classes))
                 raise InputError(f"{who}: the model predicts {each!r}, expected one of {known}; set its classes_.")
         return rows[[number[each] for each in labels]]

@@ -14,7 +14,7 @@ from withstand.errors import InputError, nearest
 # By how much equal numbers may differ, relative to the larger one, or to 1.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
 LEAST = 1e-12  # argument of a logarithm, divisor
-QUOTED = r"""`([^`]*)`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # a name in backquotes, or a level
+QUOTED = r"""`((?:[^`]|``)*)`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # a name in backquotes, or a level
 MOST_NODES = 500
 MOST_CHARACTERS = 2000
 
@@ -71,7 +71,9 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
 
     Rules compare (`<`, `<=`, `==`, `!=`, `>=`, `>`) expressions of columns and numbers (`+ - * / % **`, `abs`, `floor`,
     `log`, `max`, `min`, `sqrt`), and join comparisons by `and`, `or`, `not` and `if A: B`. A name that is no Python
-    name stands in backquotes. A category is compared by `==` or `!=` with one of its levels in quotes.
+    name stands in backquotes; a backquote within is written twice. A category is compared by `==` or `!=` with one of
+    its levels in quotes. What is divided by 0 is divided by 1e-12, the logarithm of a number below 1e-12 is that of
+    1e-12, and the square root of a number below 0 is 0; an undefined power breaks its comparison.
 
     Args:
         text: The rule.
@@ -113,7 +115,8 @@ class _Reader:
         try:
             body = ast.parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-            raise self._error("it is no expression") from problem
+            hint = "names with blanks, signs or words of Python (such as `class`) stand in backquotes"
+            raise self._error(f"it is no expression; {hint}") from problem
         if len(body) == 1 and isinstance(body[0], ast.If) and not body[0].orelse and len(body[0].body) == 1:
             condition, (then,) = body[0].test, body[0].body
             if isinstance(then, ast.Expr):
@@ -134,7 +137,7 @@ class _Reader:
         name = f"column_{len(self.quoted)}_"
         while name in self.columns:
             name += "_"
-        self.quoted[name] = found[1]
+        self.quoted[name] = found[1].replace("``", "`")
         return name
 
     def _error(self, why: str) -> InputError:

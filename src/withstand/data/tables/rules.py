@@ -102,7 +102,11 @@ class Rules:
 
     def are_legal(self, points: Tensor) -> Tensor:
         """Return which points (..., feature) obey all relations, limits and types."""
-        return (self.violation(points) == 0) & (self._rounded(points) == points).all(-1)
+        return (self.violation(points) == 0) & self.within_limits(points)
+
+    def within_limits(self, points: Tensor) -> Tensor:
+        """Return which points (..., feature) lie within the limits, with whole numbers where only those are legal."""
+        return (self._rounded(points) == points).all(-1)
 
     def repair(
         self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor], *, discrete: Sequence[int] = ()
