@@ -117,27 +117,25 @@ def robustness(
         model: Anything with `predict_proba` or `predict`: an estimator, a pipeline, or a function of tables.
         X: Rows: a data frame of pandas or polars, or an array, as the model takes them.
         y: A label per row.
-        radius: How far each column may change: a number for all columns of numbers, or a dictionary by column; columns
-            without one do not move. Whole numbers stay whole.
+        radius: Largest change: a number for all numeric columns, or a dictionary by column. Whole numbers stay whole.
         changes: Dictionary from a column to its values that may replace each other.
         unit: Unit of the radii: `raw`, those of the columns, or `std`, standard deviations in X.
-        norm: `linf` limits the change of each column, `l2` and `l1` that of all together.
+        norm: `linf` limits the change of each column separately; `l2` and `l1` limit all changes together.
         limits: Dictionary from a column to its lowest and highest value, None for no limit.
         rules: Relations between columns that hold in every legal row; see `read_relation`.
         names: Names of the columns of an array.
         budget: Which attacks: `quick`, `standard` or `thorough`.
         num_mean: Random legal changes per row for the mean; 0 disables it.
         seed: Seed of all draws.
-        exact: Whether to prove that rows stay right (column `proved`), for trees; a number is the most seconds per row.
+        exact: Whether to prove that trees keep correct predictions (column `proved`); a number is the seconds per row.
 
     Raises:
         InputError: If an argument is invalid, or model, rows and labels do not fit.
 
     Example:
-        >>> from sklearn.datasets import load_iris
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> X, y = load_iris(return_X_y=True)
-        >>> found = robustness(DecisionTreeClassifier().fit(X, y), X, y, radius=0.2, budget="quick")
+        >>> from sklearn import datasets, tree
+        >>> X, y = datasets.load_iris(return_X_y=True)
+        >>> found = robustness(tree.DecisionTreeClassifier().fit(X, y), X, y, radius=0.2, budget="quick")
         >>> found.worst_case < found.mean < found.accuracy
         True
     """
