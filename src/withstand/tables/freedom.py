@@ -20,6 +20,7 @@ from withstand.perturbations.ball import Ball
 from withstand.tables.columns import Column, Columns, holds_numbers
 
 UNITS = ("raw", "std")
+ENDS = (-np.inf, np.inf)  # no limits
 
 
 class Freedom(NamedTuple):
@@ -192,7 +193,7 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         if len(column.inputs) > 1:
             why = "moves by changes only; give it no radius"
         elif holds_numbers(column):
-            why = "holds numbers as objects, which are categories; make them numbers, such as by astype(float)"
+            why = "holds numbers as objects or of over 15 digits, which are categories; make them float64"
             if not is_named and value > 0:
                 notes.append(f"Column {column.name!r} {why}, to move it.")
         if is_named and value > 0:
@@ -204,6 +205,8 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         notes.append(f"Column {column.name!r} has at most two values and stays as it is; name it in radius to move it.")
         return 0.0
     found = value * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    if value > 0 and not found:
+        notes.append(f"Column {column.name!r} has one value, so that its radius in standard deviations is 0.")
     if column.kind == "integer" and 0 < found < 1:
         notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it stays as it is.")
     return float(np.floor(found + 1e-9)) if column.kind == "integer" else found
@@ -231,9 +234,10 @@ def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field
             each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given
         ):
             raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
-        low, high = (None if each is None else float(each) for each in given)
+        low, high = (None if each in (None, end) else float(each) for each, end in zip(given, ENDS, strict=True))
         numbers = [each for each in (low, high) if each is not None]
-        if column.kind == "category" or not all(numbers[0] <= each for each in numbers):  # NaN is no limit
+        is_order = all(numbers[0] <= each and np.isfinite(each) for each in numbers)  # false for NaN
+        if column.kind == "category" or not is_order:
             raise InputError(
                 f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of numbers, got {given!r}."
             )
