@@ -132,7 +132,7 @@ def test_columns_of_the_same_text_are_refused():
         fragility(lambda table: table[1] > 0, frame, radius={1: 0.5, "1": 0.1}, limits={1: (-9, 9)}, budget="quick")
 
 
-@pytest.mark.parametrize("limits", [(np.nan, None), (None, np.nan), (0, np.nan), (2, 1)])
+@pytest.mark.parametrize("limits", [(np.nan, None), (None, np.nan), (0, np.nan), (2, 1), (np.inf, None)])
 def test_limits_that_no_number_obeys_are_refused(limits):
     with pytest.raises(InputError, match="limits of 'a'"):
         fragility(Step(), _frame(), limits={"a": limits}, **QUICK)
@@ -141,7 +141,7 @@ def test_limits_that_no_number_obeys_are_refused(limits):
 @pytest.mark.parametrize("cells", [[1, 2] * 10, [Decimal(1), None] * 10], ids=["whole numbers", "decimals"])
 def test_numbers_as_objects_are_told_from_categories(cells):
     frame = _frame().assign(c=pd.Series(cells, dtype=object, index=_frame().index))
-    with pytest.raises(InputError, match="numbers as objects"):
+    with pytest.raises(InputError, match="holds numbers as objects"):
         fragility(Step(), frame, radius={"c": 1}, budget="quick")
     assert any("'c' holds numbers as objects" in each for each in fragility(Step(), frame, radius=0.5).notes)
 
@@ -151,10 +151,23 @@ def test_a_column_with_changes_has_no_radius():
         fragility(Step(), _frame(), radius={"b": 1}, changes={"b": [0.5, 1.5]}, budget="quick")
 
 
-@pytest.mark.parametrize(("rows", "radius", "why"), [(1, 0.5, "two values"), (20, {"whole": 0.5}, "whole numbers")])
-def test_the_reason_why_nothing_may_change_is_told(rows, radius, why):
+@pytest.mark.parametrize(
+    ("rows", "free", "why"),
+    [
+        (1, {"radius": 0.5}, "two values"),
+        (20, {"radius": {"whole": 0.5}}, "whole numbers"),
+        (1, {"radius": {"a": 0.5}, "unit": "std"}, "one value"),
+    ],
+)
+def test_the_reason_why_nothing_may_change_is_told(rows, free, why):
     with pytest.raises(InputError, match=why):
-        fragility(Step(), _frame().assign(whole=range(20))[:rows], radius=radius, budget="quick")
+        fragility(Step(), _frame().assign(whole=range(20))[:rows], budget="quick", **free)
+
+
+def test_infinite_limits_are_none():
+    found = fragility(Step(), _frame(), limits={"a": (-np.inf, np.inf)}, **QUICK)
+    assert found.may_change == {"a": "by up to 0.5"}
+    assert len(found.rows) == 4
 
 
 def test_rows_that_break_a_rule_and_rows_that_break_a_limit_are_both_counted():

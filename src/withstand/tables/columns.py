@@ -17,6 +17,7 @@ from withstand.errors import InputError, brief, nearest
 
 Library = Literal["pandas", "polars", "numpy"]
 BOOLS = (bool, np.bool_)
+LARGEST = 2.0**53 - 1  # up to which float64 holds every whole number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +26,8 @@ class Column:
 
     Attributes:
         name: Its name.
-        kind: `continuous`, `integer` (only whole numbers), or `category` (everything else, dates included).
+        kind: `continuous`, `integer` (only whole numbers), or `category` (everything else: also dates, and whole
+            numbers that float64 does not hold).
         kept: The original column, in its library.
         levels: Values of a category; the numbers of the matrix are their places.
         inputs: Its inputs in the matrix: one, or one per level if the category may change.
@@ -164,7 +166,8 @@ def _kind_of(kept: Any, *, is_category: bool, who: str) -> tuple[Kind, tuple[Any
         finite = values[~np.isnan(values)]
         if np.isinf(finite).any():
             raise InputError(f"{who}: expected finite numbers or empty cells, got an infinite one.")
-        return ("integer" if (finite == finite.round()).all() else "continuous"), ()
+        if not _is_whole_number(kept) or (abs(finite) <= LARGEST).all():
+            return ("integer" if (finite == finite.round()).all() else "continuous"), ()
     try:
         levels = tuple(_unique(kept))
         hash(levels)
@@ -182,8 +185,13 @@ def _is_number(kept: Any) -> bool:
     return kind in "iuf" and not hasattr(kept, "cat")
 
 
+def _is_whole_number(kept: Any) -> bool:
+    """Return whether the type of a column of numbers is one of whole numbers."""
+    return kept.dtype.is_integer() if isinstance(kept, pl.Series) else kept.dtype.kind in "iu"
+
+
 def holds_numbers(column: Column) -> bool:
-    """Return whether a category's values are all numbers, as in a column of objects."""
+    """Return whether a category's values are all numbers, as in a column of objects, or of very large numbers."""
     known = [each for each in column.levels if key_of(each) is not None]
     return bool(known) and all(isinstance(each, Number) and not isinstance(each, BOOLS) for each in known)
 

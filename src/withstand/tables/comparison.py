@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, Seed, Share, checked
 from withstand.perturbations.attacks.budgets import Budget
@@ -117,6 +117,8 @@ def compare(
     """
     if not models:
         raise InputError("compare: models must be a dictionary of at least one model by name, got none.")
+    if len(set(map(str, models))) < len(models):
+        raise InputError(f"compare: models must have names that differ as text, got {brief(list(models))}.")
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     own = {"names": names, "budget": budget, "num_mean": num_mean, "seed": seed}
     found = {str(name): robustness(each, X, y, **free, **own) for name, each in models.items()}

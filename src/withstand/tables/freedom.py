@@ -186,7 +186,7 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         if len(column.inputs) > 1:
             why = "moves by changes only; give it no radius"
         elif holds_numbers(column):
-            why = "holds numbers as objects, which are categories; make them numbers, such as by astype(float)"
+            why = "holds numbers as objects or of over 15 digits, which are categories; make them float64"
             if not is_named and value > 0:
                 notes.append(f"Column {column.name!r} {why}, to move it.")
         if is_named and value > 0:
@@ -198,6 +198,8 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         notes.append(f"Column {column.name!r} has at most two values and does not move; name it in radius to move it.")
         return 0.0
     found = value * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    if value > 0 and not found:
+        notes.append(f"Column {column.name!r} has one value, so that its radius in standard deviations is 0.")
     if column.kind == "integer" and 0 < found < 1:
         notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it does not move.")
     return float(np.floor(found + 1e-9)) if column.kind == "integer" else found

@@ -124,7 +124,7 @@ class _Reader:
                 return self._checked(test)
         if len(body) == 1 and isinstance(body[0], ast.Expr):
             return self._checked(body[0].value)
-        raise self._error("expected one comparison, or `if condition: comparison`")
+        raise self._error("expected one comparison, such as `a == b + c`, or `if condition: comparison`")
 
     def _checked(self, test: ast.expr) -> ast.expr:
         if sum(1 for _ in ast.walk(test)) > MOST_NODES:

@@ -1,5 +1,6 @@
 """Rules: types, limits and relations that legal rows of a table obey, and the repair of illegal rows."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,7 @@ from withstand.errors import InputError, brief
 from withstand.functional.precision import in_double
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, tried in turn if a point cannot be repaired
+NO_LIMITS = (-math.inf, math.inf)
 SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
 HOLE = -1e300  # an empty cell: it obeys every rule, and does not move
 
@@ -188,7 +190,7 @@ def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | No
     Args:
         who: Name at the beginning of errors.
         name: The column.
-        given: Lowest and highest value, in the units of the file; None for no limit.
+        given: Lowest and highest value, in the units of the file; None or an infinity for no limit.
 
     Raises:
         InputError: If they are not such a pair, or the lowest is above the highest.
@@ -198,8 +200,10 @@ def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | No
         (0.0, None)
     """
     pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    pair = [None if each == end else each for each, end in zip(pair, NO_LIMITS, strict=False)] if len(pair) == 2 else []
     numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
-    if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not all(a <= b for a in numbers[:1] for b in numbers):
+    is_order = all(numbers[0] <= each < NO_LIMITS[1] for each in numbers)  # false for NaN
+    if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not is_order or -math.inf in numbers:
         raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
     low, high = (None if each is None else float(each) for each in pair)
     return low, high
