@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 import tables_rules
 from load import Outcome, provenance
 from withstand.estimators.classifier import RobustClassifier
-from withstand.tables.exact import read_trees, settle
+from withstand.tables.exact import prove, read_trees
 from withstand.tables.robust import robustness
 from withstand.tables.search import Found, ask
 
@@ -233,8 +233,8 @@ def exact(divisor: int) -> list[Outcome]:
         question = ask(case.model, case.x, case.y, names=(), who="", **free)
         nothing = Found(question.x, question.x, torch.empty(0), torch.empty(0))
         trees = read_trees(case.model, question)
-        (points, proofs), used = timed(lambda t=trees, q=question, n=nothing: settle(t, q, n, seconds=2.0))
-        right, proved = ours.rows["right"].to_numpy(), proofs.proved.numpy()
+        (points, proved), used = timed(lambda t=trees, q=question, n=nothing: prove(t, q, n, seconds=2.0))
+        right, proved = ours.rows["correct"].to_numpy(), proved.numpy()
         worst = float((right & ~points.is_flipped.numpy()).mean())
         details = {"worst_case": ours.worst_case, "exact": worst, "certified": float(proved.mean()), "rows": len(right)}
         contradictions = int((proved & ~ours.rows["robust"].to_numpy()).sum())

@@ -74,7 +74,7 @@ def compare(seed: int, *, rows: int) -> dict[str, Any]:
     given = {"radius": radius, "rules": RULES, "limits": {"rate": (0.0, 1.0)}}
     ours = robustness(model, x, y, **given, budget="standard", num_mean=0)
     question = ask(model, x, y, names=(), who="", changes=None, unit="raw", norm="linf", **given)
-    right = ours.rows["right"].to_numpy()
+    right = ours.rows["correct"].to_numpy()
     theirs, calls = constrained(question, torch.from_numpy(right), seed)
     moved = torch.from_numpy(ours.changed.to_numpy(dtype=np.float64))
     assert question.freedom.space.rules is not None

@@ -35,6 +35,16 @@ def test_a_frame_of_polars_comes_back():
     assert columns.table(columns.matrix()).equals(frame)
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "Int64", "int64[pyarrow]"])
+def test_whole_numbers_that_float64_does_not_hold_come_back(dtype):
+    numbers = [2**53 + 1, 2**62 + 1, 3, 2**53 + 1]
+    frame = pd.DataFrame({"id": pd.array(numbers, dtype=dtype), "x": [0.5, 1.5, 2.5, 3.5]})
+    for table in (frame, pl.from_pandas(frame), frame[["id"]].to_numpy()):
+        columns = Columns.of(table, who="test")
+        again = columns.table(columns.matrix()[[1, 0]])
+        assert list(again.T[0] if isinstance(again, np.ndarray) else again["id"]) == numbers[1::-1]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_an_array_comes_back(dtype):
     array = np.array([[1, 2], [3, 4]], dtype)

@@ -51,7 +51,7 @@ def test_it_reads_as_a_table_and_as_a_figure(found):
     assert len(found.figure().axes) == 1
 
 
-@pytest.mark.parametrize("models", [{}, None, [1]])
+@pytest.mark.parametrize("models", [{}, None, [1], {1: None, "1": None}])
 def test_no_models_are_refused(frame, models):
     with pytest.raises(InputError, match="models"):
         compare(models, *frame, **FREE)

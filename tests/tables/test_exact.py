@@ -25,7 +25,7 @@ from withstand.functional.random import row_streams
 from withstand.perturbations.attacks.coordinate_search import CoordinateSearch
 from withstand.perturbations.search.frame import Frame
 from withstand.perturbations.search.target import Target
-from withstand.tables.exact import read_trees, settle
+from withstand.tables.exact import prove, read_trees
 from withstand.tables.robust import robustness
 from withstand.tables.search import Found, ask
 
@@ -57,12 +57,12 @@ def asked(model, table, y, *, seconds=30.0, **freedom):
     question = ask(model, table, y, names=(), who="robustness", **given)
     x = question.x
     none = Found(x, x, torch.empty(0), torch.empty(0))
-    found, decided = settle(read_trees(model, question), question, none, seconds=seconds)
+    found, proved = prove(read_trees(model, question), question, none, seconds=seconds)
     right = question.subject.module(x).argmax(1) == question.labels
     flips = right & (question.subject.module(found.points).argmax(1) != question.labels)
     assert (flips == found.is_flipped).all()
-    assert not (flips & decided.proved).any()
-    return right.numpy(), flips.numpy(), decided.proved.numpy(), question.columns.table(found.points.numpy())
+    assert not (flips & proved).any()
+    return right.numpy(), flips.numpy(), proved.numpy(), question.columns.table(found.points.numpy())
 
 
 def cuts_of(model, feature):

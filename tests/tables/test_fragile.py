@@ -29,9 +29,9 @@ def test_the_changed_rows_have_the_answers_that_are_told(fitted, frame, found):
     before, after = fitted.predict(frame[0]), fitted.predict(found.changed)
     rows = found.rows["row"].to_numpy()
     assert sorted(rows) == np.flatnonzero(before != after).tolist()
-    assert found.rows["answer"].to_list() == before[rows].tolist()
-    assert found.rows["answer_changed"].to_list() == after[rows].tolist()
-    assert found.rows["right"].to_list() == (before == frame[1])[rows].tolist()
+    assert found.rows["prediction"].to_list() == before[rows].tolist()
+    assert found.rows["new_prediction"].to_list() == after[rows].tolist()
+    assert found.rows["correct"].to_list() == (before == frame[1])[rows].tolist()
 
 
 def test_few_columns_come_first_and_then_small_changes(found):

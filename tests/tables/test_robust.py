@@ -49,7 +49,7 @@ def test_every_changed_row_is_legal_and_has_another_answer(fitted, frame, found)
     assert (after["plan"][before["plan"] == "pro"] == "pro").all()
     answers = fitted.predict(after)
     assert (answers[moved] != fitted.predict(before)[moved]).all()
-    assert found.rows["answer_changed"].to_list() == [
+    assert found.rows["new_prediction"].to_list() == [
         each if is_moved else None for each, is_moved in zip(answers, moved, strict=True)
     ]
 
@@ -64,11 +64,11 @@ def test_a_pipeline_is_measured_on_the_columns_of_its_table(pipeline, frame):
 
 def test_the_numbers_are_those_of_the_rows(fitted, frame, found):
     rows = found.rows
-    assert rows["right"].to_list() == (fitted.predict(frame[0]) == frame[1]).tolist()
-    assert found.accuracy == rows["right"].mean()
+    assert rows["correct"].to_list() == (fitted.predict(frame[0]) == frame[1]).tolist()
+    assert found.accuracy == rows["correct"].mean()
     assert found.worst_case == rows["robust"].mean()
     assert found.worst_case_without_rules <= found.worst_case < found.mean <= 1
-    assert (rows["robust"] == (rows["right"] & (rows["num_columns"] == 0))).all()
+    assert (rows["robust"] == (rows["correct"] & (rows["num_columns"] == 0))).all()
 
 
 def test_the_same_seed_gives_the_same_rows(fitted, frame, found):
@@ -142,6 +142,8 @@ WRONG = {
     "one level": ({"changes": {"plan": ["basic"]}}, "changes"),
     "an unknown unit": ({"radius": 1.0, "unit": "iqr"}, "unit"),
     "limits of one number": ({"radius": 1.0, "limits": {"tenure": 3}}, "limits"),
+    "a limit of NaN": ({"radius": 1.0, "limits": {"tenure": (float("nan"), None)}}, "limits"),
+    "limits of a category": ({"radius": 1.0, "limits": {"plan": (0, 1)}}, "limits"),
     "limits the wrong way": ({"radius": 1.0, "limits": {"tenure": (3, 1)}}, "limits"),
     "a rule of an unknown column": ({"radius": 1.0, "rules": ["totl == 1"]}, "total"),
     "a rule that calls": ({"radius": 1.0, "rules": ["__import__('os').system('x') == total"]}, "rule"),
@@ -163,7 +165,7 @@ def test_wrong_arguments_are_named(fitted, frame, case):
     [
         ("no model", None, None, "model"),
         (RobustClassifier, None, None, "model"),
-        (LogisticRegression(), None, None, "answer"),
+        (LogisticRegression(), None, None, "model"),
         (None, "no table", None, "X"),
         (None, np.zeros(3), None, "X"),
         (None, pd.DataFrame(), None, "X"),

@@ -24,7 +24,7 @@ from withstand.estimators.frontier import Measure, draw_frontier
 from withstand.estimators.objectives import Name, make_objective
 from withstand.estimators.parameters import ball_of, check_parameters, radius_of, seed_of, widths_of
 from withstand.estimators.radius import choose_radius
-from withstand.estimators.reading import read_rows, read_training
+from withstand.estimators.reading import check_places, radii_by_column, read_rows, read_training
 from withstand.estimators.rows import ROWS_AT_ONCE, one_hot_groups, warn, warn_of_illegal_rows
 from withstand.estimators.scaling import describe, scaled
 from withstand.functional.balls import Norm
@@ -120,6 +120,7 @@ class RobustEstimator(BaseEstimator, ABC):
             ValueError: If rows, labels or an argument are invalid.
         """
         x = read_rows(self, X)
+        check_places(self._who, X, radii_by_column(radius))
         y = self._read_truth(y, len(x))
         given = ball_of(self, self.radius_ if radius is None else radius, self._encoding.names, norm=norm)
         ball, space = self._around(given)

@@ -69,7 +69,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
             the same unit and norm), or a perturbation.
         cv: Folds for `radius="cv"`: a number (the folds are shuffled and stratified), or a splitter.
         categorical: Columns that are categories, or a mask; `from_dtype` takes the columns of a data frame that hold
-            text, categories or truth values. A level that is unseen in training has only zeros, with a warning.
+            text, categories or booleans. A level that is unseen in training has only zeros, with a warning.
         changes: Dictionary from column to the levels of a category that may replace each other, or to the amounts that
             may be added to a number.
         integer: Columns of whole numbers, or a mask: they stay whole when they move.

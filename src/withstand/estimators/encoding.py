@@ -1,6 +1,6 @@
 """Encoding: the columns of a table as numbers, and their categories as one-hot inputs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -44,7 +44,7 @@ class Encoding:
         return tuple(1 if each is None else len(each) for each in self.levels)
 
     def numbered(self, who: str, X: Any) -> Any:
-        """Return a table with numbers instead of categories; a table of another shape stays as it is.
+        """Return a table with numbers instead of categories; a table of another shape is returned unchanged.
 
         Warns of levels that are unseen in training.
         """
@@ -108,7 +108,7 @@ def learn_encoding(who: str, X: Any, categorical: Any, *, fills: bool) -> Encodi
         who: Name at the beginning of errors.
         X: The table.
         categorical: Columns that are categories, by name or place, or as a mask; `from_dtype` takes the columns of a
-            data frame that hold text, categories or truth values; None takes none.
+            data frame that hold text, categories or booleans; None takes none.
         fills: Whether an empty cell of a category is a level.
 
     Raises:
@@ -157,6 +157,21 @@ def place_of(who: str, what: str, column: Any, names: Sequence[str]) -> int:
     if isinstance(column, Integral) and not isinstance(column, bool) and 0 <= int(column) < len(names):
         return int(column)
     raise InputError(f"{who}: {what}: there is no column {column!r}; {nearest(str(column), names)}")
+
+
+def by_place(who: str, what: str, given: Mapping[Any, Any], names: Sequence[str]) -> dict[int, Any]:
+    """Return the entries of a dictionary by the place of their column.
+
+    Raises:
+        InputError: If a column is unknown, or given twice.
+    """
+    found: dict[int, Any] = {}
+    for column, each in given.items():
+        place = place_of(who, what, column, names)
+        if place in found:
+            raise InputError(f"{who}: {what}: column {names[place]!r} is given twice, by name and by place.")
+        found[place] = each
+    return found
 
 
 def text_of(level: Any) -> str:
@@ -221,7 +236,7 @@ def _names_of(table: _Table) -> list[str]:
 
 
 def _is_category(kind: Any) -> bool:
-    """Return whether a column type of pandas or polars holds text, categories or truth values."""
+    """Return whether a column type of pandas or polars holds text, categories or booleans."""
     return getattr(kind, "kind", "") in ("O", "U", "S", "b") or str(kind).partition("(")[0] in WORDS
 
 

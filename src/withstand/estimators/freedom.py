@@ -1,4 +1,4 @@
-"""Freedom: what may move in a table, by how much, and by which rules."""
+"""Freedom: which columns of a table may change, by how much, and under which rules."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ import numpy as np
 from withstand.data.space import Space
 from withstand.data.tables.changes import exchange, steps_of
 from withstand.data.tables.features import Features
-from withstand.data.tables.rules import Field, Rules
+from withstand.data.tables.rules import Field, Rules, limits_of
 from withstand.errors import InputError, brief
-from withstand.estimators.encoding import Encoding, place_of, places_of, text_of
+from withstand.estimators.encoding import Encoding, by_place, places_of, text_of
 from withstand.estimators.objectives import moves
 from withstand.functional.changes import Change
 from withstand.perturbations.ball import Ball
@@ -112,10 +112,8 @@ def read_freedom(
     who, names = type(estimator).__name__, encoding.names
     whole = places_of(who, "integer", estimator.integer, names)
     allowed = _by_place(who, "changes", estimator.changes, names)
-    limits = {
-        place: _limits(who, names[place], each)
-        for place, each in _by_place(who, "limits", estimator.limits, names).items()
-    }
+    limits = _by_place(who, "limits", estimator.limits, names)
+    limits = {place: limits_of(who, names[place], each) for place, each in limits.items()}
     for place in (*whole, *limits):
         if encoding.levels[place] is not None:
             raise InputError(f"{who}: column {names[place]!r} is a category, which has no limits and no whole numbers.")
@@ -142,10 +140,8 @@ def _features(described: Features, encoding: Encoding, *, whole: Iterable[int], 
     for place, texts in enumerate(encoding.texts):
         name, num = described.names[place], encoding.widths[place]
         if texts is None:
-            kind, moves = (
-                "integer" if place in whole else "continuous",
-                described.movable[place] and place not in changed,
-            )
+            kind = "integer" if place in whole else "continuous"
+            moves = described.movable[place] and place not in changed
             own = (described.offset[place], described.scale[place], described.iqr[place])
             parts.append([(name, name, kind, moves, *own)])
         else:
@@ -182,20 +178,11 @@ def _field(
     )
 
 
-def _limits(who: str, name: str, given: Any) -> tuple[float | None, float | None]:
-    pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
-    numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
-    if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not all(a <= b for a in numbers[:1] for b in numbers):
-        raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
-    low, high = (None if each is None else float(each) for each in pair)
-    return low, high
-
-
 def _by_place(who: str, what: str, given: Any, names: Sequence[str]) -> dict[int, Any]:
     """Return the entries of a dictionary by the place of their column."""
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"{who}: {what} must be a dictionary by column, got {brief(given)}.")
-    return {place_of(who, what, name, names): each for name, each in (given or {}).items()}
+    return by_place(who, what, given or {}, names)
 
 
 def _texts(who: str, rules: Any) -> tuple[str, ...]:

@@ -9,27 +9,29 @@ from sklearn.utils import check_random_state
 
 from withstand.engine import check_device
 from withstand.errors import InputError
-from withstand.estimators.encoding import place_of
+from withstand.estimators.encoding import by_place
 from withstand.functional.balls import Norm
-from withstand.limits import NonNegativeInt, PositiveFloat, Seed, Temperature, refusal_of
+from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Seed, Temperature, refusal_of
 from withstand.objectives.base import Objective
 from withstand.perturbations.ball import Ball
 
 MISSING = ("refuse", "impute")
-
-
-def check_whole(who: str, name: str, value: Any) -> None:
-    """Check for a whole number of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-        raise InputError(f"{who}: {name} must be a whole number of at least 1, got {value!r}.")
+NumDraws = PositiveInt | None
+# Parameters that one limit describes.
+LIMITS = {
+    "epochs": PositiveInt,
+    "batch_size": PositiveInt,
+    "num_draws": NumDraws,
+    "temperature": Temperature,
+    "lr": PositiveFloat,
+    "verbose": bool | NonNegativeInt,
+}
 
 
 def check_parameters(estimator: Any) -> None:
     """Check the parameters of an estimator that no other part checks."""
     who, radius, objective = type(estimator).__name__, estimator.radius, estimator.objective
-    for name in ("epochs", "batch_size", *(() if estimator.num_draws is None else ("num_draws",))):
-        check_whole(who, name, getattr(estimator, name))
-    for name, limits in (("temperature", Temperature), ("lr", PositiveFloat), ("verbose", bool | NonNegativeInt)):
+    for name, limits in LIMITS.items():
         refusal = refusal_of(limits, getattr(estimator, name))
         if refusal is not None:
             raise InputError(f"{who}: {name} must be {refusal.expected}, got {refusal.value!r}.")
@@ -67,7 +69,7 @@ def widths_of(who: str, hidden: Any) -> tuple[int, ...]:
         InputError: If one is not a whole number of at least 1.
     """
     widths = np.ravel(np.asarray(hidden, dtype=object)).tolist()
-    if not all(isinstance(each, Integral) and not isinstance(each, bool) and int(each) >= 1 for each in widths):
+    if any(refusal_of(PositiveInt, each) for each in widths):
         raise InputError(f"{who}: hidden must be whole numbers of at least 1, got {hidden!r}.")
     return tuple(int(each) for each in widths)
 
@@ -82,7 +84,7 @@ def radius_of(who: str, radius: Any, names: Sequence[str], *, name: str = "radiu
     """
     num, given = len(names), radius
     if isinstance(radius, Mapping):
-        own = {place_of(who, name, column, names): each for column, each in radius.items()}
+        own = by_place(who, name, radius, names)
         radius = [own.get(place, 0.0) for place in range(num)]
     try:
         array = np.asarray(radius)

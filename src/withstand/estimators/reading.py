@@ -1,6 +1,8 @@
 """Reading of tables: checked rows of numbers, targets and weights."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +12,7 @@ from withstand.errors import InputError
 from withstand.estimators.encoding import Encoding, learn_encoding, places_of
 from withstand.estimators.rows import check_finite, checked_weights, numbers_only, warn_of_constant_columns
 
+NAMED = ("categorical", "changes", "integer", "limits")  # parameters that name columns, besides radii
 READING: dict[str, Any] = {"dtype": [np.float64, np.float32], "ensure_all_finite": False}  # see `check_finite`
 Read = tuple[Encoding, np.ndarray, np.ndarray, np.ndarray | None]
 
@@ -21,7 +24,9 @@ def read_training(estimator: Any, X: Any, y: Any, sample_weight: Any, **checks: 
         ValueError: If the table, the targets or the weights are invalid.
     """
     who, fills = type(estimator).__name__, estimator.missing == "impute"
+    named = (radii_by_column(estimator.radius), *(getattr(estimator, name) for name in NAMED))
     with numbers_only(who, X, y):
+        check_places(who, X, *named)
         encoding = learn_encoding(who, X, estimator.categorical, fills=fills)
         x, y = cast(Any, validate_data(estimator, encoding.numbered(who, X), y, **READING, **checks))
     names = getattr(estimator, "feature_names_in_", [f"x{number}" for number in range(x.shape[1])])
@@ -42,6 +47,33 @@ def read_training(estimator: Any, X: Any, y: Any, sample_weight: Any, **checks: 
             raise InputError(f"{who}: integer: column {names[place]!r} must hold whole numbers, got {found:g}.")
     warn_of_constant_columns(who, x, names)
     return encoding, x, y, weights
+
+
+def radii_by_column(radius: Any) -> Mapping[Any, Any]:
+    """Return radii that are given by column."""
+    return radius if isinstance(radius, Mapping) else {}
+
+
+def check_places(who: str, X: Any, *given: Any) -> None:
+    """Reject places of columns in a data frame that names its columns by other numbers.
+
+    Args:
+        who: Name at the beginning of errors.
+        X: The table.
+        given: Options: dictionaries by column, lists of columns, or something else, which names none.
+
+    Raises:
+        InputError: If a column may be meant by its name or by its place.
+    """
+    columns = list(getattr(X, "columns", ()))
+    if columns == list(range(len(columns))):
+        return
+    for each in given:
+        keys = list(each) if isinstance(each, Mapping | Sequence | np.ndarray) else []
+        wrong = [key for key in keys if isinstance(key, Integral) and not isinstance(key, bool) and key in columns]
+        if wrong:
+            advice = "give the columns of X names of text"
+            raise InputError(f"{who}: column {wrong[0]!r} may be a name or a place; {advice}.")
 
 
 def read_rows(estimator: Any, X: Any) -> np.ndarray:

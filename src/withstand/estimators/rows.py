@@ -81,8 +81,10 @@ def check_finite(who: str, x: np.ndarray, names: Sequence[str], *, holes: bool =
         if not wrong.any():
             continue
         row, column = np.argwhere(wrong)[0] + (start, 0)
-        value = "NaN" if np.isnan(x[row, column]) else x[row, column].item()
-        raise InputError(f"{who}: X must hold finite numbers, got {value} in row {row}, column {names[column]!r}.")
+        is_empty = np.isnan(x[row, column])
+        value, hint = ("NaN", "; missing='impute' accepts empty cells") if is_empty else (x[row, column].item(), "")
+        place = f"row {row}, column {names[column]!r}"
+        raise InputError(f"{who}: X must hold finite numbers, got {value} in {place}{hint}.")
 
 
 def check_targets(who: str, y: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tables as they are: what changes of a data frame's rows do to any fitted model."""
+"""Robustness of any fitted classifier to legal changes of a table's rows."""
 
 from withstand.tables.comparison import Comparison as Comparison
 from withstand.tables.comparison import compare as compare

@@ -1,9 +1,10 @@
-"""Columns: a table of any library as a matrix of numbers, and back."""
+"""Columns: conversion of a table of any library to a matrix of numbers, and back."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Number
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError, brief, nearest
 
 Library = Literal["pandas", "polars", "numpy"]
+BOOLS = (bool, np.bool_)
+LARGEST = 2.0**53 - 1  # up to which float64 holds every whole number
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,8 +26,9 @@ class Column:
 
     Attributes:
         name: Its name.
-        kind: `continuous`, `integer` (only whole numbers), or `category` (everything else, dates included).
-        kept: The column as it came, in its library.
+        kind: `continuous`, `integer` (only whole numbers), or `category` (everything else: also dates, and whole
+            numbers that float64 does not hold).
+        kept: The original column, in its library.
         levels: Values of a category; the numbers of the matrix are their places.
         inputs: Its inputs in the matrix: one, or one per level if the category may change.
     """
@@ -44,7 +48,7 @@ class Column:
 
     @cached_property
     def first_rows(self) -> np.ndarray:
-        """The first row of each level, whose cell stands for it."""
+        """The first row of each level, from which its cell is copied."""
         found = np.zeros(len(self.levels), dtype=np.int64)
         found[self.numbers[::-1]] = np.arange(len(self.numbers))[::-1]
         return found
@@ -52,7 +56,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Columns:
-    """The columns of a table: how its rows become numbers, and numbers rows.
+    """The columns of a table, and the conversion of its rows to numbers and back.
 
     Attributes:
         who: Name at the beginning of errors.
@@ -68,18 +72,20 @@ class Columns:
 
     @classmethod
     def of(cls, table: Any, *, names: Sequence[str] = (), split: Sequence[str] = (), who: str) -> "Columns":
-        """Look at a table.
+        """Read the columns of a table.
 
         Args:
             table: A data frame of pandas or polars, or an array (row, column).
-            names: Names of the columns of an array; `x0`, `x1`, ... without.
-            split: Columns that are categories whose levels may change.
+            names: Names of the columns of an array; `x0`, `x1`, ... by default.
+            split: Categories whose levels may change; each level becomes an input.
             who: Name at the beginning of errors.
 
         Raises:
-            InputError: If it is no table.
+            InputError: If it is no table, or a cell is infinite or of an unsupported type.
         """
         library, named = _named(table, names, who)
+        if len(set(map(str, named))) < len(named):  # rules and results name columns by text
+            raise InputError(f"{who}: X must have columns whose names differ as text, got {brief(list(named))}.")
         for name in split:
             if name not in named:
                 raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), named)}")
@@ -97,10 +103,6 @@ class Columns:
         """Number of columns of the matrix."""
         return self.columns[-1].inputs[-1] + 1
 
-    def named(self, name: Any) -> Column:
-        """Return a column."""
-        return next(each for each in self.columns if each.name == name)
-
     def matrix(self) -> np.ndarray:
         """Return the rows as numbers (row, input): float64, `HOLE` where a cell is empty."""
         found = np.zeros((self.num_rows, self.num_inputs))
@@ -117,12 +119,12 @@ class Columns:
         return found
 
     def table(self, matrix: np.ndarray) -> Any:
-        """Return a table like the one that was looked at, from numbers (row, input)."""
+        """Return a table of the original library and types, from numbers (row, input)."""
         cells = {each.name: _cells(each, matrix[:, list(each.inputs)]) for each in self.columns}
         if self.library == "numpy":
             return np.stack(list(cells.values()), 1)
         if self.library == "polars":
-            return pl.DataFrame({name: values for name, values in cells.items()})
+            return pl.DataFrame(cells)
         import pandas as pd
 
         index = self.columns[0].kept.index if len(matrix) == self.num_rows else None
@@ -140,7 +142,7 @@ def _named(table: Any, names: Sequence[str], who: str) -> tuple[Library, Mapping
     else:
         array = np.asarray(table)
         if array.ndim != 2 or array.dtype.kind not in "iufb":
-            came = f"an array of {array.dtype} of shape {array.shape}"
+            came = f"an array of {array.dtype} of shape {array.shape}" if array.ndim else f"a {type(table).__name__}"
             raise InputError(f"{who}: X must be a data frame, or an array of numbers (row, column), got {came}.")
         own = list(names) or [f"x{number}" for number in range(array.shape[1])]
         if len(own) != array.shape[1] or len(set(own)) < len(own):
@@ -164,12 +166,13 @@ def _kind_of(kept: Any, *, is_category: bool, who: str) -> tuple[Kind, tuple[Any
         finite = values[~np.isnan(values)]
         if np.isinf(finite).any():
             raise InputError(f"{who}: expected finite numbers or empty cells, got an infinite one.")
-        return ("integer" if (finite == finite.round()).all() else "continuous"), ()
+        if not _is_whole_number(kept) or (abs(finite) <= LARGEST).all():
+            return ("integer" if (finite == finite.round()).all() else "continuous"), ()
     try:
         levels = tuple(_unique(kept))
         hash(levels)
     except (TypeError, pl.exceptions.PolarsError):
-        raise InputError(f"{who}: expected numbers, text, dates or truth values, got {brief(kept[:1])}.") from None
+        raise InputError(f"{who}: expected numbers, text, dates or booleans, got {brief(kept[:1])}.") from None
     if is_category and len(levels) > MAX_LEVELS:
         raise InputError(f"{who}: expected a category of at most {MAX_LEVELS} levels, got {len(levels):,}.")
     return "category", levels
@@ -182,6 +185,17 @@ def _is_number(kept: Any) -> bool:
     return kind in "iuf" and not hasattr(kept, "cat")
 
 
+def _is_whole_number(kept: Any) -> bool:
+    """Return whether the type of a column of numbers is one of whole numbers."""
+    return kept.dtype.is_integer() if isinstance(kept, pl.Series) else kept.dtype.kind in "iu"
+
+
+def holds_numbers(column: Column) -> bool:
+    """Return whether a category's values are all numbers, as in a column of objects, or of very large numbers."""
+    known = [each for each in column.levels if key_of(each) is not None]
+    return bool(known) and all(isinstance(each, Number) and not isinstance(each, BOOLS) for each in known)
+
+
 def _unique(kept: Any) -> list[Any]:
     if isinstance(kept, pl.Series):
         return kept.unique(maintain_order=True).to_list()
@@ -191,7 +205,7 @@ def _unique(kept: Any) -> list[Any]:
 
 
 def _cells(column: Column, numbers: np.ndarray) -> Any:
-    """Return the cells of a column from its inputs (row, input), in the type that it came with."""
+    """Return the cells of a column from its inputs (row, input), in its original type."""
     kept = column.kept
     if column.kind == "category":
         places = numbers.argmax(1) if numbers.shape[1] > 1 else numbers[:, 0].round().astype(np.int64)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.balls import Norm
 from withstand.limits import NonNegativeInt, Seed, Share, checked
 from withstand.perturbations.attacks.budgets import Budget
@@ -16,6 +16,7 @@ from withstand.rendering.terminal import as_text
 from withstand.study.measures import comparison
 from withstand.study.measures.intervals import share, wilson
 from withstand.tables.entry_errors import right_under_errors
+from withstand.tables.freedom import Unit
 from withstand.tables.robust import Robustness, robustness
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 NUM_ERRORS = 16  # draws per kind of wrong entries
 # Measure, and the column of `Robustness.rows` whose mean it is.
 MEASURES = {
-    "accuracy": "right",
+    "accuracy": "correct",
     "mean over changes": "mean",
     "wrong entries, {}": "errors",
     "worst case": "robust",
@@ -55,7 +56,7 @@ class Comparison:
             lines.append((model, *(_cell(own[each], is_baseline=model == first) for each in names)))
         count = len(self.models[first].rows)
         grid = Grid(
-            title=f"Right answers in percent of {count:,} rows, with 95 % intervals",
+            title=f"Correct predictions in percent of {count:,} rows, with 95 % intervals",
             columns=("model", *names),
             lines=tuple(lines),
             notes=(f"*: differs from {first} (95 % interval of the difference on the same rows).", *self.notes),
@@ -64,11 +65,11 @@ class Comparison:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know."""
+        """Notes of all models, each once."""
         return tuple(dict.fromkeys(note for each in self.models.values() for note in each.notes))
 
     def figure(self) -> "Figure":
-        """Return a figure: a line per model, a mark per measure, with 95 % intervals."""
+        """Return a figure: one line per model, one marker per measure, with 95 % intervals."""
         from withstand.reports.figures.intervals import intervals_figure
 
         return intervals_figure(self.table.to_dicts())
@@ -82,7 +83,7 @@ def compare(
     *,
     radius: Any = None,
     changes: Mapping | None = None,
-    unit: str = "raw",
+    unit: Unit = "raw",
     norm: Norm = "linf",
     limits: Mapping | None = None,
     rules: Sequence[str] = (),
@@ -101,13 +102,13 @@ def compare(
         radius: How far each column may change.
         changes: Values of a column that may replace each other.
         unit: Unit of the radii.
-        norm: How changes of several columns add up.
+        norm: Norm that combines the changes of several columns.
         limits: Lowest and highest value of a column.
         rules: Relations between columns that hold in every legal row.
         names: Names of the columns of an array.
         budget: Which attacks.
         num_mean: Random legal changes per row.
-        errors: Share of wrong entries, below 1: missing values, typos, mistakes of units and other errors; see
+        errors: Probability that an entry is wrong, in [0, 1): missing values, typos, wrong units and other errors; see
             `--on table-errors`. 0 disables it.
         seed: Seed of all draws.
 
@@ -116,6 +117,8 @@ def compare(
     """
     if not models:
         raise InputError("compare: models must be a dictionary of at least one model by name, got none.")
+    if len(set(map(str, models))) < len(models):
+        raise InputError(f"compare: models must have names that differ as text, got {brief(list(models))}.")
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     own = {"names": names, "budget": budget, "num_mean": num_mean, "seed": seed}
     found = {str(name): robustness(each, X, y, **free, **own) for name, each in models.items()}

@@ -1,4 +1,4 @@
-"""Errors in the entries of a table: how often a model is right although some are wrong."""
+"""Accuracy under random errors in the entries of a table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,14 +21,14 @@ from withstand.tables.subject import subject_of
 def right_under_errors(
     model: Any, table: Any, y: Any, *, names: Sequence[str], probability: float, num_draws: int, seed: int, who: str
 ) -> torch.Tensor:
-    """Return the share of right answers per row, over kinds of errors and draws.
+    """Return the share of correct predictions per row (row,), over kinds of errors and draws.
 
     Args:
         model: As `robustness` takes it.
         table: The rows.
         y: A label per row.
         names: Names of the columns of an array.
-        probability: Probability that an entry is wrong.
+        probability: Probability that an entry is wrong, in [0, 1].
         num_draws: Draws per kind of error.
         seed: Of all draws.
         who: Name at the beginning of errors.
@@ -74,9 +74,9 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
         middle = np.nanquantile(filled, 0.5, axis=0, method="lower")
         quarters = np.nanquantile(filled, (0.25, 0.75), axis=0)
     offset, scale = np.where(keep, offset, 0.0), np.where(keep, std, 1.0)
-    # What does not vary has no errors, and neither has a category of too many levels, which is one number.
+    # Constant columns have no errors, and neither have categories of too many levels, which are one number.
     scale = np.where((scale == 0) | ~(keep | is_split), np.inf, scale)
-    frequent = {name: int(offset_of.argmax()) for name, offset_of in _shares(columns, matrix)}
+    frequent = {each.name: int(matrix[:, list(each.inputs)].mean(0).argmax()) for each in columns.columns}
     typical = [
         float(number == frequent[each.name])
         if len(each.inputs) > 1
@@ -85,7 +85,7 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
         for number, place in enumerate(each.inputs)
     ]
     return Features(
-        names=tuple(f"{each.name}" for each in owners),
+        names=tuple(str(each.name) for each in owners),
         columns=tuple(str(each.name) for each in owners),
         kinds=tuple(each.kind for each in owners),
         movable=(True,) * len(owners),
@@ -94,7 +94,3 @@ def _features(columns: Columns, matrix: np.ndarray) -> Features:
         iqr=tuple((quarters[1] - quarters[0]).tolist()),
         typical=tuple(typical),
     )
-
-
-def _shares(columns: Columns, matrix: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-    return [(each.name, matrix[:, list(each.inputs)].mean(0)) for each in columns.columns if len(each.inputs) > 1]

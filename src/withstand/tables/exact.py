@@ -1,4 +1,4 @@
-"""Exact answers for tables: which rows no legal change flips, for ensembles of trees."""
+"""Exact search for ensembles of trees: which rows no legal change flips."""
 
 import time
 from collections.abc import Callable
@@ -22,32 +22,20 @@ from withstand.tables.preparation import Preparation, read_preparation
 from withstand.tables.search import Asked, Found
 
 ROUNDING = 1e-9  # of outputs, relative to the sum of the trees' largest
-MOST_WORLDS = 1000  # combinations of categories of a row
+MOST_WORLDS = 1000  # combinations of the levels of a row's categories
 
 
-class Settled(NamedTuple):
-    """What the exact search says about rows.
-
-    Attributes:
-        proved: Which rows no point in reach flips, whether it obeys the rules or not.
-        notes: What a reader must know.
-    """
-
-    proved: Tensor
-    notes: tuple[str, ...]
-
-
-def settle(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Settled]:
-    """Decide the rows that are right at the points found so far.
+def prove(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tuple[Found, Tensor]:
+    """Search exactly for changes of the rows that are predicted correctly and not flipped yet.
 
     Args:
         trees: The trees; see `read_trees`.
         asked: The question.
         found: What other searches found.
-        seconds: Most time per row, in seconds.
+        seconds: Time limit per row, in seconds.
 
     Returns:
-        What is found now, with points as near as the exact ones allow, and what is proved.
+        What is found now, and which rows (row,) are proved: no point in reach flips them, legal or not.
     """
     module, points, proved = asked.subject.module, found.points.clone(), torch.zeros(len(found.x), dtype=torch.bool)
     right = module(found.x).argmax(1) == asked.labels
@@ -58,11 +46,8 @@ def settle(trees: "Trees", asked: Asked, found: Found, *, seconds: float) -> tup
         proved[row] = answer == "proved"
         if answer == "found":
             points[row], is_new[row] = case.found[0], True
-    points[is_new] = least_changes(module, found.x[is_new], asked.labels[is_new], points[is_new], asked.freedom.space)
-    found = found._replace(points=points)
-    unknown = int((right & ~found.is_flipped & ~proved).sum())
-    note = f"{unknown:,} of {len(right):,} rows are neither proved nor flipped; more seconds may decide them."
-    return found, Settled(proved, (note,) if unknown else ())
+    points[is_new] = least_changes(module, found.x[is_new], asked.labels[is_new], points[is_new], asked.freedom.rules)
+    return found._replace(points=points), proved
 
 
 class Trees(NamedTuple):
@@ -101,9 +86,7 @@ def read_trees(model: Any, asked: Asked) -> Trees:
     is_clear = highest[:, 0] - highest[:, -1] > rounding
     if (outputs.argmax(1) != asked.subject.module(x).argmax(1))[is_clear].any():
         name = type(preparation.end).__name__
-        raise InputError(
-            f"{columns.who}: exact reads other answers from the trees of {name} than it gives; leave exact out."
-        )
+        raise InputError(f"{columns.who}: exact cannot read the trees of {name}: predictions differ; leave exact out.")
     return Trees(ensemble, preparation, preparation.cuts(ensemble, columns, x[0].numpy()), rounding)
 
 
@@ -151,15 +134,14 @@ class _Case(NamedTuple):
         return "unknown" if "unknown" in answers else "proved"
 
     def _need(self, other: int) -> float:
-        """Return the least lead of a class that may flip the answer: of equal outputs the first wins."""
+        """Return the smallest lead of a class that may flip the prediction: ties go to the first class."""
         if self.trees.ensemble.is_whole:
             return 0.0 if other < self.y else 0.5
         return -self.trees.rounding
 
     def _reach(self) -> tuple[Box, Metric]:
         """Return where the numbers of the row may move: columns that follow from others, anywhere."""
-        rules, ball = self.freedom.space.rules, self.freedom.of_rows(torch.tensor([self.row]))
-        assert rules is not None
+        rules, ball = self.freedom.rules, self.freedom.of_rows(torch.tensor([self.row]))
         radii = (
             torch.as_tensor(ball.radii(self.x[None], space=self.freedom.space)).expand(1, len(self.x))[0].numpy().copy()
         )
@@ -192,7 +174,7 @@ class _Case(NamedTuple):
         return torch.stack(found[:MOST_WORLDS]), len(found) <= MOST_WORLDS
 
     def _judge(self, world: Tensor, box: Box) -> Callable[[np.ndarray, np.ndarray], tuple[bool, bool]]:
-        """Return what tries points of regions with the model itself."""
+        """Return a function that checks points of regions with the model itself."""
 
         def accept(low: np.ndarray, high: np.ndarray) -> tuple[bool, bool]:
             nearest = np.clip(self.x.numpy()[box.inputs], low, high)

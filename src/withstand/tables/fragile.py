@@ -1,4 +1,4 @@
-"""Fragility: the rows whose answers flip, and the columns that flip them."""
+"""Fragility: the rows whose predictions flip, and the columns that flip them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,33 +16,35 @@ from withstand.limits import Seed, checked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.reading.places import expanded
 from withstand.reports.page.fragility import fragility_page
+from withstand.tables.freedom import Unit
 from withstand.tables.robust import rows_of
 from withstand.tables.scan import SHARES
-from withstand.tables.search import Asked, Found, ask
+from withstand.tables.search import Asked, Found, ask, search
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fragility:
-    """Which answers of a model flip under small, legal changes of their rows, and through which columns.
+    """Which predictions of a model flip under small, legal changes of the rows, and which columns flip them.
 
     Attributes:
-        rows: The rows whose answer flips, most fragile first: those of few columns, then of small changes. `row`, its
-            number from 0; `answer`; `answer_changed`; `num_columns`; `size`, the largest share of its radius by which a
-            column moves (1 for a category); `columns` and `change`, as text; with labels also `label` and `right`.
+        rows: The rows whose prediction flips, most fragile first: fewest columns, then smallest change. `row`, its
+            number from 0; `prediction`; `new_prediction`; `num_columns`; `size`, the largest share of its radius by
+            which a column moves (1 for a category); `columns` and `change`, as text; with labels also `label` and
+            `correct`.
         columns: One row per column that may change, most effective first: `flips`, the number of rows that it flips
-            alone; the same `at 25 %`, `at 50 %` and so on of its radius; `takes_part`, the number of least changes in
-            which it occurs.
-        changed: `X` with the least change of each fragile row; other rows as they are.
+            alone; the same `at 25 %`, `at 50 %` and so on of its radius; `takes_part`, the number of least changes that
+            include it.
+        changed: `X` with the least change of each fragile row; other rows are unchanged.
         num_rows: Number of rows of `X`.
-        freedom: What may change, in words, by column.
-        notes: What a reader must know.
+        may_change: Description of what may change, by column, and the rules.
+        notes: Remarks on rows and columns that cannot move.
     """
 
     rows: pl.DataFrame
     columns: pl.DataFrame
     changed: Any
     num_rows: int
-    freedom: dict[str, str]
+    may_change: dict[str, str]
     notes: tuple[str, ...] = ()
 
     @property
@@ -50,26 +52,26 @@ class Fragility:
         """The result in a sentence."""
         share = len(self.rows) / self.num_rows
         alone = int((self.rows["num_columns"] == 1).sum())
-        count = f"{len(self.rows):,} of {self.num_rows:,} answers flip ({share:.1%})"
-        return f"{count}, {alone:,} of them by one column alone."
+        count = f"{len(self.rows):,} of {self.num_rows:,} predictions flip ({share:.1%})"
+        return f"{count}, {alone:,} of them by changing a single column."
 
     def __str__(self) -> str:
         """Return the headline, the columns and the most fragile rows."""
         with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, fmt_str_lengths=60):
-            shown = self.rows.select("row", "answer", "answer_changed", "change").head(10)
+            shown = self.rows.select("row", "prediction", "new_prediction", "change").head(10)
             parts = [self.headline, str(self.columns.head(10)), str(shown), *(f"Note: {each}" for each in self.notes)]
         return "\n".join(parts)
 
     @checked
     def write(self, path: str | Path) -> Path:
-        """Write a page in HTML that needs no other file, for a reader without Python, and return its path."""
+        """Write a self-contained HTML page, and return its path."""
         path = expanded(path)
         check_no_folder(path)
         text = fragility_page(
             headline=self.headline,
             columns=self.columns.to_dicts(),
             rows=self.rows.to_dicts(),
-            freedom=self.freedom,
+            may_change=self.may_change,
             notes=self.notes,
         )
         write_whole(path, text.encode())
@@ -84,7 +86,7 @@ def fragility(
     *,
     radius: Any = None,
     changes: Mapping | None = None,
-    unit: str = "raw",
+    unit: Unit = "raw",
     norm: Norm = "linf",
     limits: Mapping | None = None,
     rules: Sequence[str] = (),
@@ -92,16 +94,16 @@ def fragility(
     budget: Budget = "standard",
     seed: Seed = 0,
 ) -> Fragility:
-    """Return the rows whose answer flips under a small, legal change, and the columns that flip most of them.
+    """Return the rows whose prediction flips under a small, legal change, and the columns that flip most of them.
 
     Args:
         model: As in `robustness`, like the other arguments.
         X: The rows.
-        y: Labels, to mark which answers are right; None without.
+        y: Labels, to mark correct predictions; None for unlabelled rows.
         radius: How far each column may change.
         changes: Values of a column that may replace each other.
         unit: Unit of the radii.
-        norm: How changes of several columns add up.
+        norm: Norm that combines the changes of several columns.
         limits: Lowest and highest value of a column.
         rules: Relations between columns that hold in every legal row.
         names: Names of the columns of an array.
@@ -122,23 +124,23 @@ def fragility(
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
     asked = ask(model, X, None, names=names, who="fragility", **free)
     labels = None if y is None else asked.subject.numbers(y, asked.columns.num_rows, who="fragility")
-    return _summary(asked, asked.search(budget=budget, num_mean=0, seed=int(seed)), labels)
+    return _summary(asked, search(asked, budget=budget, num_mean=0, seed=int(seed)), labels)
 
 
 def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
-    rows = rows_of(found, asked).drop("label", "right", "robust")
+    rows = rows_of(found, asked).drop("label", "correct", "robust")
     rows = rows.with_columns(size=pl.Series(_sizes(asked, found)))
     if labels is not None:
         own = np.array(asked.subject.classes)[labels.numpy()]
-        rows = rows.with_columns(label=pl.Series(own), right=pl.Series((labels == asked.labels).numpy()))
+        rows = rows.with_columns(label=pl.Series(own), correct=pl.Series((labels == asked.labels).numpy()))
     fragile = rows.filter(pl.col("num_columns") > 0).sort("num_columns", "size", "row")
-    order = ("row", "label", "right", "answer", "answer_changed", "num_columns", "size", "columns", "change")
+    order = ("row", "label", "correct", "prediction", "new_prediction", "num_columns", "size", "columns", "change")
     return Fragility(
         rows=fragile.select(each for each in order if each in fragile.columns),
         columns=_columns(asked, found),
         changed=asked.columns.table(found.points.numpy()),
         num_rows=len(found.x),
-        freedom=asked.freedom.words(asked.columns),
+        may_change=asked.freedom.describe(asked.columns),
         notes=asked.freedom.notes,
     )
 
@@ -146,8 +148,7 @@ def _summary(asked: Asked, found: Found, labels: Tensor | None) -> Fragility:
 def _sizes(asked: Asked, found: Found) -> np.ndarray:
     """Return the largest share of its radius by which a column of each row moves; 1 for a category."""
     radii = torch.tensor(asked.freedom.ball.radius, dtype=found.x.dtype)
-    assert asked.freedom.space.rules is not None
-    radii[list(asked.freedom.space.rules.derived)] = 0  # follow the others, however far
+    radii[list(asked.freedom.rules.derived)] = 0  # follow the others, however far
     delta = (found.points - found.x).abs()
     shares = torch.where(radii > 0, delta / torch.where(radii > 0, radii, 1), 0).amax(1)
     swapped = [each for change in asked.freedom.changes for each in change.inputs]

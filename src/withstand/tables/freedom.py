@@ -1,9 +1,9 @@
-"""Freedom: what may move in a table, by how much, and by which rules."""
+"""Freedom: which columns of a table may change, by how much, and under which rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +12,14 @@ from torch import Tensor
 from withstand.data.space import Space
 from withstand.data.tables.categories import key_of
 from withstand.data.tables.features import Features
-from withstand.data.tables.rules import HOLE, Field, Rules
+from withstand.data.tables.rules import HOLE, Field, Rules, limits_of
 from withstand.errors import InputError, nearest
 from withstand.functional.balls import Norm
 from withstand.functional.changes import Change
 from withstand.perturbations.ball import Ball
-from withstand.tables.columns import Column, Columns
+from withstand.tables.columns import Column, Columns, holds_numbers
 
-UNITS = ("raw", "std")
+Unit = Literal["raw", "std"]
 
 
 class Freedom(NamedTuple):
@@ -29,13 +29,19 @@ class Freedom(NamedTuple):
         space: The space of its matrix, with the rules.
         ball: The radii, one per input; 0 for columns that stay.
         holes: Which numbers that may move are empty cells (row, input); None if none is.
-        notes: What a reader must know.
+        notes: Remarks on rows and columns that cannot move.
     """
 
     space: Space
     ball: Ball
     holes: Any
     notes: tuple[str, ...]
+
+    @property
+    def rules(self) -> Rules:
+        """The rules, which every table has: the types of its columns."""
+        assert self.space.rules is not None
+        return self.space.rules
 
     @property
     def moves(self) -> tuple[bool, ...]:
@@ -50,49 +56,39 @@ class Freedom(NamedTuple):
     @property
     def followers(self) -> set[str]:
         """Columns that change only because others do, by an equality."""
-        assert self.space.rules is not None
-        derived = self.space.rules.derived
-        return {each.name for each in self.space.rules.fields if set(each.inputs) <= set(derived)}
+        derived = set(self.rules.derived)
+        return {each.name for each in self.rules.fields if set(each.inputs) <= derived}
 
     def may_change(self, column: Column) -> bool:
-        """Return whether a column may change of its own."""
+        """Return whether a column may change, other than by following others."""
         return any(self.moves[each] for each in column.inputs) or any(
             set(each.inputs) <= set(column.inputs) for each in self.changes
         )
 
-    def words(self, columns: Columns) -> dict[str, str]:
-        """Return how each column may change, in words, and the rules."""
-        assert self.space.rules is not None
-        radii, found = np.array(self.ball.radius), {}
+    def describe(self, columns: Columns) -> dict[str, str]:
+        """Return a description of how each column may change, and the rules."""
+        found = {}
         for each in columns.columns:
             if self.moves[each.inputs[0]]:
-                found[str(each.name)] = f"by up to {radii[each.inputs[0]]:.4g}"
+                found[str(each.name)] = f"by up to {np.array(self.ball.radius)[each.inputs[0]]:.4g}"
             for change in self.changes:
                 if set(change.inputs) <= set(each.inputs):
                     own = (each.levels[place - each.inputs[0]] for place in change.inputs)
                     found[str(each.name)] = " or ".join(map(str, own))
-        for field in self.space.rules.fields:
-            if field.low is not None or field.high is not None:
-                span = " and ".join(
-                    f"{word} {value:g}"
-                    for word, value in (("at least", field.low), ("at most", field.high))
-                    if value is not None
-                )
+        for field in self.rules.fields:
+            limits = ("at least", field.low), ("at most", field.high)
+            if span := " and ".join(f"{word} {value:g}" for word, value in limits if value is not None):
                 found[field.name] = f"{found[field.name]}, {span}" if field.name in found else span
-        return found | {f"rule {number}": each for number, each in enumerate(self.space.rules.texts, 1)}
+        return found | {f"rule {number}": each for number, each in enumerate(self.rules.texts, 1)}
 
     @property
     def has_rules(self) -> bool:
         """Whether there are limits or relations."""
-        own = self.space.rules
-        return own is not None and bool(
-            own.texts or any(each.low is not None or each.high is not None for each in own.fields)
-        )
+        return bool(self.rules.texts) or any((each.low, each.high) != (None, None) for each in self.rules.fields)
 
     def without_rules(self) -> "Freedom":
         """Return it without limits and relations; whole numbers stay whole."""
-        assert self.space.rules is not None
-        fields = tuple(each._replace(low=None, high=None) for each in self.space.rules.fields)
+        fields = tuple(each._replace(low=None, high=None) for each in self.rules.fields)
         return self._replace(space=replace(self.space, rules=Rules(fields=fields)))
 
     def rows(self, rows: Tensor) -> "Freedom":
@@ -112,19 +108,17 @@ def read_freedom(
     *,
     radius: Any,
     changes: Mapping[Any, Any],
-    unit: str,
+    unit: Unit,
     norm: Norm,
     limits: Mapping[Any, Any] | None,
     rules: Sequence[str],
 ) -> Freedom:
-    """Check what a user lets move, and return it for the matrix of a table.
+    """Check the arguments of `robustness` that say what may change, and return them for the matrix of a table.
 
     Raises:
         InputError: If a column is unknown or of the wrong kind, or a value is invalid.
     """
     who, names, limits = columns.who, [each.name for each in columns.columns], limits or {}
-    if unit not in UNITS:
-        raise InputError(f"{who}: unit must be one of {', '.join(UNITS)}, got {unit!r}.")
     for what, given in (("radius", radius if isinstance(radius, Mapping) else {}), ("limits", limits)):
         for name in given:
             if name not in names:
@@ -135,7 +129,8 @@ def read_freedom(
     radii = {each.name: _radius(columns, each, radius, unit, matrix, notes) for each in columns.columns}
     found = [_change(who, each, changes[each.name]) for each in columns.columns if each.name in changes]
     if not any(radii.values()) and not found:
-        raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category.")
+        why = f" ({notes[0].rstrip('.')})" if notes else ""
+        raise InputError(f"{who}: nothing may change; give a radius above 0, or changes of a category{why}.")
     fields = tuple(_field(columns, each, limits) for each in columns.columns)
     own = Rules(fields=fields, texts=tuple(rules))
     notes += _illegal(own, matrix) + (_followers(own, columns, radii) if isinstance(radius, Mapping) else [])
@@ -158,23 +153,23 @@ def read_freedom(
 
 
 def _illegal(rules: Rules, matrix: np.ndarray) -> list[str]:
-    """Return notes on the rows that are illegal as they are."""
+    """Return notes on the rows that break rules or limits unchanged."""
     x = torch.from_numpy(matrix)
-    wrong, found = int((~rules.are_legal(x)).sum()), []
+    outside, found = int((~rules.within_limits(x)).sum()), []
     values = rules.values(x)
     for each in rules.relations:
         count = int((each.violation(values) > 0).sum())
         if count:
             found.append(f"{count:,} of {len(x):,} rows break the rule `{each.text}`")
-    if wrong and not found:
-        found.append(f"{wrong:,} of {len(x):,} rows lie outside of the limits")
+    if outside:
+        found.append(f"{outside:,} of {len(x):,} rows lie outside the limits")
     return [f"{'; '.join(found)}: illegal rows do not move."] if found else []
 
 
 def _followers(rules: Rules, columns: Columns, radii: Mapping[Any, float]) -> list[str]:
     """Return notes on the columns that have a radius although they follow from others."""
     return [
-        f"Column {each.name!r} follows from a rule, so that its radius does not limit it; give it limits."
+        f"Column {each.name!r} follows from a rule, so its radius does not limit it; give it limits."
         for each in columns.columns
         if radii[each.name] > 0 and set(each.inputs) <= set(rules.derived)
     ]
@@ -187,19 +182,26 @@ def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np
         raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {given!r}.")
     value = float(given)
     if column.kind == "category":
+        why = "is a category; name its values that may change in changes"
+        if len(column.inputs) > 1:
+            why = "moves by changes only; give it no radius"
+        elif holds_numbers(column):
+            why = "holds numbers as objects or of over 15 digits, which are categories; make them float64"
+            if not is_named and value > 0:
+                notes.append(f"Column {column.name!r} {why}, to move it.")
         if is_named and value > 0:
-            raise InputError(
-                f"{who}: radius: column {column.name!r} is a category; name its values that may change in changes."
-            )
+            raise InputError(f"{who}: radius: column {column.name!r} {why}.")
         return 0.0
     values = matrix[:, column.inputs[0]]
     values = values[values != HOLE]
     if not is_named and value > 0 and len(np.unique(values)) <= 2:
-        notes.append(f"Column {column.name!r} has at most two values and stays as it is; name it in radius to move it.")
+        notes.append(f"Column {column.name!r} has at most two values and does not move; name it in radius to move it.")
         return 0.0
     found = value * (float(values.std()) if unit == "std" and len(values) else 1.0)
+    if value > 0 and not found:
+        notes.append(f"Column {column.name!r} has one value, so that its radius in standard deviations is 0.")
     if column.kind == "integer" and 0 < found < 1:
-        notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it stays as it is.")
+        notes.append(f"Column {column.name!r} holds whole numbers and its radius is below 1, so it does not move.")
     return float(np.floor(found + 1e-9)) if column.kind == "integer" else found
 
 
@@ -217,19 +219,9 @@ def _change(who: str, column: Column, values: Any) -> Change:
 
 
 def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field:
-    low, high = None, None
-    if column.name in limits:
-        given = limits[column.name]
-        is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
-        if not is_pair or any(
-            each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given
-        ):
-            raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
-        low, high = (None if each is None else float(each) for each in given)
-        if column.kind == "category" or (low is not None and high is not None and not low < high):
-            raise InputError(
-                f"{columns.who}: limits of {column.name!r} must be (lowest, highest) of numbers, got {given!r}."
-            )
+    low, high = limits_of(columns.who, column.name, limits.get(column.name, (None, None)))
+    if column.kind == "category" and column.name in limits:
+        raise InputError(f"{columns.who}: limits: column {column.name!r} is a category, which has none.")
     return Field(
         name=str(column.name),
         inputs=column.inputs,

@@ -1,4 +1,4 @@
-"""Preparation: how the columns of a table become the features of trees."""
+"""Preparation: the preprocessing from the columns of a table to the features of trees."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from withstand.data.tables.rules import HOLE
 from withstand.errors import InputError
 from withstand.tables.columns import Column, Columns
 
-# Preparations that map each column of numbers to one feature, which does not fall where the column grows.
+# Transformers that map each column of numbers to one feature by a non-decreasing function.
 SCALERS = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler")
 LARGEST = 1e30  # of the values among which thresholds are sought; 32 bits hold it
 
@@ -24,8 +24,8 @@ class Preparation:
     Attributes:
         end: The classifier that takes the features.
         prepare: Maps rows of the matrix (row, input) to features (row, feature), with NaN for empty cells.
-        source: The input of numbers that alone decides each feature, which does not fall where the input grows; -1 for
-            features that come from a category.
+        source: The input that alone determines each feature, by a non-decreasing function; -1 for features of a
+            category.
     """
 
     end: Any

@@ -1,4 +1,4 @@
-"""Scan: every legal change of one column alone, which a reader understands best."""
+"""Scan: legal changes of one column at a time, which are the easiest to explain."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ CELLS_AT_ONCE = 2**21  # numbers of tried rows in memory
 
 
 class Scan(NamedTuple):
-    """What changes of one column do.
+    """What changes of a single column do.
 
     Attributes:
         points: The row with the smallest change of one column that flips it (row, input); the row itself without one.
@@ -35,8 +35,7 @@ def scan(model: nn.Module, x: Tensor, y: Tensor, freedom: Freedom) -> Scan:
         y: The numbers of their labels.
         freedom: What may move.
     """
-    assert freedom.space.rules is not None
-    fields = freedom.space.rules.fields
+    fields = freedom.rules.fields
     found = Scan(x.clone(), torch.full((len(x), len(fields)), torch.inf, dtype=x.dtype))
     best = torch.full((len(x),), torch.inf, dtype=x.dtype)
     size = max(1, CELLS_AT_ONCE // (x.shape[1] * 2 * len(SHARES)))
@@ -78,6 +77,6 @@ def _changes_of(x: Tensor, inputs: list[int], ball: Ball, freedom: Freedom) -> t
                 points[:, inputs[0]] += sign * share * radii[:, inputs[0]]
                 tried.append(points)
                 shares.append(share)
-    legal_ones = [legal(x, each, norm=ball.norm, radii=radii, options=options, rules=space.rules) for each in tried]
+    legal_ones = [legal(x, each, norm=ball.norm, radii=radii, options=options, rules=freedom.rules) for each in tried]
     stacked = torch.stack(legal_ones) if tried else x.new_zeros(0, *x.shape)
     return stacked, torch.tensor(shares, dtype=x.dtype)[:, None]

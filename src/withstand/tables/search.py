@@ -1,4 +1,4 @@
-"""Search: legal changes of a table's rows that flip the answers of a model."""
+"""Search: legal changes of a table's rows that flip the predictions of a model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,9 +32,9 @@ class Found(NamedTuple):
 
     Attributes:
         x: The rows (row, input).
-        points: Legal points with another answer, by the least change that was found; the row itself without one.
-        shares: Shares of the radius at which a column alone flips a row; see `Scan`.
-        means: Share of random legal points with the label, per row; empty without any.
+        points: The nearest legal points found with another prediction; the row itself without one (row, input).
+        shares: Share of the radius at which a column alone flips a row (row, column); see `Scan`.
+        means: Share of random legal points that are predicted as the label (row,); empty without any.
     """
 
     x: Tensor
@@ -44,12 +44,12 @@ class Found(NamedTuple):
 
     @property
     def is_flipped(self) -> Tensor:
-        """Which rows have a point with another answer."""
+        """Which rows have a point with another prediction (row,)."""
         return (self.points != self.x).any(1)
 
 
 class Asked(NamedTuple):
-    """A question about a model and a table.
+    """A model, the rows of a table, and what may change in them.
 
     Attributes:
         columns: The columns.
@@ -69,14 +69,17 @@ class Asked(NamedTuple):
         """Return it for some of the rows."""
         return self._replace(x=self.x[rows], labels=self.labels[rows], freedom=self.freedom.rows(rows))
 
-    def search(self, *, budget: Budget, num_mean: int, seed: int) -> Found:
-        """Return the least change of each row; see `search`."""
-        own = {"budget": budget, "num_mean": num_mean, "seed": seed}
-        return search(self.subject, self.x, self.labels, self.freedom, **own)
-
 
 def ask(model: Any, table: Any, y: Any, *, names: Sequence[str], who: str, **free: Any) -> Asked:
-    """Read the arguments of `robustness`; without labels, the model's answers take their place.
+    """Read the arguments of `robustness`; without labels, the model's predictions are used.
+
+    Args:
+        model: As in `robustness`.
+        table: The rows.
+        y: A label per row, or None.
+        names: Names of the columns of an array.
+        who: Name at the beginning of errors.
+        **free: `radius`, `changes`, `unit`, `norm`, `limits` and `rules`.
 
     Raises:
         InputError: If one is invalid.
@@ -93,77 +96,62 @@ def ask(model: Any, table: Any, y: Any, *, names: Sequence[str], who: str, **fre
 
 
 @with_gradients()
-def search(
-    subject: Subject, x: Tensor, y: Tensor, freedom: Freedom, *, budget: Budget, num_mean: int, seed: int
-) -> Found:
-    """Search for a legal change of each row with another answer than its label, as small as possible.
+def search(asked: Asked, *, budget: Budget, num_mean: int, seed: int) -> Found:
+    """Search for the least legal change of each row that leads to another prediction than its label.
 
-    First every column is tried alone, then attacks change several at once; what they find loses the columns that it
-    does not need, and the rest is shortened.
+    First every column is tried alone; then attacks change several columns at once. Columns that a change does not need
+    are put back, and the rest is shortened.
 
     Args:
-        subject: The model.
-        x: The rows (row, input).
-        y: The numbers of their labels.
-        freedom: What may move.
-        budget: Which attacks.
-        num_mean: Random legal points per row.
-        seed: Of all draws.
+        asked: The model, the rows and what may change.
+        budget: Which attacks: `quick`, `standard` or `thorough`.
+        num_mean: Random legal points per row, at least 0.
+        seed: Seed of all draws.
     """
+    subject, freedom, x, y = asked.subject, asked.freedom, asked.x, asked.labels
     with torch.no_grad(), evaluating(subject.module):
         right = subject.module(x).argmax(1) == y
         alone = scan(subject.module, x, y, freedom)
     points, means = alone.points.clone(), []
     is_open = right & (points == x).all(1)
     worst = WorstCase(balls=(freedom.ball,), budget=budget, num_mean=num_mean)
-    split = TensorSplit(
-        x, y, classes=tuple(map(str, range(len(subject.classes)))), box=None, features=freedom.space.features
-    )
+    classes = tuple(map(str, range(len(subject.classes))))
+    split = TensorSplit(x, y, classes=classes, box=None, features=freedom.space.features)
     engine = Engine.start(device="cpu")
     state = worst.prepare(subject.searched, split, space=freedom.space, seed=seed, engine=engine)
     for rows in torch.arange(len(x)).split(_rows_at_once(subject, x.shape[1])):
         rng = RowStreams(derive_seed(seed, "robustness"), rows, device=engine.device)
-        own = freedom.of_rows(rows)
-        with torch.no_grad(), evaluating(subject.searched):
-            if num_mean:
-                draws = rng.named("mean")
+        if num_mean:
+            with torch.no_grad(), evaluating(subject.searched):
+                own, draws = freedom.of_rows(rows), rng.named("mean")
                 means.append(worst.mean_over(subject.module, x[rows], y[rows], own, space=freedom.space, rng=draws))
-        some = rows[is_open[rows]]
-        if len(some):
-            points[some] = _attacked(subject, x, y, some, freedom, budget=budget, seed=seed, state=state, engine=engine)
+        some = is_open[rows]
+        if some.any():
+            points[rows[some]] = _attacked(
+                asked, rows[some], budget=budget, state=state, rng=rng.subset(some.nonzero()[:, 0])
+            )
     with torch.no_grad(), evaluating(subject.module):
-        points = least_changes(subject.module, x, y, torch.where(right[:, None], points, x), freedom.space)
+        points = least_changes(subject.module, x, y, torch.where(right[:, None], points, x), freedom.rules)
     return Found(x, points, alone.shares, torch.cat(means) if means else x.new_zeros(0))
 
 
-def _attacked(
-    subject: Subject,
-    x: Tensor,
-    y: Tensor,
-    rows: Tensor,
-    freedom: Freedom,
-    *,
-    budget: Budget,
-    seed: int,
-    state: Any,
-    engine: Engine,
-) -> Tensor:
+def _attacked(asked: Asked, rows: Tensor, *, budget: Budget, state: Any, rng: RowStreams) -> Tensor:
     """Return a wrong legal point of some rows, or the row itself."""
-    rng = RowStreams(derive_seed(seed, "robustness"), rows, device=engine.device)
+    subject, freedom, x, y = asked.subject, asked.freedom, asked.x[rows], asked.labels[rows]
     attacks = _attacks(subject, budget, freedom.ball, x.shape[1])
     worst = WorstCase(balls=(freedom.of_rows(rows),), budget=budget, attacks=attacks, num_mean=0)
     with torch.no_grad(), evaluating(subject.searched):
-        (found,) = worst.points(subject.searched, x[rows], y[rows], space=freedom.space, state=state, rng=rng).values()
-        # The answer of the user's model decides, not that of a module that stands for it.
-        is_wrong = found.success & (subject.module(found.points).argmax(1) != y[rows])
-    return torch.where(is_wrong[:, None], found.points, x[rows])
+        (found,) = worst.points(subject.searched, x, y, space=freedom.space, state=state, rng=rng).values()
+        # The prediction of the user's model counts, not that of the module with gradients.
+        is_wrong = found.success & (subject.module(found.points).argmax(1) != y)
+    return torch.where(is_wrong[:, None], found.points, x)
 
 
 def _attacks(subject: Subject, budget: Budget, ball: Ball, num_inputs: int) -> tuple[Attack, ...]:
-    """Return the attacks on models without gradients; nothing stands for those of the budget.
+    """Return the attacks on a model without gradients; empty means the attacks of the budget.
 
-    Tables without very many columns get one search with all queries of a budget: it breaks more rows than the three
-    attacks of `queries_of`, and asks about many points at once, where the others ask one by one.
+    If there are not too many columns, one coordinate search gets all queries of a budget: it flips more rows than the
+    three attacks of `queries_of`, and queries many points at once instead of one by one.
     """
     queries = 3 * QUERIES[budget]
     if is_differentiable(subject.searched) or num_inputs > queries / LEAST_ROUNDS:

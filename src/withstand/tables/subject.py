@@ -1,10 +1,11 @@
-"""Subject: any fitted classifier as a module of a table's matrix."""
+"""Subject: any fitted classifier as a module that maps rows of a table's matrix to logits."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from sklearn.base import is_regressor
 from torch import Tensor, nn
 
 from withstand.errors import InputError, brief, told
@@ -12,8 +13,9 @@ from withstand.models.black_box import BlackBox
 from withstand.tables.columns import Columns
 from withstand.tables.through import through
 
-LEAST = 1e-6  # by which rounding may make a probability negative
-TIE = 1e-9  # share that the highest of a row's probabilities gains
+LEAST = 1e-6  # rounding error that may make a probability negative
+TIE = 1e-9  # relative increase of the highest probability of a row
+CUT = "turn numbers into classes by a function, such as lambda rows: model.predict(rows) > 0.5"
 
 
 class Subject(NamedTuple):
@@ -22,7 +24,7 @@ class Subject(NamedTuple):
     Attributes:
         module: Maps rows of the matrix to logits.
         classes: Its classes.
-        searched: The module that attacks use: with gradients if the model has some.
+        searched: The module that attacks use: differentiable if the model ends in an estimator of withstand.
     """
 
     module: nn.Module
@@ -30,10 +32,10 @@ class Subject(NamedTuple):
     searched: nn.Module
 
     def numbers(self, y: Any, num_rows: int, *, who: str) -> Tensor:
-        """Return the numbers of labels.
+        """Return labels as class numbers (row,).
 
         Raises:
-            InputError: If they do not fit the rows or the classes.
+            InputError: If there is not one label per row, or one is no class of the model.
         """
         labels = _labels(y, who)
         if len(labels) != num_rows:
@@ -51,21 +53,21 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
     Args:
         model: Anything with `predict_proba` or `predict`, or a function of tables.
         columns: The columns of its table.
-        y: Labels, whose values are the classes of a model that names none.
+        y: Labels, from which the classes are read if the model has no `classes_`.
         moves: Which inputs are numbers that may move.
         who: Name at the beginning of errors.
 
     Raises:
-        InputError: If the model does not answer for the table.
+        InputError: If the model is not a fitted classifier, or fails on the table.
     """
-    predict, classes = _answers_of(model, columns, y, who)
+    predict, classes = _predictor(model, columns, y, who)
 
     def probabilities(rows: np.ndarray) -> np.ndarray:
         found = np.array(_called(predict, columns, who, rows), dtype=np.float64)
         if not (found >= -LEAST).all():
             wrong = found[~(found >= -LEAST)][0]
-            raise InputError(f"{who}: the model must answer with probabilities (at least 0), got {wrong:g}.")
-        # Of equal probabilities the first wins, as in `predict`; attacks would take a tie for a wrong answer.
+            raise InputError(f"{who}: the model must return probabilities (at least 0), got {wrong:g}.")
+        # Ties go to the first class, as in `predict`; attacks count a tie as misclassified.
         found[np.arange(len(found)), found.argmax(1)] *= 1 + TIE
         return found
 
@@ -76,13 +78,15 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
     return Subject(module, classes, through(model, columns, moves) or module)
 
 
-def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tuple[Any, ...]]:
+def _predictor(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tuple[Any, ...]]:
     """Return a function from tables to probabilities, and the classes."""
     named, by_name = getattr(model, "classes_", None), cast(Any, model)
     is_function = not hasattr(model, "predict") and not hasattr(model, "predict_proba")
     if isinstance(model, type) or (is_function and not callable(model)):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
+    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+        raise InputError(f"{who}: model must be a classifier, got the regressor {type(model).__name__}; {CUT}.")
     if hasattr(model, "predict_proba") or is_function:
         predict = by_name.predict_proba if hasattr(model, "predict_proba") else model
         found = np.asarray(_called(predict, columns, who, columns.matrix()))
@@ -93,8 +97,9 @@ def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tu
         predict = by_name.predict
         found = np.asarray(_called(predict, columns, who, columns.matrix()))
     if named is None:
-        named = sorted({*_labels(y, who), *_labels(found, who, what="answers")}, key=str)
-    classes = tuple(_labels(named, who, what="classes_"))
+        classes = tuple(sorted({*_labels(y, who), *_labels(found, who, what="predictions")}, key=str))
+    else:
+        classes = tuple(_labels(named, who, what="classes_"))
     number = {name: place for place, name in enumerate(classes)}
     rows = np.eye(len(classes))
 
@@ -102,8 +107,11 @@ def _answers_of(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tu
         labels = np.asarray(predict(table)).ravel().tolist()
         for each in labels:
             if each not in number:
+                if isinstance(each, float) and not each.is_integer():
+                    wanted = "a class per row, or probabilities with a column per class"
+                    raise InputError(f"{who}: the model must return {wanted}, got {each:.4g}; {CUT}.")
                 known = brief(list(classes))
-                raise InputError(f"{who}: the model answers {each!r}, expected one of {known}; set its classes_.")
+                raise InputError(f"{who}: the model predicts {each!r}, expected one of {known}; set its classes_.")
         return rows[[number[each] for each in labels]]
 
     return votes, classes
@@ -114,7 +122,7 @@ def _labels(y: Any, who: str, *, what: str = "y") -> list[Any]:
         labels = np.asarray(y).ravel().tolist()
         hash(tuple(labels))
     except (TypeError, ValueError):
-        wanted = "numbers, text or truth values, one per row" if what == "y" else "numbers, text or truth values"
+        wanted = "numbers, text or booleans" + (", one per row" if what == "y" else "")
         raise InputError(f"{who}: {what} must be {wanted}, got {brief(y)}.") from None
     return labels
 
@@ -125,4 +133,4 @@ def _called(predict: Any, columns: Columns, who: str, rows: np.ndarray) -> Any:
     except InputError:
         raise
     except Exception as problem:  # the model is code of the user
-        raise InputError(f"{who}: the model does not answer for rows like those of X ({told(problem)}).") from problem
+        raise InputError(f"{who}: the model fails on rows like those of X ({told(problem)}).") from problem

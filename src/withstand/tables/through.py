@@ -1,4 +1,4 @@
-"""Gradients through the preparation of a pipeline that ends in an estimator of ours."""
+"""Gradients through the preprocessing of a pipeline that ends in an estimator of withstand."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ SAME = 1e-4  # largest difference of derivatives that are equal, relative to the
 
 
 class Through(nn.Module):
-    """A pipeline as a module: prepares rows of a matrix as the pipeline does, and asks the network at its end.
+    """A pipeline as a module: its preprocessing, then the network of its last step.
 
-    The values are those of the pipeline. The gradient takes the preparation as linear around each row.
+    Outputs are exact. Gradients linearise the preprocessing around each row.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class Through(nn.Module):
         steps: Tensor,
         groups: Sequence[Sequence[int]] = (),
     ) -> None:
-        """Keep the parts.
+        """Store the parts.
 
         Args:
             prepare: Maps rows (row, input) to what the network takes.
             network: Returns logits.
-            steps: By how much each input is moved for a derivative; 0 where none is needed.
+            steps: Step of the finite differences per input; 0 where no derivative is needed.
             groups: Inputs of each category that may change.
         """
         super().__init__()
@@ -52,9 +52,9 @@ class Through(nn.Module):
         return self.network(values)
 
     def slope(self, x: Tensor) -> Tensor:
-        """Return the derivatives of the preparation at rows (row, input, output).
+        """Return the derivatives of the preprocessing at rows (row, input, output).
 
-        Those of numbers are central differences; those of a level of a category, the difference to the row's level.
+        Numbers have central differences; a level of a category has the difference to the row's level.
         """
         moves = self.steps.nonzero()[:, 0]
         tried = [x[:, None].repeat(1, 2 * len(moves), 1)]
@@ -76,7 +76,7 @@ class Through(nn.Module):
         return slope
 
     def learn(self, x: Tensor) -> None:
-        """Keep the derivatives if they are the same at these rows."""
+        """Cache the derivatives if they are the same at these rows."""
         found = self.slope(x[:NUM_ROWS])
         scale = found.abs().amax().clamp_min(1e-30)
         if not self.groups and ((found - found[:1]).abs() <= SAME * scale).all():
@@ -111,7 +111,7 @@ class _Scaled(nn.Module):
 
 
 def through(model: Any, columns: Columns, moves: Sequence[bool]) -> Through | None:
-    """Return a module with gradients of a pipeline or estimator, or None if its end is none of ours.
+    """Return a differentiable module of a pipeline or estimator; None unless it ends in a `RobustClassifier`.
 
     Args:
         model: The pipeline or estimator.

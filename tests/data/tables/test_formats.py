@@ -136,7 +136,7 @@ def test_labels_that_are_fractions_or_empty_are_refused(tmp_path):
     [
         ("a,b,a\n1,2,3\n", "has more than one column 'a'"),
         ("a, a\n1,2\n", "has more than one column 'a'"),
-        (",a\n0,1\n", "line 1: column 1 has no name"),
+        (",a\n0,1\n", "line 1: column 1 has no name; .*index=False"),
         ("a,b\n", "has no rows"),
         ("", "is not a readable CSV or Parquet file"),
         ("a,b\n1,2\n1,2,3\n", "line 3: expected 2 cells, got 3"),

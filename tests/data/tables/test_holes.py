@@ -146,11 +146,11 @@ def test_results_say_what_was_filled(path):
 
 
 SUSPECTS = {
-    "an id": (lambda k: k * 3, "another value in every"),
-    "a name": (lambda k: f"row {k}", "another value in every"),
-    "a copy of the class": (lambda k: "np"[k % 2] + "o", "decides the class"),
-    "a code of the class": (lambda k: k % 4, "decides the class"),
-    "a threshold": (lambda k: k % 2 * 5 + k / 1000, "decides the class"),
+    "an id": (lambda k: k * 3, "identifier"),
+    "a name": (lambda k: f"row {k}", "identifier"),
+    "a copy of the class": (lambda k: "np"[k % 2] + "o", "leak"),
+    "a code of the class": (lambda k: k % 4, "leak"),
+    "a threshold": (lambda k: k % 2 * 5 + k / 1000, "leak"),
 }
 INNOCENT = {
     "a measurement": lambda k: k * 1.37 % 1,

@@ -1,1 +1,1 @@
-"""Exact answers for ensembles of decision trees."""
+"""Exact robustness of ensembles of decision trees."""

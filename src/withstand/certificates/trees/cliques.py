@@ -57,7 +57,7 @@ def search(
     accept: Accept,
     until: float,
 ) -> Answer:
-    """Look for a region of the ball where the gains of all trees' leaves add up to a needed sum.
+    """Look for a region of the ball where the gains of one leaf per tree add up to a required sum.
 
     Args:
         leaves: The leaves that the ball's box reaches.
@@ -72,6 +72,11 @@ def search(
     Returns:
         `proved` if no accepted region exists, `found` once one is, `unknown` if time or memory do not suffice or a
         region was neither.
+
+    Source:
+        Chen, Zhang, Si, Li, Boning, Hsieh: "Robustness Verification of Tree-based Models", 2019, arXiv:1906.03849,
+        section 3: leaves that meet pair by pair form a clique. Differs: depth-first branch and bound over single
+        leaves, instead of cliques that are merged level by level.
     """
     num_trees, best = leaves.tree[-1] + 1, np.maximum.reduceat(gain, _starts(leaves.tree))
     if base + best.sum() < need:

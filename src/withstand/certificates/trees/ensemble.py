@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ensemble:
-    """Trees whose leaves add up to one output per class; the answer is the class of the highest output.
+    """Trees whose leaves add up to one output per class; the prediction is the class with the highest output.
 
     The nodes of all trees stand one after the other.
 

@@ -67,7 +67,7 @@ def reached(ensemble: Ensemble, cuts: Cuts, goes_left: np.ndarray, box: Box) -> 
     most = int(max(cuts.source.max(initial=-1), box.inputs.max(initial=-1))) + 2
     place = np.full(most, -1)
     place[box.inputs] = np.arange(len(box.inputs))
-    moving = place[cuts.source]  # the last entry stands for -1
+    moving = place[cuts.source]  # the last entry is for source -1
     node, tree = ensemble.roots, np.arange(len(ensemble.roots))
     low, high = (np.repeat(each[None], len(node), 0) for each in (box.low, box.high))
     done: list[Leaves] = []

@@ -47,7 +47,7 @@ def exchange(who: str, first: int, values: Values, levels: Sequence[str]) -> Cha
         InputError: If a level is unknown, or there are not at least two.
     """
     if any(isinstance(each, bool) for each in values):
-        raise InputError(f"{who}: quote words for yes or no, else YAML reads them as truth values.")
+        raise InputError(f"{who}: quote words for yes or no, else YAML reads them as booleans.")
     names = list(dict.fromkeys(map(str, values)))
     for name in names:
         if name not in levels:

@@ -1,4 +1,4 @@
-"""Empty cells of a table: the rows without them, what fills the others, and what to tell about them."""
+"""Empty cells of a table: the rows that are used, the values that fill cells, and notes about both."""
 
 import logging
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Holes:
     """Counts the empty cells among some rows of a file, column by column."""
 
     def __init__(self, file: TableFile, rows: Int[Tensor, " row"], *, left_out: int) -> None:
-        """Count nothing yet.
+        """Start without counts.
 
         Args:
             file: The file.
@@ -46,8 +46,8 @@ class Holes:
         self.counts[name] = int(found.sum())
         self.affected |= found
 
-    def report(self, missing: Missing, *, aloud: bool) -> tuple[str, ...]:
-        """Return notes on the rows for readers of results, and log them on demand, with the columns."""
+    def report(self, missing: Missing, *, to_log: bool) -> tuple[str, ...]:
+        """Return notes for the report; with `to_log`, also log them, and the columns with empty cells."""
         notes: list[str] = []
         if self.left_out:
             what = "an empty cell" if missing == "drop" else "an empty class"
@@ -59,13 +59,13 @@ class Holes:
         named = ", ".join(f"{name!r} {count:,}" for count, name in found[:MOST_NAMED])
         others = f" and {len(found) - MOST_NAMED:,} others" if len(found) > MOST_NAMED else ""
         columns = [f"Columns with empty cells: {named}{others}."] if found else []
-        for line in (*notes, *columns) if aloud else ():
+        for line in (*notes, *columns) if to_log else ():
             log.warning("%s: %s: %s", self.file.who, self.file.path, line)
         return tuple(notes)
 
 
 def usable_rows(file: TableFile, target: str, features: Sequence[str], *, missing: Missing) -> Int[Tensor, " row"]:
-    """Return the rows with a class, and for `drop` without any empty cell; for `refuse` all.
+    """Return the usable rows: all for `refuse`, else those with a class, and for `drop` without an empty cell.
 
     Raises:
         InputError: If there are none.

@@ -76,11 +76,11 @@ def load_tabular(
     if part == "test" and test_file is not None:
         source, usable = test_file, _usable_test_rows(test_file, file, target, features, missing=missing)
         chosen, y = usable, _read_known_classes(source, target, classes, usable)
-    _announce(file, columns, len(file) if part == "train" else len(chosen), aloud=part == "train")
+    _announce(file, columns, len(file) if part == "train" else len(chosen), to_log=part == "train")
     y, holes = y[chosen], Holes(source, chosen, left_out=len(source) - len(usable))
     x, known = _read_inputs(file, columns, holes, rows["train"], scale=scale, movable=movable, changes=changes or {})
     warn_of_unknown_levels(source, columns, chosen)
-    notes = holes.report(missing, aloud=part == "train")
+    notes = holes.report(missing, to_log=part == "train")
     return TensorSplit(x, y, classes=classes, box=None, numbers=chosen, features=known, notes=notes)
 
 
@@ -127,12 +127,12 @@ def _read_known_classes(
     return y
 
 
-def _announce(file: TableFile, columns: Sequence[Column], num_rows: int, *, aloud: bool) -> None:
+def _announce(file: TableFile, columns: Sequence[Column], num_rows: int, *, to_log: bool) -> None:
     """Log the memory that a large table needs, and reject a table that needs more than is available."""
     num = sum(len(column.inputs) for column in columns)
     needed = 4 * num * num_rows + WORKING_BYTES * len(file)
     check_memory(file.who, f"{num_rows:,} rows x {num:,} features", needed)
-    if aloud and needed > LARGE:
+    if to_log and needed > LARGE:
         line = f"{num_rows:,} rows x {num:,} features: {needed / 1e9:.1f} GB of memory."
         log.info("%s: %s", file.who, line)
 

@@ -14,7 +14,7 @@ from withstand.errors import InputError, nearest
 # By how much equal numbers may differ, relative to the larger one, or to 1.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-5}
 LEAST = 1e-12  # argument of a logarithm, divisor
-QUOTED = r"""`([^`]*)`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # a name in backquotes, or a level
+QUOTED = r"""`((?:[^`]|``)*)`|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""  # a name in backquotes, or a level
 MOST_NODES = 500
 MOST_CHARACTERS = 2000
 
@@ -52,8 +52,8 @@ class Relation(NamedTuple):
     Attributes:
         text: The expression.
         columns: The columns that occur in it.
-        violation: Maps columns to how far each row is from obeying it: 0 if it does, else positive, with gradients.
-        bound: The column that stands alone on one side of the only comparison, if there is one.
+        violation: Maps columns to the violation of each row (..., row), differentiable: 0 if the rule holds, else > 0.
+        bound: The column that is alone on one side of the only comparison; None without one.
         side: The comparison as seen from this column: `==`, `<=` or `>=`; empty without one.
         other: The value of the other side.
     """
@@ -71,7 +71,9 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
 
     Rules compare (`<`, `<=`, `==`, `!=`, `>=`, `>`) expressions of columns and numbers (`+ - * / % **`, `abs`, `floor`,
     `log`, `max`, `min`, `sqrt`), and join comparisons by `and`, `or`, `not` and `if A: B`. A name that is no Python
-    name stands in backquotes. A category is compared by `==` or `!=` with one of its levels in quotes.
+    name stands in backquotes; a backquote within is written twice. A category is compared by `==` or `!=` with one of
+    its levels in quotes. What is divided by 0 is divided by 1e-12, the logarithm of a number below 1e-12 is that of
+    1e-12, and the square root of a number below 0 is 0; an undefined power breaks its comparison.
 
     Args:
         text: The rule.
@@ -91,7 +93,7 @@ def read_relation(text: str, columns: Sequence[str], levels: Mapping[str, Sequen
 
 
 class _Reader:
-    """A walk over the syntax tree that takes only what a rule may contain; nothing is ever evaluated by Python."""
+    """A parser of rules: a whitelist over the syntax tree of Python, which is never evaluated."""
 
     def __init__(self, text: str, columns: Sequence[str], levels: Mapping[str, Sequence[str]]) -> None:
         self.text, self.columns, self.levels = text, list(columns), levels
@@ -113,7 +115,8 @@ class _Reader:
         try:
             body = ast.parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-            raise self._error("it is no expression") from problem
+            hint = "names with blanks, signs or words of Python (such as `class`) stand in backquotes"
+            raise self._error(f"it is no expression; {hint}") from problem
         if len(body) == 1 and isinstance(body[0], ast.If) and not body[0].orelse and len(body[0].body) == 1:
             condition, (then,) = body[0].test, body[0].body
             if isinstance(then, ast.Expr):
@@ -121,7 +124,7 @@ class _Reader:
                 return self._checked(test)
         if len(body) == 1 and isinstance(body[0], ast.Expr):
             return self._checked(body[0].value)
-        raise self._error("expected one comparison, or `if condition: comparison`")
+        raise self._error("expected one comparison, such as `a == b + c`, or `if condition: comparison`")
 
     def _checked(self, test: ast.expr) -> ast.expr:
         if sum(1 for _ in ast.walk(test)) > MOST_NODES:
@@ -134,14 +137,14 @@ class _Reader:
         name = f"column_{len(self.quoted)}_"
         while name in self.columns:
             name += "_"
-        self.quoted[name] = found[1]
+        self.quoted[name] = found[1].replace("``", "`")
         return name
 
     def _error(self, why: str) -> InputError:
         return InputError(f"rules: {self.text!r}: {why}.")
 
     def _violation(self, test: ast.expr, *, negate: bool = False) -> Number:
-        """Return how far a condition is from being true (or false), as a function of the columns."""
+        """Return the violation of a condition (or, with `negate`, of its opposite), as a function of the columns."""
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             return self._violation(test.operand, negate=not negate)
         if isinstance(test, ast.BoolOp):
@@ -237,13 +240,13 @@ class _Reader:
 
 
 def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor, values: Sequence[Tensor]) -> Tensor:
-    """Return how far a comparison of functions of some values is from being true; what is undefined is not."""
+    """Return the violation of a comparison; undefined values violate it, empty cells do not."""
     if kind in (ast.Gt, ast.GtE):
         kind, a, b = {ast.Gt: ast.Lt, ast.GtE: ast.LtE}[kind], b, a
     tolerance = TOLERANCES.get(a.dtype, 1e-2) * torch.maximum(a.detach().abs(), b.detach().abs()).clamp_min(1)
     if kind is ast.LtE:
         found = (a - b - tolerance).relu()
-    elif kind is ast.Lt:  # strictly smaller is smaller by more than equal numbers may differ
+    elif kind is ast.Lt:  # strictly smaller means smaller by more than the tolerance
         found = (a - b + tolerance).relu()
     elif kind is ast.Eq:
         found = ((a - b).abs() - tolerance).relu()
@@ -251,7 +254,7 @@ def _distance(kind: type[ast.cmpop], a: Tensor, b: Tensor, values: Sequence[Tens
         found = ((a - b).abs() <= tolerance).to(a.dtype)
     found = torch.where(a.isnan() | b.isnan() | found.isnan(), 1, found)
     is_hole = [each.isnan() for each in values]
-    return torch.where(torch.stack(is_hole).any(0), 0, found) if is_hole else found  # a hole breaks no rule
+    return torch.where(torch.stack(is_hole).any(0), 0, found) if is_hole else found
 
 
 def _all(parts: Sequence[Number]) -> Number:

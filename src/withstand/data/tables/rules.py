@@ -1,18 +1,21 @@
-"""Rules: what makes a row of a table legal, and the repair of rows that are not."""
+"""Rules: types, limits and relations that legal rows of a table obey, and the repair of illegal rows."""
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from withstand.data.tables.relations import Relation, Values, read_relation
-from withstand.errors import InputError
+from withstand.errors import InputError, brief
 from withstand.functional.precision import in_double
 
-SHARES = (0.5, 0.25, 0.1)  # of the displacement, where a point cannot be repaired
+SHARES = (0.5, 0.25, 0.1)  # of the displacement, tried in turn if a point cannot be repaired
+NO_LIMITS = (-math.inf, math.inf)
 SAME = {torch.float64: 1e-12, torch.float32: 1e-6}  # largest difference that rounding explains, relative or absolute
 HOLE = -1e300  # an empty cell: it obeys every rule, and does not move
 
@@ -54,14 +57,14 @@ class Rules:
     texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        assert self.relations is not None  # read, so that wrong ones are refused at once
+        assert self.relations is not None  # parse them now, so that invalid ones are rejected early
 
     def __getstate__(self) -> dict[str, Any]:
         return {"fields": self.fields, "texts": self.texts}  # relations are functions, which cannot be pickled
 
     @cached_property
     def relations(self) -> tuple[Relation, ...]:
-        """The relations, read."""
+        """The parsed relations."""
         names = [each.name for each in self.fields]
         levels = {each.name: each.levels for each in self.fields if each.levels is not None}
         found = tuple(read_relation(each, names, levels) for each in self.texts)
@@ -73,7 +76,7 @@ class Rules:
 
     @cached_property
     def derived(self) -> tuple[int, ...]:
-        """The inputs of the columns that stand alone on one side of an equality: they follow the others."""
+        """The inputs of columns that follow from others: those alone on one side of an equality."""
         names = {each.bound for each in self.relations if each.side == "=="}
         return tuple(number for each in self.fields if each.name in names for number in each.inputs)
 
@@ -92,7 +95,7 @@ class Rules:
         return found
 
     def violation(self, points: Tensor) -> Tensor:
-        """Return how far points (..., feature) are from obeying every relation: 0 if they do."""
+        """Return the total violation of points (..., feature): 0 if they obey every relation."""
         values = self.values(points)
         found = points.new_zeros(points.shape[:-1])
         for each in self.relations:
@@ -101,12 +104,16 @@ class Rules:
 
     def are_legal(self, points: Tensor) -> Tensor:
         """Return which points (..., feature) obey all relations, limits and types."""
-        return (self.violation(points) == 0) & (self._rounded(points) == points).all(-1)
+        return (self.violation(points) == 0) & self.within_limits(points)
+
+    def within_limits(self, points: Tensor) -> Tensor:
+        """Return which points (..., feature) lie within the limits, with whole numbers where only those are legal."""
+        return (self._rounded(points) == points).all(-1)
 
     def repair(
         self, x: Tensor, points: Tensor, is_inside: Callable[[Tensor], Tensor], *, discrete: Sequence[int] = ()
     ) -> Tensor:
-        """Return legal points near the given ones: a legal point inside stays as it is.
+        """Return legal points near the given ones; a legal point inside is unchanged.
 
         Whole numbers are rounded and limits clipped; the column of an equality is computed, and that of an inequality
         moved to its border. A point that is then illegal or outside goes back towards its row. Rows that are illegal
@@ -115,8 +122,8 @@ class Rules:
         Args:
             x: The rows (batch, feature).
             points: Points around them (batch, feature).
-            is_inside: Returns which points (batch, feature) lie where they may.
-            discrete: Inputs that go back completely or not at all, besides categories.
+            is_inside: Returns which points (batch, feature) are within reach.
+            discrete: Inputs, besides categories, that keep the value of the point or return to that of the row.
         """
         found, is_done = x, ~self.are_legal(x)
         for share in (1.0, *SHARES):
@@ -175,3 +182,28 @@ class Rules:
         changed = points.clone()
         changed[..., field.inputs[0]] = torch.where(is_wrong, moved, points[..., field.inputs[0]])
         return self._rounded(changed, (field,))
+
+
+def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | None]:
+    """Return the limits of a column, given as a pair of numbers or None.
+
+    Args:
+        who: Name at the beginning of errors.
+        name: The column.
+        given: Lowest and highest value, in the units of the file; None or an infinity for no limit.
+
+    Raises:
+        InputError: If they are not such a pair, or the lowest is above the highest.
+
+    Example:
+        >>> limits_of("RobustClassifier", "age", (0, None))
+        (0.0, None)
+    """
+    pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
+    pair = [None if each == end else each for each, end in zip(pair, NO_LIMITS, strict=False)] if len(pair) == 2 else []
+    numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
+    is_order = all(numbers[0] <= each < NO_LIMITS[1] for each in numbers)  # false for NaN
+    if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not is_order or -math.inf in numbers:
+        raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
+    low, high = (None if each is None else float(each) for each in pair)
+    return low, high

@@ -1,4 +1,4 @@
-"""Columns that are probably no inputs: numbers or names of the rows, and those that decide the class alone."""
+"""Warnings about columns that look like identifiers or leak the label."""
 
 import logging
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from torch import Tensor
 from withstand.data.base import TensorSplit
 
 FEWEST_ROWS = 20  # of the training part, for a warning
-FIRST = 1000  # rows that are tested first, since they clear most columns
-ROWS_PER_VALUE = 2  # on average, for values that decide the class
-ID = "has another value in every training row, as numbers and names of rows have"
-LEAK = "alone decides the class of every training row, as a column does that is known only after the class"
+FIRST = 1000  # rows that are tested first; most columns pass no test on them
+ROWS_PER_VALUE = 2  # on average, for values that determine the class
+ID = "has a different value in every training row, like an identifier"
+LEAK = "determines the class of every training row, so it may leak the label"
 
 Values = Float[Tensor, " row"]
 Labels = Int[Tensor, " row"]
@@ -22,7 +22,7 @@ log = logging.getLogger("withstand")
 
 
 def warn_of_suspects(where: str, split: TensorSplit) -> None:
-    """Log the columns of the training part that number the rows or decide the class.
+    """Log the columns of the training part that identify the rows or determine the class.
 
     Args:
         where: First words of the message: the data set and its file.
@@ -53,7 +53,7 @@ def _is_id(values: Values, _: Labels) -> bool:
 
 
 def _is_leak(values: Values, y: Labels) -> bool:
-    """Return whether each class has a range of values of its own, or repeated values decide the class."""
+    """Return whether each class has a range of values of its own, or repeated values determine the class."""
     order = values.argsort(stable=True)
     ordered, own = values[order], y[order]
     has_end, has_change = ordered[1:] != ordered[:-1], own[1:] != own[:-1]

@@ -57,7 +57,8 @@ class TextTable:
         names = [cell.strip() for cell in cells]
         for column, name in enumerate(names):
             if not name:
-                raise InputError(f"{self.who}: {self.path}, line 1: column {column + 1} has no name.")
+                hint = "name it, or leave out a column of row numbers (such as by index=False in pandas)"
+                raise InputError(f"{self.who}: {self.path}, line 1: column {column + 1} has no name; {hint}.")
             if name in names[:column]:
                 raise InputError(f"{self.who}: {self.path} has more than one column {name!r}.")
         others = [each for each in OTHER_SEPARATORS if len(names) == 1 and each in names[0]]

@@ -46,7 +46,7 @@ class Cells(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TableError(Perturbation):
-    """Errors in some entries of the rows of a table; other entries stay as they are.
+    """Errors in some entries of the rows of a table; other entries do not change.
 
     Errors happen in every column, also in those that other perturbations may not change. A category is changed as a
     whole.

@@ -1,4 +1,4 @@
-"""The page of fragile rows: for a reader without Python."""
+"""HTML page of fragile rows."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -14,7 +14,7 @@ def fragility_page(
     headline: str,
     columns: Sequence[Mapping[str, Any]],
     rows: Sequence[Mapping[str, Any]],
-    freedom: Mapping[str, str],
+    may_change: Mapping[str, str],
     notes: Sequence[str],
 ) -> str:
     """Return the page in HTML.
@@ -23,8 +23,8 @@ def fragility_page(
         headline: The result in a sentence.
         columns: What each column flips; see `Fragility.columns`.
         rows: The fragile rows; see `Fragility.rows`.
-        freedom: What may change, in words, by column.
-        notes: What a reader must know.
+        may_change: Description of what may change, by column.
+        notes: Remarks below it.
     """
     return (
         environment()
@@ -34,7 +34,7 @@ def fragility_page(
             columns=columns,
             rows=rows[:MOST_ROWS],
             num_rows=len(rows),
-            freedom=freedom,
+            may_change=may_change,
             notes=notes,
             most=max((each["flips"] for each in columns), default=0) or 1,
             version=version("withstand"),

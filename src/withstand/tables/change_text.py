@@ -1,6 +1,5 @@
-"""Changes of rows, in the words of the table."""
+"""Changes of rows as text."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,8 +7,8 @@ import numpy as np
 from withstand.tables.columns import Columns
 
 
-def changes_of(columns: Columns, before: np.ndarray, after: np.ndarray) -> list[dict[str, str]]:
-    """Return which columns of each row changed, and from what to what: `age: 39 -> 41`.
+def describe_changes(columns: Columns, before: np.ndarray, after: np.ndarray) -> list[dict[str, str]]:
+    """Return the changed columns of each row, each with its old and new value: `age: 39 -> 41`.
 
     Args:
         columns: The columns.
@@ -21,21 +20,21 @@ def changes_of(columns: Columns, before: np.ndarray, after: np.ndarray) -> list[
     for number, each in enumerate(columns.columns):
         inputs = list(each.inputs)
         rows = (before[:, inputs] != after[:, inputs]).any(1).nonzero()[0]
-        own = (cells_of(old, each.name, number), cells_of(new, each.name, number))
+        was, is_now = (_cells(table, each.name, number) for table in (old, new))
         for row in rows.tolist():
-            found[row][str(each.name)] = f"{each.name}: {cell_text(own[0][row])} -> {cell_text(own[1][row])}"
+            found[row][str(each.name)] = f"{each.name}: {_text(was[row])} -> {_text(is_now[row])}"
     return found
 
 
-def cells_of(table: Any, name: Any, number: int) -> Mapping[int, Any] | Any:
-    """Return the cells of a column by row."""
+def _cells(table: Any, name: Any, number: int) -> Any:
+    """Return the cells of a column by the row's number."""
     if isinstance(table, np.ndarray):
         return table[:, number]
     return table[name].array if hasattr(table, "iloc") else table[name]
 
 
-def cell_text(value: Any) -> str:
-    """Return a cell as text, numbers with four digits."""
+def _text(value: Any) -> str:
+    """Return a cell as text, numbers with four significant digits, or whole from 10,000."""
     if isinstance(value, float | np.floating):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return str(value)
