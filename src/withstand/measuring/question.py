@@ -280,7 +280,9 @@ def _notes_on_changes(split: Split, evaluations: Sequence[Evaluation]) -> tuple[
         return ()
     changing = dict.fromkeys(features.columns[number] for change in split.space.changes for number in change.inputs)
     fixed = dict.fromkeys(features.columns[number] for number in split.space.fixed)
-    fixed = [name for name in fixed if name not in changing]
+    # An input of empty cells is fixed, and its column moves nevertheless.
+    moving = {name for number, name in enumerate(features.columns) if number not in split.space.fixed}
+    fixed = [name for name in fixed if name not in changing and name not in moving]
     notes = (f"Within balls, these columns do not move: {', '.join(fixed)}.",) if fixed else ()
     return notes + (
         (f"Within balls, these columns change as `changes` allows: {', '.join(changing)}.",) if changing else ()

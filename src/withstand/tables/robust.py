@@ -140,10 +140,14 @@ def robustness(
         True
     """
     free = {"radius": radius, "changes": changes, "unit": unit, "norm": norm, "limits": limits, "rules": rules}
+    asked = ask(model, X, _given(y), names=names, who="robustness", **free)
+    return _measured(model, asked, exact=float(exact), budget=budget, num_mean=num_mean, seed=int(seed))
+
+
+def _given(y: Any) -> Any:
     if y is None:
         raise InputError("robustness: y must hold a label per row, got None; fragility needs no labels.")
-    asked = ask(model, X, y, names=names, who="robustness", **free)
-    return _measured(model, asked, exact=float(exact), budget=budget, num_mean=num_mean, seed=int(seed))
+    return y
 
 
 def _measured(model: Any, asked: Asked, *, exact: float, budget: Budget, num_mean: int, seed: int) -> Robustness:

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from sklearn.base import is_regressor
 from torch import Tensor, nn
 
 from withstand.errors import InputError, brief, told
@@ -85,7 +84,7 @@ def _predictor(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tup
     if isinstance(model, type) or (is_function and not callable(model)):
         came = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise InputError(f"{who}: model must be a fitted classifier, a pipeline or a function of tables, got {came}.")
-    if hasattr(model, "__sklearn_tags__") and is_regressor(model):
+    if _is_regressor(model):
         raise InputError(f"{who}: model must be a classifier, got the regressor {type(model).__name__}; {CUT}.")
     if hasattr(model, "predict_proba") or is_function:
         predict = by_name.predict_proba if hasattr(model, "predict_proba") else model
@@ -115,6 +114,12 @@ def _predictor(model: Any, columns: Columns, y: Any, who: str) -> tuple[Any, tup
         return rows[[number[each] for each in labels]]
 
     return votes, classes
+
+
+def _is_regressor(model: Any) -> bool:
+    from sklearn.base import is_regressor
+
+    return hasattr(model, "__sklearn_tags__") and is_regressor(model)
 
 
 def _labels(y: Any, who: str, *, what: str = "y") -> list[Any]:

@@ -9,7 +9,9 @@ import torch
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.question import Question
+from withstand.perturbations.ball import Ball
 
 N = 90
 FIELDS = {"target": "y", "scale": "none", "validation": 0.0, "test": 0.2}
@@ -171,3 +173,10 @@ def test_ids_and_leaks_are_logged_with_the_option_that_leaves_them_out(tmp_path,
     lines = [line for line in caplog.messages if "--data.drop" in line]
     assert len(lines) == (case in SUSPECTS)
     assert all("column 'a' " in line and SUSPECTS[case][1] in line for line in lines)
+
+
+def test_columns_that_move_are_not_said_to_stay_because_of_their_empty_cells(path):
+    question = Question.of(Table(path=path, missing="own", **FIELDS), [WorstCase(balls=(Ball("linf", 0.1),))])
+    (note,) = [each for each in question.notes if "do not move" in each]
+    assert "colour" in note
+    assert "size" not in note
