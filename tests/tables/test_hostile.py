@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -95,3 +96,22 @@ def test_a_column_that_follows_has_no_radius_of_its_own():
     found = fragility(Step(), frame, **free)
     assert found.rows["size"].max() <= 1
     assert any("'twice' follows" in each for each in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limits", {"a": (0, 10**400)}),
+        ("limits", {"a": (None, float("nan"))}),
+        ("radius", {"a": 10**400}),
+        ("radius", {"a": float("nan")}),
+        ("names", np.array(3)),
+        ("rules", torch.tensor(3)),
+        ("changes", {"z": [1, 2]}),
+    ],
+)
+def test_arguments_that_fail_as_numbers_or_lists_do_are_refused_by_name(name, value):
+    frame = _frame().rename(columns={"b": ("b", 1)})  # a name that is no text
+    for function in (fragility, robustness):
+        with pytest.raises(InputError, match=name):
+            function(Step(), frame, [0] * 20, **QUICK | {name: value})

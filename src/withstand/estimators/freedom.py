@@ -15,6 +15,7 @@ from withstand.errors import InputError, brief
 from withstand.estimators.encoding import Encoding, place_of, places_of, text_of
 from withstand.estimators.objectives import moves
 from withstand.functional.changes import Change
+from withstand.limits import refusal_of
 from withstand.perturbations.ball import Ball
 
 MOST_STEPS = 10  # up or down, of a whole number whose values are tried one by one
@@ -184,7 +185,7 @@ def _field(
 
 def _limits(who: str, name: str, given: Any) -> tuple[float | None, float | None]:
     pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
-    numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
+    numbers = [float(each) for each in pair if refusal_of(float, each) is None]
     if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not all(a <= b for a in numbers[:1] for b in numbers):
         raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
     low, high = (None if each is None else float(each) for each in pair)

@@ -82,7 +82,7 @@ class Columns:
         library, named = _named(table, names, who)
         for name in split:
             if name not in named:
-                raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), named)}")
+                raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), map(str, named))}")
         found: list[Column] = []
         count = 0
         for name, kept in named.items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from withstand.data.tables.rules import HOLE, Field, Rules
 from withstand.errors import InputError, nearest
 from withstand.functional.balls import Norm
 from withstand.functional.changes import Change
+from withstand.limits import NonNegativeFloat, refusal_of
 from withstand.perturbations.ball import Ball
 from withstand.tables.columns import Column, Columns
 
@@ -183,7 +183,7 @@ def _followers(rules: Rules, columns: Columns, radii: Mapping[Any, float]) -> li
 def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:
     who, is_named = columns.who, isinstance(radius, Mapping)
     given = radius.get(column.name, 0.0) if is_named else 0.0 if radius is None else radius
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= float(given) < float("inf"):
+    if refusal_of(NonNegativeFloat, given):
         raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {given!r}.")
     value = float(given)
     if column.kind == "category":
@@ -221,9 +221,7 @@ def _field(columns: Columns, column: Column, limits: Mapping[Any, Any]) -> Field
     if column.name in limits:
         given = limits[column.name]
         is_pair = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 2
-        if not is_pair or any(
-            each is not None and (isinstance(each, bool) or not isinstance(each, Real)) for each in given
-        ):
+        if not is_pair or any(each is not None and refusal_of(float, each) for each in given):
             raise InputError(f"{columns.who}: limits of {column.name!r} must be (lowest, highest), got {given!r}.")
         low, high = (None if each is None else float(each) for each in given)
         if column.kind == "category" or (low is not None and high is not None and not low < high):
