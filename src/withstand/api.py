@@ -14,9 +14,9 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
-from withstand.limits import Location, NonNegativeInt, PositiveInt, Seed, checked
+from withstand.limits import Location, PositiveInt, Seed, Workers, checked
 from withstand.measuring.ask import ask
-from withstand.measuring.question import On, Question, WhoseFrost
+from withstand.measuring.question import Conditions, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
@@ -44,7 +44,7 @@ def fit(
     validation: Any = None,
     seed: Seed = 0,
     device: str | torch.device = "auto",
-    workers: NonNegativeInt = 0,
+    workers: Workers = 0,
     **training: Any,
 ) -> nn.Module:
     """Train a model in place and return it in evaluation mode.
@@ -111,13 +111,13 @@ def evaluate(
     model: Any,
     data: Any = None,
     *,
-    on: On | Sequence[On] | None = None,
+    on: Conditions | None = None,
     frost: WhoseFrost = "auto",
     pixels: Pixels | None = None,
     keep: Location | None = None,
     seed: Seed = 0,
     device: str | torch.device = "auto",
-    workers: NonNegativeInt = 0,
+    workers: Workers = 0,
     batch_size: PositiveInt | None = None,
     surrogate: nn.Module | None = None,
 ) -> Results:

@@ -22,7 +22,7 @@ from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.families import friendly
 from withstand.measuring.question import Question
-from withstand.measuring.subject import Subject
+from withstand.measuring.subject import Subject, about
 from withstand.models.base import remarks_on
 from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
@@ -33,8 +33,6 @@ from withstand.reading.places import is_file, is_there, quoted
 from withstand.study.contents import CONFIG, EVALUATIONS, MOVE, ROWS
 from withstand.study.provenance import Provenance
 from withstand.study.records import damaged, read_record, read_yaml
-
-NUM_HASHED = 64  # samples that identify custom data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +112,9 @@ def _subject(
     short: str, name: str, experiment: Experiment, question: Question, *, root: Path, seed: int, engine: Engine
 ) -> Subject:
     """Return the subject for a run or a model given by name."""
+    has_weights = experiment.weights is not None or getattr(experiment.model, "pretrained", False)
+    if not (is_run(name) or plugins.is_source(name) or has_weights):  # the question has already read the data
+        raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     load, foreign, notes = _foreign(short, experiment, _loader(name, experiment, question.split, engine))
     own = _measurement(name, experiment, question, seed, foreign)
     label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
@@ -174,14 +175,14 @@ def of_modules(
         seed: Seed of the measurement.
         engine: Device and processes.
     """
-    about = _about(data, question.split) if keep is not None else {}
+    described = about(data, question.split) if keep is not None else {}
     found = []
     for name, module in modules.items():
         config = {
             "model": f"{type(module).__module__}.{type(module).__qualname__}",
             "model_sha256": hash_of(module) if keep is not None else "",
             "version": version("withstand"),
-            "data": about,
+            "data": described,
             "num_samples": len(question.split),
             "seed": seed,
         }
@@ -225,6 +226,11 @@ def _of_run(name: str, data: Dataset | None) -> Experiment:
         raise InputError(
             f"evaluate: {name} has no {MODEL}; {first} `{quoted('withstand', 'train', '--resume', name)}`."
         )
+    known = read_record(Path(name) / PROVENANCE, Provenance, then=MOVE)
+    # Identities depend on foreign code, too; a note tells that it has changed.
+    if known.identity not in ("", experiment.identity) and foreign_source(experiment) in ("", known.foreign):
+        why = f"the configuration of run {known.identity} was another one"
+        raise damaged(path, why, f"restore it (--data measures on other data), or {MOVE}")
     if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
         # Scaling and classes come from the training file; the new file becomes its test file.
         data = replace(experiment.data, test_path=data.path)
@@ -243,10 +249,7 @@ def _of_model(
     if data is None:
         found = f"{name} is not a run" if is_own else f"found no folder {brief(name)}; if it is the name of a model"
         raise InputError(f"evaluate: {found}{';' if is_own else ','} give --data.")
-    experiment = _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
-    if not is_own and weights is None and not getattr(experiment.model, "pretrained", False):
-        raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
-    return experiment
+    return _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
 
 
 def _sized(experiment: Experiment, data: Any, weights: str | None, seed: int, *, sizes: bool) -> Experiment:
@@ -278,19 +281,6 @@ def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> 
     if experiment.weights is not None and getattr(experiment.model, "pretrained", False):
         experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
     return lambda: build_model(experiment, split, engine)
-
-
-def _about(data: Any, split: Split) -> Any:
-    """Return what identifies data: their configuration, or a hash of samples."""
-    if isinstance(data, Dataset):
-        return to_plain(data)
-    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # in memory
-        whole = sha256(b"".join(each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)).hexdigest()
-        return {"kind": type(data).__name__, "classes": list(split.classes), "tensors": whole}
-    places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
-    x, y = next(iter(split.batches([places])))[:2]
-    some = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
-    return {"kind": type(data).__name__, "classes": list(split.classes), "shape": list(split.shape), "samples": some}
 
 
 def _short(names: Sequence[str]) -> list[str]:
