@@ -274,6 +274,7 @@ EVALUATE = [
     ("a function of texts", "model", lambda t: evaluate({"f": lambda x: ["?"] * len(x)}, t.pairs)),
     ("a function of half", "model", lambda t: evaluate({"f": lambda x: np.ones((len(x) // 2, 3))}, t.pairs)),
     ("a number as condition", "on", lambda t: evaluate(good(), t.pairs, on=3)),
+    ("no conditions", "on", lambda t: evaluate(good(), t.pairs, on=[])),
     ("an unknown condition", "on", lambda t: evaluate(good(), t.pairs, on="foggy")),
     ("a list of numbers as conditions", "on", lambda t: evaluate(good(), t.pairs, on=[3])),
     ("a severity of 9", "severities", lambda t: evaluate(good(), t.pairs, on="fog/9")),
@@ -611,6 +612,7 @@ RESULTS = [
     ("text as corruptions", "corruptions", lambda t: mpc({"fog": {1: 1.0}}, corruptions="fog", severities=(1,))),
     ("a number as severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=1)),
     ("no severities", "severities", lambda t: mpc({"fog": {1: 1.0}}, severities=())),
+    ("no corruptions", "corruptions", lambda t: mpc({"fog": {1: 1.0}}, corruptions=(), severities=(1,))),
     ("text as score of a cell", "fog/1:", lambda t: mpc({("fog", 1): "high"}, severities=(1,))),
     ("a number as folder of results", "read: folder", lambda t: read(3)),
     *(
@@ -690,6 +692,8 @@ CONFIGURATIONS = [
         lambda t: ws.Accuracy().measure(good(), t.split, seed=-1, engine=ws.Engine()),
     ),
     ("a number as question", "on", lambda t: ws.Question.of(t.pairs, 3)),
+    ("no conditions of a question", "on", lambda t: ws.Question.of(t.pairs, ())),
+    ("no evaluations of a question", "evaluations", lambda t: ws.Question.of_evaluations(t.split, [], data="a")),
     ("text as balls of a question", "balls", lambda t: ws.Question.of(t.pairs, "worst-case", balls="linf")),
     ("an unknown budget of a question", "budget", lambda t: ws.Question.of(t.pairs, budget="strong")),
     (

@@ -16,7 +16,7 @@ from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
 from withstand.limits import Location, NonNegativeInt, PositiveInt, Seed, checked
 from withstand.measuring.ask import ask
-from withstand.measuring.question import On, Question, WhoseFrost
+from withstand.measuring.question import Conditions, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
@@ -111,7 +111,7 @@ def evaluate(
     model: Any,
     data: Any = None,
     *,
-    on: On | Sequence[On] | None = None,
+    on: Conditions | None = None,
     frost: WhoseFrost = "auto",
     pixels: Pixels | None = None,
     keep: Location | None = None,

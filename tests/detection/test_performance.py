@@ -38,7 +38,7 @@ def test_without_a_clean_score_there_is_no_relative_performance():
     [
         ({"fog": {1: 40.0, 3: 30.0}}, {}, "missing fog/2, fog/4, fog/5"),
         (NESTED, {"corruptions": ("fog", "frost")}, "missing frost/1"),
-        ({"fog": {0: 50.0}}, {}, "missing all"),
+        ({"fog": {0: 50.0}}, {}, "corruptions: expected at least one"),
         ({}, {}, "expected scores by corruption and severity"),
         ({"fog": 3.0}, {}, "fog: expected scores by severity, got 3.0"),
         ({"fog": {"high": 3.0}}, {}, "severity must be a whole number, at least 0, got high"),

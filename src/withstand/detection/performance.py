@@ -63,9 +63,11 @@ def mpc(
         raise InputError(f"mpc: expected one clean score, got {', '.join(str(each) for each in sorted(found))}.")
     named = dict.fromkeys(name for name, severity in cells if severity != CLEAN)
     names = list(named) if corruptions is None else list(corruptions)
+    if not names:
+        raise InputError("mpc: corruptions: expected at least one, got none.")
     missing = [f"{name}/{each}" for name in names for each in severities if (name, each) not in cells]
-    if missing or not names:
-        raise InputError(f"mpc: expected a score for every cell, missing {', '.join(missing) or 'all'}.")
+    if missing:
+        raise InputError(f"mpc: expected a score for every cell, missing {', '.join(missing)}.")
     means = {name: fmean(cells[name, each] for each in severities) for name in names}
     mean, own = fmean(means.values()), found.pop() if found else None
     if own == 0:

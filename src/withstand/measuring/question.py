@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from withstand.conditions import CLEAN
 from withstand.configuration import discover
@@ -19,7 +19,7 @@ from withstand.evaluation.certificate import Certificate
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
-from withstand.limits import PositiveInt, checked
+from withstand.limits import NonEmpty, PositiveInt, checked
 from withstand.measuring.words import (
     Asked,
     Textures,
@@ -41,6 +41,7 @@ from withstand.perturbations.table_errors.suite import table_errors
 
 WhoseFrost = Literal["auto", "published", "procedural"]
 On = str | Mapping[str, Any] | type | Perturbation | Evaluation
+Conditions = On | Annotated[Sequence[On], NonEmpty]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Question:
     def of(
         cls,
         data: Any,
-        on: On | Sequence[On] | None = None,
+        on: Conditions | None = None,
         *,
         num_classes: PositiveInt | None = None,
         frost: WhoseFrost = "auto",
@@ -148,7 +149,9 @@ class Question:
 
     @classmethod
     @checked
-    def of_evaluations(cls, split: Split, evaluations: Sequence[Evaluation], *, data: str) -> "Question":
+    def of_evaluations(
+        cls, split: Split, evaluations: Annotated[Sequence[Evaluation], NonEmpty], *, data: str
+    ) -> "Question":
         """Return the question of some evaluations on a split.
 
         Raises:
@@ -181,7 +184,7 @@ class Question:
         return cls(tasks=tuple(tasks), split=first, data=type(data).__name__, notes=notes)
 
 
-def _listed(on: On | Sequence[On] | None) -> list[On]:
+def _listed(on: Conditions | None) -> list[On]:
     """Return the conditions as a list."""
     if isinstance(on, str | Mapping | type | Perturbation | Evaluation):
         return [on]
