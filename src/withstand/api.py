@@ -14,7 +14,7 @@ from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, nearest
 from withstand.experiment import accuracy_of
-from withstand.limits import Location, NonNegativeInt, PositiveInt, Seed, checked
+from withstand.limits import Location, PositiveInt, Seed, Workers, checked
 from withstand.measuring.ask import ask
 from withstand.measuring.question import Conditions, Question, WhoseFrost
 from withstand.measuring.results import Results
@@ -44,7 +44,7 @@ def fit(
     validation: Any = None,
     seed: Seed = 0,
     device: str | torch.device = "auto",
-    workers: NonNegativeInt = 0,
+    workers: Workers = 0,
     **training: Any,
 ) -> nn.Module:
     """Train a model in place and return it in evaluation mode.
@@ -117,7 +117,7 @@ def evaluate(
     keep: Location | None = None,
     seed: Seed = 0,
     device: str | torch.device = "auto",
-    workers: NonNegativeInt = 0,
+    workers: Workers = 0,
     batch_size: PositiveInt | None = None,
     surrogate: nn.Module | None = None,
 ) -> Results:

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from withstand.errors import InputError, brief
-from withstand.limits import NonNegativeInt, PositiveInt, check_fields, checked
+from withstand.limits import NonNegativeInt, PositiveInt, Workers, check_fields, checked
 
 Result = TypeVar("Result")
 SECONDS_BETWEEN_LOOKS = 0.5  # a worker checks whether its parent is alive
@@ -39,7 +39,7 @@ class Engine:
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    num_workers: NonNegativeInt = 0
+    num_workers: Workers = 0
     rank: NonNegativeInt = 0
     world_size: PositiveInt = 1
     batch_size: PositiveInt | None = None
@@ -54,7 +54,7 @@ class Engine:
         cls,
         *,
         device: str | torch.device = "auto",
-        num_workers: NonNegativeInt = 0,
+        num_workers: Workers = 0,
         batch_size: PositiveInt | None = None,
     ) -> "Engine":
         """Return the engine for this process, and join the process group if there are several processes.

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from withstand.console import Console
 from withstand.families import friendly
-from withstand.limits import NonNegativeInt
+from withstand.limits import Workers
 from withstand.parser import parse
 from withstand.reading.places import check_output
 
@@ -85,7 +85,7 @@ def add_options(
         default="auto",
         help="auto, cpu, cuda, cuda:1 or mps; a GPU draws different random numbers",
     )
-    group.add_argument("--workers", type=NonNegativeInt, default=0, help=workers)
+    group.add_argument("--workers", type=Workers, default=0, help=workers)
     group.add_argument("--quiet", action="store_true", help="print only the result")
     group.add_argument("--format", type=Literal["table", "json"], default="table", help="format of the result")
 

@@ -133,6 +133,16 @@ def test_an_unknown_name_of_a_data_set_is_quoted_alone(value, capsys):
     assert "is not known" in line
 
 
+@pytest.mark.parametrize("words", ["train", "evaluate runs/none", "sweep radii", "quickstart", "corrupt photos copy"])
+@pytest.mark.parametrize("option", ["-j", "--workers"])
+def test_more_processes_than_any_machine_has_are_refused(words, option, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refused([*words.split(), option, "1000000"], capsys)
+    assert "--workers" in line
+    assert "1000000" in line
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_loop_of_links_is_wrong_input(tmp_path, capsys):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

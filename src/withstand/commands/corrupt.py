@@ -28,7 +28,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, brief, nearest
 from withstand.families import command_name, loose, spellings
 from withstand.functional.levels import to_levels
-from withstand.limits import NonNegativeInt, PositiveInt
+from withstand.limits import NonNegativeInt, PositiveInt, Workers
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
@@ -132,7 +132,7 @@ def _parser() -> ArgumentParser:
     add("--data.alpha", type=Alpha, default="white", help="background of transparent pixels")
     add = parser.add_argument_group("execution (not part of the configuration)").add_argument
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    add("--workers", type=NonNegativeInt | None, help="processes (-j; default: one per core on a CPU)")
+    add("--workers", type=Workers | None, help="processes (-j; default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")
     return parser
 

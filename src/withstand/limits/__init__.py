@@ -21,6 +21,7 @@ from withstand.limits.rules import Seed as Seed
 from withstand.limits.rules import Share as Share
 from withstand.limits.rules import Temperature as Temperature
 from withstand.limits.rules import Within as Within
+from withstand.limits.rules import Workers as Workers
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -45,6 +45,7 @@ class Nameable(BaseMetadata):
 
 NonNegativeInt = Annotated[int, Within(Ge(0))]
 PositiveInt = Annotated[int, Within(Ge(1))]
+Workers = Annotated[int, Within(Ge(0), Le(1024))]  # processes; more than machines have cores, which is a slip
 Seed = Annotated[int, Within(Ge(0), Lt(2**63))]  # larger ones would not be distinct
 NonNegativeFloat = Annotated[float, Within(Ge(0), Lt(math.inf))]
 PositiveFloat = Annotated[float, Within(Gt(0), Lt(math.inf))]
