@@ -22,7 +22,7 @@ from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.families import friendly
 from withstand.measuring.question import Question
-from withstand.measuring.subject import Subject
+from withstand.measuring.subject import Subject, about
 from withstand.models.base import remarks_on
 from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
@@ -33,8 +33,6 @@ from withstand.reading.places import is_file, is_there, quoted
 from withstand.study.contents import CONFIG, EVALUATIONS, MOVE, ROWS
 from withstand.study.provenance import Provenance
 from withstand.study.records import damaged, read_record, read_yaml
-
-NUM_HASHED = 64  # samples that identify custom data
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,14 +172,14 @@ def of_modules(
         seed: Seed of the measurement.
         engine: Device and processes.
     """
-    about = _about(data, question.split) if keep is not None else {}
+    described = about(data, question.split) if keep is not None else {}
     found = []
     for name, module in modules.items():
         config = {
             "model": f"{type(module).__module__}.{type(module).__qualname__}",
             "model_sha256": hash_of(module) if keep is not None else "",
             "version": version("withstand"),
-            "data": about,
+            "data": described,
             "num_samples": len(question.split),
             "seed": seed,
         }
@@ -225,6 +223,11 @@ def _of_run(name: str, data: Dataset | None) -> Experiment:
         raise InputError(
             f"evaluate: {name} has no {MODEL}; {first} `{quoted('withstand', 'train', '--resume', name)}`."
         )
+    known = read_record(Path(name) / PROVENANCE, Provenance, then=MOVE)
+    # Identities depend on foreign code, too; a note tells that it has changed.
+    if known.identity not in ("", experiment.identity) and foreign_source(experiment) in ("", known.foreign):
+        why = f"the configuration of run {known.identity} was another one"
+        raise damaged(path, why, f"restore it (--data measures on other data), or {MOVE}")
     if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
         # Scaling and classes come from the training file; the new file becomes its test file.
         data = replace(experiment.data, test_path=data.path)
@@ -278,19 +281,6 @@ def _loader(name: str, experiment: Experiment, split: Split, engine: Engine) -> 
     if experiment.weights is not None and getattr(experiment.model, "pretrained", False):
         experiment = replace(experiment, model=replace(experiment.model, pretrained=False))  # type: ignore[call-arg]
     return lambda: build_model(experiment, split, engine)
-
-
-def _about(data: Any, split: Split) -> Any:
-    """Return what identifies data: their configuration, or a hash of samples."""
-    if isinstance(data, Dataset):
-        return to_plain(data)
-    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # in memory
-        whole = sha256(b"".join(each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)).hexdigest()
-        return {"kind": type(data).__name__, "classes": list(split.classes), "tensors": whole}
-    places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
-    x, y = next(iter(split.batches([places])))[:2]
-    some = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
-    return {"kind": type(data).__name__, "classes": list(split.classes), "shape": list(split.shape), "samples": some}
 
 
 def _short(names: Sequence[str]) -> list[str]:

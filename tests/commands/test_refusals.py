@@ -1,5 +1,6 @@
 """Options without effect are refused, errors in files name the file, and nothing is said before a refusal."""
 
+import json
 import shutil
 from types import SimpleNamespace
 from typing import Any
@@ -102,6 +103,35 @@ def test_an_error_in_the_configuration_of_a_run_to_resume_names_the_file(finishe
     assert str(folder / "config.yaml") in refused(["train", "--resume", folder], capsys)
     (folder / "config.yaml").write_text(yaml.safe_dump(content))
     assert "config.yaml" not in refused(["train", "--resume", folder, "--epochs", "ten"], capsys)
+
+
+def _half(text):
+    return text[: text.index("\ntraining:") + 1]
+
+
+def _by_hand(text):
+    return text.replace("num_train: 40", "num_train: 41")
+
+
+@pytest.mark.parametrize("change", [_half, _by_hand])
+def test_a_valid_configuration_that_is_not_the_one_of_the_training_is_refused(change, finished, tmp_path, capsys):
+    folder = shutil.copytree(finished, tmp_path / finished.name)
+    path = folder / "config.yaml"
+    whole = path.read_text()
+    path.write_text(change(whole))
+    assert path.read_text() != whole
+    assert f"{path} is damaged" in refused(["evaluate", folder], capsys)
+    assert not (folder / "evaluations").exists()
+    known = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps(known | {"identity": ""}))  # no record, no check
+    assert main(["evaluate", str(folder), "--quiet"]) == 0
+
+
+def test_the_same_configuration_in_another_order_is_measured(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "renamed")
+    content = yaml.safe_load((folder / "config.yaml").read_text()) | {"name": "renamed"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=True))
+    assert main(["evaluate", str(folder), "--quiet"]) == 0
 
 
 def test_what_makes_a_damaged_provenance_whole_is_the_same_for_every_command(finished, tmp_path, capsys):

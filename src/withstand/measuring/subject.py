@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from withstand.configuration import canonical
-from withstand.data.base import Split
+from withstand.configuration import canonical, to_plain
+from withstand.data.base import Dataset, Split
 from withstand.engine import Engine
 from withstand.errors import InputError, told
 from withstand.files import hold
@@ -21,6 +22,8 @@ from withstand.models.frozen import evaluating
 from withstand.models.with_surrogate import WithSurrogate
 from withstand.study.contents import CONFIG, MOVE, OUTCOMES
 from withstand.study.records import read_yaml
+
+NUM_HASHED = 64  # samples that identify custom data
 
 
 class Teller(Protocol):
@@ -144,3 +147,16 @@ def held(subject: Subject, engine: Engine) -> Iterator[None]:
                         break
                     each.rmdir()
             raise
+
+
+def about(data: Any, split: Split) -> Any:
+    """Return what identifies data: their configuration, or a hash of samples."""
+    if isinstance(data, Dataset):
+        return to_plain(data)
+    if isinstance(tensors := getattr(data, "tensors", None), tuple | list):  # in memory
+        whole = sha256(b"".join(each.detach().cpu().contiguous().numpy().tobytes() for each in tensors)).hexdigest()
+        return {"kind": type(data).__name__, "classes": list(split.classes), "tensors": whole}
+    places = torch.linspace(0, len(split) - 1, min(NUM_HASHED, len(split))).round().long()
+    x, y = next(iter(split.batches([places])))[:2]
+    some = sha256(x.numpy().tobytes() + y.numpy().tobytes()).hexdigest()
+    return {"kind": type(data).__name__, "classes": list(split.classes), "shape": list(split.shape), "samples": some}
