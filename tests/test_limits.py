@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ class Thing:
     some: Annotated[tuple[int, ...], DistinctNonEmpty] = (1,)
     plain: Annotated[int, Ge(1), Le(3)] = 1
     grouped: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    listed: Sequence[float] = ()
     other: object = None
     anything: Any = None
 
@@ -64,6 +66,7 @@ def test_values_within_the_limits_are_accepted(fields):
         ({"sizes": ()}, "sizes", "()"),
         ({"sizes": "big"}, "sizes", "'big'"),
         ({"sizes": math.inf}, "sizes", "inf"),
+        ({"listed": np.array(3.0)}, "listed", "array(3.)"),
         ({"pair": (1,)}, "pair", "(1,)"),
         ({"pair": (1, "c")}, "pair[1]", "'c'"),
         ({"some": (2, 2)}, "some", "(2, 2)"),

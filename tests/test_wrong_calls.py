@@ -516,6 +516,8 @@ ESTIMATORS = [
     ("a seed beyond 64 bits", "random_state", lambda t: cls(random_state=2**70).fit(t.x, t.y)),
     ("text as verbose", "verbose", lambda t: cls(verbose="yes").fit(t.x, t.y)),
     ("half of the rows", "calibrate", lambda t: cls(calibrate=0.7).fit(t.x, t.y)),
+    ("a share beyond floats", "calibrate", lambda t: cls(calibrate=10**400).fit(t.x, t.y)),
+    ("a limit beyond floats", "limits", lambda t: cls(radius=0.1, limits={"x0": (0, 10**400)}).fit(t.x, t.y)),
     ("a truth value as share", "calibrate", lambda t: cls(calibrate=True).fit(t.x, t.y)),
     ("unknown class weights", "class_weight", lambda t: cls(class_weight="equal").fit(t.x, t.y)),
     ("negative class weights", "class_weight", lambda t: cls(class_weight={0: -1.0}).fit(t.x, t.y)),

@@ -5,6 +5,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -174,3 +175,22 @@ def test_rows_that_break_a_rule_and_rows_that_break_a_limit_are_both_counted():
     (note,) = fragility(Step(), _frame(), rules=["a <= 1.9"], limits={"a": (-1.9, None)}, **QUICK).notes
     assert "1 of 20 rows break the rule" in note
     assert "1 of 20 rows lie outside" in note
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limits", {"a": (0, 10**400)}),
+        ("limits", {"a": (None, float("nan"))}),
+        ("radius", {"a": 10**400}),
+        ("radius", {"a": float("nan")}),
+        ("names", np.array(3)),
+        ("rules", torch.tensor(3)),
+        ("changes", {"z": [1, 2]}),
+    ],
+)
+def test_arguments_that_fail_as_numbers_or_lists_do_are_refused_by_name(name, value):
+    frame = _frame().rename(columns={"b": ("b", 1)})  # a name that is no text
+    for function in (fragility, robustness):
+        with pytest.raises(InputError, match=name):
+            function(Step(), frame, [0] * 20, **QUICK | {name: value})

@@ -203,7 +203,7 @@ class RobustClassifier(ClassifierMixin, RobustEstimator):
 
     def _check_own(self) -> None:
         share, objective = self.calibrate, self.objective
-        if share is not None and not (isinstance(share, Real) and 0 < float(share) <= 0.5):
+        if share is not None and not (isinstance(share, Real) and 0 < share <= 0.5):
             raise InputError(f"{self._who}: calibrate must be a share above 0 and at most 0.5, got {share!r}.")
         if isinstance(objective, PerturbedRisk) and objective.loss == "squared_error":
             raise InputError(f"{self._who}: the objective's loss must be one for classes, got squared_error.")

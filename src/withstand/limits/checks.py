@@ -170,6 +170,8 @@ def _values_of(check: Check, *, is_counted: bool) -> Check:
     def values_of(values: Any) -> Refusal | None:
         if isinstance(values, str | bytes | Mapping) or not all(hasattr(values, each) for each in needed):
             return Refusal("", "a list", values, True)
+        if getattr(values, "ndim", 1) == 0:  # an array of one number has all methods of a list
+            return Refusal("", "a list", values, True)
         for number, value in enumerate(values if is_counted else ()):
             refusal = check(value)
             if refusal is not None:

@@ -88,7 +88,7 @@ class Columns:
             raise InputError(f"{who}: X must have columns whose names differ as text, got {brief(list(named))}.")
         for name in split:
             if name not in named:
-                raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), named)}")
+                raise InputError(f"{who}: changes: there is no column {name!r}; {nearest(str(name), map(str, named))}")
         found: list[Column] = []
         count = 0
         for name, kept in named.items():

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from withstand.data.tables.rules import HOLE, Field, Rules, limits_of
 from withstand.errors import InputError, nearest
 from withstand.functional.balls import Norm
 from withstand.functional.changes import Change
+from withstand.limits import NonNegativeFloat, refusal_of
 from withstand.perturbations.ball import Ball
 from withstand.tables.columns import Column, Columns, holds_numbers
 
@@ -178,7 +178,7 @@ def _followers(rules: Rules, columns: Columns, radii: Mapping[Any, float]) -> li
 def _radius(columns: Columns, column: Column, radius: Any, unit: str, matrix: np.ndarray, notes: list[str]) -> float:
     who, is_named = columns.who, isinstance(radius, Mapping)
     given = radius.get(column.name, 0.0) if is_named else 0.0 if radius is None else radius
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= float(given) < float("inf"):
+    if refusal_of(NonNegativeFloat, given):
         raise InputError(f"{who}: radius of {column.name!r} must be a number >= 0, got {given!r}.")
     value = float(given)
     if column.kind == "category":

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from withstand.data.tables.relations import Relation, Values, read_relation
 from withstand.errors import InputError, brief
 from withstand.functional.precision import in_double
+from withstand.limits import refusal_of
 
 SHARES = (0.5, 0.25, 0.1)  # of the displacement, tried in turn if a point cannot be repaired
 NO_LIMITS = (-math.inf, math.inf)
@@ -201,7 +201,7 @@ def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | No
     """
     pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
     pair = [None if each == end else each for each, end in zip(pair, NO_LIMITS, strict=False)] if len(pair) == 2 else []
-    numbers = [float(each) for each in pair if isinstance(each, Real) and not isinstance(each, bool)]
+    numbers = [float(each) for each in pair if refusal_of(float, each) is None]
     is_order = all(numbers[0] <= each < NO_LIMITS[1] for each in numbers)  # false for NaN
     if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not is_order or -math.inf in numbers:
         raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
