@@ -94,6 +94,18 @@ def frost_textures() -> list:
 
 
 @pytest.fixture
+def no_frost_textures(tmp_path, monkeypatch) -> None:
+    """A machine without the published textures of frost: neither in files nor in memory, where earlier tests left them."""
+    from withstand.perturbations.corruptions.imagenet_c import frost
+
+    monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path / "no-data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no-cache"))
+    monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
+    frost._stack.cache_clear()
+    frost._read_or_make.cache_clear()
+
+
+@pytest.fixture
 def tiny_split():
     """Twenty images of 3 x 8 x 8 in three classes, with sample numbers that are not their places."""
     from withstand.data.base import TensorSplit

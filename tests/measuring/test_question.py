@@ -197,9 +197,9 @@ def test_questions_are_checked_before_the_first_sample_is_fetched(tiny_split, mo
 
 
 @pytest.mark.parametrize("on", ["frost", "corruptions", ImageNetC()], ids=str)
-def test_published_textures_that_are_not_there_are_replaced_unless_they_are_asked_for(on, tiny_split, monkeypatch):
-    monkeypatch.setenv("WITHSTAND_DATA", "/nowhere")
-    monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
+def test_published_textures_that_are_not_there_are_replaced_unless_they_are_asked_for(
+    on, tiny_split, no_frost_textures
+):
     found = Question.of(tiny_split, on)
     assert "frost-procedural/1" in str(found.conditions).replace("+jpeg", "")
     assert any("frost: procedural" in note and "mCE" in note for note in found.notes)

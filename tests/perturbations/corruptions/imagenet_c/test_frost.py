@@ -68,12 +68,7 @@ def test_published_and_made_textures_have_names_of_their_own():
     assert procedural(severity=2).condition == "frost-procedural/2"
 
 
-def test_textures_are_looked_for_when_they_are_needed(tmp_path, monkeypatch):
-    monkeypatch.setenv("WITHSTAND_DATA", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("WITHSTAND_OFFLINE", "1")
-    monkeypatch.setattr(module, "_read_or_make", module._read_or_make.__wrapped__)
-    module._stack.cache_clear()
+def test_textures_are_looked_for_when_they_are_needed(no_frost_textures):
     corruption = Frost(severity=1)
     parameters = corruption.sample((1, 3, 32, 32), rng=stream(0, "a"))
     with pytest.raises(InputError, match=r"expected the texture frost1\.png at"):
