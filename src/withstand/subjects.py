@@ -112,6 +112,9 @@ def _subject(
     short: str, name: str, experiment: Experiment, question: Question, *, root: Path, seed: int, engine: Engine
 ) -> Subject:
     """Return the subject for a run or a model given by name."""
+    has_weights = experiment.weights is not None or getattr(experiment.model, "pretrained", False)
+    if not (is_run(name) or plugins.is_source(name) or has_weights):  # the question has already read the data
+        raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
     load, foreign, notes = _foreign(short, experiment, _loader(name, experiment, question.split, engine))
     own = _measurement(name, experiment, question, seed, foreign)
     label = identity(own) if is_run(name) else f"{re.sub('[/:]', '_', short)}-{identity(own)}"
@@ -246,10 +249,7 @@ def _of_model(
     if data is None:
         found = f"{name} is not a run" if is_own else f"found no folder {brief(name)}; if it is the name of a model"
         raise InputError(f"evaluate: {found}{';' if is_own else ','} give --data.")
-    experiment = _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
-    if not is_own and weights is None and not getattr(experiment.model, "pretrained", False):
-        raise InputError(f"evaluate: {brief(name)} needs weights; give --weights FILE or --pretrained.")
-    return experiment
+    return _sized(read_experiment([f"--model={name}", *options]), data, weights, seed, sizes=sizes)
 
 
 def _sized(experiment: Experiment, data: Any, weights: str | None, seed: int, *, sizes: bool) -> Experiment:

@@ -173,6 +173,24 @@ def test_more_processes_than_any_machine_has_are_refused(words, option, tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("evaluate resnet18 --data image-folder --root {}", "needs weights"),
+        ("corrupt {} {}-copy --size original", "texture"),
+        ("corrupt {} {}-copy", "texture"),
+    ],
+)
+def test_a_folder_without_images_is_told_before_what_else_is_missing(
+    words, sentence, no_frost_textures, tmp_path, capsys
+):
+    (tmp_path / "photos").mkdir()
+    line = refused([each.format(tmp_path / "photos") for each in words.split()], capsys)
+    assert str(tmp_path / "photos") in line
+    assert sentence not in line
+    assert [each.name for each in tmp_path.iterdir()] == ["photos"]
+
+
 def test_a_loop_of_links_is_wrong_input(tmp_path, capsys):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)

@@ -219,6 +219,8 @@ def _data(found: Any) -> Dataset:
 
 
 def _files(path: Path, found: Any) -> Dataset:
+    if path.is_dir() and next(walk_images(path), None) is None:
+        raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
     fields = vars(found.data)
     whole = ImageTree(path=str(path.resolve()), masks=tuple(found.masks), **fields)
     if found.size == "original":
@@ -230,8 +232,6 @@ def _files(path: Path, found: Any) -> Dataset:
         raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
     is_beside = path.is_file() or any(map(is_image, files_in(path)))
     classes = [name for name in subfolders(path) if next(walk_images(path / name), None) is not None]
-    if not (is_beside or classes):
-        raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
     if is_beside or len(classes) < 2:
         return replace(whole, pixels=found.size, resize=resize)
     return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
