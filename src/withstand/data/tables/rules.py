@@ -201,7 +201,7 @@ def limits_of(who: str, name: Any, given: Any) -> tuple[float | None, float | No
     """
     pair = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else []
     pair = [None if each == end else each for each, end in zip(pair, NO_LIMITS, strict=False)] if len(pair) == 2 else []
-    numbers = [float(each) for each in pair if refusal_of(float, each) is None]
+    numbers = [float(each) for each in pair if each is not None and refusal_of(float, each) is None]
     is_order = all(numbers[0] <= each < NO_LIMITS[1] for each in numbers)  # false for NaN
     if len(pair) != 2 or len(numbers) + pair.count(None) != 2 or not is_order or -math.inf in numbers:
         raise InputError(f"{who}: limits of {name!r} must be (lowest, highest), None for no limit, got {brief(given)}.")
