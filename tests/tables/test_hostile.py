@@ -43,6 +43,11 @@ NO_CLASSIFIERS = {
     "logarithms": (Step(lambda found, table: np.log(found)), "probabilities"),
     "nan": (Step(lambda found, table: np.where(table[["a"]] > 1, np.nan, found)), "probabilities"),
     "one probability per row": (Step(lambda found, table: found[:, 1]), "a class per row"),
+    "sometimes one dimension": (
+        Step(lambda found, table: found if len(table) == 20 else found[:, 1]),
+        "probabilities of shape",
+    ),
+    "no class": (Step(lambda found, table: found[:, :0], classes=()), "probabilities of shape"),
     "several labels": (
         DecisionTreeClassifier().fit(_frame(), np.eye(2, dtype=int)[[0, 1] * 10]),
         "probabilities of shape",

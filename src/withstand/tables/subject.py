@@ -63,6 +63,9 @@ def subject_of(model: Any, columns: Columns, y: Any, moves: Sequence[bool], *, w
 
     def probabilities(rows: np.ndarray) -> np.ndarray:
         found = np.array(_called(predict, columns, who, rows), dtype=np.float64)
+        wanted = (len(rows), len(classes) or 1)
+        if found.shape != wanted:
+            raise InputError(f"{who}: the model must return probabilities of shape {wanted}, got {found.shape}.")
         if not (found >= -LEAST).all():
             wrong = found[~(found >= -LEAST)][0]
             raise InputError(f"{who}: the model must return probabilities (at least 0), got {wrong:g}.")
