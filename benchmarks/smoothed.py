@@ -32,6 +32,7 @@ from withstand.functional.lipschitz import lipsdp_neuron_bound
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import stream
 from withstand.functional.risks import soft_maximum
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import Mode, PerturbedRisk
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.ball import Ball
@@ -151,7 +152,7 @@ def steps(
     """Return the median of paired ratios, and the median seconds, of the recipe's step and of ours."""
     radius, count = 0.15, 10_954
     ours = PerturbedRisk(
-        perturbation=Uniform(ball=Ball("linf", radius)), num_draws=count, temperature=temperature, mode=mode
+        perturbation=Uniform(ball=Ball("linf", radius)), num_draws=count, fold=SoftMaximum(temperature=temperature), mode=mode
     )
     x, y = train.x[:BATCH], train.y[:BATCH]
     one, other = deepcopy(model).train(), deepcopy(model).train()
@@ -194,10 +195,10 @@ def in_a_process_of_its_own(model: nn.Module, train: TensorSplit) -> tuple[float
 def _one_large_step(pipe, model: nn.Module, x: Tensor, y: Tensor) -> None:
     torch.set_num_threads(1)
     objective = PerturbedRisk(
-        perturbation=Uniform(ball=Ball("linf", 0.3)), num_draws=194_796, temperature=1e-2, mode="resampled"
+        perturbation=Uniform(ball=Ball("linf", 0.3)), num_draws=194_796, fold=SoftMaximum(temperature=1e-2), mode="resampled"
     )
     model.train()
-    small = PerturbedRisk(perturbation=objective.perturbation, num_draws=64, temperature=1e-2, mode="resampled")
+    small = PerturbedRisk(perturbation=objective.perturbation, num_draws=64, fold=SoftMaximum(temperature=1e-2), mode="resampled")
     small.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "first")).loss.backward()
     before = peak()
     objective.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "step")).loss.backward()
@@ -240,7 +241,7 @@ def trainings(*, epochs: int, seeds: int) -> dict[float, tuple[list[float], list
                 Experiment(
                     data=Avila(validation=0.0),
                     model=ws.MLP(),
-                    objective=PerturbedRisk(perturbation=perturbation, num_draws=count, temperature=0.01),
+                    objective=PerturbedRisk(perturbation=perturbation, num_draws=count, fold=SoftMaximum(temperature=0.01)),
                     training=Training(
                         epochs=epochs,
                         batch_size=BATCH,

@@ -18,6 +18,7 @@ from withstand.families import command_name, friendly
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.options import experiment_parser, read_experiment
 from withstand.parser import build, spell
@@ -131,12 +132,12 @@ def test_options_reach_their_fields():
         "--data fashion-mnist --root /d --model mlp --model.hidden [32,16] --epochs 60 -b 32 --lr 0.5 --optimizer SGD "
         "--schedule step-decay --schedule.every 20 --seed 3 --name try --clip-norm 1 --amp bf16 --augment false "
         "--objective.perturbation Uniform --objective.perturbation.ball.norm l2 --objective.num-draws 4 "
-        "--objective.perturbation.ball.radius 0.25 --objective.temperature 0.01"
+        "--objective.perturbation.ball.radius 0.25 --objective.fold.temperature 0.01"
     )
     assert experiment == Experiment(
         data=FashionMnist(root="/d"),
         model=MLP(hidden=(32, 16)),
-        objective=PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.25)), num_draws=4, temperature=0.01),
+        objective=PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.25)), num_draws=4, fold=SoftMaximum(temperature=0.01)),
         training=Training(
             epochs=60,
             batch_size=32,
@@ -212,7 +213,7 @@ def test_changes_of_a_table_are_read_by_column():
 def test_infinity_can_be_written_in_yaml(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("objective:\n  class_path: PerturbedRisk\n  init_args:\n    temperature: .inf\n")
-    assert read(f"--config {path}").objective == PerturbedRisk(temperature=inf)
+    assert read(f"--config {path}").objective == PerturbedRisk(fold=SoftMaximum(temperature=inf))
 
 
 MISSPELT = [

@@ -54,6 +54,11 @@ from withstand.models.small_cnn import SmallCNN as SmallCNN
 from withstand.models.vision import Vision as Vision
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
 from withstand.objectives.base import Objective as Objective
+from withstand.objectives.folds.base import Fold as Fold
+from withstand.objectives.folds.consistency import Consistency as Consistency
+from withstand.objectives.folds.mean import Mean as Mean
+from withstand.objectives.folds.soft_maximum import SoftMaximum as SoftMaximum
+from withstand.objectives.folds.trades import Trades as Trades
 from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
 from withstand.perturbations.attacks.apgd import APGD as APGD
 from withstand.perturbations.attacks.boundary_walk import BoundaryWalk as BoundaryWalk

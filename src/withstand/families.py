@@ -14,6 +14,7 @@ FAMILIES = {
     "data": "data.base.Dataset",
     "model": "models.base.Model",
     "objective": "objectives.base.Objective",
+    "fold": "objectives.folds.base.Fold",
     "perturbation": "perturbations.base.Perturbation",
     "parts": "perturbations.base.Perturbation",
     "perturbations": "perturbations.base.Perturbation",

@@ -58,7 +58,7 @@ class Bench:
                 for number in range(size):
                     image = rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)
                     Image.fromarray(image).save(folder / f"{number}.png")
-        vary = {"objective.temperature": [0.1, 1.0]}
+        vary = {"objective.fold.temperature": [0.1, 1.0]}
         (root / "try.yaml").write_text(yaml.safe_dump({"set": SWEEP, "vary": vary, "seeds": 2}))
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ DRAWS = [
     "--objective.perturbation=Gaussian",
     "--objective.mode=two_pass",
     "--objective.num-draws=32",
-    "--objective.temperature=1",
+    "--objective.fold.temperature=1",
 ]
 
 

@@ -11,6 +11,9 @@ from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
 from withstand.models.mlp import MLP
+from withstand.objectives.folds.consistency import Consistency
+from withstand.objectives.folds.soft_maximum import SoftMaximum
+from withstand.objectives.folds.trades import Trades
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
@@ -45,14 +48,14 @@ def setting():
 def test_without_perturbation_it_is_the_cross_entropy(setting):
     wanted = cross_entropy(setting.model(setting.x), setting.y)
     for num_draws, temperature in ((1, 1.0), (4, 0.0), (4, 0.1), (4, math.inf)):
-        objective = PerturbedRisk(num_draws=num_draws, temperature=temperature)
+        objective = PerturbedRisk(num_draws=num_draws, fold=SoftMaximum(temperature=temperature))
         torch.testing.assert_close(loss_of(objective, setting.model, setting.x, setting.y), wanted)
 
 
 def test_the_fold_lies_between_mean_and_maximum_and_falls_with_the_temperature(setting):
     losses = [
         loss_of(
-            PerturbedRisk(perturbation=Gaussian(std=1.0), num_draws=5, temperature=temperature),
+            PerturbedRisk(perturbation=Gaussian(std=1.0), num_draws=5, fold=SoftMaximum(temperature=temperature)),
             setting.model,
             setting.x,
             setting.y,
@@ -65,7 +68,7 @@ def test_the_fold_lies_between_mean_and_maximum_and_falls_with_the_temperature(s
 
 def test_draws_of_a_sample_are_folded_not_its_neighbours(setting):
     noise = Gaussian(std=1.0)
-    objective = PerturbedRisk(perturbation=noise, num_draws=3, temperature=0.0)
+    objective = PerturbedRisk(perturbation=noise, num_draws=3, fold=SoftMaximum(temperature=0.0))
     drawn = noise.draw(
         setting.x, setting.y, setting.model, space=Space.like(setting.x), num_draws=3, rng=stream(0, "x")
     ).inputs
@@ -81,7 +84,7 @@ def test_labels_can_be_smoothed(setting):
 
 
 def test_the_loss_is_float32_under_mixed_precision(setting):
-    objective = PerturbedRisk(perturbation=Gaussian(std=0.1), num_draws=2, temperature=0.1)
+    objective = PerturbedRisk(perturbation=Gaussian(std=0.1), num_draws=2, fold=SoftMaximum(temperature=0.1))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert setting.model(setting.x).dtype == torch.bfloat16
         assert loss_of(objective, setting.model, setting.x, setting.y).dtype == torch.float32
@@ -183,16 +186,13 @@ def test_a_regression_has_numbers_as_targets():
     ("fields", "sentence"),
     [
         (
-            {"temperature": math.inf, "last_temperature": 1.0},
-            "PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.",
-        ),
-        (
-            {"last_temperature": math.inf, "cooling": "linear"},
-            "PerturbedRisk: cooling needs finite temperatures, got inf; leave out last_temperature.",
-        ),
-        (
             {"label_smoothing": 0.1, "loss": "hinge"},
             "PerturbedRisk: label_smoothing needs the loss cross_entropy, got hinge.",
+        ),
+        ({"fold": Trades(), "loss": "hinge"}, "PerturbedRisk: the fold Trades needs the loss cross_entropy, got hinge."),
+        (
+            {"fold": Consistency(), "mode": "two_pass"},
+            "PerturbedRisk: mode two_pass needs the fold SoftMaximum or Mean without clean, got Consistency.",
         ),
     ],
     ids=str,

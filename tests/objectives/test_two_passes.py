@@ -9,7 +9,8 @@ from withstand.data.space import Space
 from withstand.functional.losses import loss_per_sample
 from withstand.functional.random import BatchStream, stream
 from withstand.functional.risks import soft_maximum, weights_of_draws
-from withstand.objectives.perturbed_risk import PerturbedRisk, Temperature
+from withstand.objectives.folds.soft_maximum import SoftMaximum
+from withstand.objectives.perturbed_risk import PerturbedRisk, Progress
 from withstand.objectives.two_passes import resample
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
@@ -54,7 +55,7 @@ def on_the_same_draws(objective: PerturbedRisk, model: nn.Module, name: str = "x
     inputs = torch.cat([each.inputs for each in parts])
     weights = None if parts[0].log_weights is None else torch.cat([each.log_weights for each in parts])
     losses = loss_per_sample(model(inputs.flatten(0, 1)), Y.repeat(len(inputs)), objective.loss).view(len(inputs), -1)
-    return soft_maximum(losses, temperature=objective.temperature, log_weights=weights).mean()
+    return soft_maximum(losses, temperature=objective.fold.temperature, log_weights=weights).mean()
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-3, 0.1, 10.0, float("inf")])
@@ -96,7 +97,7 @@ def test_weighted_draws_and_a_tolerance_stay_near_the_whole(temperature):
 def test_resampling_is_right_on_average():
     model = network()
     objective = PerturbedRisk(
-        perturbation=UNIFORM, num_draws=40, temperature=0.05, mode="resampled", num_kept=3, points_at_once=70
+        perturbation=UNIFORM, num_draws=40, fold=SoftMaximum(temperature=0.05), mode="resampled", num_kept=3, points_at_once=70
     )
     wanted, names = torch.zeros(()), [str(number) for number in range(400)]
     found = torch.zeros(())
@@ -166,7 +167,7 @@ def test_when_memory_runs_out_fewer_points_are_computed_at_once():
 
     for mode in ("two_pass", "resampled"):
         model = Small(30)
-        objective = PerturbedRisk(perturbation=UNIFORM, num_draws=16, temperature=0.1, mode=mode, points_at_once=112)
+        objective = PerturbedRisk(perturbation=UNIFORM, num_draws=16, fold=SoftMaximum(temperature=0.1), mode=mode, points_at_once=112)
         loss, whole = loss_of(objective, model), loss_of(objective, Small(1000))
         gradient = gradient_of(loss, model)
         assert 14 < model.largest <= 30
@@ -204,25 +205,25 @@ def test_two_processes_draw_what_one_draws():
 
 
 def test_the_temperature_falls_by_the_epoch():
-    linear = PerturbedRisk(temperature=1.0, last_temperature=0.0, cooling="linear")
-    assert [linear.temperature_in(epoch, 5) for epoch in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
-    by_factors = PerturbedRisk(temperature=1.0, last_temperature=1e-4)
-    assert [by_factors.temperature_in(epoch, 5) for epoch in range(5)] == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-4])
+    linear = PerturbedRisk(fold=SoftMaximum(temperature=1.0, last_temperature=0.0, cooling="linear"))
+    assert [linear.fold.at(epoch / 4).temperature for epoch in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+    by_factors = PerturbedRisk(fold=SoftMaximum(temperature=1.0, last_temperature=1e-4))
+    assert [by_factors.fold.at(epoch / 4).temperature for epoch in range(5)] == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-4])
     state = by_factors.init(X, rng=stream(0, "x"))
-    assert isinstance(state, Temperature)
+    assert isinstance(state, Progress)
     by_factors.begin_epoch(network(), iter(()), space=SPACE, state=state, epoch=4, epochs=5, rng=stream(0, "x"))
     other = by_factors.init(X, rng=stream(0, "x"))
     other.load_state_dict(state.state_dict())
-    assert other.value == pytest.approx(1e-4)
+    assert other.share == 1.0
 
 
 def test_draws_take_the_temperature_of_the_epoch():
     model, ball = network(), Ball("linf", 0.5)
-    objective = PerturbedRisk(perturbation=Tilted(ball=ball), num_draws=8, temperature=1.0, last_temperature=0.01)
+    objective = PerturbedRisk(perturbation=Tilted(ball=ball), num_draws=8, fold=SoftMaximum(temperature=1.0, last_temperature=0.01))
     state = objective.init(X, rng=stream(0, "x"))
     objective.begin_epoch(model, iter(()), space=SPACE, state=state, epoch=1, epochs=2, rng=stream(0, "x"))
     got = objective.step(model, X, Y, space=SPACE, state=state, count=0, rng=stream(0, "x")).loss
-    named = PerturbedRisk(perturbation=Tilted(ball=ball, temperature=0.01), num_draws=8, temperature=0.01)
+    named = PerturbedRisk(perturbation=Tilted(ball=ball, temperature=0.01), num_draws=8, fold=SoftMaximum(temperature=0.01))
     assert torch.equal(got, loss_of(named, model))
 
 

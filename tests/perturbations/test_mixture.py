@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import BatchStream, RowStreams, stream
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.tilted import Tilted
@@ -143,7 +144,7 @@ def test_weights_of_draws_go_to_the_rows_of_their_part():
 def test_the_perturbed_risk_folds_with_the_weights_of_the_draws():
     x, y = torch.randn((5, 3), generator=torch.Generator().manual_seed(0)), torch.arange(5) % 3
     model = nn.Linear(3, 3)
-    objective = PerturbedRisk(perturbation=Weighted(scale=2.0), num_draws=4, temperature=inf)
+    objective = PerturbedRisk(perturbation=Weighted(scale=2.0), num_draws=4, fold=SoftMaximum(temperature=inf))
     loss = objective.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "x")).loss
     weights = (-2.0 * torch.arange(4.0)).softmax(0)
     losses = torch.stack([cross_entropy(model(x + number), y) for number in range(4)])

@@ -8,6 +8,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.functional.random import derive_seed, stream
 from withstand.models.mlp import MLP
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
@@ -139,12 +140,12 @@ def test_weights_and_history_equal_those_of_the_single_runs(training):
     "objective",
     [
         PerturbedRisk(perturbation=Gaussian(std=(0.1, 0.5)), loss="hinge"),
-        PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.3)), num_draws=3, temperature=0.0),
+        PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.3)), num_draws=3, fold=SoftMaximum(temperature=0.0)),
         PerturbedRisk(perturbation=Sobol(ball=Ball("l1", 0.3)), num_draws=4, label_smoothing=0.1),
         PerturbedRisk(perturbation=Vertices(ball=Ball("linf", (0.1, 0.0, 0.2, 0.3, 0.0))), num_draws=4),
         PerturbedRisk(perturbation=PGD(ball=Ball("l2", 0.3), steps=3), num_draws=2),
-        PerturbedRisk(perturbation=Langevin(ball=BALL, burn_in=2, thinning=1), num_draws=2, temperature=0.1),
-        PerturbedRisk(perturbation=Tilted(ball=BALL), num_draws=8, temperature=0.5, last_temperature=0.05),
+        PerturbedRisk(perturbation=Langevin(ball=BALL, burn_in=2, thinning=1), num_draws=2, fold=SoftMaximum(temperature=0.1)),
+        PerturbedRisk(perturbation=Tilted(ball=BALL), num_draws=8, fold=SoftMaximum(temperature=0.5, last_temperature=0.05)),
         PerturbedRisk(
             perturbation=Mixture(parts=(Identity(), Gaussian(std=0.3), PGD(ball=Ball("l2", 0.2), steps=2))),
             num_draws=2,

@@ -17,6 +17,7 @@ from withstand.experiment import Experiment, build_model, run
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.objectives.adversarial_noise import AdversarialNoise
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
@@ -83,11 +84,11 @@ def test_folders_are_those_of_single_runs(tmp_path, at_once):
 BALLS = {
     "Uniform linf": PerturbedRisk(perturbation=Uniform()),
     "Uniform l1": PerturbedRisk(perturbation=Uniform(ball=Ball("l1"))),
-    "Sobol l2": PerturbedRisk(perturbation=Sobol(ball=Ball("l2")), num_draws=3, temperature=0.1),
+    "Sobol l2": PerturbedRisk(perturbation=Sobol(ball=Ball("l2")), num_draws=3, fold=SoftMaximum(temperature=0.1)),
     "PGD": PerturbedRisk(perturbation=PGD(steps=3)),
     "Langevin": PerturbedRisk(perturbation=Langevin(burn_in=2), num_draws=2),
-    "Vertices": PerturbedRisk(perturbation=Vertices(), num_draws=4, temperature=0.0),
-    "Tilted": PerturbedRisk(perturbation=Tilted(), num_draws=4, temperature=0.01),
+    "Vertices": PerturbedRisk(perturbation=Vertices(), num_draws=4, fold=SoftMaximum(temperature=0.0)),
+    "Tilted": PerturbedRisk(perturbation=Tilted(), num_draws=4, fold=SoftMaximum(temperature=0.01)),
     "Mixture": PerturbedRisk(perturbation=Mixture(parts=(PGD(steps=2), Uniform(ball=Ball(radius=0.7))))),
 }
 

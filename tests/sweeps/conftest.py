@@ -13,7 +13,7 @@ TOY = {"data": "toy", "data.num_train": 40, "data.num_test": 40, "model": "mlp",
 def source(tmp_path):
     """A sweep's file of four runs."""
     path = tmp_path / "try.yaml"
-    path.write_text(yaml.safe_dump({"set": TOY, "vary": {"objective.temperature": [0.1, 1.0]}, "seeds": 2}))
+    path.write_text(yaml.safe_dump({"set": TOY, "vary": {"objective.fold.temperature": [0.1, 1.0]}, "seeds": 2}))
     return path
 
 

@@ -27,12 +27,12 @@ def plan_of(tmp_path):
 
 
 def test_every_value_meets_every_other_and_every_seed(plan_of):
-    axes = {"objective.temperature": [0.1, 1.0], "training.epochs": [1, 2, 3]}
+    axes = {"objective.fold.temperature": [0.1, 1.0], "training.epochs": [1, 2, 3]}
     plan = plan_of({"set": TOY, "vary": axes, "seeds": 2})
     assert len(plan.entries) == len(plan.experiments) == 12
     for each in plan.entries:
         experiment = plan.experiments[each.run]
-        assert experiment.objective.temperature == each.labels["objective.temperature"]
+        assert experiment.objective.fold.temperature == each.labels["objective.fold.temperature"]
         assert experiment.training.epochs == each.labels["training.epochs"]
         assert experiment.seed == each.seed
         assert each.run == f"{experiment.name}-{experiment.identity}"
@@ -57,7 +57,7 @@ def test_a_group_sets_options_together_and_uses_the_values_of_axes(plan_of):
 
 
 def test_entries_with_equal_experiments_share_a_run(plan_of):
-    plan = plan_of({"set": TOY, "vary": {"method": {"one": {}, "other": {"objective.temperature": 0.0}}}})
+    plan = plan_of({"set": TOY, "vary": {"method": {"one": {}, "other": {"objective.fold.temperature": 0.0}}}})
     first, second = plan.entries
     assert first.labels != second.labels
     assert (first.run == second.run) == (len(plan.experiments) == 1)
@@ -70,13 +70,13 @@ def test_the_small_variant_replaces_what_it_names(plan_of):
     content = {
         "name": "whole",
         "set": TOY,
-        "vary": {"objective.temperature": [0.1, 1.0], "training.batch_size": [10, 20]},
+        "vary": {"objective.fold.temperature": [0.1, 1.0], "training.batch_size": [10, 20]},
         "seeds": 5,
-        "small": {"set": {"epochs": 2}, "vary": {"objective.temperature": [0.5]}, "seeds": 1},
+        "small": {"set": {"epochs": 2}, "vary": {"objective.fold.temperature": [0.5]}, "seeds": 1},
     }
     plan = plan_of(content, small=True)
     assert plan.name == "whole-small"
-    assert {each.labels["objective.temperature"] for each in plan.entries} == {0.5}
+    assert {each.labels["objective.fold.temperature"] for each in plan.entries} == {0.5}
     assert {each.labels["training.batch_size"] for each in plan.entries} == {10, 20}
     assert all(each.training.epochs == 2 for each in plan.experiments.values())
     assert len(plan_of(content).entries) == 20

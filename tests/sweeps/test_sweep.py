@@ -171,6 +171,6 @@ def test_an_unknown_option_names_the_nearest_of_the_sweep_or_its_runs(source, ca
 
 
 def test_options_of_runs_are_let_through(source, tmp_path, capsys):
-    options = ["-b", "10", "--lr", "0.1", "--training.epochs=2", "--objective.temperature", "1.0", "--clip-norm=1"]
+    options = ["-b", "10", "--lr", "0.1", "--training.epochs=2", "--objective.fold.temperature", "1.0", "--clip-norm=1"]
     code = main(["sweep", str(source), "--output", str(tmp_path), "--dry-run", *options])
     assert code == 0, capsys.readouterr().err

@@ -9,6 +9,8 @@ from withstand.data.space import Space
 from withstand.errors import InputError, nearest
 from withstand.functional.losses import Loss
 from withstand.objectives.base import Objective
+from withstand.objectives.folds.mean import Mean
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.attacks.langevin import Langevin
 from withstand.perturbations.attacks.pgd import PGD
@@ -68,13 +70,13 @@ def make_objective(
     draws = NUM_DRAWS[objective] if num_draws is None else num_draws
     options: dict[str, Any] = {"num_draws": draws, "loss": loss}
     if objective == "noise":
-        return PerturbedRisk(perturbation=Uniform(ball=ball), temperature=float("inf"), **options)
+        return PerturbedRisk(perturbation=Uniform(ball=ball), fold=Mean(), **options)
     if objective == "adversarial":
-        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), temperature=0.0, **options)
+        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), fold=SoftMaximum(temperature=0.0), **options)
     if objective == "langevin":
-        return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), temperature=temperature, **options)
+        return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), fold=SoftMaximum(temperature=temperature), **options)
     if ball.norm != "linf":
         raise InputError(
             f"{who}: objective smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not."
         )
-    return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), temperature=temperature, **options)
+    return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), fold=SoftMaximum(temperature=temperature), **options)

@@ -75,7 +75,13 @@ class AdversarialNoise(Objective):
     Every noisy image has the same l2 distance from its clean one after clipping. From the second epoch on, each epoch
     starts with a fresh generator that is trained against the classifier.
 
+    With `num_draws` above 1, every copy of the batch is split anew, and `fold` reduces the copies: AugMix with
+    consistency, say, where half of every copy has adversarial noise instead.
+
     Attributes:
+        perturbation: Applied to the part without noise; `Identity` keeps it clean.
+        num_draws: Copies of the batch per step.
+        fold: How the outputs for the copies of a sample become one loss.
         radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3,
             scaled with the square root of the number of values for other sizes; tables need a number.
         kernel: `1x1` draws every pixel independently; with `3x3`, the noise of neighbouring pixels is correlated.
@@ -101,6 +107,9 @@ class AdversarialNoise(Objective):
         for every step, from the whole folder.
     """
 
+    perturbation: Perturbation = Identity()
+    num_draws: PositiveInt = 1
+    fold: Fold = Mean()
     radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
     clean_share: Share = 0.5
@@ -123,7 +132,8 @@ class AdversarialNoise(Objective):
             )
 
     def check(self, space: Space) -> None:
-        """Reject tables if the radius is None."""
+        """Reject tables if the radius is None, and check the perturbation."""
+        self.perturbation.check(space)
         radius_for(self.radius, space.shape)
 
     def init(self, x: Points, *, rng: Rng) -> Game:

@@ -85,7 +85,7 @@ class PerturbedRisk(Objective):
             raise InputError(f"{own}: the fold {fold} needs the loss cross_entropy, got {self.loss}.")
         if self.fold.as_temperature is None and self.mode != "exact":
             raise InputError(
-                f"{own}: mode {self.mode} needs the fold SoftMaximum or Mean without clean, got {self.fold!r}."
+                f"{own}: mode {self.mode} needs the fold SoftMaximum or Mean without clean, got {fold}."
             )
 
     def check(self, space: Space) -> None:

@@ -207,7 +207,7 @@ def name_of(labels: Mapping[str, Any]) -> str:
     """Return a short name for a combination of values.
 
     Example:
-        >>> name_of({"method": "smoothed", "objective.temperature": 0.01, "depth": None})
+        >>> name_of({"method": "smoothed", "objective.fold.temperature": 0.01, "depth": None})
         'smoothed, temperature 0.01'
         >>> name_of({"training.patience": None}), name_of({})
         ('no patience', 'all')

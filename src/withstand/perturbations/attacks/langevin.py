@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.functional.losses import Loss
+from withstand.functional.losses import Climbed
 from withstand.functional.random import Rng, normal, uniform
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Temperature
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.search.gradient import loss_and_gradient
+from withstand.perturbations.search.gradient import climbed_targets, loss_and_gradient
 
 LOWEST_TEMPERATURE = 1e-6
 
@@ -34,7 +34,7 @@ class Langevin(Perturbation):
         step: Step size in squared radii, > 0. Reduced for rows whose drift exceeds a tenth of the radius.
         burn_in: Steps before the first state that is returned, at least 0.
         thinning: Steps between returned states, at least 1.
-        loss: The loss whose gradient the chain follows.
+        loss: The loss whose gradient the chain follows, or the `divergence` from the answer to the clean input.
 
     Source:
         Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",
@@ -48,7 +48,7 @@ class Langevin(Perturbation):
     step: PositiveFloat = 0.02
     burn_in: NonNegativeInt = 10
     thinning: PositiveInt = 2
-    loss: Loss = "cross_entropy"
+    loss: Climbed = "cross_entropy"
 
     needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class Langevin(Perturbation):
     @torch.no_grad()
     def draw(self, x: Points, y: Targets, model: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
         """Run one chain per row from a uniform point of the ball."""
-        x, radii = x.detach(), self.ball.radii(x, space=space)
+        x, radii, y = x.detach(), self.ball.radii(x, space=space), climbed_targets(model, x, y, self.loss)
         points = self.ball.sample(x, space=space, num_draws=1, rng=rng)[0]
         temperature = max(1e-2 if self.temperature is None else self.temperature, LOWEST_TEMPERATURE)
         taken = {self.burn_in + number * self.thinning for number in range(num_draws)}

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from withstand.data.space import Space
-from withstand.functional.losses import Loss
+from withstand.functional.losses import Climbed
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import PositiveFloat, PositiveInt
 from withstand.models.frozen import frozen
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.search.gradient import loss_and_gradient
+from withstand.perturbations.search.gradient import climbed_targets, loss_and_gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ class PGD(Perturbation):
         reach: Sum of the lengths of all steps, in radii, > 0.
         until_wrong: Stop each row at the first point where another class wins, and keep that point: faster, and enough
             for accuracies.
-        loss: The loss to maximise.
+        loss: The loss to maximise, or `divergence`: that of the answer to the point from the answer to the clean
+            input, as in TRADES.
 
     Source:
         Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083, section 2.1; steps of 2.5 radii in total as in
@@ -41,7 +42,7 @@ class PGD(Perturbation):
     steps: PositiveInt = 10
     reach: PositiveFloat = 2.5
     until_wrong: bool = False
-    loss: Loss = "cross_entropy"
+    loss: Climbed = "cross_entropy"
 
     needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
@@ -53,16 +54,19 @@ class PGD(Perturbation):
         x = x.detach()
         start = self.ball.sample(x, space=space, num_draws=num_draws, rng=rng)
         with frozen(model):
-            best = torch.stack([self._climb(x, y, each, model, space) for each in start])
+            targets = climbed_targets(model, x, y, self.loss)
+            best = torch.stack([self._climb(x, y, targets, each, model, space) for each in start])
         return Draws(best)
 
-    def _climb(self, x: Tensor, y: Tensor, start: Tensor, model: nn.Module, space: Space) -> Tensor:
+    def _climb(
+        self, x: Tensor, y: Tensor, targets: Tensor, start: Tensor, model: nn.Module, space: Space
+    ) -> Tensor:
         best, points = start.clone(), start
         highest = torch.full((len(x),), -torch.inf, device=x.device)
         rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
             ascends = step < self.steps
-            losses, gradient, outputs = loss_and_gradient(model, points, y, self.loss, steep=True, ascends=ascends)
+            losses, gradient, outputs = loss_and_gradient(model, points, targets, self.loss, steep=True, ascends=ascends)
             wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
@@ -73,7 +77,8 @@ class PGD(Perturbation):
                 break
             if self.until_wrong and wrong.any():
                 on = ~wrong
-                rows, x, y, points, gradient = rows[on], x[on], y[on], points[on], gradient[on]
+                rows, x, y, targets = rows[on], x[on], y[on], targets[on]
+                points, gradient = points[on], gradient[on]
                 if len(rows) == 0:
                     break
                 ball = self.ball.of_rows(rows)
@@ -87,4 +92,5 @@ class PGD(Perturbation):
             cls(ball=Ball("linf", 0.1), steps=3, reach=0.5),
             cls(ball=Ball("l2", 0.5), steps=3, until_wrong=True),
             cls(ball=Ball("l1", 1.0), steps=2, reach=0.5, loss="hinge"),
+            cls(ball=Ball("linf", 0.1), steps=2, loss="divergence"),
         ]

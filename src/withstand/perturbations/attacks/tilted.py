@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.functional.losses import Loss
+from withstand.functional.losses import Climbed
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Points, Targets
 from withstand.functional.tilting import log_tilt, tilted_options, truncated_exponential
 from withstand.limits import NonNegativeInt, Temperature, Within
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
-from withstand.perturbations.search.gradient import loss_and_gradient
+from withstand.perturbations.search.gradient import climbed_targets, loss_and_gradient
 
 LOWEST_TEMPERATURE = 1e-6
 
@@ -37,7 +37,7 @@ class Tilted(Perturbation):
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of uniform draws, above 0 and below 1, rounded to whole draws (at least one). Its inverse
             bounds the weights.
-        loss: The loss to tilt towards.
+        loss: The loss to tilt towards, or the `divergence` from the answer to the clean input.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
@@ -47,7 +47,7 @@ class Tilted(Perturbation):
     temperature: Temperature | None = None
     ascent_steps: NonNegativeInt = 2
     uniform_share: Annotated[float, Within(Gt(0), Lt(1))] = 1 / 8
-    loss: Loss = "cross_entropy"
+    loss: Climbed = "cross_entropy"
 
     needs_gradient: ClassVar[bool] = True
     needs_model: ClassVar[bool] = True
@@ -91,7 +91,7 @@ class Tilted(Perturbation):
 
     def _gradient(self, x: Tensor, y: Tensor, model: nn.Module, space: Space) -> Tensor:
         """Return the gradient at the corner, in 32 bits or more."""
-        corner = x
+        corner, y = x, climbed_targets(model, x, y, self.loss)
         for _ in range(self.ascent_steps):
             _, gradient, _ = loss_and_gradient(model, corner, y, self.loss, steep=True)
             corner = self.ball.ascend(x, x, gradient, space=space)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from withstand.functional.losses import Loss, loss_per_sample
+from withstand.functional.losses import Climbed, loss_per_sample
 from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import frozen
 
@@ -13,15 +13,15 @@ MOST_LEAD = 8.0
 
 
 def loss_and_gradient(
-    model: nn.Module, points: Points, y: Targets, loss: Loss, *, steep: bool = False, ascends: bool = True
+    model: nn.Module, points: Points, y: Tensor, loss: Climbed, *, steep: bool = False, ascends: bool = True
 ) -> tuple[PerRow, Points, Float[Tensor, "batch output"]]:
     """Return the loss of every point, its gradient there, and the outputs; the model is frozen, in evaluation mode.
 
     Args:
         model: Maps inputs to logits.
         points: Inputs.
-        y: Labels, or targets of `squared_error`.
-        loss: The loss.
+        y: Labels, or targets of `squared_error`; for `divergence` those of `climbed_targets`.
+        loss: The loss, or `divergence`.
         steep: Whether the gradient is for ascent only, where its direction matters. The gradient of a confident
             network's cross entropy underflows in 32 bits. With this option the logits are divided, row by row, so that
             the label leads by at most 8.
@@ -36,7 +36,7 @@ def loss_and_gradient(
     with frozen(model), torch.enable_grad():
         points = points.detach().requires_grad_(True)
         outputs = model(points)
-        losses = loss_per_sample(outputs, y, loss)
+        losses = divergence(outputs, y) if loss == "divergence" else loss_per_sample(outputs, y, loss)
         if not ascends:
             return losses.detach(), torch.zeros_like(points), outputs.detach()
         climbed = losses
@@ -44,6 +44,26 @@ def loss_and_gradient(
             climbed = loss_per_sample(outputs / _excess(outputs.detach(), y), y, loss)
         gradient = gradient_of(climbed, points)
     return losses.detach(), gradient, outputs.detach()
+
+
+def climbed_targets(model: nn.Module, x: Points, y: Targets, loss: Climbed) -> Tensor:
+    """Return what the loss of an attack compares with: y, or the model's logits for x if it is the divergence."""
+    if loss != "divergence" or len(x) == 0:
+        return y
+    with frozen(model), torch.no_grad():
+        return model(x.detach())
+
+
+def divergence(outputs: Tensor, clean: Tensor) -> PerRow:
+    """Return the Kullback-Leibler divergence of the probabilities of `outputs` from those of `clean`, in nats.
+
+    Args:
+        outputs: Logits.
+        clean: Logits for the clean inputs.
+    """
+    outputs = outputs if outputs.dtype == torch.float64 else outputs.float()
+    logs = clean.to(outputs.dtype).log_softmax(1)
+    return (logs.exp() * (logs - outputs.log_softmax(1))).sum(1)
 
 
 def gradient_of(value: Tensor, points: Points) -> Points:
