@@ -152,7 +152,10 @@ def steps(
     """Return the median of paired ratios, and the median seconds, of the recipe's step and of ours."""
     radius, count = 0.15, 10_954
     ours = PerturbedRisk(
-        perturbation=Uniform(ball=Ball("linf", radius)), num_draws=count, fold=SoftMaximum(temperature=temperature), mode=mode
+        perturbation=Uniform(ball=Ball("linf", radius)),
+        num_draws=count,
+        fold=SoftMaximum(temperature=temperature),
+        mode=mode,
     )
     x, y = train.x[:BATCH], train.y[:BATCH]
     one, other = deepcopy(model).train(), deepcopy(model).train()
@@ -195,10 +198,15 @@ def in_a_process_of_its_own(model: nn.Module, train: TensorSplit) -> tuple[float
 def _one_large_step(pipe, model: nn.Module, x: Tensor, y: Tensor) -> None:
     torch.set_num_threads(1)
     objective = PerturbedRisk(
-        perturbation=Uniform(ball=Ball("linf", 0.3)), num_draws=194_796, fold=SoftMaximum(temperature=1e-2), mode="resampled"
+        perturbation=Uniform(ball=Ball("linf", 0.3)),
+        num_draws=194_796,
+        fold=SoftMaximum(temperature=1e-2),
+        mode="resampled",
     )
     model.train()
-    small = PerturbedRisk(perturbation=objective.perturbation, num_draws=64, fold=SoftMaximum(temperature=1e-2), mode="resampled")
+    small = PerturbedRisk(
+        perturbation=objective.perturbation, num_draws=64, fold=SoftMaximum(temperature=1e-2), mode="resampled"
+    )
     small.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "first")).loss.backward()
     before = peak()
     objective.step(model, x, y, space=Space.like(x), state=nn.Module(), count=0, rng=stream(0, "step")).loss.backward()
@@ -241,7 +249,9 @@ def trainings(*, epochs: int, seeds: int) -> dict[float, tuple[list[float], list
                 Experiment(
                     data=Avila(validation=0.0),
                     model=ws.MLP(),
-                    objective=PerturbedRisk(perturbation=perturbation, num_draws=count, fold=SoftMaximum(temperature=0.01)),
+                    objective=PerturbedRisk(
+                        perturbation=perturbation, num_draws=count, fold=SoftMaximum(temperature=0.01)
+                    ),
                     training=Training(
                         epochs=epochs,
                         batch_size=BATCH,

@@ -137,7 +137,9 @@ def test_options_reach_their_fields():
     assert experiment == Experiment(
         data=FashionMnist(root="/d"),
         model=MLP(hidden=(32, 16)),
-        objective=PerturbedRisk(perturbation=Uniform(ball=Ball("l2", 0.25)), num_draws=4, fold=SoftMaximum(temperature=0.01)),
+        objective=PerturbedRisk(
+            perturbation=Uniform(ball=Ball("l2", 0.25)), num_draws=4, fold=SoftMaximum(temperature=0.01)
+        ),
         training=Training(
             epochs=60,
             batch_size=32,
@@ -212,7 +214,7 @@ def test_changes_of_a_table_are_read_by_column():
 
 def test_infinity_can_be_written_in_yaml(tmp_path):
     path = tmp_path / "a.yaml"
-    path.write_text("objective:\n  class_path: PerturbedRisk\n  init_args:\n    temperature: .inf\n")
+    path.write_text("objective:\n  class_path: PerturbedRisk\n  init_args:\n    fold:\n      temperature: .inf\n")
     assert read(f"--config {path}").objective == PerturbedRisk(fold=SoftMaximum(temperature=inf))
 
 

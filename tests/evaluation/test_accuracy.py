@@ -71,7 +71,7 @@ def test_the_worst_of_several_draws_counts_less_than_their_mean(measured):
     split = features(x, torch.arange(60) % 3, 3)
     noise = Gaussian(std=0.6)
     mean = measured(Accuracy(perturbations=(noise,), num_draws=4, top=(1,)), nn.Identity(), split)
-    worst = measured(Accuracy(perturbations=(noise,), num_draws=4, top=(1,), fold="worst"), nn.Identity(), split)
+    worst = measured(Accuracy(perturbations=(noise,), num_draws=4, top=(1,), over_draws="worst"), nn.Identity(), split)
     mean, worst = mean["top1", noise.condition], worst["worst_top1", noise.condition]
     assert mean.count == worst.count == 60
     assert 0 < worst.value < mean.value < 1
@@ -83,7 +83,7 @@ def test_without_noise_worst_and_mean_are_the_same(measured):
     x = torch.randn((20, 3), generator=torch.Generator().manual_seed(0))
     split = features(x, torch.arange(20) % 3, 3)
     mean = measured(Accuracy(num_draws=3, top=(1,)), nn.Identity(), split)["top1", "clean"]
-    worst = measured(Accuracy(num_draws=3, top=(1,), fold="worst"), nn.Identity(), split)["worst_top1", "clean"]
+    worst = measured(Accuracy(num_draws=3, top=(1,), over_draws="worst"), nn.Identity(), split)["worst_top1", "clean"]
     right = (x.argmax(1) == torch.arange(20) % 3).sum().item()
     assert mean.value == pytest.approx(right / 20)
     assert worst.value == right / 20
@@ -172,7 +172,7 @@ def test_an_output_that_is_not_finite_is_no_prediction():
             return x / x[:, :1]
 
     x = torch.tensor([[1.0, -2.0], [0.0, 0.0], [0.0, 1.0]])  # of which the last two become NaN and infinity
-    for evaluation in (Accuracy(top=(1,)), Accuracy(top=(1,), num_draws=2), Accuracy(num_draws=2, fold="worst")):
+    for evaluation in (Accuracy(top=(1,)), Accuracy(top=(1,), num_draws=2), Accuracy(num_draws=2, over_draws="worst")):
         found = evaluation.measure(Divide(), features(x, torch.zeros(3).long(), 2), seed=0, engine=Engine())
         assert found.columns["clean"]["prediction"].tolist() == [0, -1, -1]
 

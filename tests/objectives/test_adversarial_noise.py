@@ -76,8 +76,8 @@ def test_the_noise_in_the_batch_is_that_of_the_trained_generator():
     objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
     assert not torch.equal(vector(state), start)
     # The same source, so the same rows and normal numbers: only the generator differs.
-    with_trained = objective.mix(x, space=SPACE, state=state, rng=stream(0, "b"))
-    with_untrained = objective.mix(x, space=SPACE, state=untrained, rng=stream(0, "b"))
+    with_trained = objective.mix(model, x, y, space=SPACE, state=state, rng=stream(0, "b")).inputs[0]
+    with_untrained = objective.mix(model, x, y, space=SPACE, state=untrained, rng=stream(0, "b")).inputs[0]
     noisy = moved_by(with_trained, x) > 0
     assert torch.equal(noisy, moved_by(with_untrained, x) > 0)
     assert torch.equal(with_trained[~noisy], with_untrained[~noisy])
@@ -115,15 +115,15 @@ def test_a_weight_of_zero_counts_as_no_sample():
 
 
 def test_earlier_generators_make_their_share_of_the_noise():
-    objective, _, x, _, state = game(replay_share=0.4, num_replayed=2)
+    objective, model, x, y, state = game(replay_share=0.4, num_replayed=2)
     zero = torch.zeros_like(vector(state))
-    without_past = objective.mix(x, space=SPACE, state=state, rng=stream(0, "a"))
+    without_past = objective.mix(model, x, y, space=SPACE, state=state, rng=stream(0, "a")).inputs[0]
     assert (moved_by(without_past, x) > 0).sum() == 20
     # Two earlier generators that always say the same, told apart by a bias: brighter, and darker.
     brighter, darker = zero.clone(), zero.clone()
     brighter[-3:], darker[-3:] = 1000.0, -1000.0
     state.past = [brighter, darker]
-    mixed = objective.mix(x, space=SPACE, state=state, rng=stream(0, "a"))
+    mixed = objective.mix(model, x, y, space=SPACE, state=state, rng=stream(0, "a")).inputs[0]
     change = (mixed - x).flatten(1)
     assert ((change >= 0).all(1) & (change > 0).any(1)).sum() == 8
     assert ((change <= 0).all(1) & (change < 0).any(1)).sum() == 8

@@ -93,7 +93,9 @@ def test_the_smoothed_cross_entropy_is_its_integral(mode):
     found, error = smoothed(Tilted(ball=BALL, temperature=temperature), model, "cross_entropy", temperature, 4000)
     assert ((found[::6] - wanted).abs() <= 5 * error[::6]).all()
     # The objective folds rows alone, and means over them.
-    objective = PerturbedRisk(perturbation=Tilted(ball=BALL), num_draws=4000, fold=SoftMaximum(temperature=temperature), mode=mode)
+    objective = PerturbedRisk(
+        perturbation=Tilted(ball=BALL), num_draws=4000, fold=SoftMaximum(temperature=temperature), mode=mode
+    )
     step = objective.step(model, X[::6], Y[::6], space=MOONS.space, state=nn.Module(), count=0, rng=stream(0, "x"))
     assert step.loss.item() == pytest.approx(wanted.mean().item(), abs=0.01)
 
@@ -110,6 +112,8 @@ def test_the_worst_point_of_a_linear_model_is_the_corner(loss):
     highest = losses_of(model, corner[None], loss)[0]
     assert_close(losses_of(model, vertices, loss).amax(0), highest)
     # And at temperature 0 the smoothed loss over the vertices is that maximum.
-    objective = PerturbedRisk(perturbation=Vertices(ball=BALL), num_draws=4, fold=SoftMaximum(temperature=0.0), loss=loss)
+    objective = PerturbedRisk(
+        perturbation=Vertices(ball=BALL), num_draws=4, fold=SoftMaximum(temperature=0.0), loss=loss
+    )
     step = objective.step(model, X, Y, space=MOONS.space, state=nn.Module(), count=0, rng=stream(0, "x"))
     assert step.loss.item() == pytest.approx(highest.mean().item(), rel=1e-6)

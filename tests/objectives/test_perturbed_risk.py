@@ -111,9 +111,9 @@ class Shifted(Perturbation):
 
 MODES = [
     {"num_draws": 1},
-    {"num_draws": 4, "temperature": 0.1},
-    {"num_draws": 4, "temperature": 0.1, "mode": "two_pass", "tolerance": 0.0, "points_at_once": 10},
-    {"num_draws": 4, "temperature": 0.0, "mode": "resampled", "num_kept": 2},
+    {"num_draws": 4, "fold": SoftMaximum(temperature=0.1)},
+    {"num_draws": 4, "fold": SoftMaximum(temperature=0.1), "mode": "two_pass", "tolerance": 0.0, "points_at_once": 10},
+    {"num_draws": 4, "fold": SoftMaximum(temperature=0.0), "mode": "resampled", "num_kept": 2},
 ]
 every_mode = pytest.mark.parametrize("fields", MODES, ids=str)
 
@@ -189,7 +189,10 @@ def test_a_regression_has_numbers_as_targets():
             {"label_smoothing": 0.1, "loss": "hinge"},
             "PerturbedRisk: label_smoothing needs the loss cross_entropy, got hinge.",
         ),
-        ({"fold": Trades(), "loss": "hinge"}, "PerturbedRisk: the fold Trades needs the loss cross_entropy, got hinge."),
+        (
+            {"fold": Trades(), "loss": "hinge"},
+            "PerturbedRisk: the fold Trades needs the loss cross_entropy, got hinge.",
+        ),
         (
             {"fold": Consistency(), "mode": "two_pass"},
             "PerturbedRisk: mode two_pass needs the fold SoftMaximum or Mean without clean, got Consistency.",

@@ -65,7 +65,7 @@ def test_two_passes_that_leave_nothing_out_equal_one(temperature, loss):
     objective = PerturbedRisk(
         perturbation=UNIFORM,
         num_draws=33,
-        temperature=temperature,
+        fold=SoftMaximum(temperature=temperature),
         loss=loss,
         mode="two_pass",
         tolerance=0.0,
@@ -82,7 +82,7 @@ def test_weighted_draws_and_a_tolerance_stay_near_the_whole(temperature):
     objective = PerturbedRisk(
         perturbation=Tilted(ball=Ball("linf", 0.5), temperature=temperature),
         num_draws=64,
-        temperature=temperature,
+        fold=SoftMaximum(temperature=temperature),
         mode="two_pass",
         tolerance=1e-3,
         points_at_once=100,
@@ -97,7 +97,12 @@ def test_weighted_draws_and_a_tolerance_stay_near_the_whole(temperature):
 def test_resampling_is_right_on_average():
     model = network()
     objective = PerturbedRisk(
-        perturbation=UNIFORM, num_draws=40, fold=SoftMaximum(temperature=0.05), mode="resampled", num_kept=3, points_at_once=70
+        perturbation=UNIFORM,
+        num_draws=40,
+        fold=SoftMaximum(temperature=0.05),
+        mode="resampled",
+        num_kept=3,
+        points_at_once=70,
     )
     wanted, names = torch.zeros(()), [str(number) for number in range(400)]
     found = torch.zeros(())
@@ -136,7 +141,13 @@ def test_weights_of_draws_are_the_derivative():
 @pytest.mark.parametrize("perturbation", [UNIFORM, Tilted(ball=UNIFORM.ball), PGD(ball=UNIFORM.ball, steps=2)])
 def test_many_points_are_computed_piece_by_piece_with_the_same_gradient(perturbation, monkeypatch):
     model = network()
-    fields = {"perturbation": perturbation, "num_draws": 60, "temperature": 1.0, "mode": "two_pass", "tolerance": 0.0}
+    fields = {
+        "perturbation": perturbation,
+        "num_draws": 60,
+        "fold": SoftMaximum(temperature=1.0),
+        "mode": "two_pass",
+        "tolerance": 0.0,
+    }
     for size in (7, 70, 70_000):
         objective = PerturbedRisk(**fields, points_at_once=size)
         monkeypatch.setattr("withstand.objectives.two_passes.PIECES_KEPT", 10_000)
@@ -167,7 +178,9 @@ def test_when_memory_runs_out_fewer_points_are_computed_at_once():
 
     for mode in ("two_pass", "resampled"):
         model = Small(30)
-        objective = PerturbedRisk(perturbation=UNIFORM, num_draws=16, fold=SoftMaximum(temperature=0.1), mode=mode, points_at_once=112)
+        objective = PerturbedRisk(
+            perturbation=UNIFORM, num_draws=16, fold=SoftMaximum(temperature=0.1), mode=mode, points_at_once=112
+        )
         loss, whole = loss_of(objective, model), loss_of(objective, Small(1000))
         gradient = gradient_of(loss, model)
         assert 14 < model.largest <= 30
@@ -208,7 +221,9 @@ def test_the_temperature_falls_by_the_epoch():
     linear = PerturbedRisk(fold=SoftMaximum(temperature=1.0, last_temperature=0.0, cooling="linear"))
     assert [linear.fold.at(epoch / 4).temperature for epoch in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
     by_factors = PerturbedRisk(fold=SoftMaximum(temperature=1.0, last_temperature=1e-4))
-    assert [by_factors.fold.at(epoch / 4).temperature for epoch in range(5)] == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-4])
+    assert [by_factors.fold.at(epoch / 4).temperature for epoch in range(5)] == pytest.approx(
+        [1, 0.1, 0.01, 1e-3, 1e-4]
+    )
     state = by_factors.init(X, rng=stream(0, "x"))
     assert isinstance(state, Progress)
     by_factors.begin_epoch(network(), iter(()), space=SPACE, state=state, epoch=4, epochs=5, rng=stream(0, "x"))
@@ -219,11 +234,15 @@ def test_the_temperature_falls_by_the_epoch():
 
 def test_draws_take_the_temperature_of_the_epoch():
     model, ball = network(), Ball("linf", 0.5)
-    objective = PerturbedRisk(perturbation=Tilted(ball=ball), num_draws=8, fold=SoftMaximum(temperature=1.0, last_temperature=0.01))
+    objective = PerturbedRisk(
+        perturbation=Tilted(ball=ball), num_draws=8, fold=SoftMaximum(temperature=1.0, last_temperature=0.01)
+    )
     state = objective.init(X, rng=stream(0, "x"))
     objective.begin_epoch(model, iter(()), space=SPACE, state=state, epoch=1, epochs=2, rng=stream(0, "x"))
     got = objective.step(model, X, Y, space=SPACE, state=state, count=0, rng=stream(0, "x")).loss
-    named = PerturbedRisk(perturbation=Tilted(ball=ball, temperature=0.01), num_draws=8, fold=SoftMaximum(temperature=0.01))
+    named = PerturbedRisk(
+        perturbation=Tilted(ball=ball, temperature=0.01), num_draws=8, fold=SoftMaximum(temperature=0.01)
+    )
     assert torch.equal(got, loss_of(named, model))
 
 

@@ -144,8 +144,12 @@ def test_weights_and_history_equal_those_of_the_single_runs(training):
         PerturbedRisk(perturbation=Sobol(ball=Ball("l1", 0.3)), num_draws=4, label_smoothing=0.1),
         PerturbedRisk(perturbation=Vertices(ball=Ball("linf", (0.1, 0.0, 0.2, 0.3, 0.0))), num_draws=4),
         PerturbedRisk(perturbation=PGD(ball=Ball("l2", 0.3), steps=3), num_draws=2),
-        PerturbedRisk(perturbation=Langevin(ball=BALL, burn_in=2, thinning=1), num_draws=2, fold=SoftMaximum(temperature=0.1)),
-        PerturbedRisk(perturbation=Tilted(ball=BALL), num_draws=8, fold=SoftMaximum(temperature=0.5, last_temperature=0.05)),
+        PerturbedRisk(
+            perturbation=Langevin(ball=BALL, burn_in=2, thinning=1), num_draws=2, fold=SoftMaximum(temperature=0.1)
+        ),
+        PerturbedRisk(
+            perturbation=Tilted(ball=BALL), num_draws=8, fold=SoftMaximum(temperature=0.5, last_temperature=0.05)
+        ),
         PerturbedRisk(
             perturbation=Mixture(parts=(Identity(), Gaussian(std=0.3), PGD(ball=Ball("l2", 0.2), steps=2))),
             num_draws=2,

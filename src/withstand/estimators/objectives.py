@@ -68,15 +68,15 @@ def make_objective(
     if objective == "regular" or not moves(ball, space):
         return PerturbedRisk(loss=loss)
     draws = NUM_DRAWS[objective] if num_draws is None else num_draws
-    options: dict[str, Any] = {"num_draws": draws, "loss": loss}
+    options: dict[str, Any] = {"num_draws": draws, "loss": loss, "fold": SoftMaximum(temperature=temperature)}
     if objective == "noise":
-        return PerturbedRisk(perturbation=Uniform(ball=ball), fold=Mean(), **options)
+        return PerturbedRisk(perturbation=Uniform(ball=ball), **options | {"fold": Mean()})
     if objective == "adversarial":
-        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), fold=SoftMaximum(temperature=0.0), **options)
+        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), **options | {"fold": SoftMaximum(temperature=0.0)})
     if objective == "langevin":
-        return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), fold=SoftMaximum(temperature=temperature), **options)
+        return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), **options)
     if ball.norm != "linf":
         raise InputError(
             f"{who}: objective smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not."
         )
-    return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), fold=SoftMaximum(temperature=temperature), **options)
+    return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), **options)

@@ -33,14 +33,14 @@ class Accuracy(Evaluation):
         perturbations: One condition each; `Identity` gives clean accuracy, and `ImageNetC` is replaced by all of its
             corruptions.
         num_draws: Copies per sample and condition.
-        fold: How copies are combined: `mean` averages correctness over the copies; with `worst`, a sample is correct
-            only if every copy is.
+        over_draws: How copies are combined: `mean` averages correctness over the copies; with `worst`, a sample is
+            correct only if every copy is.
         top: For each k, the label must be among the k highest logits; k above the number of classes is ignored.
     """
 
     perturbations: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(),)
     num_draws: PositiveInt = 1
-    fold: Literal["mean", "worst"] = "mean"
+    over_draws: Literal["mean", "worst"] = "mean"
     top: Annotated[tuple[PositiveInt, ...], NonEmpty] = (1, 5)
 
     def __post_init__(self) -> None:
@@ -56,7 +56,9 @@ class Accuracy(Evaluation):
     @property
     def measures(self) -> tuple[Measure, ...]:
         """Top-k accuracies; the first is the primary one."""
-        start, words = ("", "accuracy") if self.fold == "mean" else ("worst_", f"accuracy, worst of {self.num_draws}")
+        start, words = (
+            ("", "accuracy") if self.over_draws == "mean" else ("worst_", f"accuracy, worst of {self.num_draws}")
+        )
         return tuple(
             Measure(
                 name=f"{start}top{k}",
@@ -115,7 +117,7 @@ class Accuracy(Evaluation):
         ranks = rank(logits, y)
         if self.num_draws == 1:
             return answers(logits[0], y, ranks[0]) | {f"top{k}": ranks[0] < k for k in further}
-        if self.fold == "worst":
+        if self.over_draws == "worst":
             worst = ranks.argmax(0, keepdim=True)
             columns = answers(logits.gather(0, worst.unsqueeze(2).expand(-1, -1, logits.shape[2]))[0], y)
             return columns | {f"top{k}": (ranks < k).all(0) for k in further}
@@ -135,5 +137,5 @@ class Accuracy(Evaluation):
         return [
             cls(perturbations=(Identity(), noise)),
             cls(perturbations=(noise,), num_draws=3, top=(1, 2)),
-            cls(perturbations=(noise,), num_draws=3, fold="worst", top=(1,)),
+            cls(perturbations=(noise,), num_draws=3, over_draws="worst", top=(1,)),
         ]

@@ -12,7 +12,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from withstand.data.space import Space
 from withstand.engine import sum_over_processes
 from withstand.errors import InputError
-from withstand.functional.partition import partition
 from withstand.functional.random import BatchStream, Rng, choice, new_seed, stream
 from withstand.functional.sphere import move_to_distance
 from withstand.functional.tensors import PerRow, Points, Targets
@@ -20,7 +19,14 @@ from withstand.limits import NonNegativeInt, PositiveFloat, PositiveInt, Share
 from withstand.models.frozen import frozen
 from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
+from withstand.objectives.folds.base import Fold, folded, tempered, with_unchanged
+from withstand.objectives.folds.consistency import Consistency
+from withstand.objectives.folds.mean import Mean
 from withstand.objectives.stylized import Stylized
+from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.gaussian import Gaussian
+from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixture import Draw, draw_in_parts
 
 # Keeps gradients in half precision away from 0.
 LOSS_SCALE = 1024.0
@@ -75,12 +81,12 @@ class AdversarialNoise(Objective):
     Every noisy image has the same l2 distance from its clean one after clipping. From the second epoch on, each epoch
     starts with a fresh generator that is trained against the classifier.
 
-    With `num_draws` above 1, every copy of the batch is split anew, and `fold` reduces the copies: AugMix with
-    consistency, say, where half of every copy has adversarial noise instead.
+    The part without noise can be perturbed as well, and copies can be folded: with AugMix, two draws and `Consistency`,
+    for example, all copies of half of the samples are mixed, and those of the others have noise.
 
     Attributes:
         perturbation: Applied to the part without noise; `Identity` keeps it clean.
-        num_draws: Copies of the batch per step.
+        num_draws: Copies per sample and step.
         fold: How the outputs for the copies of a sample become one loss.
         radius: l2 distance after clipping, > 0, in the units of the inputs. None takes 135 for images of 224 x 224 x 3,
             scaled with the square root of the number of values for other sizes; tables need a number.
@@ -178,15 +184,20 @@ class AdversarialNoise(Objective):
         """Update the generator, then return the loss of the classifier on the mixed batch."""
         assert isinstance(state, Game)
         fooled = self.attack(model, x, y, weight=weight, space=space, state=state, rng=rng)
-        mixed, scale = self.mix(x, space=space, state=state, rng=rng), 1.0
+        draws = self.mix(model, x, y, space=space, state=state, rng=rng)
+        scale = 1.0
         if state.stylized is not None:
             added = state.stylized.share(x, count=count, rng=rng)
-            mixed, y, scale = torch.cat([mixed, added.x]), torch.cat([y, added.y]), added.scale
+            x, y, draws, scale = *with_unchanged(x, y, draws, added.x, added.y), added.scale
             weight = None if weight is None else torch.cat([weight, weight.new_ones(len(added.y))])
-        logits = model(mixed).float()
-        if state.stylized is not None:
-            state.stylized.check_logits(logits)
-        return Step(scale * _mean_loss(logits, y, weight), {"loss under the generator": fooled})
+
+        def loss(logits: Tensor, y: Tensor) -> Tensor:
+            if state.stylized is not None:
+                state.stylized.check_logits(logits)
+            return cross_entropy(logits.float(), y, reduction="none")
+
+        losses = folded(self.fold, model, x, y, draws, loss=loss)
+        return Step(scale * weighted_mean(losses, weight), {"loss under the generator": fooled})
 
     def attack(
         self,
@@ -218,24 +229,27 @@ class AdversarialNoise(Objective):
         return loss.detach()
 
     @torch.no_grad()
-    def mix(self, x: Tensor, *, space: Space, state: Game, rng: Rng) -> Tensor:
-        """Return the batch with noise added to its noisy shares."""
+    def mix(self, model: nn.Module, x: Tensor, y: Tensor, *, space: Space, state: Game, rng: Rng) -> Draws:
+        """Return copies of the batch, with noise added to its noisy shares and the others perturbed."""
         earlier = choice(len(state.past), self.num_replayed, rng=rng) if self.replay_share else []
         replay = self.replay_share if earlier else 0.0
-        current = 1 - self.clean_share - replay
-        shares = [self.clean_share, current, *(replay / len(earlier) for _ in earlier)]
-        present = [(number, share) for number, share in enumerate(shares) if share > 0]
-        mixed = x.clone()
-        parts = partition([share for _, share in present], len(x), rng=rng)
-        for (number, _), (rows, source) in zip(present, parts, strict=True):
-            if number == 0 or len(rows) == 0:
-                continue
-            rows = rows.to(x.device)
-            parameters = state.parameters_of(earlier[number - 2]) if number > 1 else None
-            noise = state.generator.draw(x[rows], rng=source, parameters=parameters)
-            radius = radius_for(self.radius, space.shape)
-            mixed[rows] = move_to_distance(x[rows], noise, radius, box=space.box)
-        return mixed
+        radius = radius_for(self.radius, space.shape)
+
+        def noisy(parameters: dict[str, Tensor] | None) -> Draw:
+            def draw(x: Tensor, _: Tensor, __: nn.Module, *, space: Space, num_draws: int, rng: Rng) -> Draws:
+                noise = [state.generator.draw(x, rng=rng, parameters=parameters) for _ in range(num_draws)]
+                return Draws(torch.stack([move_to_distance(x, each, radius, box=space.box) for each in noise]))
+
+            return draw
+
+        perturbation = tempered(self.perturbation, self.fold)
+        parts: list[tuple[float, Draw | None]] = [
+            (self.clean_share, None if isinstance(perturbation, Identity) else perturbation.draw),
+            (1 - self.clean_share - replay, noisy(None)),
+            *((replay / len(earlier), noisy(state.parameters_of(each))) for each in earlier),
+        ]
+        present = [(share, draw) for share, draw in parts if share > 0]
+        return draw_in_parts(present, x, y, model, space=space, num_draws=self.num_draws, rng=rng)
 
     def _fresh(self, x: Tensor, rng: Rng) -> NoiseGenerator:
         # Drawn on the CPU, from a seed that all processes share.
@@ -261,6 +275,7 @@ class AdversarialNoise(Objective):
         return [
             cls(radius=1.0, lr=1e-2, restart_lr=1e-2, restart_steps=2, capacity=2),
             cls(radius=0.5, clean_share=0.0, replay_share=0.0, restart_steps=0, keep="newest", capacity=1),
+            cls(radius=1.0, perturbation=Gaussian(std=0.1), num_draws=2, fold=Consistency(), restart_steps=1),
         ]
 
 

@@ -84,9 +84,7 @@ class PerturbedRisk(Objective):
         if self.fold.needs_probabilities and self.loss != "cross_entropy":
             raise InputError(f"{own}: the fold {fold} needs the loss cross_entropy, got {self.loss}.")
         if self.fold.as_temperature is None and self.mode != "exact":
-            raise InputError(
-                f"{own}: mode {self.mode} needs the fold SoftMaximum or Mean without clean, got {fold}."
-            )
+            raise InputError(f"{own}: mode {self.mode} needs the fold SoftMaximum or Mean without clean, got {fold}.")
 
     def check(self, space: Space) -> None:
         """Check the perturbation."""

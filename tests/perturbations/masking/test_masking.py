@@ -237,7 +237,7 @@ def test_notes_claim_other_gradients_only_where_attacks_followed_them():
 PGD = ws.PGD(ball=LINF, steps=5)
 GRADIENTS = {
     "pgd": Accuracy(perturbations=(Identity(), ws.Gaussian(std=0.1), PGD)),
-    "worst of several": Accuracy(perturbations=(Identity(), PGD), num_draws=2, fold="worst"),
+    "worst of several": Accuracy(perturbations=(Identity(), PGD), num_draws=2, over_draws="worst"),
     "within a mixture": Accuracy(perturbations=(Identity(), Mixture(parts=(Identity(), PGD)))),
     "attack": Accuracy(perturbations=(Identity(), ws.APGD(ball=LINF, steps=5))),
     "calibration": Calibration(perturbations=(Identity(), PGD)),

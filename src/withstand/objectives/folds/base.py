@@ -89,6 +89,21 @@ def folded(fold: Fold, model: nn.Module, x: Points, y: Targets, draws: Draws, *,
     return fold(outputs, targets, loss=loss, log_weights=draws.log_weights)
 
 
+def with_unchanged(x: Points, y: Targets, draws: Draws, more: Points, labels: Targets) -> tuple[Points, Targets, Draws]:
+    """Return inputs, labels and draws with further samples, whose copies are unchanged."""
+
+    def longer(each: Tensor | None, new: Tensor) -> Tensor | None:
+        return None if each is None else torch.cat([each, new.expand(len(each), *new.shape).to(each.dtype)], 1)
+
+    classes = 0 if draws.targets is None else draws.targets.shape[2]
+    own = Draws(
+        torch.cat([draws.inputs, more.expand(len(draws.inputs), *more.shape)], 1),
+        longer(draws.log_weights, torch.zeros(len(more), device=more.device)),
+        longer(draws.targets, one_hot(labels, classes) if classes else labels),
+    )
+    return torch.cat([x, more]), torch.cat([y, labels]), own
+
+
 def losses_of_copies(outputs: Tensor, targets: Tensor, loss: LossOf) -> Float[Tensor, "copy batch"]:
     """Return the loss of every copy."""
     return loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(outputs.shape[:2])

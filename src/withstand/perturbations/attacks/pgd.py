@@ -58,15 +58,15 @@ class PGD(Perturbation):
             best = torch.stack([self._climb(x, y, targets, each, model, space) for each in start])
         return Draws(best)
 
-    def _climb(
-        self, x: Tensor, y: Tensor, targets: Tensor, start: Tensor, model: nn.Module, space: Space
-    ) -> Tensor:
+    def _climb(self, x: Tensor, y: Tensor, targets: Tensor, start: Tensor, model: nn.Module, space: Space) -> Tensor:
         best, points = start.clone(), start
         highest = torch.full((len(x),), -torch.inf, device=x.device)
         rows, ball = torch.arange(len(x), device=x.device), self.ball
         for step in range(self.steps + 1):
             ascends = step < self.steps
-            losses, gradient, outputs = loss_and_gradient(model, points, targets, self.loss, steep=True, ascends=ascends)
+            losses, gradient, outputs = loss_and_gradient(
+                model, points, targets, self.loss, steep=True, ascends=ascends
+            )
             wrong = outputs.argmax(1) != y if self.loss != "squared_error" else torch.zeros_like(y, dtype=torch.bool)
             better = losses > highest[rows]
             if self.until_wrong:
