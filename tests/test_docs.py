@@ -252,8 +252,9 @@ def known_options() -> set[str]:
     for key in ("data", "model", "objective", "optimizer", "schedule"):
         classes = discover(family_of(key))
         found |= {f"--{key}.{each.name}" for cls in classes for each in fields(cls)} | {f"--{key}.help"}
-    inner = {each.name for cls in discover(family_of("perturbation")) for each in fields(cls)}
-    found |= {f"--objective.perturbation.{each}" for each in inner}
+    for key in ("perturbation", "fold"):
+        inner = {each.name for cls in discover(family_of(key)) for each in fields(cls)}
+        found |= {f"--objective.{key}.{each}" for each in inner}
     return found | {f"--objective.perturbation.ball.{each.name}" for each in fields(Ball)}
 
 

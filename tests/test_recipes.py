@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from withstand.data.images.cifar10 import Cifar10
 from withstand.data.images.fashion_mnist import FashionMnist
@@ -91,7 +92,8 @@ def test_of_70_images_35_are_noisy_20_clean_and_15_stylized():
     state = replace(objective, stylized=None).init(x[:1], rng=stream(0, "init"))
     vector = torch.cat([each.detach().flatten() for each in state.generator.parameters()])
     state.past = [vector, vector]
-    mixed = objective.mix(x, space=Space.like(x, box=(0.0, 1.0)), state=state, rng=stream(0, "a"))
+    y, space = torch.zeros(55, dtype=torch.int64), Space.like(x, box=(0.0, 1.0))
+    mixed = objective.mix(nn.Identity(), x, y, space=space, state=state, rng=stream(0, "a")).inputs[0]
     moved = (mixed != x).flatten(1).any(1)
     assert (int(moved.sum()), int((~moved).sum()), round(objective.stylized_ratio * 55)) == (35, 20, 15)
 

@@ -85,7 +85,7 @@ def test_the_mean_is_the_soft_maximum_of_infinite_temperature():
 def test_weighted_draws_count_like_repeated_ones(fold):
     model, draws = network(), copies(2)
     weights = torch.tensor([2.0, 1.0]).log()[:, None].expand(2, 5)
-    weighted = fold(
+    weighted = fold.reduce(
         torch.stack([model(X), *(model(each) for each in draws)]), Y.expand(3, -1), loss=losses, log_weights=weights
     )
     shares = torch.tensor([2.0, 1.0]) / 3

@@ -318,7 +318,7 @@ def test_a_model_card_says_what_it_is_and_what_is_not_known(tmp_path):
         r"# my\_net",
         "- Network: SmallCNN\n  - width: 16",
         "- Read by: Digits",
-        "temperature: 1\n",
+        "- fold: SoftMaximum (temperature 1)",
         "| top-1 accuracy, % | clean | 90.0 |",
         "Searched with: linf 0.1, worst of 9 draws.",
         "Corrupted images without being saved as JPEG.",

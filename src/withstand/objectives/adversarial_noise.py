@@ -21,7 +21,7 @@ from withstand.models.noise_generator import Kernel, NoiseGenerator
 from withstand.objectives.base import Batches, Objective, Stateful, Step, weighted_mean
 from withstand.objectives.folds.base import Fold, folded, tempered, with_unchanged
 from withstand.objectives.folds.consistency import Consistency
-from withstand.objectives.folds.mean import Mean
+from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.stylized import Stylized
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.gaussian import Gaussian
@@ -115,7 +115,7 @@ class AdversarialNoise(Objective):
 
     perturbation: Perturbation = Identity()
     num_draws: PositiveInt = 1
-    fold: Fold = Mean()
+    fold: Fold = SoftMaximum()
     radius: PositiveFloat | None = None
     kernel: Kernel = "1x1"
     clean_share: Share = 0.5

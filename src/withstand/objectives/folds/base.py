@@ -42,7 +42,7 @@ class Fold(Configuration, ABC):
         return self
 
     @abstractmethod
-    def __call__(
+    def reduce(
         self,
         outputs: Float[Tensor, "copy batch output"],
         targets: Tensor,
@@ -86,10 +86,10 @@ def folded(fold: Fold, model: nn.Module, x: Points, y: Targets, draws: Draws, *,
         own = y if draws.targets is None else one_hot(y, draws.targets.shape[2]).to(draws.targets.dtype)
         inputs, targets = torch.cat([x[None], inputs]), torch.cat([own[None], targets])
     outputs = model(inputs.flatten(0, 1)).unflatten(0, (len(inputs), len(x)))
-    return fold(outputs, targets, loss=loss, log_weights=draws.log_weights)
+    return fold.reduce(outputs, targets, loss=loss, log_weights=draws.log_weights)
 
 
-def with_unchanged(x: Points, y: Targets, draws: Draws, more: Points, labels: Targets) -> tuple[Points, Targets, Draws]:
+def with_unchanged(x: Tensor, y: Tensor, draws: Draws, more: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Draws]:
     """Return inputs, labels and draws with further samples, whose copies are unchanged."""
 
     def longer(each: Tensor | None, new: Tensor) -> Tensor | None:

@@ -39,7 +39,7 @@ class Consistency(Fold):
         """Yes."""
         return True
 
-    def __call__(
+    def reduce(
         self,
         outputs: Float[Tensor, "copy batch output"],
         targets: Tensor,

@@ -31,7 +31,7 @@ class Mean(Fold):
         """Infinity, if all copies are draws."""
         return None if self.clean else math.inf
 
-    def __call__(
+    def reduce(
         self,
         outputs: Float[Tensor, "copy batch output"],
         targets: Tensor,

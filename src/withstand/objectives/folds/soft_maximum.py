@@ -62,7 +62,7 @@ class SoftMaximum(Fold):
         now = first + progress * (last - first) if self.cooling == "linear" else first * (last / first) ** progress
         return replace(self, temperature=now, last_temperature=None)
 
-    def __call__(
+    def reduce(
         self,
         outputs: Float[Tensor, "copy batch output"],
         targets: Tensor,

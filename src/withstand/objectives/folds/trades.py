@@ -35,7 +35,7 @@ class Trades(Fold):
         """Yes."""
         return True
 
-    def __call__(
+    def reduce(
         self,
         outputs: Float[Tensor, "copy batch output"],
         targets: Tensor,
