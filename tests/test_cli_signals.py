@@ -350,6 +350,39 @@ def test_no_exception_is_raised_inside_of_polars():
         signals.restore()
 
 
+@pytest.mark.parametrize("moment", ["made", "unlinked"])
+def test_semaphores_are_made_and_removed_as_a_whole(moment):
+    """With a signal between the removal of a semaphore and its report, Python warned of a leak at the end."""
+    script = f"""
+import multiprocessing, os, signal
+from multiprocessing import resource_tracker, synchronize
+from withstand.cli import Signals
+from withstand.errors import Stopped, stop_if_asked
+
+resource_tracker.ensure_running()
+context, signals = multiprocessing.get_context("spawn"), Signals(ends=False)
+signals.work()
+def then_signal(function):
+    def both(*arguments):
+        found = function(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return found
+    return both
+if {moment!r} == "made":
+    synchronize.SemLock._make_methods = then_signal(synchronize.SemLock._make_methods)
+else:
+    synchronize.sem_unlink = then_signal(synchronize.sem_unlink)
+lock = context.Lock()
+del lock
+try:
+    stop_if_asked()
+except Stopped:
+    print("stopped")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "stopped\n", "")
+
+
 def test_other_threads_end_in_silence_after_a_signal(capsys):
     signals = Signals(ends=False)
     try:

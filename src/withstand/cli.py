@@ -40,6 +40,13 @@ NO_MEMORY = "can't allocate memory"
 GO_ON = "run the same command again to resume from the last checkpoint."
 CLOSED = "standard output was closed before everything was written; finished work is kept."
 NAMES: dict[int, str] = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
+# Code that must not be left by an exception. The Rust of Polars prints a panic then. Multiprocessing creates and removes
+# semaphores and shared memory in one step and reports it in another, and warns of leaks if only one of them is done.
+FINISHES = ("polars", "multiprocessing.resource_tracker")
+PAIRED = {
+    "multiprocessing.synchronize": ("__init__", "_cleanup"),
+    "multiprocessing.shared_memory": ("__init__", "unlink"),
+}
 SECONDS_OF_ONE = 0.2  # repeats within this time count once: `timeout` signals a process and its group
 
 
@@ -77,7 +84,7 @@ class Signals:
                 os._exit(128 + number)  # workers end with their parent
         self.since = time.monotonic()
         asked.append(number)
-        if self.raises and not _panics(frame):
+        if self.raises and not _must_finish(frame):
             raise Stopped
 
     def work(self) -> None:
@@ -108,10 +115,11 @@ class Signals:
         asked.clear()
 
 
-def _panics(frame: FrameType | None) -> bool:
-    """Return whether a frame belongs to code of Polars, whose Rust calls it and prints a panic if it raises."""
+def _must_finish(frame: FrameType | None) -> bool:
+    """Return whether a frame belongs to code that an exception would break: `FINISHES`."""
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).partition(".")[0] == "polars":
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith(FINISHES) or (module in PAIRED and frame.f_code.co_name in PAIRED[module]):
             return True
         frame = frame.f_back
     return False
