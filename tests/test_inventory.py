@@ -123,7 +123,7 @@ def test_pickles_are_read_by_the_restricted_reader_only():
 
 BUILDERS = (
     "models/base.py",
-    "models/expectation.py",
+    "models/wrappers/expectation.py",
     "models/external/external.py",
     "engine.py",
     "functional/random.py",
@@ -138,7 +138,7 @@ def test_global_generators_are_neither_seeded_nor_read():
     assert not places(r"torch\.default_generator", besides=BUILDERS)
     # Scripts that call the functions of imagecorruptions seed numpy's.
     pattern = r"\b(np|numpy)\.random\.(?!default_rng\(\d)|^import random$|^from random import"
-    assert not places(pattern, besides=("compat/functions.py", "models/expectation.py"))
+    assert not places(pattern, besides=("compat/functions.py", "models/wrappers/expectation.py"))
     assert not places(r"torch\.(rand|randn|randint|randperm|normal|bernoulli|multinomial)\((?!.*generator)")
 
 

@@ -46,12 +46,13 @@ from withstand.functional.random import stream as stream
 from withstand.measuring.question import Question as Question
 from withstand.measuring.results import Results as Results
 from withstand.models.base import Model as Model
-from withstand.models.black_box import BlackBox as BlackBox
 from withstand.models.external.external import External as External
 from withstand.models.mlp import MLP as MLP
 from withstand.models.released import Released as Released
 from withstand.models.small_cnn import SmallCNN as SmallCNN
 from withstand.models.vision import Vision as Vision
+from withstand.models.wide_resnet import WideResNet as WideResNet
+from withstand.models.wrappers.black_box import BlackBox as BlackBox
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
 from withstand.objectives.base import Objective as Objective
 from withstand.objectives.folds.base import Fold as Fold

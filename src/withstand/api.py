@@ -20,10 +20,10 @@ from withstand.measuring.question import Conditions, Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import check_outputs
 from withstand.models.base import unfinished
-from withstand.models.black_box import as_module, check_tensors, is_differentiable
 from withstand.models.frozen import blamed, with_gradients
 from withstand.models.memory_format import formats_kept, place
-from withstand.models.with_surrogate import WithSurrogate
+from withstand.models.wrappers.black_box import as_module, check_tensors, is_differentiable
+from withstand.models.wrappers.with_surrogate import WithSurrogate
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.perturbations.corruptions.suites import Pixels

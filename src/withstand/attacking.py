@@ -17,9 +17,9 @@ from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.limits import PositiveInt, Seed, checked
 from withstand.measuring.subject import outputs_of
-from withstand.models.black_box import as_module
 from withstand.models.frozen import blamed, evaluating, with_gradients
 from withstand.models.memory_format import formats_kept, place
+from withstand.models.wrappers.black_box import as_module
 from withstand.perturbations.attacks.attack import Attacked
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball

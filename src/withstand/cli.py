@@ -40,8 +40,8 @@ NO_MEMORY = "can't allocate memory"
 GO_ON = "run the same command again to resume from the last checkpoint."
 CLOSED = "standard output was closed before everything was written; finished work is kept."
 NAMES: dict[int, str] = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
-# Code that must not be left by an exception. The Rust of Polars prints a panic then. Multiprocessing creates and removes
-# semaphores and shared memory in one step and reports it in another, and warns of leaks if only one of them is done.
+# Code that no exception may leave: the Rust of Polars prints a panic then. Multiprocessing makes and removes semaphores
+# and shared memory in one step, reports it in another, and warns of leaks if only one of them is done.
 FINISHES = ("polars", "multiprocessing.resource_tracker")
 PAIRED = {
     "multiprocessing.synchronize": ("__init__", "_cleanup"),

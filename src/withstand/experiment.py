@@ -30,13 +30,13 @@ from withstand.measuring.ask import answer
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Silent, Subject
 from withstand.models.base import Model, remarks_on
-from withstand.models.black_box import BlackBox
 from withstand.models.external.from_transformers import PixelValues
 from withstand.models.frozen import with_gradients
 from withstand.models.in_memory import InMemory
 from withstand.models.memory_format import place
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.weights import load_weights, write_weights
+from withstand.models.wrappers.black_box import BlackBox
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.reading.places import check_output

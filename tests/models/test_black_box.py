@@ -10,7 +10,7 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import stream
-from withstand.models.black_box import BlackBox, as_module, is_differentiable
+from withstand.models.wrappers.black_box import BlackBox, as_module, is_differentiable
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.subjects import hash_of

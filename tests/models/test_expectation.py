@@ -10,7 +10,7 @@ from torch import nn
 import withstand as ws
 from withstand.data.base import TensorSplit
 from withstand.engine import Engine
-from withstand.models.expectation import Expectation
+from withstand.models.wrappers.expectation import Expectation
 
 SOURCES = {
     "torch": lambda x: torch.randn_like(x),

@@ -6,6 +6,7 @@ from withstand.models.mlp import MLP
 from withstand.models.normalize import Normalize
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision, known_names, load_matching
+from withstand.models.wide_resnet import WideResNet
 
 needs_vision = pytest.mark.skipif(not known_names(), reason="torchvision is not installed")
 
@@ -94,3 +95,20 @@ def test_of_another_files_weights_only_the_fitting_are_loaded():
     assert sorted(load_matching(network, state)) == ["1.bias", "1.weight"]
     assert network[0].weight.eq(1).all()
     assert not network[1].weight.eq(1).any()
+
+
+@pytest.mark.parametrize(("depth", "width", "millions"), [(16, 1, 0.175), (28, 10, 36.5), (40, 2, 2.24)])
+def test_wide_residual_networks_have_as_many_weights_as_published(depth, width, millions):
+    with torch.device("meta"):
+        _, network = WideResNet(depth=depth, width=width).make((3, 32, 32), 10)
+    assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.02)
+
+
+def test_wide_residual_networks_halve_the_image_twice_and_start_with_the_identity_path_open():
+    network = WideResNet(depth=16, width=2).build((3, 32, 32), 10, seed=0).network
+    x, sizes = torch.rand((2, 3, 32, 32), generator=torch.Generator().manual_seed(0)), []
+    for layer in network:
+        x = layer(x)
+        sizes.append(tuple(x.shape[1:]))
+    assert [(32, 32, 32), (64, 16, 16), (128, 8, 8)] == list(dict.fromkeys(sizes))[1:4]
+    assert "depth must be" in refused(lambda: WideResNet(depth=18))

@@ -17,7 +17,7 @@ from withstand.functional.calibration import best_temperature
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty, PositiveInt
-from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
+from withstand.models.wrappers.as_logits import AsLogits, is_probability, sums_to_one
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Perturbation

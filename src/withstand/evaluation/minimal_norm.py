@@ -15,7 +15,7 @@ from withstand.evaluation.base import Columns, Evaluation, unfinished_note
 from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.limits import NonEmpty
-from withstand.models.black_box import is_differentiable
+from withstand.models.wrappers.black_box import is_differentiable
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.ddn import DDN
 from withstand.perturbations.attacks.fmn import FMN

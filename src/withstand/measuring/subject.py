@@ -17,9 +17,9 @@ from withstand.engine import Engine
 from withstand.errors import InputError, told
 from withstand.files import hold
 from withstand.measuring.question import Question
-from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating
-from withstand.models.with_surrogate import WithSurrogate
+from withstand.models.wrappers.black_box import is_differentiable
+from withstand.models.wrappers.with_surrogate import WithSurrogate
 from withstand.study.contents import CONFIG, MOVE, OUTCOMES
 from withstand.study.records import read_yaml
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from withstand.models.frozen import evaluating
-from withstand.models.with_surrogate import WithSurrogate
+from withstand.models.wrappers.with_surrogate import WithSurrogate
 
 Strides = dict[str, tuple[int, ...]]
 

@@ -63,7 +63,7 @@ class Vision(Model):
     def _torchvision(self, num_classes: int) -> tuple[Normalize, nn.Module]:
         models = import_vision("torchvision").models
         if self.name not in models.list_models(module=models):
-            known = [*known_names(), "small-cnn", "mlp"]
+            known = [*known_names(), "small-cnn", "wide-res-net", "mlp"]
             raise InputError(
                 f"model: {brief(self.name)} is not a network of withstand or torchvision; {nearest(self.name, known)}"
             )

@@ -10,8 +10,8 @@ from withstand.data.base import TensorSplit
 from withstand.engine import Engine
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.random import RowStreams, derive_seed
-from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import evaluating, with_gradients
+from withstand.models.wrappers.black_box import is_differentiable
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.budgets import QUERIES, Budget
 from withstand.perturbations.attacks.coordinate_search import CoordinateSearch

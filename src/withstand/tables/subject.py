@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from withstand.errors import InputError, brief, told
-from withstand.models.black_box import BlackBox
+from withstand.models.wrappers.black_box import BlackBox
 from withstand.tables.columns import Columns
 from withstand.tables.through import through
 

@@ -21,10 +21,10 @@ from withstand.errors import InputError
 from withstand.experiment import build_model
 from withstand.experiment import run as run_experiment
 from withstand.models.base import remarks_on
-from withstand.models.black_box import is_differentiable
 from withstand.models.external.external import External
 from withstand.models.external.from_files import FixedBatch
 from withstand.models.weights import load_weights
+from withstand.models.wrappers.black_box import is_differentiable
 
 OWN = Path(__file__).parent / "own.py"
 SHAPE = (3, 32, 32)

@@ -12,7 +12,7 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import row_streams
-from withstand.models.black_box import BlackBox
+from withstand.models.wrappers.black_box import BlackBox
 from withstand.perturbations.attacks.coordinate_search import CoordinateSearch
 from withstand.perturbations.ball import Ball
 

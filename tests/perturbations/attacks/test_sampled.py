@@ -7,7 +7,7 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
-from withstand.models.black_box import BlackBox
+from withstand.models.wrappers.black_box import BlackBox
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.sampled import Sampled
 from withstand.perturbations.ball import Ball

@@ -14,7 +14,6 @@ from torch import nn
 from withstand import plugins
 from withstand.errors import InputError, brief, told
 from withstand.models.base import ImageSize, Model
-from withstand.models.black_box import BlackBox, predicts
 from withstand.models.external.from_files import read_onnx, read_pt2, read_torchscript
 from withstand.models.external.from_transformers import (
     Preprocessing,
@@ -24,6 +23,7 @@ from withstand.models.external.from_transformers import (
 from withstand.models.external.outputs import with_logits
 from withstand.models.normalize import Normalize
 from withstand.models.vision import IMAGENET_MEAN, IMAGENET_STD
+from withstand.models.wrappers.black_box import BlackBox, predicts
 from withstand.reading.places import expanded, is_file, is_folder
 
 READERS: dict[str, Callable[[Path], nn.Module]] = {

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from withstand.errors import InputError, told
-from withstand.models.black_box import WithoutGradient
 from withstand.models.external.pt2_archive import check_archive
+from withstand.models.wrappers.black_box import WithoutGradient
 from withstand.reading.places import check_unpacked
 
 

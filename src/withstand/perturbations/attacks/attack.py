@@ -13,8 +13,8 @@ from withstand.errors import InputError
 from withstand.functional.margins import is_wrong
 from withstand.functional.random import Rng, RowStreams, by_row
 from withstand.functional.tensors import Labels, PerRow, Points, Targets
-from withstand.models.black_box import is_differentiable
 from withstand.models.frozen import frozen
+from withstand.models.wrappers.black_box import is_differentiable
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.search.frame import Frame

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from withstand.models.black_box import is_differentiable
+from withstand.models.wrappers.black_box import is_differentiable
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.boundary_walk import BoundaryWalk

@@ -10,11 +10,11 @@ from withstand.data.space import Space
 from withstand.functional.margins import log_odds
 from withstand.functional.random import normal, row_streams
 from withstand.functional.tensors import Labels, Points
-from withstand.models.as_logits import AsLogits, is_probability, sums_to_one
-from withstand.models.black_box import is_differentiable
-from withstand.models.expectation import NUM_DRAWS, Expectation, generators_kept
 from withstand.models.frozen import frozen
-from withstand.models.with_surrogate import WithSurrogate
+from withstand.models.wrappers.as_logits import AsLogits, is_probability, sums_to_one
+from withstand.models.wrappers.black_box import is_differentiable
+from withstand.models.wrappers.expectation import NUM_DRAWS, Expectation, generators_kept
+from withstand.models.wrappers.with_surrogate import WithSurrogate
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.masking.surrogate import surrogate
 from withstand.perturbations.search.ascent import ascend

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from withstand.functional.random import RowStreams, normal
-from withstand.models.straight_through import StraightThrough, rounds
+from withstand.models.wrappers.straight_through import StraightThrough, rounds
 from withstand.perturbations.attacks.apgd import APGD
 from withstand.perturbations.attacks.square import Square
 from withstand.perturbations.masking.diagnosis import Diagnosis

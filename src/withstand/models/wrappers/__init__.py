@@ -1,0 +1,1 @@
+"""Modules that hold a model: black boxes, probabilities as logits, surrogates, expectations."""
