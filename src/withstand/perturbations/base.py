@@ -47,7 +47,7 @@ class Perturbation(Configuration, ABC):
     global generators are not changed.
 
     Attributes:
-        images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        images_only: Whether inputs must be images; but for augmentations, the copies lie on the grid of 8 bits.
         tables_only: Whether inputs must be rows of a table; copies may then also change its fixed features.
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
