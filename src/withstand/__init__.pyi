@@ -75,6 +75,7 @@ from withstand.perturbations.attacks.tilted import Tilted as Tilted
 from withstand.perturbations.attacks.union import Union as Union
 from withstand.perturbations.attacks.vertices import Vertices as Vertices
 from withstand.perturbations.augmentations.aug_mix import AugMix as AugMix
+from withstand.perturbations.augmentations.prime import PRIME as PRIME
 from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws

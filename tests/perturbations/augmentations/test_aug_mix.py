@@ -7,8 +7,9 @@ from torch import nn
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.augmentation import operations
+from withstand.functional.augmentation.hashed import uniforms
 from withstand.functional.augmentation.proportions import beta, dirichlet
-from withstand.functional.random import stream, uniform
+from withstand.functional.random import integers, stream, uniform
 from withstand.perturbations.augmentations.aug_mix import AugMix
 
 
@@ -42,7 +43,8 @@ def test_copies_are_mixtures_of_the_image_and_of_chains_by_pillow(monkeypatch):
         monkeypatch.setitem(operations._OPERATIONS, name, lambda x, level, signed: x)
     x, rng = images(40), stream(7, "x")
     weights, share = dirichlet(40, 3, 1.0, rng=rng), beta(40, 1.0, rng=rng)
-    choices, depth = uniform((40, 3, 3, 3), rng=rng), 1 + (uniform((40, 3), rng=rng) * 3).long()
+    seeds = integers((40, 3, 3), 0, 1 << 62, rng=rng)
+    choices, depth = uniforms(seeds.flatten(), 3).view(40, 3, 3, 3), 1 + (uniform((40, 3), rng=rng) * 3).long()
     assert set(depth.flatten().tolist()) == {1, 2, 3}
     copies = draw(AugMix(severity=3.0), x, rng=stream(7, "x"))[0]
     for row in range(40):

@@ -9,19 +9,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from withstand.functional.augmentation import operations
-from withstand.functional.augmentation.proportions import beta, dirichlet
+from withstand.functional.augmentation.hashed import Seeds, uniforms
 from withstand.functional.levels import to_levels
-from withstand.functional.pieces import pieces
-from withstand.functional.random import Rng, uniform
+from withstand.functional.random import Rng
 from withstand.functional.tensors import Images, Levels
 from withstand.limits import PositiveFloat, PositiveInt, Within
 from withstand.perturbations.augmentations.augmentation import Augmentation
-from withstand.perturbations.base import VALUES_AT_ONCE, Perturbation
+from withstand.perturbations.augmentations.chains import mixed_with_chains
+from withstand.perturbations.base import Perturbation
 
 # Levels of operations, whose parameters are those of Pillow at level / 10 of their ranges.
 OperationLevel = Annotated[float, Within(Ge(0.1), Le(10))]
 _LEAST = 0.1
-_LONGEST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,30 +53,13 @@ class AugMix(Augmentation):
     all_ops: bool = False
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
-        """Draw all numbers, then run the chains step by step and mix them; on a CPU a few images at a time."""
-        batch, device, longest = len(x), x.device, self.depth or _LONGEST
-        weights = dirichlet(batch, self.width, self.alpha, rng=rng, device=device)
-        share = beta(batch, self.alpha, rng=rng, device=device)
-        choices = uniform((batch, self.width, longest, 3), rng=rng, device=device)
-        depth = uniform((batch, self.width), rng=rng, device=device).mul_(longest).long() + 1
-        if self.depth is not None:
-            depth.fill_(longest)
-        mixed = torch.empty_like(x)
-        some = max(1, VALUES_AT_ONCE // x[0].numel())
-        for image, w, m, own, steps, out in pieces(some, x, weights, share, choices, depth, mixed):
-            torch.mul(image, (1 - m)[:, None, None, None], out=out)
-            chains = self._chains(to_levels(image), own, steps)
-            for chain, weight in zip(chains.unbind(1), (w * m[:, None]).unbind(1), strict=True):
-                out.addcmul_(chain.to(x.dtype), weight[:, None, None, None], value=1 / 255)
-        return mixed
+        """Mix the images with chains of operations on 8-bit levels."""
+        own = {"width": self.width, "depth": self.depth, "alpha": self.alpha, "unit": 1 / 255, "rng": rng}
+        return mixed_with_chains(x, to_levels, self._operate, **own)
 
-    def _chains(self, levels: Levels, choices: Tensor, depth: Tensor) -> Tensor:
-        """Return the ends of the chains (batch, chain, channel, height, width), in levels."""
-        states = levels.repeat_interleave(self.width, 0)
-        for step, numbers in enumerate(choices.flatten(0, 1).unbind(1)):
-            is_over = depth.flatten() <= step
-            states = random_operation(states, numbers, severity=self.severity, all_ops=self.all_ops, left_out=is_over)
-        return states.view(len(levels), self.width, *levels.shape[1:])
+    def _operate(self, levels: Levels, seeds: Seeds) -> Levels:
+        numbers = uniforms(seeds, 3)
+        return random_operation(levels, numbers, severity=self.severity, all_ops=self.all_ops, left_out=seeds < 0)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

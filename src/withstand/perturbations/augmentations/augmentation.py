@@ -10,6 +10,7 @@ from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Images, Points, Targets
 from withstand.perturbations.base import Draws, Perturbation, check_images
+from withstand.perturbations.names import changed_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,11 @@ class Augmentation(Perturbation):
     """A perturbation of images for training; copies need not lie on the grid of 8 bits."""
 
     images_only: ClassVar[bool] = True
+
+    @property
+    def condition(self) -> str:
+        """The class and the fields that differ from their defaults: `AugMix severity=1`."""
+        return changed_name(self)
 
     @abstractmethod
     def augment(self, x: Images, *, rng: Rng) -> Images:
