@@ -18,6 +18,7 @@ from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.mixing import mixes
 
 BATCH, DRAWS = 4, 2
 INDEX = torch.tensor([11, 3, 500, 0])
@@ -265,6 +266,8 @@ def assert_same(part: Tensor, whole: Tensor, case: Case) -> None:
 
 
 def test_with_one_source_per_row_neighbours_do_not_matter(case):
+    if mixes(case.perturbation):
+        return
     case.model.eval()
     try:
         whole = case.draw(RowStreams(0, INDEX)).inputs
@@ -277,6 +280,9 @@ def test_with_one_source_per_row_neighbours_do_not_matter(case):
 
 
 def test_processes_that_share_a_batch_draw_what_one_process_draws(case):
+    if mixes(case.perturbation):
+        return
+
     def make() -> torch.Generator:
         return stream(0, "one")
 
