@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from withstand.functional.augmentation.frequencies import low_pass, recombined
+from withstand.functional.augmentation.frequencies import low_pass, plane_waves, recombined
 from withstand.functional.augmentation.partners import partners
 from withstand.functional.random import BatchStream, RowStreams, TrialStreams, stream
 
@@ -51,3 +51,14 @@ def test_partners_stay_in_their_process_and_in_their_trial():
     assert (stacked % 3).tolist() == [0, 1, 2] * 4
     for trial, make in enumerate(makes):
         assert torch.equal(stacked[trial::3] // 3, partners(4, rng=make()))
+
+
+def test_plane_waves_equal_their_formula_and_have_norm_one():
+    frequency, angle = rand(3, 2), -np.pi * rand(3, 2, seed=1)
+    waves = plane_waves(frequency, angle, 6, 9)
+    rows, columns = np.linspace(-3, 3, 6)[:, None], np.linspace(-4.5, 4.5, 9)
+    for image in range(3):
+        for channel in range(2):
+            f, t = frequency[image, channel].item(), angle[image, channel].item()
+            wave = np.sin(2 * np.pi * f * (rows * np.cos(t) + columns * np.sin(t)) - np.pi / 4)
+            assert waves[image, channel].numpy() == pytest.approx(wave / np.linalg.norm(wave), abs=1e-5)

@@ -1,7 +1,10 @@
 """Recombination of images in the frequency domain, low-pass parts and plane waves."""
 
+import math
+
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from withstand.functional.tensors import Images
 
@@ -49,3 +52,30 @@ def low_pass(x: Images, *, std: float, radius: int) -> Images:
         for place, weight in enumerate(weights[1:], start=1):
             x.add_(padded.narrow(axis, place, length), alpha=weight)
     return x
+
+
+def plane_waves(
+    frequency: Float[Tensor, "batch channel"], angle: Float[Tensor, "batch channel"], height: int, width: int
+) -> Images:
+    r"""Return plane waves of l2 norm 1 per image and channel.
+
+    .. math:: \sin(2 \pi f (r \cos t + c \sin t) - \pi / 4)
+
+    Args:
+        frequency: f, in periods per pixel.
+        angle: t, in radians.
+        height: Number of rows; r goes from -height / 2 to height / 2.
+        width: Number of columns; c goes from -width / 2 to width / 2.
+
+    Example:
+        >>> plane_waves(torch.tensor([[0.25]]), torch.tensor([[0.0]]), 4, 4).square().sum().round(decimals=4).item()
+        1.0
+    """
+    phases = [
+        (2 * math.pi * frequency * part)[..., None] * torch.linspace(-size / 2, size / 2, size).to(angle)
+        for size, part in ((height, angle.cos()), (width, angle.sin()))
+    ]
+    # The sine of a sum, from sines and cosines of one row and one column.
+    rows, columns = phases[0][..., None] - math.pi / 4, phases[1][..., None, :]
+    waves = (rows.sin() * columns.cos()).addcmul_(rows.cos(), columns.sin())
+    return waves / waves.square().sum((2, 3), keepdim=True).sqrt_().clamp_(min=1e-6)
