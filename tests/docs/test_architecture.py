@@ -19,4 +19,4 @@ def test_every_package_has_lines_of_code():
     (section,) = re.findall(r"(?ms)^## Where does a line of code go\?$(.*?)^## ", PAGE)
     listed = {each.split("/")[0] for each in re.findall(r"`(\w+/)", section)}
     packages = {each.parent.name for each in SOURCE.glob("*/__init__.py")}
-    assert packages == listed - {"attacks", "corruptions", "masking", "search", "table_errors"}
+    assert packages == listed - {"attacks", "augmentations", "corruptions", "masking", "search", "table_errors"}

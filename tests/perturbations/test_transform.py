@@ -14,6 +14,7 @@ from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.perturbations.mixing import mixes
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 3, 32, 32), (2, 1, 1, 20, 30)])
@@ -76,6 +77,10 @@ def test_every_perturbation_is_a_transform_or_says_that_it_needs_a_model(perturb
         perturbation, ws.Vertices
     ):
         with pytest.raises(InputError, match=rf"^{type(perturbation).__name__}: .* without a model; use ws.attack"):
+            perturbation(PHOTO, seed=0)
+        return
+    if mixes(perturbation):
+        with pytest.raises(InputError, match=f"^{type(perturbation).__name__}.* use it in training"):
             perturbation(PHOTO, seed=0)
         return
     if perturbation.tables_only:

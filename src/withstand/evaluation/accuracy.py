@@ -20,6 +20,7 @@ from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.masking.diagnosis import Diagnosis
+from withstand.perturbations.mixing import check_measured
 from withstand.study.measures.measure import ACCURACY, Measure
 
 
@@ -83,7 +84,7 @@ class Accuracy(Evaluation):
             raise InputError(f"Accuracy: top must hold a number up to {len(split.classes)} classes, got {self.top}.")
         found: list[Perturbation] = []
         for each in self.perturbations:
-            each.check(split.space)
+            check_measured(each, split.space)
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
         return replace(self, perturbations=tuple(found), top=tuple(k for k in self.top if k <= len(split.classes)))
 

@@ -25,6 +25,7 @@ from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.masking.diagnosis import Diagnosis
+from withstand.perturbations.mixing import check_measured
 from withstand.study.measures.measure import Measure
 from withstand.study.measures.note import Note
 
@@ -103,7 +104,7 @@ class Calibration(Evaluation):
         """Replace ImageNetC by its cells, with the parameters for the size of the images."""
         found: list[Perturbation] = []
         for each in self.perturbations:
-            each.check(split.space)
+            check_measured(each, split.space)
             found += each.cells(*split.shape[1:]) if isinstance(each, ImageNetC) else [each]
         return replace(self, perturbations=tuple(found))
 

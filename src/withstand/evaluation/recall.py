@@ -13,6 +13,7 @@ from withstand.functional.random import RowStreams
 from withstand.functional.tensors import Labels, Points
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.identity import Identity
+from withstand.perturbations.mixing import check_measured
 from withstand.study.measures.measure import Measure
 
 TOPIC = "Accuracy by class"
@@ -46,7 +47,7 @@ class Recall(Evaluation):
 
     def adapted(self, split: Split) -> "Recall":
         """Check the perturbation."""
-        self.perturbation.check(split.space)
+        check_measured(self.perturbation, split.space)
         return self
 
     def outcomes(

@@ -47,10 +47,11 @@ class Perturbation(Configuration, ABC):
     global generators are not changed.
 
     Attributes:
-        images_only: Whether inputs must be images, and the copies lie on the grid of 8 bits.
+        images_only: Whether inputs must be images; but for augmentations, the copies lie on the grid of 8 bits.
         tables_only: Whether inputs must be rows of a table; copies may then also change its fixed features.
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
+        mixes_samples: Whether copies depend on other samples of the batch; for training only.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
@@ -58,6 +59,7 @@ class Perturbation(Configuration, ABC):
     tables_only: ClassVar[bool] = False
     needs_gradient: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
+    mixes_samples: ClassVar[bool] = False
     counted: ClassVar[str] = ""
 
     @property
@@ -86,8 +88,7 @@ class Perturbation(Configuration, ABC):
     def check(self, space: Space) -> None:
         """Reject a space that the perturbation does not fit; called before training or evaluation starts.
 
-        By default, images are required if `images_only` is set, and every ball and perturbation among the fields is
-        checked.
+        By default, `images_only` requires images, and every ball and perturbation among the fields is checked.
 
         Raises:
             InputError: If copies cannot be drawn for every batch of inputs in this space.

@@ -33,9 +33,18 @@ def short_name(value: Any, *, counted: str = "") -> str:
     if not _is_in_ball(value):
         return _text(value, lambda each: f"({each.condition})" if _is_in_ball(each) else short_name(each))
     method = type(value).__name__ + (f"-{getattr(value, counted)}" if counted else "")
-    rest = [each for each in fields(value) if each.name not in ("ball", counted)]
-    changed = [each.name for each in rest if getattr(value, each.name) != each.default]
-    return " ".join([f"{value.ball.name},", method, *_assignments(value, changed, full_name)])
+    return " ".join([f"{value.ball.name},", method, *_changes(value, ("ball", counted), full_name)])
+
+
+def changed_name(value: Any) -> str:
+    """Return a configuration as text: the class and the fields that differ from their defaults.
+
+    Example:
+        >>> from withstand.perturbations.gaussian import Gaussian
+        >>> changed_name(Gaussian()), changed_name(Gaussian(std=0.25))
+        ('Gaussian', 'Gaussian std=0.25')
+    """
+    return " ".join([type(value).__name__, *_changes(value, (), short_name)])
 
 
 def _is_in_ball(value: Any) -> bool:
@@ -48,6 +57,11 @@ def _text(value: Any, text_of: Callable[[Any], str]) -> str:
     if not is_dataclass(value) or isinstance(value, type):
         return f"{value:.9g}" if isinstance(value, float) else str(value)
     return " ".join([type(value).__name__, *_assignments(value, [each.name for each in fields(value)], text_of)])
+
+
+def _changes(value: Any, left_out: Iterable[str], text_of: Callable[[Any], str]) -> list[str]:
+    rest = [each for each in fields(value) if each.name not in left_out]
+    return _assignments(value, [each.name for each in rest if getattr(value, each.name) != each.default], text_of)
 
 
 def _assignments(value: Any, names: Iterable[str], text_of: Callable[[Any], str]) -> list[str]:

@@ -13,6 +13,7 @@ from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, RowStreams, derive_seed, seeded_globally
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.image_kinds import as_batch
+from withstand.perturbations.mixing import refuse_mixing
 
 
 def transform(
@@ -38,7 +39,7 @@ def transform(
         rng: Source of randomness, instead of a seed.
 
     Raises:
-        InputError: If the perturbation needs a model or labels, or the image or seed is invalid.
+        InputError: If the perturbation needs a model or labels, or mixes samples, or the image or seed is invalid.
 
     Example:
         >>> from withstand.perturbations.gaussian import Gaussian
@@ -66,6 +67,7 @@ def changed(
     who = type(perturbation).__name__
     if _needs_model(perturbation):
         raise InputError(f"{who}: expected a perturbation without a model; use ws.attack, or ws.evaluate(on=...).")
+    refuse_mixing(perturbation)
     source = _source(perturbation, len(images), seed, index, rng, images.device)
     in_levels = images.dtype == torch.uint8
     if in_levels and isinstance(perturbation, Corruption):

@@ -1,0 +1,1 @@
+"""Operations and random numbers of augmentations."""

@@ -1,0 +1,99 @@
+"""APR: amplitude-phase recombination."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Float
+from torch import Tensor
+
+from withstand.functional.augmentation.frequencies import recombined
+from withstand.functional.augmentation.partners import partners
+from withstand.functional.levels import to_levels
+from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Images
+from withstand.limits import Within
+from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
+from withstand.perturbations.augmentations.augmentation import Augmentation
+from withstand.perturbations.base import Perturbation
+
+Variant = Literal["paired", "single"]
+Probability = Annotated[float, Within(Ge(0), Le(1))]
+PUBLISHED: dict[Variant, float] = {"paired": 0.6, "single": 0.5}
+NUMBERS = 8  # uniform ones that the single variant needs per image
+
+
+@dataclass(frozen=True, kw_only=True)
+class APR(Augmentation):
+    """Gives an image the amplitudes of another one and keeps its phases and its label: APR-P and APR-S.
+
+    Train on clean and changed images: `PerturbedRisk` with this in a `Mixture`, or a fold that takes the clean input.
+    For APR-SP, hold both variants one after the other.
+
+    Attributes:
+        variant: `paired` (APR-P) takes the amplitudes of another image of the batch, among those of the same process.
+            `single` (APR-S) changes the image by a random operation of AugMix, then recombines it with its image after
+            a second operation: the phases of one, the amplitudes of the other.
+        probability: Of a recombination; None takes the published 0.6 for paired and 0.5 for single. With `single`, the
+            first operation is applied in any case.
+        severity: Highest level of the operations of `single`, from 0.1 to 10.
+
+    Source:
+        Chen, Peng, Ma et al.: "Amplitude-Phase Recombination: Rethinking Robustness of Convolutional Neural Networks in
+        Frequency Domain", ICCV 2021, arXiv 2108.08487; iCGY96/APR.
+        Differs: the coin is tossed per image, not per batch; results are clipped to [0, 1], and `single` is not wrapped
+        around at 8 bits.
+    """
+
+    variant: Variant = "paired"
+    probability: Probability | None = None
+    severity: OperationLevel = 3.0
+
+    @property
+    def mixes_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether partners are taken from the batch."""
+        return self.variant == "paired"
+
+    def augment(self, x: Images, *, rng: Rng) -> Images:
+        """Recombine the images with others of the batch, or with themselves after an operation."""
+        probability = PUBLISHED[self.variant] if self.probability is None else self.probability
+        if self.variant == "paired":
+            return with_amplitudes_of_others(x, probability, rng=rng)
+        numbers = uniform((len(x), NUMBERS), rng=rng, device=x.device)
+        return with_own_amplitudes(x, numbers, probability, severity=self.severity)
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """Both variants."""
+        return [cls(), cls(variant="single")]
+
+
+def with_amplitudes_of_others(x: Images, probability: float, *, rng: Rng) -> Images:
+    """Return images of which some have the amplitudes of other images."""
+    coin = uniform((len(x), 1), rng=rng, device=x.device)[:, 0]
+    others = partners(len(x), rng=rng, device=x.device)
+    result, rows = x.clone(), (coin < probability).nonzero()[:, 0]
+    if len(rows):
+        result[rows] = recombined(x[rows], x[others[rows]])
+    return result
+
+
+def with_own_amplitudes(x: Images, numbers: Float[Tensor, "batch 8"], probability: float, *, severity: float) -> Images:
+    """Return images after an operation, some recombined with themselves after a second one.
+
+    Args:
+        x: The images.
+        numbers: Uniform in [0, 1).
+        probability: Of the recombination.
+        severity: Highest level of the operations.
+    """
+    first = random_operation(to_levels(x), numbers[:, :3], severity=severity)
+    result = first.to(x.dtype).div_(255)
+    rows = (numbers[:, 6] < probability).nonzero()[:, 0]
+    if len(rows):
+        own = result[rows]
+        other = random_operation(first[rows], numbers[rows, 3:6], severity=severity).to(x.dtype).div_(255)
+        takes_phase = (numbers[rows, 7] < 0.5)[:, None, None, None]
+        result[rows] = recombined(torch.where(takes_phase, other, own), torch.where(takes_phase, own, other))
+    return result

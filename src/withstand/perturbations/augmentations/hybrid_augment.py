@@ -1,0 +1,101 @@
+"""HybridAugment and HybridAugment++."""
+
+from dataclasses import dataclass
+
+import torch
+
+from withstand.functional.augmentation.frequencies import low_pass
+from withstand.functional.augmentation.partners import partners
+from withstand.functional.levels import to_levels
+from withstand.functional.random import Rng, uniform
+from withstand.functional.tensors import Images
+from withstand.limits import PositiveFloat, PositiveInt
+from withstand.perturbations.augmentations.apr import (
+    NUMBERS,
+    PUBLISHED,
+    Probability,
+    Variant,
+    with_amplitudes_of_others,
+    with_own_amplitudes,
+)
+from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
+from withstand.perturbations.augmentations.augmentation import Augmentation
+from withstand.perturbations.base import Perturbation
+
+
+@dataclass(frozen=True, kw_only=True)
+class HybridAugment(Augmentation):
+    """Joins the low frequencies of one image with the high ones of another and keeps the label of the low ones.
+
+    HA-P, HA-S, HA++-P and HA++-S. Train on clean and changed images, as with `APR`.
+
+    Attributes:
+        variant: `paired` takes the high frequencies of another image of the batch, among those of the same process.
+            `single` changes the image by a random operation of AugMix, and joins it with its image after a second
+            operation; either gives the low frequencies.
+        plus: HybridAugment++: the low frequencies are recombined by `APR` of the same variant before.
+        probability: Of each of the two changes; None takes the published 0.6 for paired and 0.5 for single. With
+            `single`, the first operation is applied in any case.
+        severity: Highest level of the operations of `single`, from 0.1 to 10.
+        blur_std: Standard deviation of the Gaussian low pass, in pixels; 0.5 for CIFAR, 1 for ImageNet (paired).
+        blur_radius: Radius of its kernel: 2 r + 1 pixels per side.
+
+    Source:
+        Yucel, Cinbis, Duygulu: "HybridAugment++: Unified Frequency Spectra Perturbations for Model Robustness", ICCV
+        2023, arXiv 2307.11823; MKYucel/hybrid_augment.
+        Differs: coins are tossed per image, not per batch; results are clipped to [0, 1].
+    """
+
+    variant: Variant = "paired"
+    plus: bool = True
+    probability: Probability | None = None
+    severity: OperationLevel = 3.0
+    blur_std: PositiveFloat = 0.5
+    blur_radius: PositiveInt = 1
+
+    @property
+    def mixes_samples(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether partners are taken from the batch."""
+        return self.variant == "paired"
+
+    def augment(self, x: Images, *, rng: Rng) -> Images:
+        """Split the images into low and high frequencies and join those of two."""
+        return self._paired(x, rng) if self.variant == "paired" else self._single(x, rng)
+
+    def _paired(self, x: Images, rng: Rng) -> Images:
+        coin = uniform((len(x), 1), rng=rng, device=x.device)
+        others = partners(len(x), rng=rng, device=x.device)
+        low = self._low(x)
+        high = (x - low)[others]
+        if self.plus:
+            low = with_amplitudes_of_others(low, self._probability, rng=rng)
+        return torch.where((coin < self._probability)[:, :, None, None], low + high, x)
+
+    def _single(self, x: Images, rng: Rng) -> Images:
+        numbers = uniform((len(x), 2 * NUMBERS), rng=rng, device=x.device)
+        first = random_operation(to_levels(x), numbers[:, :3], severity=self.severity)
+        result = first.to(x.dtype).div_(255)
+        rows = (numbers[:, 6] < self._probability).nonzero()[:, 0]
+        if len(rows):
+            own = result[rows]
+            other = random_operation(first[rows], numbers[rows, 3:6], severity=self.severity).to(x.dtype).div_(255)
+            gives_high = (numbers[rows, 7] < 0.5)[:, None, None, None]
+            low = self._low(torch.where(gives_high, own, other))
+            rest = torch.where(gives_high, other, own)
+            if self.plus:
+                recombining = numbers[rows, NUMBERS:]
+                low = with_own_amplitudes(low, recombining, self._probability, severity=self.severity)
+            result[rows] = low.add_(rest).sub_(self._low(rest))
+        return result
+
+    def _low(self, x: Images) -> Images:
+        return low_pass(x, std=self.blur_std, radius=self.blur_radius)
+
+    @property
+    def _probability(self) -> float:
+        return PUBLISHED[self.variant] if self.probability is None else self.probability
+
+    @classmethod
+    def examples(cls) -> list[Perturbation]:
+        """HybridAugment++ in both variants, and the paired HybridAugment."""
+        return [cls(), cls(variant="single"), cls(plus=False)]
