@@ -1,4 +1,4 @@
-"""The corruptions of ImageNet-C as ordered suites."""
+"""The corruptions of ImageNet-C and of the two C-bar suites, in order."""
 
 from collections.abc import Sequence
 from math import log
@@ -6,6 +6,22 @@ from typing import Any, Literal, cast, get_args
 
 from withstand.configuration import discover
 from withstand.perturbations.base import Corruption, Pixels
+from withstand.perturbations.corruptions.c_bar.blue_noise_sample import BlueNoiseSample
+from withstand.perturbations.corruptions.c_bar.brownish_noise import BrownishNoise
+from withstand.perturbations.corruptions.c_bar.c_bar import CBar
+from withstand.perturbations.corruptions.c_bar.caustic_refraction import CausticRefraction
+from withstand.perturbations.corruptions.c_bar.checkerboard_cutout import CheckerboardCutout
+from withstand.perturbations.corruptions.c_bar.circular_motion_blur import CircularMotionBlur
+from withstand.perturbations.corruptions.c_bar.cocentric_sine_waves import CocentricSineWaves
+from withstand.perturbations.corruptions.c_bar.inverse_sparkles import InverseSparkles
+from withstand.perturbations.corruptions.c_bar.lines import Lines
+from withstand.perturbations.corruptions.c_bar.perlin_noise import PerlinNoise
+from withstand.perturbations.corruptions.c_bar.pinch_and_twirl import PinchAndTwirl
+from withstand.perturbations.corruptions.c_bar.plasma_noise import PlasmaNoise
+from withstand.perturbations.corruptions.c_bar.ripple import Ripple
+from withstand.perturbations.corruptions.c_bar.single_frequency_greyscale import SingleFrequencyGreyscale
+from withstand.perturbations.corruptions.c_bar.sparkles import Sparkles
+from withstand.perturbations.corruptions.c_bar.transverse_chromatic_abberation import TransverseChromaticAbberation
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
@@ -42,6 +58,31 @@ EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {
     "weather": (Spatter,),
     "digital": (Saturate,),
 }
+# Source: Mintun, Kirillov, Xie 2021, arXiv 2102.11273; the tables of levels of augmentation-corruption.
+IMAGENET_C_BAR: tuple[type[CBar], ...] = (
+    CausticRefraction,
+    InverseSparkles,
+    Sparkles,
+    PerlinNoise,
+    BlueNoiseSample,
+    PlasmaNoise,
+    CheckerboardCutout,
+    CocentricSineWaves,
+    SingleFrequencyGreyscale,
+    BrownishNoise,
+)
+CIFAR10_C_BAR: tuple[type[CBar], ...] = (
+    BlueNoiseSample,
+    CheckerboardCutout,
+    InverseSparkles,
+    PinchAndTwirl,
+    Ripple,
+    BrownishNoise,
+    CircularMotionBlur,
+    Lines,
+    Sparkles,
+    TransverseChromaticAbberation,
+)
 
 
 def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
