@@ -8,7 +8,7 @@ Saved = Literal["", "+jpeg"]
 Norm = Literal["l1", "l2", "linf"]
 
 CLEAN = "clean"
-MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions apart
+MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions and C-bar apart
 JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
@@ -38,7 +38,36 @@ IMAGENET_C = (
 NOISE = IMAGENET_C[:3]
 EXTRAS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 VARIANTS = ("frost-procedural",)  # not published: the same corruption with other textures
-CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS)
+# Suites outside ImageNet-C, by their names; both have some of the corruptions.
+# Source: Mintun, Kirillov, Xie 2021, arXiv 2102.11273; the tables of levels of augmentation-corruption.
+SUITES: dict[str, tuple[str, ...]] = {
+    "imagenet-c-bar": (
+        "caustic_refraction",
+        "inverse_sparkles",
+        "sparkles",
+        "perlin_noise",
+        "blue_noise_sample",
+        "plasma_noise",
+        "checkerboard_cutout",
+        "cocentric_sine_waves",
+        "single_frequency_greyscale",
+        "brownish_noise",
+    ),
+    "cifar10-c-bar": (
+        "blue_noise_sample",
+        "checkerboard_cutout",
+        "inverse_sparkles",
+        "pinch_and_twirl",
+        "ripple",
+        "brownish_noise",
+        "circular_motion_blur",
+        "lines",
+        "sparkles",
+        "transverse_chromatic_abberation",
+    ),
+}
+C_BAR = tuple(dict.fromkeys(name for names in SUITES.values() for name in names))
+CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS, *C_BAR)
 
 
 class Cell(NamedTuple):

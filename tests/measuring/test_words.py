@@ -33,7 +33,8 @@ def test_imagenet_c_is_saved_as_jpeg_where_the_published_one_was():
 
 def test_sets_have_as_many_cells_as_their_corruptions_have_severities():
     found = {word: len(set(names(word))) for word in SETS if word not in ("clean", "noise")}
-    assert found == {"imagenet-c": 75, "imagenet-c-in-memory": 75, "corruptions": 95}
+    sizes = {"imagenet-c": 75, "imagenet-c-in-memory": 75, "corruptions": 95}
+    assert found == sizes | {"c-bar": 50, "imagenet-c-bar": 50, "cifar10-c-bar": 50}
     assert len(set(names("noise"))) == 9
 
 

@@ -32,7 +32,16 @@ from withstand.limits import NonNegativeInt, PositiveInt, Workers
 from withstand.options import make_parser, read_experiment
 from withstand.parser import parse
 from withstand.perturbations.base import Corruption
-from withstand.perturbations.corruptions.suites import Pixels, extras, imagenet_c, nearest_pixels, others
+from withstand.perturbations.corruptions.suites import (
+    Pixels,
+    c_bar,
+    cifar10_c_bar,
+    extras,
+    imagenet_c,
+    imagenet_c_bar,
+    nearest_pixels,
+    others,
+)
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reading.places import check_output, expanded
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
@@ -62,10 +71,11 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
     if found.sample and found.preview is None:
         raise InputError("corrupt: --sample needs --preview FILE.png; a copy holds every image.")
-    chosen = choose(found.corruptions, _severities(found.severities))
+    severities = _severities(found.severities)
+    choose(found.corruptions, severities)
     engine = Engine.start(device=found.device)
     console = Console(engine=engine, quiet=found.quiet)
-    copy = _copy(found, chosen)
+    copy = _copy(found, severities)
     if found.preview is not None:
         preview(copy, found.sample, Path(found.preview), engine)
         console.say(f"Preview: {found.preview}")
@@ -73,7 +83,7 @@ def main(words: list[str]) -> None:
         write(copy, Path(found.target), workers=found.workers, engine=engine, console=console)
 
 
-def _copy(found: Any, chosen: tuple[Corruption, ...]) -> CorruptedCopy:
+def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
     data = _data(found)
     keeps_sizes = isinstance(data, ImageTree) and data.pixels is None
     shape = (3, *IMAGENET_SIZE) if keeps_sizes else data.load("test").shape
@@ -81,9 +91,9 @@ def _copy(found: Any, chosen: tuple[Corruption, ...]) -> CorruptedCopy:
         raise InputError(f"corrupt: expected images, got inputs of shape {shape} from {found.source}.")
     pixels = found.pixels or nearest_pixels(*shape[1:])
     every = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*shape[1:])
-    every += others(pixels=pixels)
-    wanted = {(type(each), each.severity) for each in chosen}
-    cells = tuple(each for each in cast(Any, every) if (type(each), each.severity) in wanted)
+    every += (*imagenet_c_bar(pixels=pixels), *cifar10_c_bar(pixels=pixels), *others(pixels=pixels))
+    wanted = {(type(each), each.severity) for each in choose(found.corruptions, severities, pixels=pixels)}
+    cells = tuple(each for each in dict.fromkeys(cast(Any, every)) if (type(each), each.severity) in wanted)
     for each in cells:
         each.check(Space(shape=shape, box=(0.0, 1.0)))
     if keeps_sizes and found.pixels is None:
@@ -103,7 +113,7 @@ def _parser() -> ArgumentParser:
         nargs="+",
         default=["imagenet-c"],
         metavar="NAME",
-        help="corruption names, imagenet-c, extras or all",
+        help="corruption names, imagenet-c, extras, all (19), c-bar, imagenet-c-bar or cifar10-c-bar",
     )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, such as 1 3 5 or 1-5")
     add("--to", type=Format | None, help="jpeg (quality 85), png, npy, or same as the images (default with original)")
@@ -160,15 +170,16 @@ def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Eng
 
 def _parameters(copy: CorruptedCopy, source: Source, manifest: dict[str, Any]) -> str:
     """Return a note on the published parameters of images of other sizes; empty if there are none."""
-    pixels = copy.corruptions[0].pixels
+    pixels = {each.pixels for each in copy.corruptions if each.pixels}
+    known = " and ".join(map(str, sorted(pixels, reverse=True)))
     if isinstance(source, Originals):
-        if pixels is not None:
-            return f"Parameters for {pixels} pixels."
+        if pixels:
+            return f"Parameters for {known} pixels."
         total, sizes = len(source), manifest["nearest_sizes"].items()
         words = ", ".join(f"{size} pixels ({count:,} of {total:,} images)" for size, count in sizes)
         return f"Parameters for the nearest published size: {words}."
     height, width = source.shape[1:]
-    return f"Parameters for {pixels} pixels; the images have {height} x {width}." if {height, width} != {pixels} else ""
+    return f"Parameters for {known} pixels; the images have {height} x {width}." if {height, width} != pixels else ""
 
 
 def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> None:
@@ -188,20 +199,29 @@ def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> Non
     write_png(path, contact_sheet(_picture(batch.sample.x), tiles, columns=severities, width=WIDTH_OF_TILE))
 
 
-def choose(names: list[str], severities: list[int]) -> tuple[Corruption, ...]:
+def choose(names: list[str], severities: list[int], *, pixels: Pixels = 224) -> tuple[Corruption, ...]:
     """Return corruptions by name, in the published order.
+
+    Args:
+        names: Of corruptions or of suites.
+        severities: From 1 to 5.
+        pixels: Size of the images, by which `c-bar` is one of two suites.
 
     Raises:
         InputError: If a name is unknown.
     """
-    published, more, own = (suite(severities=severities) for suite in (imagenet_c, extras, others))
+    published, more, bar, small_bar, own = (
+        suite(severities=severities) for suite in (imagenet_c, extras, imagenet_c_bar, cifar10_c_bar, others)
+    )
     sets = {"imagenet-c": published, "extras": more, "all": published + more}
-    known = [*sets, *dict.fromkeys(each.published_name() for each in published + more + own)]
+    sets |= {"imagenet-c-bar": bar, "cifar10-c-bar": small_bar, "c-bar": c_bar(severities=severities, size=pixels)}
+    every = dict.fromkeys(published + more + bar + small_bar + own)
+    known = [*sets, *dict.fromkeys(each.published_name() for each in every)]
     for name in names:
         if name not in known:
             raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
-    return tuple(each for each in published + more + own if each in chosen or each.published_name() in names)
+    return tuple(each for each in every if each in chosen or each.published_name() in names)
 
 
 def _data(found: Any) -> Dataset:

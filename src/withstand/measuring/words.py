@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Literal, get_args
 
-from withstand.conditions import CLEAN, EXTRAS, IMAGENET_C, JPEG, parse_cell
+from withstand.conditions import C_BAR, CLEAN, EXTRAS, IMAGENET_C, JPEG, SUITES, parse_cell
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
@@ -17,6 +16,7 @@ from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
+from withstand.measuring.named_corruptions import C_BAR_WORDS, named_corruptions
 from withstand.models.noise_generator import Kernel
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
@@ -35,6 +35,7 @@ SETS = {
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
+    **C_BAR_WORDS,
     "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
@@ -103,7 +104,7 @@ def meant(
     if own := _evaluations(word, balls, budget):
         return own
     pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
-    found = _noise_distances(word) or _corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
+    found = _noise_distances(word) or named_corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
     if found and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found
@@ -133,7 +134,7 @@ def is_evaluation(word: str) -> bool:
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    return [*WORDS, *IMAGENET_C, *EXTRAS, *dict.fromkeys(each.published_name() for each in others())]
+    return [*WORDS, *IMAGENET_C, *EXTRAS, *C_BAR, *dict.fromkeys(each.published_name() for each in others())]
 
 
 def is_known(word: str) -> bool:
@@ -199,25 +200,6 @@ def _smoothings(std: str, balls: Sequence[Ball]) -> list[Asked]:
     return [*asked] or [RandomizedSmoothing(std=noise)]
 
 
-def _corruptions(word: str, suite: ImageNetC) -> list[Asked]:
-    if word == "clean" + JPEG:
-        return [SavedAsJpeg()]
-    kind, slash, severity = word.partition("/")
-    plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
-    published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
-    chosen = [each for each in (*every, *others(pixels=suite.pixels)) if plain in _names(each.condition)]
-    if not chosen and (word in SETS or plain == "corruptions"):
-        chosen = list(every if plain == "corruptions" else published)
-        saved = saved or (word == "imagenet-c" and suite.pixels != 32)
-    return [SavedAsJpeg(perturbation=each) if saved else each for each in chosen]
-
-
-def _names(condition: str) -> set[str]:
-    """Return the names of a cell and its corruption; `frost` is both kinds of textures."""
-    cells = {condition, condition.replace("-procedural", "")}
-    return cells | {each.rsplit("/", 1)[0] for each in cells}
-
-
 def notes_on(perturbations: Sequence[Perturbation], shape: tuple[int, ...]) -> tuple[str, ...]:
     """Return notes on results under perturbations: protocol, parameters, textures."""
     saved = [each for each in perturbations if isinstance(each, SavedAsJpeg)]
@@ -238,8 +220,8 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
     """Return the cells of already corrupted data that names choose.
 
     Args:
-        names: `clean`, `imagenet-c` (the 15), `corruptions` (all but clean), kinds (`fog`), or cells (`fog/3`), the
-            last two with or without `+jpeg`; None means all.
+        names: `clean`, `imagenet-c` (the 15), `c-bar` and its two suites, `corruptions` (all but clean), kinds (`fog`),
+            or cells (`fog/3`), the last two with or without `+jpeg`; None means all.
         cells: All cells.
 
     Raises:
@@ -290,8 +272,9 @@ def _is_meant(name: str, condition: str) -> bool:
         return name == condition
     if name == "corruptions":
         return True
-    if name == "imagenet-c":
-        return cell.corruption in IMAGENET_C
+    suites = {"imagenet-c": IMAGENET_C, "c-bar": C_BAR, **SUITES}
+    if name in suites:
+        return cell.corruption in suites[name]
     same = plain in (cell.corruption, f"{cell.corruption}/{cell.severity}")
     return same and (JPEG not in name or cell.saved == JPEG)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from withstand.conditions import CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
+from withstand.conditions import C_BAR, CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
 
 
 class Gap(NamedTuple):
@@ -23,6 +23,8 @@ class Gap(NamedTuple):
 def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severity: int | None = None) -> list[Gap]:
     """Return the absent or partial cells of the 15 corruptions, and of others with any cell.
 
+    Where there are only cells of C-bar, the 15 are not expected.
+
     Args:
         images: Number of images of each existing cell; at least one cell.
         corruption: Select this corruption; None selects all.
@@ -36,7 +38,8 @@ def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severit
     largest = max(images.values())
     saved: dict[str, Saved] = {cell.corruption: cell.saved for cell in images}
     usual = next(iter(images)).saved
-    listed = [name for name in CORRUPTIONS if name in IMAGENET_C or name in saved]
+    expected = () if set(saved) <= set(C_BAR) else IMAGENET_C
+    listed = [name for name in CORRUPTIONS if name in expected or name in saved]
     every = [Cell(name, each, saved.get(name, usual)) for name in listed for each in SEVERITIES]
     counts = {cell: images.get(cell, 0) for cell in every if is_selected(cell, corruption, severity)}
     return [Gap(cell.condition, count, largest) for cell, count in counts.items() if count < largest]

@@ -1,12 +1,13 @@
 """CellsInFolders: corrupted images in the folder layout of ImageNet-C."""
 
 import logging
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from withstand.conditions import CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
+from withstand.conditions import C_BAR, CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
 from withstand.data.base import Dataset, Part
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
@@ -17,6 +18,7 @@ from withstand.data.images.files_below import JPEG_SUFFIXES, LOSSLESS_SUFFIXES, 
 from withstand.errors import InputError
 from withstand.reading.places import expanded
 
+LEVEL = re.compile(r"\d+\.\d\d")  # name of a folder of one severity of ImageNet-C-bar
 ARCHIVES = ("noise", "blur", "weather", "digital", "extra")  # folders in the published archives
 
 log = logging.getLogger("withstand")
@@ -24,7 +26,10 @@ log = logging.getLogger("withstand")
 
 @dataclass(frozen=True, kw_only=True)
 class CellsInFolders(CorruptedDataset):
-    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive."""
+    """Images in `<root>/<corruption>/<severity>/<class>/<file>`, also below a folder named like a published archive.
+
+    Of corruptions of C-bar, the folders of the five severities may be called by their levels, as published: `2.35`.
+    """
 
     orientation: Orientation = "apply"
     depth: Depth = 8
@@ -107,9 +112,11 @@ class CellsInFolders(CorruptedDataset):
         """Return the folder of every cell, in the published order."""
         found: dict[tuple[str, int], Path] = {}
         for corruption in CORRUPTIONS:
+            parents = [self._folder() / upper / corruption for upper in ("", *ARCHIVES)]
+            named = [(each, _levels(each) if corruption in C_BAR else []) for each in parents]
             for severity in SEVERITIES:
-                below = Path(corruption, str(severity))
-                places = [self._folder() / upper / below for upper in ("", *ARCHIVES)]
+                places = [parent / str(severity) for parent, _ in named]
+                places += [parent / levels[severity - 1] for parent, levels in named if levels]
                 places = [place for place in places if place.is_dir()]
                 if len(places) > 1:
                     raise InputError(f"{self.who}: a cell must have one folder, got {places[0]} and {places[1]}.")
@@ -125,7 +132,8 @@ class CellsInFolders(CorruptedDataset):
             for name in subfolders(upper):
                 path = upper / name
                 if name in CORRUPTIONS:
-                    others = [path / each for each in subfolders(path) if each not in severities]
+                    known = severities + (_levels(path) if name in C_BAR else [])
+                    others = [path / each for each in subfolders(path) if each not in known]
                     yield from (str(each.relative_to(root)) for each in others)
                 elif path.resolve() != clean and not (upper == root and name in ARCHIVES):
                     yield str(path.relative_to(root))
@@ -146,6 +154,12 @@ class CellsInFolders(CorruptedDataset):
         if jpeg and lossless:
             raise InputError(f"{self.who}: {folder} must hold files of one kind, got {jpeg} and {lossless}.")
         return JPEG if jpeg else ""
+
+
+def _levels(folder: Path) -> list[str]:
+    """Return the folders of the severities from 1 to 5, where they are called by levels such as 2.35; all or none."""
+    found = sorted(filter(LEVEL.fullmatch, subfolders(folder)), key=float) if folder.is_dir() else []
+    return found if len(found) == len(SEVERITIES) else []
 
 
 def _walk(folder: Path) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Corruption of one image by name."""
 
+from collections.abc import Iterable
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -7,7 +8,13 @@ from typing import Any
 from withstand.errors import InputError, brief, nearest
 from withstand.limits import Seed, checked
 from withstand.perturbations.base import Corruption, Pixels, Severity
-from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, nearest_pixels
+from withstand.perturbations.corruptions.suites import (
+    CIFAR10_C_BAR,
+    EXTRAS,
+    IMAGENET_C,
+    IMAGENET_C_BAR,
+    nearest_pixels,
+)
 from withstand.perturbations.image_kinds import as_batch
 from withstand.perturbations.transform import changed
 
@@ -29,13 +36,13 @@ def corrupt(
         image: An array (height, width), (height, width, channel) or (batch, height, width, channel), a PIL image of
             mode L, LA, RGB or RGBA, or a tensor (..., channel, height, width); uint8, or floats in [0, 1]. Alpha
             channels stay unchanged.
-        corruption: A name of `corruption_names("all")`, or `frost-procedural`: frost with generated textures, which
-            needs no files.
+        corruption: A name of `corruption_names`, or `frost-procedural`: frost with generated textures, which needs no
+            files.
         severity: 1, 2, 3, 4 or 5.
         seed: Seed of the draw; each image of a batch has its own draw. None takes a seed from PyTorch's global
             generator (`torch.manual_seed`).
         pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the size nearest to the
-            shorter side.
+            shorter side, of those for which the corruption has parameters.
 
     Returns:
         Values on the grid of 8 bits, as in ImageNet-C before it was saved as JPEG.
@@ -49,12 +56,13 @@ def corrupt(
         >>> foggy.shape, foggy.dtype, bool(foggy.max() > foggy.min())
         ((40, 60, 3), dtype('uint8'), True)
     """
-    known = [*corruption_names("all"), PROCEDURAL]
+    known = [*_members(), PROCEDURAL]
     if corruption not in known:
         came = f"{brief(corruption)}; {nearest(corruption, known)}"
         raise InputError(f"corrupt: corruption must be a name such as fog, got {came}")
     images, restore = as_batch(image, who="corrupt")
-    size = nearest_pixels(*images.shape[2:]) if pixels is None else pixels
+    tables = _member(corruption).tables
+    size = nearest_pixels(*images.shape[2:], tables) if pixels is None else pixels
     return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
 
 
@@ -63,17 +71,17 @@ def corruption_names(subset: str = "common") -> list[str]:
     """Return the names of corruptions in the published order.
 
     Args:
-        subset: `common`, the 15 of ImageNet-C; `validation`, the 4 extra ones; `all`; or of the 15 the `noise`, `blur`,
-            `weather` or `digital` ones.
+        subset: `common`, the 15 of ImageNet-C; `validation`, the 4 extra ones; `all` of these; of the 15 the `noise`,
+            `blur`, `weather` or `digital` ones; or the 10 of `imagenet-c-bar` or `cifar10-c-bar`.
 
     Example:
         >>> corruption_names("noise"), len(corruption_names()), corruption_names("validation")[0]
         (['gaussian_noise', 'shot_noise', 'impulse_noise'], 15, 'speckle_noise')
     """
-    names = list(_members())
-    common = sum(len(each) for each in IMAGENET_C.values())
-    parts = {"common": names[:common], "validation": names[common:], "all": names}
-    parts |= {group: [each.published_name() for each in members] for group, members in IMAGENET_C.items()}
+    common, validation = (_names(chain.from_iterable(suite.values())) for suite in (IMAGENET_C, EXTRAS))
+    parts = {"common": common, "validation": validation, "all": common + validation}
+    parts |= {group: _names(members) for group, members in IMAGENET_C.items()}
+    parts |= {"imagenet-c-bar": _names(IMAGENET_C_BAR), "cifar10-c-bar": _names(CIFAR10_C_BAR)}
     if subset not in parts:
         raise InputError(f"corruption_names: subset must be one of {', '.join(parts)}, got {brief(subset)}.")
     return parts[subset]
@@ -87,12 +95,20 @@ def corruption_named(name: str, severity: Severity, pixels: Pixels) -> Corruptio
         >>> corruption_named("fog", 3, 224)
         Fog(severity=3, pixels=224)
     """
-    member: Any = _members()["frost" if name == PROCEDURAL else name]
+    member: Any = _member(name)
     own = {"textures": "procedural"} if name == PROCEDURAL else {}
     return member(severity=severity, pixels=pixels, **own)
 
 
+def _member(name: str) -> type[Corruption]:
+    return _members()["frost" if name == PROCEDURAL else name]
+
+
 @cache
 def _members() -> dict[str, type[Corruption]]:
-    groups = chain(IMAGENET_C.values(), EXTRAS.values())
+    groups = chain(IMAGENET_C.values(), EXTRAS.values(), (IMAGENET_C_BAR, CIFAR10_C_BAR))
     return {each.published_name(): each for each in chain.from_iterable(groups)}
+
+
+def _names(members: Iterable[type[Corruption]]) -> list[str]:
+    return [each.published_name() for each in members]

@@ -1,11 +1,27 @@
-"""The corruptions of ImageNet-C as ordered suites."""
+"""The corruptions of ImageNet-C and of the two C-bar suites, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import log
 from typing import Any, Literal, cast, get_args
 
 from withstand.configuration import discover
 from withstand.perturbations.base import Corruption, Pixels
+from withstand.perturbations.corruptions.c_bar.blue_noise_sample import BlueNoiseSample
+from withstand.perturbations.corruptions.c_bar.brownish_noise import BrownishNoise
+from withstand.perturbations.corruptions.c_bar.c_bar import CBar
+from withstand.perturbations.corruptions.c_bar.caustic_refraction import CausticRefraction
+from withstand.perturbations.corruptions.c_bar.checkerboard_cutout import CheckerboardCutout
+from withstand.perturbations.corruptions.c_bar.circular_motion_blur import CircularMotionBlur
+from withstand.perturbations.corruptions.c_bar.cocentric_sine_waves import CocentricSineWaves
+from withstand.perturbations.corruptions.c_bar.inverse_sparkles import InverseSparkles
+from withstand.perturbations.corruptions.c_bar.lines import Lines
+from withstand.perturbations.corruptions.c_bar.perlin_noise import PerlinNoise
+from withstand.perturbations.corruptions.c_bar.pinch_and_twirl import PinchAndTwirl
+from withstand.perturbations.corruptions.c_bar.plasma_noise import PlasmaNoise
+from withstand.perturbations.corruptions.c_bar.ripple import Ripple
+from withstand.perturbations.corruptions.c_bar.single_frequency_greyscale import SingleFrequencyGreyscale
+from withstand.perturbations.corruptions.c_bar.sparkles import Sparkles
+from withstand.perturbations.corruptions.c_bar.transverse_chromatic_abberation import TransverseChromaticAbberation
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness
 from withstand.perturbations.corruptions.imagenet_c.contrast import Contrast
 from withstand.perturbations.corruptions.imagenet_c.defocus_blur import DefocusBlur
@@ -42,6 +58,31 @@ EXTRAS: dict[Group, tuple[type[Corruption], ...]] = {
     "weather": (Spatter,),
     "digital": (Saturate,),
 }
+# Source: Mintun, Kirillov, Xie 2021, arXiv 2102.11273; the tables of levels of augmentation-corruption.
+IMAGENET_C_BAR: tuple[type[CBar], ...] = (
+    CausticRefraction,
+    InverseSparkles,
+    Sparkles,
+    PerlinNoise,
+    BlueNoiseSample,
+    PlasmaNoise,
+    CheckerboardCutout,
+    CocentricSineWaves,
+    SingleFrequencyGreyscale,
+    BrownishNoise,
+)
+CIFAR10_C_BAR: tuple[type[CBar], ...] = (
+    BlueNoiseSample,
+    CheckerboardCutout,
+    InverseSparkles,
+    PinchAndTwirl,
+    Ripple,
+    BrownishNoise,
+    CircularMotionBlur,
+    Lines,
+    Sparkles,
+    TransverseChromaticAbberation,
+)
 
 
 def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
@@ -68,12 +109,60 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
     return _instances(EXTRAS, severities, pixels)
 
 
+def imagenet_c_bar(
+    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
+) -> tuple[Corruption, ...]:
+    """Return the ten corruptions of ImageNet-C-bar in the published order, each with every severity.
+
+    Args:
+        severities: From 1 to 5.
+        pixels: Size of the images; each corruption takes the nearest size that has levels. None takes the levels for
+            the size of the images, which must then have some.
+
+    Example:
+        >>> [each.condition for each in imagenet_c_bar(severities=(1, 5))][:3]
+        ['caustic_refraction/1', 'caustic_refraction/5', 'inverse_sparkles/1']
+    """
+    return _with_nearest(IMAGENET_C_BAR, severities, pixels)
+
+
+def cifar10_c_bar(
+    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
+) -> tuple[Corruption, ...]:
+    """Return the ten corruptions of CIFAR-10-C-bar; arguments as in `imagenet_c_bar`.
+
+    Example:
+        >>> [each.condition for each in cifar10_c_bar(severities=(3,))][:2]
+        ['blue_noise_sample/3', 'checkerboard_cutout/3']
+    """
+    return _with_nearest(CIFAR10_C_BAR, severities, pixels)
+
+
+def c_bar(
+    *, size: int, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
+) -> tuple[Corruption, ...]:
+    """Return ImageNet-C-bar, or CIFAR-10-C-bar for images whose side is nearer to 32 pixels than to 224, by the ratio.
+
+    Args:
+        size: Side of the images, in pixels.
+        severities: As in `imagenet_c_bar`.
+        pixels: As in `imagenet_c_bar`.
+
+    Example:
+        >>> [len({each.published_name() for each in c_bar(size=size)} & {"ripple"}) for size in (32, 64, 96, 224)]
+        [1, 1, 0, 0]
+    """
+    suite = cifar10_c_bar if nearest_pixels(size, size, (224, 32)) == 32 else imagenet_c_bar
+    return suite(severities=severities, pixels=pixels)
+
+
 def others(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
-    """Return the corruptions outside the benchmark, such as those of plug-ins, by name; arguments as in `imagenet_c`.
+    """Return the corruptions outside the suites, such as those of plug-ins, by name; arguments as in `imagenet_c`.
 
     `pixels` applies to those that have parameters for this size.
     """
     members = [member for suite in (IMAGENET_C, EXTRAS) for own in suite.values() for member in own]
+    members += [*IMAGENET_C_BAR, *CIFAR10_C_BAR]
     found = [cast(Any, each) for each in discover(Corruption) if each not in members]
     sizes = [pixels if pixels in each.tables else None for each in found]
     return tuple(
@@ -95,15 +184,33 @@ def group(corruption: Corruption) -> Group:
     raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS.")
 
 
-def nearest_pixels(height: int, width: int) -> Pixels:
+def nearest_pixels(height: int, width: int, among: Iterable[int] = get_args(Pixels)) -> Pixels:
     """Return the published size nearest to the shorter side of an image, by the ratio of the two.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        among: The sizes to choose from, such as those of the tables of a corruption.
 
     Example:
         >>> nearest_pixels(28, 28), nearest_pixels(96, 128), nearest_pixels(256, 384)
         (32, 64, 224)
+        >>> nearest_pixels(64, 64, PerlinNoise.tables)
+        224
     """
     side = min(height, width)
-    return cast(Pixels, min(get_args(Pixels), key=lambda pixels: abs(log(pixels / side))))
+    return cast(Pixels, min(among, key=lambda pixels: abs(log(pixels / side))))
+
+
+def _with_nearest(
+    members: Sequence[type[Corruption]], severities: Sequence[int], pixels: Pixels | None
+) -> tuple[Corruption, ...]:
+    sizes = [None if pixels is None else nearest_pixels(pixels, pixels, each.tables) for each in members]
+    return tuple(
+        cast(Any, member)(severity=severity, pixels=size)
+        for member, size in zip(members, sizes, strict=True)
+        for severity in severities
+    )
 
 
 def _instances(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from withstand.conditions import CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, Saved
+from withstand.conditions import C_BAR, CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, SUITES, Saved
 from withstand.study.measures.cells import members_of, whole_cells
 from withstand.study.measures.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS
 from withstand.study.measures.intervals import normal, share
@@ -66,7 +66,9 @@ class Suite:
         own = {row.condition: row for row in rows if row.measure == measure.name}
         self.rows = own
         cells = whole_cells({name: row.count for name, row in own.items()}, saved=saved)
-        self.kinds = cells if _has_one_size(table, [name for names in cells.values() for name in names]) else {}
+        bar = {kind: cells.pop(kind) for kind in C_BAR if kind in cells}  # its levels are for other sizes
+        one, other = (_has_one_size(table, [name for own in each.values() for name in own]) for each in (cells, bar))
+        self.kinds = (cells | bar if other else cells) if one else {}
 
     @property
     def members(self) -> list[str]:
@@ -213,6 +215,9 @@ def _errors(suite: Suite, *, reference: bool) -> list[Row]:
         found.append(suite.error(MCE, where + saved, {each: 1 / ALEXNET_MEANS[each] / len(names) for each in names}))
         if CLEAN in suite.rows:
             found.append(_relative(suite, where + saved, names))
+    for where, names in SUITES.items():
+        if set(names) <= set(complete):
+            found.append(suite.error(MEAN_ERROR, where + saved, dict.fromkeys(names, 1 / len(names))))
     return found
 
 

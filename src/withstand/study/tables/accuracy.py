@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from withstand.conditions import EXTRAS, JPEG, MEAN, NOISE, Saved, in_order, parse_cell
+from withstand.conditions import C_BAR, EXTRAS, JPEG, MEAN, NOISE, SUITES, Saved, in_order, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
 from withstand.study.measures.measure import Measure
@@ -14,6 +14,7 @@ from withstand.study.tables.cell_text import Line, Number, number_table, title_o
 SUMMARY = {
     (MEAN_ERROR, ALL): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE): "the same without noise",
+    **{(MEAN_ERROR, name + saved): f"mean error, {name}" for saved in ("", JPEG) for name in SUITES},
     (MEAN_ERROR, ALL + JPEG): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE + JPEG): "the same without noise",
     (MCE, ALL + JPEG): "mCE (AlexNet = 100)",
@@ -210,14 +211,15 @@ def called(condition: str, ways: Collection[Saved]) -> str:
 
 
 def groups_of(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Return the means worth a line, of corruptions that are saved in one way: with and without noise; extras apart."""
+    """Return the means worth a line, of corruptions that are saved in one way: noise, others, and apart from them."""
     members = members_of(kinds)
     if not members:
         return []
     extras = [kind for kind in kinds if kind in EXTRAS and kind not in members]
+    bar = [kind for kind in kinds if kind in C_BAR and kind not in members]
     noise = [kind for kind in members if kind in NOISE]
     rest = [kind for kind in members if kind not in noise]
-    found = [("mean of extras", extras)] if extras else []
+    found = [(name, own) for name, own in (("mean of extras", extras), ("mean of C-bar", bar)) if own]
     if noise and rest:
         found += [("mean of noise", noise), ("mean without noise", rest)]
     return [*found, (f"mean of {MEAN}", members)]
