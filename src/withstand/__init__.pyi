@@ -82,7 +82,9 @@ from withstand.perturbations.augmentations.hybrid_augment import HybridAugment a
 from withstand.perturbations.augmentations.mixup import Mixup as Mixup
 from withstand.perturbations.augmentations.patch_gaussian import PatchGaussian as PatchGaussian
 from withstand.perturbations.augmentations.prime import PRIME as PRIME
+from withstand.perturbations.augmentations.rand_augment import RandAugment as RandAugment
 from withstand.perturbations.augmentations.smoothed_by_damage import SmoothedByDamage as SmoothedByDamage
+from withstand.perturbations.augmentations.trivial_augment import TrivialAugment as TrivialAugment
 from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws
