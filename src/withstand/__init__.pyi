@@ -77,10 +77,15 @@ from withstand.perturbations.attacks.union import Union as Union
 from withstand.perturbations.attacks.vertices import Vertices as Vertices
 from withstand.perturbations.augmentations.apr import APR as APR
 from withstand.perturbations.augmentations.aug_mix import AugMix as AugMix
+from withstand.perturbations.augmentations.cut_mix import CutMix as CutMix
 from withstand.perturbations.augmentations.fourier_noise import FourierNoise as FourierNoise
 from withstand.perturbations.augmentations.hybrid_augment import HybridAugment as HybridAugment
+from withstand.perturbations.augmentations.mixup import Mixup as Mixup
 from withstand.perturbations.augmentations.patch_gaussian import PatchGaussian as PatchGaussian
 from withstand.perturbations.augmentations.prime import PRIME as PRIME
+from withstand.perturbations.augmentations.rand_augment import RandAugment as RandAugment
+from withstand.perturbations.augmentations.smoothed_by_damage import SmoothedByDamage as SmoothedByDamage
+from withstand.perturbations.augmentations.trivial_augment import TrivialAugment as TrivialAugment
 from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws

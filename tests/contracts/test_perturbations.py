@@ -16,7 +16,6 @@ from withstand.errors import InputError
 from withstand.functional.changes import Change
 from withstand.functional.random import BatchStream, RowStreams, stream
 from withstand.perturbations.attacks.attack import Attack
-from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Draws, Perturbation
 from withstand.perturbations.mixing import mixes
 
@@ -43,11 +42,11 @@ RULES = Rules(
     texts=("if d > 0.9: e <= 0", "b <= a + 2.5", "b >= a - 2.5"),
 )
 SPACES = {
-    "colour": Space(shape=(3, 32, 32), box=BOX),
-    "grey": Space(shape=(1, 32, 32), box=BOX),
-    "features": Space(shape=(5,)),
-    "table": Space(shape=(5,), features=TABLE),
-    "ruled": Space(shape=(5,), features=TABLE, rules=RULES),
+    "colour": Space(shape=(3, 32, 32), box=BOX, num_classes=4),
+    "grey": Space(shape=(1, 32, 32), box=BOX, num_classes=4),
+    "features": Space(shape=(5,), num_classes=4),
+    "table": Space(shape=(5,), features=TABLE, num_classes=4),
+    "ruled": Space(shape=(5,), features=TABLE, rules=RULES, num_classes=4),
 }
 
 
@@ -161,6 +160,10 @@ def test_draws_have_the_shape_and_type_of_the_input_with_the_draws_in_front(case
         assert draws.inputs.isfinite().all()
         if draws.log_weights is not None:
             assert draws.log_weights.shape == draws.inputs.shape[:2]
+        if draws.targets is not None:
+            assert draws.targets.shape == (*draws.inputs.shape[:2], 4)
+            assert draws.targets.min() >= 0
+            assert torch.allclose(draws.targets.sum(2), torch.ones(()))
     assert len(case.one_source[0].inputs) == len(case.row_sources.inputs) == DRAWS
 
 
@@ -178,7 +181,7 @@ def test_draws_stay_in_the_space(case):
         if case.space.box is not None:
             assert draws.inputs.min() >= case.space.box[0]
             assert draws.inputs.max() <= case.space.box[1]
-        if case.perturbation.images_only and not isinstance(case.perturbation, Augmentation):
+        if case.perturbation.images_only and "augmentations" not in type(case.perturbation).__module__:
             levels = draws.inputs * 255
             assert (levels - levels.round()).abs().max() < 1e-4
         if case.perturbation.tables_only:  # errors happen in every column

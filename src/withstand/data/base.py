@@ -52,7 +52,8 @@ class Split(ABC):
     @property
     def space(self) -> Space:
         """The input space, passed to perturbations and evaluations."""
-        return Space(shape=self.shape, box=self.box, features=self.features, rules=self.rules)
+        known = {"box": self.box, "features": self.features, "rules": self.rules}
+        return Space(shape=self.shape, num_classes=len(self.classes), **known)
 
     def identifiers(self) -> Mapping[int, str] | None:
         """Return a name per sample (for example the path of its file), by its number in batches.

@@ -23,12 +23,14 @@ class Space:
         box: Lowest and highest value of an input: (0, 1) for images; None for no bounds.
         features: Statistics and kinds of a table's columns, from its training part; None for other data.
         rules: What makes a row of a table legal; None for no rules. Perturbations draw legal points only.
+        num_classes: Number of classes, for perturbations that mix labels; None if it is not known.
     """
 
     shape: tuple[NonNegativeInt, ...]
     box: Box | None = None
     features: Features | None = None
     rules: Rules | None = None
+    num_classes: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

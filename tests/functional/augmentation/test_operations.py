@@ -50,13 +50,18 @@ def each_by_pillow(levels, name, level, sign):
     return torch.stack(found)
 
 
+def by_level(levels, operation, level, sign):
+    values = operations.augmix_values(operation, level, sign, *levels.shape[2:])
+    return operations.apply(levels, operation, values)
+
+
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 60, 41), (1, 29, 31)], ids=str)
 @pytest.mark.parametrize("name", operations.ALL)
 def test_operations_equal_pillow(name, shape):
     levels, generator = pictures(20, *shape), torch.Generator().manual_seed(1)
     level = 0.1 + 9.9 * torch.rand(20, generator=generator)
     sign = torch.where(torch.rand(20, generator=generator) < 0.5, -1.0, 1.0)
-    ours = operations.apply(levels, torch.full((20,), operations.ALL.index(name)), level, sign)
+    ours = by_level(levels, torch.full((20,), operations.ALL.index(name)), level, sign)
     away = (ours.int() - each_by_pillow(levels, name, level, sign).int()).abs()
     if name in TONES or name.startswith("translate"):
         assert away.max() == 0
@@ -71,19 +76,19 @@ def test_every_image_of_a_batch_gets_its_own_operation_and_level():
     levels = pictures(count, 3, 16, 16)
     which, level = torch.arange(count).flip(0), torch.linspace(1, 9, count)
     sign = torch.ones(count)
-    together = operations.apply(levels, which, level, sign)
+    together = by_level(levels, which, level, sign)
     for row, name in enumerate(reversed(operations.ALL), start=1):
         part = slice(row, row + 1)
-        assert torch.equal(together[part], operations.apply(levels[part], which[part], level[part], sign[part])), name
+        assert torch.equal(together[part], by_level(levels[part], which[part], level[part], sign[part])), name
     assert torch.equal(together[0], levels[0])
 
 
 def test_at_the_ends_of_the_levels_posterize_and_solarize_keep_all_or_nothing():
     levels, sign = pictures(3, 1, 8, 8)[1:], torch.ones(2)
     ends = torch.tensor([0.0, 10.0])
-    solarized = operations.apply(levels, torch.full((2,), operations.ALL.index("solarize")), ends, sign)
+    solarized = by_level(levels, torch.full((2,), operations.ALL.index("solarize")), ends, sign)
     assert torch.equal(solarized, torch.stack([levels[0], 255 - levels[1]]))
-    posterized = operations.apply(levels, torch.full((2,), operations.ALL.index("posterize")), ends, sign)
+    posterized = by_level(levels, torch.full((2,), operations.ALL.index("posterize")), ends, sign)
     assert torch.equal(posterized, torch.stack([levels[0] // 16 * 16, 0 * levels[1]]))
 
 

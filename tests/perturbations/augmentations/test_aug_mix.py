@@ -40,7 +40,7 @@ def pillow_chain(levels, numbers, severity):
 
 def test_copies_are_mixtures_of_the_image_and_of_chains_by_pillow(monkeypatch):
     for name in ("rotate", "shear_x", "shear_y", "translate_x", "translate_y"):  # Pillow's up to a level: tested apart
-        monkeypatch.setitem(operations._OPERATIONS, name, lambda x, level, signed: x)
+        monkeypatch.setitem(operations._OPERATIONS, name, lambda x, value: x)
     x, rng = images(40), stream(7, "x")
     weights, share = dirichlet(40, 3, 1.0, rng=rng), beta(40, 1.0, rng=rng)
     seeds = integers((40, 3, 3), 0, 1 << 62, rng=rng)
@@ -59,11 +59,12 @@ def test_copies_are_mixtures_of_the_image_and_of_chains_by_pillow(monkeypatch):
 def test_operations_levels_and_signs_are_drawn_from_their_whole_range(fields, known, monkeypatch):
     seen = []
 
-    def watched(levels, operation, level, sign):
+    def watched(operation, level, sign, *size):
         seen.append(torch.stack([operation.double(), level.double(), sign.double()], dim=1))
-        return levels
+        return values(operation, level, sign, *size)
 
-    monkeypatch.setattr(operations, "apply", watched)
+    values = operations.augmix_values
+    monkeypatch.setattr(operations, "augmix_values", watched)
     draw(AugMix(severity=1.0, width=2, depth=1, **fields), images(500, size=2))
     which, level, sign = torch.cat(seen).unbind(1)
     assert which.unique().tolist() == list(range(known))

@@ -89,4 +89,5 @@ def random_operation(
     if left_out is not None:
         which = which.masked_fill(left_out, len(operations.ALL))
     level = _LEAST + (severity - _LEAST) * numbers[:, 1]
-    return operations.apply(levels, which, level, torch.where(numbers[:, 2] < 0.5, -1.0, 1.0))
+    sign = torch.where(numbers[:, 2] < 0.5, -1.0, 1.0)
+    return operations.apply(levels, which, operations.augmix_values(which, level, sign, *levels.shape[2:]))
