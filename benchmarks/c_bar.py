@@ -9,7 +9,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -127,7 +127,7 @@ def load(folder: Path, place: str) -> Build:
     """Return the original's function that makes a corruption."""
     sys.path[:0] = [str(folder), str(folder.parent)]
     module, _, name = place.partition(":")
-    vars(np).setdefault("int", int)  # the original was written for older releases of numpy
+    np.__dict__.setdefault("int", int)  # the original was written for older releases of numpy
     return getattr(importlib.import_module(module), name)
 
 
