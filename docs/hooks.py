@@ -48,7 +48,7 @@ GROUPS = {
 def public_names(group: str) -> list[str]:
     """Return the names that `withstand` exports from the packages of a group, base classes first."""
     text = PUBLIC.read_text(encoding="utf-8")
-    found = re.findall(r"(?m)^from withstand\.((\w+)\S*) import \w+ as (\w+)$", text)
+    found = re.findall(r"(?m)^from withstand\.((\w+)\S*) import \(?\s*\w+ as (\w+)", text)
     names = {name: module for module, package, name in found if GROUPS[package] == group}
     return sorted(names, key=lambda name: not names[name].endswith(".base"))
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from withstand.cli import main
+from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
 
 
 def run(words, capsys):
@@ -47,6 +48,41 @@ def test_a_folder_of_images_becomes_arrays(tmp_path, capsys):
     assert (images.shape, images.dtype) == ((20, 32, 32, 3), np.uint8)
     assert images[0, 0, 0, 0] < images[3, 0, 0, 0]
     assert np.load(tmp_path / "copy" / "labels.npy").tolist() == [0, 0, 1, 1] * 5
+
+
+@pytest.mark.parametrize(("size", "first"), [(32, "blue_noise_sample"), (160, "caustic_refraction")])
+def test_c_bar_is_written_as_the_suite_of_the_size_and_read_back(tmp_path, capsys, size, first):
+    for number, label in enumerate("ab"):
+        (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (size, size), (60 * number, 9, 200)).save(tmp_path / "images" / label / f"{number}.png")
+    words = ["--corruptions", "c-bar", "--to", "npy", "--size", size, "--resize", size, "-j", "0"]
+    code, _, err = run(["corrupt", tmp_path / "images", tmp_path / "copy", *words], capsys)
+    assert (code, "2 images x 50 cells" in err) == (0, True)
+    cells = CorruptedArrays(root=str(tmp_path / "copy"))
+    assert not cells.missing()
+    assert len(cells.cells()) == 50
+    assert f"{first}/1" in cells.cells()
+
+
+def test_images_that_keep_their_sizes_take_the_nearest_levels_that_there_are(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    for side in (40, 70, 200):
+        Image.new("RGB", (side, side), (60, 9, 200)).save(tmp_path / "images" / f"{side}.png")
+    words = [
+        "--corruptions",
+        "ripple",
+        "perlin_noise",
+        "sparkles",
+        "--size",
+        "original",
+        "--severities",
+        "1",
+        "-j",
+        "0",
+    ]
+    code, _, err = run(["corrupt", tmp_path / "images", tmp_path / "copy", *words], capsys)
+    assert (code, "the nearest that a corruption has" in err) == (0, True)
+    assert len(list((tmp_path / "copy").glob("*/1/*.png"))) == 9
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _LIST = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
-_FOUND = re.findall(r"^from (\S+) import \w+ as (\w+)$", _LIST, re.MULTILINE)
+_FOUND = re.findall(r"^from (\S+) import \(?\s*\w+ as (\w+)", _LIST, re.MULTILINE)
 _MODULES = {name: module for module, name in _FOUND if module != __name__}
 _PACKAGES = [name for module, name in _FOUND if module == __name__]
 

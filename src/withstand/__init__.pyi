@@ -90,6 +90,25 @@ from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws
 from withstand.perturbations.base import Perturbation as Perturbation
+from withstand.perturbations.corruptions.c_bar.blue_noise_sample import BlueNoiseSample as BlueNoiseSample
+from withstand.perturbations.corruptions.c_bar.brownish_noise import BrownishNoise as BrownishNoise
+from withstand.perturbations.corruptions.c_bar.caustic_refraction import CausticRefraction as CausticRefraction
+from withstand.perturbations.corruptions.c_bar.checkerboard_cutout import CheckerboardCutout as CheckerboardCutout
+from withstand.perturbations.corruptions.c_bar.circular_motion_blur import CircularMotionBlur as CircularMotionBlur
+from withstand.perturbations.corruptions.c_bar.cocentric_sine_waves import CocentricSineWaves as CocentricSineWaves
+from withstand.perturbations.corruptions.c_bar.inverse_sparkles import InverseSparkles as InverseSparkles
+from withstand.perturbations.corruptions.c_bar.lines import Lines as Lines
+from withstand.perturbations.corruptions.c_bar.perlin_noise import PerlinNoise as PerlinNoise
+from withstand.perturbations.corruptions.c_bar.pinch_and_twirl import PinchAndTwirl as PinchAndTwirl
+from withstand.perturbations.corruptions.c_bar.plasma_noise import PlasmaNoise as PlasmaNoise
+from withstand.perturbations.corruptions.c_bar.ripple import Ripple as Ripple
+from withstand.perturbations.corruptions.c_bar.single_frequency_greyscale import (
+    SingleFrequencyGreyscale as SingleFrequencyGreyscale,
+)
+from withstand.perturbations.corruptions.c_bar.sparkles import Sparkles as Sparkles
+from withstand.perturbations.corruptions.c_bar.transverse_chromatic_abberation import (
+    TransverseChromaticAbberation as TransverseChromaticAbberation,
+)
 from withstand.perturbations.corruptions.corrupt import corrupt as corrupt
 from withstand.perturbations.corruptions.corrupt import corruption_names as corruption_names
 from withstand.perturbations.corruptions.imagenet_c.brightness import Brightness as Brightness

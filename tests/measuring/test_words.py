@@ -1,5 +1,6 @@
 import pytest
 
+from withstand.conditions import C_BAR, JPEG
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError
 from withstand.evaluation.calibration import Calibration
@@ -44,7 +45,31 @@ def test_the_extras_are_in_corruptions_only():
     assert not {"speckle_noise/1", "speckle_noise+jpeg/1"} & {*names("imagenet-c"), *names("imagenet-c-in-memory")}
 
 
-@pytest.mark.parametrize("cell", ["contrast/3", "contrast+jpeg/3", "clean+jpeg", "speckle_noise/1"])
+def test_c_bar_is_the_suite_of_the_size_of_the_images_as_published():
+    assert names("c-bar")[:2] == ["caustic_refraction+jpeg/1", "caustic_refraction+jpeg/2"]
+    assert names("c-bar") == names("imagenet-c-bar")
+    assert names("c-bar", DIGIT)[:2] == ["blue_noise_sample/1", "blue_noise_sample/2"]
+    assert names("c-bar", DIGIT) == names("cifar10-c-bar", DIGIT)
+    assert names("c-bar", DIGIT, pixels=224) == names("imagenet-c-bar")
+    assert names("c-bar", (3, 96, 96)) == names("imagenet-c-bar")
+    assert not set(names("imagenet-c-bar", DIGIT)) & set(names("cifar10-c-bar", DIGIT))
+
+
+@pytest.mark.parametrize("shape", [PHOTO, DIGIT, (3, 64, 64)])
+def test_no_other_word_has_a_corruption_of_c_bar(shape):
+    for word in ("imagenet-c", "imagenet-c-in-memory", "corruptions", "corruptions+jpeg", "noise"):
+        assert not {name.partition("/")[0].removesuffix(JPEG) for name in names(word, shape)} & {*C_BAR}
+
+
+def test_a_corruption_of_c_bar_has_its_own_nearest_size():
+    assert {each.pixels for each in meant("perlin_noise", DIGIT)} == {224}
+    assert {each.pixels for each in meant("ripple", PHOTO)} == {32}
+    assert {each.pixels for each in meant("sparkles", (3, 64, 64))} == {32}
+
+
+@pytest.mark.parametrize(
+    "cell", ["sparkles/3", "sparkles+jpeg/3", "contrast/3", "contrast+jpeg/3", "clean+jpeg", "speckle_noise/1"]
+)
 def test_a_cell_can_be_named(cell):
     assert names(cell) == [cell]
 

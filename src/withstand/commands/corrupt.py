@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from os.path import realpath
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from jsonargparse import ArgumentParser
 from torch import Tensor
@@ -34,11 +34,11 @@ from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import (
     Pixels,
-    c_bar,
     cifar10_c_bar,
     extras,
     imagenet_c,
     imagenet_c_bar,
+    nearest_c_bar,
     nearest_pixels,
     others,
 )
@@ -89,10 +89,11 @@ def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
     shape = (3, *IMAGENET_SIZE) if keeps_sizes else data.load("test").shape
     if len(shape) != 3:
         raise InputError(f"corrupt: expected images, got inputs of shape {shape} from {found.source}.")
-    pixels = found.pixels or nearest_pixels(*shape[1:])
+    side = found.pixels or min(shape[1:])
+    pixels = nearest_pixels(side, side)
     every = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*shape[1:])
-    every += (*imagenet_c_bar(pixels=pixels), *cifar10_c_bar(pixels=pixels), *others(pixels=pixels))
-    wanted = {(type(each), each.severity) for each in choose(found.corruptions, severities, pixels=pixels)}
+    every += (*imagenet_c_bar(pixels=side), *cifar10_c_bar(pixels=side), *others(pixels=pixels))
+    wanted = {(type(each), each.severity) for each in choose(found.corruptions, severities, side=side)}
     cells = tuple(each for each in dict.fromkeys(cast(Any, every)) if (type(each), each.severity) in wanted)
     for each in cells:
         each.check(Space(shape=shape, box=(0.0, 1.0)))
@@ -177,7 +178,9 @@ def _parameters(copy: CorruptedCopy, source: Source, manifest: dict[str, Any]) -
             return f"Parameters for {known} pixels."
         total, sizes = len(source), manifest["nearest_sizes"].items()
         words = ", ".join(f"{size} pixels ({count:,} of {total:,} images)" for size, count in sizes)
-        return f"Parameters for the nearest published size: {words}."
+        found = f"Parameters for the nearest published size: {words}"
+        all_have = all(set(each.tables) >= set(get_args(Pixels)) for each in copy.corruptions)
+        return f"{found}." if all_have else f"{found}; or for the nearest that a corruption has."
     height, width = source.shape[1:]
     return f"Parameters for {known} pixels; the images have {height} x {width}." if {height, width} != pixels else ""
 
@@ -199,13 +202,13 @@ def preview(copy: CorruptedCopy, sample: int, path: Path, engine: Engine) -> Non
     write_png(path, contact_sheet(_picture(batch.sample.x), tiles, columns=severities, width=WIDTH_OF_TILE))
 
 
-def choose(names: list[str], severities: list[int], *, pixels: Pixels = 224) -> tuple[Corruption, ...]:
+def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple[Corruption, ...]:
     """Return corruptions by name, in the published order.
 
     Args:
         names: Of corruptions or of suites.
         severities: From 1 to 5.
-        pixels: Size of the images, by which `c-bar` is one of two suites.
+        side: Shorter side of the images in pixels, by which `c-bar` is one of two suites.
 
     Raises:
         InputError: If a name is unknown.
@@ -214,7 +217,8 @@ def choose(names: list[str], severities: list[int], *, pixels: Pixels = 224) -> 
         suite(severities=severities) for suite in (imagenet_c, extras, imagenet_c_bar, cifar10_c_bar, others)
     )
     sets = {"imagenet-c": published, "extras": more, "all": published + more}
-    sets |= {"imagenet-c-bar": bar, "cifar10-c-bar": small_bar, "c-bar": c_bar(severities=severities, size=pixels)}
+    sets |= {"imagenet-c-bar": bar, "cifar10-c-bar": small_bar}
+    sets["c-bar"] = sets[nearest_c_bar(side)]
     every = dict.fromkeys(published + more + bar + small_bar + own)
     known = [*sets, *dict.fromkeys(each.published_name() for each in every)]
     for name in names:

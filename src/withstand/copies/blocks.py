@@ -139,7 +139,7 @@ def corrupted(copy: CorruptedCopy, sample: Sample) -> Iterator[tuple[Corruption,
     for corruption in copy.corruptions:
         fitted = corruption
         if copy.keeps_sizes and corruption.pixels is None:
-            fitted = replace(cast(Any, corruption), pixels=nearest_pixels(*x.shape[2:], corruption.tables))
+            fitted = replace(cast(Any, corruption), pixels=nearest_pixels(*x.shape[2:], among=corruption.tables))
         rng = RowStreams(derive_seed(copy.seed, corruption.noise), index, device=x.device)
         yield corruption, fitted.draw(x, y, model, space=space, num_draws=1, rng=rng).inputs[0]
 

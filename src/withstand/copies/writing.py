@@ -261,6 +261,8 @@ def _describe(
 def _parameters(corruption: Corruption, source: Source, sizes: dict[Pixels, int] | None) -> dict[str, Any]:
     if isinstance(source, Originals):
         used = [corruption.pixels] if corruption.pixels else list(sizes or {})
+        # A corruption without parameters for one of these sizes takes others, which depend on each image.
+        used = used if set(used) <= set(corruption.tables) else list(corruption.tables)
         return {"parameters_for_pixels": {size: corruption.tables[size][corruption.severity - 1] for size in used}}
     height, width = source.shape[1:]
     return {"parameters": corruption.published(height, width), "for_pixels": corruption.pixels or height}

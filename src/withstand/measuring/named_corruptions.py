@@ -1,11 +1,18 @@
 """Corruptions by the names that `--on` accepts."""
 
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from withstand.conditions import JPEG
-from withstand.perturbations.base import Perturbation
-from withstand.perturbations.corruptions.suites import c_bar, cifar10_c_bar, imagenet_c_bar, others
+from withstand.perturbations.base import Perturbation, Pixels
+from withstand.perturbations.corruptions.imagenet_c.frost import Textures
+from withstand.perturbations.corruptions.suites import (
+    cifar10_c_bar,
+    imagenet_c_bar,
+    nearest_c_bar,
+    nearest_pixels,
+    others,
+)
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
@@ -17,34 +24,39 @@ C_BAR_WORDS = {
 IN_MEMORY, ALL = "imagenet-c-in-memory", "corruptions"
 
 
-def named_corruptions(word: str, suite: ImageNetC) -> Sequence[Perturbation]:
+def named_corruptions(
+    word: str, *, side: int, pixels: Pixels | None = None, frost: Textures | None = None
+) -> list[Perturbation]:
     """Return the corruptions of a name; empty if it is unknown.
 
     Args:
         word: A suite (`imagenet-c`, `c-bar`), a corruption (`fog`) or a cell (`fog/3`); the last two and `corruptions`
             also with `+jpeg`.
-        suite: ImageNet-C with the size and the frost textures to take.
+        side: Shorter side of the images, in pixels.
+        pixels: Image size whose parameters apply; None takes the nearest.
+        frost: Frost textures.
 
     Example:
-        >>> [each.condition for each in named_corruptions("fog+jpeg", ImageNetC(pixels=32))][:2]
+        >>> [each.condition for each in named_corruptions("fog+jpeg", side=32)][:2]
         ['fog+jpeg/1', 'fog+jpeg/2']
     """
     if word == "clean" + JPEG:
         return [SavedAsJpeg()]
-    assert suite.pixels is not None
-    imagenet_bar, cifar10_bar = imagenet_c_bar(pixels=suite.pixels), cifar10_c_bar(pixels=suite.pixels)
+    side = pixels or side
+    suite = ImageNetC(pixels=nearest_pixels(side, side), jpeg=False, frost=frost)
+    every = replace(suite, validation=True).cells(side, side)
+    bars = {"imagenet-c-bar": imagenet_c_bar(pixels=side), "cifar10-c-bar": cifar10_c_bar(pixels=side)}
     kind, slash, severity = word.partition("/")
     plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
-    published, every = (replace(suite, validation=each).cells(224, 224) for each in (False, True))
-    named = dict.fromkeys((*every, *imagenet_bar, *cifar10_bar, *others(pixels=suite.pixels)))
+    named = dict.fromkeys((*every, *chain.from_iterable(bars.values()), *others(pixels=suite.pixels)))
     chosen = [each for each in named if plain in _names(each.condition)]
     if word in C_BAR_WORDS:
-        suites = {"imagenet-c-bar": imagenet_bar, "cifar10-c-bar": cifar10_bar}
-        chosen = suites.get(word) or c_bar(size=suite.pixels, pixels=suite.pixels)
-        saved = chosen == imagenet_bar
-    elif not chosen and (word in ("imagenet-c", IN_MEMORY) or plain == ALL):
-        chosen = every if plain == ALL else published
-        saved = saved or (word == "imagenet-c" and suite.pixels != 32)
+        word = nearest_c_bar(side) if word == "c-bar" else word
+        chosen, saved = bars[word], word == "imagenet-c-bar"
+    elif word in ("imagenet-c", IN_MEMORY):
+        chosen, saved = suite.cells(side, side), word == "imagenet-c" and suite.pixels != 32
+    elif plain == ALL:
+        chosen = every
     return [SavedAsJpeg(perturbation=each) if saved else each for each in chosen]
 
 

@@ -22,10 +22,9 @@ from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.corruptions.suites import Pixels, nearest_pixels, others
+from withstand.perturbations.corruptions.suites import Pixels, others
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
-from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 from withstand.perturbations.speckle import Speckle
 from withstand.perturbations.uniform_noise import UniformNoise
@@ -103,8 +102,8 @@ def meant(
         return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     if own := _evaluations(word, balls, budget):
         return own
-    pixels = pixels or (nearest_pixels(*shape[1:]) if len(shape) == 3 else 224)
-    found = _noise_distances(word) or named_corruptions(word, ImageNetC(pixels=pixels, jpeg=False, frost=frost))
+    side = min(shape[1:]) if len(shape) == 3 else 224
+    found = _noise_distances(word) or [*named_corruptions(word, side=side, pixels=pixels, frost=frost)]
     if found and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found

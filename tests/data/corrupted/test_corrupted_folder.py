@@ -240,3 +240,25 @@ def test_the_number_of_classes_may_be_given(tmp_path):
     assert len(data(tmp_path, corruption="fog", severity=1, num_classes=3).load("test").classes) == 3
     with pytest.raises(InputError, match=r"num_classes must be 3 .*manifest\.json, got 10"):
         data(tmp_path, corruption="fog", severity=1, num_classes=10).load("test")
+
+
+@pytest.mark.parametrize("names", [("2.35", "3.20", "4.90", "6.60", "10.00"), ("1", "2", "3", "4", "5")])
+def test_folders_of_c_bar_are_called_by_severities_or_all_by_levels(tmp_path, names, caplog):
+    for severity, name in enumerate(names, 1):
+        grow(tmp_path / "caustic_refraction" / name, cat=severity, dog=1)
+    cells = data(tmp_path).cells()
+    assert list(cells) == [f"caustic_refraction/{severity}" for severity in range(1, 6)]
+    assert [len(cell.load("test")) - 1 for cell in cells.values()] == [1, 2, 3, 4, 5]
+    assert not caplog.records
+
+
+def test_folders_called_by_some_of_the_levels_are_ignored_with_a_warning(tmp_path, caplog):
+    for place in ("sparkles/1.00", "sparkles/2.00", "fog/1"):
+        grow(tmp_path / place, cat=1, dog=1)
+    assert list(data(tmp_path).cells()) == ["fog/1"]
+    assert "sparkles/1.00" in caplog.text
+
+
+def test_where_only_c_bar_is_there_imagenet_c_is_not_missed(tmp_path):
+    grow(tmp_path / "sparkles" / "2", cat=1, dog=1)
+    assert [gap.condition for gap in data(tmp_path).missing()] == [f"sparkles/{each}" for each in (1, 3, 4, 5)]

@@ -144,8 +144,21 @@ def test_invalid_arguments_are_refused(arguments, words):
 def test_subsets_of_names_are_in_the_published_order():
     assert ws.corruption_names("all") == ORDER
     assert ws.corruption_names() == ORDER[:15]
+    assert ws.corruption_names("imagenet-c-bar")[0] == "caustic_refraction"
+    assert len(ws.corruption_names("cifar10-c-bar")) == 10
     assert ws.corruption_names("validation") == ORDER[15:]
     groups = [name for group in ("noise", "blur", "weather", "digital") for name in ws.corruption_names(group)]
     assert groups == ORDER[:15]
     with pytest.raises(InputError, match="subset must be one of common, validation, all"):
         ws.corruption_names("some")
+
+
+@pytest.mark.parametrize("name", [*ws.corruption_names("imagenet-c-bar"), *ws.corruption_names("cifar10-c-bar")])
+def test_a_corruption_of_c_bar_takes_the_nearest_levels_that_it_has(name):
+    assert (ws.corrupt(PHOTO, name, severity=5, seed=3) != PHOTO).any()
+    assert ws.corrupt(KINDS["grey"], name, severity=5, seed=3).shape == PHOTO.shape[:2]
+
+
+def test_levels_that_a_corruption_of_c_bar_does_not_have_are_refused():
+    with pytest.raises(InputError, match=r"^PerlinNoise: parameters are known for 224 pixels, got pixels 32\."):
+        ws.corrupt(PHOTO, "perlin_noise", pixels=32)

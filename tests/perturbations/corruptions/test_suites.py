@@ -1,15 +1,21 @@
 import pytest
 
+from withstand import conditions
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
 from withstand.perturbations.corruptions.imagenet_c.jpeg_compression import JpegCompression
 from withstand.perturbations.corruptions.imagenet_c.speckle_noise import SpeckleNoise
 from withstand.perturbations.corruptions.suites import (
+    CIFAR10_C_BAR,
     EXTRAS,
     IMAGENET_C,
+    IMAGENET_C_BAR,
+    cifar10_c_bar,
     extras,
     group,
     imagenet_c,
+    imagenet_c_bar,
     nearest_pixels,
+    others,
 )
 
 
@@ -51,3 +57,23 @@ def test_group_is_the_heading(suite):
 )
 def test_the_nearest_size_is_that_of_the_shorter_side_by_ratio(size, pixels):
     assert nearest_pixels(*size) == pixels
+
+
+def test_suites_have_the_names_and_the_order_that_conditions_know():
+    suites = {"imagenet-c-bar": IMAGENET_C_BAR, "cifar10-c-bar": CIFAR10_C_BAR}
+    assert {name: tuple(each.published_name() for each in own) for name, own in suites.items()} == conditions.SUITES
+    names = tuple(each.published_name() for members in IMAGENET_C.values() for each in members)
+    assert names == conditions.IMAGENET_C
+
+
+def test_c_bar_is_in_no_other_suite():
+    bar = {*IMAGENET_C_BAR, *CIFAR10_C_BAR}
+    assert len(bar) == 15
+    assert not bar & {type(each) for each in imagenet_c() + extras() + others()}
+
+
+@pytest.mark.parametrize("pixels", [32, 64, 224, 299])
+def test_each_corruption_of_c_bar_takes_the_nearest_levels_that_it_has(pixels):
+    for each in imagenet_c_bar(pixels=pixels) + cifar10_c_bar(pixels=pixels):
+        near, far = (32, 224) if pixels < 80 else (224, 32)
+        assert each.pixels == (near if near in each.tables else far)

@@ -6,7 +6,7 @@ import numpy as np
 import polars
 import pytest
 
-from withstand.conditions import EXTRAS, IMAGENET_C, NOISE
+from withstand.conditions import EXTRAS, IMAGENET_C, NOISE, SUITES
 from withstand.study.measures.corruption_error import corruption_errors
 from withstand.study.measures.intervals import wilson
 from withstand.study.measures.measure import ACCURACY, Measure
@@ -213,3 +213,42 @@ def test_rows_alone_give_the_same_values_without_intervals(imagenet):
     assert {(row.low, row.high) for row in alone} == {(None, None)}
     assert all(row.value == own[row.measure, row.condition].value for row in alone)
     assert {row.measure for row in alone} == {"top1", "top5", ERROR, MEAN_ERROR}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_c_bar_has_a_mean_error_of_its_own_and_counts_in_no_other(made_up_outcomes, suite):
+    kinds = SUITES[suite]
+    table = made_up_outcomes(right((*IMAGENET_C, *kinds)), [TOP1], classes=CLASSES, shape=(3, 224, 224))
+    plain = made_up_outcomes(right(IMAGENET_C), [TOP1], classes=CLASSES, shape=(3, 224, 224))
+    own, bare = found(table)[0], found(plain)[0]
+    rows = {row.condition: row.value for row in table.reduce().rows}
+    errors = [1 - rows[f"{kind}+jpeg/{severity}"] for kind in kinds for severity in range(1, 6)]
+    assert own[MEAN_ERROR, f"{suite}+jpeg"].value == pytest.approx(np.mean(errors))
+    assert own[MEAN_ERROR, f"{suite}+jpeg"].low < own[MEAN_ERROR, f"{suite}+jpeg"].high
+    added = {key[1] for key in own.keys() - bare.keys()}
+    assert added == {f"{suite}+jpeg", *(f"{kind}+jpeg" for kind in kinds)}
+    assert {key: own[key].value for key in bare} == pytest.approx({key: row.value for key, row in bare.items()})
+
+
+def test_c_bar_with_levels_for_another_size_leaves_the_means_of_imagenet_c(made_up_outcomes):
+    kinds = SUITES["cifar10-c-bar"]
+    table = made_up_outcomes(right((*IMAGENET_C, *kinds)), [TOP1], classes=CLASSES, shape=(3, 64, 64))
+    conditions = tuple(
+        replace(each, evaluation={"pixels": 32 if each.condition.partition("+")[0] in kinds else 64})
+        for each in table.conditions
+    )
+    own, _ = found(replace(table, conditions=conditions))
+    assert {(MEAN_ERROR, "15 corruptions+jpeg"), (MEAN_ERROR, "cifar10-c-bar+jpeg")} <= own.keys()
+    mixed = tuple(
+        replace(each, evaluation={"pixels": 224 if each.condition.startswith("ripple") else each.evaluation["pixels"]})
+        for each in conditions
+    )
+    own, _ = found(replace(table, conditions=mixed))
+    assert (MEAN_ERROR, "15 corruptions+jpeg") in own
+    assert not [key for key in own if "bar" in key[1] or "ripple" in key[1]]
+
+
+def test_a_run_under_c_bar_alone_has_its_mean(made_up_outcomes):
+    table = made_up_outcomes(right(SUITES["cifar10-c-bar"], saved=""), [TOP1], shape=(3, 32, 32))
+    own, _ = found(table)
+    assert own["top1", "corruptions"].value == pytest.approx(1 - own[MEAN_ERROR, "cifar10-c-bar"].value)

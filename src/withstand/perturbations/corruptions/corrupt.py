@@ -62,7 +62,7 @@ def corrupt(
         raise InputError(f"corrupt: corruption must be a name such as fog, got {came}")
     images, restore = as_batch(image, who="corrupt")
     tables = _member(corruption).tables
-    size = nearest_pixels(*images.shape[2:], tables) if pixels is None else pixels
+    size = nearest_pixels(*images.shape[2:], among=tables) if pixels is None else pixels
     return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
 
 

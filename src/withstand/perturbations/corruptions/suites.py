@@ -109,15 +109,13 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
     return _instances(EXTRAS, severities, pixels)
 
 
-def imagenet_c_bar(
-    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
-) -> tuple[Corruption, ...]:
+def imagenet_c_bar(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None) -> tuple[Corruption, ...]:
     """Return the ten corruptions of ImageNet-C-bar in the published order, each with every severity.
 
     Args:
         severities: From 1 to 5.
-        pixels: Size of the images; each corruption takes the nearest size that has levels. None takes the levels for
-            the size of the images, which must then have some.
+        pixels: Shorter side of the images; each corruption takes the nearest size, by the ratio, that has levels. None
+            takes the levels for the very size of the images.
 
     Example:
         >>> [each.condition for each in imagenet_c_bar(severities=(1, 5))][:3]
@@ -126,9 +124,7 @@ def imagenet_c_bar(
     return _with_nearest(IMAGENET_C_BAR, severities, pixels)
 
 
-def cifar10_c_bar(
-    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
-) -> tuple[Corruption, ...]:
+def cifar10_c_bar(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None) -> tuple[Corruption, ...]:
     """Return the ten corruptions of CIFAR-10-C-bar; arguments as in `imagenet_c_bar`.
 
     Example:
@@ -138,22 +134,14 @@ def cifar10_c_bar(
     return _with_nearest(CIFAR10_C_BAR, severities, pixels)
 
 
-def c_bar(
-    *, size: int, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None
-) -> tuple[Corruption, ...]:
-    """Return ImageNet-C-bar, or CIFAR-10-C-bar for images whose side is nearer to 32 pixels than to 224, by the ratio.
-
-    Args:
-        size: Side of the images, in pixels.
-        severities: As in `imagenet_c_bar`.
-        pixels: As in `imagenet_c_bar`.
+def nearest_c_bar(side: int) -> Literal["imagenet-c-bar", "cifar10-c-bar"]:
+    """Return the suite that is meant for images with this shorter side in pixels: for 224 or 32, by the ratio.
 
     Example:
-        >>> [len({each.published_name() for each in c_bar(size=size)} & {"ripple"}) for size in (32, 64, 96, 224)]
-        [1, 1, 0, 0]
+        >>> nearest_c_bar(64), nearest_c_bar(96)
+        ('cifar10-c-bar', 'imagenet-c-bar')
     """
-    suite = cifar10_c_bar if nearest_pixels(size, size, (224, 32)) == 32 else imagenet_c_bar
-    return suite(severities=severities, pixels=pixels)
+    return "cifar10-c-bar" if nearest_pixels(side, side, (224, 32)) == 32 else "imagenet-c-bar"
 
 
 def others(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
@@ -203,7 +191,7 @@ def nearest_pixels(height: int, width: int, among: Iterable[int] = get_args(Pixe
 
 
 def _with_nearest(
-    members: Sequence[type[Corruption]], severities: Sequence[int], pixels: Pixels | None
+    members: Sequence[type[Corruption]], severities: Sequence[int], pixels: int | None
 ) -> tuple[Corruption, ...]:
     sizes = [None if pixels is None else nearest_pixels(pixels, pixels, each.tables) for each in members]
     return tuple(

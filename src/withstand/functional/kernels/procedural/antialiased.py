@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from withstand.functional.precision import widest
+
 
 def line_weights(ends: Int[Tensor, "batch 2 2"], height: int, width: int) -> Float[Tensor, "batch height width"]:
     """Return how much of each pixel a line covers, from 0 to 1, in float64.
@@ -27,7 +29,7 @@ def line_weights(ends: Int[Tensor, "batch 2 2"], height: int, width: int) -> Flo
     start, stop = ends.long().unbind(1)
     rows, columns = (stop - start).abs()[..., None].unbind(1)
     to_row, to_column = (1 - 2 * (stop < start).long())[..., None].unbind(1)
-    length = torch.hypot(rows.double(), columns.double()).clamp_min(1)
+    length = torch.hypot(*(each.to(widest(each.device)) for each in (rows, columns))).clamp_min(1)
     long, short = torch.maximum(rows, columns), torch.minimum(rows, columns)
     step = torch.arange(height + width + 1, device=ends.device)
     minor = short * (2 * step + 1) // (2 * long.clamp_min(1))

@@ -7,15 +7,15 @@ from torch import Tensor
 from withstand.functional.precision import in_double, widest
 
 
-def frequencies(height: int, width: int, device: torch.device) -> Float[Tensor, "{height} {width}"]:
+def frequencies(height: int, width: int, *, device: torch.device | str = "cpu") -> Float[Tensor, "{height} {width}"]:
     """Return the frequency of each entry of a spectrum, with 0 in the middle; in periods per shorter side.
 
     Example:
-        >>> frequencies(2, 4, torch.device("cpu"))
+        >>> frequencies(2, 4)
         tensor([[1.4142, 1.1180, 1.0000, 1.1180],
                 [1.0000, 0.5000, 0.0000, 0.5000]], dtype=torch.float64)
     """
-    side, dtype = min(height, width), widest(device)
+    side, dtype = min(height, width), widest(torch.device(device))
     down, across = (
         (torch.arange(size, dtype=dtype, device=device) - size // 2) * (side / size) for size in (height, width)
     )
@@ -35,7 +35,7 @@ def spectral_noise(
         amplitudes: Amplitude per frequency, with frequency 0 in the middle; see `frequencies`.
 
     Example:
-        >>> noise = spectral_noise(torch.rand(2, 8, 4), frequencies(8, 8, torch.device("cpu")))
+        >>> noise = spectral_noise(torch.rand(2, 8, 4), frequencies(8, 8))
         >>> noise.shape, noise.std((1, 2), correction=0)
         (torch.Size([2, 8, 8]), tensor([1.0000, 1.0000], dtype=torch.float64))
     """
