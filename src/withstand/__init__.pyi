@@ -82,6 +82,7 @@ from withstand.perturbations.augmentations.fourier_noise import FourierNoise as 
 from withstand.perturbations.augmentations.hybrid_augment import HybridAugment as HybridAugment
 from withstand.perturbations.augmentations.mixup import Mixup as Mixup
 from withstand.perturbations.augmentations.patch_gaussian import PatchGaussian as PatchGaussian
+from withstand.perturbations.augmentations.pix_mix import PixMix as PixMix
 from withstand.perturbations.augmentations.prime import PRIME as PRIME
 from withstand.perturbations.augmentations.rand_augment import RandAugment as RandAugment
 from withstand.perturbations.augmentations.smoothed_by_damage import SmoothedByDamage as SmoothedByDamage
