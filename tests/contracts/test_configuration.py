@@ -118,7 +118,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
             case bool():
                 candidates.append(not value)
             case int() | float():
-                candidates += [value + 1, value - 1, value / 2, value + 0.25]
+                candidates += [value + 1, value - 1, value / 2, value + 0.25, value + 6]
             case str():
                 candidates += [value + "x", "game-of-noise/clean", "cp1252"]
             case tuple():
