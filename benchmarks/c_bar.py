@@ -169,7 +169,7 @@ def time_ours(corruption: Corruption, x: Tensor, *, seed: int) -> float:
     return (time.perf_counter() - start) * 1e3 / len(x)
 
 
-def time_theirs(suite: Suite, member: type[Corruption], build: Build, levels: Tensor, *, seed: int) -> Sequence[float]:
+def time_theirs(suite: Suite, member: type[Corruption], build: Build, levels: Tensor, *, seed: int) -> list[float]:
     """Return milliseconds per image of the original at each severity, of as many images as there is time for."""
     np.random.seed(seed)  # noqa: NPY002  # the original draws from the global generator
     images = [np.ascontiguousarray(each.permute(1, 2, 0).numpy()) for each in levels]

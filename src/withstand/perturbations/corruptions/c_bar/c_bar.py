@@ -22,7 +22,7 @@ class CBar(Corruption):
         Differs: before values are cut to whole levels, a thousandth of a level is added, as everywhere.
     """
 
-    def level(self, x: Tensor) -> float:
+    def _level(self, x: Tensor) -> float:
         """Return the published level for images of this size."""
         return self.published(*x.shape[-2:])
 

@@ -35,7 +35,7 @@ class CausticRefraction(CBar):
     def corrupt(self, x: Images, parameters: tuple[PerRow, PerRow]) -> Images:
         """Refract the image and light it."""
         height, width = x.shape[-2:]
-        level, (time, size) = self.level(x), parameters
+        level, (time, size) = self._level(x), parameters
         surface = nn.functional.pad(caustics(height, width, time.to(x), size.to(x)), (1, 1, 1, 1))
         down = surface[:, 2:, 1:-1] - surface[:, :-2, 1:-1]
         across = surface[:, 1:-1, 2:] - surface[:, 1:-1, :-2]

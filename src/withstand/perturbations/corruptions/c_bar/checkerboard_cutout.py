@@ -48,6 +48,6 @@ class CheckerboardCutout(CBar):
         column = torch.arange(x.shape[-1], device=side.device)
         down, across = (cos * row + sin * column) / side, (cos * column - sin * row) / side
         place = down.trunc().remainder(_MOST) * _MOST + across.trunc().remainder(_MOST)
-        chosen = numbers.flatten(1).gather(1, place.long().flatten(1)).view_as(place) < self.level(x) / 10
+        chosen = numbers.flatten(1).gather(1, place.long().flatten(1)).view_as(place) < self._level(x) / 10
         chosen &= (down.floor() + across.floor()).remainder(2) == 0
         return x.masked_fill(chosen.to(x.device)[:, None], _GREY)

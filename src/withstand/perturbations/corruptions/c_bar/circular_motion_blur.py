@@ -25,5 +25,5 @@ class CircularMotionBlur(CBar):
 
     def corrupt(self, x: Images, parameters: None) -> Images:
         """Take the mean."""
-        degrees = [1.5 * self.level(x) * turn for turn in _TURNS]
+        degrees = [1.5 * self._level(x) * turn for turn in _TURNS]
         return mean_of_turns(x, degrees, [weight / sum(_WEIGHTS) for weight in _WEIGHTS]).to(x).clamp_(0, 1)

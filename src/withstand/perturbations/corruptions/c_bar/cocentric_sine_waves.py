@@ -43,4 +43,4 @@ class CocentricSineWaves(CBar):
         down = torch.arange(x.shape[-2], device=parameters.device)[:, None] - top
         place = torch.hypot(across, down) + amplitude * torch.sin(waves * torch.atan2(across, down))
         teeth = (place.remainder(width) / width - 0.5).to(x)
-        return torch.add(x, teeth[:, None], alpha=12.8 / 255 * self.level(x)).clamp_(0, 1)
+        return torch.add(x, teeth[:, None], alpha=12.8 / 255 * self._level(x)).clamp_(0, 1)

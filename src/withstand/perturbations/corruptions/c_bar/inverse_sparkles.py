@@ -40,5 +40,5 @@ class InverseSparkles(CBar):
         height, width = x.shape[-2:]
         centre, rays, normals = parameters
         lengths = ray_lengths(min(height, width) / 4, normals.to(x))
-        light = star(height, width, centre.to(x), rays, lengths, power=0.13 * self.level(x))
+        light = star(height, width, centre.to(x), rays, lengths, power=0.13 * self._level(x))
         return (1 - (1 - x) * light[:, None]).clamp_(0, 1)

@@ -37,4 +37,4 @@ class PerlinNoise(CBar):
         height, width = x.shape[-2:]
         whole = turbulence(height, width, *parameters, cell=32 * min(height, width) / 224, num_octaves=5)
         grey = (0.5 * whole + 0.5).clamp_(0, 1).to(x)[:, None]
-        return x.lerp(grey, 0.05 * self.level(x)).clamp_(0, 1)
+        return x.lerp(grey, 0.05 * self._level(x)).clamp_(0, 1)

@@ -50,7 +50,7 @@ class PinchAndTwirl(CBar):
         distance = torch.hypot(down, across)
         moved = (distance <= radius) & (distance.round(decimals=3) != 0)
         share = distance / radius
-        pinch = torch.where(moved, torch.sin(share * (pi / 2)) ** -(0.04 * self.level(x) + 0.1), 1)
+        pinch = torch.where(moved, torch.sin(share * (pi / 2)) ** -(0.04 * self._level(x) + 0.1), 1)
         turn = angles * torch.where(moved, (1 - share) ** 2, 0)
         sin, cos = turn.sin() * pinch, turn.cos() * pinch
         tiles = angles.shape[1:3]

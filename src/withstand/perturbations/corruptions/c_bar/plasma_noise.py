@@ -48,7 +48,7 @@ class PlasmaNoise(CBar):
             to_below = torch.sin(frequency * across + slower) * strength
             across, down = across + to_right - 0.3 * to_below, down + to_below + 0.3 * to_right
         plasma = self._coloured(across, down, time, x)
-        return x.lerp(plasma, 6.4 / 255 * self.level(x)).clamp_(0, 1)
+        return x.lerp(plasma, 6.4 / 255 * self._level(x)).clamp_(0, 1)
 
     def _coloured(self, across: Tensor, down: Tensor, time: Tensor, x: Images) -> Float[Tensor, "batch channel h w"]:
         red, green, blue = across - time, (across + down + time.sin()) / 2, down + time

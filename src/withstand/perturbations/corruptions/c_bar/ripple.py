@@ -36,7 +36,7 @@ class Ripple(CBar):
     def corrupt(self, x: Images, parameters: tuple[Float[Tensor, "batch 2"], Float[Tensor, "batch 2"]]) -> Images:
         """Move rows and columns."""
         lengths, phases = (in_double(each) for each in parameters)
-        amplitude = 0.0025 * self.level(x) * min(x.shape[-2:])
+        amplitude = 0.0025 * self._level(x) * min(x.shape[-2:])
         places = []
         for axis, size in enumerate(x.shape[-2:]):
             place = torch.arange(size, dtype=lengths.dtype, device=lengths.device)

@@ -49,4 +49,4 @@ class SingleFrequencyGreyscale(CBar):
         # The sine of a sum by those of its parts, of which there are few.
         (sin_x, cos_x), (sin_y, cos_y) = ((each.sin().to(x), each.cos().to(x)) for each in (across, down))
         wave = (sin_x * cos_y).addcmul_(cos_x, sin_y)[:, None]
-        return torch.add(x, wave, alpha=19.6 / 255 * self.level(x)).clamp_(0, 1)
+        return torch.add(x, wave, alpha=19.6 / 255 * self._level(x)).clamp_(0, 1)

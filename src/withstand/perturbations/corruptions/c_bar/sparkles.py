@@ -43,7 +43,7 @@ class Sparkles(CBar):
         """Add the stars."""
         height, width = x.shape[-2:]
         centres, rays, normals = parameters
-        lengths = ray_lengths(0.01 * self.level(x) * min(height, width), normals).clamp_(min=1)
+        lengths = ray_lengths(0.01 * self._level(x) * min(height, width), normals).clamp_(min=1)
         dark = x.new_ones(())
         for own in range(_NUM_STARS):
             star_of_each = star(height, width, centres[:, own].to(x), rays[:, own], lengths[:, own].to(x))

@@ -34,7 +34,7 @@ class TransverseChromaticAbberation(CBar):
     def corrupt(self, x: Images, parameters: Int[Tensor, "batch 3"]) -> Images:
         """Enlarge the channels."""
         wide = in_double(x)
-        scales = [1 + 0.025 * self.level(x) * number for number in range(3)]
+        scales = [1 + 0.025 * self._level(x) * number for number in range(3)]
         chosen = parameters[:, : x.shape[1]].to(wide.device)
         down, across = (
             torch.stack([enlarging(size, scale) for scale in scales]).to(wide)[chosen] for size in x.shape[-2:]
