@@ -199,7 +199,10 @@ BAD = {
     ),
     "severities backwards": (["corrupt", "digits", "out", "--severities", "5-1"], r"corrupt: severities must name"),
     "a table": (["corrupt", "avila", "out"], r"corrupt: expected images, got inputs of shape|Avila: expected .* found"),
-    "negative workers": (["corrupt", "digits", "out", "--workers=-1"], r"option --workers must be at least 0, got -1"),
+    "negative workers": (
+        ["corrupt", "digits", "out", "--workers=-1"],
+        r"option --workers must be from 0 to 1,024, got -1",
+    ),
     "no such sample": (
         ["corrupt", "digits", "--preview=a.png", "--sample=400"],
         r"corrupt: sample must be from 0 to 358, got 400",

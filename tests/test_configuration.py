@@ -22,7 +22,7 @@ def test_a_family_is_found_in_order_and_without_abstract_classes():
     assert Corruption not in discover(Perturbation)
     assert [cls.__name__ for cls in discover(Optimizer)] == ["Adam", "AdamW", "SGD"]
     assert {"Digits", "Mnist"} <= {cls.__name__ for cls in discover(Dataset)}
-    assert {"External", "InMemory", "MLP", "Released", "SmallCNN", "Vision"} == {
+    assert {"External", "InMemory", "MLP", "Released", "SmallCNN", "Vision", "WideResNet"} == {
         cls.__name__ for cls in discover(Model)
     }
 

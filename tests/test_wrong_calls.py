@@ -726,7 +726,7 @@ INNER = frozenset(
     "project sample uphill ascend distance options radii of_rows name_classes forward set_extra_state refuse_gradient "
     "corrupt corrupt_levels draw_levels published verdict after_warmup factor share samples_per_batch first "
     "seed_global_generators copy_first added numbers cells scaled written condition_of train_generator places "
-    "at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired".split()
+    "augment at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired".split()
 )
 OF_FAMILIES = {(ws.Dataset, "load"), (Optimizer, "build")}  # implemented by every class, tested with its family
 BUILT_INSIDE = {"OutcomeTable", "Question", "Row", "Study"}  # dataclasses that only the package makes
