@@ -1,8 +1,10 @@
 import random
+from dataclasses import MISSING, fields
 from math import inf
 from pathlib import Path
 
 import pytest
+import yaml
 
 from withstand.cli import main
 from withstand.configuration import discover
@@ -14,10 +16,11 @@ from withstand.data.images.fashion_mnist import FashionMnist
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.experiment import Experiment
-from withstand.families import command_name, friendly
+from withstand.families import command_name, family_of, friendly
 from withstand.models.mlp import MLP
 from withstand.models.small_cnn import SmallCNN
 from withstand.models.vision import Vision
+from withstand.models.wide_resnet import WideResNet
 from withstand.objectives.folds.soft_maximum import SoftMaximum
 from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.options import experiment_parser, read_experiment
@@ -216,6 +219,40 @@ def test_infinity_can_be_written_in_yaml(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("objective:\n  class_path: PerturbedRisk\n  init_args:\n    fold:\n      temperature: .inf\n")
     assert read(f"--config {path}").objective == PerturbedRisk(fold=SoftMaximum(temperature=inf))
+
+
+def named_classes():
+    """Yield every class that an option of a training names and that can be made without arguments."""
+    default = Experiment()
+    for key, owner in {"data": default, "model": default, "objective": default, "optimizer": default.training}.items():
+        for cls in discover(family_of(key)):
+            if cls is not type(getattr(owner, key)) and all(each.default is not MISSING for each in fields(cls)):
+                yield pytest.param(key, cls, id=f"{key}-{cls.__name__}")
+
+
+def made(experiment, key):
+    return getattr(experiment.training if key == "optimizer" else experiment, key)
+
+
+@pytest.mark.parametrize(("key", "cls"), list(named_classes()))
+def test_a_class_that_is_named_has_its_own_defaults(key, cls, tmp_path):
+    """And not those of the default class, whose fields may have the same names."""
+    assert made(read(f"--{key} {cls.__name__}"), key) == cls()
+    path = tmp_path / "a.yaml"
+    content = {key: {"class_path": cls.__name__}}
+    path.write_text(yaml.safe_dump({"training": content} if key == "optimizer" else content))
+    assert made(read(f"--config {path}"), key) == cls()
+
+
+def test_what_was_given_for_a_class_stays_until_another_is_named(tmp_path):
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("model: {class_path: WideResNet, init_args: {width: 8}}\ntraining: {optimizer: SGD}\n")
+    second.write_text("model: {class_path: WideResNet, init_args: {depth: 22}}\n")
+    both = read(f"--config {first} --config {second} --lr 0.3")
+    assert (both.model, both.training.optimizer) == (WideResNet(depth=22, width=8), SGD(lr=0.3))
+    assert read(f"--config {first} --model WideResNet").model == WideResNet(width=8)
+    assert read(f"--config {first} --model SmallCNN --optimizer AdamW").model == SmallCNN()
+    assert read(f"--model.width 8 --model wide-res-net --config {second}").model == WideResNet(depth=22, width=8)
 
 
 MISSPELT = [

@@ -1,9 +1,11 @@
 """Parsing of options and YAML: jsonargparse with short spellings."""
 
+import importlib
 import re
 from argparse import ArgumentError
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from withstand.families import (
 from withstand.limits import refusal_of
 from withstand.parser_errors import options_of, sentence, unknown_option
 from withstand.reading.documents import bounded, check_names, parse_yaml, read_yaml
+from withstand.reading.own_defaults import with_own_defaults
 from withstand.reading.places import is_there
 
 # jsonargparse imports a class path before it checks it, so only this package may be imported.
@@ -121,6 +124,8 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     known = options_of(parser)
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
+    if training:
+        words = with_own_defaults(words, *_classes(tuple(plugins.names())))
     found = _instantiated(parser, lambda: parser.parse_args(words), words)
     for action in parser._actions:
         value, hint = vars(found).get(action.dest), getattr(action, "_typehint", None)
@@ -212,6 +217,16 @@ def build(who: str, value: str | Mapping[str, Any], *keys: str) -> Any:
     # The full path, since a user-defined class may have the same name.
     given = {key: {**content, "class_path": path}}
     return getattr(_instantiated(parser, lambda: parser.parse_object(given)), key)
+
+
+@cache
+def _classes(_: tuple[str, ...]) -> tuple[dict[str, dict[str, type]], dict[str, type]]:
+    """Return the classes of each option of a training by name, and the default ones; anew for other plug-ins."""
+    experiment = importlib.import_module("withstand.experiment").Experiment()
+    present = {key: type(getattr(experiment, key)) for key in ("data", "model", "objective")}
+    present |= {f"training.{key}": type(getattr(experiment.training, key)) for key in ("optimizer", "schedule")}
+    known = {key: {each.__name__: each for each in discover(family_of(key.rpartition(".")[2]))} for key in present}
+    return known, present
 
 
 def _option(name: str, own: set[str], *, training: bool) -> str:
