@@ -46,4 +46,5 @@ def corrupt(
         >>> corrupt(np.zeros((224, 224, 3), np.uint8), 3, "contrast").shape
         (224, 224, 3)
     """
-    return chosen(corruption_dict, corruption_name or None, corruption_number)(x, severity)
+    name = None if isinstance(corruption_name, str) and not corruption_name else corruption_name
+    return chosen(corruption_dict, name, corruption_number)(x, severity)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from withstand.copies.image_tree import ImageTree, classes_of
 from withstand.data.images.decoding import FRAMES, NOTES, orientation_of
-from withstand.data.images.image_file import explain
+from withstand.data.images.image_file import explain, open_image
 from withstand.errors import InputError
 from withstand.perturbations.base import Pixels
 from withstand.perturbations.corruptions.suites import nearest_pixels
@@ -70,7 +70,7 @@ class Originals:
         for row, file in enumerate(self.files):
             path = self.folder / file
             try:
-                with Image.open(path) as image:
+                with open_image(path) as image:
                     self._check(image)
                     sizes[nearest_pixels(image.height, image.width)] += 1
                     num_animated += image.format != "MPO" and getattr(image, "is_animated", False)
@@ -88,7 +88,7 @@ class Originals:
         """
         path, decoding = self.folder / self.files[row], self.tree.decoding
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 self._check(image)
                 tag, is_turned = orientation_of(image), decoding.turn(image) > 1
                 levels = np.array(decoding.to_rgb(image)).transpose(2, 0, 1)

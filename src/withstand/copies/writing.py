@@ -178,7 +178,7 @@ def manifest_of(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     configuration = _unless_gone(begun) if begun.is_file() or begun.is_dir() else None
     if (folder / MANIFEST).exists():
         manifest = read_json(folder / MANIFEST, then=ELSEWHERE, file_names=True)
-        if not isinstance(manifest, dict) or not manifest.keys() >= {"configuration", "num_samples", "left_out"}:
+        if not _is_manifest(manifest, copy):
             raise damaged(folder / MANIFEST, "it is no manifest of a copy", ELSEWHERE)
         if canonical(manifest["configuration"]) != canonical(copy):
             raise InputError(
@@ -194,6 +194,17 @@ def manifest_of(copy: CorruptedCopy, folder: Path) -> dict[str, Any] | None:
     elif not is_empty:
         raise InputError(f"corrupt: {folder} is not empty and was not begun by this command; name another folder.")
     return None
+
+
+def _is_manifest(content: Any, copy: CorruptedCopy) -> bool:
+    """Return whether the content of a file has what commands read from a manifest."""
+    known = {"configuration": dict, "num_samples": int, "left_out": list}
+    if copy.keeps_sizes:
+        known |= {"masks": dict, "nearest_sizes": dict, "num_other_files": int}
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in known.items()):
+        return False
+    counts = [*content["masks"].values(), *content["nearest_sizes"].values()] if copy.keeps_sizes else []
+    return all(isinstance(each, int) for each in counts)
 
 
 def _unless_gone(begun: Path) -> str | None:

@@ -19,6 +19,7 @@ from withstand.files import write_whole
 from withstand.reading.places import check_unpacked, is_file
 
 BUFFER = re.compile(rb"c(__builtin__|builtins)\r?\nbytearray\r?\n")
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of files of PyTorch before version 1.6
 LAYOUTS = ("model_state_dict", "state_dict", "model", "net")
 
 
@@ -37,6 +38,8 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
             return load_file(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if not is_zipfile(path):
+                check_legacy(path)
             check_buffers(path)
             # From a file without a zip archive, PyTorch unpacks a folder at first, in case that it is a tar archive.
             source = path if is_zipfile(path) else BytesIO(path.read_bytes())
@@ -48,6 +51,17 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"weights: {path} must hold a state dict, got {type(content).__name__}.")
     return content
+
+
+def check_legacy(path: Path) -> None:
+    """Reject a file that is neither a zip archive nor begins as PyTorch wrote files before, which are read in whole.
+
+    Raises:
+        UnpicklingError: If it does not.
+    """
+    with path.open("rb") as file:
+        if file.read(len(LEGACY)) != LEGACY:
+            raise pickle.UnpicklingError("neither a zip archive nor a pickle of PyTorch")
 
 
 def check_buffers(file: Path | BytesIO) -> None:

@@ -1,14 +1,17 @@
 """Checks of paths before they are opened, so that no pipe or device can block."""
 
+import gzip
 import os
 import shlex
 import stat
 import zipfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from withstand.errors import InputError, brief
 
 UNPACKED, MARGIN = 4, 1 << 24  # a zip file may unpack to this many times its size, and as many bytes more
+MOST_PADDING = 1 << 16  # zeros behind a gzip file
 
 
 def expanded(path: str | Path) -> Path:
@@ -63,6 +66,20 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     if len(content) > most or path.stat().st_size > most:
         raise OSError(f"it is larger than {most:,} bytes")
     return content
+
+
+def open_packed(path: Path) -> BinaryIO:
+    """Open a file that gzip has compressed.
+
+    Raises:
+        OSError: If much padding follows the content: Python would look for its end byte by byte.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - MOST_PADDING))
+        tail = file.read(MOST_PADDING)
+    if len(tail) == MOST_PADDING and not any(tail):
+        raise OSError(f"it ends in more than {MOST_PADDING:,} zeros")
+    return cast(BinaryIO, gzip.open(path))
 
 
 def check_unpacked(who: str, path: Path) -> None:

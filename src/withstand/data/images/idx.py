@@ -1,10 +1,9 @@
 """IDX, the file format of MNIST and its successors."""
 
-import gzip
 import math
 import zlib
-from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from withstand.data.base import Part, TensorSplit, check_part, cut
 from withstand.data.places import find
 from withstand.errors import InputError
+from withstand.reading.places import open_packed
 
 UNSIGNED_BYTE = 8  # third byte of the magic number, the type of the values; the fourth is the number of axes
 MOST_BYTES = 1 << 30  # far more than any published set has
@@ -104,9 +104,9 @@ def _shape(head: bytes, num_axes: int) -> list[int]:
     return [int(size) for size in np.frombuffer(head, dtype=">u4", count=num_axes, offset=4)]
 
 
-def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
+def _opened(path: Path) -> BinaryIO:
     if not path.is_file():
         raise OSError("it is not a file")
     with path.open("rb") as file:
         is_zipped = file.read(len(GZIP)) == GZIP
-    return gzip.open(path) if is_zipped else path.open("rb")
+    return open_packed(path) if is_zipped else path.open("rb")

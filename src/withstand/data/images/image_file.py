@@ -19,6 +19,7 @@ TRIES = 10
 BILINEAR = Image.Resampling.BILINEAR
 DRAFT_MARGIN = 2  # the JPEG decoder may downscale a random crop to this many times the wanted size
 MOST_RESIZED = 1 << 27  # pixels
+MOST_BYTES = 1 << 30
 AS_STORED = Decoding(orientation="ignore")
 
 _LOCK = threading.Lock()
@@ -51,7 +52,7 @@ def read_image(
         of the centre and the fallback after ten tries follow torchvision's Resize, CenterCrop and RandomResizedCrop.
         Differs: for speed, the JPEG decoder first downscales a random crop much larger than the result.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         decoding.check(image)
         if generator is None:
             _check_length(image, resize)
@@ -61,14 +62,17 @@ def read_image(
         return np.asarray(cropped).transpose(2, 0, 1)
 
 
-def _opened(path: Path) -> Image.Image:
+def open_image(path: Path) -> Image.Image:
     """Open a file, without decoding it.
 
     Raises:
-        OSError: If it is not a regular file, or has more pixels than Pillow takes for harmless.
+        OSError: If it is not a regular file, is larger than any image that is read, or has more pixels than Pillow
+            takes for harmless.
     """
     if not path.is_file():
         raise OSError("it is not a file")
+    if path.stat().st_size > MOST_BYTES:  # some decoders read the whole file
+        raise OSError(f"it is larger than {MOST_BYTES:,} bytes")
     with _LOCK, warnings.catch_warnings():  # filters belong to all threads
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:

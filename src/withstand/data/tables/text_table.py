@@ -2,15 +2,15 @@
 
 import codecs
 import csv
-import gzip
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from withstand.data.memory import check_memory
 from withstand.data.tables.notation import Notation
 from withstand.errors import InputError
+from withstand.reading.places import open_packed
 
 if TYPE_CHECKING:
     import polars
@@ -108,7 +108,7 @@ class TextTable:
         return not self.is_packed and self.encoding == "utf-8-sig"
 
     def _bytes(self) -> BinaryIO:
-        return cast(BinaryIO, gzip.open(self.path) if self.is_packed else self.path.open("rb"))
+        return open_packed(self.path) if self.is_packed else self.path.open("rb")
 
     def _opened(self, newline: str | None = None) -> TextIO:
         return io.TextIOWrapper(self._bytes(), encoding=self.encoding, newline=newline)
