@@ -14,6 +14,8 @@ ACCEPTED, REFUSED, FAILED = "accepted", "refused", "failed"
 MOST_CHARACTERS = 1000  # of a sentence
 # Legitimate failures on valid input: a non-finite loss, too little memory. Any other exit code 1 is a failure.
 HONEST = re.compile(r"non-finite|not finite|out of memory", re.IGNORECASE)
+# Of Python, with the line that it quotes: scikit-learn warns of labels in a column, for example.
+WARNING = re.compile(r"^\S+\.py:\d+: \w*Warning: .*\n(  .*\n)?", re.MULTILINE)
 # Text that no message for users may contain.
 RAW = re.compile(r"Expected a <class '|Got value:|Traceback \(most recent|Exception ignored")
 
@@ -51,6 +53,7 @@ def judge(
 
 
 def _of_code(code: int, case: Case, told: str) -> tuple[str, str]:
+    told = WARNING.sub("", told) if case.code else told
     lines = [each for each in told.splitlines() if each.strip()]
     last = lines[-1] if lines else ""
     if raw := RAW.search(told):
