@@ -13,6 +13,7 @@ from withstand.data.corrupted.cifar10_c import Cifar10C
 from withstand.data.corrupted.imagenet_c_files import ImagenetCFiles
 from withstand.data.images.digits import Digits
 from withstand.data.images.fashion_mnist import FashionMnist
+from withstand.data.images.image_folder import ImageFolder
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
 from withstand.experiment import Experiment
@@ -242,6 +243,14 @@ def test_a_class_that_is_named_has_its_own_defaults(key, cls, tmp_path):
     content = {key: {"class_path": cls.__name__}}
     path.write_text(yaml.safe_dump({"training": content} if key == "optimizer" else content))
     assert made(read(f"--config {path}"), key) == cls()
+
+
+def test_a_class_with_required_fields_has_its_own_defaults_for_the_others(tmp_path):
+    assert read("--data image-folder --root x").data == ImageFolder(root="x")
+    assert read("--data table --data.path x.csv --data.target y").data == Table(path="x.csv", target="y")
+    path = tmp_path / "a.yaml"
+    path.write_text("data: {class_path: ImageFolder, init_args: {root: x}}\n")
+    assert read(f"--config {path}").data == ImageFolder(root="x")
 
 
 def test_what_was_given_for_a_class_stays_until_another_is_named(tmp_path):

@@ -32,7 +32,8 @@ def with_own_defaults(
         found.append(f"{name}={_completed(value, classes, now)}" if key == "config" and value else word)
         cls = classes.get(key, {}).get(value)
         if cls is not None:
-            found += [f"{name}.{field}={json.dumps(default)}" for field, default in _others(cls, now[key])]
+            others = _others(cls, now[key])
+            found += [f"{name}.{field}={each if isinstance(each, str) else json.dumps(each)}" for field, each in others]
             now[key] = cls
     return found
 
