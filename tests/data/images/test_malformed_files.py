@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
-from withstand.data.images import idx
 from withstand.data.images.array_pickle import read_array_pickle
 from withstand.data.images.cifar10 import read_python
 from withstand.data.images.class_map import ClassMap
@@ -24,6 +23,7 @@ from withstand.experiment import Experiment, run
 from withstand.measuring.ask import read_results
 from withstand.measuring.question import Question
 from withstand.models.small_cnn import SmallCNN
+from withstand.reading import places
 from withstand.training.settings import Training
 
 
@@ -43,7 +43,7 @@ def test_a_zipped_file_is_unpacked_no_further_than_its_header_says(tmp_path, mon
             taken.append(size)
             return super().read(size)
 
-    monkeypatch.setattr(idx.gzip, "open", Counted)
+    monkeypatch.setattr(places.gzip, "open", Counted)
     with pytest.raises(InputError, match="10 values according to its header"):
         read_idx("Mnist", path, num_axes=1)
     assert taken == [8, 11]
