@@ -13,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace, get_loader, set_loader, set_parsing_settings
 
 from withstand import plugins
-from withstand.configuration import discover
+from withstand.configuration import discover, to_plain
 from withstand.errors import InputError, brief, nearest
 from withstand.families import (
     FAMILIES,
@@ -125,7 +125,7 @@ def parse(parser: ArgumentParser, arguments: list[str], *, training: bool = Fals
     classes = training or not {each.removeprefix("--").partition(".")[0] for each in known}.isdisjoint(FAMILIES)
     words = spell(arguments, training=training, flags=flags, lists=lists, known=known, classes=classes)
     if training:
-        words = with_own_defaults(words, *_classes(tuple(plugins.names())))
+        words = with_own_defaults(words, *_classes(tuple(plugins.names())), plain=to_plain)
     found = _instantiated(parser, lambda: parser.parse_args(words), words)
     for action in parser._actions:
         value, hint = vars(found).get(action.dest), getattr(action, "_typehint", None)

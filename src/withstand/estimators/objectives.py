@@ -70,9 +70,11 @@ def make_objective(
     draws = NUM_DRAWS[objective] if num_draws is None else num_draws
     options: dict[str, Any] = {"num_draws": draws, "loss": loss, "fold": SoftMaximum(temperature=temperature)}
     if objective == "noise":
-        return PerturbedRisk(perturbation=Uniform(ball=ball), **options | {"fold": Mean()})
+        options["fold"] = Mean()
+        return PerturbedRisk(perturbation=Uniform(ball=ball), **options)
     if objective == "adversarial":
-        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), **options | {"fold": SoftMaximum(temperature=0.0)})
+        options["fold"] = SoftMaximum(temperature=0.0)
+        return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), **options)
     if objective == "langevin":
         return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), **options)
     if ball.norm != "linf":
