@@ -68,12 +68,11 @@ def make_objective(
     if objective == "regular" or not moves(ball, space):
         return PerturbedRisk(loss=loss)
     draws = NUM_DRAWS[objective] if num_draws is None else num_draws
-    options: dict[str, Any] = {"num_draws": draws, "loss": loss, "fold": SoftMaximum(temperature=temperature)}
+    fold = {"noise": Mean(), "adversarial": SoftMaximum(temperature=0.0)}.get(objective)
+    options: dict[str, Any] = {"num_draws": draws, "loss": loss, "fold": fold or SoftMaximum(temperature=temperature)}
     if objective == "noise":
-        options["fold"] = Mean()
         return PerturbedRisk(perturbation=Uniform(ball=ball), **options)
     if objective == "adversarial":
-        options["fold"] = SoftMaximum(temperature=0.0)
         return PerturbedRisk(perturbation=PGD(ball=ball, loss=loss), **options)
     if objective == "langevin":
         return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), **options)
