@@ -67,9 +67,9 @@ def make_objective(
         raise InputError(f"{who}: objective must be an Objective or a name, got {came}; {hint}")
     if objective == "regular" or not moves(ball, space):
         return PerturbedRisk(loss=loss)
-    draws = NUM_DRAWS[objective] if num_draws is None else num_draws
     fold = {"noise": Mean(), "adversarial": SoftMaximum(temperature=0.0)}.get(objective)
-    options: dict[str, Any] = {"num_draws": draws, "loss": loss, "fold": fold or SoftMaximum(temperature=temperature)}
+    options: dict[str, Any] = {"loss": loss, "fold": fold or SoftMaximum(temperature=temperature)}
+    options["num_draws"] = NUM_DRAWS[objective] if num_draws is None else num_draws
     if objective == "noise":
         return PerturbedRisk(perturbation=Uniform(ball=ball), **options)
     if objective == "adversarial":
@@ -77,7 +77,6 @@ def make_objective(
     if objective == "langevin":
         return PerturbedRisk(perturbation=Langevin(ball=ball, loss=loss), **options)
     if ball.norm != "linf":
-        raise InputError(
-            f"{who}: objective smoothed needs the norm linf, got {ball.norm}; langevin and adversarial do not."
-        )
+        what = f"needs the norm linf, got {ball.norm}; langevin and adversarial do not"
+        raise InputError(f"{who}: objective smoothed {what}.")
     return PerturbedRisk(perturbation=Tilted(ball=ball, loss=loss), **options)
