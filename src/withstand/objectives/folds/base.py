@@ -109,6 +109,11 @@ def losses_of_copies(outputs: Tensor, targets: Tensor, loss: LossOf) -> Float[Te
     return loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(outputs.shape[:2])
 
 
+def log_probabilities(outputs: Float[Tensor, "copy batch class"]) -> Float[Tensor, "copy batch class"]:
+    """Return the logarithms of the classes' probabilities, in float32 or better."""
+    return (outputs if outputs.dtype == torch.float64 else outputs.float()).log_softmax(-1)
+
+
 def shares_of_draws(log_weights: Tensor | None, outputs: Tensor) -> Float[Tensor, "draw batch"]:
     """Return the share of each draw, with sum 1 over the draws.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from withstand.functional.tensors import PerRow
 from withstand.limits import NonNegativeFloat
-from withstand.objectives.folds.base import Fold, LossOf, shares_of_draws
+from withstand.objectives.folds.base import Fold, LossOf, log_probabilities, shares_of_draws
 
 # Probabilities of the mixture below this are raised to it.
 LEAST = 1e-7
@@ -48,7 +48,7 @@ class Consistency(Fold):
         log_weights: Float[Tensor, "draw batch"] | None = None,
     ) -> PerRow:
         """Return the cross entropy plus the weighted divergence."""
-        logs = outputs.float().log_softmax(-1) if outputs.dtype != torch.float64 else outputs.log_softmax(-1)
+        logs = log_probabilities(outputs)
         draws = shares_of_draws(log_weights, outputs[1:]).to(logs.dtype)
         count = len(outputs)
         shares = torch.cat([torch.full_like(draws[:1], 1 / count), draws * ((count - 1) / count)]).unsqueeze(-1)

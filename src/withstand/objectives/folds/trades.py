@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from withstand.functional.tensors import PerRow
 from withstand.limits import NonNegativeFloat
-from withstand.objectives.folds.base import Fold, LossOf, shares_of_draws
+from withstand.objectives.folds.base import Fold, LossOf, log_probabilities, shares_of_draws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ class Trades(Fold):
         log_weights: Float[Tensor, "draw batch"] | None = None,
     ) -> PerRow:
         """Return the cross entropy plus the weighted divergence; gradients go through both answers."""
-        logs = outputs.float().log_softmax(-1) if outputs.dtype != torch.float64 else outputs.log_softmax(-1)
+        logs = log_probabilities(outputs)
         shares = shares_of_draws(log_weights, outputs[1:]).to(logs.dtype)
         divergence = (shares * (logs[0].exp() * (logs[0] - logs[1:])).sum(2)).sum(0)
         return loss(outputs[0], targets[0]) + self.beta * divergence
