@@ -11,7 +11,7 @@ from withstand.errors import InputError
 from withstand.functional.tensors import PerRow, Targets
 
 Loss = Literal["cross_entropy", "binary_cross_entropy", "hinge", "squared_error"]
-# What an attack may climb: a loss, or the divergence from the answer to the clean input, which needs no labels.
+# What an attack may climb: a loss, or the divergence from the prediction for the clean input, which needs no labels.
 Climbed = Loss | Literal["divergence"]
 
 

@@ -49,7 +49,7 @@ class PerturbedRisk(Objective):
 
     With `Identity`, this is plain training; with noise and one draw, noise training; with `PGD`, adversarial training;
     with draws from a ball and a soft maximum of low temperature, smoothed robust training; with `Consistency` or
-    `Trades`, training for equal answers to an input and its copies.
+    `Trades`, training for equal predictions on an input and its copies.
 
     Attributes:
         perturbation: Applied to the inputs.

@@ -17,7 +17,7 @@ LEAST = 1e-7
 
 @dataclass(frozen=True, kw_only=True)
 class Consistency(Fold):
-    r"""Cross entropy of the unchanged input, and how much the answers to it and to its copies differ.
+    r"""Cross entropy of the unchanged input, and how much the predictions for it and for its copies differ.
 
     .. math:: \ell(x) + \lambda \sum_s w_s \mathrm{KL}(p_s \| m), \quad m = \sum_s w_s p_s
 

@@ -13,7 +13,7 @@ from withstand.objectives.folds.base import Fold, LossOf, log_probabilities, sha
 
 @dataclass(frozen=True, kw_only=True)
 class Trades(Fold):
-    r"""Cross entropy of the unchanged input, and the divergence of the answers to its copies from the answer to it.
+    r"""Cross entropy of the unchanged input, and the divergence of the predictions for its copies from that for it.
 
     .. math:: \ell(x) + \beta \sum_s w_s \mathrm{KL}(p(x) \| p(x_s))
 
@@ -42,7 +42,7 @@ class Trades(Fold):
         loss: LossOf,
         log_weights: Float[Tensor, "draw batch"] | None = None,
     ) -> PerRow:
-        """Return the cross entropy plus the weighted divergence; gradients go through both answers."""
+        """Return the cross entropy plus the weighted divergence; gradients go through both predictions."""
         logs = log_probabilities(outputs)
         shares = shares_of_draws(log_weights, outputs[1:]).to(logs.dtype)
         divergence = (shares * (logs[0].exp() * (logs[0] - logs[1:])).sum(2)).sum(0)

@@ -34,7 +34,7 @@ class Langevin(Perturbation):
         step: Step size in squared radii, > 0. Reduced for rows whose drift exceeds a tenth of the radius.
         burn_in: Steps before the first state that is returned, at least 0.
         thinning: Steps between returned states, at least 1.
-        loss: The loss whose gradient the chain follows, or the `divergence` from the answer to the clean input.
+        loss: The loss whose gradient the chain follows, or the `divergence` from the prediction for the clean input.
 
     Source:
         Roberts, Tweedie: "Exponential convergence of Langevin distributions and their discrete approximations",

@@ -29,8 +29,8 @@ class PGD(Perturbation):
         reach: Sum of the lengths of all steps, in radii, > 0.
         until_wrong: Stop each row at the first point where another class wins, and keep that point: faster, and enough
             for accuracies.
-        loss: The loss to maximise, or `divergence`: that of the answer to the point from the answer to the clean
-            input, as in TRADES.
+        loss: The loss to maximise, or `divergence`: that of the prediction at the point from the prediction for
+            the clean input, as in TRADES.
 
     Source:
         Madry, Makelov, Schmidt, Tsipras, Vladu 2018, arXiv 1706.06083, section 2.1; steps of 2.5 radii in total as in

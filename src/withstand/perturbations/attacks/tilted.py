@@ -37,7 +37,7 @@ class Tilted(Perturbation):
         ascent_steps: Steps of ascent to the corner, at least 0.
         uniform_share: Share of uniform draws, above 0 and below 1, rounded to whole draws (at least one). Its inverse
             bounds the weights.
-        loss: The loss to tilt towards, or the `divergence` from the answer to the clean input.
+        loss: The loss to tilt towards, or the `divergence` from the prediction for the clean input.
 
     Source:
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
