@@ -229,7 +229,7 @@ def _of_run(name: str, data: Dataset | None) -> Experiment:
     known = read_record(Path(name) / PROVENANCE, Provenance, then=MOVE)
     # Identities depend on foreign code, too; a note tells that it has changed.
     if known.identity not in ("", experiment.identity) and foreign_source(experiment) in ("", known.foreign):
-        why = f"the configuration of run {known.identity} was another one"
+        why = f"{PROVENANCE} beside it says that the configuration of run {brief(known.identity)} was another one"
         raise damaged(path, why, f"restore it (--data measures on other data), or {MOVE}")
     if isinstance(data, Table) and isinstance(experiment.data, Table) and data.path != experiment.data.path:
         # Scaling and classes come from the training file; the new file becomes its test file.

@@ -122,7 +122,7 @@ def network(shape, device="cpu"):
 
 def draws(perturbation, x, y, model, number=2):
     index = torch.arange(len(x))
-    space = Space(shape=tuple(x.shape[1:]), box=(0.0, 1.0))
+    space = Space(shape=tuple(x.shape[1:]), box=(0.0, 1.0), num_classes=3)
     return perturbation.draw(x, y, model, space=space, num_draws=number, rng=row_streams(3, "x", index=index))
 
 

@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from withstand.functional.precision import in_double, widest
+from withstand.functional.precision import in_double
 
 
-def frequencies(height: int, width: int, *, device: torch.device | str = "cpu") -> Float[Tensor, "{height} {width}"]:
+def frequencies(height: int, width: int) -> Float[Tensor, "{height} {width}"]:
     """Return the frequency of each entry of a spectrum, with 0 in the middle; in periods per shorter side.
 
     Example:
@@ -15,10 +15,8 @@ def frequencies(height: int, width: int, *, device: torch.device | str = "cpu") 
         tensor([[1.4142, 1.1180, 1.0000, 1.1180],
                 [1.0000, 0.5000, 0.0000, 0.5000]], dtype=torch.float64)
     """
-    side, dtype = min(height, width), widest(torch.device(device))
-    down, across = (
-        (torch.arange(size, dtype=dtype, device=device) - size // 2) * (side / size) for size in (height, width)
-    )
+    side = min(height, width)
+    down, across = ((torch.arange(size, dtype=torch.float64) - size // 2) * (side / size) for size in (height, width))
     return torch.hypot(down[:, None], across)
 
 

@@ -32,5 +32,5 @@ class BlueNoiseSample(CBar):
 
     def corrupt(self, x: Images, parameters: Float[Tensor, "batch height half"]) -> Images:
         """Blacken pixels."""
-        noise = spectral_noise(parameters, frequencies(*x.shape[-2:], device=x.device))
+        noise = spectral_noise(parameters, frequencies(*x.shape[-2:]))
         return x.masked_fill((noise <= 0.3 * self._level(x) - 2.5).to(x.device)[:, None], 0)

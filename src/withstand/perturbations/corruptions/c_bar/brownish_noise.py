@@ -35,5 +35,5 @@ class BrownishNoise(CBar):
 
     def corrupt(self, x: Images, parameters: Float[Tensor, "batch channel height half"]) -> Images:
         """Add the noise."""
-        noise = spectral_noise(parameters, 1 / (frequencies(*x.shape[-2:], device=x.device).square() + 1))
+        noise = spectral_noise(parameters, 1 / (frequencies(*x.shape[-2:]).square() + 1))
         return torch.add(x, noise.to(x), alpha=6.4 / 255 * self._level(x)).clamp_(0, 1)
