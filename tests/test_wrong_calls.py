@@ -383,6 +383,7 @@ IMAGES = [
     ("NaN as std", "std", lambda t: ws.Gaussian(std=float("nan"))),
     ("text as std", "std", lambda t: ws.Gaussian(std="0.1")),
     ("no parts of a mixture", "parts", lambda t: ws.Mixture(parts=())),
+    ("nothing to compose", "parts", lambda t: ws.Compose(parts=())),
     ("too few shares", "shares", lambda t: ws.Mixture(shares=(1.0,))),
     ("classes in a mixture", "parts", lambda t: ws.Mixture(parts=(ws.Gaussian,))),
     ("a negative radius", "radius", lambda t: ws.Ball("linf", -0.1)),

@@ -91,6 +91,7 @@ from withstand.perturbations.ball import Ball as Ball
 from withstand.perturbations.base import Corruption as Corruption
 from withstand.perturbations.base import Draws as Draws
 from withstand.perturbations.base import Perturbation as Perturbation
+from withstand.perturbations.compose import Compose as Compose
 from withstand.perturbations.corruptions.c_bar.blue_noise_sample import BlueNoiseSample as BlueNoiseSample
 from withstand.perturbations.corruptions.c_bar.brownish_noise import BrownishNoise as BrownishNoise
 from withstand.perturbations.corruptions.c_bar.caustic_refraction import CausticRefraction as CausticRefraction
