@@ -52,6 +52,7 @@ from withstand.models.released import Released as Released
 from withstand.models.small_cnn import SmallCNN as SmallCNN
 from withstand.models.vision import Vision as Vision
 from withstand.models.wide_resnet import WideResNet as WideResNet
+from withstand.models.wrappers.batch_norm_adapted import BatchNormAdapted as BatchNormAdapted
 from withstand.models.wrappers.black_box import BlackBox as BlackBox
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
 from withstand.objectives.base import Objective as Objective

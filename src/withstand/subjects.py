@@ -21,6 +21,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.families import friendly
+from withstand.measuring.adapting import adapting
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject, about
 from withstand.models.base import remarks_on
@@ -28,6 +29,7 @@ from withstand.models.external.external import External
 from withstand.models.frozen import evaluating
 from withstand.models.hashing import hash_of
 from withstand.models.memory_format import place
+from withstand.models.wrappers.batch_norm_adapted import BatchNormAdapted
 from withstand.options import read_experiment
 from withstand.reading.places import is_file, is_there, quoted
 from withstand.study.contents import CONFIG, EVALUATIONS, MOVE, ROWS
@@ -193,6 +195,9 @@ def of_modules(
         found.append(
             Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
         )
+        if isinstance(module, BatchNormAdapted):
+            size = module.batch_size
+            found[-1] = adapting(found[-1], prior=module.prior, batch_size=size, seed=seed, home=keep)
     return found
 
 

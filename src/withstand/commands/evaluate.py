@@ -23,6 +23,7 @@ from withstand.families import is_number
 from withstand.functional.balls import Norm
 from withstand.limits import Location, NonNegativeFloat, NonNegativeInt, PositiveInt, refusal_of
 from withstand.limits.checks import error_of
+from withstand.measuring.adapting import adapting
 from withstand.measuring.ask import ask
 from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
@@ -36,7 +37,7 @@ from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
 from withstand.reading.places import quoted
 from withstand.rendering.terminal import as_text
-from withstand.study.contents import CONFIG, OUTCOMES
+from withstand.study.contents import CONFIG, EVALUATIONS, OUTCOMES
 from withstand.study.measures.outcome_files import ABOUT
 from withstand.study.provenance import PROVENANCE, add_command
 from withstand.subjects import is_run, of_names
@@ -44,6 +45,9 @@ from withstand.subjects import is_run, of_names
 DESCRIPTION = (
     "Evaluate finished runs, your own models, or networks by name (with --weights or --pretrained), side by side. "
     "Results are cached; repeat the command to resume."
+)
+ADAPT = (
+    "adapt batch normalisation to each batch of -b samples; the statistics of training count as PRIOR samples, e.g. 16"
 )
 # Conditions that an option is for.
 FILES = ("figures", "keep_points", "samples")
@@ -60,22 +64,7 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     _check(found)
     engine, console, root = start(found, batch_size=found.batch_size)
-    unit = found.unit or "std"
-    balls = tuple(Ball(found.norm or "linf", each, unit=unit) for each in found.radius or ())
-    on = found.on if balls else _in_unit(found.on, unit)
-    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls}
-    given["budget"] = found.budget or "standard"
-    subjects = of_names(
-        found.models,
-        lambda data: Question.of(data, on, **given),
-        data=found.data,
-        weights=found.weights,
-        sizes=not any(each.startswith(("--data.pixels", "--data.resize")) for each in words),
-        options=[*of_models, *(["--pretrained"] if found.pretrained else [])],
-        root=root,
-        seed=found.seed,
-        engine=engine,
-    )
+    subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
         raise InputError(f"evaluate: measure must be one of {', '.join(measures)}, got {brief(found.measure)}.")
@@ -105,6 +94,29 @@ def main(words: list[str]) -> None:
     show(results, console=console, as_json=as_json, measure=found.measure, each_severity=found.each_severity)
 
 
+def _subjects(found: Any, words: list[str], of_models: list[str], *, root: Path, engine: Engine) -> list[Subject]:
+    unit = found.unit or "std"
+    balls = tuple(Ball(found.norm or "linf", each, unit=unit) for each in found.radius or ())
+    on = found.on if balls else _in_unit(found.on, unit)
+    given: dict[str, Any] = {"frost": found.frost, "pixels": found.pixels, "balls": balls}
+    given["budget"] = found.budget or "standard"
+    subjects = of_names(
+        found.models,
+        lambda data: Question.of(data, on, **given),
+        data=found.data,
+        weights=found.weights,
+        sizes=not any(each.startswith(("--data.pixels", "--data.resize")) for each in words),
+        options=[*of_models, *(["--pretrained"] if found.pretrained else [])],
+        root=root,
+        seed=found.seed,
+        engine=engine,
+    )
+    if found.adapt is None:
+        return subjects
+    own = {"prior": found.adapt, "batch_size": found.batch_size, "seed": found.seed, "home": root / EVALUATIONS}
+    return [adapting(each, **own) for each in subjects]
+
+
 def _parser() -> ArgumentParser:
     parser = make_parser("evaluate", DESCRIPTION, positional="MODEL ...")
     add = parser.add_argument
@@ -127,6 +139,7 @@ def _parser() -> ArgumentParser:
     add("--each_severity", action="store_true", help="with several models, show each severity instead of the mean")
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
+    add("--adapt", type=NonNegativeFloat | None, metavar="PRIOR", help=ADAPT)
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")

@@ -60,7 +60,8 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
         with held(each, engine):
             taken: Taken = {}
             subject = replace(each, load=load)
-            tables[each.name] = answer(subject, seed=seed, engine=engine, teller=teller, taken=taken)
+            own = engine if each.batch_size is None else replace(engine, batch_size=each.batch_size)
+            tables[each.name] = answer(subject, seed=seed, engine=own, teller=teller, taken=taken)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
                 engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine, taken=taken))

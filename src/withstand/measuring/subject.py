@@ -60,6 +60,7 @@ class Subject:
         fit_on: Returns training samples, for attacks that are trained; None takes the test samples.
         folder: For the outcomes; None keeps nothing.
         config: Everything else that affects outcomes, in plain form.
+        batch_size: Number of samples in a batch, where predictions depend on the batch; else None.
         notes: Remarks for readers of the results.
     """
 
@@ -69,6 +70,7 @@ class Subject:
     fit_on: Callable[[], Split] | None = None
     folder: Path | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -65,7 +65,7 @@ def changed(
 ) -> Tensor:
     """Return changed images (batch, channel, height, width) of type uint8 or float32; arguments as in `transform`."""
     who = type(perturbation).__name__
-    if _needs_model(perturbation):
+    if needs_model(perturbation):
         raise InputError(f"{who}: expected a perturbation without a model; use ws.attack, or ws.evaluate(on=...).")
     refuse_mixing(perturbation)
     source = _source(perturbation, len(images), seed, index, rng, images.device)
@@ -112,6 +112,7 @@ def _source(
     return RowStreams(derive_seed(int(seed), perturbation.noise), numbers, device=device)
 
 
-def _needs_model(perturbation: Perturbation) -> bool:
+def needs_model(perturbation: Perturbation) -> bool:
+    """Return whether copies depend on a model, also because of a perturbation that is held."""
     parts = (each for each in perturbation.held() if isinstance(each, Perturbation))
-    return perturbation.needs_model or any(map(_needs_model, parts))
+    return perturbation.needs_model or any(map(needs_model, parts))

@@ -1,0 +1,90 @@
+"""Subjects whose model adapts to each batch of test samples."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from withstand.configuration import identity
+from withstand.data.base import Split
+from withstand.data.shuffled import Shuffled
+from withstand.errors import InputError
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.base import Evaluation
+from withstand.measuring.question import Question
+from withstand.measuring.subject import Subject
+from withstand.models.wrappers.batch_norm_adapted import BatchNormAdapted
+from withstand.perturbations.transform import needs_model
+
+SUFFIX = "-adapted"
+
+
+def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: int, home: Path | None) -> Subject:
+    """Return a subject whose samples come in random order and in batches of one size, since outputs depend on both.
+
+    Args:
+        subject: Its model is wrapped in `BatchNormAdapted`, unless it is one already.
+        prior: For how many samples the statistics of training count.
+        batch_size: Number of samples in a batch, which becomes part of what identifies the outcomes.
+        seed: Seed of the order.
+        home: Where the folder for the outcomes lies; None keeps nothing.
+
+    Raises:
+        InputError: If there is no batch size, or a condition does not suit such a model.
+    """
+    if batch_size is None:
+        raise InputError("evaluate: adapt: expected a batch size with it, which then affects the results, got none.")
+    question = subject.question
+    for each in question.evaluations:
+        _check(each)
+    name = subject.name if "adapted" in subject.name else subject.name + SUFFIX
+    whole = len(question.split) // batch_size * batch_size
+    rest = f", the last of {len(question.split) - whole:,}" if len(question.split) > whole else ""
+    note = (
+        f"{name}: batch normalisation adapts to each batch of {batch_size:,} test samples{rest}; the statistics of "
+        f"training count as {prior:g} samples."
+    )
+    plain = subject.load
+
+    def load() -> nn.Module:
+        model = plain()
+        if isinstance(model, BatchNormAdapted):
+            return model
+        return BatchNormAdapted(model, prior=prior, batch_size=batch_size)
+
+    config = {**subject.config, "adapted": {"prior": float(prior), "batch_size": batch_size}}
+    return replace(
+        subject,
+        name=name,
+        load=load,
+        folder=None if home is None else home / f"{re.sub('[/:]', '_', name)}-{identity(config)}",
+        question=_in_random_order(question, seed),
+        config=config,
+        batch_size=batch_size,
+        notes=(*subject.notes, note),
+    )
+
+
+def _check(evaluation: Evaluation) -> None:
+    one = evaluation.conditions[0]
+    if not isinstance(evaluation, Accuracy) or evaluation.num_draws > 1:
+        raise InputError(
+            f"{type(evaluation).__name__}: {one} cannot be measured for a model that adapts to its batch; clean, "
+            "corruptions and noise with one draw can."
+        )
+    for each in evaluation.perturbations:
+        if needs_model(each):
+            raise InputError(
+                f"{each.condition}: expected a condition that does not follow the model, since the model adapts to its "
+                "batch; clean, corruptions and noise suit it."
+            )
+
+
+def _in_random_order(question: Question, seed: int) -> Question:
+    def shuffled(load: Callable[[], Split]) -> Callable[[], Split]:
+        return lambda: Shuffled(load(), seed=seed)
+
+    tasks = tuple(replace(task, load=shuffled(task.load)) for task in question.tasks)
+    return replace(question, tasks=tasks, split=Shuffled(question.split, seed=seed))
