@@ -35,7 +35,7 @@ def rehearse(trainer: Trainer) -> None:
     def step() -> None:
         rng = stream(0, "rehearsal", device=engine.device)
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
-            state = objective.init(x, rng=rng)
+            state = objective.init(x, model=model, rng=rng)
             loss = objective.step(model.train(), x, y, space=trainer.space, state=state, count=0, rng=rng).loss
             if not loss.requires_grad:
                 raise InputError("training: the loss must have gradients, got none; the model detaches its output.")

@@ -65,9 +65,11 @@ class Trainer:
         self.space = split.space
         self.seed, self.engine, self.validate = seed, engine, validate
         self.steps_per_epoch = len(batches_of(torch.arange(len(split)), training.batch_size))
-        self.update = Update(model, training=training, engine=engine, steps_per_epoch=self.steps_per_epoch)
         like = torch.zeros(1, *split.shape, device=engine.device)
-        self.state = objective.init(like, rng=stream(seed, "objective/init"))
+        self.state = objective.init(like, model=model, rng=stream(seed, "objective/init"))
+        self.trained = nn.ModuleList([model, objective.trained(self.state)])
+        options = {"training": training, "engine": engine, "steps_per_epoch": self.steps_per_epoch}
+        self.update = Update(model, trained=self.trained, **options)
         self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "rows": 0, "loss_sum": 0.0, "history": []}
         self.best: dict[str, Any] = {"value": -math.inf, "epoch": -1, "model": None}
 
@@ -186,7 +188,7 @@ class Trainer:
 
     def end_epoch(self) -> None:
         """Record the epoch, compare it with the best one, and advance."""
-        self.engine.copy_first(self.model.buffers())
+        self.engine.copy_first(self.trained.buffers())
         progress = self.progress
         entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / max(1, progress["rows"])}
         entry["lr"] = self.update.optimizer.param_groups[0]["lr"]

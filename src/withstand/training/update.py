@@ -18,11 +18,14 @@ AMP = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Update:
     """The optimiser with its schedule, loss scaling, clipping and running mean of the weights."""
 
-    def __init__(self, model: nn.Module, *, training: Training, engine: Engine, steps_per_epoch: int) -> None:
+    def __init__(
+        self, model: nn.Module, *, trained: nn.Module, training: Training, engine: Engine, steps_per_epoch: int
+    ) -> None:
         """Make the optimiser.
 
         Args:
-            model: Its parameters are updated.
+            model: Its weights are averaged and saved.
+            trained: Its parameters are updated: the model, and what the objective trains with it.
             training: The settings.
             engine: Device and processes; gradients are summed over processes.
             steps_per_epoch: For the schedule.
@@ -30,7 +33,7 @@ class Update:
         if training.amp == "fp16" and engine.device.type != "cuda":
             raise InputError(f"training: amp fp16 needs a CUDA device, got {engine.device.type}; bf16 works there.")
         self.model, self.training, self.engine, self.steps_per_epoch = model, training, engine, steps_per_epoch
-        self.optimizer = training.optimizer.build(model)
+        self.optimizer = training.optimizer.build(trained)
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(engine.device.type) if training.amp == "fp16" else None
