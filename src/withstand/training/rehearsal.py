@@ -48,8 +48,8 @@ def rehearse(trainer: Trainer) -> None:
         except Exception:  # a model may take channels-last weights in evaluation mode only
             if not make_contiguous(model):
                 raise
-            if trainer.update.ema:
-                make_contiguous(trainer.update.ema)
+            if trainer.update.average:
+                make_contiguous(trainer.update.average)
             step()
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise
