@@ -89,7 +89,7 @@ def test_the_small_ones_are_what_their_names_say(data, kind):
 def test_of_70_images_35_are_noisy_20_clean_and_15_stylized():
     objective = recipe("imagenet-ant-sin").objective
     x = torch.rand((55, 3, 8, 8), generator=torch.Generator().manual_seed(0))
-    state = replace(objective, stylized=None).init(x[:1], rng=stream(0, "init"))
+    state = replace(objective, stylized=None).init(x[:1], model=nn.Identity(), rng=stream(0, "init"))
     vector = torch.cat([each.detach().flatten() for each in state.generator.parameters()])
     state.past = [vector, vector]
     y, space = torch.zeros(55, dtype=torch.int64), Space.like(x, box=(0.0, 1.0))

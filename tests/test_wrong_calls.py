@@ -665,6 +665,8 @@ CONFIGURATIONS = [
     ("a number as root of a folder", "root", lambda t: ws.Experiment().folder(3)),
     ("a negative batch of training", "batch_size", lambda t: ws.Training(batch_size=-3)),
     ("a decay of 1", "ema_decay", lambda t: ws.Training(ema_decay=1.0)),
+    ("two averages", "swa_start", lambda t: ws.Training(ema_decay=0.9, swa_start=0.5)),
+    ("an average after the end", "swa_start", lambda t: ws.Training(swa_start=1.0)),
     ("unknown weights to keep", "keep", lambda t: ws.Training(keep="all")),
     ("a negative learning rate", "lr", lambda t: ws.SGD(lr=-0.1)),
     ("text as device of an engine", "device", lambda t: ws.Engine(device="cpu")),
@@ -727,7 +729,7 @@ INNER = frozenset(
     "project sample uphill ascend distance options radii of_rows name_classes forward set_extra_state refuse_gradient "
     "corrupt corrupt_levels draw_levels published verdict after_warmup factor share samples_per_batch first "
     "seed_global_generators copy_first added numbers cells scaled written condition_of train_generator places "
-    "augment at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired".split()
+    "augment at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired trained".split()
 )
 OF_FAMILIES = {(ws.Dataset, "load"), (Optimizer, "build")}  # implemented by every class, tested with its family
 BUILT_INSIDE = {"OutcomeTable", "Question", "Row", "Study"}  # dataclasses that only the package makes

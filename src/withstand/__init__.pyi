@@ -55,6 +55,7 @@ from withstand.models.wide_resnet import WideResNet as WideResNet
 from withstand.models.wrappers.batch_norm_adapted import BatchNormAdapted as BatchNormAdapted
 from withstand.models.wrappers.black_box import BlackBox as BlackBox
 from withstand.objectives.adversarial_noise import AdversarialNoise as AdversarialNoise
+from withstand.objectives.auxiliary_batch_norm import AuxiliaryBatchNorm as AuxiliaryBatchNorm
 from withstand.objectives.base import Objective as Objective
 from withstand.objectives.folds.base import Fold as Fold
 from withstand.objectives.folds.consistency import Consistency as Consistency

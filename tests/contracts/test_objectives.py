@@ -11,6 +11,7 @@ from withstand.configuration import discover
 from withstand.data.space import Space
 from withstand.functional.random import BatchStream, stream
 from withstand.models.mlp import MLP
+from withstand.objectives.auxiliary_batch_norm import AuxiliaryBatchNorm
 from withstand.objectives.base import Objective, Stateful
 
 EXAMPLES = [
@@ -30,15 +31,24 @@ def blobs(batch: int = 96):
     return centres[y] + torch.randn((batch, 5), generator=generator), y
 
 
+def model_for(objective: Objective, shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """Return a network, with batch normalisation only where the objective needs it."""
+    network = MLP(hidden=(16,)).build(shape, num_classes, seed=0)
+    if isinstance(objective, AuxiliaryBatchNorm):
+        network = nn.Sequential(network, nn.BatchNorm1d(num_classes))
+    return network
+
+
 class Run:
     """A model that follows an objective."""
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.x, self.y = blobs()
-        self.model = MLP(hidden=(16,)).build((5,), 3, seed=0)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.02)
-        self.state = objective.init(self.x[:1], rng=stream(0, "init"))
+        self.model = model_for(objective, (5,), 3)
+        self.state = objective.init(self.x[:1], model=self.model, rng=stream(0, "init"))
+        trained = nn.ModuleList([self.model, objective.trained(self.state)])
+        self.optimizer = torch.optim.Adam(trained.parameters(), lr=0.02)
         self.count = 0
 
     def step(self) -> float:
@@ -133,11 +143,11 @@ def test_processes_that_share_a_batch_follow_the_gradient_of_one_process(objecti
 
 @every_objective
 def test_it_works_on_images_within_their_box(objective):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    model = nn.Sequential(nn.Flatten(), model_for(objective, (3 * 8 * 8,), 2))
     x, y = torch.rand((4, 3, 8, 8), generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1])
     space = Space.like(x, box=(0.0, 1.0))
     objective.check(space)
-    state = objective.init(x[:1], rng=stream(0, "init"))
+    state = objective.init(x[:1], model=model, rng=stream(0, "init"))
     assert objective.step(model, x, y, space=space, state=state, count=0, rng=stream(0, "x")).loss.isfinite()
 
 

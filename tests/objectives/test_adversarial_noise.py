@@ -38,7 +38,8 @@ def batch(size=40):
 def game(**fields):
     objective = AdversarialNoise(radius=2.0, lr=0.05, restart_lr=0.05, restart_steps=3, **fields)
     x, y = batch()
-    return objective, Watched(), x, y, objective.init(x[:1], rng=stream(0, "init"))
+    model = Watched()
+    return objective, model, x, y, objective.init(x[:1], model=model, rng=stream(0, "init"))
 
 
 def endless(x, y):

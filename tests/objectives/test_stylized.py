@@ -123,7 +123,7 @@ def test_processes_share_the_images_and_follow_the_gradient_of_one(photos, borde
         weight = (stop - start) / 20
         start, stop = (start, stop) if stop > start else (0, 1)
         rng = BatchStream(lambda: stream(0, "x"), start=start, stop=stop, total=20, weight=weight)
-        state = objective.init(torch_rows[:1], rng=stream(0, "init"))
+        state = objective.init(torch_rows[:1], model=model, rng=stream(0, "init"))
         # The generator's step is shared by real processes only: without it, theirs is the one of the beginning.
         state.optimizer.param_groups[0]["lr"] = 0.0
         model.zero_grad()
@@ -147,7 +147,7 @@ def test_they_join_the_batch_clean_and_the_shares_of_noise_stay_those_of_the_dat
     seen = []
     for objective in (plain, with_more):
         model = Watched()
-        state = objective.init(x[:1], rng=stream(0, "init"))
+        state = objective.init(x[:1], model=model, rng=stream(0, "init"))
         objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))
         seen.append(model.seen[-1])
     assert torch.equal(seen[1][:40], seen[0])
@@ -164,7 +164,7 @@ def test_the_published_ratio_adds_15_to_55(folder):
 def test_the_seed_travels_in_the_state(folder):
     objective = AdversarialNoise(stylized=str(folder))
     x = torch.zeros(1, 3, 8, 8)
-    one, other = (objective.init(x, rng=stream(seed, "init")) for seed in (0, 1))
+    one, other = (objective.init(x, model=Watched(), rng=stream(seed, "init")) for seed in (0, 1))
     assert one.stylized.seed != other.stylized.seed
     other.load_state_dict(copy.deepcopy(one.state_dict()))
     assert one.stylized.seed == other.stylized.seed
@@ -240,7 +240,7 @@ def test_what_cannot_be_is_refused(folder, tmp_path):
     assert "has no folder 'train'" in refusal(lambda: source(folder / "train"))
     objective = AdversarialNoise(stylized=str(folder), radius=1.0)
     x = torch.zeros(4, 3, 8, 8)
-    state = objective.init(x[:1], rng=stream(0, "init"))
+    state = objective.init(x[:1], model=Watched(), rng=stream(0, "init"))
     y = torch.zeros(4, dtype=torch.int64)
     assert refusal(
         lambda: objective.step(Watched(num_classes=5), x, y, space=SPACE, state=state, count=0, rng=stream(0, "a"))

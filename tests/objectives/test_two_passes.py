@@ -31,7 +31,7 @@ def network(dropout: float = 0.0) -> nn.Module:
 
 
 def loss_of(objective: PerturbedRisk, model: nn.Module, name: str = "x", x=X, y=Y) -> torch.Tensor:
-    state = objective.init(x, rng=stream(0, "init"))
+    state = objective.init(x, model=model, rng=stream(0, "init"))
     return objective.step(model, x, y, space=SPACE, state=state, count=0, rng=stream(0, name)).loss
 
 
@@ -224,10 +224,10 @@ def test_the_temperature_falls_by_the_epoch():
     assert [by_factors.fold.at(epoch / 4).temperature for epoch in range(5)] == pytest.approx(
         [1, 0.1, 0.01, 1e-3, 1e-4]
     )
-    state = by_factors.init(X, rng=stream(0, "x"))
+    state = by_factors.init(X, model=network(), rng=stream(0, "x"))
     assert isinstance(state, Progress)
     by_factors.begin_epoch(network(), iter(()), space=SPACE, state=state, epoch=4, epochs=5, rng=stream(0, "x"))
-    other = by_factors.init(X, rng=stream(0, "x"))
+    other = by_factors.init(X, model=network(), rng=stream(0, "x"))
     other.load_state_dict(state.state_dict())
     assert other.share == 1.0
 
@@ -237,7 +237,7 @@ def test_draws_take_the_temperature_of_the_epoch():
     objective = PerturbedRisk(
         perturbation=Tilted(ball=ball), num_draws=8, fold=SoftMaximum(temperature=1.0, last_temperature=0.01)
     )
-    state = objective.init(X, rng=stream(0, "x"))
+    state = objective.init(X, model=model, rng=stream(0, "x"))
     objective.begin_epoch(model, iter(()), space=SPACE, state=state, epoch=1, epochs=2, rng=stream(0, "x"))
     got = objective.step(model, X, Y, space=SPACE, state=state, count=0, rng=stream(0, "x")).loss
     named = PerturbedRisk(

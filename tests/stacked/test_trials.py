@@ -206,6 +206,8 @@ REFUSED = {
     "got Fog": {"objective": PerturbedRisk(perturbation=Mixture(parts=(Fog(severity=1),)))},
     "PGD without until_wrong": {"objective": PerturbedRisk(perturbation=PGD(until_wrong=True))},
     "no ema_decay, got 0.9": {"training": Training(ema_decay=0.9)},
+    "no swa_start, got 0.5": {"training": Training(swa_start=0.5)},
+    "no reestimate_batch_norm, got True": {"training": Training(reestimate_batch_norm=True)},
     "no patience, got 3": {"training": Training(patience=3)},
     "amp no, got bf16": {"training": Training(amp="bf16")},
 }

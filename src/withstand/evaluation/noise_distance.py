@@ -143,7 +143,7 @@ class NoiseDistance(Evaluation):
         """Return a generator trained from scratch to fool the model on a split."""
         game = AdversarialNoise(radius=radius_for(self.radius, split.shape), kernel=self.kernel, lr=self.lr)
         like = torch.zeros(1, *split.shape, device=engine.device)
-        state = game.init(like, rng=stream(seed, "noise distance/generator"))
+        state = game.init(like, model=model, rng=stream(seed, "noise distance/generator"))
         order = torch.cat(
             [
                 torch.randperm(len(split), generator=stream(seed, "noise distance/order", turn))

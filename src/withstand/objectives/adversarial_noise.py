@@ -142,7 +142,7 @@ class AdversarialNoise(Objective):
         self.perturbation.check(space)
         radius_for(self.radius, space.shape)
 
-    def init(self, x: Points, *, rng: Rng) -> Game:
+    def init(self, x: Points, *, model: nn.Module, rng: Rng) -> Game:
         """Return a new generator, without earlier ones to replay."""
         generator, stylized = self._fresh(x, rng), None
         if self.stylized is not None:

@@ -44,8 +44,18 @@ class Step(NamedTuple):
 class Objective(Configuration, ABC):
     """A loss to minimise: a frozen keyword-only dataclass. Everything that changes is in its state."""
 
-    def init(self, x: Points, *, rng: Rng) -> Stateful:
-        """Return a fresh state for inputs like x; empty by default."""
+    def init(self, x: Points, *, model: nn.Module, rng: Rng) -> Stateful:
+        """Return a fresh state for inputs like x; empty by default.
+
+        Args:
+            x: Inputs, for their shape and device.
+            model: As in `step`, before the first step.
+            rng: Source of randomness, the same in every process.
+        """
+        return nn.Module()
+
+    def trained(self, state: Stateful) -> nn.Module:
+        """Return the part of the state that the optimiser updates together with the model; empty by default."""
         return nn.Module()
 
     def check(self, space: Space) -> None:

@@ -90,7 +90,7 @@ class PerturbedRisk(Objective):
         """Check the perturbation."""
         self.perturbation.check(space)
 
-    def init(self, x: Points, *, rng: Rng) -> Stateful:
+    def init(self, x: Points, *, model: nn.Module, rng: Rng) -> Stateful:
         """Return the progress of the training, if the fold depends on it."""
         return nn.Module() if self.fold.at(1.0) == self.fold else Progress()
 

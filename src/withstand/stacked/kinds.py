@@ -56,6 +56,8 @@ def check(experiment: Experiment, engine: Engine) -> None:
         (mode == "exact", f"the mode exact, got {mode}"),
         (training.amp == "no", f"amp no, got {training.amp}"),
         (training.ema_decay is None, f"no ema_decay, got {training.ema_decay}"),
+        (training.swa_start is None, f"no swa_start, got {training.swa_start}"),
+        (not training.reestimate_batch_norm, "no reestimate_batch_norm, got True"),
         (training.patience is None, f"no patience, got {training.patience}"),
     ]
     known = ", ".join(sorted(cls.__name__ for cls in PERTURBATIONS))

@@ -72,7 +72,7 @@ class Together:
         self.model = Stacked(models)
         self.update = StackedUpdate(self.model, training=training, steps_per_epoch=self.steps_per_epoch)
         like = torch.zeros(1, *split.shape, device=engine.device)
-        self.state = objective.init(like, rng=stream(self.seeds[0], "objective/init"))
+        self.state = objective.init(like, model=self.model, rng=stream(self.seeds[0], "objective/init"))
         self.epoch, self.step = 0, 0
         trials = range(len(self.seeds))
         self.progress: list[dict[str, Any]] = [{"rows": 0, "loss_sum": 0.0, "history": []} for _ in trials]

@@ -35,7 +35,7 @@ def rehearse(trainer: Trainer) -> None:
     def step() -> None:
         rng = stream(0, "rehearsal", device=engine.device)
         with torch.random.fork_rng(devices=devices), kept(model), trainer.update.autocast():
-            state = objective.init(x, rng=rng)
+            state = objective.init(x, model=model, rng=rng)
             loss = objective.step(model.train(), x, y, space=trainer.space, state=state, count=0, rng=rng).loss
             if not loss.requires_grad:
                 raise InputError("training: the loss must have gradients, got none; the model detaches its output.")
@@ -48,8 +48,8 @@ def rehearse(trainer: Trainer) -> None:
         except Exception:  # a model may take channels-last weights in evaluation mode only
             if not make_contiguous(model):
                 raise
-            if trainer.update.ema:
-                make_contiguous(trainer.update.ema)
+            if trainer.update.average:
+                make_contiguous(trainer.update.average)
             step()
     except (InputError, TrainingError, torch.OutOfMemoryError):
         raise

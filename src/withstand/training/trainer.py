@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, stop_if_asked
 from withstand.functional.random import BatchStream, derive_seed, stream
 from withstand.objectives.base import Objective
+from withstand.training.batch_norm import reestimate
 from withstand.training.checkpoint import Keeper
 from withstand.training.settings import Training
 from withstand.training.update import Update
@@ -65,21 +67,29 @@ class Trainer:
         self.space = split.space
         self.seed, self.engine, self.validate = seed, engine, validate
         self.steps_per_epoch = len(batches_of(torch.arange(len(split)), training.batch_size))
-        self.update = Update(model, training=training, engine=engine, steps_per_epoch=self.steps_per_epoch)
         like = torch.zeros(1, *split.shape, device=engine.device)
-        self.state = objective.init(like, rng=stream(seed, "objective/init"))
+        self.state = objective.init(like, model=model, rng=stream(seed, "objective/init"))
+        self.trained = nn.ModuleList([model, objective.trained(self.state)])
+        options = {"training": training, "engine": engine, "steps_per_epoch": self.steps_per_epoch}
+        self.update = Update(model, trained=self.trained, **options)
         self.progress: dict[str, Any] = {"epoch": 0, "step": 0, "rows": 0, "loss_sum": 0.0, "history": []}
         self.best: dict[str, Any] = {"value": -math.inf, "epoch": -1, "model": None}
 
     @property
     def result(self) -> nn.Module:
-        """The resulting model: the running mean, if any."""
-        return self.update.ema.module if self.update.ema else self.model
+        """The resulting model: the running mean of its weights, once there is one."""
+        average = self.update.average
+        return self.model if average is None or average.n_averaged == 0 else average.module
 
     @property
     def history(self) -> list[dict[str, float]]:
         """One entry per epoch: its number from 1, mean loss, learning rate and validation accuracy."""
         return self.progress["history"]
+
+    @property
+    def done(self) -> int:
+        """Number of steps done."""
+        return self.progress["epoch"] * self.steps_per_epoch + self.progress["step"]
 
     @property
     def is_finished(self) -> bool:
@@ -115,6 +125,9 @@ class Trainer:
         keeper.save(self.state_dict)
         if self.training.keep == "best" and self.best["model"] is not None:
             self.result.load_state_dict(self.best["model"])
+        if self.training.reestimate_batch_norm or self.update.swa:
+            with torch.random.fork_rng(devices=devices):
+                self.reestimate_batch_norm(self.result)
         return self.result.eval()
 
     def steps(self) -> Iterator[tuple[float, int]]:
@@ -162,14 +175,20 @@ class Trainer:
 
     def do_step(self, sample: Sample, *, share: tuple[int, int, float], total: int) -> float:
         """Take one optimiser step and return the loss, over all processes."""
-        epoch, step = self.progress["epoch"], self.progress["step"]
-        self.engine.seed_global_generators(derive_seed(self.seed, "model", epoch, step, self.engine.rank))
-        (x, y, _, weight), rng = self.with_source(sample, share, total, "train", epoch, step)
-        done = epoch * self.steps_per_epoch + step
-        options = {"weight": weight, "space": self.space, "state": self.state, "count": done}
+        place = self.progress["epoch"], self.progress["step"]
+        loss, rng = self.loss_of(self.model, sample, share, total, "train", *place)
+        return self.update.apply(loss, weight=rng.weight, count=self.done)
+
+    def loss_of(
+        self, model: nn.Module, sample: Sample, share: tuple[int, int, float], total: int, purpose: str, *place: int
+    ) -> tuple[Tensor, BatchStream]:
+        """Return the loss of this process's share of a batch, and the source of randomness of the whole batch."""
+        named = "model" if purpose == "train" else f"model/{purpose}"
+        self.engine.seed_global_generators(derive_seed(self.seed, named, *place, self.engine.rank))
+        (x, y, _, weight), rng = self.with_source(sample, share, total, purpose, *place)
+        options = {"weight": weight, "space": self.space, "state": self.state, "count": self.done}
         with self.update.autocast():
-            loss = self.objective.step(self.model, x, y, rng=rng, **options).loss
-        return self.update.apply(loss, weight=rng.weight, count=done)
+            return self.objective.step(model, x, y, rng=rng, **options).loss, rng
 
     def with_source(
         self, sample: Sample, share: tuple[int, int, float], total: int, *names: str | int
@@ -184,10 +203,26 @@ class Trainer:
         make = partial(stream, self.seed, *names, device=self.engine.device)
         return sample, BatchStream(make, start=start, stop=stop, total=total, weight=counts_for)
 
+    def reestimate_batch_norm(self, model: nn.Module) -> None:
+        """Compute the statistics of batch normalisation anew, in the training's own passes over all batches."""
+        order = torch.randperm(len(self.split), generator=stream(self.seed, "batch norm/order"))
+        seed = derive_seed(self.seed, "batch norm/augmentation") if self.training.augment else None
+        before = deepcopy(self.state.state_dict())
+
+        def passes() -> Iterator[Callable[[], object]]:
+            for step, (total, share, sample) in enumerate(self._shared(order, augmentation_seed=seed)):
+                stop_if_asked()
+                yield partial(self.loss_of, model, sample, share, total, "batch norm", step)
+
+        reestimate(model, passes())
+        self.state.load_state_dict(before)
+        self.engine.copy_first(model.buffers())
+
     def end_epoch(self) -> None:
         """Record the epoch, compare it with the best one, and advance."""
-        self.engine.copy_first(self.model.buffers())
+        self.engine.copy_first(self.trained.buffers())
         progress = self.progress
+        self.update.end_epoch(progress["epoch"] + 1)
         entry = {"epoch": progress["epoch"] + 1, "loss": progress["loss_sum"] / max(1, progress["rows"])}
         entry["lr"] = self.update.optimizer.param_groups[0]["lr"]
         if self.validate is not None:

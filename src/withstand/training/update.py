@@ -18,11 +18,14 @@ AMP = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 class Update:
     """The optimiser with its schedule, loss scaling, clipping and running mean of the weights."""
 
-    def __init__(self, model: nn.Module, *, training: Training, engine: Engine, steps_per_epoch: int) -> None:
+    def __init__(
+        self, model: nn.Module, *, trained: nn.Module, training: Training, engine: Engine, steps_per_epoch: int
+    ) -> None:
         """Make the optimiser.
 
         Args:
-            model: Its parameters are updated.
+            model: Its weights are averaged and saved.
+            trained: Its parameters are updated: the model, and what the objective trains with it.
             training: The settings.
             engine: Device and processes; gradients are summed over processes.
             steps_per_epoch: For the schedule.
@@ -30,14 +33,21 @@ class Update:
         if training.amp == "fp16" and engine.device.type != "cuda":
             raise InputError(f"training: amp fp16 needs a CUDA device, got {engine.device.type}; bf16 works there.")
         self.model, self.training, self.engine, self.steps_per_epoch = model, training, engine, steps_per_epoch
-        self.optimizer = training.optimizer.build(model)
+        self.optimizer = training.optimizer.build(trained)
         self.parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
         self.rates = [group["lr"] for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(engine.device.type) if training.amp == "fp16" else None
-        self.ema = None
+        self.ema = self.swa = None
         if training.ema_decay is not None:
             mean = get_ema_multi_avg_fn(training.ema_decay)
             self.ema = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+        if training.swa_start is not None:
+            self.swa = AveragedModel(model, use_buffers=True)
+
+    @property
+    def average(self) -> AveragedModel | None:
+        """The running mean of the weights, if any."""
+        return self.ema or self.swa
 
     def autocast(self) -> AbstractContextManager[object, bool | None]:
         """Return the autocast context for losses."""
@@ -78,6 +88,16 @@ class Update:
             self.ema.update_parameters(self.model)
         return value
 
+    def end_epoch(self, done: int) -> None:
+        """Average the weights of the epoch, if SWA has started.
+
+        Args:
+            done: Number of epochs done, this one included.
+        """
+        start = self.training.swa_start
+        if self.swa and start is not None and done > start * self.training.epochs:
+            self.swa.update_parameters(self.model)
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state, including the model."""
         return {name: part.state_dict() for name, part in self._parts().items()}
@@ -105,7 +125,8 @@ class Update:
         return f"epoch {count // self.steps_per_epoch + 1}, step {count % self.steps_per_epoch + 1}"
 
     def _parts(self) -> dict[str, Any]:
-        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler, "ema": self.ema}
+        parts = {"model": self.model, "optimizer": self.optimizer, "scaler": self.scaler}
+        parts |= {"ema": self.ema, "swa": self.swa}
         return {name: part for name, part in parts.items() if part is not None}
 
     def _add_up(self, loss: Tensor) -> Tensor:
