@@ -17,7 +17,7 @@ def filled_polygons(
     Args:
         corners: Row and column of each corner, in order around the polygon; the border belongs to it.
         rows: Rows of each polygon's window.
-        columns: Columns of the window.
+        columns: Columns of the window, one next to the other.
 
     Returns:
         The pixels that Pillow's `ImageDraw.polygon(corners, fill=...)` changes.
@@ -45,11 +45,22 @@ def filled_polygons(
     met = _met(first, second, row, place, touches & inside)
     beyond = torch.inf
     ends = torch.cat([(met.where(~twice, place)).where(inside, beyond), place.where(twice, beyond)], -1).sort(-1).values
-    left, right = ends[..., None, 0::2], ends[..., None, 1::2]
-    column = columns[:, None, :, None]
-    drawn = ((column >= _rounded(left)) & (column <= _rounded_down(right)) & right.isfinite()).any(-1)
-    across = (column >= low[:, :, None, :, 1]) & (column <= high[:, :, None, :, 1])
-    return drawn | (across & (flat & (row == low[..., 0]))[:, :, None]).any(-1)
+    level = (flat & (row == low[..., 0]))[..., None]
+    ends = torch.cat([ends.unflatten(-1, (-1, 2)), torch.stack([low, high], -1)[..., 1, :].where(level, beyond)], 2)
+    return _between(_rounded(ends[..., 0]), _rounded_down(ends[..., 1]), columns)
+
+
+def _between(
+    left: Float[Tensor, "shape height span"],
+    right: Float[Tensor, "shape height span"],
+    columns: Int[Tensor, "shape width"],
+) -> Masks:
+    """Return the pixels between the ends of any span that has two, both included."""
+    first, width = columns[:, :1, None], columns.shape[1]
+    start, stop = ((end - first).clamp(0, width).long() for end in (left, right + 1))
+    drawn = ((stop > start) & right.isfinite()).long()
+    change = drawn.new_zeros(*left.shape[:2], width + 1)
+    return (change.scatter_add_(2, start, drawn).scatter_add_(2, stop, -drawn).cumsum(2) > 0)[..., :width]
 
 
 @lru_cache(maxsize=64)
