@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from withstand.functional.precision import in_double
+
 _REACH = 2.3  # pixels above or below a line at which it would end without the limit of 0
 
 
@@ -29,8 +31,8 @@ def stroke(
         tensor([[[1.0000, 0.7550, 0.0000],
                  [0.4295, 0.7550, 0.0000]]], dtype=torch.float64)
     """
-    start, stop = start.double()[..., None, None], stop.double()[..., None, None]
-    rows, columns = (torch.arange(size, device=start.device, dtype=torch.float64) for size in (height, width))
+    start, stop = (in_double(each)[..., None, None] for each in (start, stop))
+    rows, columns = (torch.arange(size, device=start.device, dtype=start.dtype) for size in (height, width))
     across = stop[:, 1] - start[:, 1]
     slope = (stop[:, 0] - start[:, 0]) / across.where(across != 0, 1)
     distance = (rows[:, None] - (slope * (columns - start[:, 1]) + start[:, 0])).abs().clamp(max=_REACH - 1e-10)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from withstand.functional.kernels.procedural.layers import Layers
 from withstand.functional.kernels.procedural.shapes import filled_circle, filled_polygons
+from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, integers
 from withstand.functional.tensors import Device, Images
 from withstand.perturbations.corruptions.laion_c.laion_c import LaionC
@@ -36,9 +37,10 @@ class GeometricShapes(LaionC):
     tables: ClassVar = {224: (150, 300, 600, 800, 1000)}
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Shapes:
-        """Return, per shape, its kind (triangle, square, star or circle), column, row and size in pixels, colour in levels
+        """Return, per shape, whole numbers: kind, column, row, size, red, green, blue and rotation.
 
-        and rotation in degrees, all whole numbers; only stars are rotated.
+        Kinds are triangle, square, star and circle; place and size are in pixels, colours in levels, and the rotation,
+        which only stars have, in degrees.
         """
         height, width = shape[-2:]
         count = round(self.published(height, width))
@@ -92,7 +94,7 @@ def _star(shapes: Int[Tensor, "shape 8"]) -> Int[Tensor, "shape corner 2"]:
     centre, size, rotation = (shapes.cpu()[:, part] for part in (slice(1, 3), slice(3, 4), slice(7, 8)))
     corner = torch.arange(_CORNERS)
     degrees = (360 // _CORNERS * corner + rotation).remainder(720)
-    radius = size.double() / _WIDE / (1 + corner % 2)
+    radius = in_double(size.float()) / _WIDE / (1 + corner % 2)
     way = radius[..., None] * _directions()[degrees]
     return (centre.flip(1)[:, None] + way).trunc().long().to(shapes.device)
 

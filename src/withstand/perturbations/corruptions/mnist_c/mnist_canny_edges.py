@@ -13,8 +13,8 @@ class MnistCannyEdges(MnistCorruption):
     """Replace the image by its edges, white on black; nothing is random.
 
     Source:
-        mnist-c, `canny_edges`, which calls scikit-image's `canny`; `tables` holds the standard deviation of the Gaussian
-        in pixels and the two thresholds. See MnistCorruption.
+        mnist-c, `canny_edges`, which calls scikit-image's `canny`; `tables` holds the standard deviation of the
+        Gaussian in pixels and the two thresholds. See MnistCorruption.
     """
 
     tables: ClassVar = {28: ((1, 0.1, 0.2),)}

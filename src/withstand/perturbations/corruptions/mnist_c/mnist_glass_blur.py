@@ -22,10 +22,10 @@ class MnistGlassBlur(MnistCorruption):
     """Exchange pixels with random neighbours, between two Gaussian blurs along the columns.
 
     Source:
-        mnist-c, `glass_blur`; `tables` holds the standard deviation of the blurs in pixels and how many times all pixels
-        are exchanged. As in that code, which takes the columns of a grey image for its channels, rows are not blurred; a
-        pixel is exchanged half of the time, with the one to the left, above, both, or itself; and the image is floored
-        to 8 bits after the first blur. See MnistCorruption.
+        mnist-c, `glass_blur`; `tables` holds the standard deviation of the blurs in pixels and how many times all
+        pixels are exchanged. As in that code, which takes the columns of a grey image for its channels, rows are not
+        blurred; a pixel is exchanged half of the time, with the one to the left, above, both, or itself; and the image
+        is floored to 8 bits after the first blur. See MnistCorruption.
     """
 
     tables: ClassVar = {28: ((0.7, 2),)}

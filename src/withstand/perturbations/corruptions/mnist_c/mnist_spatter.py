@@ -22,8 +22,8 @@ _COVERS = 0.8  # share from which mud is seen
 class MnistSpatter(MnistCorruption):
     """Add mud of level 63, as in ImageNet-C.
 
-    Normal noise with mean a and std b is smoothed by a Gaussian with a std of c pixels; there is mud where it exceeds d.
-    Its edges are smoothed by a Gaussian with a std of e pixels.
+    Normal noise with mean a and std b is smoothed by a Gaussian with a std of c pixels; there is mud where it exceeds
+    d. Its edges are smoothed by a Gaussian with a std of e pixels.
 
     Source:
         mnist-c, `spatter`; (a, b, c, d, e) are `tables`. See MnistCorruption.

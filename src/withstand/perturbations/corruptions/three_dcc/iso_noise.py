@@ -15,7 +15,7 @@ _SHARE = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class IsoNoise(ThreeDCC):
-    """Noise of a sensor at high ISO: Poisson counts of up to 25 photons, then Gaussian noise of standard deviation 0.7 c.
+    """Add the noise of a sensor: Poisson counts of 25 photons at white, then Gaussian noise with a std of 0.7 c.
 
     Values are clipped to [0, 1] after each.
 
