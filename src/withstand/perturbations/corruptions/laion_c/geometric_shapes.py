@@ -44,11 +44,10 @@ class GeometricShapes(LaionC):
         """
         height, width = shape[-2:]
         count = round(self.published(height, width))
-        scale = self._scale(torch.empty(1, 1, height, width, device="meta"))
         low, high = _SIZES
         ends = [(0, 4), (0, width), (0, height), (low, high + 1), *[(0, 256)] * 3, (0, 360)]
         drawn = [integers((shape[0], count), *each, rng=rng, device=device) for each in ends]
-        drawn[3] = (drawn[3] * scale).round().long().clamp(min=1)
+        drawn[3] = (drawn[3] * self._pixels(1, height, width)).round().long().clamp(min=1)
         return torch.stack(drawn, -1)
 
     def corrupt(self, x: Images, parameters: Shapes) -> Images:

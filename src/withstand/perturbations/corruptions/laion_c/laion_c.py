@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from torch import Tensor
-
 from withstand.perturbations.base import Corruption, Perturbation
 
 _SIDE = 224  # of the published images, in pixels
@@ -24,10 +22,9 @@ class LaionC(Corruption):
         thousandth of a level is added, as everywhere.
     """
 
-    @classmethod
-    def _scale(cls, x: Tensor) -> float:
-        """Return the side of images over the published one."""
-        return min(x.shape[-2:]) / _SIDE
+    def _pixels(self, length: float, height: int, width: int) -> float:
+        """Return a length in images of this size that is published for 224 pixels."""
+        return length * min(height, width) / _SIDE
 
     @classmethod
     def examples(cls) -> list[Perturbation]:

@@ -36,18 +36,19 @@ class VerticalLines(LaionC):
         height, width = x.shape[-2:]
         columns, rows = self.published(height, width)
         columns = min(width, round(columns * width / min(height, width)))
-        rows = max(1, round(rows * self._scale(x)))
+        rows = max(1, round(self._pixels(rows, height, width)))
         levels = to_levels(x)
         luma = grey(levels)
         left = torch.arange(columns, dtype=torch.float64) / columns * width  # in this order, as there
         ends = left.long(), (left + width / columns).long().clamp(max=width)
         means = _means(torch.cat([levels, luma], 1), *(each.to(x.device) for each in ends), rows)
         left = left.to(x.device, widest(x.device))[:, None]
-        bent = (left - _BEND * self._scale(x) * (1 - means[:, -1] / left.new_tensor(255))).trunc().long()
+        bend = self._pixels(_BEND, height, width)
+        bent = (left - bend * (1 - means[:, -1] / left.new_tensor(255))).trunc().long()
         start = torch.cat([left.long().expand(len(x), -1, 1), bent[..., :-1]], 2)
         down = torch.arange(means.shape[-1], device=x.device) * rows
         down = torch.stack([(down - rows).clamp(min=0), down], -1).expand(*bent.shape, 2)
-        layers = Layers(*levels[:, 0].shape, device=x.device)
+        layers = Layers(len(x), height, width, device=x.device)
         mark_lines(layers, torch.stack([down, torch.stack([start, bent], -1)], -1).flatten(1, 2))
         return layers.paint(torch.zeros_like(x), means[:, :-1].flatten(2).mT / 255)
 

@@ -56,11 +56,11 @@ class MnistAsImagenetC(MnistCorruption):
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Any:
         """Return what the corruption of ImageNet-C draws."""
-        self.published(*shape[-2:])
         return self.original.sample(shape, rng=rng, device=device)
 
     def corrupt(self, x: Images, parameters: Any) -> Images:
         """Corrupt as in ImageNet-C."""
+        self.published(*x.shape[-2:])  # only for its check of the size
         return self.original.corrupt(x, parameters)
 
 

@@ -42,10 +42,11 @@ class MnistZigzag(MnistCorruption):
         row, rise = in_double(parameters.float()).unbind(1)
         across = max(width - 1 - 2 * _FREE, 1)
         angle = (rise / across).atan()
+        left_end = torch.stack([row, torch.full_like(row, _FREE)], 1)
         light = in_double(x)
         for start, stop in pairwise(self._points(across / angle.cos(), hypot(across, _RISE), height, width)):
-            ends = [_turned(end, angle) + torch.stack([row, torch.full_like(row, _FREE)], 1) for end in (start, stop)]
-            light = (light + stroke(*ends, height, width)[:, None]).clamp_(max=1)
+            first, last = (_turned(end, angle) + left_end for end in (start, stop))
+            light = (light + stroke(first, last, height, width)[:, None]).clamp_(max=1)
         return light.to(x)
 
     def _points(
