@@ -11,6 +11,7 @@ from withstand.data.corrupted.cifar100_c import Cifar100C as Cifar100C
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays as CorruptedArrays
 from withstand.data.corrupted.corrupted_folder import CorruptedFolder as CorruptedFolder
 from withstand.data.corrupted.imagenet_c_files import ImagenetCFiles as ImagenetCFiles
+from withstand.data.corrupted.mnist_c import MnistC as MnistC
 from withstand.data.images.cifar10 import Cifar10 as Cifar10
 from withstand.data.images.digits import Digits as Digits
 from withstand.data.images.fashion_mnist import FashionMnist as FashionMnist
@@ -134,6 +135,29 @@ from withstand.perturbations.corruptions.imagenet_c.snow import Snow as Snow
 from withstand.perturbations.corruptions.imagenet_c.spatter import Spatter as Spatter
 from withstand.perturbations.corruptions.imagenet_c.speckle_noise import SpeckleNoise as SpeckleNoise
 from withstand.perturbations.corruptions.imagenet_c.zoom_blur import ZoomBlur as ZoomBlur
+from withstand.perturbations.corruptions.laion_c.geometric_shapes import GeometricShapes as GeometricShapes
+from withstand.perturbations.corruptions.laion_c.luminance_checkerboard import (
+    LuminanceCheckerboard as LuminanceCheckerboard,
+)
+from withstand.perturbations.corruptions.laion_c.vertical_lines import VerticalLines as VerticalLines
+from withstand.perturbations.corruptions.mnist_c.mnist_brightness import MnistBrightness as MnistBrightness
+from withstand.perturbations.corruptions.mnist_c.mnist_canny_edges import MnistCannyEdges as MnistCannyEdges
+from withstand.perturbations.corruptions.mnist_c.mnist_dotted_line import MnistDottedLine as MnistDottedLine
+from withstand.perturbations.corruptions.mnist_c.mnist_fog import MnistFog as MnistFog
+from withstand.perturbations.corruptions.mnist_c.mnist_glass_blur import MnistGlassBlur as MnistGlassBlur
+from withstand.perturbations.corruptions.mnist_c.mnist_impulse_noise import MnistImpulseNoise as MnistImpulseNoise
+from withstand.perturbations.corruptions.mnist_c.mnist_motion_blur import MnistMotionBlur as MnistMotionBlur
+from withstand.perturbations.corruptions.mnist_c.mnist_rotate import MnistRotate as MnistRotate
+from withstand.perturbations.corruptions.mnist_c.mnist_scale import MnistScale as MnistScale
+from withstand.perturbations.corruptions.mnist_c.mnist_shear import MnistShear as MnistShear
+from withstand.perturbations.corruptions.mnist_c.mnist_shot_noise import MnistShotNoise as MnistShotNoise
+from withstand.perturbations.corruptions.mnist_c.mnist_spatter import MnistSpatter as MnistSpatter
+from withstand.perturbations.corruptions.mnist_c.mnist_stripe import MnistStripe as MnistStripe
+from withstand.perturbations.corruptions.mnist_c.mnist_translate import MnistTranslate as MnistTranslate
+from withstand.perturbations.corruptions.mnist_c.mnist_zigzag import MnistZigzag as MnistZigzag
+from withstand.perturbations.corruptions.three_dcc.color_quant import ColorQuant as ColorQuant
+from withstand.perturbations.corruptions.three_dcc.iso_noise import IsoNoise as IsoNoise
+from withstand.perturbations.corruptions.three_dcc.low_light import LowLight as LowLight
 from withstand.perturbations.gaussian import Gaussian as Gaussian
 from withstand.perturbations.identity import Identity as Identity
 from withstand.perturbations.imagenet_c import ImageNetC as ImageNetC

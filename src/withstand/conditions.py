@@ -8,7 +8,7 @@ Saved = Literal["", "+jpeg"]
 Norm = Literal["l1", "l2", "linf"]
 
 CLEAN = "clean"
-MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions and C-bar apart
+MEAN = "corruptions"  # the mean over all cells of a run, extra corruptions and other suites apart
 JPEG: Saved = "+jpeg"
 SEVERITIES = (1, 2, 3, 4, 5)
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
@@ -38,8 +38,9 @@ IMAGENET_C = (
 NOISE = IMAGENET_C[:3]
 EXTRAS = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
 VARIANTS = ("frost-procedural",)  # not published: the same corruption with other textures
-# Suites outside ImageNet-C, by their names; both have some of the corruptions.
-# Source: Mintun, Kirillov, Xie 2021, arXiv 2102.11273; the tables of levels of augmentation-corruption.
+# Suites outside ImageNet-C, by their names; both of C-bar have some of the corruptions.
+# Source: Mintun, Kirillov, Xie 2021, arXiv 2102.11273; the tables of levels of augmentation-corruption. Li et al. 2025,
+# arXiv 2506.16950. Kar et al. 2022, arXiv 2203.01441. Mu, Gilmer 2019, arXiv 1906.02337; google-research/mnist-c.
 SUITES: dict[str, tuple[str, ...]] = {
     "imagenet-c-bar": (
         "caustic_refraction",
@@ -65,9 +66,43 @@ SUITES: dict[str, tuple[str, ...]] = {
         "sparkles",
         "transverse_chromatic_abberation",
     ),
+    "laion-c": ("vertical_lines", "geometric_shapes", "luminance_checkerboard"),
+    "3dcc": ("iso_noise", "low_light", "color_quant"),
+    "mnist-c": (
+        "mnist_shot_noise",
+        "mnist_impulse_noise",
+        "mnist_glass_blur",
+        "mnist_motion_blur",
+        "mnist_shear",
+        "mnist_scale",
+        "mnist_rotate",
+        "mnist_brightness",
+        "mnist_translate",
+        "mnist_stripe",
+        "mnist_fog",
+        "mnist_spatter",
+        "mnist_dotted_line",
+        "mnist_zigzag",
+        "mnist_canny_edges",
+    ),
 }
-C_BAR = tuple(dict.fromkeys(name for names in SUITES.values() for name in names))
-CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS, *C_BAR)
+PARTIAL = {"laion-c": "3 of 6", "3dcc": "3 of 12"}  # suites of which only some corruptions are there
+C_BAR = tuple(dict.fromkeys((*SUITES["imagenet-c-bar"], *SUITES["cifar10-c-bar"])))
+MNIST_C = SUITES["mnist-c"]
+# The corruptions outside ImageNet-C by the names that tables call them.
+BEYOND = {"C-bar": C_BAR, "LAION-C": SUITES["laion-c"], "3DCC": SUITES["3dcc"], "MNIST-C": MNIST_C}
+OUTSIDE = tuple(name for names in BEYOND.values() for name in names)
+CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS, *OUTSIDE)
+
+
+def severities_of(corruption: str) -> tuple[int, ...]:
+    """Return the published severities of a corruption.
+
+    Example:
+        >>> severities_of("fog"), severities_of("mnist_fog")
+        ((1, 2, 3, 4, 5), (1,))
+    """
+    return SEVERITIES[:1] if corruption in MNIST_C else SEVERITIES
 
 
 class Cell(NamedTuple):
@@ -104,7 +139,7 @@ def parse_cell(condition: str) -> Cell | None:
     """
     kind, _, severity = condition.partition("/")
     corruption = kind.removesuffix(JPEG)
-    if corruption not in CORRUPTIONS or severity not in ("1", "2", "3", "4", "5"):
+    if corruption not in CORRUPTIONS or severity not in map(str, severities_of(corruption)):
         return None
     return Cell(corruption, int(severity), JPEG if kind.endswith(JPEG) else "")
 

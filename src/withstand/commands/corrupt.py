@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import replace
+from itertools import chain
 from os.path import realpath
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -10,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
+from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.blocks import batches, corrupted
@@ -34,12 +36,11 @@ from withstand.parser import parse
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import (
     Pixels,
-    cifar10_c_bar,
     extras,
     imagenet_c,
-    imagenet_c_bar,
     nearest_c_bar,
     nearest_pixels,
+    other_suites,
     others,
 )
 from withstand.perturbations.imagenet_c import ImageNetC
@@ -92,7 +93,7 @@ def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
     side = found.pixels or min(shape[1:])
     pixels = nearest_pixels(side, side)
     every = ImageNetC(pixels=pixels, jpeg=False, validation=True, frost=found.frost).cells(*shape[1:])
-    every += (*imagenet_c_bar(pixels=side), *cifar10_c_bar(pixels=side), *others(pixels=pixels))
+    every += (*chain.from_iterable(other_suites(pixels=side).values()), *others(pixels=pixels))
     wanted = {(type(each), each.severity) for each in choose(found.corruptions, severities, side=side)}
     cells = tuple(each for each in dict.fromkeys(cast(Any, every)) if (type(each), each.severity) in wanted)
     for each in cells:
@@ -114,7 +115,7 @@ def _parser() -> ArgumentParser:
         nargs="+",
         default=["imagenet-c"],
         metavar="NAME",
-        help="corruption names, imagenet-c, extras, all (19), c-bar, imagenet-c-bar or cifar10-c-bar",
+        help="corruption names, imagenet-c, extras, all (19), or suites: c-bar, laion-c, 3dcc, mnist-c",
     )
     add("--severities", type=str, nargs="+", default=["1-5"], metavar="N", help="severities, such as 1 3 5 or 1-5")
     add("--to", type=Format | None, help="jpeg (quality 85), png, npy, or same as the images (default with original)")
@@ -213,19 +214,19 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
     Raises:
         InputError: If a name is unknown.
     """
-    published, more, bar, small_bar, own = (
-        suite(severities=severities) for suite in (imagenet_c, extras, imagenet_c_bar, cifar10_c_bar, others)
-    )
-    sets = {"imagenet-c": published, "extras": more, "all": published + more}
-    sets |= {"imagenet-c-bar": bar, "cifar10-c-bar": small_bar}
+    published, more, own = (suite(severities=severities) for suite in (imagenet_c, extras, others))
+    sets = {"imagenet-c": published, "extras": more, "all": published + more} | other_suites(severities=severities)
+    every = dict.fromkeys((*chain.from_iterable(sets.values()), *own))
     sets["c-bar"] = sets[nearest_c_bar(side)]
-    every = dict.fromkeys(published + more + bar + small_bar + own)
-    known = [*sets, *dict.fromkeys(each.published_name() for each in every)]
+    known = [*sets, *dict.fromkeys([*(each.published_name() for each in every), *MNIST_C])]
     for name in names:
         if name not in known:
             raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
-    return tuple(each for each in every if each in chosen or each.published_name() in names)
+    found = tuple(each for each in every if each in chosen or each.published_name() in names)
+    if not found:
+        raise InputError(f"corrupt: {', '.join(names)} has severity 1 only, got {' '.join(map(str, severities))}.")
+    return found
 
 
 def _data(found: Any) -> Dataset:

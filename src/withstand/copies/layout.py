@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from withstand.conditions import MNIST_C
 from withstand.copies.image_tree import ImageTree
 from withstand.copies.originals import Originals
 from withstand.data.base import Dataset, TensorSplit
@@ -54,9 +55,10 @@ class CorruptedCopy:
             raise InputError("corrupt: corruptions must name at least one, got none.")
         if self.seed < 0:
             raise InputError(f"corrupt: seed must be at least 0, got {self.seed}.")
-        severities = {each.severity for each in self.corruptions}
-        if self.format == "npy" and severities != {1, 2, 3, 4, 5}:
-            raise InputError("corrupt: arrays hold all five severities; leave --severities out, or write jpeg or png.")
+        for name in self.arrays:
+            if {each.severity for each in self.corruptions if array_name(each) == name} != {1, 2, 3, 4, 5}:
+                then = "write jpeg or png" if name in MNIST_C else "leave --severities out, or write jpeg or png"
+                raise InputError(f"corrupt: arrays hold five severities, but {name} has fewer; {then}.")
         if self.format == "npy" and self.keeps_sizes:
             raise InputError("corrupt: arrays hold images of one size; leave --size original out, or write files.")
 

@@ -6,20 +6,17 @@ from itertools import chain
 from withstand.conditions import JPEG
 from withstand.perturbations.base import Perturbation, Pixels
 from withstand.perturbations.corruptions.imagenet_c.frost import Textures
-from withstand.perturbations.corruptions.suites import (
-    cifar10_c_bar,
-    imagenet_c_bar,
-    nearest_c_bar,
-    nearest_pixels,
-    others,
-)
+from withstand.perturbations.corruptions.suites import nearest_c_bar, nearest_pixels, other_suites, others
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
 
-C_BAR_WORDS = {
+SUITE_WORDS = {
     "c-bar": "imagenet-c-bar, or cifar10-c-bar for images whose size is nearer to 32 pixels than to 224",
     "imagenet-c-bar": "the 10 corruptions of ImageNet-C-bar at severities 1 to 5, saved as JPEG",
     "cifar10-c-bar": "the 10 corruptions of CIFAR-10-C-bar at severities 1 to 5, lossless",
+    "laion-c": "3 of the 6 corruptions of LAION-C at severities 1 to 5, lossless",
+    "3dcc": "3 of the 12 corruptions of 3DCC (3D Common Corruptions) at severities 1 to 5, lossless",
+    "mnist-c": "the 15 corruptions of MNIST-C, which have one severity, lossless",
 }
 IN_MEMORY, ALL = "imagenet-c-in-memory", "corruptions"
 
@@ -30,8 +27,8 @@ def named_corruptions(
     """Return the corruptions of a name; empty if it is unknown.
 
     Args:
-        word: A suite (`imagenet-c`, `c-bar`), a corruption (`fog`) or a cell (`fog/3`); the last two and `corruptions`
-            also with `+jpeg`.
+        word: A suite (`imagenet-c`, `c-bar`, `mnist-c`), a corruption (`fog`) or a cell (`fog/3`); the
+            last two and `corruptions` also with `+jpeg`.
         side: Shorter side of the images, in pixels.
         pixels: Image size whose parameters apply; None takes the nearest.
         frost: Frost textures.
@@ -45,14 +42,14 @@ def named_corruptions(
     side = pixels or side
     suite = ImageNetC(pixels=nearest_pixels(side, side), jpeg=False, frost=frost)
     every = replace(suite, validation=True).cells(side, side)
-    bars = {"imagenet-c-bar": imagenet_c_bar(pixels=side), "cifar10-c-bar": cifar10_c_bar(pixels=side)}
+    suites = other_suites(pixels=side)
     kind, slash, severity = word.partition("/")
     plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
-    named = dict.fromkeys((*every, *chain.from_iterable(bars.values()), *others(pixels=suite.pixels)))
+    named = dict.fromkeys((*every, *chain.from_iterable(suites.values()), *others(pixels=suite.pixels)))
     chosen = [each for each in named if plain in _names(each.condition)]
-    if word in C_BAR_WORDS:
+    if word in SUITE_WORDS:
         word = nearest_c_bar(side) if word == "c-bar" else word
-        chosen, saved = bars[word], word == "imagenet-c-bar"
+        chosen, saved = suites[word], word == "imagenet-c-bar"
     elif word in ("imagenet-c", IN_MEMORY):
         chosen, saved = suite.cells(side, side), word == "imagenet-c" and suite.pixels != 32
     elif plain == ALL:

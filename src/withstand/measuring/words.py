@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from withstand.conditions import C_BAR, CLEAN, EXTRAS, IMAGENET_C, JPEG, SUITES, parse_cell
+from withstand.conditions import C_BAR, CLEAN, EXTRAS, IMAGENET_C, JPEG, OUTSIDE, SUITES, parse_cell, severities_of
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError, brief, nearest
 from withstand.evaluation.base import Evaluation
@@ -16,7 +16,7 @@ from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
-from withstand.measuring.named_corruptions import C_BAR_WORDS, named_corruptions
+from withstand.measuring.named_corruptions import SUITE_WORDS, named_corruptions
 from withstand.models.noise_generator import Kernel
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
@@ -34,7 +34,7 @@ SETS = {
     "imagenet-c": "the 15 corruptions of ImageNet-C at severities 1 to 5, saved as JPEG (lossless at 32 pixels)",
     "imagenet-c-in-memory": "the 15 corruptions of ImageNet-C, without JPEG",
     "corruptions": "the 15 corruptions and the 4 extra ones, without JPEG",
-    **C_BAR_WORDS,
+    **SUITE_WORDS,
     "noise": "Gaussian, uniform and speckle noise with three standard deviations",
 }
 NOISE_DISTANCES: dict[str, tuple[Kernel, str]] = {
@@ -133,7 +133,7 @@ def is_evaluation(word: str) -> bool:
 
 def known_words() -> list[str]:
     """Return all names of sets, evaluations and corruptions."""
-    return [*WORDS, *IMAGENET_C, *EXTRAS, *C_BAR, *dict.fromkeys(each.published_name() for each in others())]
+    return [*WORDS, *IMAGENET_C, *EXTRAS, *OUTSIDE, *dict.fromkeys(each.published_name() for each in others())]
 
 
 def is_known(word: str) -> bool:
@@ -161,7 +161,9 @@ def advice(word: str, known: Sequence[str]) -> str:
     if slash and kind == "calibration":
         return re.sub("(mean| or) ", r"\1 calibration/", advice(rest, known))
     if slash and is_known(kind):
-        return f"{kind} has no severities." if kind in WORDS else "severities are 1, 2, 3, 4 and 5."
+        if kind in WORDS or len(severities_of(kind.removesuffix(JPEG))) == 1:
+            return f"{kind} has " + ("no severities." if kind in WORDS else "severity 1 only.")
+        return "severities are 1, 2, 3, 4 and 5."
     return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 
@@ -219,7 +221,7 @@ def choose_cells(names: Sequence[str] | None, cells: Iterable[str]) -> list[str]
     """Return the cells of already corrupted data that names choose.
 
     Args:
-        names: `clean`, `imagenet-c` (the 15), `c-bar` and its two suites, `corruptions` (all but clean), kinds (`fog`),
+        names: `clean`, `imagenet-c` (the 15), `c-bar` and other suites, `corruptions` (all but clean), kinds (`fog`),
             or cells (`fog/3`), the last two with or without `+jpeg`; None means all.
         cells: All cells.
 

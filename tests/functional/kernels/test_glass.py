@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from withstand.functional.kernels.glass import copy_in_order
+from withstand.functional.kernels.glass import copy_in_order, exchange_in_order
 from withstand.functional.random import integers, stream, uniform
 
 
@@ -48,3 +48,22 @@ def test_a_chain_through_the_whole_image_is_followed_to_its_end(reach):
 def test_images_without_a_pixel_between_the_borders_stay(shape):
     x = images(*shape)
     assert torch.equal(copy_in_order(x, choose(shape[0], 2, *shape[2:], 4), reach=4), x)
+
+
+def exchanged_one_by_one(x, choices):
+    x = x.clone()
+    for image, choice in zip(x, choices.tolist(), strict=True):
+        for iteration in choice:
+            for h in range(x.shape[2] - 1, 1, -1):
+                for w in range(x.shape[3] - 1, 1, -1):
+                    up, left = [(1, 1), (1, 0), (0, 1), (0, 0)][iteration[h - 2][w - 2]]
+                    here, there = image[:, h, w].clone(), image[:, h - up, w - left].clone()
+                    image[:, h, w], image[:, h - up, w - left] = there, here
+    return x
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 12, 9), (3, 1, 5, 14), (1, 1, 3, 3), (1, 1, 2, 5)])
+def test_pixels_are_exchanged_as_one_after_the_other(shape):
+    inner = (max(shape[2] - 2, 0), max(shape[3] - 2, 0))
+    x, choices = images(*shape), integers((shape[0], 2, *inner), 0, 4, rng=stream(0, "choices"))
+    assert torch.equal(exchange_in_order(x, choices), exchanged_one_by_one(x, choices))

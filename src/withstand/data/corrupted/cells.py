@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from withstand.conditions import C_BAR, CORRUPTIONS, IMAGENET_C, SEVERITIES, Cell, Saved
+from withstand.conditions import CORRUPTIONS, IMAGENET_C, OUTSIDE, Cell, Saved, severities_of
 
 
 class Gap(NamedTuple):
@@ -23,7 +23,7 @@ class Gap(NamedTuple):
 def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severity: int | None = None) -> list[Gap]:
     """Return the absent or partial cells of the 15 corruptions, and of others with any cell.
 
-    Where there are only cells of C-bar, the 15 are not expected.
+    Where there are only cells of suites outside ImageNet-C, the 15 are not expected.
 
     Args:
         images: Number of images of each existing cell; at least one cell.
@@ -38,9 +38,9 @@ def find_gaps(images: Mapping[Cell, int], corruption: str | None = None, severit
     largest = max(images.values())
     saved: dict[str, Saved] = {cell.corruption: cell.saved for cell in images}
     usual = next(iter(images)).saved
-    expected = () if set(saved) <= set(C_BAR) else IMAGENET_C
+    expected = () if set(saved) <= set(OUTSIDE) else IMAGENET_C
     listed = [name for name in CORRUPTIONS if name in expected or name in saved]
-    every = [Cell(name, each, saved.get(name, usual)) for name in listed for each in SEVERITIES]
+    every = [Cell(name, each, saved.get(name, usual)) for name in listed for each in severities_of(name)]
     counts = {cell: images.get(cell, 0) for cell in every if is_selected(cell, corruption, severity)}
     return [Gap(cell.condition, count, largest) for cell, count in counts.items() if count < largest]
 

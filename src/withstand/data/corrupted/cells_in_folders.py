@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from withstand.conditions import C_BAR, CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved
+from withstand.conditions import C_BAR, CLEAN, CORRUPTIONS, JPEG, SEVERITIES, Cell, Saved, severities_of
 from withstand.data.base import Dataset, Part
 from withstand.data.corrupted.base import CorruptedDataset
 from withstand.data.corrupted.cells import Gap, find_gaps
@@ -114,7 +114,7 @@ class CellsInFolders(CorruptedDataset):
         for corruption in CORRUPTIONS:
             parents = [self._folder() / upper / corruption for upper in ("", *ARCHIVES)]
             named = [(each, _levels(each) if corruption in C_BAR else []) for each in parents]
-            for severity in SEVERITIES:
+            for severity in severities_of(corruption):
                 places = [parent / str(severity) for parent, _ in named]
                 places += [parent / levels[severity - 1] for parent, levels in named if levels]
                 places = [place for place in places if place.is_dir()]
@@ -127,12 +127,11 @@ class CellsInFolders(CorruptedDataset):
     def _list_ignored(self) -> Iterator[str]:
         """Yield folders in the place of a corruption or a severity that are neither."""
         root, clean = self._folder(), None if self.clean is None else expanded(self.clean).resolve()
-        severities = [str(each) for each in SEVERITIES]
         for upper in (root, *(root / each for each in ARCHIVES)):
             for name in subfolders(upper):
                 path = upper / name
                 if name in CORRUPTIONS:
-                    known = severities + (_levels(path) if name in C_BAR else [])
+                    known = [*map(str, severities_of(name))] + (_levels(path) if name in C_BAR else [])
                     others = [path / each for each in subfolders(path) if each not in known]
                     yield from (str(each.relative_to(root)) for each in others)
                 elif path.resolve() != clean and not (upper == root and name in ARCHIVES):

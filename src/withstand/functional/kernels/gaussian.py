@@ -116,7 +116,11 @@ def gaussian_weights(std: float, radius: int) -> list[float]:
 
 
 def sum_in_order(
-    x: Float[Tensor, "*batch height width"], weights: Sequence[float], *, border: Border
+    x: Float[Tensor, "*batch height width"],
+    weights: Sequence[float],
+    *,
+    border: Border,
+    axes: Sequence[int] = (-2, -1),
 ) -> Float[Tensor, "*batch height width"]:
     """Return sums of neighbours times weights along both axes, rounded as scipy and OpenCV round them.
 
@@ -126,13 +130,14 @@ def sum_in_order(
         x: Images of any values.
         weights: An odd number of them, symmetric.
         border: What lies beyond the image, see `fold`.
+        axes: Axes along which it is summed, one after the other.
 
     Example:
         >>> sum_in_order(torch.tensor([[0.0, 0.0, 8.0]]), [0.25, 0.5, 0.25], border="nearest")
         tensor([[0., 2., 6.]])
     """
     radius = len(weights) // 2
-    for axis in (-2, -1):
+    for axis in axes:
         size = x.shape[axis]
         padded = x.index_select(axis, fold(torch.arange(-radius, size + radius), size, border).to(x.device))
         x = padded.narrow(axis, radius, size) * weights[radius]

@@ -1,4 +1,4 @@
-"""Pixel shuffling of glass blur."""
+"""Pixel shuffling of glass blurs."""
 
 from functools import lru_cache
 
@@ -41,6 +41,39 @@ def copy_in_order(x: Images, choices: Int[Tensor, "batch iteration rows columns"
     sources = _follow(pointers, pixels, is_long=reach > 1)
     planes = x.transpose(0, 1)
     return planes.reshape(channels, pixels).index_select(1, sources).reshape(planes.shape).transpose(0, 1)
+
+
+def exchange_in_order(x: Images, choices: Int[Tensor, "batch iteration rows columns"]) -> Images:
+    """Return images whose pixels were exchanged one after the other, each with one of three neighbours or none.
+
+    It goes from right to left and from the bottom to the top, and again in every iteration. The first two rows and
+    columns are not chosen, but may be a neighbour.
+
+    Args:
+        x: Images of any values.
+        choices: For every other pixel 0 for the one above and to the left, 1 for the one above, 2 for the one to the
+            left, 3 for none.
+
+    Example:
+        >>> x = torch.arange(4.0).expand(1, 1, 4, 4)
+        >>> exchange_in_order(x, torch.full((1, 1, 2, 2), 2))[0, 0]
+        tensor([[0., 1., 2., 3.],
+                [0., 1., 2., 3.],
+                [0., 3., 1., 2.],
+                [0., 3., 1., 2.]])
+    """
+    batch, _, height, width = x.shape
+    sources = torch.arange(height * width, device=x.device).repeat(batch, 1)
+    steps = torch.tensor([-width - 1, -width, -1, 0], device=x.device)
+    for own in choices.unbind(1):
+        # Pixels a knight's move apart, like (h, w) and (h - 1, w + 2), have no neighbour in common.
+        for wave in range(2 * height + width - 3, 5, -1):
+            row = torch.arange(max(2, (wave - width + 2) // 2), min(height - 1, (wave - 2) // 2) + 1, device=x.device)
+            here = (row * width + wave - 2 * row).expand(batch, -1)
+            there = here + steps[own[:, row - 2, wave - 2 * row - 2]]
+            one, other = sources.gather(1, here), sources.gather(1, there)
+            sources.scatter_(1, there, one).scatter_(1, here, other)
+    return x.flatten(2).gather(2, sources[:, None].expand(-1, x.shape[1], -1)).view(x.shape)
 
 
 @lru_cache(maxsize=4)

@@ -8,13 +8,7 @@ from typing import Any
 from withstand.errors import InputError, brief, nearest
 from withstand.limits import Seed, checked
 from withstand.perturbations.base import Corruption, Pixels, Severity
-from withstand.perturbations.corruptions.suites import (
-    CIFAR10_C_BAR,
-    EXTRAS,
-    IMAGENET_C,
-    IMAGENET_C_BAR,
-    nearest_pixels,
-)
+from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, SUITES, nearest_pixels
 from withstand.perturbations.image_kinds import as_batch
 from withstand.perturbations.transform import changed
 
@@ -25,7 +19,7 @@ PROCEDURAL = "frost-procedural"
 def corrupt(
     image: Any,
     corruption: str,
-    severity: Severity = 3,
+    severity: Severity | None = None,
     *,
     seed: Seed | None = None,
     pixels: Pixels | None = None,
@@ -38,11 +32,11 @@ def corrupt(
             channels stay unchanged.
         corruption: A name of `corruption_names`, or `frost-procedural`: frost with generated textures, which needs no
             files.
-        severity: 1, 2, 3, 4 or 5.
+        severity: 1, 2, 3, 4 or 5; of corruptions of MNIST-C only 1. None takes 3, or 1 if there is no other.
         seed: Seed of the draw; each image of a batch has its own draw. None takes a seed from PyTorch's global
             generator (`torch.manual_seed`).
         pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the size nearest to the
-            shorter side, of those for which the corruption has parameters.
+            shorter side, of those for which the corruption has parameters, such as 28 for those of MNIST-C.
 
     Returns:
         Values on the grid of 8 bits, as in ImageNet-C before it was saved as JPEG.
@@ -63,7 +57,9 @@ def corrupt(
     images, restore = as_batch(image, who="corrupt")
     tables = _member(corruption).tables
     size = nearest_pixels(*images.shape[2:], among=tables) if pixels is None else pixels
-    return restore(changed(corruption_named(corruption, severity, size), images, seed=seed))
+    usual = 3 if len(next(iter(tables.values()))) > 1 else 1
+    chosen = corruption_named(corruption, usual if severity is None else severity, size)
+    return restore(changed(chosen, images, seed=seed))
 
 
 @checked
@@ -72,7 +68,8 @@ def corruption_names(subset: str = "common") -> list[str]:
 
     Args:
         subset: `common`, the 15 of ImageNet-C; `validation`, the 4 extra ones; `all` of these; of the 15 the `noise`,
-            `blur`, `weather` or `digital` ones; or the 10 of `imagenet-c-bar` or `cifar10-c-bar`.
+            `blur`, `weather` or `digital` ones; or those of another suite: `imagenet-c-bar`, `cifar10-c-bar`,
+            `laion-c`, `3dcc` or `mnist-c`.
 
     Example:
         >>> corruption_names("noise"), len(corruption_names()), corruption_names("validation")[0]
@@ -81,7 +78,7 @@ def corruption_names(subset: str = "common") -> list[str]:
     common, validation = (_names(chain.from_iterable(suite.values())) for suite in (IMAGENET_C, EXTRAS))
     parts = {"common": common, "validation": validation, "all": common + validation}
     parts |= {group: _names(members) for group, members in IMAGENET_C.items()}
-    parts |= {"imagenet-c-bar": _names(IMAGENET_C_BAR), "cifar10-c-bar": _names(CIFAR10_C_BAR)}
+    parts |= {name: _names(members) for name, members in SUITES.items()}
     if subset not in parts:
         raise InputError(f"corruption_names: subset must be one of {', '.join(parts)}, got {brief(subset)}.")
     return parts[subset]
@@ -106,7 +103,7 @@ def _member(name: str) -> type[Corruption]:
 
 @cache
 def _members() -> dict[str, type[Corruption]]:
-    groups = chain(IMAGENET_C.values(), EXTRAS.values(), (IMAGENET_C_BAR, CIFAR10_C_BAR))
+    groups = chain(IMAGENET_C.values(), EXTRAS.values(), SUITES.values())
     return {each.published_name(): each for each in chain.from_iterable(groups)}
 
 

@@ -1,4 +1,4 @@
-"""The corruptions of ImageNet-C and of the two C-bar suites, in order."""
+"""The corruptions of ImageNet-C and of other suites, in order."""
 
 from collections.abc import Iterable, Sequence
 from math import log
@@ -41,6 +41,9 @@ from withstand.perturbations.corruptions.imagenet_c.snow import Snow
 from withstand.perturbations.corruptions.imagenet_c.spatter import Spatter
 from withstand.perturbations.corruptions.imagenet_c.speckle_noise import SpeckleNoise
 from withstand.perturbations.corruptions.imagenet_c.zoom_blur import ZoomBlur
+from withstand.perturbations.corruptions.laion_c.suite import LAION_C
+from withstand.perturbations.corruptions.mnist_c.suite import MNIST_C
+from withstand.perturbations.corruptions.three_dcc.suite import THREE_DCC
 
 Group = Literal["noise", "blur", "weather", "digital"]
 
@@ -83,6 +86,13 @@ CIFAR10_C_BAR: tuple[type[CBar], ...] = (
     Sparkles,
     TransverseChromaticAbberation,
 )
+SUITES: dict[str, tuple[type[Corruption], ...]] = {
+    "imagenet-c-bar": IMAGENET_C_BAR,
+    "cifar10-c-bar": CIFAR10_C_BAR,
+    "laion-c": LAION_C,
+    "3dcc": THREE_DCC,
+    "mnist-c": MNIST_C,
+}
 
 
 def imagenet_c(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None = None) -> tuple[Corruption, ...]:
@@ -109,28 +119,35 @@ def extras(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
     return _instances(EXTRAS, severities, pixels)
 
 
-def imagenet_c_bar(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None) -> tuple[Corruption, ...]:
-    """Return the ten corruptions of ImageNet-C-bar in the published order, each with every severity.
+def other_suites(
+    *, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None
+) -> dict[str, tuple[Corruption, ...]]:
+    """Return the corruptions of the suites outside ImageNet-C in the published order, each with every severity it has.
 
     Args:
-        severities: From 1 to 5.
-        pixels: Shorter side of the images; each corruption takes the nearest size, by the ratio, that has levels. None
-            takes the levels for the very size of the images.
+        severities: From 1 to 5; corruptions of MNIST-C have severity 1 only.
+        pixels: Shorter side of the images; each corruption takes the nearest size, by the ratio, that has parameters.
+            None takes the parameters for the very size of the images.
+
+    Returns:
+        Corruptions by the name of the suite: those of ImageNet-C-bar and CIFAR-10-C-bar, three of LAION-C, three of
+        3DCC, and those of MNIST-C.
 
     Example:
-        >>> [each.condition for each in imagenet_c_bar(severities=(1, 5))][:3]
-        ['caustic_refraction/1', 'caustic_refraction/5', 'inverse_sparkles/1']
+        >>> suites = other_suites(severities=(1, 5))
+        >>> [each.condition for each in suites["imagenet-c-bar"]][:3], suites["mnist-c"][4].condition
+        (['caustic_refraction/1', 'caustic_refraction/5', 'inverse_sparkles/1'], 'mnist_shear/1')
     """
+    return {name: _with_nearest(members, severities, pixels) for name, members in SUITES.items()}
+
+
+def imagenet_c_bar(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None) -> tuple[Corruption, ...]:
+    """Return the ten corruptions of ImageNet-C-bar; arguments as in `other_suites`."""
     return _with_nearest(IMAGENET_C_BAR, severities, pixels)
 
 
 def cifar10_c_bar(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: int | None = None) -> tuple[Corruption, ...]:
-    """Return the ten corruptions of CIFAR-10-C-bar; arguments as in `imagenet_c_bar`.
-
-    Example:
-        >>> [each.condition for each in cifar10_c_bar(severities=(3,))][:2]
-        ['blue_noise_sample/3', 'checkerboard_cutout/3']
-    """
+    """Return the ten corruptions of CIFAR-10-C-bar; arguments as in `other_suites`."""
     return _with_nearest(CIFAR10_C_BAR, severities, pixels)
 
 
@@ -150,7 +167,7 @@ def others(*, severities: Sequence[int] = (1, 2, 3, 4, 5), pixels: Pixels | None
     `pixels` applies to those that have parameters for this size.
     """
     members = [member for suite in (IMAGENET_C, EXTRAS) for own in suite.values() for member in own]
-    members += [*IMAGENET_C_BAR, *CIFAR10_C_BAR]
+    members += [member for own in SUITES.values() for member in own]
     found = [cast(Any, each) for each in discover(Corruption) if each not in members]
     sizes = [pixels if pixels in each.tables else None for each in found]
     return tuple(
@@ -198,6 +215,7 @@ def _with_nearest(
         cast(Any, member)(severity=severity, pixels=size)
         for member, size in zip(members, sizes, strict=True)
         for severity in severities
+        if severity <= len(next(iter(member.tables.values())))
     )
 
 

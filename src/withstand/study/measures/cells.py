@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, get_args
 
-from withstand.conditions import C_BAR, CORRUPTIONS, EXTRAS, MEAN, VARIANTS, Cell, Saved, parse_cell
+from withstand.conditions import CORRUPTIONS, EXTRAS, MEAN, OUTSIDE, VARIANTS, Cell, Saved, parse_cell
 
 if TYPE_CHECKING:
     import polars
@@ -69,7 +69,7 @@ def whole_cells(counts: Mapping[str, int], *, saved: Saved = "") -> dict[str, li
 
 
 def members_of(kinds: Iterable[str]) -> list[str]:
-    """Return the corruptions that a mean over all is made of: no extras, none of C-bar, no variants of an original.
+    """Return the corruptions that a mean over all is made of: no extras, no other suites, no variants of an original.
 
     Where there are only such, the mean is over these.
 
@@ -78,7 +78,7 @@ def members_of(kinds: Iterable[str]) -> list[str]:
         (['fog', 'frost-procedural'], ['frost'])
     """
     known = list(kinds)
-    members = [each for each in known if each not in (*EXTRAS, *C_BAR)] or known
+    members = [each for each in known if each not in (*EXTRAS, *OUTSIDE)] or known
     return [each for each in members if each not in VARIANTS or each.partition("-")[0] not in known]
 
 

@@ -6,7 +6,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
-from withstand.conditions import C_BAR, CLEAN, IMAGENET_C, JPEG, MEAN, NOISE, SEVERITIES, SUITES, Saved
+from withstand.conditions import (
+    BEYOND,
+    CLEAN,
+    IMAGENET_C,
+    JPEG,
+    MEAN,
+    NOISE,
+    OUTSIDE,
+    SEVERITIES,
+    SUITES,
+    Saved,
+    parse_cell,
+    severities_of,
+)
 from withstand.study.measures.cells import members_of, whole_cells
 from withstand.study.measures.corruption_error import ALEXNET_CLEAN_ERROR, ALEXNET_MEANS
 from withstand.study.measures.intervals import normal, share
@@ -66,9 +79,14 @@ class Suite:
         own = {row.condition: row for row in rows if row.measure == measure.name}
         self.rows = own
         cells = whole_cells({name: row.count for name, row in own.items()}, saved=saved)
-        bar = {kind: cells.pop(kind) for kind in C_BAR if kind in cells}  # its levels are for other sizes
-        one, other = (_has_one_size(table, [name for own in each.values() for name in own]) for each in (cells, bar))
-        self.kinds = (cells | bar if other else cells) if one else {}
+        # Those of other suites have parameters for other sizes.
+        others = [{kind: cells.pop(kind) for kind in kinds if kind in cells} for kinds in BEYOND.values()]
+        self.kinds: dict[str, list[str]] = {}
+        for number, group in enumerate((cells, *others)):
+            if _has_one_size(table, [name for own in group.values() for name in own]):
+                self.kinds |= group
+            elif number == 0:
+                break
 
     @property
     def members(self) -> list[str]:
@@ -78,7 +96,7 @@ class Suite:
     @property
     def complete(self) -> list[str]:
         """The corruptions that have all severities."""
-        return [name for name, cells in self.kinds.items() if len(cells) == len(SEVERITIES)]
+        return [name for name, cells in self.kinds.items() if len(cells) == len(severities_of(name))]
 
     def mean(self, kinds: Sequence[str], condition: str) -> Row:
         """Return the mean accuracy over all cells of some corruptions."""
@@ -87,7 +105,8 @@ class Suite:
 
     def error(self, measure: str, condition: str, kinds: Mapping[str, float]) -> Row:
         """Return a sum of the errors of complete corruptions, each with a weight."""
-        weights = {cell: -weight / len(SEVERITIES) for each, weight in kinds.items() for cell in self.kinds[each]}
+        cells = {each: self.kinds[each] for each in kinds}
+        weights = {cell: -weight / len(cells[each]) for each, weight in kinds.items() for cell in cells[each]}
         return self.sum(measure, condition, weights, constant=sum(kinds.values()))
 
     def sum(self, measure: str, condition: str, weights: Mapping[str, float], *, constant: float = 0.0) -> Row:
@@ -177,7 +196,9 @@ def mean_condition(suite: Suite) -> str:
 def has_reference(table: OutcomeTable) -> bool:
     """Return whether errors may be divided by AlexNet's: ImageNet's 1,000 classes, parameters for 224 pixels."""
     is_imagenet = table.shape == (3, 224, 224) and len(table.classes) == len(set(table.classes)) == 1000
-    return is_imagenet and all(_pixels(each.evaluation) <= {None, 224} for each in table.conditions)
+    cells = ((parse_cell(each.condition), each.evaluation) for each in table.conditions)
+    own = (evaluation for cell, evaluation in cells if cell is None or cell.corruption not in OUTSIDE)
+    return is_imagenet and all(_pixels(each) <= {None, 224} for each in own)
 
 
 def _has_one_size(table: OutcomeTable | None, names: Sequence[str]) -> bool:

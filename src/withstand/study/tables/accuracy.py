@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from withstand.conditions import C_BAR, EXTRAS, JPEG, MEAN, NOISE, SUITES, Saved, in_order, parse_cell
+from withstand.conditions import BEYOND, EXTRAS, JPEG, MEAN, NOISE, PARTIAL, SUITES, Saved, in_order, parse_cell
 from withstand.rendering.grid import Grid
 from withstand.study.measures.cells import members_of
 from withstand.study.measures.measure import Measure
@@ -14,7 +14,11 @@ from withstand.study.tables.cell_text import Line, Number, number_table, title_o
 SUMMARY = {
     (MEAN_ERROR, ALL): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE): "the same without noise",
-    **{(MEAN_ERROR, name + saved): f"mean error, {name}" for saved in ("", JPEG) for name in SUITES},
+    **{
+        (MEAN_ERROR, name + saved): f"mean error, {name}" + f" ({PARTIAL.get(name)})" * (name in PARTIAL)
+        for saved in ("", JPEG)
+        for name in SUITES
+    },
     (MEAN_ERROR, ALL + JPEG): "mean corruption error",
     (MEAN_ERROR, ALL_BUT_NOISE + JPEG): "the same without noise",
     (MCE, ALL + JPEG): "mCE (AlexNet = 100)",
@@ -215,11 +219,11 @@ def groups_of(kinds: Sequence[str]) -> list[tuple[str, list[str]]]:
     members = members_of(kinds)
     if not members:
         return []
-    extras = [kind for kind in kinds if kind in EXTRAS and kind not in members]
-    bar = [kind for kind in kinds if kind in C_BAR and kind not in members]
+    parts = {"extras": EXTRAS} | BEYOND
+    apart = {name: [kind for kind in kinds if kind in own and kind not in members] for name, own in parts.items()}
     noise = [kind for kind in members if kind in NOISE]
     rest = [kind for kind in members if kind not in noise]
-    found = [(name, own) for name, own in (("mean of extras", extras), ("mean of C-bar", bar)) if own]
+    found = [(f"mean of {name}", own) for name, own in apart.items() if own]
     if noise and rest:
         found += [("mean of noise", noise), ("mean without noise", rest)]
     return [*found, (f"mean of {MEAN}", members)]

@@ -1,0 +1,1 @@
+"""Three corruptions of LAION-C, one per file."""

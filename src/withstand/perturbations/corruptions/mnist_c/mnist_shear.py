@@ -1,0 +1,35 @@
+"""Shear of MNIST-C."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, sin
+from typing import ClassVar
+
+import torch
+
+from withstand.functional.random import Rng
+from withstand.functional.tensors import Device, Images, PerRow
+from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCorruption, moved, signs
+
+
+@dataclass(frozen=True, kw_only=True)
+class MnistShear(MnistCorruption):
+    """Slant by 0.4 radians to the left or to the right: read column -s sin 0.4 and row cos 0.4 per row from the centre.
+
+    Source:
+        mnist-c, `shear`, with the map of scikit-image's `AffineTransform` of 2019; the angle is `tables`. See
+        MnistCorruption.
+    """
+
+    tables: ClassVar = {28: (0.4,)}
+
+    def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> PerRow:
+        """Return the direction s, -1 or 1."""
+        return signs(shape[:1], rng=rng, device=device)
+
+    def corrupt(self, x: Images, parameters: PerRow) -> Images:
+        """Slant."""
+        angle = self.published(*x.shape[-2:])
+        inverse = torch.eye(2, dtype=torch.float64).repeat(len(x), 1, 1)
+        inverse[:, 0, 1], inverse[:, 1, 1] = -sin(angle) * parameters.cpu().double(), cos(angle)
+        return moved(x, inverse.to(x.device))

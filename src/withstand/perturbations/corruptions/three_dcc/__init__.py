@@ -1,0 +1,1 @@
+"""Three corruptions of 3DCC that need no depth, one per file."""
