@@ -94,6 +94,48 @@ BEYOND = {"C-bar": C_BAR, "LAION-C": SUITES["laion-c"], "3DCC": SUITES["3dcc"], 
 OUTSIDE = tuple(name for names in BEYOND.values() for name in names)
 CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS, *OUTSIDE)
 
+# What each corruption does to an image, in coarse words: whoever trains with one of them has met its kind.
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "noise": (
+        *(*NOISE, "speckle_noise", "snow", "blue_noise_sample", "iso_noise", "low_light"),
+        *("mnist_shot_noise", "mnist_impulse_noise"),
+    ),
+    "filter": (
+        *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow", "gaussian_blur", "circular_motion_blur"),
+        *("transverse_chromatic_abberation", "mnist_glass_blur", "mnist_motion_blur", "mnist_canny_edges"),
+    ),
+    "tone": (
+        *("brightness", "contrast", "saturate", "low_light", "color_quant", "luminance_checkerboard"),
+        *("mnist_brightness",),
+    ),
+    "geometry": (
+        *("zoom_blur", "elastic_transform", "transverse_chromatic_abberation", "mnist_shear", "mnist_scale"),
+        *("mnist_rotate", "mnist_translate"),
+    ),
+    "warp": ("glass_blur", "elastic_transform", "caustic_refraction", "pinch_and_twirl", "ripple", "mnist_glass_blur"),
+    "waves": ("cocentric_sine_waves", "single_frequency_greyscale"),
+    "random field": ("fog", "perlin_noise", "plasma_noise", "brownish_noise", "mnist_fog"),
+    "overlay": ("snow", "frost", "frost-procedural", "spatter", "mnist_spatter"),
+    "light": ("caustic_refraction", "sparkles", "inverse_sparkles"),
+    "occlusion": (
+        *("checkerboard_cutout", "lines", "vertical_lines", "geometric_shapes"),
+        *("mnist_stripe", "mnist_dotted_line", "mnist_zigzag"),
+    ),
+    "resolution": ("pixelate",),
+    "compression": ("jpeg_compression",),
+}
+
+
+def operations_of_corruption(corruption: str) -> frozenset[str] | None:
+    """Return what a corruption does to an image; None if it is not known.
+
+    Example:
+        >>> sorted(operations_of_corruption("snow"))
+        ['filter', 'noise', 'overlay']
+    """
+    found = frozenset(name for name, corruptions in OPERATIONS.items() if corruption in corruptions)
+    return found or None
+
 
 def severities_of(corruption: str) -> tuple[int, ...]:
     """Return the published severities of a corruption.

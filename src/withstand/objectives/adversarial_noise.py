@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,7 @@ from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixture import Draw, draw_in_parts
 
-# Keeps gradients in half precision away from 0.
-LOSS_SCALE = 1024.0
+LOSS_SCALE = 1024.0  # keeps gradients in half precision away from 0
 # l2 distance of Gaussian noise of std 0.5 after clipping, on images of this size; it grows with the root of the size.
 PUBLISHED_RADIUS, PUBLISHED_SIZE = 135.0, 3 * 224 * 224
 
@@ -113,6 +112,7 @@ class AdversarialNoise(Objective):
         for every step, from the whole folder.
     """
 
+    operations: ClassVar = frozenset({"noise"})
     perturbation: Perturbation = Identity()
     num_draws: PositiveInt = 1
     fold: Fold = SoftMaximum()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -85,6 +85,8 @@ class AuxiliaryBatchNorm(Objective):
         Vaish, Wang, Strisciuglio, CVPR 2024, arXiv 2403.01944 (AFA), the auxiliary cross entropy; Xie, Tan,
         Gong, Wang, Yuille, Le 2020, arXiv 1911.09665 (AdvProp), which takes the sum.
     """
+
+    operations: ClassVar = frozenset()
 
     main: Objective = PerturbedRisk()
     auxiliary: Objective = PerturbedRisk(perturbation=FourierNoise())

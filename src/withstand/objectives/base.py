@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -42,7 +42,14 @@ class Step(NamedTuple):
 
 
 class Objective(Configuration, ABC):
-    """A loss to minimise: a frozen keyword-only dataclass. Everything that changes is in its state."""
+    """A loss to minimise: a frozen keyword-only dataclass. Everything that changes is in its state.
+
+    Attributes:
+        operations: What it does to inputs itself, such as `noise`; perturbations that it holds declare their own. None
+            is unknown.
+    """
+
+    operations: ClassVar[frozenset[str] | None] = None
 
     def init(self, x: Points, *, model: nn.Module, rng: Rng) -> Stateful:
         """Return a fresh state for inputs like x; empty by default.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -65,6 +65,8 @@ class PerturbedRisk(Objective):
         points_at_once: Number of inputs per forward pass in `two_pass` and `resampled`.
         label_smoothing: Share of the target that is spread over all classes, in [0, 1); only for cross entropy.
     """
+
+    operations: ClassVar = frozenset()
 
     perturbation: Perturbation = Identity()
     num_draws: PositiveInt = 1

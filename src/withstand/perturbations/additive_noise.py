@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,8 @@ class AdditiveNoise(Perturbation):
     Attributes:
         std: Standard deviation, in input units. If there are several, one is drawn for each sample.
     """
+
+    operations: ClassVar = frozenset({"noise"})
 
     std: NonNegativeFloat | Annotated[tuple[NonNegativeFloat, ...], NonEmpty] = 0.5
 

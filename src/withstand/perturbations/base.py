@@ -21,8 +21,7 @@ from withstand.perturbations.names import full_name, short_name
 
 Severity = Literal[1, 2, 3, 4, 5]
 Pixels = Literal[224, 299, 64, 32]
-# Values of images that are corrupted together on a CPU.
-VALUES_AT_ONCE = 8 * 3 * 224 * 224
+VALUES_AT_ONCE = 8 * 3 * 224 * 224  # of images that are corrupted together on a CPU
 
 
 class Draws(NamedTuple):
@@ -52,6 +51,7 @@ class Perturbation(Configuration, ABC):
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         mixes_samples: Whether copies depend on other samples of the batch; for training only.
+        operations: What it does itself to an input, in the words of `conditions.OPERATIONS`; None is unknown.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
@@ -60,6 +60,7 @@ class Perturbation(Configuration, ABC):
     needs_gradient: ClassVar[bool] = False
     needs_model: ClassVar[bool] = False
     mixes_samples: ClassVar[bool] = False
+    operations: ClassVar[frozenset[str] | None] = None
     counted: ClassVar[str] = ""
 
     @property
@@ -266,8 +267,7 @@ class Corruption(Perturbation):
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """Return the mildest and the strongest severity with the parameters for 32 pixels."""
-        make = cast(Any, cls)
-        return [make(severity=1, pixels=32), make(severity=5, pixels=32)]
+        return [cast(Any, cls)(severity=severity, pixels=32) for severity in (1, 5)]
 
 
 def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:

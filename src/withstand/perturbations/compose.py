@@ -1,7 +1,7 @@
 """Perturbations one after the other."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
@@ -27,6 +27,8 @@ class Compose(Perturbation):
     Attributes:
         parts: The perturbations, in order.
     """
+
+    operations: ClassVar = frozenset()
 
     parts: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(), Gaussian())
 

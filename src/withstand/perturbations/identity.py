@@ -1,6 +1,7 @@
 """The unchanged input."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -13,6 +14,8 @@ from withstand.perturbations.base import Draws, Perturbation
 @dataclass(frozen=True, kw_only=True)
 class Identity(Perturbation):
     """The unchanged input: plain training and clean accuracy."""
+
+    operations: ClassVar = frozenset()
 
     @property
     def condition(self) -> str:

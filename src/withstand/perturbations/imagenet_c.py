@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from torch import nn
 
+from withstand.conditions import EXTRAS, IMAGENET_C, OPERATIONS
 from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
@@ -40,6 +41,9 @@ class ImageNetC(Perturbation):
     frost: Textures | None = None
 
     images_only: ClassVar[bool] = True
+    operations: ClassVar = frozenset(
+        name for name, corruptions in OPERATIONS.items() if not {*IMAGENET_C, *EXTRAS}.isdisjoint(corruptions)
+    )
 
     def cells(self, height: int, width: int) -> tuple[Perturbation, ...]:
         """Return every corruption at every severity, in the published order, for images of a size.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
@@ -34,6 +34,8 @@ class Mixture(Perturbation):
         parts: The perturbations.
         shares: A positive number per part; only the proportions matter. None means equal shares.
     """
+
+    operations: ClassVar = frozenset()
 
     parts: Annotated[tuple[Perturbation, ...], NonEmpty] = (Identity(), Gaussian())
     shares: tuple[PositiveFloat, ...] | None = None

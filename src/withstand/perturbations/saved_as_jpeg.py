@@ -32,6 +32,8 @@ class SavedAsJpeg(Perturbation):
         half the resolution (4:2:0).
     """
 
+    operations: ClassVar = frozenset({"compression"})
+
     perturbation: Perturbation = Identity()
     quality: Annotated[int, Within(Ge(1), Le(95))] = 85
 

@@ -1,6 +1,7 @@
 """Quasi-random draws from a ball."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
@@ -24,6 +25,8 @@ class Sobol(Perturbation):
     Attributes:
         ball: The norm, radius and box.
     """
+
+    operations: ClassVar = frozenset({"noise"})
 
     ball: Ball = Ball()
 

@@ -1,6 +1,7 @@
 """Uniform draws from a ball."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -18,6 +19,8 @@ class Uniform(Perturbation):
     Attributes:
         ball: The norm, radius and box.
     """
+
+    operations: ClassVar = frozenset({"noise"})
 
     ball: Ball = Ball()
 

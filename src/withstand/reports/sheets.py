@@ -12,6 +12,7 @@ from withstand.reports.column_heads import directed, heads_of
 from withstand.reports.numbers import number, sentence, slug, titled
 from withstand.reports.pairs import SamplePairs, about_intervals
 from withstand.reports.series import norm_notes
+from withstand.reports.unseen import with_unseen
 from withstand.study.axes import words_of
 from withstand.study.combination import Combination
 from withstand.study.digest import LEAST_PAIRS, Digest
@@ -54,7 +55,7 @@ class Sheets:
             pairs: Intervals of the differences of single runs; None leaves these without.
         """
         return cls(
-            main=main_sheet(digest, spread=spread),
+            main=with_unseen(main_sheet(digest, spread=spread), digest),
             topics=tuple(topic_sheets(digest, spread=spread)),
             differences=differences_sheet(digest, pairs=pairs) if digest.is_compared else None,
             every=all_sheet(digest),
@@ -68,15 +69,14 @@ class Sheets:
 
 def main_sheet(digest: Digest, *, spread: Spread = "quantiles") -> Grid:
     """Return the table with a line per combination and the most wanted measures across."""
-    notes = _samples(digest)
-    notes += [digest.baseline_choice] if digest.is_compared else []
+    notes = [*_samples(digest), *([digest.baseline_choice] if digest.is_compared else [])]
     if any(each.condition is None for each in digest.columns):
         notes.append("Own ball: each combination is measured under its own condition; see All numbers.")
     notes += _more(len({(measure, condition) for _, measure, condition in digest.lines}) - len(digest.columns))
     notes += _obtained(digest.measure(each) for each in digest.columns)
     notes += norm_notes(text for each in digest.columns for text in (each.condition or "", digest.measure(each).unit))
-    heads = heads_of(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     notes += [*digest.notes, *digest.holes]
+    heads = heads_of(digest.columns, [titled(digest.measure(each)) for each in digest.columns])
     return _combinations_down(digest, "main", "Results", digest.columns, heads, spread, notes)
 
 

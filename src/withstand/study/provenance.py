@@ -27,6 +27,7 @@ class Provenance:
         python: Version of Python.
         platform: Name of the machine's system.
         versions: Version by package.
+        operations: What training did to inputs, as its parts declare.
     """
 
     identity: str = ""
@@ -39,6 +40,7 @@ class Provenance:
     python: str = ""
     platform: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    operations: tuple[str, ...] | None = None
 
     @classmethod
     def read(cls, path: Path) -> "Provenance":

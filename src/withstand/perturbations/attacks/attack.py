@@ -53,6 +53,8 @@ class Attack(Perturbation):
         counts_fields: Whether its distance is the number of changed fields (l0) of points in the ball.
     """
 
+    operations: ClassVar = frozenset({"attack"})
+
     needs_model: ClassVar[bool] = True
     needs_gradient: ClassVar[bool] = True
     finds_distance: ClassVar[bool] = False

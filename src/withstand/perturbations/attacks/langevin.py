@@ -43,6 +43,8 @@ class Langevin(Perturbation):
         Differs from the published training of the Avila study, which takes random-walk steps.
     """
 
+    operations: ClassVar = frozenset({"attack"})
+
     ball: Ball = Ball()
     temperature: Temperature | None = None
     step: PositiveFloat = 0.02

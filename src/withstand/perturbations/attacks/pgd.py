@@ -38,6 +38,8 @@ class PGD(Perturbation):
         Differs: the best of the visited points is kept, not the last.
     """
 
+    operations: ClassVar = frozenset({"attack"})
+
     ball: Ball = Ball()
     steps: PositiveInt = 10
     reach: PositiveFloat = 2.5

@@ -43,6 +43,8 @@ class Tilted(Perturbation):
         Owen, Zhou: "Safe and Effective Importance Sampling", JASA 2000, for the mixture's weights.
     """
 
+    operations: ClassVar = frozenset({"attack"})
+
     ball: Ball = Ball()
     temperature: Temperature | None = None
     ascent_steps: NonNegativeInt = 2

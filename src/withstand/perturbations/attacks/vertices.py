@@ -1,6 +1,7 @@
 """Vertices of a ball."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class Vertices(Perturbation):
     Attributes:
         ball: The norm (`linf` or `l1`), radius and box.
     """
+
+    operations: ClassVar = frozenset({"noise"})
 
     ball: Ball = Ball()
 

@@ -1,7 +1,7 @@
 """APR: amplitude-phase recombination."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge, Le
@@ -45,6 +45,8 @@ class APR(Augmentation):
         Differs: the coin is tossed per image, not per batch; results are clipped to [0, 1], and `single` is not wrapped
         around at 8 bits.
     """
+
+    operations: ClassVar = frozenset({"mixing", "tone", "geometry"})
 
     variant: Variant = "paired"
     probability: Probability | None = None

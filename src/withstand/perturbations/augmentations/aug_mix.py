@@ -1,7 +1,7 @@
 """AugMix."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -45,6 +45,8 @@ class AugMix(Augmentation):
         ICLR 2020, arXiv 1912.02781, algorithm 1; google-research/augmix, augment_and_mix.py.
         Differs: images need not be square; chains start from the image floored to 8 bits.
     """
+
+    operations: ClassVar = frozenset({"tone", "geometry"})
 
     severity: OperationLevel = 3.0
     width: PositiveInt = 3

@@ -1,6 +1,7 @@
 """CutMix."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -29,6 +30,8 @@ class CutMix(LabelMixing):
         Features", ICCV 2019, arXiv 1905.04899.
         Differs: rectangle and coin are drawn per image, not per batch.
     """
+
+    operations: ClassVar = frozenset({"mixing"})
 
     alpha: PositiveFloat = 1.0
     probability: Probability = 0.5

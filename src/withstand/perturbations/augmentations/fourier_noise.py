@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -33,6 +34,8 @@ class FourierNoise(Augmentation):
         Augmentation in Image Classification", CVPR 2024, arXiv 2403.01944; nis-research/afa-augment.
         Differs: images need not be square; the size is then the geometric mean of the sides, rounded.
     """
+
+    operations: ClassVar = frozenset({"waves"})
 
     strength: NonNegativeFloat = 10.0
 

@@ -1,6 +1,7 @@
 """HybridAugment and HybridAugment++."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -45,6 +46,8 @@ class HybridAugment(Augmentation):
         2023, arXiv 2307.11823; MKYucel/hybrid_augment.
         Differs: coins are tossed per image, not per batch; results are clipped to [0, 1].
     """
+
+    operations: ClassVar = frozenset({"mixing", "filter", "tone", "geometry"})
 
     variant: Variant = "paired"
     plus: bool = True

@@ -1,6 +1,7 @@
 """Mixup."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from withstand.functional.augmentation.proportions import beta
 from withstand.functional.random import Rng
@@ -24,6 +25,8 @@ class Mixup(LabelMixing):
         Zhang, Cisse, Dauphin, Lopez-Paz: "mixup: Beyond Empirical Risk Minimization", ICLR 2018, arXiv 1710.09412.
         Differs: the share is drawn per image, not per batch.
     """
+
+    operations: ClassVar = frozenset({"mixing"})
 
     alpha: PositiveFloat = 1.0
 

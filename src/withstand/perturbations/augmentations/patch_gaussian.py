@@ -1,6 +1,7 @@
 """Gaussian noise in a square patch."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -24,6 +25,8 @@ class PatchGaussian(Augmentation):
         Lopes, Yin, Poole, Gilmer, Cubuk: "Improving Robustness Without Sacrificing Accuracy with Patch Gaussian
         Augmentation", arXiv 1906.02611; `std` from facebookresearch/augmentation-corruption.
     """
+
+    operations: ClassVar = frozenset({"noise"})
 
     width: PositiveInt = 25
     is_random: bool = False

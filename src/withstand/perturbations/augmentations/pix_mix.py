@@ -1,6 +1,7 @@
 """PixMix."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,8 @@ class PixMix(Augmentation):
         arXiv 2112.05135; andyzoujm/pixmix, pixmix_utils.py.
         Differs: fractals are generated from random iterated function systems instead of collected pictures.
     """
+
+    operations: ClassVar = frozenset({"tone", "geometry", "filter", "mixing"})
 
     rounds: PositiveInt = 4
     concentration: PositiveFloat = 3.0

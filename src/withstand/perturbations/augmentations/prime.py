@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
@@ -59,6 +59,8 @@ class PRIME(Augmentation):
         Differs: the reference's identity kernel shifts the image by a pixel; it draws one displacement and one standard
         deviation per batch; images need not be square (displacements are then in units of the mean side).
     """
+
+    operations: ClassVar = frozenset({"filter", "tone", "warp"})
 
     width: PositiveInt = 3
     depth: PositiveInt | None = None

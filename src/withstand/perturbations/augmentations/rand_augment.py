@@ -1,7 +1,7 @@
 """RandAugment."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -34,6 +34,8 @@ class RandAugment(Augmentation):
         NeurIPS 2020, arXiv 1909.13719; ranges as in torchvision.transforms.v2.RandAugment.
         Differs: moved images are interpolated linearly.
     """
+
+    operations: ClassVar = frozenset({"tone", "geometry", "filter"})
 
     num_operations: PositiveInt = 2
     magnitude: Annotated[int, Within(Ge(0), Le(_STRONGEST))] = 9

@@ -1,6 +1,7 @@
 """Label smoothing that follows the damage of another perturbation."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 from torch.nn.functional import one_hot
@@ -35,6 +36,8 @@ class SmoothedByDamage(Perturbation):
         Differs: the strength is measured on the copy, so that it works for every perturbation; noise is added without
         fading the image.
     """
+
+    operations: ClassVar = frozenset()
 
     perturbation: Perturbation = Gaussian(std=(0.0, 0.04, 0.08, 0.12, 0.18, 0.26, 0.38))
     data_std: PositiveFloat = 0.25

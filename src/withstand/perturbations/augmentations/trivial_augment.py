@@ -1,6 +1,7 @@
 """TrivialAugment."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -27,6 +28,8 @@ class TrivialAugment(Augmentation):
         2103.10158, table 1 (wide).
         Differs: moved images are interpolated linearly.
     """
+
+    operations: ClassVar = frozenset({"tone", "geometry", "filter"})
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
         """Apply one operation to 8-bit levels."""

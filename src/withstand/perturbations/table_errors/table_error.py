@@ -59,6 +59,8 @@ class TableError(Perturbation):
         columns: Columns with errors; None means all to which the error applies.
     """
 
+    operations: ClassVar = frozenset({"entries"})
+
     tables_only: ClassVar[bool] = True
     needs: ClassVar[str] = "numbers"
     fewest: ClassVar[int] = 1

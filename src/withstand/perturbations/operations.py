@@ -1,0 +1,44 @@
+"""Operations: what perturbations and objectives do to inputs, as each declares."""
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from withstand.conditions import operations_of_corruption
+from withstand.data.base import Split
+from withstand.perturbations.base import Corruption
+
+
+def operations_of(value: Any) -> frozenset[str] | None:
+    """Return the operations of a configuration and of all that it holds; None if one that it holds declares none.
+
+    What has no attribute `operations` does nothing to inputs.
+
+    Example:
+        >>> from withstand.perturbations.compose import Compose
+        >>> sorted(operations_of([Compose()]))
+        ['noise']
+    """
+    if isinstance(value, tuple | list):
+        parts = [operations_of(each) for each in value]
+    elif isinstance(value, Corruption) and value.operations is None:
+        parts = [operations_of_corruption(value.published_name())]
+    elif is_dataclass(value):
+        held = [operations_of(getattr(value, each.name)) for each in fields(value)]
+        parts = [getattr(value, "operations", frozenset()), *held]
+    else:
+        return frozenset()
+    known = [each for each in parts if each is not None]
+    return frozenset().union(*known) if len(known) == len(parts) else None
+
+
+def seen_in(objective: Any, augmented: Split | None, *, is_new: bool) -> list[str] | None:
+    """Return the operations of a training, crops and flips included; None if they are not all known.
+
+    Args:
+        objective: What was minimised.
+        augmented: The training samples, if their own augmentation was on.
+        is_new: Whether the training started from random weights.
+    """
+    found = operations_of(objective) if is_new else None
+    own = {"geometry"} if augmented is not None and getattr(augmented, "augment", True) is not None else set()
+    return None if found is None else sorted(found | own)

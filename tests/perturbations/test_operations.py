@@ -1,0 +1,45 @@
+"""Every perturbation and objective declares what it does to inputs; reports compare, and never guess."""
+
+import pytest
+
+import withstand as ws
+from withstand.conditions import CORRUPTIONS, OPERATIONS
+from withstand.configuration import discover
+from withstand.objectives.base import Objective
+from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.operations import operations_of, seen_in
+
+TABLES_AND_ATTACKS = {"entries", "attack", "mixing"}
+
+
+@pytest.mark.parametrize("cls", [*discover(Perturbation), *discover(Objective)], ids=lambda cls: cls.__name__)
+def test_each_declares_known_operations(cls):
+    for example in cls.examples():
+        found = operations_of(example)
+        assert found is not None
+        assert found <= {*OPERATIONS, *TABLES_AND_ATTACKS}
+
+
+def test_every_corruption_has_operations_and_nothing_else_has_an_entry():
+    there = {each for corruptions in OPERATIONS.values() for each in corruptions}
+    assert there == set(CORRUPTIONS)
+    names = {cls.published_name() for cls in discover(Perturbation) if issubclass(cls, Corruption)}
+    assert names <= there
+
+
+def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeypatch):
+    mixed = ws.Mixture(parts=(ws.PRIME(), ws.Compose(parts=(ws.Fog(severity=1), ws.FourierNoise()))))
+    assert operations_of(ws.PerturbedRisk(perturbation=mixed)) == {"filter", "tone", "warp", "random field", "waves"}
+    assert operations_of(ws.AdversarialNoise(perturbation=ws.SavedAsJpeg())) == {"noise", "compression"}
+    monkeypatch.setattr(ws.PRIME, "operations", None)
+    assert operations_of(ws.PerturbedRisk(perturbation=mixed)) is None
+
+
+def test_crops_and_flips_count_and_earlier_weights_are_unknown():
+    split = ws.Digits().load("train")
+    objective = ws.PerturbedRisk(perturbation=ws.Gaussian())
+    assert seen_in(objective, split, is_new=True) == ["noise"]
+    split.augment = lambda x, numbers, seed: x
+    assert seen_in(objective, split, is_new=True) == ["geometry", "noise"]
+    assert seen_in(objective, None, is_new=True) == ["noise"]
+    assert seen_in(objective, None, is_new=False) is None
