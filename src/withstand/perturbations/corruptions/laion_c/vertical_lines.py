@@ -40,8 +40,8 @@ class VerticalLines(LaionC):
         levels = to_levels(x)
         luma = grey(levels)
         left = torch.arange(columns, dtype=torch.float64) / columns * width  # in this order, as there
-        ends = left.long(), (left + width / columns).long().clamp(max=width)
-        means = _means(torch.cat([levels, luma], 1), *(each.to(x.device) for each in ends), rows)
+        first, end = left.long(), (left + width / columns).long().clamp(max=width)
+        means = _means(torch.cat([levels, luma], 1), first.to(x.device), end.to(x.device), rows)
         left = left.to(x.device, widest(x.device))[:, None]
         bend = self._pixels(_BEND, height, width)
         bent = (left - bend * (1 - means[:, -1] / left.new_tensor(255))).trunc().long()
