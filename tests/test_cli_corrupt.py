@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from withstand.cli import main
+from withstand.conditions import SUITES
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
+from withstand.data.corrupted.corrupted_folder import CorruptedFolder
 
 
 def run(words, capsys):
@@ -62,6 +64,33 @@ def test_c_bar_is_written_as_the_suite_of_the_size_and_read_back(tmp_path, capsy
     assert not cells.missing()
     assert len(cells.cells()) == 50
     assert f"{first}/1" in cells.cells()
+
+
+def test_other_suites_are_written_and_read_back(tmp_path, capsys):
+    for number, label in enumerate("ab"):
+        (tmp_path / "images" / label).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (28, 28), 90 * number + 40).save(tmp_path / "images" / label / f"{number}.png")
+    images, size = tmp_path / "images", ["--size", 28, "--resize", 28, "-j", "0"]
+    words = ["--corruptions", "mnist-c", "laion-c", "color_quant", "--severities", "1", "4", "--to", "png", *size]
+    code, _, err = run(["corrupt", images, tmp_path / "copy", *words], capsys)
+    assert (code, "2 images x 23 cells" in err) == (0, True)
+    cells = CorruptedFolder(root=str(tmp_path / "copy"), pixels=28).cells()
+    assert list(cells) == [
+        *(f"{name}/{severity}" for name in (*SUITES["laion-c"], "color_quant") for severity in (1, 4)),
+        *(f"{name}/1" for name in SUITES["mnist-c"]),
+    ]
+    assert len(cells["mnist_fog/1"].load("test")) == 2
+
+
+@pytest.mark.parametrize(
+    "words", [["--severities", "3"], ["--to", "npy"], ["--to", "npy", "--corruptions", "all", "mnist_fog"]]
+)
+def test_corruptions_with_one_severity_are_not_written_as_others(tmp_path, capsys, words):
+    (tmp_path / "images").mkdir()
+    Image.new("L", (28, 28)).save(tmp_path / "images" / "a.png")
+    given = words if "--corruptions" in words else ["--corruptions", "mnist-c", *words]
+    code, _, err = run(["corrupt", tmp_path / "images", tmp_path / "copy", *given, "--size", 28], capsys)
+    assert (code, "severit" in err, (tmp_path / "copy").exists()) == (2, True, False)
 
 
 def test_images_that_keep_their_sizes_take_the_nearest_levels_that_there_are(tmp_path, capsys):

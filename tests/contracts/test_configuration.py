@@ -107,6 +107,8 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
     hints = get_type_hints(type(example))
     for each in fields(example):
         value, kinds = getattr(example, each.name), parts_of(hints[each.name])
+        if kinds == [value]:
+            continue  # a field with one value has no other
         candidates = [kind for kind in kinds if isinstance(kind, str | int)]
         if Ball in kinds:
             candidates.append((Ball("l2", 0.123),))
@@ -126,7 +128,7 @@ def variants(example: object) -> Iterator[tuple[str, object]]:
                 candidates += [(kind,) for kind in kinds if isinstance(kind, str | int)]
             case None:
                 candidates += [0.5, 3, (0.0, 1.0), (1.0,) * 2, (1.0,) * 3, "x", ("x",), "fog", True, {"x": ("y",)}]
-                candidates.append("imagenet")
+                candidates += ["imagenet", "mnist_fog"]
             case Ball():
                 candidates += [Ball("l2", 0.123), Ball("linf", 0.123), Ball("l1", 0.123)]
             case Training():

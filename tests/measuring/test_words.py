@@ -1,11 +1,11 @@
 import pytest
 
-from withstand.conditions import C_BAR, JPEG
+from withstand.conditions import JPEG, OUTSIDE, SUITES
 from withstand.data.corrupted.cells import Gap
 from withstand.errors import InputError
 from withstand.evaluation.calibration import Calibration
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
-from withstand.measuring.words import SETS, WORDS, cell_notes, choose_cells, known_words, meant, notes_on
+from withstand.measuring.words import SETS, WORDS, advice, cell_notes, choose_cells, known_words, meant, notes_on
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.ball import Ball
 from withstand.perturbations.gaussian import Gaussian
@@ -35,7 +35,8 @@ def test_imagenet_c_is_saved_as_jpeg_where_the_published_one_was():
 def test_sets_have_as_many_cells_as_their_corruptions_have_severities():
     found = {word: len(set(names(word))) for word in SETS if word not in ("clean", "noise")}
     sizes = {"imagenet-c": 75, "imagenet-c-in-memory": 75, "corruptions": 95}
-    assert found == sizes | {"c-bar": 50, "imagenet-c-bar": 50, "cifar10-c-bar": 50}
+    sizes |= {"c-bar": 50, "imagenet-c-bar": 50, "cifar10-c-bar": 50, "laion-c": 15, "3dcc": 15, "mnist-c": 15}
+    assert found == sizes
     assert len(set(names("noise"))) == 9
 
 
@@ -56,9 +57,25 @@ def test_c_bar_is_the_suite_of_the_size_of_the_images_as_published():
 
 
 @pytest.mark.parametrize("shape", [PHOTO, DIGIT, (3, 64, 64)])
-def test_no_other_word_has_a_corruption_of_c_bar(shape):
+def test_no_other_word_has_a_corruption_of_another_suite(shape):
     for word in ("imagenet-c", "imagenet-c-in-memory", "corruptions", "corruptions+jpeg", "noise"):
-        assert not {name.partition("/")[0].removesuffix(JPEG) for name in names(word, shape)} & {*C_BAR}
+        assert not {name.partition("/")[0].removesuffix(JPEG) for name in names(word, shape)} & {*OUTSIDE}
+
+
+@pytest.mark.parametrize("suite", ["laion-c", "3dcc", "mnist-c"])
+@pytest.mark.parametrize("shape", [PHOTO, (1, 28, 28)], ids=str)
+def test_a_suite_is_its_corruptions_in_order_and_lossless(suite, shape):
+    severities = (1,) if suite == "mnist-c" else range(1, 6)
+    assert names(suite, shape) == [f"{name}/{severity}" for name in SUITES[suite] for severity in severities]
+    assert {each.pixels for each in meant(suite, shape)} == {28 if suite == "mnist-c" else 224}
+
+
+def test_a_corruption_with_one_severity_has_no_other():
+    assert names("mnist_fog") == ["mnist_fog/1"]
+    assert names("mnist_fog+jpeg") == ["mnist_fog+jpeg/1"]
+    assert names("mnist_fog/2") == []
+    assert "1 only" in advice("mnist_fog+jpeg/2", known_words())
+    assert choose_cells(["mnist-c"], ["fog/1", "mnist_fog/1"]) == ["mnist_fog/1"]
 
 
 def test_a_corruption_of_c_bar_has_its_own_nearest_size():

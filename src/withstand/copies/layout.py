@@ -58,7 +58,7 @@ class CorruptedCopy:
         for name in self.arrays:
             if {each.severity for each in self.corruptions if array_name(each) == name} != {1, 2, 3, 4, 5}:
                 then = "write jpeg or png" if name in MNIST_C else "leave --severities out, or write jpeg or png"
-                raise InputError(f"corrupt: arrays hold five severities, but {name} has fewer; {then}.")
+                raise InputError(f"corrupt: arrays hold all five severities, but {name} has fewer; {then}.")
         if self.format == "npy" and self.keeps_sizes:
             raise InputError("corrupt: arrays hold images of one size; leave --size original out, or write files.")
 

@@ -146,6 +146,7 @@ def test_subsets_of_names_are_in_the_published_order():
     assert ws.corruption_names() == ORDER[:15]
     assert ws.corruption_names("imagenet-c-bar")[0] == "caustic_refraction"
     assert len(ws.corruption_names("cifar10-c-bar")) == 10
+    assert ws.corruption_names("3dcc") == ["iso_noise", "low_light", "color_quant"]
     assert ws.corruption_names("validation") == ORDER[15:]
     groups = [name for group in ("noise", "blur", "weather", "digital") for name in ws.corruption_names(group)]
     assert groups == ORDER[:15]
@@ -162,3 +163,23 @@ def test_a_corruption_of_c_bar_takes_the_nearest_levels_that_it_has(name):
 def test_levels_that_a_corruption_of_c_bar_does_not_have_are_refused():
     with pytest.raises(InputError, match=r"^PerlinNoise: parameters are known for 224 pixels, got pixels 32\."):
         ws.corrupt(PHOTO, "perlin_noise", pixels=32)
+
+
+@pytest.mark.parametrize("name", [*ws.corruption_names("laion-c"), *ws.corruption_names("3dcc")])
+def test_a_corruption_of_another_suite_has_the_usual_severity(name):
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    made = ws.corrupt(image, name, seed=1)
+    assert np.array_equal(made, ws.corrupt(image, name, 3, seed=1, pixels=224))
+    assert not np.array_equal(made, ws.corrupt(image, name, 5, seed=1))
+
+
+@pytest.mark.parametrize("name", ws.corruption_names("mnist-c"))
+def test_a_corruption_of_mnist_c_has_severity_1(name):
+    image = np.zeros((28, 28), np.uint8)
+    image[4:20, 8:14] = 255
+    made = ws.corrupt(image, name, seed=1)
+    assert made.shape == image.shape
+    assert not np.array_equal(made, image)
+    assert np.array_equal(made, ws.corrupt(image, name, 1, seed=1))
+    with pytest.raises(InputError, match="severity"):
+        ws.corrupt(image, name, 3, seed=1)

@@ -9,12 +9,14 @@ from withstand.perturbations.corruptions.suites import (
     EXTRAS,
     IMAGENET_C,
     IMAGENET_C_BAR,
+    SUITES,
     cifar10_c_bar,
     extras,
     group,
     imagenet_c,
     imagenet_c_bar,
     nearest_pixels,
+    other_suites,
     others,
 )
 
@@ -60,16 +62,39 @@ def test_the_nearest_size_is_that_of_the_shorter_side_by_ratio(size, pixels):
 
 
 def test_suites_have_the_names_and_the_order_that_conditions_know():
-    suites = {"imagenet-c-bar": IMAGENET_C_BAR, "cifar10-c-bar": CIFAR10_C_BAR}
-    assert {name: tuple(each.published_name() for each in own) for name, own in suites.items()} == conditions.SUITES
+    names = {name: tuple(each.published_name() for each in own) for name, own in SUITES.items()}
+    assert names == conditions.SUITES
+    assert list(names) == list(conditions.SUITES)
+    severities = {
+        each.published_name(): len(next(iter(each.tables.values()))) for own in SUITES.values() for each in own
+    }
+    assert severities == {name: len(conditions.severities_of(name)) for name in severities}
     names = tuple(each.published_name() for members in IMAGENET_C.values() for each in members)
     assert names == conditions.IMAGENET_C
 
 
-def test_c_bar_is_in_no_other_suite():
+def test_another_suite_shares_neither_corruptions_nor_names_with_imagenet_c():
     bar = {*IMAGENET_C_BAR, *CIFAR10_C_BAR}
     assert len(bar) == 15
-    assert not bar & {type(each) for each in imagenet_c() + extras() + others()}
+    beyond = {each for own in SUITES.values() for each in own}
+    assert len(beyond) == 15 + 3 + 3 + 15
+    own = imagenet_c() + extras() + others()
+    assert not beyond & {type(each) for each in own}
+    assert not {each.published_name() for each in beyond} & {each.published_name() for each in own}
+
+
+def test_a_suite_has_the_severities_that_are_published():
+    suites = other_suites(severities=(1, 4))
+    assert {name: len(own) for name, own in suites.items()} == {
+        "imagenet-c-bar": 20,
+        "cifar10-c-bar": 20,
+        "laion-c": 6,
+        "3dcc": 6,
+        "mnist-c": 15,
+    }
+    assert other_suites(severities=(2,))["mnist-c"] == ()
+    assert {each.pixels for each in other_suites(pixels=32)["mnist-c"]} == {28}
+    assert {each.pixels for each in other_suites(pixels=32)["laion-c"]} == {224}
 
 
 @pytest.mark.parametrize("pixels", [32, 64, 224, 299])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from withstand.conditions import CORRUPTIONS, EXTRAS, IMAGENET_C, NOISE, Cell, parse_cell
+from withstand.conditions import CORRUPTIONS, EXTRAS, IMAGENET_C, NOISE, Cell, parse_cell, severities_of
 from withstand.errors import InputError
 from withstand.study.measures.corruption_error import (
     ALEXNET_CLEAN_ERROR,
@@ -225,7 +225,7 @@ def test_two_rows_of_one_condition_are_refused():
 def test_cells_are_written_and_read_alike(saved):
     for name, severity in product(CORRUPTIONS, range(1, 6)):
         cell = Cell(name, severity, saved)
-        assert parse_cell(cell.condition) == cell
+        assert parse_cell(cell.condition) == (cell if severity in severities_of(name) else None)
 
 
 @pytest.mark.parametrize(

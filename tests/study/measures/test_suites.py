@@ -6,7 +6,7 @@ import numpy as np
 import polars
 import pytest
 
-from withstand.conditions import EXTRAS, IMAGENET_C, NOISE, SUITES
+from withstand.conditions import EXTRAS, IMAGENET_C, NOISE, SUITES, severities_of
 from withstand.study.measures.corruption_error import corruption_errors
 from withstand.study.measures.intervals import wilson
 from withstand.study.measures.measure import ACCURACY, Measure
@@ -23,7 +23,12 @@ def right(kinds, *, saved="+jpeg", severities=range(1, 6), seed=0):
     """Some samples are harder than others, under all cells."""
     rng = np.random.default_rng(seed)
     hard = rng.normal(size=NUM)
-    cells = {f"{kind}{saved}/{severity}": 0.2 * severity for kind in kinds for severity in severities}
+    cells = {
+        f"{kind}{saved}/{severity}": 0.2 * severity
+        for kind in kinds
+        for severity in severities
+        if severity in severities_of(kind)
+    }
     return {name: {"correct": rng.normal(size=NUM) + hard > level} for name, level in {"clean": -1, **cells}.items()}
 
 
@@ -216,13 +221,13 @@ def test_rows_alone_give_the_same_values_without_intervals(imagenet):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_c_bar_has_a_mean_error_of_its_own_and_counts_in_no_other(made_up_outcomes, suite):
+def test_another_suite_has_a_mean_error_of_its_own_and_counts_in_no_other(made_up_outcomes, suite):
     kinds = SUITES[suite]
     table = made_up_outcomes(right((*IMAGENET_C, *kinds)), [TOP1], classes=CLASSES, shape=(3, 224, 224))
     plain = made_up_outcomes(right(IMAGENET_C), [TOP1], classes=CLASSES, shape=(3, 224, 224))
     own, bare = found(table)[0], found(plain)[0]
     rows = {row.condition: row.value for row in table.reduce().rows}
-    errors = [1 - rows[f"{kind}+jpeg/{severity}"] for kind in kinds for severity in range(1, 6)]
+    errors = [1 - rows[f"{kind}+jpeg/{severity}"] for kind in kinds for severity in severities_of(kind)]
     assert own[MEAN_ERROR, f"{suite}+jpeg"].value == pytest.approx(np.mean(errors))
     assert own[MEAN_ERROR, f"{suite}+jpeg"].low < own[MEAN_ERROR, f"{suite}+jpeg"].high
     added = {key[1] for key in own.keys() - bare.keys()}
@@ -252,3 +257,19 @@ def test_a_run_under_c_bar_alone_has_its_mean(made_up_outcomes):
     table = made_up_outcomes(right(SUITES["cifar10-c-bar"], saved=""), [TOP1], shape=(3, 32, 32))
     own, _ = found(table)
     assert own["top1", "corruptions"].value == pytest.approx(1 - own[MEAN_ERROR, "cifar10-c-bar"].value)
+
+
+def test_suites_with_parameters_for_other_sizes_leave_the_rows_relative_to_alexnet(made_up_outcomes):
+    table = made_up_outcomes(right((*IMAGENET_C, *SUITES["mnist-c"])), [TOP1], classes=CLASSES, shape=(3, 224, 224))
+
+    def with_pixels(of_imagenet_c):
+        sizes = {True: 28, False: of_imagenet_c}
+        return tuple(
+            replace(each, evaluation={"pixels": sizes[each.condition.startswith("mnist_")]})
+            for each in table.conditions
+        )
+
+    own, _ = found(replace(table, conditions=with_pixels(224)))
+    assert {(MCE, "15 corruptions+jpeg"), (MEAN_ERROR, "mnist-c+jpeg")} <= own.keys()
+    own, _ = found(replace(table, conditions=with_pixels(64)))
+    assert not [key for key in own if key[0] == MCE]

@@ -10,7 +10,7 @@ from withstand.study.measures.corruption_error import ALEXNET_ERRORS
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row
 from withstand.study.measures.suites import CE, suite_rows
-from withstand.study.tables.accuracy import AccuracyTable
+from withstand.study.tables.accuracy import AccuracyTable, groups_of
 from withstand.study.tables.all import tables
 
 TOP1 = Measure(name="top1", column="correct", words="top-1 accuracy", better="higher", percent=True, topic=ACCURACY)
@@ -264,3 +264,15 @@ def test_cells_with_parameters_of_different_sizes_have_no_mean(made_up_outcomes)
     assert "mean of corruptions" not in cells(shown({"a": sized(32, 64)})[0])
     main = shown({"a": sized(32, 64), "b": sized(32, 32)})[0]
     assert cells(main)["mean of corruptions"][0] == "-"
+
+
+def test_each_suite_outside_imagenet_c_has_a_mean_of_its_own():
+    kinds = ["fog", "spatter", "ripple", "vertical_lines", "iso_noise", "mnist_fog", "mnist_scale"]
+    assert groups_of(kinds) == [
+        ("mean of extras", ["spatter"]),
+        ("mean of C-bar", ["ripple"]),
+        ("mean of LAION-C", ["vertical_lines"]),
+        ("mean of 3DCC", ["iso_noise"]),
+        ("mean of MNIST-C", ["mnist_fog", "mnist_scale"]),
+        ("mean of corruptions", ["fog"]),
+    ]

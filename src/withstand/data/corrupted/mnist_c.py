@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,12 +40,11 @@ class MnistC(CorruptedDataset):
     """
 
     root: str | None = None
+    severity: Literal[1] | None = None
 
     def _check_cell(self) -> None:
         if self.corruption not in (None, CLEAN, *MNIST_C):
             raise InputError(f"{self.who}: corruption must be a name such as mnist_fog, got {brief(self.corruption)}.")
-        if self.severity not in (None, 1):
-            raise InputError(f"{self.who}: severity must be 1, the only one of MNIST-C, got {self.severity}.")
 
     def load(self, part: Part) -> Split:
         """Return the images of the selected cell."""

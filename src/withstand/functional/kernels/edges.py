@@ -60,12 +60,11 @@ def smooth_canny(x: Float[Tensor, "batch height width"], *, std: float, low: flo
         Canny 1986; scikit-image, feature/_canny.py: crests are found between pixels.
 
     Example:
-        >>> x = torch.zeros(1, 4, 5)
-        >>> x[:, :, 3:] = 1
+        >>> x = torch.tensor([[0.0, 0.0, 0.5, 1.0, 1.0]]).expand(1, 4, 5)
         >>> smooth_canny(x, std=0.5, low=0.1, high=0.2).int()[0, :3]
         tensor([[0, 0, 0, 0, 0],
-                [0, 0, 1, 1, 0],
-                [0, 0, 1, 1, 0]], dtype=torch.int32)
+                [0, 0, 1, 0, 0],
+                [0, 0, 1, 0, 0]], dtype=torch.int32)
     """
     radius = int(4 * std + 0.5)
     weights = gaussian_weights(std, radius)

@@ -85,7 +85,7 @@ def corruption_names(subset: str = "common") -> list[str]:
 
 
 @checked
-def corruption_named(name: str, severity: Severity, pixels: Pixels) -> Corruption:
+def corruption_named(name: str, severity: Severity, pixels: int) -> Corruption:
     """Return a corruption by its published name, or `frost-procedural`.
 
     Example:

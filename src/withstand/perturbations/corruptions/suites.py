@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from math import log
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args, overload
 
 from withstand.configuration import discover
 from withstand.perturbations.base import Corruption, Pixels
@@ -189,7 +189,15 @@ def group(corruption: Corruption) -> Group:
     raise ValueError(f"{type(corruption).__name__} is in neither IMAGENET_C nor EXTRAS.")
 
 
-def nearest_pixels(height: int, width: int, among: Iterable[int] = get_args(Pixels)) -> Pixels:
+@overload
+def nearest_pixels(height: int, width: int) -> Pixels: ...
+
+
+@overload
+def nearest_pixels(height: int, width: int, among: Iterable[int]) -> int: ...
+
+
+def nearest_pixels(height: int, width: int, among: Iterable[int] = get_args(Pixels)) -> int:
     """Return the published size nearest to the shorter side of an image, by the ratio of the two.
 
     Args:
@@ -204,7 +212,7 @@ def nearest_pixels(height: int, width: int, among: Iterable[int] = get_args(Pixe
         224
     """
     side = min(height, width)
-    return cast(Pixels, min(among, key=lambda pixels: abs(log(pixels / side))))
+    return min(among, key=lambda pixels: abs(log(pixels / side)))
 
 
 def _with_nearest(

@@ -60,7 +60,8 @@ def mark_lines(layers: Layers, ends: Int[Tensor, "batch line 2 2"]) -> None:
         tensor([[ 0,  0, -1, -1],
                 [-1, -1,  0,  0]])
     """
-    image, number = (each.flatten() for each in torch.meshgrid(*map(_count(ends), ends.shape[:2]), indexing="ij"))
+    image, number = (torch.arange(size, device=ends.device) for size in ends.shape[:2])
+    image, number = image.repeat_interleave(ends.shape[1]), number.repeat(len(ends))
     start, stop = ends.flatten(0, 1).unbind(1)
     sides, signs = (stop - start).abs(), (stop - start).sign()
     long, short = sides.amax(1), sides.amin(1)
@@ -73,7 +74,3 @@ def mark_lines(layers: Layers, ends: Int[Tensor, "batch line 2 2"]) -> None:
         minor = (2 * short * step + long) // (2 * long).clamp(min=1)
         down, across = torch.where(falls, step, minor), torch.where(falls, minor, step)
         layers.mark(image, start[:, 0] + signs[:, 0] * down, start[:, 1] + signs[:, 1] * across, number)
-
-
-def _count(like: Tensor):
-    return lambda size: torch.arange(size, device=like.device)

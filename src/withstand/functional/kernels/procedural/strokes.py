@@ -28,8 +28,8 @@ def stroke(
 
     Example:
         >>> stroke(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 2.0]]), 2, 3)
-        tensor([[[1.0000, 0.7550, 0.0000],
-                 [0.4295, 0.7550, 0.0000]]], dtype=torch.float64)
+        tensor([[[1.0000, 0.7549, 0.0000],
+                 [0.4295, 0.7549, 0.0000]]], dtype=torch.float64)
     """
     start, stop = (in_double(each)[..., None, None] for each in (start, stop))
     rows, columns = (torch.arange(size, device=start.device, dtype=start.dtype) for size in (height, width))

@@ -32,17 +32,13 @@ class LuminanceCheckerboard(LaionC):
     ) -> Float[Tensor, "batch rows columns"]:
         """Return the amount of each tile, in levels."""
         low, high = self.published(*shape[-2:])
-        rows, columns = (_tile(size - 1, shape) + 1 for size in shape[-2:])
+        rows, columns = ((size - 1) * _TILES // min(shape[-2:]) + 1 for size in shape[-2:])
         return uniform((shape[0], rows, columns), rng=rng, device=device).mul_(high - low).add_(low)
 
     def corrupt(self, x: Images, parameters: Float[Tensor, "batch rows columns"]) -> Images:
         """Add and subtract the amounts."""
-        row, column = (_tile(torch.arange(size, device=x.device), x.shape) for size in x.shape[-2:])
+        side = min(x.shape[-2:])
+        row, column = (torch.arange(size, device=x.device) * _TILES // side for size in x.shape[-2:])
         signs = 1 - 2 * (row[:, None] + column).remainder(2)
         amounts = (parameters[:, row][:, :, column] * signs).floor()  # cut here, since the levels are whole
         return (to_levels(x) + amounts[:, None].to(x)).clamp_(0, 255).div_(255)
-
-
-def _tile(place, shape: Sequence[int]):
-    """Return the number of the tile at a place in pixels, a whole number or several."""
-    return place * _TILES // min(shape[-2:])

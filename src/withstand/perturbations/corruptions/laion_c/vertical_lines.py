@@ -40,9 +40,9 @@ class VerticalLines(LaionC):
         levels = to_levels(x)
         luma = grey(levels)
         left = torch.arange(columns, dtype=torch.float64) / columns * width  # in this order, as there
-        ends = left.long(), (left + width / columns).long().clamp(max=width)
-        means = _means(torch.cat([levels, luma], 1), *(each.to(x.device) for each in ends), rows)
-        left = left.to(device=x.device, dtype=widest(x.device))[:, None]
+        first, end = left.long(), (left + width / columns).long().clamp(max=width)
+        means = _means(torch.cat([levels, luma], 1), first.to(x.device), end.to(x.device), rows)
+        left = left.to(x.device, widest(x.device))[:, None]
         bend = self._pixels(_BEND, height, width)
         bent = (left - bend * (1 - means[:, -1] / left.new_tensor(255))).trunc().long()
         start = torch.cat([left.long().expand(len(x), -1, 1), bent[..., :-1]], 2)

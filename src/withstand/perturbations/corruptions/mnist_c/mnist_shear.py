@@ -14,7 +14,9 @@ from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCo
 
 @dataclass(frozen=True, kw_only=True)
 class MnistShear(MnistCorruption):
-    """Slant by 0.4 radians to the left or to the right: read column -s sin 0.4 and row cos 0.4 per row from the centre.
+    """Slant by 0.4 radians to the left or to the right about the centre.
+
+    For each row below the centre, pixels are read s sin 0.4 columns to the left, and cos 0.4 rows below it.
 
     Source:
         mnist-c, `shear`, with the map of scikit-image's `AffineTransform` of 2019; the angle is `tables`. See
