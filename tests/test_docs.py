@@ -30,6 +30,7 @@ from withstand.configuration import discover
 from withstand.data.tables.features import fit_features
 from withstand.families import family_of, training_fields
 from withstand.measuring.question import resolve
+from withstand.objectives.perturbed_risk import PerturbedRisk
 from withstand.parser import SHORT
 from withstand.perturbations.ball import Ball
 
@@ -255,6 +256,8 @@ def known_options() -> set[str]:
     for key in ("perturbation", "fold"):
         inner = {each.name for cls in discover(family_of(key)) for each in fields(cls)}
         found |= {f"--objective.{key}.{each}" for each in inner}
+    objectives = {f"--objective.{branch}." for branch in ("main", "auxiliary")}
+    found |= {start + each.name for start in objectives for each in fields(PerturbedRisk)}
     return found | {f"--objective.perturbation.ball.{each.name}" for each in fields(Ball)}
 
 
