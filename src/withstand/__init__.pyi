@@ -64,6 +64,7 @@ from withstand.objectives.folds.mean import Mean as Mean
 from withstand.objectives.folds.soft_maximum import SoftMaximum as SoftMaximum
 from withstand.objectives.folds.trades import Trades as Trades
 from withstand.objectives.perturbed_risk import PerturbedRisk as PerturbedRisk
+from withstand.objectives.smooth_adv import SmoothAdv as SmoothAdv
 from withstand.perturbations.attacks.apgd import APGD as APGD
 from withstand.perturbations.attacks.boundary_walk import BoundaryWalk as BoundaryWalk
 from withstand.perturbations.attacks.coordinate_search import CoordinateSearch as CoordinateSearch

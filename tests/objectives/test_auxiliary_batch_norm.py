@@ -189,3 +189,12 @@ def test_identities_tell_the_branches_apart():
     noisy, plain = PerturbedRisk(perturbation=Gaussian()), PerturbedRisk()
     one, other = AuxiliaryBatchNorm(main=noisy, auxiliary=plain), AuxiliaryBatchNorm(main=plain, auxiliary=noisy)
     assert identity(one) != identity(other)
+
+
+def test_processes_keep_the_auxiliary_statistics_of_the_first_after_every_epoch(monkeypatch):
+    copied = []
+    monkeypatch.setattr(Engine, "copy_first", lambda _, tensors: copied.append({id(each) for each in tensors}))
+    trainer = make_trainer()
+    trainer.fit()
+    assert len(copied) == 3
+    assert {id(each) for each in (*trainer.model.buffers(), *trainer.state.norms.buffers())} <= copied[-1]

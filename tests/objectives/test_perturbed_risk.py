@@ -204,3 +204,18 @@ def test_fields_that_do_not_fit_each_other_are_refused(fields, sentence):
     with pytest.raises(InputError) as caught:
         PerturbedRisk(perturbation=Identity(), **fields)
     assert str(caught.value) == sentence
+
+
+def test_fast_adversarial_training_is_one_signed_step_of_a_quarter_more_than_the_radius():
+    """Wong, Rice, Kolter 2020, by hand; a start with a higher loss than the end of the step is kept instead."""
+    x, y = torch.rand((16, 4), generator=stream(0, "x")), torch.arange(16) % 3
+    space, ball, model = Space.like(x, box=(0.0, 1.0)), Ball("linf", 0.2), MLP(hidden=(8,)).build((4,), 3, seed=0)
+    objective = PerturbedRisk(perturbation=PGD(ball=ball, steps=1, reach=1.25))
+    start = ball.sample(x, space=space, num_draws=1, rng=stream(0, "a"))[0].requires_grad_(True)
+    first = nn.functional.cross_entropy(model(start), y, reduction="none")
+    step = 1.25 * 0.2 * torch.autograd.grad(first.sum(), start)[0].sign()
+    moved = x + (start.detach() + step - x).clamp(-0.2, 0.2)
+    last = nn.functional.cross_entropy(model(moved.clamp(0, 1)), y, reduction="none")
+    assert (last > first).float().mean() > 0.8
+    options = {"space": space, "state": nn.Module(), "count": 0, "rng": stream(0, "a")}
+    torch.testing.assert_close(objective.step(model, x, y, **options).loss, torch.maximum(first, last).mean())

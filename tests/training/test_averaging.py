@@ -159,6 +159,16 @@ def test_attacks_of_a_pass_meet_the_statistics_from_before():
     torch.testing.assert_close(model[1].running_mean, model[0](x).mean(0))
 
 
+@pytest.mark.parametrize("name", ["a generator", "two branches"])
+def test_the_passes_leave_the_state_of_the_objective_as_it_is(name):
+    states = []
+    for again in (False, True):
+        trainer = make_trainer(replace(SETTINGS, epochs=1, reestimate_batch_norm=again), OBJECTIVES[name])
+        trainer.fit()
+        states.append(str(trainer.state.state_dict()))
+    assert states[0] == states[1]
+
+
 def test_only_one_average_is_returned():
     with pytest.raises(InputError, match=r"^training: expected ema_decay or swa_start, got both \(0\.9 and 0\.5\)\.$"):
         Training(ema_decay=0.9, swa_start=0.5)
