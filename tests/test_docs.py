@@ -258,7 +258,8 @@ def known_options() -> set[str]:
         found |= {f"--objective.{key}.{each}" for each in inner}
     objectives = {f"--objective.{branch}." for branch in ("main", "auxiliary")}
     found |= {start + each.name for start in objectives for each in fields(PerturbedRisk)}
-    return found | {f"--objective.perturbation.ball.{each.name}" for each in fields(Ball)}
+    places = ("--objective.perturbation.ball", "--objective.ball")
+    return found | {f"{place}.{each.name}" for place in places for each in fields(Ball)}
 
 
 @pytest.mark.parametrize(

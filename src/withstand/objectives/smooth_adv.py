@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import log
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -54,6 +55,8 @@ class SmoothAdv(Objective):
         vectors and 2 to 10 steps of 2 radii in total; noise training: Cohen, Rosenfeld, Kolter 2019, arXiv 1902.02918.
         Differs: `PGD` starts at a random point and keeps the best point; the radius does not warm up.
     """
+
+    operations: ClassVar = frozenset({"noise", "attack"})
 
     std: PositiveFloat = 0.25
     num_draws: PositiveInt = 2
