@@ -25,10 +25,10 @@ def named_thresholds(
         >>> named_thresholds("threshold/0.8", side=32)[0].conditions[0]
         'gaussian_noise below 80 %'
     """
-    kind, _, rest = word.partition("/")
-    if kind != "threshold" or JPEG in rest or "/" in rest:
+    kind, slash, names = word.partition("/")
+    if kind != "threshold" or JPEG in names or "/" in names:
         return []
-    share, names = Threshold.share, rest or IN_MEMORY
+    share, names = Threshold.share, names if slash else IN_MEMORY
     try:
         share, names = float(names), IN_MEMORY
     except ValueError:
