@@ -40,6 +40,7 @@ from withstand.evaluation.noise_distance import NoiseDistance as NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing as RandomizedSmoothing
 from withstand.evaluation.recall import Recall as Recall
 from withstand.evaluation.sandwich import Sandwich as Sandwich
+from withstand.evaluation.threshold import Threshold as Threshold
 from withstand.evaluation.worst_case import WorstCase as WorstCase
 from withstand.experiment import Experiment as Experiment
 from withstand.experiment import run as run

@@ -66,8 +66,9 @@ def entries(kind: str) -> dict[str, str]:
     if kind == "conditions":
         more = {
             "contrast": "one corruption at severities 1 to 5; see `withstand list corruptions`",
-            "contrast/3": "one corruption at one severity",
+            "contrast/3": "one corruption at one severity, from 1 to 5; contrast/2.5 between the published ones",
             "contrast+jpeg/3": "the same, with images saved as JPEG and read again",
+            "threshold/c-bar": "the threshold for the corruptions of a suite, or for one corruption",
             "noise-distance/adversarial": "the distance for one kind of noise",
             "Gaussian": "any perturbation or evaluation, with default fields; see `withstand list perturbations`",
             "{class_path: Gaussian, init_args: {std: 0.1}}": "the same with other fields, as quoted YAML",

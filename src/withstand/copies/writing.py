@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -274,6 +275,8 @@ def _parameters(corruption: Corruption, source: Source, sizes: dict[Pixels, int]
         used = [corruption.pixels] if corruption.pixels else list(sizes or {})
         # A corruption without parameters for one of these sizes takes others, which depend on each image.
         used = used if set(used) <= set(corruption.tables) else list(corruption.tables)
-        return {"parameters_for_pixels": {size: corruption.tables[size][corruption.severity - 1] for size in used}}
+        return {
+            "parameters_for_pixels": {size: replace(corruption, pixels=size).published(size, size) for size in used}
+        }
     height, width = source.shape[1:]
     return {"parameters": corruption.published(height, width), "for_pixels": corruption.pixels or height}

@@ -140,6 +140,17 @@ class Evaluation(Configuration, ABC):
                 derives the streams of a condition.
         """
 
+    def further(self, outcomes: Mapping[str, Columns], *, state: Any) -> Any | None:
+        """Return the state of another pass over all samples; by default None: one pass is enough.
+
+        The outcomes of all passes are joined, so that columns of different passes have different names.
+
+        Args:
+            outcomes: Outcomes of all batches in the passes so far, in the order of their numbers, on the CPU.
+            state: From `prepare`.
+        """
+        return None
+
     def conclude(
         self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: Any, engine: Engine
     ) -> dict[str, Numbers]:

@@ -126,11 +126,18 @@ def measure_all(
     """Return the outcomes of all samples of a split; see `Evaluation.measure`."""
     evaluation = evaluation.adapted(split)
     state = prepare(evaluation, model, fit_on or split, split, seed=seed, engine=engine)
-    found: list[Block] = []
-    for block in blocks([evaluation], [state], model, split, seed=seed, engine=engine):
-        found.append(block)
-        tell(block.stop)
-    outcomes = joined(found)
+
+    def measured(state: Any) -> Outcomes:
+        found: list[Block] = []
+        for block in blocks([evaluation], [state], model, split, seed=seed, engine=engine):
+            found.append(block)
+            tell(block.stop)
+        return joined(found)
+
+    outcomes = measured(state)
+    while (further := evaluation.further(outcomes.columns, state=state)) is not None:
+        more = measured(further).columns
+        outcomes = outcomes._replace(columns={name: own | more[name] for name, own in outcomes.columns.items()})
     numbers = evaluation.conclude(model, split, outcomes.columns, state=state, engine=engine)
     return outcomes._replace(numbers=numbers, notes=evaluation.remarks(outcomes.columns, state=state))
 

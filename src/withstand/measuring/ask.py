@@ -7,7 +7,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 import yaml
 from torch import nn
 
@@ -16,12 +15,12 @@ from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
-from withstand.evaluation.base import Columns, Evaluation
-from withstand.evaluation.loop import blocks
+from withstand.evaluation.base import Evaluation
 from withstand.files import write_whole
 from withstand.measuring.generators import prepared
 from withstand.measuring.kept import Kept, sample_frame
 from withstand.measuring.parts import PARTS, Parts
+from withstand.measuring.passes import columns_of, further_passes, one_pass
 from withstand.measuring.pictures import Drawn, Taken, has_thumbnails, keep_pictures, watched
 from withstand.measuring.question import Question, Task
 from withstand.measuring.results import Results
@@ -129,19 +128,16 @@ def measure(
         prepared(each, model, split, fit_on=fit_on, folder=folder, seed=seed, engine=engine) for each in evaluations
     ]
     parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
-    start = engine.of_first(parts.done)
-    with teller.counting(len(split), task.source or "samples") as count:
-        count(start)
-        # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
-        looked_at = evaluations
-        if taken is not None and not task.source:
-            looked_at = [watched(each, split, taken) for each in evaluations]
-        for block in blocks(looked_at, states, model, split, seed=seed, engine=engine, start=start):
-            parts.add(block)
-            count(block.stop)
-    samples, frames = engine.first(parts.frames)
+    # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
+    looked_at = evaluations
+    if taken is not None and not task.source:
+        looked_at = [watched(each, split, taken) for each in evaluations]
+    counting = partial(teller.counting, len(split), task.source or "samples")
+    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting)
+    samples, frames = run(looked_at, states, parts)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")
+    further_passes(evaluations, states, frames, parts, run)
     found = [
         outcomes
         for each, state in zip(evaluations, states, strict=True)
@@ -159,7 +155,7 @@ def _concluded(
     evaluation: Evaluation, task: Task, frames: Any, model: nn.Module, split: Split, *, state: Any, engine: Engine
 ) -> Iterator[ConditionOutcomes]:
     """Yield the outcomes under the conditions of an evaluation, with its numbers and notes."""
-    own = {name: _columns(frames[name]) for name in evaluation.conditions}
+    own = {name: columns_of(frames[name]) for name in evaluation.conditions}
     with evaluating(model):
         numbers = evaluation.conclude(model, split, own, state=state, engine=engine)
     notes = evaluation.remarks(own, state=state)
@@ -259,10 +255,3 @@ def _plain(evaluation: Evaluation) -> dict[str, Any]:
     plain = cast(dict[str, Any], to_plain(evaluation))
     source = foreign_source(evaluation)
     return plain | {"source": source} if source else plain
-
-
-def _columns(frame: Any) -> Columns:
-    answered = frame.with_columns(frame["prediction"].fill_null(-1)) if "prediction" in frame.columns else frame
-    return {
-        name: torch.from_numpy(answered[name].to_numpy(writable=True)) for name in frame.columns if name != "number"
-    }

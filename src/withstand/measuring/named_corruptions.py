@@ -1,7 +1,9 @@
 """Corruptions by the names that `--on` accepts."""
 
+import re
 from dataclasses import replace
 from itertools import chain
+from typing import Any, cast
 
 from withstand.conditions import JPEG
 from withstand.perturbations.base import Perturbation, Pixels
@@ -18,6 +20,7 @@ SUITE_WORDS = {
     "3dcc": "3 of the 12 corruptions of 3DCC (3D Common Corruptions) at severities 1 to 5, lossless",
     "mnist-c": "the 15 corruptions of MNIST-C, which have one severity, lossless",
 }
+BETWEEN = re.compile(r"[1-4]\.\d+|5\.0+")  # severities that are not written as whole numbers
 IN_MEMORY, ALL = "imagenet-c-in-memory", "corruptions"
 
 
@@ -27,8 +30,8 @@ def named_corruptions(
     """Return the corruptions of a name; empty if it is unknown.
 
     Args:
-        word: A suite (`imagenet-c`, `c-bar`, `mnist-c`), a corruption (`fog`) or a cell (`fog/3`); the
-            last two and `corruptions` also with `+jpeg`.
+        word: A suite (`imagenet-c`, `c-bar`, `mnist-c`), a corruption (`fog`), or one at a severity (`fog/3`,
+            `fog/2.5`); the last two and `corruptions` also with `+jpeg`.
         side: Shorter side of the images, in pixels.
         pixels: Image size whose parameters apply; None takes the nearest.
         frost: Frost textures.
@@ -47,6 +50,9 @@ def named_corruptions(
     plain, saved = kind.removesuffix(JPEG) + slash + severity, kind.endswith(JPEG)
     named = dict.fromkeys((*every, *chain.from_iterable(suites.values()), *others(pixels=suite.pixels)))
     chosen = [each for each in named if plain in _names(each.condition)]
+    if BETWEEN.fullmatch(severity):
+        mildest = [each for each in named if f"{kind.removesuffix(JPEG)}/1" in _names(each.condition)]
+        chosen = [replace(cast(Any, each), severity=float(severity)) for each in mildest]
     if word in SUITE_WORDS:
         word = nearest_c_bar(side) if word == "c-bar" else word
         chosen, saved = suites[word], word == "imagenet-c-bar"

@@ -39,6 +39,11 @@ class Parts:
         for stop, _ in self._files():
             self.done = stop
 
+    def of_pass(self, turn: int, conditions: Sequence[str]) -> "Parts":
+        """Return the parts of a later pass over the same samples, which are removed together with these."""
+        folder = None if self.folder is None else self.folder / f"pass-{turn}"
+        return Parts(folder, conditions, seconds=self.seconds, writes=self.writes)
+
     def add(self, block: Block) -> None:
         """Add a block; write a part if it is time."""
         self.waiting.append(block)

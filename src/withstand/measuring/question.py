@@ -18,6 +18,7 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.certificate import Certificate
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.sandwich import Sandwich
+from withstand.evaluation.threshold import Threshold
 from withstand.evaluation.worst_case import WorstCase
 from withstand.limits import NonEmpty, PositiveInt, checked
 from withstand.measuring.words import (
@@ -159,6 +160,7 @@ class Question:
         """
         task = Task(load=lambda: split, evaluations=_adapted(evaluations, split))
         drawn = [each for own in task.evaluations if isinstance(own, Accuracy) for each in own.perturbations]
+        drawn += [each for own in task.evaluations if isinstance(own, Threshold) for each in own.corruptions]
         notes = (*split.notes, *notes_on(drawn, split.shape), *_notes_on_changes(split, task.evaluations))
         return cls(tasks=(task,), split=split, data=data, notes=notes)
 

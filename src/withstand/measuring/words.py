@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from withstand.conditions import C_BAR, CLEAN, EXTRAS, IMAGENET_C, JPEG, OUTSIDE, SUITES, parse_cell, severities_of
 from withstand.data.corrupted.cells import Gap
@@ -17,6 +17,7 @@ from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
 from withstand.evaluation.worst_case import WorstCase
 from withstand.measuring.named_corruptions import SUITE_WORDS, named_corruptions
+from withstand.measuring.named_thresholds import named_thresholds
 from withstand.models.noise_generator import Kernel
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.attacks.pgd import PGD
@@ -51,11 +52,13 @@ OTHERS = DISTANCES | {
     "worst-case": "accuracy under the worst perturbation in a ball, and on average in it; needs --radius",
     "sandwich": "certified and worst-case accuracy in a ball, and the gap between them; needs --radius",
     "smoothing": "certified accuracy by randomised smoothing; smoothing/0.5 sets the std of the noise",
+    "threshold": "severity of the 15 corruptions at which accuracy falls below 50 %; threshold/fog, threshold/0.8",
     "calibration": "how well confidence agrees with accuracy; calibration/fog under another condition",
     "by-class": "accuracy of every class, and their mean",
     "table-errors": "missing values, typos, mistakes of units and other errors in 5 % of a table's entries",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
+SEVERITIES = "severities are from 1 to 5; in files, whole."
 OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
@@ -75,7 +78,8 @@ def meant(
     """Return the perturbations and evaluations of a name; empty if it is unknown.
 
     Args:
-        word: See `WORDS`; a corruption (`contrast`), or a cell (`contrast/3`); `+jpeg` saves images as JPEG.
+        word: See `WORDS`; a corruption (`contrast`), or one at a severity (`contrast/3`, `contrast/2.5`); `+jpeg`
+            saves images as JPEG.
         shape: Shape of one input.
         balls: For the words that take a radius; the first gives the unit of `distance/l2`.
         budget: Of the attacks of `worst-case` and `sandwich`.
@@ -102,8 +106,8 @@ def meant(
         return _calibrations(meant(rest, shape, pixels=pixels, frost=frost) if slash else [Identity(), *worst])
     if own := _evaluations(word, balls, budget):
         return own
-    side = min(shape[1:]) if len(shape) == 3 else 224
-    found = _noise_distances(word) or [*named_corruptions(word, side=side, pixels=pixels, frost=frost)]
+    options: dict[str, Any] = {"side": min(shape[1:]) if len(shape) == 3 else 224, "pixels": pixels, "frost": frost}
+    found = _noise_distances(word) or [*named_thresholds(word, **options), *named_corruptions(word, **options)]
     if found and len(shape) != 3:
         raise InputError(f"on: {word} needs images, got inputs of shape {shape}; try clean or noise.")
     return found
@@ -151,19 +155,21 @@ def advice(word: str, known: Sequence[str]) -> str:
 
     Example:
         >>> advice("fog/9", ["fog"]), advice("calibration/fogg", ["fog"]), advice("clean/3", ["clean"])
-        ('severities are 1, 2, 3, 4 and 5.', 'did you mean calibration/fog?', 'clean has no severities.')
+        ('severities are from 1 to 5; in files, whole.', 'did you mean calibration/fog?', 'clean has no severities.')
     """
     kind, slash, rest = word.partition("/")
     if slash and kind in (*NOISE_DISTANCES, "smoothing"):
         *first, last = get_args(Noise)
         expected = "a standard deviation above 0" if kind == "smoothing" else f"{', '.join(first)} or {last}"
         return f"expected {expected} after the slash."
+    if slash and kind == "threshold":
+        return "expected a corruption, a suite, or a share above 0 and below 1 after the slash."
     if slash and kind == "calibration":
         return re.sub("(mean| or) ", r"\1 calibration/", advice(rest, known))
     if slash and is_known(kind):
         if kind in WORDS or len(severities_of(kind.removesuffix(JPEG))) == 1:
             return f"{kind} has " + ("no severities." if kind in WORDS else "severity 1 only.")
-        return "severities are 1, 2, 3, 4 and 5."
+        return SEVERITIES
     return nearest(word, known, otherwise="`withstand list conditions` shows all.")
 
 

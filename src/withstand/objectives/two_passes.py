@@ -18,7 +18,8 @@ from withstand.functional.risks import soft_maximum, weights_of_draws
 from withstand.functional.tensors import PerRow, Points, Targets
 from withstand.models.frozen import evaluating
 from withstand.objectives.base import weighted_mean
-from withstand.perturbations.base import Draws, Perturbation, targets_of
+from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.draws import targets_of
 
 # In the second pass more points than this many times those at once are drawn and computed piece by piece, each twice.
 PIECES_KEPT = 8

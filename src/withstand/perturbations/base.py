@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, NamedTuple, cast, final
+from typing import Any, ClassVar, Literal, cast, final
 
 import torch
-from jaxtyping import Float, Real
 from torch import Tensor, nn
 
 from withstand.configuration import Configuration
@@ -17,25 +16,12 @@ from withstand.functional.random import Rng, RowStreams
 from withstand.functional.tensors import Device, Images, Levels, Points, Targets
 from withstand.limits import Seed, Temperature, checked
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.draws import Draws
 from withstand.perturbations.names import full_name, short_name
+from withstand.perturbations.severity import Severity, interpolated
 
-Severity = Literal[1, 2, 3, 4, 5]
 Pixels = Literal[224, 299, 64, 32]
 VALUES_AT_ONCE = 8 * 3 * 224 * 224  # of images that are corrupted together on a CPU
-
-
-class Draws(NamedTuple):
-    """Changed copies of a batch of inputs.
-
-    Attributes:
-        inputs: The copies, with the axis of the draws in front.
-        log_weights: Logarithm of each draw's weight where draws are not equally likely; None means equal weights.
-        targets: Probability of each class, where the copies are mixtures of classes; None means the given labels.
-    """
-
-    inputs: Float[Tensor, "draw batch *feature"]
-    log_weights: Float[Tensor, "draw batch"] | None = None
-    targets: Float[Tensor, "draw batch class"] | None = None
 
 
 class Perturbation(Configuration, ABC):
@@ -154,8 +140,10 @@ class Corruption(Perturbation):
 
     Images have 1 or 3 channels. Results are multiples of 1/255, like the published images.
 
+    Between the published severities, parameters are interpolated; see `between`.
+
     Attributes:
-        severity: 1, 2, 3, 4 or 5; a higher severity is not harder for every corruption.
+        severity: From 1 to 5; 1, 2, 3, 4 and 5 are published. A higher severity is not harder for every corruption.
         pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the image's own size, which
             must then be one of these.
 
@@ -163,15 +151,19 @@ class Corruption(Perturbation):
         Hendrycks, Dietterich: "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
         2019, arXiv 1903.12261; hendrycks/robustness, ImageNet-C/create_c/make_imagenet_c.py and its siblings for
         299, 64 and 32 pixels.
+        Differs: severities that are not whole are ours.
     """
 
     images_only: ClassVar[bool] = True
     tables: ClassVar[dict[int, Sequence[Any]]]
+    whole: ClassVar[tuple[int, ...]] = ()  # places of the parameters that are whole numbers: lengths, counts
     severity: Severity = 3
     pixels: Pixels | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        severity = float(self.severity)
+        object.__setattr__(self, "severity", int(severity) if severity.is_integer() else severity)
         if self.pixels is not None and self.pixels not in self.tables:
             known = ", ".join(str(each) for each in self.tables)
             raise InputError(
@@ -182,6 +174,12 @@ class Corruption(Perturbation):
     def condition(self) -> str:
         """The corruption's published name and the severity, e.g. `gaussian_noise/3`."""
         return f"{self.published_name()}/{self.severity}"
+
+    @property
+    def noise(self) -> str:
+        """The condition at the published severity below: severities from it up to the next share their noise."""
+        below = int(self.severity)
+        return self.condition if below == self.severity else replace(self, severity=below).noise
 
     def check(self, space: Space) -> None:
         """Reject inputs that are not images, and sizes without parameters."""
@@ -252,7 +250,7 @@ class Corruption(Perturbation):
                 yield part, _rows_of(whole, part)
 
     def published(self, height: int, width: int) -> Any:
-        """Return the published parameters for this severity and for images of this size."""
+        """Return the published parameters for images of this size, interpolated between published severities."""
         pixels = self.pixels
         if pixels is None:
             if height != width or height not in self.tables:
@@ -262,24 +260,22 @@ class Corruption(Perturbation):
                     f"{height} x {width} need the field pixels."
                 )
             pixels = height
-        return self.tables[pixels][self.severity - 1]
+        below = int(self.severity)
+        low, *higher = self.tables[pixels][below - 1 :]
+        return self.between(low, higher[0], self.severity - below) if below < self.severity else low
+
+    @classmethod
+    def between(cls, low: Any, high: Any, share: float) -> Any:
+        """Return the parameters at a share, above 0 and below 1, of the way between two published severities.
+
+        They are interpolated linearly; see `interpolated`.
+        """
+        return interpolated(low, high, share, whole=cls.whole)
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
         """Return the mildest and the strongest severity with the parameters for 32 pixels."""
         return [cast(Any, cls)(severity=severity, pixels=32) for severity in (1, 5)]
-
-
-def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tensor, "point class"]:
-    """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
-
-    Example:
-        >>> targets_of(Draws(torch.zeros(2, 3, 1)), torch.tensor([0, 1, 2]))
-        tensor([0, 1, 2, 0, 1, 2])
-    """
-    if draws.targets is not None:
-        return draws.targets.flatten(0, 1)
-    return y if len(draws.inputs) == 1 else y.repeat(len(draws.inputs))
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:

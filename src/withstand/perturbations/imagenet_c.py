@@ -10,11 +10,12 @@ from withstand.data.space import Space
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
 from withstand.limits import DistinctNonEmpty
-from withstand.perturbations.base import Draws, Perturbation, Pixels, Severity, check_images
+from withstand.perturbations.base import Draws, Perturbation, Pixels, check_images
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
+from withstand.perturbations.severity import PublishedSeverity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class ImageNetC(Perturbation):
     (`evaluate(..., on=ImageNetC())`), every image gets all of them: see `cells`.
 
     Attributes:
-        severities: Severities from 1 to 5.
+        severities: Published severities, 1 to 5.
         pixels: Image size whose published parameters are used; None takes the nearest.
         jpeg: Whether to save images as JPEG files of quality 85. None follows the publication: yes for 224, 299 and 64
             pixels, no for 32 (CIFAR-10-C).
@@ -34,7 +35,7 @@ class ImageNetC(Perturbation):
             the evaluation.
     """
 
-    severities: Annotated[tuple[Severity, ...], DistinctNonEmpty] = (1, 2, 3, 4, 5)
+    severities: Annotated[tuple[PublishedSeverity, ...], DistinctNonEmpty] = (1, 2, 3, 4, 5)
     pixels: Pixels | None = None
     jpeg: bool | None = None
     validation: bool = False

@@ -46,10 +46,10 @@ class Cell:
         Example:
             >>> Cell(text="1", low="-0.5", high="2.5").range, Cell(text="1", low="0.5", high="1.5").range
             ('-0.5 to 2.5', '0.5-1.5')
-            >>> Cell(text="+0.8", low="0.0", high="+1.5").range
-            '0.0 to +1.5'
+            >>> Cell(text="+0.8", low="0.0", high="+1.5").range, Cell(text="4.97", low="4.84", high="> 5").range
+            ('0.0 to +1.5', '4.84 to > 5')
         """
-        signed = any(each.startswith(("-", "+")) for each in (self.low, self.high))
+        signed = any(each.startswith(("-", "+", "<", ">")) for each in (self.low, self.high))
         return f"{self.low} to {self.high}" if signed else f"{self.low}-{self.high}" if self.low else ""
 
     @property

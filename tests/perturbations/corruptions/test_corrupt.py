@@ -131,7 +131,7 @@ def test_what_is_no_image_or_ambiguous_is_refused_in_one_sentence(image, words):
     ("arguments", "words"),
     [
         ({"corruption": "fgo"}, "^corrupt: corruption must be a name .* got fgo; did you mean fog"),
-        ({"severity": 6}, "severity must be 1, 2, 3, 4 or 5, got 6"),
+        ({"severity": 6}, "^corrupt: severity must be from 1 to 5, got 6"),
         ({"seed": -1}, "^corrupt: seed must be at least 0"),
         ({"pixels": 100}, "^corrupt: pixels must be 224, 299, 64 or 32, got 100"),
     ],

@@ -82,11 +82,6 @@ def test_every_size_has_five_severities(corruption):
     assert all(len(values) == 5 for values in corruption.tables.values())
 
 
-def test_a_severity_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match=r"^GaussianNoise: severity must be 1, 2, 3, 4 or 5, got 7\.$"):
-        GaussianNoise(severity=7)
-
-
 def test_a_size_without_a_table_is_refused_when_it_comes():
     with pytest.raises(InputError, match="images of 20 x 37 need the field pixels"):
         drawn(GaussianNoise(), photos(1, 3, 20, 37), stream(0, "a"))

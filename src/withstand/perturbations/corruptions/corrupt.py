@@ -7,9 +7,10 @@ from typing import Any
 
 from withstand.errors import InputError, brief, nearest
 from withstand.limits import Seed, checked
-from withstand.perturbations.base import Corruption, Pixels, Severity
+from withstand.perturbations.base import Corruption, Pixels
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, SUITES, nearest_pixels
 from withstand.perturbations.image_kinds import as_batch
+from withstand.perturbations.severity import Severity
 from withstand.perturbations.transform import changed
 
 PROCEDURAL = "frost-procedural"
@@ -32,7 +33,8 @@ def corrupt(
             channels stay unchanged.
         corruption: A name of `corruption_names`, or `frost-procedural`: frost with generated textures, which needs no
             files.
-        severity: 1, 2, 3, 4 or 5; of corruptions of MNIST-C only 1. None takes 3, or 1 if there is no other.
+        severity: From 1 to 5; 1, 2, 3, 4 and 5 are published, and parameters between them are interpolated. Corruptions
+            of MNIST-C have severity 1 only. None takes 3, or 1 if there is no other.
         seed: Seed of the draw; each image of a batch has its own draw. None takes a seed from PyTorch's global
             generator (`torch.manual_seed`).
         pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the size nearest to the

@@ -71,6 +71,8 @@ class Measure:
         budget: Effort spent on the measure, such as `PGD-40 x 3 + vertices` or `256 points`; shown in the notes of
             tables.
         topic: Title of the table that shows the measure, together with others of the same topic.
+        searched: Lowest and highest value of a search. A value beyond them is not known: it is infinite, and shown as
+            `< 1` or `> 5`. None without such a search.
         primary: Whether compact tables show the measure; others are shown only in full tables.
 
     Example:
@@ -93,6 +95,7 @@ class Measure:
     budget: str = ""
     topic: str = FURTHER
     primary: bool = True
+    searched: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -126,6 +129,8 @@ class Measure:
                 as `inf`.
             decimals: None takes 1 for percentages, 2 for numbers below 1,000 and 0 for others.
         """
+        if math.isinf(value) and self.searched is not None:
+            return f"> {self.searched[1]:g}" if value > 0 else f"< {self.searched[0]:g}"
         if math.isinf(value):
             return "never" if value > 0 and self.better == "higher" else "inf" if value > 0 else "-inf"
         shown = self.scaled(value)
@@ -154,7 +159,10 @@ class Measure:
 
     def plain(self) -> dict[str, Any]:
         """Return the fields as plain values, for files."""
-        return asdict(self) | {"parameters": dict(self.parameters)}
+        plain = asdict(self) | {"parameters": dict(self.parameters)}
+        if self.searched is None:
+            del plain["searched"]
+        return plain
 
     def _check_reduction(self) -> None:
         """Refuse an unknown reduction, and parameters that it does not take."""

@@ -51,7 +51,7 @@ def reduce_measure(
         frame: A line per sample: the columns of the outcomes and, for measures by class, `label`.
         condition: Condition of the rows.
         classes: Names of the classes, by label.
-        numbers: Numbers about the model as a whole, by column.
+        numbers: Numbers about the model as a whole, by column; `NAME low` and `NAME high` are the interval of NAME.
 
     Returns:
         Measures and rows; empty if there is no such column, or no value in it.
@@ -63,7 +63,9 @@ def reduce_measure(
         if measure.column not in (numbers or {}):
             return []
         assert numbers is not None
-        found = Reduced(float(numbers[measure.column]), max(1, len(frame)) if measure.parameters.get("samples") else 1)
+        count = max(1, len(frame)) if measure.parameters.get("samples") else 1
+        ends = (numbers.get(f"{measure.column} {end}") for end in ("low", "high"))
+        found = Reduced(float(numbers[measure.column]), count, *ends)
         return [_row(measure, condition, found)]
     if measure.column not in frame.columns:
         return []

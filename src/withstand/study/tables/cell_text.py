@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from math import inf, isfinite
+from math import inf, isfinite, isinf
 from typing import Literal, NamedTuple
 
 from withstand.rendering.cell import DOUBT, DOUBT_NOTE, Cell
@@ -49,7 +49,9 @@ class Number(NamedTuple):
         text = self.measure.written(value) + DOUBT * bool(self.row.doubt)
         if style == "plain" or self.is_bare or low is None or high is None:
             return text
-        if style == "spread":
+        if low == high == value and isinf(value):
+            return text
+        if style == "spread" and all(map(isfinite, (value, low, high))):
             return f"{text} ± {_distance(self.measure, max(value - low, high - value))}"
         return Cell(text=text, low=self.measure.written(low), high=self.measure.written(high)).plain
 

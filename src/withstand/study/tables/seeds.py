@@ -35,6 +35,8 @@ def seeds_table(results: Mapping[str, Sequence[Row]], measures: Mapping[str, Mea
         # A standard deviation is no bound.
         std = replace(measure, kind="").written(spread) if known else "-"
         middle = measure.written(fmean(own) if known else inf)
+        if measure.searched is not None and not known:  # the mean is known only of equal ones
+            middle = measure.written(own[0]) if len(set(own)) == 1 else "-"
         lines.append((measure.label, condition, middle, std, measure.written(min(own)), measure.written(max(own))))
     return Grid(
         title=f"Over {len(results)} seeds",

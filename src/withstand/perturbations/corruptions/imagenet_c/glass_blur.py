@@ -28,9 +28,11 @@ class GlassBlur(Corruption):
         standard deviation of the blurs, the largest distance of a pixel from its copy along an axis, both in pixels,
         and how many times all pixels are overwritten. As in that code, pixels are overwritten (the paper exchanges
         them), the largest distance downwards and to the right is one pixel less, and the image is floored to 8 bits
-        after the first blur.
+        after the first blur. Between severities, the distance and the number of times are rounded to whole numbers;
+        where these change, all neighbours are drawn anew.
     """
 
+    whole: ClassVar = (1, 2)
     tables: ClassVar = {
         224: ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
         299: ((0.8, 1, 3), (1, 3, 1), (1.1, 2, 4), (1.2, 4, 2), (1.6, 5, 2)),

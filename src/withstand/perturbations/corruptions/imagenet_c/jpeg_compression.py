@@ -15,9 +15,10 @@ class JpegCompression(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `jpeg_compression`: Pillow's `save`; c is `tables`.
-        Differs: images with one channel are saved in greyscale.
+        Differs: images with one channel are saved in greyscale. Between severities, c is rounded to a whole number.
     """
 
+    whole: ClassVar = (0,)
     tables: ClassVar = {
         224: (25, 18, 15, 10, 7),
         299: (23, 16, 13, 8, 5),

@@ -16,9 +16,11 @@ class MotionBlur(Corruption):
 
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `motion_blur`, with ImageMagick; `tables` holds half the length
-        of the line and the standard deviation of the weights along it, in pixels.
+        of the line and the standard deviation of the weights along it, in pixels. Between severities, the first is
+        rounded to whole pixels.
     """
 
+    whole: ClassVar = (0,)
     tables: ClassVar = {
         224: ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
         299: ((12, 4), (17, 6), (17, 9), (17, 13), (22, 16)),

@@ -15,6 +15,7 @@ class Saturate(Corruption):
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `saturate`; (a, b) are `tables`.
         Differs: computed in closed form, without hue; images with one channel have no saturation and stay unchanged.
+        Between severities 2 and 3, a passes 1, at which nothing changes.
     """
 
     tables: ClassVar = {

@@ -36,9 +36,11 @@ class Snow(Corruption):
         hendrycks/robustness, ImageNet-C/create_c, `snow`, with ImageMagick; `tables` holds the mean and standard
         deviation of the noise, the factor by which it is enlarged, the threshold, half the length of the motion blur
         and the standard deviation of its weights (both in pixels), and m.
-        Differs: only the part of the noise that is enlarged is drawn.
+        Differs: only the part of the noise that is enlarged is drawn. Between severities, half the length of the motion
+        blur is rounded to whole pixels; where the size of that part changes, flakes fall elsewhere.
     """
 
+    whole: ClassVar = (4,)
     tables: ClassVar = {
         224: _LARGE,
         299: _LARGE,

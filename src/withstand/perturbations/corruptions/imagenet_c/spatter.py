@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,8 @@ class Spatter(Corruption):
     Source:
         hendrycks/robustness, ImageNet-C/create_c, `spatter`; (a, b, c, d, e, mud or not) are `tables`.
         Differs: computed in float32 instead of float64; for images with one channel, a liquid has the mean of its
-        colour; if there are no drops, the image stays unchanged, whereas the original divides by 0.
+        colour; if there are no drops, the image stays unchanged, whereas the original divides by 0. Water becomes mud
+        in the middle between severities 3 and 4, and e with it, since it means something else.
     """
 
     tables: ClassVar = {
@@ -64,6 +65,12 @@ class Spatter(Corruption):
             (0.65, 0.1, 0.5, 0.68, 0.6, True),
         ),
     }
+
+    @classmethod
+    def between(cls, low: Any, high: Any, share: float) -> Any:
+        """Interpolate, except that the last two parameters belong together: those of the nearer severity."""
+        mixed = super().between(low, high, share)
+        return mixed if low[-1] == high[-1] else (*mixed[:-2], *(low if share < 0.5 else high)[-2:])
 
     def sample(
         self, shape: Sequence[int], *, rng: Rng, device: Device | None = None

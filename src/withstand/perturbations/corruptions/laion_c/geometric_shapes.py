@@ -1,7 +1,7 @@
 """Geometric shapes of LAION-C."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, cos, radians, sin
 from typing import ClassVar
@@ -31,9 +31,10 @@ class GeometricShapes(LaionC):
 
     Source:
         LAION-C, `geometric_shapes`, with Pillow's drawing rules; n is `tables`. See LaionC.
-        Differs: for images with one channel, a shape has the mean of its colour.
+        Differs: for images with one channel, a shape has the mean of its colour. Between severities, n is rounded.
     """
 
+    whole: ClassVar = (0,)
     tables: ClassVar = {224: (150, 300, 600, 800, 1000)}
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Shapes:
@@ -43,10 +44,12 @@ class GeometricShapes(LaionC):
         which only stars have, in degrees.
         """
         height, width = shape[-2:]
-        count = round(self.published(height, width))
+        count = self.published(height, width)
+        # Between severities, the first of those of the next one: another count keeps the shapes.
+        most = replace(self, severity=ceil(self.severity)).published(height, width)
         low, high = _SIZES
         ends = [(0, 4), (0, width), (0, height), (low, high + 1), *[(0, 256)] * 3, (0, 360)]
-        drawn = [integers((shape[0], count), *each, rng=rng, device=device) for each in ends]
+        drawn = [integers((shape[0], most), *each, rng=rng, device=device)[:, :count] for each in ends]
         drawn[3] = (drawn[3] * self._pixels(1, height, width)).round().long().clamp(min=1)
         return torch.stack(drawn, -1)
 

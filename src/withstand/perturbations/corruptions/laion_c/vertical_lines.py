@@ -27,8 +27,10 @@ class VerticalLines(LaionC):
     Source:
         LAION-C, `vertical_lines`, with Pillow's `line`; (n, k) are `tables`. See LaionC.
         Differs: columns and cells have at least one pixel, so that the severities of small images become alike.
+            Between severities, n and k are rounded.
     """
 
+    whole: ClassVar = (0, 1)
     tables: ClassVar = {224: ((224, 1), (178, 2), (112, 4), (84, 6), (60, 8))}
 
     def corrupt(self, x: Images, parameters: None) -> Images:

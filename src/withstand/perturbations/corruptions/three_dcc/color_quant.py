@@ -14,6 +14,7 @@ class ColorQuant(ThreeDCC):
 
     Source:
         3DCC, colour quantisation; b is `tables`. See ThreeDCC.
+        Differs: between severities, b is not whole; values are cut to multiples of 2^(8 - b) levels.
     """
 
     tables: ClassVar = {224: (5, 4, 3, 2, 1)}
