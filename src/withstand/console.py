@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     from withstand.engine import Engine
 
 
+class Once:
+    """Lets each message through once, since many runs read the same data."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a message is new."""
+        text = record.getMessage()
+        return not (text in self.seen or self.seen.add(text))
+
+
 class Console:
     """Prints progress on stderr and the result on stdout, in the first process only."""
 
@@ -20,7 +32,9 @@ class Console:
         self.silent = quiet or not self.is_first
         logger = logging.getLogger("withstand")
         logger.setLevel(logging.WARNING if self.silent else logging.INFO)
-        logger.handlers = [logging.StreamHandler(sys.stderr)] if self.is_first else [logging.NullHandler()]
+        handler = logging.StreamHandler(sys.stderr) if self.is_first else logging.NullHandler()
+        handler.addFilter(Once())
+        logger.handlers = [handler]
 
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr, unless quiet or empty."""
