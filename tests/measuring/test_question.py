@@ -20,6 +20,7 @@ from withstand.evaluation.noise_distance import NoiseDistance
 from withstand.evaluation.randomized_smoothing import RandomizedSmoothing
 from withstand.evaluation.recall import Recall
 from withstand.evaluation.sandwich import Sandwich
+from withstand.evaluation.threshold import Threshold
 from withstand.evaluation.worst_case import WorstCase
 from withstand.functional.changes import Change
 from withstand.measuring.question import Question, resolve
@@ -93,8 +94,8 @@ def test_frost_is_a_word_whichever_textures_are_taken():
     [
         ("contrasst", r"on: contrasst is not a known condition; did you mean contrast\?"),
         ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
-        ("contrast/9", r"on: contrast/9 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
-        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are 1, 2, 3, 4 and 5\."),
+        ("contrast/9", r"on: contrast/9 is not a known condition; severities are from 1 to 5; in files, whole\."),
+        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are from 1 to 5; in files, whole\."),
         ("noise-distance/foo", r"on: noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
         ("clean/1", r"on: clean/1 is not a known condition; clean has no severities\."),
         ("", r"on: '' is not a known condition"),
@@ -131,6 +132,7 @@ def test_every_known_word_can_be_asked_of_images():
         RandomizedSmoothing,
         Recall,
         Sandwich,
+        Threshold,
         WorstCase,
     }
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from dataclasses import replace
+from math import inf
 from types import SimpleNamespace
 
 import polars
@@ -151,6 +152,18 @@ def test_a_sweep_without_axes_is_one_combination(tmp_path):
     write_rows(tmp_path / "0" / "rows.jsonl", [Row(measure="top1", condition="clean", value=0.5, count=2)], KNOWN)
     (line,) = aggregate(read(tmp_path)).iter_rows(named=True)
     assert (line["done"], line["planned"], line["missing"]) == (1, 2, "1")
+
+
+@pytest.mark.parametrize(
+    ("values", "mean"), [((-inf, inf), None), ((2.0, inf), inf), ((-inf, 2.0), -inf), ((2.0, 3.0), 2.5)]
+)
+def test_a_mean_of_bounds_on_both_sides_is_not_known(tmp_path, values, mean):
+    write_entries(tmp_path, [Entry(labels={}, seed=seed, run=str(seed)) for seed in (0, 1)], command=[])
+    for seed, value in enumerate(values):
+        row = Row(measure="top1", condition="clean", value=value, count=2)
+        write_rows(tmp_path / str(seed) / "rows.jsonl", [row], KNOWN)
+    (line,) = aggregate(read(tmp_path)).iter_rows(named=True)
+    assert line["mean"] == mean
 
 
 def test_what_was_evaluated_later_is_among_the_rows(tmp_path):

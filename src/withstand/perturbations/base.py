@@ -16,9 +16,9 @@ from withstand.functional.random import Rng, RowStreams
 from withstand.functional.tensors import Device, Images, Levels, Points, Targets
 from withstand.limits import Seed, Temperature, checked
 from withstand.perturbations.ball import Ball
+from withstand.perturbations.corruptions.severity import Severity, interpolated
 from withstand.perturbations.draws import Draws
 from withstand.perturbations.names import full_name, short_name
-from withstand.perturbations.severity import Severity, interpolated
 
 Pixels = Literal[224, 299, 64, 32]
 VALUES_AT_ONCE = 8 * 3 * 224 * 224  # of images that are corrupted together on a CPU

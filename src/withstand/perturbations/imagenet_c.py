@@ -12,10 +12,10 @@ from withstand.functional.tensors import Points, Targets
 from withstand.limits import DistinctNonEmpty
 from withstand.perturbations.base import Draws, Perturbation, Pixels, check_images
 from withstand.perturbations.corruptions.imagenet_c.frost import Frost, Textures
+from withstand.perturbations.corruptions.severity import PublishedSeverity
 from withstand.perturbations.corruptions.suites import extras, imagenet_c, nearest_pixels
 from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.saved_as_jpeg import SavedAsJpeg
-from withstand.perturbations.severity import PublishedSeverity
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import Any
 from withstand.errors import InputError, brief, nearest
 from withstand.limits import Seed, checked
 from withstand.perturbations.base import Corruption, Pixels
+from withstand.perturbations.corruptions.severity import Severity
 from withstand.perturbations.corruptions.suites import EXTRAS, IMAGENET_C, SUITES, nearest_pixels
 from withstand.perturbations.image_kinds import as_batch
-from withstand.perturbations.severity import Severity
 from withstand.perturbations.transform import changed
 
 PROCEDURAL = "frost-procedural"
