@@ -32,9 +32,8 @@ def aggregate(frame: "polars.DataFrame", *, quantiles: Quantiles = QUANTILES) ->
         interval of the mean by Student's t; null for one seed or infinite values), `done` and `planned` (numbers of
         seeds), `missing` (seeds without a result, as text), `samples` (the smallest count), `sample_low` and
         `sample_high` (for a single run, the interval over its test samples), and `doubt` (why a value is not
-        trustworthy, of the first such run; empty if nothing is known against any). Several runs of one seed count as
-        one, with the mean of their values. A combination without any result has one row with `planned` and `missing`
-        only.
+        trustworthy, of the first such run; else empty). Several runs of one seed count as one, with the mean of their
+        values. A combination without any result has one row with `planned` and `missing` only.
 
     Raises:
         InputError: If the frame is not as `read` returns it, or a quantile is not from 0 to 1.
