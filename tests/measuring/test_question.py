@@ -94,8 +94,8 @@ def test_frost_is_a_word_whichever_textures_are_taken():
     [
         ("contrasst", r"on: contrasst is not a known condition; did you mean contrast\?"),
         ("WorstCasse", r"on: WorstCasse is not a known condition; did you mean WorstCase or worst-case\?"),
-        ("contrast/9", r"on: contrast/9 is not a known condition; severities are from 1 to 5; in files, whole\."),
-        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are from 1 to 5; in files, whole\."),
+        ("contrast/9", r"on: contrast/9 is not a known condition; severities are numbers from 1 to 5"),
+        ("frost+jpeg/0", r"on: frost\+jpeg/0 is not a known condition; severities are numbers from 1 to 5"),
         ("noise-distance/foo", r"on: noise-distance/foo is not .*; expected gaussian, uniform or adversarial"),
         ("clean/1", r"on: clean/1 is not a known condition; clean has no severities\."),
         ("", r"on: '' is not a known condition"),

@@ -58,7 +58,7 @@ OTHERS = DISTANCES | {
     "table-errors": "missing values, typos, mistakes of units and other errors in 5 % of a table's entries",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
-SEVERITIES = "severities are from 1 to 5; in files, whole."
+SEVERITIES = "severities are numbers from 1 to 5, whole ones for data that are corrupted already."
 OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
@@ -155,7 +155,7 @@ def advice(word: str, known: Sequence[str]) -> str:
 
     Example:
         >>> advice("fog/9", ["fog"]), advice("calibration/fogg", ["fog"]), advice("clean/3", ["clean"])
-        ('severities are from 1 to 5; in files, whole.', 'did you mean calibration/fog?', 'clean has no severities.')
+        ('severities are numbers from 1 to 5, whole ones for data that are corrupted already.', 'did you mean calibration/fog?', 'clean has no severities.')
     """
     kind, slash, rest = word.partition("/")
     if slash and kind in (*NOISE_DISTANCES, "smoothing"):
