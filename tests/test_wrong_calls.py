@@ -359,7 +359,7 @@ IMAGES = [
     ("a list as corruption", "corruption", lambda t: ws.corrupt(t.rgb, ["fog"])),
     ("severity 6", "severity", lambda t: ws.corrupt(t.rgb, "fog", 6)),
     ("text as severity", "severity", lambda t: ws.corrupt(t.rgb, "fog", "3")),
-    ("half a severity", "severity", lambda t: ws.corrupt(t.rgb, "fog", 2.5)),
+    ("a severity above the highest", "severity", lambda t: ws.corrupt(t.rgb, "fog", 5.5)),
     ("a truth value as severity", "severity", lambda t: ws.corrupt(t.rgb, "fog", True)),
     ("a negative seed", "seed", lambda t: ws.corrupt(t.rgb, "fog", seed=-1)),
     ("half a seed", "seed", lambda t: ws.corrupt(t.rgb, "fog", seed=0.5)),
@@ -729,7 +729,7 @@ INNER = frozenset(
     "project sample uphill ascend distance options radii of_rows name_classes forward set_extra_state refuse_gradient "
     "corrupt corrupt_levels draw_levels published verdict after_warmup factor share samples_per_batch first "
     "seed_global_generators copy_first added numbers cells scaled written condition_of train_generator places "
-    "augment at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired trained".split()
+    "augment at reduce losses map clip hold batches count reacts_to points mean_over applies_to chosen put wrong replaced repaired trained between further".split()
 )
 OF_FAMILIES = {(ws.Dataset, "load"), (Optimizer, "build")}  # implemented by every class, tested with its family
 BUILT_INSIDE = {"OutcomeTable", "Question", "Row", "Study"}  # dataclasses that only the package makes

@@ -58,7 +58,7 @@ OTHERS = DISTANCES | {
     "table-errors": "missing values, typos, mistakes of units and other errors in 5 % of a table's entries",
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
-SEVERITIES = "severities are numbers from 1 to 5, whole ones for data that are corrupted already."
+SEVERITIES = "severities are numbers from 1 to 5; those of corrupted data sets are whole."
 OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
@@ -154,8 +154,8 @@ def advice(word: str, known: Sequence[str]) -> str:
     """Return what to write instead of a word that is not among the known ones.
 
     Example:
-        >>> advice("fog/9", ["fog"]), advice("calibration/fogg", ["fog"]), advice("clean/3", ["clean"])
-        ('severities are numbers from 1 to 5, whole ones for data that are corrupted already.', 'did you mean calibration/fog?', 'clean has no severities.')
+        >>> advice("fog/9", ["fog"]) == SEVERITIES, advice("calibration/fogg", ["fog"]), advice("clean/3", ["clean"])
+        (True, 'did you mean calibration/fog?', 'clean has no severities.')
     """
     kind, slash, rest = word.partition("/")
     if slash and kind in (*NOISE_DISTANCES, "smoothing"):
