@@ -13,6 +13,7 @@ from withstand.data.corrupted.corrupted_folder import CorruptedFolder as Corrupt
 from withstand.data.corrupted.imagenet_c_files import ImagenetCFiles as ImagenetCFiles
 from withstand.data.corrupted.mnist_c import MnistC as MnistC
 from withstand.data.images.cifar10 import Cifar10 as Cifar10
+from withstand.data.images.cifar100 import Cifar100 as Cifar100
 from withstand.data.images.digits import Digits as Digits
 from withstand.data.images.fashion_mnist import FashionMnist as FashionMnist
 from withstand.data.images.image_folder import ImageFolder as ImageFolder

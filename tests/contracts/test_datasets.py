@@ -9,6 +9,7 @@ import torch
 from withstand.configuration import discover
 from withstand.data.base import Dataset, Part
 from withstand.data.images.cifar10 import Cifar10
+from withstand.data.images.cifar100 import Cifar100
 from withstand.data.images.fashion_mnist import FashionMnist
 from withstand.data.images.mnist import Mnist
 from withstand.data.tables.avila import Avila
@@ -20,6 +21,7 @@ PARTS: tuple[Part, ...] = ("train", "validation", "test")
 FILES = {
     Avila(): "avila",
     Cifar10(): "cifar10",
+    Cifar100(): "cifar100",
     FashionMnist(): "fashion-mnist",
     GridStability(): "grid",
     Mnist(): "mnist",

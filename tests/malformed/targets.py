@@ -32,9 +32,10 @@ def idx(path: Path) -> None:
 
 def cifar(path: Path) -> None:
     """Read a pickle of CIFAR-10."""
-    from withstand.data.images.cifar10 import read_python
+    from withstand.data.images.cifar import read_python
+    from withstand.data.images.cifar10 import CIFAR10
 
-    read_python(path)
+    read_python(CIFAR10, path)
 
 
 def npy(path: Path) -> None:

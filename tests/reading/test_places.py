@@ -15,7 +15,8 @@ from withstand.cli import COMMANDS, main
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
 from withstand.data.download import check_sha256
 from withstand.data.images.array_pickle import read_array_pickle
-from withstand.data.images.cifar10 import read_binary
+from withstand.data.images.cifar import read_binary
+from withstand.data.images.cifar10 import CIFAR10
 from withstand.data.images.class_map import ClassMap
 from withstand.data.images.idx import read_idx
 from withstand.data.images.image_file import read_image
@@ -37,7 +38,7 @@ DOORS = {
     "program": lambda path: External(source=f"{path}.pt2").make((3, 8, 8), 2),
     "script": lambda path: External(source=f"{path}.pt").make((3, 8, 8), 2),
     "idx": lambda path: read_idx("Mnist", path, num_axes=1),
-    "cifar": read_binary,
+    "cifar": lambda path: read_binary(CIFAR10, path),
     "pickle": lambda path: read_array_pickle("Cifar10", path),
     "class map": lambda path: ClassMap.read("ImageFolder", str(path)),
     "labels": lambda path: CorruptedArrays(root=str(path.parent), corruption="fog", severity=1).load("test"),

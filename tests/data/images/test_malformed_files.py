@@ -12,7 +12,9 @@ from PIL import Image
 
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
 from withstand.data.images.array_pickle import read_array_pickle
-from withstand.data.images.cifar10 import read_python
+from withstand.data.images.cifar import read_python
+from withstand.data.images.cifar10 import CIFAR10
+from withstand.data.images.cifar100 import CIFAR100
 from withstand.data.images.class_map import ClassMap
 from withstand.data.images.idx import read_idx
 from withstand.data.images.image_file import read_image
@@ -59,15 +61,16 @@ def test_a_header_that_claims_more_than_there_can_be_is_refused(tmp_path, pack):
 
 @pytest.mark.parametrize(
     "label",
-    [10, -1, 256, 2**63, -(2**63) - 1, 2**70, 10**5000],
+    [100, -1, 256, 2**63, -(2**63) - 1, 2**70, 10**5000],
     ids=lambda each: f"{each:.0e}" if each < 2**80 else "digits",
 )
-def test_labels_that_no_tensor_can_hold_are_refused(tmp_path, label):
-    path = tmp_path / "test_batch"
-    monster = {"data": np.zeros((2, 3072), np.uint8), "labels": [0, label]}
+@pytest.mark.parametrize("cifar", [CIFAR10, CIFAR100], ids=lambda each: each.who)
+def test_labels_that_no_tensor_can_hold_are_refused(tmp_path, cifar, label):
+    path = tmp_path / cifar.test
+    monster = {"data": np.zeros((2, 3072), np.uint8), cifar.labels: [0, label]}
     path.write_bytes(pickle.dumps(monster, protocol=2))
-    with pytest.raises(InputError, match="must hold labels 0 to 9"):
-        read_python(path)
+    with pytest.raises(InputError, match=f"must hold labels 0 to {len(cifar.classes) - 1}"):
+        read_python(cifar, path)
 
 
 def pairs_of_pairs(levels):
