@@ -260,3 +260,11 @@ def test_a_kill_at_any_file_is_resumed_to_the_same_tables(runs, tmp_path, capsys
         number += 1
     assert kills >= 8
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("field", ["root", "test", "no_such_field"])
+def test_a_field_of_data_that_are_not_named_is_refused_with_both_options(capsys, field):
+    assert main(["evaluate", "RUN", f"--data.{field}", "/tmp"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert f"--data.{field.replace('_', '-')}" in sentence
+    assert "--data NAME" in sentence

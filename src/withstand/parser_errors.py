@@ -68,6 +68,8 @@ def sentence(message: str, parser: ArgumentParser, words: Sequence[str]) -> str:
         return f"option --{friendly(path)}: {owner} needs more; give {' and '.join(needed)}."
     typed = [word.partition("=")[2] for word in words if word.startswith(f"--{path}=")]
     given = _first(found) if (found := re.search(VALUE, last, re.DOTALL)) else typed[-1] if typed else None
+    if found := re.match(r"NestedArg\(key='([^']+)'", given or ""):
+        return f"{option}.{friendly(found[1])} sets a field of {option.removeprefix('option ')} NAME; give both."
     if key in FAMILIES and "Expected" not in last:
         given = "other values" if given is None else given
         return f"{option} must be the name of a class, or class_path and init_args, got {brief(given)}."
