@@ -10,7 +10,7 @@ from torch import Tensor
 from withstand.functional.augmentation.pillow import grey
 from withstand.functional.kernels.procedural.layers import Layers, mark_lines
 from withstand.functional.levels import to_levels
-from withstand.functional.precision import widest
+from withstand.functional.precision import in_double
 from withstand.functional.tensors import Images, Levels
 from withstand.perturbations.corruptions.laion_c.laion_c import LaionC
 
@@ -40,14 +40,14 @@ class VerticalLines(LaionC):
         columns = min(width, round(columns * width / min(height, width)))
         rows = max(1, round(self._pixels(rows, height, width)))
         levels = to_levels(x)
-        luma = grey(levels)
         left = torch.arange(columns, dtype=torch.float64) / columns * width  # in this order, as there
         first, end = left.long(), (left + width / columns).long().clamp(max=width)
-        means = _means(torch.cat([levels, luma], 1), first.to(x.device), end.to(x.device), rows)
-        left = left.to(x.device, widest(x.device))[:, None]
+        means = _means(torch.cat([levels, grey(levels)], 1), first.to(x.device), end.to(x.device), rows)
+        luma = in_double(means[:, -1].float())
+        left = left.to(luma)[:, None]
         bend = self._pixels(_BEND, height, width)
-        bent = (left - bend * (1 - means[:, -1] / left.new_tensor(255))).trunc().long()
-        start = torch.cat([left.long().expand(len(x), -1, 1), bent[..., :-1]], 2)
+        bent = (left - bend * (1 - luma / 255)).trunc().long().to(x.device)
+        start = torch.cat([left.long().to(x.device).expand(len(x), -1, 1), bent[..., :-1]], 2)
         down = torch.arange(means.shape[-1], device=x.device) * rows
         down = torch.stack([(down - rows).clamp(min=0), down], -1).expand(*bent.shape, 2)
         layers = Layers(len(x), height, width, device=x.device)

@@ -72,15 +72,16 @@ def moved(x: Images, inverse: Float[Tensor, "batch 2 2"], shift: Float[Tensor, "
         inverse: Per image the map from a place to the one that it is read from, both as column and row.
         shift: How far to the right and below it is read from there, in pixels.
     """
-    inverse = in_double(inverse)[..., None, None]
+    light = in_double(x)
+    inverse = inverse.to(light)[..., None, None]
     height, width = x.shape[-2:]
     down, across = (torch.arange(size, device=inverse.device) - (size - 1) / 2 for size in (height, width))
     # One product after the other, since sums of several at once may depend on the number of images.
     columns, rows = (inverse[:, axis, 0] * across + inverse[:, axis, 1] * down[:, None] for axis in (0, 1))
     if shift is not None:
-        right, below = in_double(shift)[..., None, None].unbind(1)
+        right, below = shift.to(light)[..., None, None].unbind(1)
         columns, rows = columns + right, rows + below
-    return bilinear(in_double(x), rows + (height - 1) / 2, columns + (width - 1) / 2).to(x)
+    return bilinear(light, rows + (height - 1) / 2, columns + (width - 1) / 2).to(x)
 
 
 def signs(shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Float[Tensor, "*shape"]:

@@ -22,4 +22,4 @@ class MnistScale(MnistCorruption):
     def corrupt(self, x: Images, parameters: None) -> Images:
         """Shrink."""
         inverse = torch.eye(2, dtype=torch.float64) * (1 / self.published(*x.shape[-2:]))
-        return moved(x, inverse.repeat(len(x), 1, 1).to(x.device))
+        return moved(x, inverse.repeat(len(x), 1, 1))

@@ -34,4 +34,4 @@ class MnistShear(MnistCorruption):
         angle = self.published(*x.shape[-2:])
         inverse = torch.eye(2, dtype=torch.float64).repeat(len(x), 1, 1)
         inverse[:, 0, 1], inverse[:, 1, 1] = -sin(angle) * parameters.cpu().double(), cos(angle)
-        return moved(x, inverse.to(x.device))
+        return moved(x, inverse)
