@@ -65,3 +65,14 @@ def test_a_model_without_statistics_is_refused(model):
 def test_wrong_sizes_are_refused(prior, batch_size):
     with pytest.raises(InputError, match=r"prior|batch_size"):
         BatchNormAdapted(network(), prior=prior, batch_size=batch_size)
+
+
+def test_what_memory_held_before_does_not_matter():
+    expected = BatchNormAdapted(network(), prior=4, batch_size=6).eval()(X)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:  # new memory is full of NaN
+        assert torch.empty(3).isnan().all()
+        found = BatchNormAdapted(network(), prior=4, batch_size=6).eval()(X)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(found, expected)

@@ -4,7 +4,7 @@ from torch import nn
 
 from withstand.data.space import Space
 from withstand.errors import InputError
-from withstand.functional.random import stream
+from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.attacks.tilted import Tilted
 from withstand.perturbations.augmentations.mixup import Mixup
@@ -14,6 +14,7 @@ from withstand.perturbations.compose import Compose
 from withstand.perturbations.gaussian import Gaussian
 from withstand.perturbations.identity import Identity
 from withstand.perturbations.mixing import mixes
+from withstand.perturbations.mixture import Mixture
 from withstand.perturbations.speckle import Speckle
 
 BALL = Ball(norm="linf", radius=0.05, unit="std")
@@ -71,3 +72,21 @@ def test_weights_of_the_parts_are_multiplied():
     assert torch.equal(found, first.log_weights + torch.cat(others))
     noisy = draw(Compose(parts=(part, Gaussian()))).log_weights
     assert torch.equal(noisy, first.log_weights)
+
+
+@pytest.mark.parametrize("part", [SmoothedByDamage(), Tilted(ball=BALL)])
+def test_a_mixture_may_change_labels_or_weights_of_some_copies_only(part):
+    halves = Compose(parts=(Identity(), Mixture(parts=(Identity(), part))))
+    alone, counts = X[:1], set()
+    for row in range(8):
+        found = halves.draw(alone, Y[:1], MODEL, space=SPACE, num_draws=2, rng=RowStreams(0, torch.tensor([row])))
+        changed = (found.inputs != alone).flatten(1).any(1)
+        counts.add(int(changed.sum()))
+        if found.targets is not None:
+            assert found.targets.shape == (2, 1, 3)
+            assert (found.targets[~changed, 0, 0] == 1).all()
+            assert (found.targets[changed, 0, 0] < 1).all()
+        if found.log_weights is not None:
+            assert found.log_weights.shape == (2, 1)
+            assert (found.log_weights[~changed] == 0).all()
+    assert counts == {0, 1, 2}

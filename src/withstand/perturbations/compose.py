@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from withstand.data.space import Space
 from withstand.errors import InputError
@@ -38,7 +39,7 @@ class Compose(Perturbation):
         draws = first.draw(x, y, model, space=space, num_draws=num_draws, rng=rng)
         for part in others:
             each = [part.draw(copy, y, model, space=space, num_draws=1, rng=rng) for copy in draws.inputs]
-            draws = _joined(draws, each)
+            draws = _joined(draws, each, y)
         return draws
 
     @classmethod
@@ -47,15 +48,19 @@ class Compose(Perturbation):
         return [cls(parts=(Speckle(std=0.2), Gaussian(std=0.1)))]
 
 
-def _joined(before: Draws, after: list[Draws]) -> Draws:
-    inputs = torch.cat([each.inputs for each in after])
-    weights = torch.cat([each.log_weights for each in after if each.log_weights is not None] or [inputs.new_empty(0)])
-    targets = torch.cat([each.targets for each in after if each.targets is not None] or [inputs.new_empty(0)])
-    if before.targets is not None and len(targets):
+def _joined(before: Draws, after: list[Draws], y: Tensor) -> Draws:
+    weighted = [each.log_weights for each in after if each.log_weights is not None]
+    labelled = [each.targets for each in after if each.targets is not None]
+    if before.targets is not None and labelled:
         raise InputError("Compose: expected at most one part that changes labels, got two.")
-    known = before.log_weights
-    return Draws(
-        inputs,
-        log_weights=known if not len(weights) else weights if known is None else known + weights,
-        targets=targets if len(targets) else before.targets,
-    )
+    weights, targets = before.log_weights, before.targets
+    # A mixture may give weights or labels to some of the copies only.
+    if weighted:
+        own = torch.cat(
+            [weighted[0].new_zeros(1, len(y)) if each.log_weights is None else each.log_weights for each in after]
+        )
+        weights = own if weights is None else weights + own
+    if labelled:
+        same = one_hot(y.long(), labelled[0].shape[2]).to(labelled[0].dtype)[None]
+        targets = torch.cat([same if each.targets is None else each.targets for each in after])
+    return Draws(torch.cat([each.inputs for each in after]), weights, targets)

@@ -75,7 +75,7 @@ class BatchNormAdapted(nn.Module):
             assert mean is not None
             assert variance is not None
             x = inputs[0].detach()
-            own, spread = torch.empty_like(mean), torch.empty_like(variance)
+            own, spread = torch.zeros_like(mean), torch.zeros_like(variance)
             batch_norm(x, own, spread, training=True, momentum=1.0)  # stores the statistics, variances unbiased
             count, share = x.numel() / x.shape[1], len(x) / (self.prior + len(x))
             layer.running_mean = mean.lerp(own, share)
