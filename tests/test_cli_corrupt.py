@@ -83,7 +83,14 @@ def test_other_suites_are_written_and_read_back(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--severities", "3"], ["--to", "npy"], ["--to", "npy", "--corruptions", "all", "mnist_fog"]]
+    "words",
+    [
+        ["--severities", "3"],
+        ["--severities", "3", "--corruptions", "mnist-c", "fog"],
+        ["--severities", "2-5", "--corruptions", "mnist_fog", "laion-c"],
+        ["--to", "npy"],
+        ["--to", "npy", "--corruptions", "all", "mnist_fog"],
+    ],
 )
 def test_corruptions_with_one_severity_are_not_written_as_others(tmp_path, capsys, words):
     (tmp_path / "images").mkdir()

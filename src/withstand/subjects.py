@@ -21,7 +21,7 @@ from withstand.engine import Engine
 from withstand.errors import InputError, brief
 from withstand.experiment import MODEL, PROVENANCE, Experiment, build_model
 from withstand.families import friendly
-from withstand.measuring.adapting import adapting
+from withstand.measuring.adapting import SUFFIX, adapting
 from withstand.measuring.question import Question
 from withstand.measuring.subject import Subject, about
 from withstand.models.base import remarks_on
@@ -197,7 +197,11 @@ def of_modules(
         )
         if isinstance(module, BatchNormAdapted):
             size = module.batch_size
-            found[-1] = adapting(found[-1], prior=module.prior, batch_size=size, seed=seed, home=keep)
+            plain = replace(found[-1], name=name.removesuffix(SUFFIX))
+            found[-1] = adapting(plain, prior=module.prior, batch_size=size, seed=seed, home=keep)
+    names = [each.name for each in found]
+    if len(set(names)) < len(names):
+        raise InputError(f"evaluate: models must have different names in results, got {', '.join(names)}.")
     return found
 
 

@@ -1,7 +1,7 @@
 """The severity at which accuracy falls below a share, of models whose accuracy at a severity is known."""
 
 from contextlib import contextmanager
-from math import inf, isfinite
+from math import inf, isfinite, nextafter
 
 import pytest
 import torch
@@ -110,6 +110,13 @@ def test_the_accuracy_falls_below_the_share_at_most_the_precision_below(share, p
     assert found == in_closed_form(evaluation, levels)
     assert accuracy(levels, found["threshold"]) < share <= accuracy(levels, found["threshold"] - precision)
     assert found["threshold low"] <= found["threshold"] <= found["threshold high"]
+
+
+def test_bisection_ends_where_no_severity_is_between():
+    right, found = torch.ones(9, dtype=torch.bool), {"correct at 1": torch.ones(9, dtype=torch.bool)}
+    found |= {f"correct at {low:.17g}": right for low in (2.0, 3.0)}
+    found |= {f"correct at {high:.17g}": ~right for high in (nextafter(3.0, inf), 4.0, 5.0)}
+    assert Threshold(corruptions=(BRIGHTNESS,), precision=1e-300).further({"": found}, state={}) is None
 
 
 def test_a_share_that_is_reached_exactly_is_not_below():

@@ -63,9 +63,15 @@ def test_prior_and_batch_size_identify_the_outcomes(model, tmp_path, sizes):
 
 
 def test_the_name_and_a_note_say_that_it_is_adapted(model):
-    results = ws.evaluate({"small": adapted(model), "adapted twice": adapted(model)}, ws.Digits())
-    assert list(results.rows) == ["small-adapted", "adapted twice"]
+    given = {"small": adapted(model), "large-adapted": adapted(model), "readapted net": adapted(model)}
+    results = ws.evaluate(given, ws.Digits())
+    assert list(results.rows) == ["small-adapted", "large-adapted", "readapted net-adapted"]
     assert any("batch of 32" in each and "4 samples" in each for each in results.notes)
+
+
+def test_no_model_takes_the_name_of_another(model):
+    with pytest.raises(InputError, match="different names"):
+        ws.evaluate({"small-adapted": model, "small": adapted(model)}, ws.Digits())
 
 
 @pytest.mark.parametrize(

@@ -224,8 +224,10 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
             raise InputError(f"corrupt: {brief(name)} is not a known corruption; {nearest(name, known)}")
     chosen = [each for name in names for each in sets.get(name, ())]
     found = tuple(each for each in every if each in chosen or each.published_name() in names)
-    if not found:
-        raise InputError(f"corrupt: {', '.join(names)} has severity 1 only, got {' '.join(map(str, severities))}.")
+    there = {each.published_name() for each in found}
+    if absent := [name for name in names if not sets.get(name, name in there)]:
+        given = " ".join(map(str, severities))
+        raise InputError(f"corrupt: severities must include 1, the only one of {', '.join(absent)}, got {given}.")
     return found
 
 

@@ -158,8 +158,9 @@ class Threshold(Evaluation):
         middles = {}
         for name, columns in outcomes.items():
             wide = {fall for fall in self._falls(columns) if self.precision < fall.high - fall.low < inf}
-            if wide:
-                middles[name] = tuple(sorted((fall.low + fall.high) / 2 for fall in wide))
+            # Between neighbouring floats there is none.
+            if found := {middle for low, high in wide if low < (middle := (low + high) / 2) < high}:
+                middles[name] = tuple(sorted(found))
         return middles or None
 
     def conclude(

@@ -39,7 +39,7 @@ def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: in
     question = subject.question
     for each in question.evaluations:
         _check(each)
-    name = subject.name if "adapted" in subject.name else subject.name + SUFFIX
+    name = subject.name + SUFFIX
     whole = len(question.split) // batch_size * batch_size
     rest = f", the last of {len(question.split) - whole:,}" if len(question.split) > whole else ""
     note = (
