@@ -63,9 +63,9 @@ def test_prior_and_batch_size_identify_the_outcomes(model, tmp_path, sizes):
 
 
 def test_the_name_and_a_note_say_that_it_is_adapted(model):
-    given = {"small": adapted(model), "large-adapted": adapted(model), "readapted net": adapted(model)}
+    given = {"small": adapted(model), "large-adapted": adapted(model), "adapted net": adapted(model)}
     results = ws.evaluate(given, ws.Digits())
-    assert list(results.rows) == ["small-adapted", "large-adapted", "readapted net-adapted"]
+    assert list(results.rows) == ["small-adapted", "large-adapted", "adapted net-adapted"]
     assert any("batch of 32" in each and "4 samples" in each for each in results.notes)
 
 
