@@ -8,8 +8,7 @@ import torch
 from withstand.functional.augmentation.proportions import beta
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Images, PerRow
-from withstand.limits import PositiveFloat
-from withstand.perturbations.augmentations.apr import Probability
+from withstand.limits import PositiveFloat, Probability
 from withstand.perturbations.augmentations.label_mixing import LabelMixing
 from withstand.perturbations.base import Perturbation
 

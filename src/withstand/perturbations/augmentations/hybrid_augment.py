@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from withstand.functional.augmentation.frequencies import low_pass
 from withstand.functional.augmentation.partners import partners
-from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Images
-from withstand.limits import PositiveFloat, PositiveInt
+from withstand.limits import PositiveFloat, PositiveInt, Probability
 from withstand.perturbations.augmentations.apr import (
     NUMBERS,
     PUBLISHED,
-    Probability,
     Variant,
+    joined_after_operations,
     with_amplitudes_of_others,
     with_own_amplitudes,
 )
-from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
+from withstand.perturbations.augmentations.aug_mix import OperationLevel
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Perturbation
 
@@ -75,21 +75,14 @@ class HybridAugment(Augmentation):
         return torch.where((coin < self._probability)[:, :, None, None], low + high, x)
 
     def _single(self, x: Images, rng: Rng) -> Images:
-        numbers = uniform((len(x), 2 * NUMBERS), rng=rng, device=x.device)
-        first = random_operation(to_levels(x), numbers[:, :3], severity=self.severity)
-        result = first.to(x.dtype).div_(255)
-        rows = (numbers[:, 6] < self._probability).nonzero()[:, 0]
-        if len(rows):
-            own = result[rows]
-            other = random_operation(first[rows], numbers[rows, 3:6], severity=self.severity).to(x.dtype).div_(255)
-            gives_high = (numbers[rows, 7] < 0.5)[:, None, None, None]
-            low = self._low(torch.where(gives_high, own, other))
-            rest = torch.where(gives_high, other, own)
+        def join(high: Images, low: Images, numbers: Tensor) -> Images:
+            kept = self._low(low)
             if self.plus:
-                recombining = numbers[rows, NUMBERS:]
-                low = with_own_amplitudes(low, recombining, self._probability, severity=self.severity)
-            result[rows] = low.add_(rest).sub_(self._low(rest))
-        return result
+                kept = with_own_amplitudes(kept, numbers[:, NUMBERS:], self._probability, severity=self.severity)
+            return kept.add_(high).sub_(self._low(high))
+
+        numbers = uniform((len(x), 2 * NUMBERS), rng=rng, device=x.device)
+        return joined_after_operations(x, numbers, self._probability, join, severity=self.severity)
 
     def _low(self, x: Images) -> Images:
         return low_pass(x, std=self.blur_std, radius=self.blur_radius)
