@@ -85,7 +85,7 @@ class Threshold(Evaluation):
     def __post_init__(self) -> None:
         super().__post_init__()
         for each in self.corruptions:
-            if any(len(table) != len(PUBLISHED) for table in each.tables.values()):
+            if each.num_severities() != len(PUBLISHED):
                 raise InputError(
                     f"Threshold: corruptions must have severities 1 to 5, got {_kind(each)}, which has one."
                 )

@@ -53,8 +53,7 @@ def operations_are_known(monkeypatch):
     def invert(levels, numbers, **_):
         return 255 - levels
 
-    for module in (apr, hybrid_augment):
-        monkeypatch.setattr(module, "random_operation", invert)
+    monkeypatch.setattr(apr, "random_operation", invert)
 
 
 @pytest.mark.usefixtures("partners_are_reversed")

@@ -223,7 +223,7 @@ def _with_nearest(
         cast(Any, member)(severity=severity, pixels=size)
         for member, size in zip(members, sizes, strict=True)
         for severity in severities
-        if severity <= len(next(iter(member.tables.values())))
+        if severity <= member.num_severities()
     )
 
 

@@ -1,9 +1,8 @@
 """LaionC: what the corruptions of LAION-C share."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
-from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.base import Corruption
 
 _SIDE = 224  # of the published images, in pixels
 
@@ -25,9 +24,3 @@ class LaionC(Corruption):
     def _pixels(self, length: float, height: int, width: int) -> float:
         """Return a length in images of this size that is published for 224 pixels."""
         return length * min(height, width) / _SIDE
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the mildest and the strongest severity."""
-        make = cast(Any, cls)
-        return [make(severity=severity, pixels=_SIDE) for severity in (1, 5)]

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,9 +13,7 @@ from withstand.functional.kernels.procedural.sampling import bilinear
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, integers
 from withstand.functional.tensors import Device, Images
-from withstand.perturbations.base import Corruption, Perturbation
-
-_SIDE: Literal[28] = 28
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +36,6 @@ class MnistCorruption(Corruption):
 
     severity: Literal[1] = 1
     pixels: Literal[28] | None = None  # type: ignore[assignment]
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the corruption for images of any size."""
-        return [cast(Any, cls)(pixels=_SIDE)]
 
 
 @dataclass(frozen=True, kw_only=True)
