@@ -7,7 +7,7 @@ from withstand.conditions import CORRUPTIONS, OPERATIONS
 from withstand.configuration import discover
 from withstand.objectives.base import Objective
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.operations import operations_of, seen_in
+from withstand.perturbations.operations import operations_of, operations_of_training
 
 TABLES_AND_ATTACKS = {"entries", "attack", "mixing"}
 
@@ -38,8 +38,8 @@ def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeyp
 def test_crops_and_flips_count_and_earlier_weights_are_unknown():
     split = ws.Digits().load("train")
     objective = ws.PerturbedRisk(perturbation=ws.Gaussian())
-    assert seen_in(objective, split, is_new=True) == ["noise"]
+    assert operations_of_training(objective, split, from_scratch=True) == ["noise"]
     split.augment = lambda x, numbers, seed: x
-    assert seen_in(objective, split, is_new=True) == ["geometry", "noise"]
-    assert seen_in(objective, None, is_new=True) == ["noise"]
-    assert seen_in(objective, None, is_new=False) is None
+    assert operations_of_training(objective, split, from_scratch=True) == ["geometry", "noise"]
+    assert operations_of_training(objective, None, from_scratch=True) == ["noise"]
+    assert operations_of_training(objective, None, from_scratch=False) is None

@@ -1,4 +1,4 @@
-"""Fold: the base of what reduces the outputs for a sample's copies to one loss."""
+"""Fold: the base of all reductions of the outputs for a sample's copies to one loss."""
 
 import math
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ class Fold(Configuration, ABC):
         return None
 
     def at(self, progress: float) -> "Fold":
-        """Return the fold for a part of the training, from 0 (the first epoch) to 1 (the last); by default itself."""
+        """Return the fold at a point of the training, from 0 (the first epoch) to 1 (the last); by default itself."""
         return self
 
     @abstractmethod

@@ -29,7 +29,7 @@ class APR(Augmentation):
     """Gives an image the amplitudes of another one and keeps its phases and its label: APR-P and APR-S.
 
     Train on clean and changed images: `PerturbedRisk` with this in a `Mixture`, or a fold that takes the clean input.
-    For APR-SP, hold both variants one after the other.
+    For APR-SP, apply both variants in a `Compose`.
 
     Attributes:
         variant: `paired` (APR-P) takes the amplitudes of another image of the batch, among those of the same process.
@@ -42,8 +42,8 @@ class APR(Augmentation):
     Source:
         Chen, Peng, Ma et al.: "Amplitude-Phase Recombination: Rethinking Robustness of Convolutional Neural Networks in
         Frequency Domain", ICCV 2021, arXiv 2108.08487; iCGY96/APR.
-        Differs: the coin is tossed per image, not per batch; results are clipped to [0, 1], and `single` is not wrapped
-        around at 8 bits.
+        Differs: whether to recombine is drawn per image, not per batch; results are clipped to [0, 1], and `single`
+        does not wrap around at 8 bits.
     """
 
     operations: ClassVar = frozenset({"mixing", "tone", "geometry"})

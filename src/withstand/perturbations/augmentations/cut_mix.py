@@ -27,7 +27,7 @@ class CutMix(LabelMixing):
     Source:
         Yun, Han, Oh, Chun, Choe, Yoo: "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
         Features", ICCV 2019, arXiv 1905.04899.
-        Differs: rectangle and coin are drawn per image, not per batch.
+        Differs: the rectangle, and whether to paste it, are drawn per image, not per batch.
     """
 
     operations: ClassVar = frozenset({"mixing"})

@@ -26,15 +26,15 @@ from withstand.perturbations.base import Perturbation
 
 @dataclass(frozen=True, kw_only=True)
 class HybridAugment(Augmentation):
-    """Joins the low frequencies of one image with the high ones of another and keeps the label of the low ones.
+    """Combines the low frequencies of an image, and its label, with the high frequencies of another image.
 
     HA-P, HA-S, HA++-P and HA++-S. Train on clean and changed images, as with `APR`.
 
     Attributes:
         variant: `paired` takes the high frequencies of another image of the batch, among those of the same process.
-            `single` changes the image by a random operation of AugMix, and joins it with its image after a second
-            operation; either gives the low frequencies.
-        plus: HybridAugment++: the low frequencies are recombined by `APR` of the same variant before.
+            `single` changes the image by a random operation of AugMix, and combines it with its image after a second
+            operation; either of the two provides the low frequencies.
+        plus: HybridAugment++: first recombines the low frequencies by `APR` of the same variant.
         probability: Of each of the two changes; None takes the published 0.6 for paired and 0.5 for single. With
             `single`, the first operation is applied in any case.
         severity: Highest level of the operations of `single`, from 0.1 to 10.
@@ -44,7 +44,7 @@ class HybridAugment(Augmentation):
     Source:
         Yucel, Cinbis, Duygulu: "HybridAugment++: Unified Frequency Spectra Perturbations for Model Robustness", ICCV
         2023, arXiv 2307.11823; MKYucel/hybrid_augment.
-        Differs: coins are tossed per image, not per batch; results are clipped to [0, 1].
+        Differs: whether to change is drawn per image, not per batch; results are clipped to [0, 1].
     """
 
     operations: ClassVar = frozenset({"mixing", "filter", "tone", "geometry"})
@@ -62,7 +62,7 @@ class HybridAugment(Augmentation):
         return self.variant == "paired"
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
-        """Split the images into low and high frequencies and join those of two."""
+        """Split the images into low and high frequencies and combine those of two."""
         return self._paired(x, rng) if self.variant == "paired" else self._single(x, rng)
 
     def _paired(self, x: Images, rng: Rng) -> Images:

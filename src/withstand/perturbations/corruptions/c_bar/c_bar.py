@@ -9,7 +9,7 @@ from withstand.perturbations.base import Corruption
 
 @dataclass(frozen=True, kw_only=True)
 class CBar(Corruption):
-    """A corruption of ImageNet-C-bar or CIFAR-10-C-bar: suites far from those of ImageNet-C, to tell what was learned.
+    """A corruption of ImageNet-C-bar or CIFAR-10-C-bar, suites that were chosen to differ from ImageNet-C.
 
     `tables` holds the published levels: 224 pixels are those of ImageNet-C-bar, 32 those of CIFAR-10-C-bar. Lengths
     scale with the side of the image, S in pixels; of an image that is not square, S is the shorter side. Images of

@@ -9,7 +9,7 @@ _SIDE = 224  # of the published images, in pixels
 
 @dataclass(frozen=True, kw_only=True)
 class LaionC(Corruption):
-    """A corruption of LAION-C that needs no other pictures: a suite unlike anything in the data that networks train on.
+    """A corruption of LAION-C, a suite outside the distribution of web-scale data; those that need no other images.
 
     Lengths are published for 224 pixels and scale with the side of the image; of an image that is not square, with the
     shorter side. Images of other sizes need `pixels`; names such as `laion-c` give it.
