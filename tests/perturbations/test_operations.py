@@ -1,5 +1,7 @@
 """Every perturbation and objective declares what it does to inputs; reports compare, and never guess."""
 
+from pathlib import Path
+
 import pytest
 
 import withstand as ws
@@ -25,6 +27,14 @@ def test_every_corruption_has_operations_and_nothing_else_has_an_entry():
     assert there == set(CORRUPTIONS)
     names = {cls.published_name() for cls in discover(Perturbation) if issubclass(cls, Corruption)}
     assert names <= there
+
+
+def test_the_page_on_reports_lists_every_operation():
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "reports.md").read_text()
+    section = page.partition("### Unseen corruptions")[2].partition("###")[0]
+    classes = [*discover(Perturbation), *discover(Objective)]
+    declared = {name for cls in classes for example in cls.examples() for name in operations_of(example)}
+    assert [name for name in sorted(declared) if f"`{name}`" not in section] == []
 
 
 def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeypatch):

@@ -37,7 +37,7 @@ class Perturbation(Configuration, ABC):
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         mixes_samples: Whether copies depend on other samples of the batch; for training only.
-        operations: What it does itself to an input, in the words of `conditions.OPERATIONS`; None is unknown.
+        operations: What it does itself to an input, such as the names in `conditions.OPERATIONS`; None is unknown.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 

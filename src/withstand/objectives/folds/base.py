@@ -90,7 +90,15 @@ def folded(fold: Fold, model: nn.Module, x: Points, y: Targets, draws: Draws, *,
 
 
 def with_unchanged(x: Tensor, y: Tensor, draws: Draws, more: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Draws]:
-    """Return inputs, labels and draws with further samples, whose copies are unchanged."""
+    """Return inputs, labels and draws with further samples, whose copies are unchanged.
+
+    Args:
+        x: The inputs.
+        y: Their labels.
+        draws: Copies of the inputs.
+        more: Further inputs.
+        labels: Their labels.
+    """
 
     def longer(each: Tensor | None, new: Tensor) -> Tensor | None:
         return None if each is None else torch.cat([each, new.expand(len(each), *new.shape).to(each.dtype)], 1)
