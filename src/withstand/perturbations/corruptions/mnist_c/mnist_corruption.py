@@ -20,7 +20,7 @@ from withstand.perturbations.base import Corruption
 class MnistCorruption(Corruption):
     """A corruption of MNIST-C, which has one severity, 1, and parameters for grey images of 28 x 28 pixels.
 
-    Names begin with `mnist_`, since many are names of ImageNet-C, too. Images of other sizes need `pixels`: 28; names
+    Names begin with `mnist_`, since many are in ImageNet-C, too. Images of other sizes need `pixels`: 28; names
     such as `mnist-c` give it. Then places follow the size of the image, while widths and distances stay in pixels. The
     channels of images with several are corrupted alike.
 
