@@ -86,15 +86,15 @@ SUITES: dict[str, tuple[str, ...]] = {
         "mnist_canny_edges",
     ),
 }
-PARTIAL = {"laion-c": "3 of 6", "3dcc": "3 of 12"}  # suites of which only some corruptions are there
+PARTIAL = {"laion-c": "3 of 6", "3dcc": "3 of 12"}  # suites of which only some corruptions are included
 C_BAR = tuple(dict.fromkeys((*SUITES["imagenet-c-bar"], *SUITES["cifar10-c-bar"])))
 MNIST_C = SUITES["mnist-c"]
-# The corruptions outside ImageNet-C by the names that tables call them.
+# The corruptions outside ImageNet-C by the names of their suites in tables.
 BEYOND = {"C-bar": C_BAR, "LAION-C": SUITES["laion-c"], "3DCC": SUITES["3dcc"], "MNIST-C": MNIST_C}
 OUTSIDE = tuple(name for names in BEYOND.values() for name in names)
 CORRUPTIONS = (*IMAGENET_C, *EXTRAS, *VARIANTS, *OUTSIDE)
 
-# What each corruption does to an image, in coarse words: whoever trains with one of them has met its kind.
+# What each corruption does to an image, in coarse categories, so that related corruptions share one.
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "noise": (
         *(*NOISE, "speckle_noise", "snow", "blue_noise_sample", "iso_noise", "low_light"),

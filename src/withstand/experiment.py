@@ -39,7 +39,7 @@ from withstand.models.weights import load_weights, write_weights
 from withstand.models.wrappers.black_box import BlackBox
 from withstand.objectives.base import Objective
 from withstand.objectives.perturbed_risk import PerturbedRisk
-from withstand.perturbations.operations import seen_in
+from withstand.perturbations.operations import operations_of_training
 from withstand.reading.places import check_output
 from withstand.study.contents import CONFIG, MOVE, OUTCOMES, ROWS
 from withstand.study.records import parse_yaml, read_text
@@ -274,7 +274,8 @@ def dump(content: dict) -> str:
 
 def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
     """Return the origin of a run: versions, command, machine, time, hash of the initial weights file."""
-    is_new = experiment.weights is None and not getattr(experiment.model, "pretrained", False)
+    from_scratch = experiment.weights is None and not getattr(experiment.model, "pretrained", False)
+    augmented = train if experiment.training.augment else None
     content: dict[str, object] = {
         "identity": experiment.identity,
         "foreign": foreign_source((experiment.model, experiment.objective)),
@@ -285,7 +286,7 @@ def provenance(experiment: Experiment, train: Split) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": versions(),
-        "operations": seen_in(experiment.objective, train if experiment.training.augment else None, is_new=is_new),
+        "operations": operations_of_training(experiment.objective, augmented, from_scratch=from_scratch),
     }
     if experiment.weights is not None:
         content["weights_sha256"] = sha256(Path(experiment.weights).read_bytes()).hexdigest()

@@ -1,5 +1,7 @@
 """Every perturbation and objective declares what it does to inputs; reports compare, and never guess."""
 
+from pathlib import Path
+
 import pytest
 
 import withstand as ws
@@ -7,7 +9,7 @@ from withstand.conditions import CORRUPTIONS, OPERATIONS
 from withstand.configuration import discover
 from withstand.objectives.base import Objective
 from withstand.perturbations.base import Corruption, Perturbation
-from withstand.perturbations.operations import operations_of, seen_in
+from withstand.perturbations.operations import operations_of, operations_of_training
 
 TABLES_AND_ATTACKS = {"entries", "attack", "mixing"}
 
@@ -27,6 +29,14 @@ def test_every_corruption_has_operations_and_nothing_else_has_an_entry():
     assert names <= there
 
 
+def test_the_page_on_reports_lists_every_operation():
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "reports.md").read_text()
+    section = page.partition("### Unseen corruptions")[2].partition("###")[0]
+    classes = [*discover(Perturbation), *discover(Objective)]
+    declared = {name for cls in classes for example in cls.examples() for name in operations_of(example)}
+    assert [name for name in sorted(declared) if f"`{name}`" not in section] == []
+
+
 def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeypatch):
     mixed = ws.Mixture(parts=(ws.PRIME(), ws.Compose(parts=(ws.Fog(severity=1), ws.FourierNoise()))))
     assert operations_of(ws.PerturbedRisk(perturbation=mixed)) == {"filter", "tone", "warp", "random field", "waves"}
@@ -38,8 +48,8 @@ def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeyp
 def test_crops_and_flips_count_and_earlier_weights_are_unknown():
     split = ws.Digits().load("train")
     objective = ws.PerturbedRisk(perturbation=ws.Gaussian())
-    assert seen_in(objective, split, is_new=True) == ["noise"]
+    assert operations_of_training(objective, split, from_scratch=True) == ["noise"]
     split.augment = lambda x, numbers, seed: x
-    assert seen_in(objective, split, is_new=True) == ["geometry", "noise"]
-    assert seen_in(objective, None, is_new=True) == ["noise"]
-    assert seen_in(objective, None, is_new=False) is None
+    assert operations_of_training(objective, split, from_scratch=True) == ["geometry", "noise"]
+    assert operations_of_training(objective, None, from_scratch=True) == ["noise"]
+    assert operations_of_training(objective, None, from_scratch=False) is None

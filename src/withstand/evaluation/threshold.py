@@ -28,7 +28,7 @@ from withstand.study.measures.note import Note
 TOPIC = "Severity at which accuracy falls below a share"
 PUBLISHED = (1.0, 2.0, 3.0, 4.0, 5.0)
 CORRECT = "correct at "  # and the severity: columns of outcomes
-SURE = 3.0  # standard errors by which accuracy must rise with the severity to be reported
+SIGNIFICANT = 3.0  # rises of the accuracy with the severity are reported above this many standard errors
 
 States = dict[str, tuple[float, ...]]
 
@@ -60,18 +60,17 @@ class Threshold(Evaluation):
     not. It is infinite, and shown as `> 5`, if the accuracy is not below the share at any severity tried, and minus
     infinite, shown as `< 1`, if it is at severity 1.
 
-    The 95 % interval consists of the severities at which the number of correct samples is one that would not be
-    unlikely if the accuracy on all possible samples were the share: the number is binomial then, and each tail of it
-    has a probability of at most 2.5 %. Both ends are found by bisection as well, and rounded outward. That holds for
-    any model whose accuracy falls with the severity; a note reports an accuracy that rises.
+    The 95 % interval consists of the severities at which a binomial test (2.5 % per tail) does not reject that the
+    accuracy equals the share. Both ends are found by bisection as well, and rounded outward. The interval holds if the
+    accuracy falls with the severity; a note reports an accuracy that rises.
 
     Images are corrupted in memory and not saved as JPEG.
 
     Attributes:
         corruptions: Corruptions; their field `severity` is ignored. If `pixels` is None, parameters are those for the
             size of the images, or the nearest one that has some.
-        share: Accuracy to fall below, above 0 and below 1.
-        precision: Bisection stops when the two severities are at most this far apart, > 0.
+        share: The accuracy, above 0 and below 1, as a fraction.
+        precision: Largest distance between the two severities at which bisection stops, > 0.
 
     Source:
         The interval inverts a binomial test of the share, as that of a quantile does: David, Nagaraja 2003, Order
@@ -85,7 +84,7 @@ class Threshold(Evaluation):
     def __post_init__(self) -> None:
         super().__post_init__()
         for each in self.corruptions:
-            if any(len(table) != len(PUBLISHED) for table in each.tables.values()):
+            if each.num_severities() != len(PUBLISHED):
                 raise InputError(
                     f"Threshold: corruptions must have severities 1 to 5, got {_kind(each)}, which has one."
                 )
@@ -166,7 +165,7 @@ class Threshold(Evaluation):
     def conclude(
         self, model: nn.Module, split: Split, outcomes: Mapping[str, Columns], *, state: States, engine: Engine
     ) -> dict[str, Numbers]:
-        """Return the severity and its interval; without one for too few samples."""
+        """Return the severity and its interval; no interval if there are too few samples."""
         found: dict[str, Numbers] = {}
         for name, columns in outcomes.items():
             threshold, *interval = self._falls(columns)
@@ -231,7 +230,7 @@ def _rises(kind: str, tried: dict[float, Tensor], share: float) -> tuple[Note, .
     for (mild, before), (severe, after) in combinations(tried.items(), 2):
         start, end = int(before.sum()) / len(before), int(after.sum()) / len(after)
         changed = int((before != after).sum())
-        if (end - start) * len(before) > SURE * sqrt(changed) or start < share <= end:
+        if (end - start) * len(before) > SIGNIFICANT * sqrt(changed) or start < share <= end:
             text = f"{kind}: accuracy rises with the severity, from {start:.1%} at {mild:g} to {end:.1%} at {severe:g}"
             rises.append((end - start, text.replace("%", " %")))
     counts = "the first severity below the share counts"

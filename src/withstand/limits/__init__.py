@@ -17,6 +17,7 @@ from withstand.limits.rules import NonNegativeFloat as NonNegativeFloat
 from withstand.limits.rules import NonNegativeInt as NonNegativeInt
 from withstand.limits.rules import PositiveFloat as PositiveFloat
 from withstand.limits.rules import PositiveInt as PositiveInt
+from withstand.limits.rules import Probability as Probability
 from withstand.limits.rules import Seed as Seed
 from withstand.limits.rules import Share as Share
 from withstand.limits.rules import Temperature as Temperature

@@ -50,6 +50,7 @@ Seed = Annotated[int, Within(Ge(0), Lt(2**63))]  # larger ones would not be dist
 NonNegativeFloat = Annotated[float, Within(Ge(0), Lt(math.inf))]
 PositiveFloat = Annotated[float, Within(Gt(0), Lt(math.inf))]
 Share = Annotated[float, Within(Ge(0), Lt(1))]  # of a whole, some of which must remain
+Probability = Annotated[float, Within(Ge(0), Le(1))]
 Temperature = Annotated[float, Within(Ge(0))]  # in nats; may be infinite
 NonEmpty = Within(MinLen(1))  # of a tuple
 DistinctNonEmpty = Within(MinLen(1), Distinct())  # of a tuple

@@ -1,7 +1,7 @@
 """Subjects whose model adapts to each batch of test samples."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: in
 
     Args:
         subject: Its model is wrapped in `BatchNormAdapted`, unless it is one already.
-        prior: For how many samples the statistics of training count.
+        prior: Number of samples that the statistics of training count as, at least 0.
         batch_size: Number of samples in a batch, which becomes part of what identifies the outcomes.
         seed: Seed of the order.
         home: Where the folder for the outcomes lies; None keeps nothing.
@@ -35,7 +35,7 @@ def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: in
         InputError: If there is no batch size, or a condition does not suit such a model.
     """
     if batch_size is None:
-        raise InputError("evaluate: adapt: expected a batch size with it, which then affects the results, got none.")
+        raise InputError("evaluate: --adapt needs a batch size, which affects the results, got none; pass -b 64.")
     question = subject.question
     for each in question.evaluations:
         _check(each)
@@ -68,18 +68,14 @@ def adapting(subject: Subject, *, prior: float, batch_size: int | None, seed: in
 
 
 def _check(evaluation: Evaluation) -> None:
-    one = evaluation.conditions[0]
-    if not isinstance(evaluation, Accuracy) or evaluation.num_draws > 1:
+    refused: Sequence[str] = evaluation.conditions
+    if isinstance(evaluation, Accuracy) and evaluation.num_draws == 1:
+        refused = [each.condition for each in evaluation.perturbations if needs_model(each)]
+    if refused:
         raise InputError(
-            f"{type(evaluation).__name__}: {one} cannot be measured for a model that adapts to its batch; clean, "
-            "corruptions and noise with one draw can."
+            f"{type(evaluation).__name__}: {refused[0]} cannot be measured for a model that adapts to its batch; "
+            "clean, corruptions and noise with one draw can."
         )
-    for each in evaluation.perturbations:
-        if needs_model(each):
-            raise InputError(
-                f"{each.condition}: expected a condition that does not follow the model, since the model adapts to its "
-                "batch; clean, corruptions and noise suit it."
-            )
 
 
 def _in_random_order(question: Question, seed: int) -> Question:

@@ -19,7 +19,7 @@ from withstand.perturbations.augmentations.fourier_noise import FourierNoise
 from withstand.perturbations.mixture import Mixture
 
 
-class Norms(nn.Module):
+class AuxiliaryNorms(nn.Module):
     """Auxiliary copies of all batch normalisations of a model: affine parameters and running statistics."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -40,10 +40,10 @@ class Norms(nn.Module):
                 yield f"{name}.{own}", tensor
 
 
-class Auxiliary(nn.Module):
+class WithNorms(nn.Module):
     """A model with its auxiliary batch normalisations in place of its own; all else is shared."""
 
-    def __init__(self, model: nn.Module, norms: Norms) -> None:
+    def __init__(self, model: nn.Module, norms: AuxiliaryNorms) -> None:
         """Keep both."""
         super().__init__()
         self.model, self.norms = model, norms
@@ -53,10 +53,10 @@ class Auxiliary(nn.Module):
         return functional_call(self.model, dict(self.norms.tensors()), (x,))
 
 
-class Split:
+class BranchStates:
     """The state: the auxiliary batch normalisations, and the states of both objectives."""
 
-    def __init__(self, norms: Norms, main: Stateful, auxiliary: Stateful) -> None:
+    def __init__(self, norms: AuxiliaryNorms, main: Stateful, auxiliary: Stateful) -> None:
         """Keep them."""
         self.norms, self.main, self.auxiliary = norms, main, auxiliary
 
@@ -75,7 +75,7 @@ class AuxiliaryBatchNorm(Objective):
     """Mean of two losses, the second through auxiliary batch normalisation, so that the two do not share statistics.
 
     The auxiliary batch normalisations start as copies of the model's own. They exist during training only: the
-    resulting model has its own ones, which follow the inputs of `main` alone.
+    resulting model contains only its own, which follow the inputs of `main`.
 
     Attributes:
         main: Loss through the model's own batch normalisations.
@@ -83,7 +83,8 @@ class AuxiliaryBatchNorm(Objective):
 
     Source:
         Vaish, Wang, Strisciuglio, CVPR 2024, arXiv 2403.01944 (AFA), the auxiliary cross entropy; Xie, Tan,
-        Gong, Wang, Yuille, Le 2020, arXiv 1911.09665 (AdvProp), which takes the sum.
+        Gong, Wang, Yuille, Le 2020, arXiv 1911.09665 (AdvProp).
+        Differs: AdvProp takes the sum of both losses.
     """
 
     operations: ClassVar = frozenset()
@@ -96,25 +97,25 @@ class AuxiliaryBatchNorm(Objective):
         self.main.check(space)
         self.auxiliary.check(space)
 
-    def init(self, x: Points, *, model: nn.Module, rng: Rng) -> Split:
+    def init(self, x: Points, *, model: nn.Module, rng: Rng) -> BranchStates:
         """Return copies of the model's batch normalisations, and fresh states of both objectives."""
-        norms, branch = Norms(model), branches(rng)
+        norms, branch = AuxiliaryNorms(model), branches(rng)
         main = self.main.init(x, model=model, rng=branch(0))
-        return Split(norms, main, self.auxiliary.init(x, model=Auxiliary(model, norms), rng=branch(1)))
+        return BranchStates(norms, main, self.auxiliary.init(x, model=WithNorms(model, norms), rng=branch(1)))
 
     def trained(self, state: Stateful) -> nn.Module:
         """Return the auxiliary batch normalisations, and what both objectives train."""
-        assert isinstance(state, Split)
+        assert isinstance(state, BranchStates)
         return nn.ModuleList([state.norms, self.main.trained(state.main), self.auxiliary.trained(state.auxiliary)])
 
     def begin_epoch(
         self, model: nn.Module, batches: Batches, *, space: Space, state: Stateful, epoch: int, epochs: int, rng: Rng
     ) -> None:
         """Prepare both states."""
-        assert isinstance(state, Split)
+        assert isinstance(state, BranchStates)
         branch, when = branches(rng), {"space": space, "epoch": epoch, "epochs": epochs}
         self.main.begin_epoch(model, batches, state=state.main, rng=branch(0), **when)
-        other = Auxiliary(model, state.norms)
+        other = WithNorms(model, state.norms)
         self.auxiliary.begin_epoch(other, batches, state=state.auxiliary, rng=branch(1), **when)
 
     def step(
@@ -130,10 +131,10 @@ class AuxiliaryBatchNorm(Objective):
         rng: Rng,
     ) -> Step:
         """Return the mean of both losses."""
-        assert isinstance(state, Split)
+        assert isinstance(state, BranchStates)
         branch, options = branches(rng), {"weight": weight, "space": space, "count": count}
         main = self.main.step(model, x, y, state=state.main, rng=branch(0), **options)
-        other = Auxiliary(model, state.norms)
+        other = WithNorms(model, state.norms)
         auxiliary = self.auxiliary.step(other, x, y, state=state.auxiliary, rng=branch(1), **options)
         return Step((main.loss + auxiliary.loss) / 2, main.logs | auxiliary.logs)
 

@@ -43,8 +43,8 @@ class SmoothAdv(Objective):
     in the certificate; the perturbation `Gaussian` clips them. With radius 0, this is noise training for certificates.
 
     Attributes:
-        std: Standard deviation of the noise, in the unit of the ball; that of the certificate. Features of tables that
-            may not move get none.
+        std: Standard deviation of the noise, in the unit of the ball; use the same for the certificate. Fixed features
+            of tables get none.
         num_draws: Noise vectors m per sample and step.
         ball: Where to search x'; published with l2 and a radius of 0.25 to 2.
         steps: Gradient steps of the search, at least 1.
@@ -93,5 +93,5 @@ class SmoothAdv(Objective):
 
     @classmethod
     def examples(cls) -> list[Objective]:
-        """Published numbers; and noise training."""
+        """Published values, and noise training."""
         return [cls(), cls(std=0.5, num_draws=1, ball=Ball("l2", 0.0))]

@@ -37,7 +37,7 @@ class Perturbation(Configuration, ABC):
         needs_gradient: Whether it follows gradients of the model.
         needs_model: Whether copies depend on a model, so that the perturbation cannot be a transform.
         mixes_samples: Whether copies depend on other samples of the batch; for training only.
-        operations: What it does itself to an input, in the words of `conditions.OPERATIONS`; None is unknown.
+        operations: What it does itself to an input, such as the names in `conditions.OPERATIONS`; None is unknown.
         counted: Field whose value the name of a condition in a ball shows behind the class, such as PGD's steps.
     """
 
@@ -136,7 +136,7 @@ class Perturbation(Configuration, ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Corruption(Perturbation):
-    """A corruption of ImageNet-C: random parameters are sampled first, then applied deterministically.
+    """A corruption of images, as in ImageNet-C: random parameters are sampled first, then applied deterministically.
 
     Images have 1 or 3 channels. Results are multiples of 1/255, like the published images.
 
@@ -144,8 +144,8 @@ class Corruption(Perturbation):
 
     Attributes:
         severity: From 1 to 5; 1, 2, 3, 4 and 5 are published. A higher severity is not harder for every corruption.
-        pixels: Image size whose published parameters apply: 224, 299, 64 or 32. None takes the image's own size, which
-            must then be one of these.
+        pixels: Image size whose published parameters apply, one of `tables`: in ImageNet-C 224, 299, 64 or 32. None
+            takes the image's own size, which must then be one of these.
 
     Source:
         Hendrycks, Dietterich: "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
@@ -165,10 +165,8 @@ class Corruption(Perturbation):
         severity = float(self.severity)
         object.__setattr__(self, "severity", int(severity) if severity.is_integer() else severity)
         if self.pixels is not None and self.pixels not in self.tables:
-            known = ", ".join(str(each) for each in self.tables)
-            raise InputError(
-                f"{type(self).__name__}: parameters are known for {known} pixels, got pixels {self.pixels}."
-            )
+            who, known = type(self).__name__, ", ".join(map(str, self.tables))
+            raise InputError(f"{who}: parameters are known for {known} pixels, got pixels {self.pixels}.")
 
     @property
     def condition(self) -> str:
@@ -188,8 +186,13 @@ class Corruption(Perturbation):
 
     @classmethod
     def published_name(cls) -> str:
-        """Return the name in ImageNet-C, e.g. `gaussian_noise`."""
+        """Return the name in its suite, e.g. `gaussian_noise`."""
         return "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+
+    @classmethod
+    def num_severities(cls) -> int:
+        """Return the number of published severities: 5, or 1 for MNIST-C."""
+        return min(map(len, cls.tables.values()))
 
     def sample(self, shape: Sequence[int], *, rng: Rng, device: Device | None = None) -> Any:
         """Return the random parameters for a batch of the given shape (batch, channel, height, width).
@@ -254,7 +257,7 @@ class Corruption(Perturbation):
         pixels = self.pixels
         if pixels is None:
             if height != width or height not in self.tables:
-                known = ", ".join(str(each) for each in self.tables)
+                known = ", ".join(map(str, self.tables))
                 raise InputError(
                     f"{type(self).__name__}: parameters are published for {known} pixels; images of "
                     f"{height} x {width} need the field pixels."
@@ -274,8 +277,9 @@ class Corruption(Perturbation):
 
     @classmethod
     def examples(cls) -> list[Perturbation]:
-        """Return the mildest and the strongest severity with the parameters for 32 pixels."""
-        return [cast(Any, cls)(severity=severity, pixels=32) for severity in (1, 5)]
+        """Return the mildest and the strongest severity with the parameters for the smallest size."""
+        severities = dict.fromkeys((1, cls.num_severities()))
+        return [cast(Any, cls)(severity=each, pixels=min(cls.tables)) for each in severities]
 
 
 def check_images(who: str, shape: Sequence[int]) -> None:

@@ -26,6 +26,7 @@ def targets_of(draws: Draws, y: Targets) -> Real[Tensor, " point"] | Float[Tenso
     """Return the target of every copy, draw by draw: the given label, unless the draws have targets of their own.
 
     Example:
+        >>> import torch
         >>> targets_of(Draws(torch.zeros(2, 3, 1)), torch.tensor([0, 1, 2]))
         tensor([0, 1, 2, 0, 1, 2])
     """

@@ -25,7 +25,7 @@ def refuse_mixing(perturbation: Perturbation) -> None:
 
 
 def check_measured(perturbation: Perturbation, space: Space) -> None:
-    """Reject a perturbation that nothing can be measured under: in this space, or because it mixes samples.
+    """Reject a perturbation under which no model can be evaluated: it does not fit the space, or mixes samples.
 
     Raises:
         InputError: If it cannot.

@@ -31,14 +31,14 @@ def operations_of(value: Any) -> frozenset[str] | None:
     return frozenset().union(*known) if len(known) == len(parts) else None
 
 
-def seen_in(objective: Any, augmented: Split | None, *, is_new: bool) -> list[str] | None:
+def operations_of_training(objective: Any, augmented: Split | None, *, from_scratch: bool) -> list[str] | None:
     """Return the operations of a training, crops and flips included; None if they are not all known.
 
     Args:
-        objective: What was minimised.
-        augmented: The training samples, if their own augmentation was on.
-        is_new: Whether the training started from random weights.
+        objective: The objective.
+        augmented: The training samples, if the augmentation of the data set was on.
+        from_scratch: Whether the training started from random weights.
     """
-    found = operations_of(objective) if is_new else None
+    found = operations_of(objective) if from_scratch else None
     own = {"geometry"} if augmented is not None and getattr(augmented, "augment", True) is not None else set()
     return None if found is None else sorted(found | own)

@@ -12,15 +12,15 @@ from withstand.study.provenance import PROVENANCE, Provenance
 UNKNOWN = "?"
 SUITES = {"C": (*IMAGENET_C, "frost-procedural"), "extras": EXTRAS} | BEYOND
 NOTE = (
-    "Unseen: how many of the measured corruptions of a suite share no operation with training (noise, filter, tone and "
-    "so on), by what both declare; ? where a training or a corruption declares none."
+    "Unseen: number of measured corruptions of each suite that share no operation (noise, filter, tone, ...) with "
+    "training, as both declare; ? if training or a corruption declares none."
 )
 
 
 def with_unseen(grid: Grid, digest: Digest) -> Grid:
-    """Return a table of combinations with a column that tells which corruptions training has not seen.
+    """Return a table of combinations with a column of the number of corruptions that training has not seen.
 
-    Without corruptions, or if nothing is known of any training, the table stays as it is.
+    Without corruptions, or if nothing is known of any training, the table is unchanged.
     """
     cells = [_unseen(digest, each) for each in digest.combinations]
     if not any(cell.text not in ("", UNKNOWN) for cell in cells):

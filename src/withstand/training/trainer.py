@@ -95,8 +95,8 @@ class Trainer:
     def is_finished(self) -> bool:
         """Whether the last epoch is done, or patience has run out."""
         epoch, patience = self.progress["epoch"], self.training.patience
-        bored = patience is not None and epoch > 0 and epoch - 1 - self.best["epoch"] >= patience
-        return epoch >= self.training.epochs or bored
+        out_of_patience = patience is not None and epoch > 0 and epoch - 1 - self.best["epoch"] >= patience
+        return epoch >= self.training.epochs or out_of_patience
 
     def fit(self, *, folder: Path | None = None, identity: str = "", watch: Watch | None = None) -> nn.Module:
         """Train to the end, resuming from the newest checkpoint, and return the resulting model in evaluation mode.

@@ -39,8 +39,8 @@ class BatchNormAdapted(nn.Module):
 
         Args:
             model: Has layers of batch normalisation with statistics of the training data.
-            prior: N, at least 0: for how many samples these statistics count; 0 uses those of the batch alone. The
-                paper takes 16 for batches of 8 to 32.
+            prior: N, at least 0: number of samples that these statistics count as; 0 uses those of the batch alone.
+                The paper takes 16 for batches of 8 to 32.
             batch_size: n, the number of samples that `evaluate` puts into a batch.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Fold: the base of what reduces the outputs for a sample's copies to one loss."""
+"""Fold: the base of all reductions of the outputs for a sample's copies to one loss."""
 
 import math
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ class Fold(Configuration, ABC):
         return None
 
     def at(self, progress: float) -> "Fold":
-        """Return the fold for a part of the training, from 0 (the first epoch) to 1 (the last); by default itself."""
+        """Return the fold at a point of the training, from 0 (the first epoch) to 1 (the last); by default itself."""
         return self
 
     @abstractmethod
@@ -90,7 +90,15 @@ def folded(fold: Fold, model: nn.Module, x: Points, y: Targets, draws: Draws, *,
 
 
 def with_unchanged(x: Tensor, y: Tensor, draws: Draws, more: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Draws]:
-    """Return inputs, labels and draws with further samples, whose copies are unchanged."""
+    """Return inputs, labels and draws with further samples, whose copies are unchanged.
+
+    Args:
+        x: The inputs.
+        y: Their labels.
+        draws: Copies of the inputs.
+        more: Further inputs.
+        labels: Their labels.
+    """
 
     def longer(each: Tensor | None, new: Tensor) -> Tensor | None:
         return None if each is None else torch.cat([each, new.expand(len(each), *new.shape).to(each.dtype)], 1)

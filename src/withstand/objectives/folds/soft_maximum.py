@@ -50,7 +50,7 @@ class SoftMaximum(Fold):
         return self.temperature
 
     def at(self, progress: float) -> "SoftMaximum":
-        """Return the fold with the temperature of that part of the training.
+        """Return the fold with the temperature at that point of the training.
 
         Example:
             >>> SoftMaximum(temperature=1.0, last_temperature=0.01).at(0.5).temperature

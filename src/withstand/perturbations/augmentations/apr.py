@@ -1,10 +1,10 @@
 """APR: amplitude-phase recombination."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,15 +13,15 @@ from withstand.functional.augmentation.partners import partners
 from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Images
-from withstand.limits import Within
+from withstand.limits import Probability
 from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Perturbation
 
 Variant = Literal["paired", "single"]
-Probability = Annotated[float, Within(Ge(0), Le(1))]
 PUBLISHED: dict[Variant, float] = {"paired": 0.6, "single": 0.5}
-NUMBERS = 8  # uniform ones that the single variant needs per image
+NUMBERS = 8  # uniform numbers per image of the variant `single`
+Join = Callable[[Images, Images, Tensor], Images]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class APR(Augmentation):
     """Gives an image the amplitudes of another one and keeps its phases and its label: APR-P and APR-S.
 
     Train on clean and changed images: `PerturbedRisk` with this in a `Mixture`, or a fold that takes the clean input.
-    For APR-SP, hold both variants one after the other.
+    For APR-SP, apply both variants in a `Compose`.
 
     Attributes:
         variant: `paired` (APR-P) takes the amplitudes of another image of the batch, among those of the same process.
@@ -42,8 +42,8 @@ class APR(Augmentation):
     Source:
         Chen, Peng, Ma et al.: "Amplitude-Phase Recombination: Rethinking Robustness of Convolutional Neural Networks in
         Frequency Domain", ICCV 2021, arXiv 2108.08487; iCGY96/APR.
-        Differs: the coin is tossed per image, not per batch; results are clipped to [0, 1], and `single` is not wrapped
-        around at 8 bits.
+        Differs: whether to recombine is drawn per image, not per batch; results are clipped to [0, 1], and `single`
+        does not wrap around at 8 bits.
     """
 
     operations: ClassVar = frozenset({"mixing", "tone", "geometry"})
@@ -82,20 +82,28 @@ def with_amplitudes_of_others(x: Images, probability: float, *, rng: Rng) -> Ima
 
 
 def with_own_amplitudes(x: Images, numbers: Float[Tensor, "batch 8"], probability: float, *, severity: float) -> Images:
-    """Return images after an operation, some recombined with themselves after a second one.
+    """Return images after an operation, some with the amplitudes of the image after a second one, or the reverse."""
+    return joined_after_operations(x, numbers, probability, lambda a, b, _: recombined(a, b), severity=severity)
+
+
+def joined_after_operations(
+    x: Images, numbers: Float[Tensor, "batch numbers"], probability: float, join: Join, *, severity: float
+) -> Images:
+    """Return images after an operation of AugMix, some joined with the image after a second operation.
 
     Args:
         x: The images.
-        numbers: Uniform in [0, 1).
-        probability: Of the recombination.
+        numbers: Uniform in [0, 1), at least 8 per image.
+        probability: Of joining.
+        join: Called with both images in random order, and with the rows of `numbers`.
         severity: Highest level of the operations.
     """
     first = random_operation(to_levels(x), numbers[:, :3], severity=severity)
     result = first.to(x.dtype).div_(255)
     rows = (numbers[:, 6] < probability).nonzero()[:, 0]
     if len(rows):
-        own = result[rows]
+        one = result[rows]
         other = random_operation(first[rows], numbers[rows, 3:6], severity=severity).to(x.dtype).div_(255)
-        takes_phase = (numbers[rows, 7] < 0.5)[:, None, None, None]
-        result[rows] = recombined(torch.where(takes_phase, other, own), torch.where(takes_phase, own, other))
+        swapped = (numbers[rows, 7] < 0.5)[:, None, None, None]
+        result[rows] = join(torch.where(swapped, other, one), torch.where(swapped, one, other), numbers[rows])
     return result

@@ -30,7 +30,7 @@ class AugMix(Augmentation):
     .. math:: (1 - m) x + m \sum_k w_k \, c_k(x), \quad w \sim Dirichlet(\alpha), \quad m \sim Beta(\alpha, \alpha)
 
     Each chain applies random operations one after the other: autocontrast, equalize, posterize, solarize, rotate, shear
-    and translate along both axes. Tone operations equal Pillow's; moves equal Pillow's up to one 8-bit level.
+    and translate along both axes. Tone operations equal Pillow's; geometric ones do up to one 8-bit level.
 
     Attributes:
         severity: Highest level of an operation, from 0.1 to 10; each level is uniform from 0.1. The paper uses 3 for
@@ -83,7 +83,7 @@ def random_operation(
         levels: The images.
         numbers: Uniform in [0, 1): which operation, its level, and its direction.
         severity: Highest level.
-        all_ops: Whether operations that are corruptions of ImageNet-C are among them.
+        all_ops: Whether to include operations that are corruptions of ImageNet-C.
         left_out: The images that stay unchanged.
     """
     known = operations.ALL if all_ops else operations.NINE

@@ -37,8 +37,8 @@ def mixed_with_chains(
         width: Number of chains.
         depth: Operations per chain; None draws 1, 2 or 3 for each.
         alpha: Concentration of the weights: of the chains, and of the image against them.
-        unit: What a state is multiplied by to be an image.
-        rng: The source.
+        unit: Factor from states to values in [0, 1].
+        rng: Source of randomness.
     """
     batch, device, longest = len(x), x.device, depth or _LONGEST
     weights = dirichlet(batch, width, alpha, rng=rng, device=device)

@@ -8,8 +8,7 @@ import torch
 from withstand.functional.augmentation.proportions import beta
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Images, PerRow
-from withstand.limits import PositiveFloat
-from withstand.perturbations.augmentations.apr import Probability
+from withstand.limits import PositiveFloat, Probability
 from withstand.perturbations.augmentations.label_mixing import LabelMixing
 from withstand.perturbations.base import Perturbation
 
@@ -28,7 +27,7 @@ class CutMix(LabelMixing):
     Source:
         Yun, Han, Oh, Chun, Choe, Yoo: "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
         Features", ICCV 2019, arXiv 1905.04899.
-        Differs: rectangle and coin are drawn per image, not per batch.
+        Differs: the rectangle, and whether to paste it, are drawn per image, not per batch.
     """
 
     operations: ClassVar = frozenset({"mixing"})

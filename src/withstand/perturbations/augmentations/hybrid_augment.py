@@ -4,37 +4,37 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from withstand.functional.augmentation.frequencies import low_pass
 from withstand.functional.augmentation.partners import partners
-from withstand.functional.levels import to_levels
 from withstand.functional.random import Rng, uniform
 from withstand.functional.tensors import Images
-from withstand.limits import PositiveFloat, PositiveInt
+from withstand.limits import PositiveFloat, PositiveInt, Probability
 from withstand.perturbations.augmentations.apr import (
     NUMBERS,
     PUBLISHED,
-    Probability,
     Variant,
+    joined_after_operations,
     with_amplitudes_of_others,
     with_own_amplitudes,
 )
-from withstand.perturbations.augmentations.aug_mix import OperationLevel, random_operation
+from withstand.perturbations.augmentations.aug_mix import OperationLevel
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
 class HybridAugment(Augmentation):
-    """Joins the low frequencies of one image with the high ones of another and keeps the label of the low ones.
+    """Combines the low frequencies of an image, and its label, with the high frequencies of another image.
 
     HA-P, HA-S, HA++-P and HA++-S. Train on clean and changed images, as with `APR`.
 
     Attributes:
         variant: `paired` takes the high frequencies of another image of the batch, among those of the same process.
-            `single` changes the image by a random operation of AugMix, and joins it with its image after a second
-            operation; either gives the low frequencies.
-        plus: HybridAugment++: the low frequencies are recombined by `APR` of the same variant before.
+            `single` changes the image by a random operation of AugMix, and combines it with its image after a second
+            operation; either of the two provides the low frequencies.
+        plus: HybridAugment++: first recombines the low frequencies by `APR` of the same variant.
         probability: Of each of the two changes; None takes the published 0.6 for paired and 0.5 for single. With
             `single`, the first operation is applied in any case.
         severity: Highest level of the operations of `single`, from 0.1 to 10.
@@ -44,7 +44,7 @@ class HybridAugment(Augmentation):
     Source:
         Yucel, Cinbis, Duygulu: "HybridAugment++: Unified Frequency Spectra Perturbations for Model Robustness", ICCV
         2023, arXiv 2307.11823; MKYucel/hybrid_augment.
-        Differs: coins are tossed per image, not per batch; results are clipped to [0, 1].
+        Differs: whether to change is drawn per image, not per batch; results are clipped to [0, 1].
     """
 
     operations: ClassVar = frozenset({"mixing", "filter", "tone", "geometry"})
@@ -62,7 +62,7 @@ class HybridAugment(Augmentation):
         return self.variant == "paired"
 
     def augment(self, x: Images, *, rng: Rng) -> Images:
-        """Split the images into low and high frequencies and join those of two."""
+        """Split the images into low and high frequencies and combine those of two."""
         return self._paired(x, rng) if self.variant == "paired" else self._single(x, rng)
 
     def _paired(self, x: Images, rng: Rng) -> Images:
@@ -75,21 +75,14 @@ class HybridAugment(Augmentation):
         return torch.where((coin < self._probability)[:, :, None, None], low + high, x)
 
     def _single(self, x: Images, rng: Rng) -> Images:
-        numbers = uniform((len(x), 2 * NUMBERS), rng=rng, device=x.device)
-        first = random_operation(to_levels(x), numbers[:, :3], severity=self.severity)
-        result = first.to(x.dtype).div_(255)
-        rows = (numbers[:, 6] < self._probability).nonzero()[:, 0]
-        if len(rows):
-            own = result[rows]
-            other = random_operation(first[rows], numbers[rows, 3:6], severity=self.severity).to(x.dtype).div_(255)
-            gives_high = (numbers[rows, 7] < 0.5)[:, None, None, None]
-            low = self._low(torch.where(gives_high, own, other))
-            rest = torch.where(gives_high, other, own)
+        def join(high: Images, low: Images, numbers: Tensor) -> Images:
+            kept = self._low(low)
             if self.plus:
-                recombining = numbers[rows, NUMBERS:]
-                low = with_own_amplitudes(low, recombining, self._probability, severity=self.severity)
-            result[rows] = low.add_(rest).sub_(self._low(rest))
-        return result
+                kept = with_own_amplitudes(kept, numbers[:, NUMBERS:], self._probability, severity=self.severity)
+            return kept.add_(high).sub_(self._low(high))
+
+        numbers = uniform((len(x), 2 * NUMBERS), rng=rng, device=x.device)
+        return joined_after_operations(x, numbers, self._probability, join, severity=self.severity)
 
     def _low(self, x: Images) -> Images:
         return low_pass(x, std=self.blur_std, radius=self.blur_radius)

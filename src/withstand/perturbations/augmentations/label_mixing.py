@@ -56,7 +56,7 @@ def classes_of(who: str, space: Space) -> int:
     """Return the number of classes.
 
     Raises:
-        InputError: If there are less than 2, or it is not known.
+        InputError: If there are fewer than 2, or the number is unknown.
     """
     if space.num_classes is None or space.num_classes < 2:
         raise InputError(f"{who}: expected data with at least 2 classes, got {space.num_classes or 'none'}.")

@@ -16,8 +16,8 @@ from withstand.perturbations.augmentations.aug_mix import OperationLevel, random
 from withstand.perturbations.augmentations.augmentation import Augmentation
 from withstand.perturbations.base import Perturbation
 
-_NUMBERS = 12  # uniform ones per image and round
-_LARGER = 1.25  # pictures than images, so that they can be cropped at random
+_NUMBERS = 12  # uniform numbers per image and round
+_LARGER = 1.25  # side of a picture over the side of an image, for random crops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class PixMix(Augmentation):
             or 1 + Beta(1, beta) and -Beta(1, beta). The paper uses 3 for CIFAR and 4 for ImageNet.
         severity: Highest level of operations, from 0.1 to 10: 3 for CIFAR and 1 for ImageNet.
         all_ops: Also color, contrast, brightness and sharpness, as in the paper; they are corruptions of ImageNet-C.
-        num_pictures: Number of fractals, which are made once per process, in some seconds.
+        num_pictures: Number of fractals, which are generated once per process, in a few seconds.
 
     Source:
         Hendrycks, Zou, Mazeika et al.: "PixMix: Dreamlike Pictures Comprehensively Improve Safety Measures", CVPR 2022,

@@ -20,12 +20,12 @@ _STRONGEST = 30
 
 @dataclass(frozen=True, kw_only=True)
 class RandAugment(Augmentation):
-    """Applies some random operations of one strength, one after the other.
+    """Applies random operations of the same strength, one after the other.
 
-    Each is one of 14: none, those of `AugMix`, color, contrast, brightness and sharpness.
+    Each is one of 14: the identity, those of `AugMix`, color, contrast, brightness and sharpness.
 
     Attributes:
-        num_operations: How many.
+        num_operations: Number of operations per image.
         magnitude: Strength from 0 to 30; at 30: shear 0.3, translate 0.45 of the side, rotate 30 degrees, factor 1.9 or
             0.1, posterize to 4 bits, solarize all. The paper uses 9 with 2 operations for ImageNet.
 

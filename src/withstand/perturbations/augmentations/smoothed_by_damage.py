@@ -23,7 +23,7 @@ class SmoothedByDamage(Perturbation):
     .. math:: (1 - \gamma) \, y + \gamma / C, \quad \gamma = \left( \frac{d^2}{d^2 + s^2} \right)^p
 
     d is the root mean square of a copy's change, s the standard deviation of clean data and C the number of classes, so
-    that labels of strongly changed copies become uncertain. Hold a perturbation whose strength is random.
+    that labels of strongly changed copies become uncertain. Use a perturbation of random strength.
 
     Attributes:
         perturbation: Draws the copies.

@@ -20,8 +20,9 @@ BINS = 31
 class TrivialAugment(Augmentation):
     """Applies one random operation of random strength: TrivialAugment with the wide ranges.
 
-    One of 14 operations: none, those of `AugMix`, color, contrast, brightness and sharpness; one of 31 strengths, at
-    most: shear 0.99, translate 32 pixels, rotate 135 degrees, factor 1.99 or 0.01, posterize to 2 bits, solarize all.
+    One of 14 operations: the identity, those of `AugMix`, color, contrast, brightness and sharpness. One of 31
+    strengths, at most: shear 0.99, translate 32 pixels, rotate 135 degrees, factor 1.99 or 0.01, posterize to 2 bits,
+    solarize all.
 
     Source:
         Mueller, Hutter: "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV 2021, arXiv

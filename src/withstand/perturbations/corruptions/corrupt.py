@@ -57,9 +57,9 @@ def corrupt(
         came = f"{brief(corruption)}; {nearest(corruption, known)}"
         raise InputError(f"corrupt: corruption must be a name such as fog, got {came}")
     images, restore = as_batch(image, who="corrupt")
-    tables = _member(corruption).tables
-    size = nearest_pixels(*images.shape[2:], among=tables) if pixels is None else pixels
-    usual = 3 if len(next(iter(tables.values()))) > 1 else 1
+    member = _member(corruption)
+    size = nearest_pixels(*images.shape[2:], among=member.tables) if pixels is None else pixels
+    usual = min(3, member.num_severities())
     chosen = corruption_named(corruption, usual if severity is None else severity, size)
     return restore(changed(chosen, images, seed=seed))
 

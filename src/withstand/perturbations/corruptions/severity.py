@@ -12,12 +12,12 @@ Severity = Annotated[float, Within(Ge(1), Le(5))]
 
 
 def interpolated(low: Any, high: Any, share: float, *, whole: Collection[int] = ()) -> Any:
-    """Return the parameters at a share of the way from some to others, interpolated linearly.
+    """Return parameters between two sets, interpolated linearly.
 
     Args:
         low: A number, or several.
         high: The same number of them.
-        share: Above 0 and below 1.
+        share: Weight of `high`, above 0 and below 1.
         whole: Places of the numbers that must be whole, such as lengths and counts, which are rounded. Parameters that
             are not numbers, such as whether something is done, are those of the nearer end.
 

@@ -127,7 +127,7 @@ def other_suites(
     Args:
         severities: From 1 to 5; corruptions of MNIST-C have severity 1 only.
         pixels: Shorter side of the images; each corruption takes the nearest size, by the ratio, that has parameters.
-            None takes the parameters for the very size of the images.
+            None takes the parameters for exactly the size of the images.
 
     Returns:
         Corruptions by the name of the suite: those of ImageNet-C-bar and CIFAR-10-C-bar, three of LAION-C, three of
@@ -223,7 +223,7 @@ def _with_nearest(
         cast(Any, member)(severity=severity, pixels=size)
         for member, size in zip(members, sizes, strict=True)
         for severity in severities
-        if severity <= len(next(iter(member.tables.values())))
+        if severity <= member.num_severities()
     )
 
 

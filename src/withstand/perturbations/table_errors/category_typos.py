@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 
 from withstand.data.tables.features import Features
+from withstand.limits import Probability
 from withstand.perturbations.base import Perturbation
 from withstand.perturbations.table_errors.entry_error import EntryError
-from withstand.perturbations.table_errors.table_error import Cells, Copies, Entries, Numbers, Probability
+from withstand.perturbations.table_errors.table_error import Cells, Copies, Entries, Numbers
 
 
 @dataclass(frozen=True, kw_only=True)

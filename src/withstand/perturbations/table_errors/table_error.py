@@ -3,10 +3,9 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from math import isinf
-from typing import Annotated, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
-from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,13 +15,12 @@ from withstand.errors import InputError, nearest
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng
 from withstand.functional.tensors import Points, Targets
-from withstand.limits import Within
+from withstand.limits import Probability
 from withstand.perturbations.base import Draws, Perturbation
 
 Copies = Float[Tensor, "draw batch feature"]
 Entries = Float[Tensor, "draw batch input"]
 Numbers = Float[Tensor, "draw batch number"]
-Probability = Annotated[float, Within(Ge(0), Le(1))]
 
 
 class Cells(NamedTuple):

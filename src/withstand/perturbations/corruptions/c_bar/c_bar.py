@@ -1,16 +1,15 @@
 """CBar: what the corruptions of ImageNet-C-bar and CIFAR-10-C-bar share."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
 from torch import Tensor
 
-from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)
 class CBar(Corruption):
-    """A corruption of ImageNet-C-bar or CIFAR-10-C-bar: suites far from those of ImageNet-C, to tell what was learned.
+    """A corruption of ImageNet-C-bar or CIFAR-10-C-bar, suites that were chosen to differ from ImageNet-C.
 
     `tables` holds the published levels: 224 pixels are those of ImageNet-C-bar, 32 those of CIFAR-10-C-bar. Lengths
     scale with the side of the image, S in pixels; of an image that is not square, S is the shorter side. Images of
@@ -25,9 +24,3 @@ class CBar(Corruption):
     def _level(self, x: Tensor) -> float:
         """Return the published level for images of this size."""
         return self.published(*x.shape[-2:])
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the mildest and the strongest severity, with the levels of the smallest size."""
-        make = cast(Any, cls)
-        return [make(severity=severity, pixels=min(cls.tables)) for severity in (1, 5)]

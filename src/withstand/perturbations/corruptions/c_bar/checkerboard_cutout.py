@@ -23,8 +23,8 @@ class CheckerboardCutout(CBar):
     """Replace a share L / 10 of the black tiles of a turned checkerboard with grey, level 128.
 
     Source:
-        augmentation-corruption, `checkerboard_cutout`; the level L is `tables`. See CBar. As there, tiles -1 and 0
-        along an axis share their random number.
+        augmentation-corruption, `checkerboard_cutout`; the level L is `tables`. See CBar. As in the original,
+        tiles -1 and 0 along an axis share their random number.
     """
 
     tables: ClassVar = {224: (2, 3, 4, 5, 6), 32: (1, 2, 3, 4, 5)}

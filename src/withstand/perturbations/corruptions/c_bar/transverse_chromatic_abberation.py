@@ -20,8 +20,8 @@ class TransverseChromaticAbberation(CBar):
     """Enlarge the channels by 1, 1 + 0.025 L and 1 + 0.05 L, in random order; this also blurs.
 
     Source:
-        augmentation-corruption, `transverse_chromatic_abberation`; the level L is `tables`. See CBar. As there, values
-        are rounded, not cut.
+        augmentation-corruption, `transverse_chromatic_abberation`; the level L is `tables`. See CBar. As in the
+        original, values are rounded, not floored.
         Differs: an image with one channel gets the enlargement that its red channel would get.
     """
 

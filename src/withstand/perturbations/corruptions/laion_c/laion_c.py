@@ -1,16 +1,15 @@
 """LaionC: what the corruptions of LAION-C share."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
-from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.base import Corruption
 
 _SIDE = 224  # of the published images, in pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaionC(Corruption):
-    """A corruption of LAION-C that needs no other pictures: a suite unlike anything in the data that networks train on.
+    """A corruption of LAION-C, a suite outside the distribution of web-scale data; those that need no other images.
 
     Lengths are published for 224 pixels and scale with the side of the image; of an image that is not square, with the
     shorter side. Images of other sizes need `pixels`; names such as `laion-c` give it.
@@ -25,9 +24,3 @@ class LaionC(Corruption):
     def _pixels(self, length: float, height: int, width: int) -> float:
         """Return a length in images of this size that is published for 224 pixels."""
         return length * min(height, width) / _SIDE
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the mildest and the strongest severity."""
-        make = cast(Any, cls)
-        return [make(severity=severity, pixels=_SIDE) for severity in (1, 5)]

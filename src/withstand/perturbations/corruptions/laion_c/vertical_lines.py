@@ -40,7 +40,7 @@ class VerticalLines(LaionC):
         columns = min(width, round(columns * width / min(height, width)))
         rows = max(1, round(self._pixels(rows, height, width)))
         levels = to_levels(x)
-        left = torch.arange(columns, dtype=torch.float64) / columns * width  # in this order, as there
+        left = torch.arange(columns, dtype=torch.float64) / columns * width  # in the order of the original
         first, end = left.long(), (left + width / columns).long().clamp(max=width)
         means = _means(torch.cat([levels, grey(levels)], 1), first.to(x.device), end.to(x.device), rows)
         luma = in_double(means[:, -1].float())

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,16 +13,14 @@ from withstand.functional.kernels.procedural.sampling import bilinear
 from withstand.functional.precision import in_double
 from withstand.functional.random import Rng, integers
 from withstand.functional.tensors import Device, Images
-from withstand.perturbations.base import Corruption, Perturbation
-
-_SIDE: Literal[28] = 28
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)
 class MnistCorruption(Corruption):
     """A corruption of MNIST-C, which has one severity, 1, and parameters for grey images of 28 x 28 pixels.
 
-    Names begin with `mnist_`, since many are names of ImageNet-C, too. Images of other sizes need `pixels`: 28; names
+    Names begin with `mnist_`, since many are in ImageNet-C, too. Images of other sizes need `pixels`: 28; names
     such as `mnist-c` give it. Then places follow the size of the image, while widths and distances stay in pixels. The
     channels of images with several are corrupted alike.
 
@@ -38,11 +36,6 @@ class MnistCorruption(Corruption):
 
     severity: Literal[1] = 1
     pixels: Literal[28] | None = None  # type: ignore[assignment]
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the corruption for images of any size."""
-        return [cast(Any, cls)(pixels=_SIDE)]
 
 
 @dataclass(frozen=True, kw_only=True)

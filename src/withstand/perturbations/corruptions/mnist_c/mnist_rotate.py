@@ -14,7 +14,7 @@ from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCo
 
 @dataclass(frozen=True, kw_only=True)
 class MnistRotate(MnistCorruption):
-    """Turn by 0.4 radians about the centre, in one direction or the other.
+    """Rotate by 0.4 radians about the centre, clockwise or counterclockwise.
 
     Source:
         mnist-c, `rotate`; the angle is `tables`. See MnistCorruption.

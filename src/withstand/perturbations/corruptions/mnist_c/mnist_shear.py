@@ -14,7 +14,7 @@ from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCo
 
 @dataclass(frozen=True, kw_only=True)
 class MnistShear(MnistCorruption):
-    """Slant by 0.4 radians to the left or to the right about the centre.
+    """Shear by 0.4 radians to the left or to the right about the centre.
 
     For each row below the centre, pixels are read s sin 0.4 columns to the left, and cos 0.4 rows below it.
 

@@ -15,7 +15,7 @@ from withstand.perturbations.corruptions.mnist_c.mnist_corruption import MnistCo
 
 @dataclass(frozen=True, kw_only=True)
 class MnistTranslate(MnistCorruption):
-    """Move by 3 pixels to the left or right, and 3 up or down; what moves in is black.
+    """Move by 3 pixels to the left or right, and 3 up or down; uncovered pixels are black.
 
     Source:
         mnist-c, `translate`; the distance is `tables`, in pixels. See MnistCorruption.

@@ -26,7 +26,7 @@ class MnistZigzag(MnistCorruption):
 
     Source:
         mnist-c, `zigzag`; length and width of a turn are `tables`, in pixels. See MnistCorruption.
-        Differs: the last point, which there divides by a length, does not go beyond the width.
+        Differs: the last point, for which the original divides by a length, does not go beyond the width.
     """
 
     tables: ClassVar = {28: ((2, 2),)}

@@ -1,9 +1,8 @@
 """ThreeDCC: what the corruptions of 3DCC share."""
 
 from dataclasses import dataclass
-from typing import Any, cast
 
-from withstand.perturbations.base import Corruption, Perturbation
+from withstand.perturbations.base import Corruption
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +16,3 @@ class ThreeDCC(Corruption):
         and their numbers only, not the code.
         Differs: draws do not depend on the image, as for shot noise; images are not saved as JPEG files.
     """
-
-    @classmethod
-    def examples(cls) -> list[Perturbation]:
-        """Return the mildest and the strongest severity."""
-        make = cast(Any, cls)
-        return [make(severity=severity, pixels=224) for severity in (1, 5)]
