@@ -80,7 +80,7 @@ def steps(device: str) -> tuple[Callable[[], object], Callable[[], object]]:
     def one(objective: ws.PerturbedRisk | AdversarialNoise) -> Callable[[], object]:
         own = place(deepcopy(model), engine.device, (3, 64, 64)).train()
         optimizer = torch.optim.SGD(own.parameters(), lr=1e-3, momentum=0.9)
-        state, space = objective.init(x[:1], rng=stream(0, "init")), Space.like(x, box=BOX)
+        state, space = objective.init(x[:1], model=own, rng=stream(0, "init")), Space.like(x, box=BOX)
         count = 0
 
         def step() -> Tensor:

@@ -166,7 +166,7 @@ def steps(
         (temperature * torch.logsumexp(losses / temperature, dim=0)).mean().backward()
 
     def step() -> None:
-        state = ours.init(x, rng=stream(0, "init"))
+        state = ours.init(x, model=other, rng=stream(0, "init"))
         ours.step(other, x, y, space=Space.like(x), state=state, count=0, rng=stream(0, "step")).loss.backward()
 
     return paired(recipe, step, repeats=repeats)
