@@ -215,9 +215,10 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
 
 def begin(experiment: Experiment, folder: Path, train: Split) -> None:
     """Write configuration and provenance into the folder of a run."""
+    is_new = not (folder / PROVENANCE).exists()
+    content = json.dumps(provenance(experiment, train), indent=2) if is_new else ""
     write_whole(folder / CONFIG, dump(plain(experiment)).encode(), settle=False)
-    if not (folder / PROVENANCE).exists():
-        content = json.dumps(provenance(experiment, train), indent=2)
+    if is_new:
         write_whole(folder / PROVENANCE, content.encode(), settle=False)
 
 

@@ -78,6 +78,11 @@ def test_a_corruption_with_one_severity_has_no_other():
     assert choose_cells(["mnist-c"], ["fog/1", "mnist_fog/1"]) == ["mnist_fog/1"]
 
 
+@pytest.mark.parametrize("word", ["imagenet-c/3", "c-bar/3", "3dcc/1", "corruptions+jpeg/2"])
+def test_whoever_wants_a_suite_at_one_severity_learns_how(word):
+    assert "fog/3" in advice(word, known_words())
+
+
 def test_a_corruption_of_c_bar_has_its_own_nearest_size():
     assert {each.pixels for each in meant("perlin_noise", DIGIT)} == {224}
     assert {each.pixels for each in meant("ripple", PHOTO)} == {32}

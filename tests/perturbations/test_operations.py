@@ -7,6 +7,7 @@ import pytest
 import withstand as ws
 from withstand.conditions import CORRUPTIONS, OPERATIONS
 from withstand.configuration import discover
+from withstand.errors import InputError
 from withstand.objectives.base import Objective
 from withstand.perturbations.base import Corruption, Perturbation
 from withstand.perturbations.operations import operations_of, operations_of_training
@@ -43,6 +44,15 @@ def test_what_is_held_counts_and_an_unknown_part_makes_the_whole_unknown(monkeyp
     assert operations_of(ws.AdversarialNoise(perturbation=ws.SavedAsJpeg())) == {"noise", "compression"}
     monkeypatch.setattr(ws.PRIME, "operations", None)
     assert operations_of(ws.PerturbedRisk(perturbation=mixed)) is None
+
+
+@pytest.mark.parametrize("declared", ["noise", ("noise",), frozenset({"noise", "dirt"})])
+def test_a_declaration_that_is_no_set_of_known_words_is_refused(declared, monkeypatch):
+    monkeypatch.setattr(ws.PRIME, "operations", declared)
+    monkeypatch.setattr(ws.Fog, "operations", declared)
+    for each in (ws.PRIME(), ws.Compose(parts=(ws.Fog(severity=1),))):
+        with pytest.raises(InputError, match=r"operations must be a frozenset of noise, .*, got "):
+            operations_of(ws.PerturbedRisk(perturbation=each))
 
 
 def test_crops_and_flips_count_and_earlier_weights_are_unknown():

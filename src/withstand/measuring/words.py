@@ -59,6 +59,7 @@ OTHERS = DISTANCES | {
     "lipschitz": "bounds on the Lipschitz constant of fully connected networks",
 }
 SEVERITIES = "severities are numbers from 1 to 5; those of corrupted data sets are whole."
+SEVERAL = {"imagenet-c", "imagenet-c-in-memory", "corruptions", *SUITE_WORDS} - {"mnist-c"}
 OVER_BALLS: dict[str, type[WorstCase] | type[Sandwich]] = {"worst-case": WorstCase, "sandwich": Sandwich}
 WORDS = SETS | {name: meaning for name, (_, meaning) in NOISE_DISTANCES.items()} | OTHERS
 
@@ -167,6 +168,8 @@ def advice(word: str, known: Sequence[str]) -> str:
     if slash and kind == "calibration":
         return re.sub("(mean| or) ", r"\1 calibration/", advice(rest, known))
     if slash and is_known(kind):
+        if kind.removesuffix(JPEG) in SEVERAL:
+            return f"{kind} is measured at all severities; for some, name corruptions with a severity, such as fog/3."
         if kind in WORDS or len(severities_of(kind.removesuffix(JPEG))) == 1:
             return f"{kind} has " + ("no severities." if kind in WORDS else "severity 1 only.")
         return SEVERITIES

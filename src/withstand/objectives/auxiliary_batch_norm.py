@@ -29,7 +29,7 @@ class AuxiliaryNorms(nn.Module):
         if not found:
             raise InputError(
                 f"AuxiliaryBatchNorm: expected a model with batch normalisation, got {type(model).__name__} without; "
-                "choose another model, or the objective PerturbedRisk."
+                "choose another model, such as SmallCNN(batch_norm=True), or the objective PerturbedRisk."
             )
         self.names, self.copies = list(found), nn.ModuleList(deepcopy(each) for each in found.values())
 
