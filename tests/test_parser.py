@@ -195,6 +195,7 @@ def test_a_recipe_is_read_by_name_and_changed_by_options():
     assert changed.model == SmallCNN(width=8, batch_norm=True)
 
 
+@pytest.mark.slow
 def test_every_recipe_is_a_valid_experiment():
     import withstand
 

@@ -81,7 +81,7 @@ def test_a_field_of_a_condition_in_yaml_is_not_called_an_option(condition, field
     [
         ("smoothing/high", "a standard deviation above 0"),
         ("calibration/gausian", "did you mean calibration/Gaussian or calibration/"),
-        ("calibration/fog/9", "severities are from 1 to 5"),
+        ("calibration/fog/9", "from 1 to 5"),
     ],
 )
 def test_what_follows_the_slash_of_a_condition_is_corrected_by_its_meaning(condition, words):
