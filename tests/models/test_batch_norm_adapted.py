@@ -76,3 +76,10 @@ def test_what_memory_held_before_does_not_matter():
     finally:
         torch.use_deterministic_algorithms(False)
     assert torch.equal(found, expected)
+
+
+def test_a_row_alone_is_its_mean_and_has_no_variance():
+    norm = nn.BatchNorm1d(2, eps=0.0).eval()
+    x = torch.tensor([[2.0, 4.0]])
+    found = BatchNormAdapted(norm, prior=3, batch_size=4).eval()(x)
+    assert torch.allclose(found, (x - x / 4) / 0.75**0.5)

@@ -76,8 +76,11 @@ class BatchNormAdapted(nn.Module):
             assert variance is not None
             x = inputs[0].detach()
             own, spread = torch.zeros_like(mean), torch.zeros_like(variance)
-            batch_norm(x, own, spread, training=True, momentum=1.0)  # stores the statistics, variances unbiased
             count, share = x.numel() / x.shape[1], len(x) / (self.prior + len(x))
+            if count > 1:
+                batch_norm(x, own, spread, training=True, momentum=1.0)  # stores the statistics, variances unbiased
+            else:  # refused there: a row alone is its mean, without variance
+                own.copy_(x.flatten())
             layer.running_mean = mean.lerp(own, share)
             layer.running_var = variance.lerp(spread * ((count - 1) / count), share)
 
