@@ -110,7 +110,7 @@ def test_files_are_removed_where_links_are_refused():
 
 # The readers of files of our own and from outside, and where JSON is no file or part of one.
 READERS = ("study/records.py", "reading/documents.py")
-OTHERS = ("data/images/class_map.py", "measuring/kept.py", "models/external/pt2_archive.py", "sweeps/slurm.py")
+OTHERS = ("data/images/class_map.py", "measuring/kept.py", "models/external/pt2_archive.py", "pools/slurm.py")
 
 
 def test_files_of_our_own_are_read_by_one_reader():

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from withstand.console import Console
-from withstand.sweeps.attempt import Outcome, State
+from withstand.pools.block import Outcome, State
 from withstand.sweeps.plan import Plan
 
 LINES_AROUND = 5  # header, rest, total, caption, cursor

@@ -1,32 +1,31 @@
-"""Pool: executor of the runs of a sweep."""
+"""Pool: does blocks, several at a time."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-from withstand.experiment import Experiment
-from withstand.sweeps.attempt import Outcome
+from withstand.pools.block import Block, Outcome
 
 
 class Pool(ABC):
-    """Does several runs at a time."""
+    """Does several blocks at a time."""
 
     @property
     @abstractmethod
     def free(self) -> int:
-        """Number of runs that can begin now."""
+        """Number of blocks that can begin now."""
 
     @abstractmethod
-    def begin(self, key: str, experiment: Experiment) -> None:
-        """Begin a run, identified by its key."""
+    def begin(self, key: str, block: Block) -> None:
+        """Begin a block, identified by its key."""
 
     @abstractmethod
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
-        """Return keys and outcomes of ended runs, after at most the given seconds."""
+        """Return keys and outcomes of ended blocks, after at most the given seconds."""
 
     @abstractmethod
     def close(self) -> None:
-        """Stop the running runs; their checkpoints stay."""
+        """Stop the blocks that are being done; what they have written stays."""
 
     def __enter__(self) -> Self:
         """Return the pool."""
