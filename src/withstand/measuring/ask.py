@@ -17,6 +17,7 @@ from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import write_whole
+from withstand.measuring.blocks import Spread
 from withstand.measuring.generators import prepared
 from withstand.measuring.kept import Kept, sample_frame
 from withstand.measuring.parts import PARTS, Parts
@@ -32,7 +33,14 @@ from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.row import read_values, write_rows
 
 
-def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Teller | None = None) -> Results:
+def ask(
+    subjects: Sequence[Subject],
+    *,
+    seed: int,
+    engine: Engine,
+    teller: Teller | None = None,
+    spread: Spread | None = None,
+) -> Results:
     """Measure all models, and return the results, the same in every process.
 
     Args:
@@ -40,6 +48,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
         seed: Seed of every draw; the same seed gives every model the same noise.
         engine: Device, processes and batch size; does not affect results.
         teller: Receives progress.
+        spread: Measures in many processes or on many machines; None measures in this process.
 
     Raises:
         InputError: If a model does not suit its question; no folder is created then.
@@ -60,7 +69,8 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
             taken: Taken = {}
             subject = replace(each, load=load)
             own = engine if each.batch_size is None else replace(engine, batch_size=each.batch_size)
-            tables[each.name] = answer(subject, seed=seed, engine=own, teller=teller, taken=taken)
+            options = {"seed": seed, "engine": own, "teller": teller, "taken": taken, "spread": spread}
+            tables[each.name] = answer(subject, **options)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
                 engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine, taken=taken))
@@ -68,7 +78,15 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
     return Results(tables, notes=tuple(notes))
 
 
-def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken: Taken | None = None) -> OutcomeTable:
+def answer(
+    subject: Subject,
+    *,
+    seed: int,
+    engine: Engine,
+    teller: Teller,
+    taken: Taken | None = None,
+    spread: Spread | None = None,
+) -> OutcomeTable:
     """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
     kept = _kept(subject, seed=seed, engine=engine)
@@ -81,7 +99,7 @@ def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken
         for task, wanted in zip(question.tasks, missing, strict=True):
             if wanted:
                 options = {"subject": subject, "seed": seed, "engine": engine, "teller": teller, "taken": taken}
-                measure(task, wanted, model, kept, **options)
+                measure(task, wanted, model, kept, spread=spread, **options)
     else:
         teller.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
         if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
@@ -115,6 +133,7 @@ def measure(
     engine: Engine,
     teller: Teller,
     taken: Taken | None = None,
+    spread: Spread | None = None,
 ) -> None:
     """Measure some conditions of a task, part by part, and keep their outcomes; take pictures of the examples."""
     split = task.load()
@@ -128,12 +147,12 @@ def measure(
         prepared(each, model, split, fit_on=fit_on, folder=folder, seed=seed, engine=engine) for each in evaluations
     ]
     parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
-    # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
+    # Elsewhere, and of already corrupted data, whose cells have samples of their own, pictures are drawn afterwards.
     looked_at = evaluations
-    if taken is not None and not task.source:
+    if taken is not None and not task.source and spread is None:
         looked_at = [watched(each, split, taken) for each in evaluations]
     counting = partial(teller.counting, len(split), task.source or "samples")
-    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting)
+    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting, spread=spread)
     samples, frames = run(looked_at, states, parts)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")

@@ -6,6 +6,8 @@ import signal
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +25,7 @@ SECONDS_TO_CONNECT = 10
 HANDED_ON = ("WITHSTAND_DATA", "WITHSTAND_OFFLINE")
 # Otherwise Ray hides all other GPUs from a process permanently.
 ALL_GPUS_SEEN = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
-OBJECT_STORE_BYTES = 100 * 2**20  # of a cluster on this machine; nothing large is sent
+OBJECT_STORE_BYTES = 2**30  # of a cluster on this machine; it holds weights, but no data
 
 
 class Place(NamedTuple):
@@ -97,6 +99,10 @@ class RayPool(Pool):
             ended, _ = self.ray.wait(list(self.at_work), num_returns=len(self.at_work), timeout=0)
         return [self._outcome(each, *self.at_work.pop(each)) for each in ended]
 
+    def share(self, content: bytes, path: Path) -> "SharedObject":
+        """Put content into the object store."""
+        return SharedObject(self.ray.put(content), sha256(content).hexdigest())
+
     def close(self) -> None:
         """Stop the running tasks and disconnect; shut down a cluster that was started here."""
         for each in self.at_work:
@@ -168,6 +174,23 @@ class RayPool(Pool):
             return key, failed(block, sentence, str(problem))
         except self.ray.exceptions.RayError as problem:
             return key, Outcome(State.LOST, f"its process or node is gone ({type(problem).__name__}).")
+
+
+@dataclass(frozen=True)
+class SharedObject:
+    """Content in the object store of Ray.
+
+    Attributes:
+        reference: Of the object.
+        digest: SHA-256 of the content.
+    """
+
+    reference: Any = field(compare=False)
+    digest: str
+
+    def read(self) -> bytes:
+        """Return the content."""
+        return import_ray().get(self.reference)
 
 
 def import_ray() -> ModuleType:

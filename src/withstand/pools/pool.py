@@ -1,9 +1,14 @@
 """Pool: does blocks, several at a time."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
+from withstand.errors import InputError
+from withstand.files import write_whole
 from withstand.pools.block import Block, Outcome
 
 
@@ -23,6 +28,16 @@ class Pool(ABC):
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Return keys and outcomes of ended blocks, after at most the given seconds."""
 
+    def share(self, content: bytes, path: Path) -> "Shared":
+        """Put content where all blocks can read it, and return how they do.
+
+        Args:
+            content: What blocks have in common, such as the weights of a model.
+            path: File for it, in a folder that all machines see.
+        """
+        write_whole(path, content)
+        return SharedFile(path.resolve(), sha256(content).hexdigest())
+
     @abstractmethod
     def close(self) -> None:
         """Stop the blocks that are being done; what they have written stays."""
@@ -34,3 +49,35 @@ class Pool(ABC):
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         """Close the pool."""
         self.close()
+
+
+class Shared(Protocol):
+    """Something that all blocks of a task read; hashable and pickled with each of them."""
+
+    def read(self) -> bytes:
+        """Return the content."""
+        ...
+
+
+@dataclass(frozen=True)
+class SharedFile:
+    """Content in a file.
+
+    Attributes:
+        path: Of the file.
+        digest: SHA-256 of the content.
+    """
+
+    path: Path
+    digest: str
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            InputError: If the file is not the one that was written.
+        """
+        content = self.path.read_bytes()
+        if sha256(content).hexdigest() != self.digest:
+            raise InputError(f"{self.path} has changed while it was in use; run the same command again.")
+        return content

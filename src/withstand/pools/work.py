@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import partial
 from typing import TypeVar
 
 from withstand.engine import Engine
@@ -92,12 +91,21 @@ def finish(
             each.do(engine)
             yield each
         return
-    if not blocks:
-        return
+    if blocks:
+        with open_pool(len(blocks)) as pool:
+            yield from drain(blocks, pool, who=who, warn=warn)
+
+
+def drain(
+    blocks: Sequence[Kind], pool: Pool, *, who: str, warn: Callable[[str], None] = lambda _: None
+) -> Generator[Kind]:
+    """Do blocks of one task in a pool, and yield each that is done; see `finish`."""
     by_key = {str(number): each for number, each in enumerate(blocks)}
-    say = partial(warn, f"{who}: a worker process is lost; its work is repeated.")
-    with open_pool(len(blocks)) as pool:
-        for key, outcome in work(by_key, pool, on_loss=lambda _: say()):
-            if outcome.state == State.FAILED:
-                raise outcome.error or TrainingError(f"{who}: a part of the work failed: {outcome.problem}")
-            yield by_key[key]
+
+    def on_loss(_: str) -> None:
+        warn(f"{who}: a worker process is lost; its work is repeated.")
+
+    for key, outcome in work(by_key, pool, on_loss=on_loss):
+        if outcome.state == State.FAILED:
+            raise outcome.error or TrainingError(f"{who}: a part of the work failed: {outcome.problem}")
+        yield by_key[key]

@@ -1,0 +1,172 @@
+"""Blocks of a pass: ranges of samples under all conditions, measured in this process or in many."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from io import BytesIO
+from math import inf
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cloudpickle
+import torch
+from torch import nn
+
+from withstand import plugins
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.errors import InputError, told
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.loop import blocks, samples_per_block
+from withstand.measuring.parts import Parts, part_name
+from withstand.pools.block import Block
+from withstand.pools.pool import Shared
+from withstand.pools.work import OpenPool, drain
+
+BLOCKS_PER_PROCESS = 4  # at least, so that all processes end at about the same time
+MOST_BATCHES = 16  # of a block
+SHARED = "work.pickle"
+
+
+class Work(NamedTuple):
+    """What all blocks of a pass share.
+
+    Attributes:
+        evaluations: Adapted to the samples.
+        states: State of each of them, from `prepare`.
+        model: The model.
+        split: The samples.
+        conditions: Of all evaluations, in the order of the parts.
+        seed: Seed of every draw.
+    """
+
+    evaluations: Sequence[Evaluation]
+    states: Sequence[Any]
+    model: nn.Module
+    split: Split
+    conditions: Sequence[str]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How to measure in many processes.
+
+    Attributes:
+        open_pool: Opens a pool for a number of blocks.
+        num_processes: How many blocks are done at a time, about.
+        warn: Receives a sentence about lost processes.
+    """
+
+    open_pool: OpenPool
+    num_processes: int
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class SampleBlock(Block):
+    """A range of samples, whose outcomes become a part.
+
+    Attributes:
+        work: Reads the work of the pass.
+        folder: Of the parts.
+        start: The first sample.
+        stop: The sample after the last.
+        batch_size: Samples per batch, the same on every machine.
+    """
+
+    work: Shared
+    folder: Path
+    start: int
+    stop: int
+    batch_size: int
+
+    def do(self, engine: Engine) -> None:
+        """Measure the samples and write their part."""
+        work = loaded(self.work, str(engine.device))
+        parts = Parts(self.folder, work.conditions, seconds=inf, writes=True)
+        options = {"seed": work.seed, "engine": replace(engine, batch_size=self.batch_size)}
+        for block in blocks(*work[:4], start=self.start, stop=self.stop, **options):
+            parts.waiting.append(block)
+        parts.flush()
+
+    def is_done(self) -> bool:
+        """Return whether the part is there."""
+        return (self.folder / part_name(self.start, self.stop)).is_file()
+
+
+def measured(
+    work: Work, parts: Parts, missing: Sequence[tuple[int, int]], *, engine: Engine, spread: Spread | None
+) -> Iterator[int]:
+    """Measure ranges of samples, add the outcomes to the parts, and yield the number of samples as it goes on.
+
+    Args:
+        work: The pass.
+        parts: Receive the outcomes.
+        missing: The ranges.
+        engine: Device and processes.
+        spread: Measures in many processes; None measures in this one.
+    """
+    if spread is None or parts.folder is None:
+        for start, stop in missing:
+            for block in blocks(*work[:4], seed=work.seed, engine=engine, start=start, stop=stop):
+                parts.add(block)
+                yield block.stop - block.start
+        return
+    size = samples_per_block(work.evaluations, work.split, engine)
+    ranges = divided(missing, size, most=spread.num_processes * BLOCKS_PER_PROCESS)
+    if not ranges:
+        return
+    with spread.open_pool(len(ranges)) as pool:
+        shared = pool.share(packed(work), parts.folder / SHARED)
+        each = [SampleBlock(shared, parts.folder.resolve(), *own, size) for own in ranges]
+        with closing(drain(each, pool, who="evaluate", warn=spread.warn)) as done:
+            for block in done:
+                yield block.stop - block.start
+
+
+def divided(missing: Sequence[tuple[int, int]], size: int, *, most: int) -> list[tuple[int, int]]:
+    """Divide ranges into blocks of whole batches.
+
+    Args:
+        missing: Ranges of samples, each with the one after its last.
+        size: Samples of a batch.
+        most: How many blocks are enough; more are made only if they would be too long.
+
+    Example:
+        >>> divided([(0, 10), (20, 23)], 2, most=4)
+        [(0, 4), (4, 8), (8, 10), (20, 23)]
+    """
+    batches = sum(-(-(stop - start) // size) for start, stop in missing)
+    step = size * min(MOST_BATCHES, max(1, batches // most))
+    return [(first, min(first + step, stop)) for start, stop in missing for first in range(start, stop, step)]
+
+
+def packed(work: Work) -> bytes:
+    """Return a pass as bytes that other processes and machines can read.
+
+    Raises:
+        InputError: If a part of it cannot be pickled.
+    """
+    for module in plugins.modules():  # other machines may not have their files
+        cloudpickle.register_pickle_by_value(module)
+    buffer = BytesIO()
+    try:
+        model = deepcopy(work.model).cpu()
+        content = work._replace(model=model, split=cloudpickle.dumps(work.split))
+        torch.save(tuple(content), buffer, pickle_module=cloudpickle)
+    except Exception as problem:  # of foreign classes, which may raise anything
+        raise InputError(
+            f"evaluate: the model or the data cannot be sent to other processes ({told(problem)})."
+        ) from problem
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def loaded(shared: Shared, device: str) -> Work:
+    """Return a pass on a device, read once per process."""
+    content = torch.load(BytesIO(shared.read()), map_location=device, weights_only=False)
+    *others, split, conditions, seed = content
+    return Work(*others, cloudpickle.loads(split), conditions, seed)
