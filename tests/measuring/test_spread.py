@@ -12,13 +12,14 @@ import withstand as ws
 from withstand.engine import Engine
 from withstand.errors import InputError, TrainingError
 from withstand.measuring.ask import ask
-from withstand.measuring.blocks import SHARED, SampleBlock, Spread, Work, divided, loaded, packed
+from withstand.measuring.blocks import SHARED, SampleBlock, Spread, divided, loaded
 from withstand.measuring.parts import PARTS
 from withstand.measuring.question import Question
 from withstand.perturbations.ball import Ball
 from withstand.pools.block import Outcome, State, attempt
 from withstand.pools.local_pool import LocalPool
-from withstand.pools.pool import Pool, SharedFile
+from withstand.pools.pool import Pool
+from withstand.pools.shared import SharedFile, packed
 from withstand.subjects import of_modules
 
 ENGINE = Engine(batch_size=50)
@@ -158,7 +159,7 @@ def test_a_model_of_a_users_file_is_sent_by_value(tmp_path):
     from withstand import plugins
 
     own = plugins.find("model", f"{tmp_path / 'own.py'}:Net")
-    content = packed(Work([], [], own(), ws.Digits().load("test"), [], 0))
+    content = packed("evaluate", own(), ())
     assert b"SIZE" in content
 
 

@@ -87,14 +87,19 @@ def blocks(
             with torch.no_grad(), evaluating(model), blamed(model, split.shape, engine.device):
                 found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
             block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
-        names = {condition: set(columns) for condition, columns in block.columns.items()}
-        if (before := first_names or names) != names:
-            raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
-        first_names.update(names)
+        _check_same(block, first_names)
         return block
 
     for turn in range(ceil(len(plan) / engine.world_size)):
         yield from _of_all_processes(engine, partial(work, share[turn]) if turn < len(share) else None)
+
+
+def _check_same(block: Block, first_names: dict[str, set[str]]) -> None:
+    """Reject a block with other columns than the first one."""
+    names = {condition: set(columns) for condition, columns in block.columns.items()}
+    if (before := first_names or names) != names:
+        raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
+    first_names.update(names)
 
 
 def samples_per_block(evaluations: Sequence[Evaluation], split: Split, engine: Engine) -> int:

@@ -2,27 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from io import BytesIO
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cloudpickle
-import torch
 from torch import nn
 
-from withstand import plugins
 from withstand.data.base import Split
 from withstand.engine import Engine
-from withstand.errors import InputError, told
 from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, samples_per_block
 from withstand.measuring.parts import Parts, part_name
 from withstand.pools.block import Block
-from withstand.pools.pool import Shared
+from withstand.pools.shared import Shared, on_cpu, packed, unpacked
 from withstand.pools.work import OpenPool, drain
 
 BLOCKS_PER_PROCESS = 4  # at least, so that all processes end at about the same time
@@ -120,7 +114,8 @@ def measured(
     if not ranges:
         return
     with spread.open_pool(len(ranges)) as pool:
-        shared = pool.share(packed(work), parts.folder / SHARED)
+        content = packed("evaluate", (work.evaluations, work.states, on_cpu(work.model)), work[3:])
+        shared = pool.share(content, parts.folder / SHARED)
         each = [SampleBlock(shared, parts.folder.resolve(), *own, size) for own in ranges]
         with closing(drain(each, pool, who="evaluate", warn=spread.warn)) as done:
             for block in done:
@@ -144,29 +139,8 @@ def divided(missing: Sequence[tuple[int, int]], size: int, *, most: int) -> list
     return [(first, min(first + step, stop)) for start, stop in missing for first in range(start, stop, step)]
 
 
-def packed(work: Work) -> bytes:
-    """Return a pass as bytes that other processes and machines can read.
-
-    Raises:
-        InputError: If a part of it cannot be pickled.
-    """
-    for module in plugins.modules():  # other machines may not have their files
-        cloudpickle.register_pickle_by_value(module)
-    buffer = BytesIO()
-    try:
-        model = deepcopy(work.model).cpu()
-        content = work._replace(model=model, split=cloudpickle.dumps(work.split))
-        torch.save(tuple(content), buffer, pickle_module=cloudpickle)
-    except Exception as problem:  # of foreign classes, which may raise anything
-        raise InputError(
-            f"evaluate: the model or the data cannot be sent to other processes ({told(problem)})."
-        ) from problem
-    return buffer.getvalue()
-
-
 @lru_cache(maxsize=1)
 def loaded(shared: Shared, device: str) -> Work:
-    """Return a pass on a device, read once per process."""
-    content = torch.load(BytesIO(shared.read()), map_location=device, weights_only=False)
-    *others, split, conditions, seed = content
-    return Work(*others, cloudpickle.loads(split), conditions, seed)
+    """Return the work of a pass on a device, read once per process."""
+    moved, kept = unpacked(shared, device)
+    return Work(*moved, *kept)

@@ -1,9 +1,9 @@
 """Block: a piece of long work, and how doing it ended."""
 
-import pickle
 import traceback
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from copy import copy
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ def attempt_on(device: str, block: Block) -> Outcome:
 def _sendable(problem: Exception) -> Exception | None:
     """Return an exception if another process can read it."""
     try:
-        pickle.loads(pickle.dumps(problem))
+        copy(problem)  # as unpickling does, this calls the class with the arguments of the exception
     except Exception:  # of foreign classes, which may raise anything
         return None
     return problem

@@ -1,15 +1,14 @@
 """Pool: does blocks, several at a time."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from withstand.errors import InputError
 from withstand.files import write_whole
 from withstand.pools.block import Block, Outcome
+from withstand.pools.shared import Shared, SharedFile
 
 
 class Pool(ABC):
@@ -28,7 +27,7 @@ class Pool(ABC):
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Return keys and outcomes of ended blocks, after at most the given seconds."""
 
-    def share(self, content: bytes, path: Path) -> "Shared":
+    def share(self, content: bytes, path: Path) -> Shared:
         """Put content where all blocks can read it, and return how they do.
 
         Args:
@@ -49,35 +48,3 @@ class Pool(ABC):
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         """Close the pool."""
         self.close()
-
-
-class Shared(Protocol):
-    """Something that all blocks of a task read; hashable and pickled with each of them."""
-
-    def read(self) -> bytes:
-        """Return the content."""
-        ...
-
-
-@dataclass(frozen=True)
-class SharedFile:
-    """Content in a file.
-
-    Attributes:
-        path: Of the file.
-        digest: SHA-256 of the content.
-    """
-
-    path: Path
-    digest: str
-
-    def read(self) -> bytes:
-        """Return the content.
-
-        Raises:
-            InputError: If the file is not the one that was written.
-        """
-        content = self.path.read_bytes()
-        if sha256(content).hexdigest() != self.digest:
-            raise InputError(f"{self.path} has changed while it was in use; run the same command again.")
-        return content
