@@ -69,7 +69,7 @@ def asked(model, folder, pool=None, on=ON):
     data, said = ws.Digits(), []
     question = Question.of(data, on, balls=[Ball("linf", 0.02)], budget="quick")
     subjects = of_modules({"net": model}, question, data=data, keep=folder, seed=3, engine=ENGINE)
-    spread = None if pool is None else Spread(lambda _: pool, 2, warn=said.append)
+    spread = None if pool is None else Spread(lambda *_: pool, 2, warn=said.append)
     results = ask(subjects, seed=3, engine=ENGINE, spread=spread)
     return results, said
 

@@ -81,7 +81,7 @@ def main(words: list[str]) -> None:
         isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
-    spread = spread_of(found, root, engine=engine, console=console)
+    spread = spread_of(found, engine=engine, console=console)
     results = measure(subjects, seed=found.seed, engine=engine, console=console, spread=spread)
     if found.figures is not None:
         from withstand.commands.drawing import draw
@@ -240,12 +240,12 @@ def measure(
     return results
 
 
-def spread_of(found: Any, root: Path, *, engine: Engine, console: Console) -> Spread | None:
+def spread_of(found: Any, *, engine: Engine, console: Console) -> Spread | None:
     """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
     if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
         return None
     most = found.workers or MOST_AT_ONCE
-    return Spread(partial(make_pool, found, root), most, warn=console.say)
+    return Spread(partial(make_pool, found), most, warn=console.say)
 
 
 def _written(folder: Path) -> int:

@@ -152,7 +152,7 @@ def measure(
     if taken is not None and not task.source and spread is None:
         looked_at = [watched(each, split, taken) for each in evaluations]
     counting = partial(teller.counting, len(split), task.source or "samples")
-    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting, spread=spread)
+    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting, spread=spread, home=folder)
     samples, frames = run(looked_at, states, parts)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")

@@ -16,8 +16,9 @@ from withstand.evaluation.base import Evaluation
 from withstand.evaluation.loop import blocks, samples_per_block
 from withstand.measuring.parts import Parts, part_name
 from withstand.pools.block import Block
+from withstand.pools.pool import Pool
 from withstand.pools.shared import Shared, on_cpu, packed, unpacked
-from withstand.pools.work import OpenPool, drain
+from withstand.pools.work import drain
 
 BLOCKS_PER_PROCESS = 4  # at least, so that all processes end at about the same time
 MOST_BATCHES = 16  # of a block
@@ -49,12 +50,12 @@ class Spread:
     """How to measure in many processes.
 
     Attributes:
-        open_pool: Opens a pool for a number of blocks.
+        open_pool: Opens a pool, given the folder of a model's outcomes and the number of blocks.
         num_processes: How many blocks are done at a time, about.
         warn: Receives a sentence about lost processes.
     """
 
-    open_pool: OpenPool
+    open_pool: Callable[[Path, int], Pool]
     num_processes: int
     warn: Callable[[str], None] = lambda _: None
 
@@ -92,7 +93,13 @@ class SampleBlock(Block):
 
 
 def measured(
-    work: Work, parts: Parts, missing: Sequence[tuple[int, int]], *, engine: Engine, spread: Spread | None
+    work: Work,
+    parts: Parts,
+    missing: Sequence[tuple[int, int]],
+    *,
+    engine: Engine,
+    spread: Spread | None,
+    home: Path | None,
 ) -> Iterator[int]:
     """Measure ranges of samples, add the outcomes to the parts, and yield the number of samples as it goes on.
 
@@ -101,9 +108,10 @@ def measured(
         parts: Receive the outcomes.
         missing: The ranges.
         engine: Device and processes.
-        spread: Measures in many processes; None measures in this one.
+        spread: Measures in many processes; None measures in this one, as for outcomes that are kept in memory.
+        home: Folder of the model's outcomes.
     """
-    if spread is None or parts.folder is None:
+    if spread is None or home is None or parts.folder is None:
         for start, stop in missing:
             for block in blocks(*work[:4], seed=work.seed, engine=engine, start=start, stop=stop):
                 parts.add(block)
@@ -113,7 +121,7 @@ def measured(
     ranges = divided(missing, size, most=spread.num_processes * BLOCKS_PER_PROCESS)
     if not ranges:
         return
-    with spread.open_pool(len(ranges)) as pool:
+    with spread.open_pool(home, len(ranges)) as pool:
         content = packed("evaluate", (work.evaluations, work.states, on_cpu(work.model)), work[3:])
         shared = pool.share(content, parts.folder / SHARED)
         each = [SampleBlock(shared, parts.folder.resolve(), *own, size) for own in ranges]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,7 @@ def one_pass(
     engine: Engine,
     counting: Callable[[], AbstractContextManager[Callable[[int], None]]],
     spread: Spread | None = None,
+    home: Path | None = None,
 ) -> "tuple[polars.DataFrame, Frames]":
     """Measure the samples that the parts lack; return all samples (number, label), and the outcomes by condition."""
     missing = engine.of_first(parts.missing(len(split)))
@@ -38,7 +40,7 @@ def one_pass(
     work = Work(evaluations, states, model, split, parts.conditions, seed)
     with counting() as count:
         count(done)
-        for size in measured(work, parts, missing, engine=engine, spread=spread):
+        for size in measured(work, parts, missing, engine=engine, spread=spread, home=home):
             done += size
             count(done)
     return engine.first(parts.frames)
