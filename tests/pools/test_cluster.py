@@ -13,6 +13,7 @@ from withstand.pools.on_ray import RayPool
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("default")]
 MEBIBYTE = 2**20
+SLOW = ["--model", "wide-res-net", "--model.depth", "10", "--model.width", "1"]  # so that blocks take seconds
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 def test_evaluate(machines, tmp_path, monkeypatch, record_property):
     address, _ = machines
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "--data", "digits", "--model", "small-cnn", "--epochs", "1", "--output", "trained"]) == 0
+    assert main(["train", "--data", "digits", *SLOW, "--epochs", "1", "--output", "trained"]) == 0
     (run,) = (tmp_path / "trained").iterdir()
     words = ["evaluate", str(run), "--on", "imagenet-c", "--batch-size", "20", "--device"]
     assert main([*words, "cpu", "-j", "2"]) == 0
