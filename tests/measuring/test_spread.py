@@ -165,7 +165,7 @@ def test_a_model_of_a_users_file_is_sent_by_value(tmp_path):
 
 def test_blocks_hold_whole_batches():
     missing = [(0, 1000), (1100, 1205)]
-    found = divided(missing, 50, most=8)
+    found = divided(missing, 50, processes=2)
     assert all((start - first) % 50 == 0 for first, last in missing for start, _ in found if first <= start < last)
     covered = torch.cat([torch.arange(*each) for each in found])
     assert covered.tolist() == [*range(1000), *range(1100, 1205)]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -17,6 +18,7 @@ from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.blocks import batches, corrupted
+from withstand.copies.forecast import forecast
 from withstand.copies.image_tree import ImageTree
 from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
@@ -47,6 +49,7 @@ from withstand.perturbations.corruptions.suites import (
 )
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reading.places import check_output, expanded
+from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
@@ -133,6 +136,7 @@ def _parser() -> ArgumentParser:
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
     add("--masks", type=str, nargs="+", default=[AUTO], metavar="NAME", help="not corrupted with --size original")
     add("--seed", type=NonNegativeInt, default=0, help="random seed")
+    add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("image files").add_argument
@@ -161,6 +165,10 @@ def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, cons
     if found.workers is None and not is_on_cluster(found):
         many = engine.device.type == "cpu" and total * len(copy.corruptions) > 1000
         found.workers = (os.cpu_count() or 1) if many else 0
+    if found.dry_run:
+        options = {"processes": found.workers or 1, "start": time.process_time()}
+        console.print(as_text([forecast(copy, folder, engine=engine, **options).grid()]))
+        return
     open_pool = partial(make_pool, found, folder) if found.workers or is_on_cluster(found) else None
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")

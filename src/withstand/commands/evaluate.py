@@ -5,6 +5,7 @@ import math
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,7 @@ from withstand.limits.checks import error_of
 from withstand.measuring.adapting import adapting
 from withstand.measuring.ask import ask
 from withstand.measuring.blocks import Spread
+from withstand.measuring.forecast import forecast
 from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
@@ -82,6 +84,11 @@ def main(words: list[str]) -> None:
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
     spread = spread_of(found, engine=engine, console=console)
+    if found.dry_run:
+        processes, begun = spread.num_processes if spread else 1, time.process_time()
+        known = forecast(subjects, seed=found.seed, engine=engine, processes=processes, start=begun)
+        console.print(as_text([known.grid()]))
+        return
     results = measure(subjects, seed=found.seed, engine=engine, console=console, spread=spread)
     if found.figures is not None:
         from withstand.commands.drawing import draw
@@ -148,6 +155,7 @@ def _parser() -> ArgumentParser:
     add("--adapt", type=NonNegativeFloat | None, metavar="PRIOR", help=ADAPT)
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
+    add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
     add_options(parser, workers="processes (-j), which measure with one thread each; with a GPU, they decode images")

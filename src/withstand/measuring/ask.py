@@ -89,8 +89,8 @@ def answer(
 ) -> OutcomeTable:
     """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
-    kept = _kept(subject, seed=seed, engine=engine)
-    missing = engine.of_first([_missing(task, kept) for task in question.tasks])
+    kept = kept_of(subject, seed=seed, engine=engine)
+    missing = engine.of_first([missing_of(task, kept) for task in question.tasks])
     if count := sum(map(len, missing)):
         plural = "s" if count > 1 else ""
         teller.say(f"{subject.name}: {count} condition{plural}, {len(question.split):,} samples, {engine.device}.")
@@ -104,7 +104,7 @@ def answer(
         teller.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
         if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
             for task in question.tasks:
-                _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
+                parts_of(task, task.evaluations, kept, seed=seed, engine=engine).remove()
     if folder is not None and engine.first(lambda: is_stale(folder)):
         engine.first(lambda: write_summary(subject, kept.table))
     return engine.of_first(kept.table).only(question.conditions)
@@ -146,7 +146,7 @@ def measure(
     states = [
         prepared(each, model, split, fit_on=fit_on, folder=folder, seed=seed, engine=engine) for each in evaluations
     ]
-    parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
+    parts = parts_of(task, evaluations, kept, seed=seed, engine=engine)
     # Elsewhere, and of already corrupted data, whose cells have samples of their own, pictures are drawn afterwards.
     looked_at = evaluations
     if taken is not None and not task.source and spread is None:
@@ -233,7 +233,7 @@ def _inputs(question: Question) -> dict[str, Drawn]:
     }
 
 
-def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
+def kept_of(subject: Subject, *, seed: int, engine: Engine) -> Kept:
     """Return the kept outcomes of a model."""
     split = subject.question.split
 
@@ -247,11 +247,11 @@ def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
 
 def _is_asked(subject: Subject, *, seed: int, engine: Engine) -> bool:
     """Return whether any condition of a model is missing."""
-    kept = _kept(subject, seed=seed, engine=engine)
-    return engine.first(lambda: any(_missing(task, kept) for task in subject.question.tasks))
+    kept = kept_of(subject, seed=seed, engine=engine)
+    return engine.first(lambda: any(missing_of(task, kept) for task in subject.question.tasks))
 
 
-def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: int, engine: Engine) -> Parts:
+def parts_of(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: int, engine: Engine) -> Parts:
     """Return the parts of some evaluations of a task."""
     plain = [_plain(each) for each in evaluations]
     what = {"source": task.source, "evaluations": plain, "seed": seed, "samples": len(task.load())}
@@ -259,7 +259,7 @@ def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: i
     return kept.parts(what, names, seconds=engine.checkpoint_seconds, writes=engine.is_first)
 
 
-def _missing(task: Task, kept: Kept) -> list[str]:
+def missing_of(task: Task, kept: Kept) -> list[str]:
     """Return the names of the missing conditions."""
     return [
         task.name_of(own)

@@ -118,7 +118,7 @@ def measured(
                 yield block.stop - block.start
         return
     size = samples_per_block(work.evaluations, work.split, engine)
-    ranges = divided(missing, size, most=spread.num_processes * BLOCKS_PER_PROCESS)
+    ranges = divided(missing, size, processes=spread.num_processes)
     if not ranges:
         return
     with spread.open_pool(home, len(ranges)) as pool:
@@ -130,20 +130,20 @@ def measured(
                 yield block.stop - block.start
 
 
-def divided(missing: Sequence[tuple[int, int]], size: int, *, most: int) -> list[tuple[int, int]]:
+def divided(missing: Sequence[tuple[int, int]], size: int, *, processes: int) -> list[tuple[int, int]]:
     """Divide ranges into blocks of whole batches.
 
     Args:
         missing: Ranges of samples, each with the one after its last.
         size: Samples of a batch.
-        most: How many blocks are enough; more are made only if they would be too long.
+        processes: That share the work; each gets at least four blocks, if there are enough batches.
 
     Example:
-        >>> divided([(0, 10), (20, 23)], 2, most=4)
+        >>> divided([(0, 10), (20, 23)], 2, processes=1)
         [(0, 4), (4, 8), (8, 10), (20, 23)]
     """
     batches = sum(-(-(stop - start) // size) for start, stop in missing)
-    step = size * min(MOST_BATCHES, max(1, batches // most))
+    step = size * min(MOST_BATCHES, max(1, batches // (processes * BLOCKS_PER_PROCESS)))
     return [(first, min(first + step, stop)) for start, stop in missing for first in range(start, stop, step)]
 
 
