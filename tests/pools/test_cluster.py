@@ -60,7 +60,7 @@ def test_evaluate(machines, tmp_path, monkeypatch, record_property):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--data", "digits", *SLOW, "--epochs", "1", "--output", "trained"]) == 0
     (run,) = (tmp_path / "trained").iterdir()
-    words = ["evaluate", str(run), "--on", "imagenet-c", "--batch-size", "20", "--device"]
+    words = ["evaluate", str(run), "--on", "imagenet-c", "--batch-size", "60", "--device"]
     assert main([*words, "cpu", "-j", "2"]) == 0
     alone = content_of(run / "evaluations")
     for each in (run / "evaluations").rglob("*"):

@@ -1,6 +1,7 @@
 """`withstand sweep`: many runs, locally or on a cluster."""
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from withstand.commands.pooling import add_pool_options, check_pool_options, devices_of, is_on_cluster, make_pool
-from withstand.commands.sweep_watch import SweepWatch, rounded_duration, runs_of
+from withstand.commands.sweep_watch import SweepWatch, runs_of
 from withstand.console import Console
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
@@ -22,8 +23,8 @@ from withstand.reading.places import check_output, quoted
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import as_text
 from withstand.sweeps.batch_pool import BatchPool
-from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import spoken_of, unite
+from withstand.sweeps.forecast import forecast
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
 from withstand.sweeps.sweep import Tally, record, sweep, unfinished
 from withstand.sweeps.sweep_file import check_name
@@ -55,7 +56,9 @@ def main(words: list[str]) -> None:
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
         console.print(as_text([overview(plan, folder)]))
-        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
+        device = devices_of("auto" if found.slurm else found.device)[0]
+        options = {"device": device, "processes": found.workers or 1, "start": time.process_time()}
+        console.print(as_text([forecast(plan, missing, **options).grid()]))
         return
     command = ["withstand", "sweep", *words]
     if missing:
@@ -81,20 +84,11 @@ def _parser() -> ArgumentParser:
     add(
         "--dry_run",
         action="store_true",
-        help="print the number of runs and a lower bound on the training time, then exit",
+        help="print the runs, and what those that are missing will cost, then exit",
     )
     add_pool_options(parser)
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
-
-
-def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
-    """Return the minimum time of the missing runs as the end of a sentence; empty without missing runs."""
-    if not missing:
-        return ""
-    device = devices_of("auto" if found.slurm else found.device)[0]
-    seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-    return f": at least {rounded_duration(seconds)} of training, plus evaluation"
 
 
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
