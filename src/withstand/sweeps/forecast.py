@@ -59,7 +59,8 @@ def measured(experiment: Experiment, engine: Engine) -> tuple[float, int]:
     seconds = _of_a_step(trainer.steps()) * trainer.steps_per_epoch * epochs if epochs else 0.0
     asked = {"fit_on": lambda: train, "seed": experiment.seed, "engine": engine}
     if len(validation):
-        seconds += epochs * cost_of([Accuracy()], trainer.model, validation, **asked).per_sample * len(validation)
+        clean = [Accuracy().adapted(validation)]
+        seconds += epochs * cost_of(clean, trainer.model, validation, **asked).per_sample * len(validation)
     cost = cost_of(question_of(experiment, test).evaluations, trainer.model, test, **asked)
     size = sum(each.numel() * each.element_size() for each in trainer.model.state_dict().values())
     return seconds + cost.once + cost.per_sample * len(test), size
