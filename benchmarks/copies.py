@@ -32,6 +32,7 @@ from withstand.functional.random import RowStreams, derive_seed
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.imagenet_c.fog import Fog
 from withstand.perturbations.corruptions.imagenet_c.gaussian_noise import GaussianNoise
+from withstand.pools.local_pool import LocalPool
 
 WIDTH, HEIGHT, PIXELS = 640, 480, 299  # the published size nearest to 480
 CORRUPTIONS: dict[str, Corruption] = {
@@ -105,7 +106,8 @@ def copy(folder: Path, corruption: Corruption, target: Path, num_workers: int) -
     """Write a corrupted copy of a folder; return images per second of wall time after the first finished block."""
     made = CorruptedCopy(data=ImageTree(path=str(folder)), corruptions=(corruption,), format="same")
     told: list[tuple[int, float]] = []
-    write_copy(made, target, num_workers=num_workers, tell=lambda done: told.append((done, time.perf_counter())))
+    open_pool = (lambda _: LocalPool(num_workers)) if num_workers else None
+    write_copy(made, target, open_pool=open_pool, tell=lambda done: told.append((done, time.perf_counter())))
     (first, begun), (last, ended) = told[1], told[-1]
     return (last - first) / (ended - begun)
 

@@ -210,13 +210,13 @@ def sweep_of(folder: str, count: int) -> dict[str, Any]:
     from withstand.commands.sweep import overview
     from withstand.experiment import CONFIG, ROWS, dump, plain
     from withstand.options import read_experiment
+    from withstand.pools.block import Outcome as Ended
+    from withstand.pools.block import State
     from withstand.reports.figures.pictures import pictures
     from withstand.reports.report_folder import write_report
     from withstand.study.measures.measure import ACCURACY, Measure
     from withstand.study.measures.row import Row, write_rows
     from withstand.study.study import Study
-    from withstand.sweeps.attempt import Outcome as Ended
-    from withstand.sweeps.attempt import State
     from withstand.sweeps.plan import read_plan
     from withstand.sweeps.sweep import record, sweep, unfinished
 

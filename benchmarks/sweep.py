@@ -21,14 +21,15 @@ import torch
 from withstand.data.tables.toy import Toy
 from withstand.experiment import CONFIG, ROWS, Experiment, dump, plain
 from withstand.models.mlp import MLP
+from withstand.pools.block import State
+from withstand.pools.local_pool import LocalPool
+from withstand.pools.pool import Pool
 from withstand.study.aggregate import aggregate
 from withstand.study.measures.measure import ACCURACY, Measure
 from withstand.study.measures.row import Row, write_rows
 from withstand.study.runs import read
 from withstand.study.sweep import Entry, write_entries
-from withstand.sweeps.attempt import State
-from withstand.sweeps.local_pool import LocalPool
-from withstand.sweeps.pool import Pool
+from withstand.sweeps.run_block import RunBlock
 from withstand.training.settings import Training
 
 EMPTY = Experiment(data=Toy(num_train=40, num_test=40), model=MLP(hidden=(4,)), training=Training(epochs=0))
@@ -84,11 +85,11 @@ def main() -> None:
 
 def pools() -> dict[str, Callable[[Path], Pool]]:
     """Return what starts each kind of pool with one place, where it is installed."""
-    found: dict[str, Callable[[Path], Pool]] = {"local": lambda root: LocalPool(1, root, devices=["cpu"])}
+    found: dict[str, Callable[[Path], Pool]] = {"local": lambda _: LocalPool(1)}
     if find_spec("ray") is None:
         print("Ray is not installed: its part is left out.", file=sys.stderr)
         return found
-    from withstand.sweeps.on_ray import RayPool
+    from withstand.pools.on_ray import RayPool
 
     return found | {"Ray": lambda root: RayPool(root, address="local", most=1)}
 
@@ -99,7 +100,7 @@ def empty_runs(start: Callable[[Path], Pool], root: Path, count: int) -> list[fl
     with start(root) as pool:
         for seed in range(count + 2):
             begun = time.perf_counter()
-            pool.begin(str(seed), replace(EMPTY, seed=seed))
+            pool.begin(str(seed), RunBlock(replace(EMPTY, seed=seed), root))
             ended: list = []
             while not ended:
                 ended = pool.wait(60)

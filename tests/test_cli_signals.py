@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -271,7 +271,7 @@ def test_every_long_loop_looks_at_the_record(tmp_path, tiny_split, tiny_model):
         write_whole(tmp_path / "b", b"")
     run = ws.Experiment(data=ws.Toy(), model=ws.MLP())
     with pytest.raises(Stopped):
-        sweep(Plan(name="x", entries=(), experiments={"run": run}), tmp_path, None, None)
+        sweep(Plan(name="x", entries=(), experiments={"run": run}), tmp_path, None, SimpleNamespace(on_begin=None))
     assert not [each for each in tmp_path.rglob("*") if each.is_file()]
 
 

@@ -81,6 +81,13 @@ def names() -> tuple[str, ...]:
     return tuple(_sources)
 
 
+def modules() -> list[ModuleType]:
+    """Return the modules that were imported from files and folders of the user."""
+    files = [(module, getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    own = [(module, Path(file)) for module, file in files if file and any(map(file.startswith, _folders))]
+    return [module for module, file in own if "site-packages" not in file.parts and str(_root(file)) in _folders]
+
+
 def source_of(cls: type) -> str | None:
     """Return the source of the plug-in that defines a class; None if none does."""
     return _sources.get(cls.__module__.partition(".")[0])

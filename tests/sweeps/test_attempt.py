@@ -4,10 +4,12 @@ import pytest
 
 from withstand.data.tables.toy import Toy
 from withstand.engine import Engine
+from withstand.errors import InputError
 from withstand.experiment import Experiment
 from withstand.models.mlp import MLP
-from withstand.sweeps.attempt import Outcome, State, attempt, attempt_on
+from withstand.pools.block import Outcome, State, attempt, attempt_on
 from withstand.sweeps.batch_pool import BatchPool
+from withstand.sweeps.run_block import RunBlock
 from withstand.sweeps.sweep import sweep
 from withstand.training.settings import Training
 
@@ -22,15 +24,16 @@ def blocked(tmp_path):
 
 
 def test_a_run_that_cannot_write_its_failure_reports_it(blocked):
-    state, problem = attempt(RUN, blocked, Engine())
+    state, problem, error = attempt(RunBlock(RUN, blocked), Engine())
     assert state == State.FAILED
     assert str(blocked.parent) in problem
-    assert attempt_on("cuda:99", RUN, blocked).state == State.FAILED
+    assert isinstance(error, InputError)
+    assert attempt_on("cuda:99", RunBlock(RUN, blocked)).state == State.FAILED
 
 
 def test_runs_in_one_batch_that_cannot_write_their_failure_report_it(blocked):
     pool = BatchPool(blocked, device="cpu")
-    pool.begin("run", RUN)
+    pool.begin("run", RunBlock(RUN, blocked))
     ((key, outcome),) = pool.wait(0)
     assert (key, outcome.state) == ("run", State.FAILED)
     assert str(blocked) in outcome.problem

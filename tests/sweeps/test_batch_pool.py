@@ -6,9 +6,9 @@ import yaml
 from withstand.cli import main
 from withstand.experiment import ROWS, hold
 from withstand.options import read_experiment
+from withstand.pools.block import State
 from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure
-from withstand.sweeps.attempt import State
 from withstand.sweeps.batch_pool import BatchPool
 from withstand.sweeps.plan import read_plan
 from withstand.sweeps.sweep import record, sweep
@@ -64,7 +64,7 @@ def test_a_run_that_fails_is_recorded_and_the_others_are_done(tmp_path, capsys):
 
 
 def test_runs_that_somebody_else_works_on_are_waited_for(plan, tmp_path, watch, monkeypatch):
-    monkeypatch.setattr("withstand.sweeps.sweep.SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("withstand.pools.work.SECONDS_BETWEEN_LOOKS", 0.05)
     record(plan, tmp_path, command=["withstand", "sweep"])
     busy = next(iter(plan.experiments))
     states = []

@@ -9,10 +9,10 @@ import yaml
 from withstand.data.tables.toy import Toy
 from withstand.experiment import CONFIG, HISTORY, MODEL, PROVENANCE, ROWS, Experiment
 from withstand.models.mlp import MLP
+from withstand.pools.local_pool import LocalPool
 from withstand.study.measures.row import read_rows
 from withstand.study.runs import read
 from withstand.study.sweep import Entry
-from withstand.sweeps.local_pool import LocalPool
 from withstand.sweeps.plan import Plan
 from withstand.sweeps.sweep import record, sweep
 from withstand.training.settings import Training
@@ -31,7 +31,7 @@ def test_eight_processes_write_eight_hundred_runs_and_none_is_missing_or_torn(tm
         entries.append(Entry(labels={"width": 4}, seed=seed, run=name))
     plan = Plan(name="many", entries=tuple(entries), experiments=experiments)
     record(plan, tmp_path, command=["withstand", "sweep", "many"])
-    with LocalPool(PROCESSES, tmp_path, devices=["cpu"]) as pool:
+    with LocalPool(PROCESSES) as pool:
         tally = sweep(plan, tmp_path, pool, watch)
     assert not tally.failed
     assert len(tally.done) == RUNS

@@ -14,12 +14,13 @@ from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, run
 from withstand.options import read_experiment
+from withstand.pools import on_ray
+from withstand.pools.block import Outcome, State
+from withstand.pools.on_ray import RayPool, number_of_gpu
 from withstand.study.measures.row import read_rows
 from withstand.study.sweep import read_failure
-from withstand.sweeps import on_ray
-from withstand.sweeps.attempt import Outcome, State
-from withstand.sweeps.on_ray import RayPool, number_of_gpu
 from withstand.sweeps.plan import read_plan
+from withstand.sweeps.run_block import RunBlock
 from withstand.sweeps.sweep import sweep
 
 
@@ -95,7 +96,7 @@ def test_only_one_file_imports_ray_and_one_submitit():
     for package, own in (("ray", "on_ray.py"), ("submitit", "slurm.py")):
         pattern = re.compile(rf"^\s*(import|from) {package}\b", re.MULTILINE)
         found = [each for each in root.rglob("*.py") if pattern.search(each.read_text())]
-        assert [each.relative_to(root).as_posix() for each in found] == [f"sweeps/{own}"]
+        assert [each.relative_to(root).as_posix() for each in found] == [f"pools/{own}"]
 
 
 def test_runs_are_done_and_the_marker_goes(ray, plan, tmp_path, watch):
@@ -111,24 +112,24 @@ def test_runs_are_done_and_the_marker_goes(ray, plan, tmp_path, watch):
 def test_a_cluster_has_as_many_places_as_its_nodes_and_one_run_waits(ray, tmp_path):
     assert RayPool(tmp_path, address="auto").free == 3 + 1
     assert RayPool(tmp_path, address="auto", most=2).free == 2
-    assert RayPool(tmp_path, address="auto", gpus_per_run=0.5).free == 1 + 1  # one CPU on the node with the GPU
+    assert RayPool(tmp_path, address="auto", gpus_per_task=0.5).free == 1 + 1  # one CPU on the node with the GPU
     ray.machines[1]["Resources"]["CPU"] = 16.0
-    assert RayPool(tmp_path, address="auto", gpus_per_run=0.25).free == 4 + 1
+    assert RayPool(tmp_path, address="auto", gpus_per_task=0.25).free == 4 + 1
     ray.machines[1]["Alive"] = False
-    with pytest.raises(InputError, match=r"a run needs a CPU and 0\.25 of a GPU; no node"):
-        RayPool(tmp_path, address="auto", gpus_per_run=0.25)
+    with pytest.raises(InputError, match=r"a task needs a CPU and 0\.25 of a GPU; no node"):
+        RayPool(tmp_path, address="auto", gpus_per_task=0.25)
 
 
 def test_a_run_whose_node_is_gone_is_lost_and_one_whose_task_raises_has_failed(ray, plan, tmp_path):
     one, other, *_ = plan.experiments
     pool = RayPool(tmp_path, address="auto")
     ray.told["work"] = RayError("the raylet died")
-    pool.begin(one, plan.experiments[one])
+    pool.begin(one, RunBlock(plan.experiments[one], tmp_path))
     assert pool.wait(0) == [(one, Outcome(State.LOST, "its process or node is gone (RayError)."))]
     problem = RayTaskError("a traceback\nof many lines")
     problem.cause = KeyError("torch")
     ray.told["work"] = problem
-    pool.begin(other, plan.experiments[other])
+    pool.begin(other, RunBlock(plan.experiments[other], tmp_path))
     assert pool.wait(0) == [(other, Outcome(State.FAILED, "its task failed ('torch')."))]
     assert read_failure(tmp_path / other) == "its task failed ('torch')."
     assert pool.wait(0) == []
@@ -137,7 +138,7 @@ def test_a_run_whose_node_is_gone_is_lost_and_one_whose_task_raises_has_failed(r
 def test_what_is_under_way_is_cancelled_at_the_end(ray, plan, tmp_path):
     one = next(iter(plan.experiments))
     with RayPool(tmp_path, address="auto") as pool:
-        pool.begin(one, plan.experiments[one])
+        pool.begin(one, RunBlock(plan.experiments[one], tmp_path))
     assert len(ray.cancelled) == 1
 
 
@@ -149,7 +150,7 @@ def test_a_node_that_cannot_do_runs_is_named(ray, tmp_path):
     with pytest.raises(InputError, match=r"node first has withstand 0\.0\.1, expected"):
         RayPool(tmp_path, address="auto")
     ray.told["look"] = RayTaskError("No module named 'withstand'\nand more")
-    with pytest.raises(InputError, match=r"node first cannot do runs \(No module named 'withstand'\)"):
+    with pytest.raises(InputError, match=r"node first cannot do tasks \(No module named 'withstand'\)"):
         RayPool(tmp_path, address="auto")
     assert not list(tmp_path.iterdir())
     assert not ray.up
@@ -159,7 +160,7 @@ def test_a_node_that_joins_later_without_the_folder_fails_its_runs_only(ray, pla
     one = next(iter(plan.experiments))
     pool = RayPool(tmp_path, address="auto")
     pool.place.marker.unlink()
-    pool.begin(one, plan.experiments[one])
+    pool.begin(one, RunBlock(plan.experiments[one], tmp_path))
     ((_, outcome),) = pool.wait(0)
     assert outcome.state == State.FAILED
     assert "does not see" in outcome.problem
@@ -177,7 +178,7 @@ def test_the_number_of_a_gpu_is_that_among_those_that_are_seen(monkeypatch, ray)
 def test_without_ray_one_sentence_names_the_extra(source, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["sweep", str(source), "--output", str(tmp_path), "--address", "auto"]) == 2
-    assert "--address needs Ray; install it with pip install 'withstand[cluster]'" in capsys.readouterr().err
+    assert "address: needs Ray; install it with pip install 'withstand[cluster]'" in capsys.readouterr().err
     assert not (tmp_path / "try").exists()
 
 
@@ -185,9 +186,9 @@ def test_without_ray_one_sentence_names_the_extra(source, tmp_path, monkeypatch,
     ("words", "sentence"),
     [
         (["--address", "auto", "--slurm"], "--address and --slurm cannot be combined"),
-        (["--gpus-per-run", "0.5"], "add --address"),
+        (["--gpus-per-task", "0.5"], "add --address"),
         (["--address", "auto", "--device", "cpu"], "--device cannot be combined with --address"),
-        (["--address", "auto", "--gpus-per-run", "2"], "gpus_per_run must be a share from 0 to 1, got 2"),
+        (["--address", "auto", "--gpus-per-task", "2"], "gpus_per_task: must be a share from 0 to 1, got 2"),
         (["--slurm-options", "partition=gpu"], "--slurm-options needs --slurm"),
     ],
 )

@@ -10,11 +10,11 @@ import pytest
 from withstand.cli import main
 from withstand.errors import InputError
 from withstand.experiment import ROWS, hold, run
+from withstand.pools import slurm
+from withstand.pools.block import Outcome, State
+from withstand.pools.slurm import Chunk, SlurmPool, read_options
 from withstand.study.measures.row import read_rows
-from withstand.study.sweep import read_failure, write_failure
-from withstand.sweeps import slurm
-from withstand.sweeps.attempt import Outcome, State
-from withstand.sweeps.slurm import Chunk, SlurmPool, read_options
+from withstand.sweeps.run_block import RunBlock
 from withstand.sweeps.sweep import sweep
 
 
@@ -28,12 +28,17 @@ class FakeExecutor:
     def batch(self):
         yield
 
-    def submit(self, chunk, experiments, root, device):
-        job = SimpleNamespace(experiments=experiments, over=False, state="RUNNING", cancelled=False)
+    def submit(self, chunk, blocks, device):
+        job = SimpleNamespace(blocks=blocks, over=False, state="RUNNING", cancelled=False, outcomes=None)
         job.paths = SimpleNamespace(stderr=Path("jobs/1_0_log.err"))
         job.done = lambda: job.over
         job.cancel = lambda check: setattr(job, "cancelled", True)
-        job.work = lambda: chunk(experiments, root, device)
+        job.result = lambda: dict(job.outcomes.items())  # an error if the job was killed
+
+        def work():
+            job.outcomes, job.over = chunk(blocks, device), True
+
+        job.work = work
         self.jobs.append(job)
         return job
 
@@ -46,54 +51,52 @@ def executor(monkeypatch):
     return false
 
 
-def test_runs_are_gathered_into_jobs_which_end_as_their_folders_say(executor, plan, tmp_path):
+def test_blocks_are_gathered_into_jobs_which_end_as_their_files_and_outcomes_say(executor, plan, tmp_path):
     pool = SlurmPool(tmp_path, chunk=3, most=2)
     assert pool.free == 6
     one, two, three, four = plan.experiments
     for each in plan.experiments:
-        pool.begin(each, plan.experiments[each])
+        pool.begin(each, RunBlock(plan.experiments[each], tmp_path))
     assert pool.free == 2
     assert pool.wait(0) == []
-    assert [len(job.experiments) for job in executor.jobs] == [3, 1]
+    assert [len(job.blocks) for job in executor.jobs] == [3, 1]
     assert pool.free == 0
-    write_failure(tmp_path / one, "it was wrong.", "")
-    (tmp_path / three).mkdir()
-    (tmp_path / three / ROWS).write_text("")
-    assert pool.wait(0) == [(one, Outcome(State.FAILED, "it was wrong."))]
+    for each in (one, three):
+        (tmp_path / each).mkdir()
+        (tmp_path / each / ROWS).write_text("")
+    assert pool.wait(0) == [(one, Outcome(State.DONE))]  # the third is not looked at before the second has ended
     executor.jobs[0].over, executor.jobs[0].state = True, "NODE_FAIL"
     (_, lost), (_, done) = pool.wait(0)
     assert lost == Outcome(State.LOST, "its job ended as node_fail; see jobs/1_0_log.err.")
     assert done.state == State.DONE
     assert pool.free == 3
     with hold(tmp_path / four):
-        executor.jobs[1].over = True
+        executor.jobs[1].work()
         assert pool.wait(0) == [(four, Outcome(State.BUSY))]
     assert pool.free == 6
-    assert two not in [job.runs for job in pool.jobs]
+    assert two not in [key for job in pool.jobs for key in job.blocks]
 
 
-def test_a_failure_of_an_earlier_time_is_forgotten_and_a_busy_run_is_not_handed_in(executor, plan, tmp_path):
+def test_a_busy_run_is_not_submitted(executor, plan, tmp_path):
     one, two, *_ = plan.experiments
-    write_failure(tmp_path / one, "it was wrong.", "")
     pool = SlurmPool(tmp_path)
     with hold(tmp_path / two):
-        pool.begin(one, plan.experiments[one])
-        pool.begin(two, plan.experiments[two])
+        pool.begin(one, RunBlock(plan.experiments[one], tmp_path))
+        pool.begin(two, RunBlock(plan.experiments[two], tmp_path))
         assert pool.wait(0) == [(two, Outcome(State.BUSY))]
-    assert [len(job.experiments) for job in executor.jobs] == [1]
-    assert read_failure(tmp_path / one) is None
+    assert [len(job.blocks) for job in executor.jobs] == [1]
 
 
 def test_a_job_does_its_runs_and_what_goes_wrong_is_written(executor, plan, tmp_path):
     pool = SlurmPool(tmp_path)
     for each in list(plan.experiments)[:2]:
-        pool.begin(each, plan.experiments[each])
+        pool.begin(each, RunBlock(plan.experiments[each], tmp_path))
     pool.wait(0)
     executor.jobs[0].work()
     assert {outcome.state for _, outcome in pool.wait(0)} == {State.DONE}
     other = SlurmPool(tmp_path / "other", device="cuda:99")
     one = next(iter(plan.experiments))
-    other.begin(one, plan.experiments[one])
+    other.begin(one, RunBlock(plan.experiments[one], tmp_path / "other"))
     other.wait(0)
     executor.jobs[1].work()
     ((_, outcome),) = other.wait(0)
@@ -104,15 +107,15 @@ def test_a_job_does_its_runs_and_what_goes_wrong_is_written(executor, plan, tmp_
 def test_jobs_are_cancelled_at_the_end(executor, plan, tmp_path):
     with SlurmPool(tmp_path) as pool:
         for each in plan.experiments:
-            pool.begin(each, plan.experiments[each])
+            pool.begin(each, RunBlock(plan.experiments[each], tmp_path))
         pool.wait(0)
     assert [job.cancelled for job in executor.jobs] == [True]
 
 
-def test_a_job_whose_time_is_over_goes_on_with_the_same(plan, tmp_path):
+def test_a_job_whose_time_is_over_goes_on_with_the_same():
     pytest.importorskip("submitit", reason="needs the extra cluster")
-    again = Chunk().checkpoint([1], tmp_path, "cpu")
-    assert again.args == ([1], tmp_path, "cpu")
+    again = Chunk().checkpoint({"a": 1}, "cpu")
+    assert again.args == ({"a": 1}, "cpu")
 
 
 def test_options_are_numbers_or_text():
@@ -142,7 +145,7 @@ def test_an_option_that_submitit_refuses_is_one_sentence(source, tmp_path, capsy
 def test_without_submitit_one_sentence_names_the_extra(source, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "submitit", None)
     assert main(["sweep", str(source), "--output", str(tmp_path), "--slurm"]) == 2
-    assert "--slurm needs submitit; install it with pip install 'withstand[cluster]'" in capsys.readouterr().err
+    assert "slurm: needs submitit; install it with pip install 'withstand[cluster]'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

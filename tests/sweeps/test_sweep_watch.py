@@ -10,7 +10,7 @@ from withstand.commands.sweep_watch import SweepWatch
 from withstand.console import Console
 from withstand.engine import Engine
 from withstand.options import read_experiment
-from withstand.sweeps.attempt import Outcome, State
+from withstand.pools.block import Outcome, State
 from withstand.sweeps.plan import read_plan
 
 

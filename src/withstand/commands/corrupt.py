@@ -2,7 +2,9 @@
 
 import os
 import re
+import time
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from os.path import realpath
 from pathlib import Path
@@ -11,10 +13,12 @@ from typing import Any, Literal, cast, get_args
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
 from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.blocks import batches, corrupted
+from withstand.copies.forecast import forecast
 from withstand.copies.image_tree import ImageTree
 from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
@@ -45,6 +49,7 @@ from withstand.perturbations.corruptions.suites import (
 )
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reading.places import check_output, expanded
+from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
@@ -72,6 +77,7 @@ def main(words: list[str]) -> None:
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
     if found.sample and found.preview is None:
         raise InputError("corrupt: --sample needs --preview FILE.png; a copy holds every image.")
+    check_pool_options("corrupt", found)
     severities = _severities(found.severities)
     choose(found.corruptions, severities)
     engine = Engine.start(device=found.device)
@@ -81,7 +87,7 @@ def main(words: list[str]) -> None:
         preview(copy, found.sample, Path(found.preview), engine)
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
-        write(copy, Path(found.target), workers=found.workers, engine=engine, console=console)
+        write(copy, Path(found.target), found, engine=engine, console=console)
 
 
 def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
@@ -130,6 +136,7 @@ def _parser() -> ArgumentParser:
     add("--frost", type=Literal["published", "procedural"], default="published", help="frost textures")
     add("--masks", type=str, nargs="+", default=[AUTO], metavar="NAME", help="not corrupted with --size original")
     add("--seed", type=NonNegativeInt, default=0, help="random seed")
+    add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--preview", type=str | None, help="PNG file that shows one image under all corruptions")
     add("--sample", type=int, default=0, help="index of the image in the preview")
     add = parser.add_argument_group("image files").add_argument
@@ -146,20 +153,27 @@ def _parser() -> ArgumentParser:
     add("--device", type=str, default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     add("--workers", type=Workers | None, help="processes (-j; default: one per core on a CPU)")
     add("--quiet", action="store_true", help="print only the result")
+    add_pool_options(parser)
     return parser
 
 
-def write(copy: CorruptedCopy, folder: Path, *, workers: int | None, engine: Engine, console: Console) -> None:
+def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, console: Console) -> None:
     """Write the copy and print its size."""
     whole = manifest_of(copy, folder) is not None
     source = load(copy)
     total = len(source)
-    if workers is None:
-        workers = (os.cpu_count() or 1) if engine.device.type == "cpu" and total * len(copy.corruptions) > 1000 else 0
+    if found.workers is None and not is_on_cluster(found):
+        many = engine.device.type == "cpu" and total * len(copy.corruptions) > 1000
+        found.workers = (os.cpu_count() or 1) if many else 0
+    if found.dry_run:
+        options = {"processes": found.workers or 1, "start": time.process_time()}
+        console.print(as_text([forecast(copy, folder, engine=engine, **options).grid()]))
+        return
+    open_pool = partial(make_pool, found, folder) if found.workers or is_on_cluster(found) else None
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
     with console.counting(total) as tell:
-        manifest = write_copy(copy, folder, device=engine.device, num_workers=workers, tell=tell, warn=console.say)
+        manifest = write_copy(copy, folder, engine=engine, open_pool=open_pool, tell=tell, warn=console.say)
     console.say(_parameters(copy, source, manifest))
     if copy.keeps_sizes:
         places = [f"{count:,} in {brief(place)}" for place, count in manifest["masks"].items()]

@@ -5,13 +5,16 @@ import math
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
 from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
@@ -25,6 +28,8 @@ from withstand.limits import Location, NonNegativeFloat, NonNegativeInt, Positiv
 from withstand.limits.checks import error_of
 from withstand.measuring.adapting import adapting
 from withstand.measuring.ask import ask
+from withstand.measuring.blocks import Spread
+from withstand.measuring.forecast import forecast
 from withstand.measuring.points import keep_points
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
@@ -49,6 +54,7 @@ DESCRIPTION = (
 ADAPT = (
     "adapt batch normalisation to each batch of -b samples; the statistics of training count as PRIOR samples, e.g. 16"
 )
+MOST_AT_ONCE = 16  # blocks, on a cluster of unknown size
 # Conditions that an option is for.
 FILES = ("figures", "keep_points", "samples")
 USERS = {
@@ -63,6 +69,7 @@ def main(words: list[str]) -> None:
     words, of_models = _without_models(words)
     found = parse(_parser(), words)
     _check(found)
+    check_pool_options("evaluate", found)
     engine, console, root = start(found, batch_size=found.batch_size)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
@@ -76,7 +83,13 @@ def main(words: list[str]) -> None:
         isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
-    results = measure(subjects, seed=found.seed, engine=engine, console=console)
+    spread = spread_of(found, engine=engine, console=console)
+    if found.dry_run:
+        processes, begun = spread.num_processes if spread else 1, time.process_time()
+        known = forecast(subjects, seed=found.seed, engine=engine, processes=processes, start=begun)
+        console.print(as_text([known.grid()]))
+        return
+    results = measure(subjects, seed=found.seed, engine=engine, console=console, spread=spread)
     if found.figures is not None:
         from withstand.commands.drawing import draw
 
@@ -142,9 +155,11 @@ def _parser() -> ArgumentParser:
     add("--adapt", type=NonNegativeFloat | None, metavar="PRIOR", help=ADAPT)
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
+    add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
-    add_options(parser)
+    add_options(parser, workers="processes (-j), which measure with one thread each; with a GPU, they decode images")
+    add_pool_options(parser)
     return parser
 
 
@@ -219,16 +234,26 @@ def check_writable(path: Path) -> None:
         raise InputError(f"evaluate: samples: cannot write {path}; {folder} is not a writable folder.")
 
 
-def measure(subjects: Sequence[Subject], *, seed: int, engine: Engine, console: Console) -> Results:
+def measure(
+    subjects: Sequence[Subject], *, seed: int, engine: Engine, console: Console, spread: Spread | None = None
+) -> Results:
     """Measure models, and record this command in the folders of those whose outcomes are new."""
     folders = [each.folder for each in subjects if each.folder is not None]
     before = [_written(each) for each in folders]
-    results = ask(subjects, seed=seed, engine=engine, teller=console)
+    results = ask(subjects, seed=seed, engine=engine, teller=console, spread=spread)
     for folder, earlier in zip(folders, before, strict=True):
         # A process killed in between leaves outcomes without their command.
         if engine.is_first and (_written(folder) != earlier or not (folder / PROVENANCE).exists()):
             add_command(folder, sys.argv)
     return results
+
+
+def spread_of(found: Any, *, engine: Engine, console: Console) -> Spread | None:
+    """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
+    if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
+        return None
+    most = found.workers or MOST_AT_ONCE
+    return Spread(partial(make_pool, found), most, warn=console.say)
 
 
 def _written(folder: Path) -> int:

@@ -1,32 +1,31 @@
 """`withstand sweep`: many runs, locally or on a cluster."""
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentParser
 
-from withstand.commands.sweep_watch import SweepWatch, rounded_duration, runs_of
+from withstand.commands.pooling import add_pool_options, check_pool_options, devices_of, is_on_cluster, make_pool
+from withstand.commands.sweep_watch import SweepWatch, runs_of
 from withstand.console import Console
-from withstand.engine import check_device
 from withstand.errors import InputError, SweepError
 from withstand.experiment import ROWS
 from withstand.limits import PositiveInt
 from withstand.options import add_options, make_parser, read_experiment
 from withstand.parser import SHORT, parse
 from withstand.parser_errors import unknown_option
+from withstand.pools.pool import Pool
 from withstand.reading.places import check_output, quoted
 from withstand.rendering.grid import Grid
 from withstand.rendering.terminal import as_text
 from withstand.sweeps.batch_pool import BatchPool
-from withstand.sweeps.duration import seconds_per_run
 from withstand.sweeps.earlier import spoken_of, unite
-from withstand.sweeps.local_pool import LocalPool
+from withstand.sweeps.forecast import forecast
 from withstand.sweeps.plan import Plan, options_of_train, read_plan
-from withstand.sweeps.pool import Pool
 from withstand.sweeps.sweep import Tally, record, sweep, unfinished
 from withstand.sweeps.sweep_file import check_name
 
@@ -34,7 +33,6 @@ DESCRIPTION = (
     "Train and evaluate every combination of the values in a YAML file or recipe, with several seeds. Options of "
     "`withstand train` apply to every run. Runs are written to OUTPUT/NAME. Repeat the command to resume."
 )
-RUNS_PER_JOB = 10
 
 
 def main(words: list[str]) -> None:
@@ -44,7 +42,9 @@ def main(words: list[str]) -> None:
     own, more = split_words(words, options)
     check_options(more, options)
     found = parse(parser, own)
-    check_place(found)
+    if found.vectorize and (is_on_cluster(found) or found.workers > 1):
+        raise InputError("sweep: --vectorize cannot be combined with --address, --slurm or several --workers.")
+    check_pool_options("sweep", found)
     console = Console(quiet=found.quiet)
     plan = read_plan(found.source, read_experiment, small=found.small, seeds=found.seeds, more=more)
     if found.name is not None:
@@ -56,11 +56,13 @@ def main(words: list[str]) -> None:
     if found.dry_run:
         console.say(spoken_of(unite(plan, folder), folder))
         console.print(as_text([overview(plan, folder)]))
-        console.print(f"{len(plan.experiments)} runs, {len(missing)} missing{duration(plan, missing, found)}.")
+        device = devices_of("auto" if found.slurm else found.device)[0]
+        options = {"device": device, "processes": found.workers or 1, "start": time.process_time()}
+        console.print(as_text([forecast(plan, missing, **options).grid()]))
         return
     command = ["withstand", "sweep", *words]
     if missing:
-        with make_pool(found, folder, len(missing)) as pool:
+        with pool_of(found, folder, len(missing)) as pool:
             console.say(spoken_of(record(plan, folder, command=command), folder))
             with SweepWatch(plan, console, missing=missing) as watch:
                 tally = sweep(plan, folder, pool, watch)
@@ -82,25 +84,11 @@ def _parser() -> ArgumentParser:
     add(
         "--dry_run",
         action="store_true",
-        help="print the number of runs and a lower bound on the training time, then exit",
+        help="print the runs, and what those that are missing will cost, then exit",
     )
-    add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
-    add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
-    add("--gpus_per_run", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per run, such as 0.25")
-    add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
-    add("--chunk", type=PositiveInt, default=RUNS_PER_JOB, help="with --slurm: runs per job")
-    add("--slurm_options", type=str, default="", help="with --slurm: options such as partition=gpu,timeout_min=120")
+    add_pool_options(parser)
     add_options(parser, workers="parallel runs (-j); 0: one locally, no limit on Ray, 100 on Slurm")
     return parser
-
-
-def duration(plan: Plan, missing: Sequence[str], found: Any) -> str:
-    """Return the minimum time of the missing runs as the end of a sentence; empty without missing runs."""
-    if not missing:
-        return ""
-    device = devices_of("auto" if found.slurm else found.device)[0]
-    seconds = sum(seconds_per_run(plan, missing, device=device).values()) / (found.workers or 1)
-    return f": at least {rounded_duration(seconds)} of training, plus evaluation"
 
 
 def record_again(plan: Plan, folder: Path, console: Console, *, command: list[str]) -> None:
@@ -128,39 +116,9 @@ def check_options(words: Sequence[str], options: set[str]) -> None:
             raise InputError(unknown_option(name, sorted(known)))
 
 
-def check_place(found: Any) -> None:
-    """Reject conflicting options, and devices that this machine lacks."""
-    if found.address is not None and found.slurm:
-        raise InputError("sweep: --address and --slurm cannot be combined.")
-    if found.vectorize and (found.address is not None or found.slurm or found.workers > 1):
-        raise InputError("sweep: --vectorize cannot be combined with --address, --slurm or several --workers.")
-    if found.gpus_per_run and found.address is None:
-        raise InputError("sweep: --gpus-per-run needs a Ray cluster; add --address.")
-    if found.slurm_options and not found.slurm:
-        raise InputError("sweep: --slurm-options needs --slurm.")
-    if found.chunk != RUNS_PER_JOB and not found.slurm:
-        raise InputError("sweep: --chunk needs --slurm.")
-    if found.address is not None and found.device != "auto":
-        raise InputError("sweep: --device cannot be combined with --address; use --gpus-per-run.")
-    if not found.slurm:
-        check_device(found.device)
-
-
-def make_pool(found: Any, folder: Path, missing: int) -> Pool:
+def pool_of(found: Any, folder: Path, missing: int) -> Pool:
     """Return the pool that does the runs."""
-    most = found.workers or None
-    if found.vectorize:
-        return BatchPool(folder, device=found.device)
-    if found.address is not None:
-        from withstand.sweeps.on_ray import RayPool
-
-        return RayPool(folder, address=found.address, gpus_per_run=found.gpus_per_run, most=most)
-    if found.slurm:
-        from withstand.sweeps.slurm import SlurmPool, read_options
-
-        options = read_options(found.slurm_options)
-        return SlurmPool(folder, chunk=found.chunk, most=most, options=options, device=found.device)
-    return LocalPool(min(most or 1, missing), folder, devices=devices_of(found.device))
+    return BatchPool(folder, device=found.device) if found.vectorize else make_pool(found, folder, missing)
 
 
 def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[str]]:
@@ -179,13 +137,6 @@ def split_words(words: list[str], options: set[str]) -> tuple[list[str], list[st
             target = own if "--" + name.lstrip("-").replace("-", "_") in options or name in ("-j", "-h") else more
         target.append(word)
     return own, more
-
-
-def devices_of(device: str) -> list[str]:
-    """Return the devices that the processes share."""
-    if device in ("auto", "cuda") and torch.cuda.is_available():
-        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    return ["cpu" if device == "auto" and not torch.backends.mps.is_available() else device]
 
 
 def overview(plan: Plan, folder: Path) -> Grid:

@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from withstand.console import Console
-from withstand.sweeps.attempt import Outcome, State
+from withstand.pools.block import Outcome, State
+from withstand.pools.forecast import duration
 from withstand.sweeps.plan import Plan
 
 LINES_AROUND = 5  # header, rest, total, caption, cursor
@@ -78,8 +79,8 @@ class SweepWatch:
         """Return the estimated time left."""
         taken = time.monotonic() - self.begun
         if not self.ended or self.ended == self.total:
-            return f"{rounded_duration(taken)} so far"
-        return f"about {rounded_duration(taken / self.ended * (self.total - self.ended))} left"
+            return f"{duration(taken)} so far"
+        return f"about {duration(taken / self.ended * (self.total - self.ended))} left"
 
     def fitting_table(self, height: int) -> RichTable:
         """Return the current table, limited to the height of the terminal."""
@@ -129,15 +130,3 @@ def runs_of(plan: Plan) -> dict[tuple[str, ...], list[str]]:
 def text(value: Any) -> str:
     """Return the text of an axis value."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def rounded_duration(seconds: float) -> str:
-    """Return a duration in a readable unit.
-
-    Example:
-        >>> rounded_duration(45), rounded_duration(60 * 50), rounded_duration(3600 * 7.3)
-        ('45 s', '50 min', '7.3 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,14 +1,11 @@
-"""Blocks: ranges of rows of a copy, written in this process or in several."""
+"""Blocks of a copy: ranges of its rows."""
 
 import json
-import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, cast
 
@@ -23,23 +20,21 @@ from withstand.copies.originals import Originals
 from withstand.data.base import TensorSplit, to_unit
 from withstand.data.sample import Sample
 from withstand.data.space import Space
-from withstand.engine import become_worker, starting_workers
-from withstand.errors import InputError, TrainingError, stop_if_asked
+from withstand.engine import Engine
+from withstand.errors import InputError, stop_if_asked
 from withstand.files import write_whole
 from withstand.functional.levels import to_levels
 from withstand.functional.random import RowStreams, derive_seed
 from withstand.functional.tensors import Images
 from withstand.perturbations.base import Corruption
 from withstand.perturbations.corruptions.suites import nearest_pixels
+from withstand.pools.block import Block
 from withstand.study.records import read_record
 
 SAMPLES_PER_BLOCK = 64
 ORIGINALS_PER_BLOCK = 16
 SAMPLES_PER_BATCH = 16
-MAX_RESTARTS = 2
 MOST_WAITING = 4  # images per thread that wait to be encoded
-
-Block = tuple[int, int]  # first row, and the one after the last
 
 
 class Batch(NamedTuple):
@@ -56,10 +51,40 @@ class Batch(NamedTuple):
     stored: dict[str, Any]
 
 
-def blocks_of(copy: CorruptedCopy, source: Source) -> list[Block]:
+@dataclass(frozen=True)
+class CopyBlock(Block):
+    """Rows of a copy under every corruption.
+
+    Attributes:
+        copy: The copy.
+        folder: Where it is written.
+        start: First row.
+        stop: The row after the last.
+    """
+
+    copy: CorruptedCopy
+    folder: Path
+    start: int
+    stop: int
+
+    def do(self, engine: Engine) -> None:
+        """Write the rows, then their record."""
+        write_rows(self.copy, self.folder, self.start, self.stop, str(engine.device), torch.get_num_threads())
+
+    def is_done(self) -> bool:
+        """Return whether there is a record; a block with a damaged record is written again."""
+        path = record(self.folder, self.start)
+        try:
+            return path.is_file() and bool(read_record(path, Record, file_names=True))
+        except InputError:
+            return False
+
+
+def blocks_of(copy: CorruptedCopy, folder: Path, source: Source) -> list[CopyBlock]:
     """Return the blocks of a copy."""
     size = ORIGINALS_PER_BLOCK if copy.keeps_sizes else SAMPLES_PER_BLOCK
-    return [(start, min(start + size, len(source))) for start in range(0, len(source), size)]
+    starts = range(0, len(source), size)
+    return [CopyBlock(copy, folder, start, min(start + size, len(source))) for start in starts]
 
 
 def record(folder: Path, start: int) -> Path:
@@ -74,16 +99,7 @@ class Record(NamedTuple):
     left_out: tuple[str, ...]
 
 
-def is_finished(folder: Path, start: int) -> bool:
-    """Return whether a block has a record; one with a damaged record is written again."""
-    path = record(folder, start)
-    try:
-        return path.is_file() and bool(read_record(path, Record, file_names=True))
-    except InputError:
-        return False
-
-
-def write_block(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:
+def write_rows(copy: CorruptedCopy, folder: Path, start: int, stop: int, device: str, num_threads: int) -> None:
     """Write rows start to stop - 1 under every corruption, then their record."""
     source = load(copy)
     arrays = {name: np.load(array_path(folder, name), mmap_mode="r+") for name in copy.arrays}
@@ -150,54 +166,3 @@ def save(levels: UInt8[np.ndarray, "height width channel"], folder: Path, file: 
     with placed(folder, folder / file) as temporary:  # not synced: a copy has millions of files
         temporary.write_bytes(content)
     return sha256(content).hexdigest()
-
-
-def work(
-    copy: CorruptedCopy,
-    folder: Path,
-    blocks: list[Block],
-    device: torch.device | str,
-    num_workers: int,
-    warn: Callable[[str], None],
-) -> Generator[Block]:
-    """Write blocks in this process or in workers, and yield each finished one.
-
-    Raises:
-        TrainingError: If workers are killed again and again.
-    """
-    if num_workers == 0 or len(blocks) < 2:
-        threads = os.cpu_count() or 1
-        for start, stop in blocks:
-            write_block(copy, folder, start, stop, str(device), threads)
-            yield start, stop
-        return
-    remaining = list(blocks)
-    for restart in range(MAX_RESTARTS + 1):
-        pool = ProcessPoolExecutor(
-            min(num_workers, len(remaining)), mp_context=get_context("spawn"), initializer=_start_worker
-        )
-        try:
-            with starting_workers():
-                futures = {pool.submit(write_block, copy, folder, *each, str(device), 1): each for each in remaining}
-            for future in as_completed(futures):
-                future.result()
-                remaining.remove(futures[future])
-                yield futures[future]
-            return
-        except BrokenProcessPool as problem:
-            if restart == MAX_RESTARTS:
-                raise TrainingError(
-                    "corrupt: worker processes were killed again and again; check the available memory."
-                ) from problem
-            warn("corrupt: a worker process was killed; its work is repeated.")
-        except BaseException:
-            for each in list((pool._processes or {}).values()):  # otherwise they would finish their blocks first
-                each.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    torch.set_num_threads(1)
-    become_worker()

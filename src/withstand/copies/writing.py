@@ -4,17 +4,16 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import torch
-
 from withstand.configuration import canonical, identity, to_plain
-from withstand.copies.blocks import Block, Record, blocks_of, is_finished, record, work
+from withstand.copies.blocks import CopyBlock, Record, blocks_of, record
 from withstand.copies.encoding import FORMATS, QUALITY, SUBSAMPLING
 from withstand.copies.layout import (
     RECORDS,
@@ -31,9 +30,11 @@ from withstand.copies.unchanged import copy_unchanged, count_masks, digest_of
 from withstand.data.base import TensorSplit
 from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.file_split import FileSplit
+from withstand.engine import Engine
 from withstand.errors import BusyError, InputError, stop_if_asked
 from withstand.files import LOCK, clear, hold, write_whole
 from withstand.perturbations.base import Corruption, Pixels
+from withstand.pools.work import OpenPool, finish
 from withstand.study.contents import spared
 from withstand.study.records import damaged, read_json, read_record, read_text
 
@@ -45,8 +46,8 @@ def write_copy(
     copy: CorruptedCopy,
     folder: Path,
     *,
-    device: torch.device | str = "cpu",
-    num_workers: int = 0,
+    engine: Engine | None = None,
+    open_pool: OpenPool | None = None,
     tell: Callable[[int], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -55,8 +56,8 @@ def write_copy(
     Args:
         copy: The copy.
         folder: Target; new, empty, or begun by the same copy.
-        device: Device of the corruptions.
-        num_workers: Worker processes, one thread each; 0 works in this process.
+        engine: Device of the corruptions.
+        open_pool: Opens a pool that writes the blocks; None writes them in this process.
         tell: Callback with the number of finished samples.
         warn: Callback with warnings, such as a killed worker whose work is repeated.
 
@@ -73,9 +74,10 @@ def write_copy(
     source = load(copy)
     _check(copy, source)
     sizes = source.survey() if isinstance(source, Originals) else None
+    do = partial(finish, who="corrupt", engine=engine or Engine(), open_pool=open_pool, warn=warn)
     with _alone(folder):
         # Another process may have completed it in the meantime.
-        manifest = manifest_of(copy, folder) or _write(copy, folder, source, sizes, device, num_workers, tell, warn)
+        manifest = manifest_of(copy, folder) or _write(copy, folder, source, sizes, do, tell)
         _forget(folder)
     return manifest
 
@@ -85,22 +87,20 @@ def _write(
     folder: Path,
     source: Source,
     sizes: dict[Pixels, int] | None,
-    device: torch.device | str,
-    num_workers: int,
+    do: Callable[[list[CopyBlock]], Generator[CopyBlock]],
     tell: Callable[[int], None],
-    warn: Callable[[str], None],
 ) -> dict[str, Any]:
     write_whole(folder / RECORDS / BEGUN, canonical(copy).encode())
     if copy.format == "npy" and not isinstance(source, Originals):
         make_arrays(copy, folder, source)
-    blocks = blocks_of(copy, source)
-    missing = [each for each in blocks if not is_finished(folder, each[0])]
-    finished = len(source) - sum(stop - start for start, stop in missing)
+    blocks = blocks_of(copy, folder.resolve(), source)
+    missing = [each for each in blocks if not each.is_done()]
+    finished = len(source) - sum(each.stop - each.start for each in missing)
     tell(finished)
-    with closing(work(copy, folder, missing, device, num_workers, warn)) as done:
-        for start, stop in done:
+    with closing(do(missing)) as done:
+        for each in done:
             stop_if_asked()
-            finished += stop - start
+            finished += each.stop - each.start
             tell(finished)
     left_out = _write_sums(copy, folder, source, blocks)
     manifest = _describe(copy, source, sizes, left_out, sums=digest_of(folder / RECORDS / SUMS))
@@ -218,12 +218,12 @@ def _unless_gone(begun: Path) -> str | None:
         return None
 
 
-def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[Block]) -> list[str]:
+def _write_sums(copy: CorruptedCopy, folder: Path, source: Source, blocks: list[CopyBlock]) -> list[str]:
     """Copy unchanged files, write the checksums of all files among the records, and return the images left out."""
     left_out: list[str] = []
     with (folder / RECORDS / SUMS).open("wb") as sums:
-        for start, _ in blocks:
-            path = record(folder, start)
+        for each in blocks:
+            path = record(folder, each.start)
             found = read_record(path, Record, then="remove it, and run the same command again", file_names=True)
             left_out += found.left_out
             sums.writelines(_line(digest, file) for digest, file in found.sums)

@@ -52,6 +52,7 @@ def blocks(
     seed: int,
     engine: Engine,
     start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[Block]:
     """Yield the outcomes of all evaluations block by block, in order, the same in every process.
 
@@ -65,10 +66,11 @@ def blocks(
         split: The samples.
         seed: Seed of every draw.
         engine: Device, processes and batch size.
-        start: Number of samples to skip at the beginning, when resuming.
+        start: The first sample.
+        stop: The sample after the last; None goes to the end.
     """
-    limits = [each.most_per_block for each in evaluations if each.most_per_block is not None]
-    batches_of = torch.arange(start, len(split)).split(min([engine.samples_per_batch(split.shape), *limits]))
+    size = samples_per_block(evaluations, split, engine)
+    batches_of = torch.arange(start, len(split) if stop is None else stop).split(size)
     plan = [places for places in batches_of if len(places)]  # an empty tensor splits into one empty part
     share = plan[engine.rank :: engine.world_size]
     batches = iter(split.batches(share, device=engine.device, num_workers=engine.num_workers))
@@ -85,14 +87,25 @@ def blocks(
             with torch.no_grad(), evaluating(model), blamed(model, split.shape, engine.device):
                 found = evaluation.outcomes(model, x, y, space=split.space, state=state, rng=rng)
             block.columns.update(_checked(evaluation, found, len(x), len(split.classes)))
-        names = {condition: set(columns) for condition, columns in block.columns.items()}
-        if (before := first_names or names) != names:
-            raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
-        first_names.update(names)
+        _check_same(block, first_names)
         return block
 
     for turn in range(ceil(len(plan) / engine.world_size)):
         yield from _of_all_processes(engine, partial(work, share[turn]) if turn < len(share) else None)
+
+
+def _check_same(block: Block, first_names: dict[str, set[str]]) -> None:
+    """Reject a block with other columns than the first one."""
+    names = {condition: set(columns) for condition, columns in block.columns.items()}
+    if (before := first_names or names) != names:
+        raise InputError(f"evaluation: columns must be the same in every batch, got {before} and {names}.")
+    first_names.update(names)
+
+
+def samples_per_block(evaluations: Sequence[Evaluation], split: Split, engine: Engine) -> int:
+    """Return how many samples are measured together."""
+    limits = [each.most_per_block for each in evaluations if each.most_per_block is not None]
+    return min([engine.samples_per_batch(split.shape), *limits])
 
 
 def _of_all_processes(engine: Engine, work: Callable[[], Block] | None) -> list[Block]:

@@ -17,6 +17,7 @@ from withstand.errors import InputError
 from withstand.evaluation.accuracy import Accuracy
 from withstand.evaluation.base import Evaluation
 from withstand.files import write_whole
+from withstand.measuring.blocks import Spread
 from withstand.measuring.generators import prepared
 from withstand.measuring.kept import Kept, sample_frame
 from withstand.measuring.parts import PARTS, Parts
@@ -32,7 +33,14 @@ from withstand.study.measures.outcomes import ConditionOutcomes, OutcomeTable
 from withstand.study.measures.row import read_values, write_rows
 
 
-def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Teller | None = None) -> Results:
+def ask(
+    subjects: Sequence[Subject],
+    *,
+    seed: int,
+    engine: Engine,
+    teller: Teller | None = None,
+    spread: Spread | None = None,
+) -> Results:
     """Measure all models, and return the results, the same in every process.
 
     Args:
@@ -40,6 +48,7 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
         seed: Seed of every draw; the same seed gives every model the same noise.
         engine: Device, processes and batch size; does not affect results.
         teller: Receives progress.
+        spread: Measures in many processes or on many machines; None measures in this process.
 
     Raises:
         InputError: If a model does not suit its question; no folder is created then.
@@ -60,7 +69,8 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
             taken: Taken = {}
             subject = replace(each, load=load)
             own = engine if each.batch_size is None else replace(engine, batch_size=each.batch_size)
-            tables[each.name] = answer(subject, seed=seed, engine=own, teller=teller, taken=taken)
+            options = {"seed": seed, "engine": own, "teller": teller, "taken": taken, "spread": spread}
+            tables[each.name] = answer(subject, **options)
             if (folder := each.folder) is not None:
                 table, inputs = tables[each.name], _inputs(each.question)
                 engine.first(partial(keep_pictures, folder, table, inputs, load, engine=engine, taken=taken))
@@ -68,11 +78,19 @@ def ask(subjects: Sequence[Subject], *, seed: int, engine: Engine, teller: Telle
     return Results(tables, notes=tuple(notes))
 
 
-def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken: Taken | None = None) -> OutcomeTable:
+def answer(
+    subject: Subject,
+    *,
+    seed: int,
+    engine: Engine,
+    teller: Teller,
+    taken: Taken | None = None,
+    spread: Spread | None = None,
+) -> OutcomeTable:
     """Return the outcomes of one model, by condition, and keep them and their summary in its folder, if any."""
     question, folder = subject.question, subject.folder
-    kept = _kept(subject, seed=seed, engine=engine)
-    missing = engine.of_first([_missing(task, kept) for task in question.tasks])
+    kept = kept_of(subject, seed=seed, engine=engine)
+    missing = engine.of_first([missing_of(task, kept) for task in question.tasks])
     if count := sum(map(len, missing)):
         plural = "s" if count > 1 else ""
         teller.say(f"{subject.name}: {count} condition{plural}, {len(question.split):,} samples, {engine.device}.")
@@ -81,12 +99,12 @@ def answer(subject: Subject, *, seed: int, engine: Engine, teller: Teller, taken
         for task, wanted in zip(question.tasks, missing, strict=True):
             if wanted:
                 options = {"subject": subject, "seed": seed, "engine": engine, "teller": teller, "taken": taken}
-                measure(task, wanted, model, kept, **options)
+                measure(task, wanted, model, kept, spread=spread, **options)
     else:
         teller.say(f"{subject.name}: measured already" + (f" ({folder})." if folder else "."))
         if folder is not None and (folder / OUTCOMES / PARTS).is_dir():  # left by a kill between merging and removal
             for task in question.tasks:
-                _parts(task, task.evaluations, kept, seed=seed, engine=engine).remove()
+                parts_of(task, task.evaluations, kept, seed=seed, engine=engine).remove()
     if folder is not None and engine.first(lambda: is_stale(folder)):
         engine.first(lambda: write_summary(subject, kept.table))
     return engine.of_first(kept.table).only(question.conditions)
@@ -115,6 +133,7 @@ def measure(
     engine: Engine,
     teller: Teller,
     taken: Taken | None = None,
+    spread: Spread | None = None,
 ) -> None:
     """Measure some conditions of a task, part by part, and keep their outcomes; take pictures of the examples."""
     split = task.load()
@@ -127,13 +146,13 @@ def measure(
     states = [
         prepared(each, model, split, fit_on=fit_on, folder=folder, seed=seed, engine=engine) for each in evaluations
     ]
-    parts = _parts(task, evaluations, kept, seed=seed, engine=engine)
-    # Of already corrupted data each cell has samples of its own: their pictures are drawn afterwards.
+    parts = parts_of(task, evaluations, kept, seed=seed, engine=engine)
+    # Elsewhere, and of already corrupted data, whose cells have samples of their own, pictures are drawn afterwards.
     looked_at = evaluations
-    if taken is not None and not task.source:
+    if taken is not None and not task.source and spread is None:
         looked_at = [watched(each, split, taken) for each in evaluations]
     counting = partial(teller.counting, len(split), task.source or "samples")
-    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting)
+    run = partial(one_pass, model, split, seed=seed, engine=engine, counting=counting, spread=spread, home=folder)
     samples, frames = run(looked_at, states, parts)
     if len(samples) == 0:
         raise InputError("evaluate: none of the samples could be read.")
@@ -214,7 +233,7 @@ def _inputs(question: Question) -> dict[str, Drawn]:
     }
 
 
-def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
+def kept_of(subject: Subject, *, seed: int, engine: Engine) -> Kept:
     """Return the kept outcomes of a model."""
     split = subject.question.split
 
@@ -228,11 +247,11 @@ def _kept(subject: Subject, *, seed: int, engine: Engine) -> Kept:
 
 def _is_asked(subject: Subject, *, seed: int, engine: Engine) -> bool:
     """Return whether any condition of a model is missing."""
-    kept = _kept(subject, seed=seed, engine=engine)
-    return engine.first(lambda: any(_missing(task, kept) for task in subject.question.tasks))
+    kept = kept_of(subject, seed=seed, engine=engine)
+    return engine.first(lambda: any(missing_of(task, kept) for task in subject.question.tasks))
 
 
-def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: int, engine: Engine) -> Parts:
+def parts_of(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: int, engine: Engine) -> Parts:
     """Return the parts of some evaluations of a task."""
     plain = [_plain(each) for each in evaluations]
     what = {"source": task.source, "evaluations": plain, "seed": seed, "samples": len(task.load())}
@@ -240,7 +259,7 @@ def _parts(task: Task, evaluations: Sequence[Evaluation], kept: Kept, *, seed: i
     return kept.parts(what, names, seconds=engine.checkpoint_seconds, writes=engine.is_first)
 
 
-def _missing(task: Task, kept: Kept) -> list[str]:
+def missing_of(task: Task, kept: Kept) -> list[str]:
     """Return the names of the missing conditions."""
     return [
         task.name_of(own)

@@ -4,6 +4,7 @@ import io
 import re
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,17 +36,21 @@ class Parts:
         self.folder, self.conditions, self.seconds, self.writes = folder, list(conditions), seconds, writes
         self.waiting: list[Block] = []
         self.latest = -float("inf")
-        self.done = 0
-        for stop, _ in self._files():
-            self.done = stop
 
     def of_pass(self, turn: int, conditions: Sequence[str]) -> "Parts":
         """Return the parts of a later pass over the same samples, which are removed together with these."""
         folder = None if self.folder is None else self.folder / f"pass-{turn}"
         return Parts(folder, conditions, seconds=self.seconds, writes=self.writes)
 
+    def missing(self, total: int) -> list[tuple[int, int]]:
+        """Return the ranges of samples below `total` that no part holds, each with the one after its last."""
+        ends = [(0, 0), *(span for span, _ in self._files()), (total, total)]
+        return [(stop, start) for (_, stop), (start, _) in pairwise(ends) if stop < start]
+
     def add(self, block: Block) -> None:
         """Add a block; write a part if it is time."""
+        if self.waiting and self.waiting[-1].stop != block.start:
+            self.flush()
         self.waiting.append(block)
         if self.folder is not None and time.monotonic() - self.latest >= self.seconds:
             self.flush()
@@ -55,11 +60,9 @@ class Parts:
         if self.folder is None or not self.waiting:
             return
         if self.writes:
-            stop = self.waiting[-1].stop
-            write_whole(
-                self.folder / f"{self.done:09d}-{stop:09d}.parquet", as_parquet(self._frame(joined(self.waiting)))
-            )
-        self.done, self.waiting, self.latest = self.waiting[-1].stop, [], time.monotonic()
+            name = part_name(self.waiting[0].start, self.waiting[-1].stop)
+            write_whole(self.folder / name, as_parquet(self._frame(joined(self.waiting))))
+        self.waiting, self.latest = [], time.monotonic()
 
     def frames(self) -> "tuple[polars.DataFrame, dict[str, polars.DataFrame]]":
         """Return all samples (number, label), and the outcomes by condition."""
@@ -87,15 +90,15 @@ class Parts:
             if self.folder.parent.is_dir() and not any(self.folder.parent.iterdir()):
                 self.folder.parent.rmdir()
 
-    def _files(self) -> list[tuple[int, Path]]:
-        """Return the contiguous parts from the first sample on, each with its end."""
-        found: list[tuple[int, Path]] = []
+    def _files(self) -> list[tuple[tuple[int, int], Path]]:
+        """Return the parts in order, each with its range of samples; of parts that overlap, the first."""
+        found: list[tuple[tuple[int, int], Path]] = []
         done = 0
         for path in sorted(self.folder.glob("*-*.parquet")) if self.folder is not None else ():
             name = PART.fullmatch(path.name)
             start, stop = map(int, name.groups()) if name else (-1, -1)
-            if start == done and stop > start:
-                found.append((stop, path))
+            if start >= done and stop > start:
+                found.append(((start, stop), path))
                 done = stop
         return found
 
@@ -110,6 +113,11 @@ class Parts:
         }
         found = {"number": outcomes.number.numpy().astype("uint32"), "label": outcomes.label.int().numpy()}
         return polars.DataFrame(found | {name: values.numpy() for name, values in columns.items()})
+
+
+def part_name(start: int, stop: int) -> str:
+    """Return the name of the file with the outcomes of samples start to stop - 1."""
+    return f"{start:09d}-{stop:09d}.parquet"
 
 
 def as_parquet(frame: "polars.DataFrame") -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from withstand.data.base import Split
 from withstand.engine import Engine
 from withstand.evaluation.base import Columns, Evaluation
-from withstand.evaluation.loop import blocks
+from withstand.measuring.blocks import Spread, Work, measured
 from withstand.measuring.parts import Parts
 
 if TYPE_CHECKING:
@@ -30,14 +31,18 @@ def one_pass(
     seed: int,
     engine: Engine,
     counting: Callable[[], AbstractContextManager[Callable[[int], None]]],
+    spread: Spread | None = None,
+    home: Path | None = None,
 ) -> "tuple[polars.DataFrame, Frames]":
     """Measure the samples that the parts lack; return all samples (number, label), and the outcomes by condition."""
-    start = engine.of_first(parts.done)
+    missing = engine.of_first(parts.missing(len(split)))
+    done = len(split) - sum(stop - start for start, stop in missing)
+    work = Work(evaluations, states, model, split, parts.conditions, seed)
     with counting() as count:
-        count(start)
-        for block in blocks(evaluations, states, model, split, seed=seed, engine=engine, start=start):
-            parts.add(block)
-            count(block.stop)
+        count(done)
+        for size in measured(work, parts, missing, engine=engine, spread=spread, home=home):
+            done += size
+            count(done)
     return engine.first(parts.frames)
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from withstand.engine import Engine
 from withstand.errors import BusyError, InputError
-from withstand.experiment import ROWS, Experiment
+from withstand.experiment import Experiment
+from withstand.pools.block import Block, Outcome, State, attempt, failed
+from withstand.pools.pool import Pool
 from withstand.stacked.kinds import check, kinds_of
 from withstand.stacked.trials import TrialsError, most_at_once, run_together
 from withstand.study.sweep import FAILED
-from withstand.sweeps.attempt import Outcome, State, attempt, failed
-from withstand.sweeps.pool import Pool
+from withstand.sweeps.run_block import RunBlock
 
 MOST = 100_000  # waiting runs
 
@@ -33,9 +34,10 @@ class BatchPool(Pool):
         """How many more runs may wait; they are grouped by kind."""
         return MOST - len(self.waiting)
 
-    def begin(self, key: str, experiment: Experiment) -> None:
+    def begin(self, key: str, block: Block) -> None:
         """Queue a run for a batch of its kind."""
-        self.waiting[key] = experiment
+        assert isinstance(block, RunBlock)
+        self.waiting[key] = block.experiment
 
     def wait(self, seconds: float) -> list[tuple[str, Outcome]]:
         """Do the runs of the kind that has waited longest; blocks until they are done."""
@@ -49,7 +51,7 @@ class BatchPool(Pool):
                 check(each, self.engine)
         except InputError:
             batch = batch[:1]
-            outcomes = [attempt(batch[0], self.root, self.engine)]
+            outcomes = [attempt(RunBlock(batch[0], self.root), self.engine)]
         else:
             outcomes = self._together(batch)
         found = [keys[each.folder(self.root)] for each in batch]
@@ -75,11 +77,10 @@ class BatchPool(Pool):
             general, trace = f"{type(problem).__name__}: {problem}", traceback.format_exc()
         outcomes = []
         for each in batch:
-            folder = each.folder(self.root)
-            if (folder / ROWS).exists():
-                (folder / FAILED).unlink(missing_ok=True)
+            block = RunBlock(each, self.root)
+            if block.is_done():
+                (block.folder / FAILED).unlink(missing_ok=True)
                 outcomes.append(Outcome(State.DONE))
             else:
-                sentence = failures.get(folder, general)
-                outcomes.append(failed(folder, sentence, trace))
+                outcomes.append(failed(block, failures.get(block.folder, general), trace))
         return outcomes

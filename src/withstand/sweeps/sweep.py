@@ -1,23 +1,22 @@
 """Execution of the missing runs of a sweep."""
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from withstand.errors import BusyError, stop_if_asked
+from withstand.errors import BusyError
 from withstand.experiment import is_finished
 from withstand.files import hold
+from withstand.pools.block import Outcome, State
+from withstand.pools.pool import Pool
+from withstand.pools.work import work
 from withstand.study.sweep import write_entries
-from withstand.sweeps.attempt import Outcome, State, failed
 from withstand.sweeps.earlier import Union, unite
 from withstand.sweeps.plan import Plan
-from withstand.sweeps.pool import Pool
+from withstand.sweeps.run_block import RunBlock
 
-MOST_LOSSES = 3
-SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_OF_PATIENCE = 10
 
 
@@ -78,10 +77,7 @@ def unfinished(plan: Plan, folder: Path) -> list[str]:
 
 
 def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
-    """Do the unfinished runs, and return how they ended.
-
-    Runs in work by other processes are waited for. A run whose process or machine is lost resumes from its checkpoint,
-    at most three times. Failed runs are not repeated; the others continue.
+    """Do the unfinished runs, and return how they ended; see `work`. A lost run resumes from its checkpoint.
 
     Args:
         plan: The runs.
@@ -89,36 +85,12 @@ def sweep(plan: Plan, folder: Path, pool: Pool, watch: Watch) -> Tally:
         pool: Does the runs.
         watch: Receives a callback when a run begins or ends.
     """
-    waiting = deque(unfinished(plan, folder))
-    losses = dict.fromkeys(waiting, 0)
-    tally = Tally(found=[run for run in plan.experiments if run not in losses])
-    at_work: set[str] = set()
-    elsewhere: dict[str, float] = {}
-    while waiting or at_work or elsewhere:
-        stop_if_asked()
-        now = time.monotonic()
-        for run in [run for run, due in elsewhere.items() if due <= now]:
-            del elsewhere[run]
-            waiting.append(run)
-        while waiting and pool.free:
-            run = waiting.popleft()
-            at_work.add(run)
-            watch.on_begin(run)
-            pool.begin(run, plan.experiments[run])
-        for run, outcome in pool.wait(SECONDS_BETWEEN_LOOKS if at_work else SECONDS_BETWEEN_LOOKS / 4):
-            at_work.discard(run)
-            if outcome.state == State.LOST:
-                losses[run] += 1
-                if losses[run] < MOST_LOSSES:
-                    waiting.append(run)
-                    continue
-                outcome = failed(folder / run, f"lost {MOST_LOSSES} times; {outcome.problem}", "")
-            if outcome.state == State.BUSY:
-                elsewhere[run] = time.monotonic() + SECONDS_BETWEEN_LOOKS
-                continue
-            if outcome.state == State.DONE:
-                tally.done.append(run)
-            else:
-                tally.failed[run] = outcome.problem
-            watch.on_end(run, outcome)
+    blocks = {run: RunBlock(plan.experiments[run], folder.resolve()) for run in unfinished(plan, folder)}
+    tally = Tally(found=[run for run in plan.experiments if run not in blocks])
+    for run, outcome in work(blocks, pool, on_begin=watch.on_begin):
+        if outcome.state == State.DONE:
+            tally.done.append(run)
+        else:
+            tally.failed[run] = outcome.problem
+        watch.on_end(run, outcome)
     return tally

@@ -14,7 +14,7 @@ import sitecustomize
 
 from withstand.cli import COMMANDS
 
-LATER = ("withstand.stacked.trials", "withstand.commands.drawing", "withstand.sweeps.local_pool", "torch.utils.data")
+LATER = ("withstand.stacked.trials", "withstand.commands.drawing", "withstand.pools.local_pool", "torch.utils.data")
 
 
 def serve() -> dict:

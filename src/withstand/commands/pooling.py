@@ -1,0 +1,79 @@
+"""Options for where long work is done, shared by commands, and the pool that they describe."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+
+from withstand.engine import check_device
+from withstand.errors import InputError
+from withstand.limits import PositiveInt
+from withstand.pools.local_pool import LocalPool
+from withstand.pools.pool import Pool
+
+PER_JOB = 10  # blocks
+
+
+def add_pool_options(parser: ArgumentParser) -> None:
+    """Add the options of a cluster."""
+    add = parser.add_argument_group("cluster (default: -j processes on this machine)").add_argument
+    add("--address", type=str, help="Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT")
+    add("--gpus_per_task", type=float, default=0.0, metavar="SHARE", help="with --address: GPUs per task, such as 0.25")
+    add("--slurm", action="store_true", help="submit Slurm jobs, at most -j at a time")
+    add("--chunk", type=PositiveInt, default=PER_JOB, help="with --slurm: runs or blocks per job")
+    add("--slurm_options", type=str, default="", help="with --slurm: options such as partition=gpu,timeout_min=120")
+
+
+def is_on_cluster(found: Any) -> bool:
+    """Return whether the options name a cluster."""
+    return found.address is not None or found.slurm
+
+
+def check_pool_options(command: str, found: Any) -> None:
+    """Reject conflicting options, and devices that this machine lacks.
+
+    Args:
+        command: Its name, for messages.
+        found: The parsed options.
+    """
+    if found.address is not None and found.slurm:
+        raise InputError(f"{command}: --address and --slurm cannot be combined.")
+    if found.gpus_per_task and found.address is None:
+        raise InputError(f"{command}: --gpus-per-task needs a Ray cluster; add --address.")
+    if found.slurm_options and not found.slurm:
+        raise InputError(f"{command}: --slurm-options needs --slurm.")
+    if found.chunk != PER_JOB and not found.slurm:
+        raise InputError(f"{command}: --chunk needs --slurm.")
+    if found.address is not None and found.device != "auto":
+        raise InputError(f"{command}: --device cannot be combined with --address; use --gpus-per-task.")
+    if not found.slurm:
+        check_device(found.device)
+
+
+def make_pool(found: Any, folder: Path, count: int) -> Pool:
+    """Return the pool that the options describe.
+
+    Args:
+        found: The parsed options.
+        folder: Folder of the results.
+        count: Number of blocks.
+    """
+    most = found.workers or None
+    if found.address is not None:
+        from withstand.pools.on_ray import RayPool
+
+        return RayPool(folder, address=found.address, gpus_per_task=found.gpus_per_task, most=most)
+    if found.slurm:
+        from withstand.pools.slurm import SlurmPool, read_options
+
+        options = read_options(found.slurm_options)
+        return SlurmPool(folder, chunk=found.chunk, most=most, options=options, device=found.device)
+    return LocalPool(min(most or 1, count), devices=devices_of(found.device))
+
+
+def devices_of(device: str) -> list[str]:
+    """Return the devices that the processes share."""
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ["cpu" if device == "auto" and not torch.backends.mps.is_available() else device]

@@ -1,0 +1,124 @@
+"""Probe: how long evaluations of a model take, from a few samples."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import nn
+
+from withstand.data.base import Split
+from withstand.engine import Engine
+from withstand.evaluation.accuracy import Accuracy
+from withstand.evaluation.base import Evaluation
+from withstand.evaluation.loop import blocks, samples_per_block
+from withstand.measuring.generators import prepared
+
+SECONDS = 2.0
+SECONDS_PER_UNIT = 0.25  # so that eight kinds of conditions are seen, at least
+FEWEST = 4  # samples
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What evaluations of a model take.
+
+    Attributes:
+        once: Seconds before the first sample.
+        per_sample: Seconds per sample, under all conditions.
+        per_batch: Samples measured together.
+    """
+
+    once: float
+    per_sample: float
+    per_batch: int
+
+
+def cost_of(
+    evaluations: Sequence[Evaluation],
+    model: nn.Module,
+    split: Split,
+    *,
+    fit_on: Callable[[], Split],
+    seed: int,
+    engine: Engine,
+) -> Cost:
+    """Return what evaluations take, from about two seconds of them.
+
+    The first samples are measured under as many conditions as the time allows, of different kinds first; the others
+    are taken to cost as much.
+
+    Args:
+        evaluations: Adapted to the samples.
+        model: On the engine's device.
+        split: The samples.
+        fit_on: Returns training samples, for evaluations that train.
+        seed: Seed of every draw.
+        engine: Device and batch size.
+    """
+    begun = time.perf_counter()
+    options = {"fit_on": fit_on, "folder": None, "seed": seed, "engine": engine}
+    states = [prepared(each, model, split, **options) for each in evaluations]
+    once = time.perf_counter() - begun
+    size = samples_per_block(evaluations, split, engine)
+    units = list(_units(evaluations, states))
+    run = partial(_seconds, model, split, seed=seed, engine=engine)
+    run([], [], FEWEST)  # the first one is slower
+    run(*units[0], FEWEST)
+    first = run(*units[0], FEWEST) / FEWEST
+    count = int(min(len(split), size, max(FEWEST, SECONDS_PER_UNIT / max(first, 1e-9))))
+    fetch = run([], [], count)
+    found: list[float] = []
+    begun = time.perf_counter()
+    for evaluation, state in units:
+        found.append(run(evaluation, state, count) - fetch)
+        if time.perf_counter() - begun > SECONDS:
+            break
+    conditions = sum(found) / len(found) * len(units)
+    return Cost(once, (fetch + max(0.0, conditions)) / count, size)
+
+
+def _units(evaluations: Sequence[Evaluation], states: Sequence[Any]) -> Iterator[tuple[list[Evaluation], list[Any]]]:
+    """Yield evaluations of one condition each, where this is possible, of different kinds first."""
+    kinds: dict[str, list[tuple[list[Evaluation], list[Any]]]] = {}
+    for each, state in zip(evaluations, states, strict=True):
+        parts = [each.only([name]) for name in each.conditions] if isinstance(each, Accuracy) else [each]
+        for part in parts:
+            kind = part.conditions[0].partition("/")[0] if isinstance(part, Accuracy) else str(id(part))
+            kinds.setdefault(kind, []).append(([part], [state]))
+    middle_first = [own[len(own) // 2 :] + own[: len(own) // 2] for own in kinds.values()]
+    for turn in zip_longest(*middle_first):
+        yield from (each for each in turn if each is not None)
+
+
+def _seconds(
+    model: nn.Module,
+    split: Split,
+    evaluations: Sequence[Evaluation],
+    states: Sequence[Any],
+    count: int,
+    *,
+    seed: int,
+    engine: Engine,
+) -> float:
+    begun = time.perf_counter()
+    for _ in blocks(evaluations, states, model, split, seed=seed, engine=engine, stop=min(count, len(split))):
+        pass
+    if engine.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def one_thread(wanted: bool) -> Iterator[None]:
+    """Use one thread within, as processes that share the work do, if wanted."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if wanted else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

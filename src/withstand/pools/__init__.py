@@ -1,0 +1,1 @@
+"""Pools: one way to do long work in many processes, on one or many machines."""

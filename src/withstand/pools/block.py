@@ -1,0 +1,97 @@
+"""Block: a piece of long work, and how doing it ended."""
+
+import traceback
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from copy import copy
+from enum import StrEnum
+from typing import NamedTuple
+
+import torch
+
+from withstand.engine import Engine
+from withstand.errors import BusyError, InputError
+
+
+class State(StrEnum):
+    """How an attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    BUSY = "busy"
+    LOST = "lost"
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended, and the problem if it failed.
+
+    `busy`: another process works on the block; `lost`: its process or machine is gone. `error` is the exception, if
+    there is one that can be sent between processes.
+    """
+
+    state: State
+    problem: str = ""
+    error: Exception | None = None
+
+
+class Block(ABC):
+    """A piece of long work, such as a run of a sweep, or a range of samples.
+
+    It is pickled and sent to any process or machine. Its results are files, which are the same however often, by whom
+    and in which order blocks are done; whether it is done is seen by its files alone.
+    """
+
+    @abstractmethod
+    def do(self, engine: Engine) -> None:
+        """Do the work, or what is left of it, and write its files."""
+
+    @abstractmethod
+    def is_done(self) -> bool:
+        """Return whether its files are there."""
+
+    def is_busy(self) -> bool:
+        """Return whether another process works on it."""
+        return False
+
+    def record(self, sentence: str, trace: str) -> None:
+        """Note down why it failed, for those who look into its folder."""
+        return
+
+
+def failed(block: Block, sentence: str, trace: str = "", *, error: Exception | None = None) -> Outcome:
+    """Return the outcome of a failed block, and note down the failure if possible."""
+    with suppress(OSError):  # such as a full disk, of which the block may have failed
+        block.record(sentence, trace)
+    return Outcome(State.FAILED, sentence, error)
+
+
+def attempt(block: Block, engine: Engine) -> Outcome:
+    """Do a block in this process, and return how it ended."""
+    try:
+        block.do(engine)
+    except BusyError:
+        return Outcome(State.BUSY)
+    except Exception as problem:  # the other blocks continue
+        known = isinstance(problem, ValueError | RuntimeError | OSError) and str(problem)
+        sentence = str(problem) if known else f"{type(problem).__name__}: {problem}"
+        return failed(block, sentence, traceback.format_exc(), error=_sendable(problem))
+    return Outcome(State.DONE)
+
+
+def attempt_on(device: str, block: Block) -> Outcome:
+    """Do a block in this process with one thread, for equal results everywhere."""
+    torch.set_num_threads(1)
+    try:
+        engine = Engine.start(device=device)
+    except InputError as problem:
+        return failed(block, str(problem), traceback.format_exc(), error=problem)
+    return attempt(block, engine)
+
+
+def _sendable(problem: Exception) -> Exception | None:
+    """Return an exception if another process can read it."""
+    try:
+        copy(problem)  # as unpickling does, this calls the class with the arguments of the exception
+    except Exception:  # of foreign classes, which may raise anything
+        return None
+    return problem
