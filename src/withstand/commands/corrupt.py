@@ -27,7 +27,7 @@ from withstand.copies.writing import manifest_of, write_copy
 from withstand.data.base import Dataset
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
-from withstand.data.images.files_below import SUFFIXES, files_in, is_image, subfolders, walk_images
+from withstand.data.images.files_below import SUFFIXES, files_in, folders_with_images, is_image, walk_images
 from withstand.data.images.image_folder import ImageFolder
 from withstand.data.space import Space
 from withstand.engine import Engine
@@ -48,7 +48,8 @@ from withstand.perturbations.corruptions.suites import (
     others,
 )
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.reading.places import check_output, expanded
+from withstand.reading.addresses import Address
+from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
@@ -71,7 +72,8 @@ def main(words: list[str]) -> None:
         check_output("corrupt: DST", Path(found.target))
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
-    if found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
+    is_local = isinstance(place_of(found.source), Path)
+    if is_local and found.target is not None and Path(realpath(found.target)).is_relative_to(realpath(found.source)):
         raise InputError(f"corrupt: expected a folder outside of {brief(found.source)}, got {found.target}.")
     if found.masks != [AUTO] and found.size != "original":
         raise InputError("corrupt: --masks needs --size original; other copies hold every image, corrupted.")
@@ -246,7 +248,7 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
 
 
 def _data(found: Any) -> Dataset:
-    path = expanded(found.source)
+    path = place_of(found.source)
     if path.is_file() or path.is_dir():
         return _files(path, found)
     if found.size == "original":
@@ -259,7 +261,7 @@ def _data(found: Any) -> Dataset:
     return read_experiment([f"--data={found.source}"]).data
 
 
-def _files(path: Path, found: Any) -> Dataset:
+def _files(path: Path | Address, found: Any) -> Dataset:
     if path.is_dir() and next(walk_images(path), None) is None:
         raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
     fields = vars(found.data)
@@ -272,7 +274,7 @@ def _files(path: Path, found: Any) -> Dataset:
     if resize < found.size:
         raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
     is_beside = path.is_file() or any(map(is_image, files_in(path)))
-    classes = [name for name in subfolders(path) if next(walk_images(path / name), None) is not None]
+    classes = folders_with_images(path)
     if is_beside or len(classes) < 2:
         return replace(whole, pixels=found.size, resize=resize)
     return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
