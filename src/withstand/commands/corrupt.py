@@ -29,6 +29,8 @@ from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
 from withstand.data.images.files_below import SUFFIXES, files_in, folders_with_images, is_image, walk_images
 from withstand.data.images.image_folder import ImageFolder
+from withstand.data.shards.shards import is_shards
+from withstand.data.shards.web_dataset import WebDataset
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief, nearest
@@ -49,14 +51,14 @@ from withstand.perturbations.corruptions.suites import (
 )
 from withstand.perturbations.imagenet_c import ImageNetC
 from withstand.reading.addresses import Address
-from withstand.reading.places import check_output, place_of
+from withstand.reading.places import check_output, expanded, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
 DESCRIPTION = (
     "Write SRC under every corruption and severity to DST, as image files like ImageNet-C or arrays like CIFAR-10-C. "
-    "SRC is a folder of images, an image, or a data set (its test part). With --size original, images keep their sizes "
-    "and masks and annotations are copied, as for detection. Repeat the command to resume."
+    "SRC is a folder of images, an image, tar shards, or a data set (its test part). With --size original, images keep "
+    "their sizes, and masks and annotations are copied, as for detection. Repeat the command to resume."
 )
 WIDTH_OF_TILE = 144
 IMAGENET_SIZE = 224, 224
@@ -115,7 +117,7 @@ def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
 def _parser() -> ArgumentParser:
     parser = make_parser("corrupt", DESCRIPTION, positional="SRC [DST]")
     add = parser.add_argument
-    add("source", type=str, metavar="SRC", help="folder of images, one image, or a data set")
+    add("source", type=str, metavar="SRC", help="images (a folder, a file or tar shards), or a data set")
     add("target", type=str | None, nargs="?", metavar="DST", help="output folder: new, or to be resumed")
     add(
         "--corruptions",
@@ -249,6 +251,8 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
 
 def _data(found: Any) -> Dataset:
     path = place_of(found.source)
+    if is_shards(found.source, path):
+        return _shards(found)
     if path.is_file() or path.is_dir():
         return _files(path, found)
     if found.size == "original":
@@ -278,6 +282,14 @@ def _files(path: Path | Address, found: Any) -> Dataset:
     if is_beside or len(classes) < 2:
         return replace(whole, pixels=found.size, resize=resize)
     return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
+
+
+def _shards(found: Any) -> Dataset:
+    if found.size == "original":
+        raise InputError(f"corrupt: --size original needs a folder of images; unpack the shards {brief(found.source)}.")
+    path = found.source if isinstance(place_of(found.source), Address) else realpath(expanded(found.source))
+    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
+    return WebDataset(path=path, pixels=found.size, resize=resize, **vars(found.data))
 
 
 def _severities(words: list[str]) -> list[int]:

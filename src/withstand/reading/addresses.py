@@ -184,7 +184,7 @@ class Address:
                 return []
             found = sorted(each for each in found if is_visible(each) and not each.endswith("/"))
             for each in found:
-                check_below(str(self), each)
+                check_below(f"data: {self}", each)
             return found
 
         return remember("files", self.text, make)
@@ -207,8 +207,10 @@ class Address:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, InputError):
             raise
         except ImportError as problem:
-            package = "'withstand[remote]'" if scheme in ("s3", "s3a") else "the package of fsspec for it"
-            raise InputError(f"data: {self} needs pip install {package} ({told(problem)}).") from problem
+            advice = "; run pip install 'withstand[remote]'" if scheme in ("s3", "s3a") else ""
+            raise InputError(
+                f"data: {self} needs a package that is not installed ({told(problem)}){advice}."
+            ) from problem
         except Exception as problem:  # each file system has its own
             if isinstance(problem, ValueError) and "Protocol not known" in str(problem):
                 raise InputError(

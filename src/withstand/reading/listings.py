@@ -36,10 +36,10 @@ def check_below(who: str, path: str) -> None:
     Example:
         >>> check_below("shard.tar", "../a.jpg")
         Traceback (most recent call last):
-        withstand.errors.InputError: data: shard.tar must hold files below its folder, got the path '../a.jpg'.
+        withstand.errors.InputError: shard.tar must hold files below its folder, got the path '../a.jpg'.
     """
     if any(each in ("", ".", "..") for each in path.split("/")) or "\0" in path:
-        raise InputError(f"data: {who} must hold files below its folder, got the path {brief(path)!r}.")
+        raise InputError(f"{who} must hold files below its folder, got the path {brief(path)!r}.")
 
 
 def is_visible(path: str) -> bool:
