@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Generator
 
 from withstand.data.images.decoding import Decoding, Note
+from withstand.reading.addresses import Status
 
 SCALE = (0.08, 1.0)  # share of the image's area in a random crop
 RATIO = (3 / 4, 4 / 3)  # width to height of a random crop
@@ -36,6 +37,10 @@ class StoredFile(Protocol):
 
     def exists(self) -> bool:
         """Return whether it exists."""
+        ...
+
+    def stat(self) -> Status:
+        """Return its size in bytes."""
         ...
 
     def read_bytes(self, *, most: int) -> bytes:
@@ -118,7 +123,7 @@ def explain(path: ImagePath, error: Exception) -> str:
     """Return the reason why a file cannot be decoded, as a phrase."""
     if not path.is_file():
         return "it is not a file" if path.exists() else "there is no such file"
-    if (path.stat().st_size if isinstance(path, Path) else len(path.read_bytes(most=MOST_BYTES))) == 0:
+    if path.stat().st_size == 0:
         return "it is empty"
     if isinstance(error, UnidentifiedImageError):
         return "it is not an image"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from withstand.data.images.files_below import files_in, walk_images
 from withstand.errors import InputError
-from withstand.reading.addresses import Address
+from withstand.reading.addresses import Address, Status
 from withstand.reading.places import place_of
 
 RANGE = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
@@ -41,6 +41,10 @@ class Member:
     def exists(self) -> bool:
         """True."""
         return True
+
+    def stat(self) -> Status:
+        """Return the size in bytes."""
+        return Status(self.size)
 
     def read_bytes(self, *, most: int) -> bytes:
         """Return the content.
