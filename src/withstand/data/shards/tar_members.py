@@ -74,6 +74,8 @@ def walk_members(file: BinaryIO, size: int) -> Iterator[TarMember]:
         length = 0 if info.type[0] in WITHOUT_CONTENT else _checked(length, size - content)
         yield TarMember(name, info.type in REGULAR, info.isdir(), content, length)
         position, given = content + _padded(length), {}
+    if given:
+        raise OSError("it is damaged: a header says more of a member that is not there")
 
 
 def _extended(info: tarfile.TarInfo, content: bytes) -> dict[str, bytes]:
