@@ -2,8 +2,11 @@
 
 import socket
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +14,7 @@ import withstand as ws
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import write_copy
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
+from withstand.data.images.image_file import read_image
 from withstand.data.images.image_folder import ImageFolder
 from withstand.data.shards.web_dataset import WebDataset
 from withstand.data.tables.table import Table
@@ -74,7 +78,7 @@ def content(split, num_workers=0):
     return [torch.cat([getattr(each, name) for each in batches]) for name in ("x", "y", "number")]
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_images_equal_those_of_the_folder(server, every_layout, num_workers):
     local = ImageFolder(root=f"{every_layout}/photos", **PHOTOS).load("test")
     remote = ImageFolder(root=f"{server.url}/photos", **PHOTOS).load("test")
@@ -83,7 +87,7 @@ def test_images_equal_those_of_the_folder(server, every_layout, num_workers):
     assert len(remote.bad) == len(local.bad) == 1
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [2])
 def test_shards_equal_the_folder(server, every_layout, num_workers):
     local = ImageFolder(root=f"{every_layout}/photos", **PHOTOS).load("test")
     remote = WebDataset(path="s3://bucket/shards/val-{000..000}.tar", **PHOTOS).load("test")
@@ -98,9 +102,10 @@ def test_tables_equal_local_ones(server, every_layout, file):
 
 
 def test_arrays_equal_local_ones(server, every_layout):
-    for condition, cell in CorruptedArrays(root=f"{server.url}/arrays").cells().items():
-        local = CorruptedArrays(root=f"{every_layout}/arrays").cells()[condition]
-        assert all(map(torch.equal, content(cell.load("test")), content(local.load("test"))))
+    cells = [CorruptedArrays(root=f"{root}/arrays", severity=3).cells() for root in (server.url, every_layout)]
+    assert list(cells[0]) == list(cells[1])
+    for remote, local in zip(cells[0].values(), cells[1].values(), strict=True):
+        assert all(map(torch.equal, content(remote.load("test")), content(local.load("test"))))
 
 
 def test_rows_of_an_evaluation_are_equal(server, every_layout):
@@ -126,6 +131,18 @@ def test_a_copy_of_shards_equals_that_of_the_folder(server, every_layout, tmp_pa
         write_copy(CorruptedCopy(data=data, corruptions=corruptions, format="png"), tmp_path / name)
     sums = {name: (tmp_path / name / "SHA256SUMS").read_bytes() for name in ("local", "store", "shards")}
     assert sums["local"] == sums["store"] == sums["shards"]
+
+
+@pytest.mark.slow
+def test_images_and_members_are_read_in_new_processes(server, every_layout):
+    local = ImageFolder(root=f"{every_layout}/photos", **PHOTOS).load("test")
+    remote = ImageFolder(root=f"{server.url}/photos", **PHOTOS).load("test")
+    shards = WebDataset(path="s3://bucket/shards", **PHOTOS).load("test")
+    image = read_image(local.folder / local.files[0], pixels=32, resize=None)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for split in (remote, shards):
+            found = pool.submit(read_image, split.folder / split.files[0], pixels=32, resize=None).result()
+            assert np.array_equal(found, image)
 
 
 def test_an_empty_file_is_a_bad_image(server):

@@ -31,9 +31,8 @@ def test_training_and_evaluation_give_equal_rows(every_layout, in_memory, tmp_pa
         "local": ["image-folder", "--data.root", str(photos)],
         "remote": ["image-folder", "--data.root", address],
         "shards": ["web-dataset", "--data.path", f"{shards}/val-{{0..0}}.tar", "--data.train", f"{shards}/train-0.tar"],
-        "names": ["web-dataset", "--data.path", f"{shards}/val-0.tar", "--data.train", f"{shards}/train-0.tar"]
-        + ["--data.classes", json.dumps(names)],
     }
+    sources["names"] = [*sources["shards"], "--data.classes", json.dumps(names)]
     found = {}
     for name, words in sources.items():
         fields = ["--data.pixels", "32", "--data.resize", "null", "--data.on_bad_image", "skip"]

@@ -1,7 +1,8 @@
-"""ShardIndex: the images of a tar shard with their positions and labels, made once per shard and kept in the cache."""
+"""ShardIndex: the images of a tar shard with their positions and labels, made once per shard."""
 
 import json
 import re
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -19,6 +20,7 @@ from withstand.study.records import parse_json, read_record
 
 VERSION = 1  # of the index in the cache
 WINDOW = 1 << 16  # bytes that are read around a header
+LEAST_SECONDS = 0.05  # that an index in the cache took to make
 MOST_BYTES = 1 << 20  # of a label
 MOST_WORD = 255  # characters of a label
 
@@ -56,12 +58,14 @@ class ShardIndex:
             cached = _cached(shard, key)
             with suppress(InputError):  # none, or a damaged one
                 return read_record(cached, cls, file_names=True)
+            before = time.monotonic()
             with shard.open("rb", buffering=WINDOW) as file:
                 found = _read(file, shard.stat().st_size, f"{who}: {shard}", key)
         except OSError as problem:
             raise InputError(f"{who}: {shard} cannot be read ({problem.strerror or problem}).") from problem
-        with suppress(OSError, InputError):  # a cache that cannot be written is not used
-            write_whole(cached, json.dumps(asdict(found)).encode())
+        if time.monotonic() - before >= LEAST_SECONDS:
+            with suppress(OSError, InputError):  # a cache that cannot be written is not used
+                write_whole(cached, json.dumps(asdict(found)).encode())
         return found
 
 
