@@ -37,7 +37,7 @@ def _forget():
     from withstand.reading import listings
 
     s3fs.S3FileSystem.clear_instance_cache()
-    listings._listings.clear()
+    listings.forget()
 
 
 @pytest.fixture(scope="module")

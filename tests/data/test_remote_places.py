@@ -6,8 +6,10 @@ import multiprocessing
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import withstand
 import withstand as ws
@@ -15,10 +17,13 @@ from withstand.data.base import TensorSplit
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
 from withstand.data.corrupted.corrupted_folder import CorruptedFolder
 from withstand.data.images.cifar10 import Cifar10
+from withstand.data.images.decoding import Decoding
+from withstand.data.images.image_file import read_image
 from withstand.data.images.image_folder import ImageFolder
 from withstand.data.images.mnist import Mnist
 from withstand.data.tables.table import Table
 from withstand.errors import InputError
+from withstand.reading.places import place_of
 
 # As PyTorch starts its workers here; the server of a test, or fsspec, may have a thread.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -91,6 +96,37 @@ def test_cells_in_an_object_store_equal_local_ones(every_layout, in_memory, data
         )
         assert all(map(torch.equal, tensors, own))
         assert own_others == others
+
+
+FORMATS = {
+    "a.jpg": {"quality": 80},
+    "b.png": {},
+    "c.bmp": {},
+    "d.webp": {"lossless": True},
+    "e.gif": {},
+    "f.ppm": {},
+    "g.tif": {},
+    "h.tiff": {"compression": "tiff_lzw"},
+    "i.tif": {"compression": "jpeg"},
+}
+
+
+def test_every_format_is_decoded_like_a_local_file(tmp_path, in_memory):
+    random = np.random.RandomState(0)
+    for name, options in FORMATS.items():
+        Image.fromarray(random.randint(0, 256, (50, 60, 3), dtype=np.uint8)).save(tmp_path / name, **options)
+    levels = random.randint(0, 65536, (40, 50, 3)).astype(">u2")
+    (tmp_path / "j.ppm").write_bytes(b"P6 50 40 65535\n" + levels.tobytes())
+    Image.fromarray(random.randint(0, 65536, (50, 60)).astype(np.uint16)).save(tmp_path / "k.png")
+    address = place_of(in_memory(tmp_path))
+    decoding = Decoding(depth=16)
+    for name in [*FORMATS, "j.ppm", "k.png"]:
+        for seed in (None, 1):
+            found = []
+            for place in (tmp_path / name, address / name):
+                generator = None if seed is None else torch.Generator().manual_seed(seed)
+                found.append(read_image(place, pixels=32, resize=36, decoding=decoding, generator=generator))
+            assert np.array_equal(*found), name
 
 
 def test_an_address_may_be_the_usual_root(every_layout, in_memory, monkeypatch):

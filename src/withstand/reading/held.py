@@ -22,14 +22,6 @@ class Held:
     def __str__(self) -> str:
         return str(self.place)
 
-    def is_file(self) -> bool:
-        """True."""
-        return True
-
-    def exists(self) -> bool:
-        """True."""
-        return True
-
     def stat(self) -> Status:
         """Return the size in bytes."""
         return Status(len(self.content))

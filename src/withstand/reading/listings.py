@@ -22,9 +22,15 @@ def remember(kind: str, text: str, make: Callable[[], Any]) -> Any:
     now = time.monotonic()
     for key in [key for key, (made, _) in tuple(_listings.items()) if now - made > SECONDS]:
         _listings.pop(key, None)
-    if (kind, text) not in _listings:
-        _listings[kind, text] = now, make()
-    return _listings[kind, text][1]
+    found = _listings.get((kind, text))
+    if found is None:
+        found = _listings[kind, text] = now, make()
+    return found[1]
+
+
+def forget() -> None:
+    """Make every listing again when it is next asked for, such as after files were written."""
+    _listings.clear()
 
 
 def check_below(who: str, path: str) -> None:

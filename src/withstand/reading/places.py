@@ -21,15 +21,7 @@ class _Status(Protocol):
 
 
 class File(Protocol):
-    """A file that is read: the methods of `Path` that a path, an address and a member of a shard have."""
-
-    def is_file(self) -> bool:
-        """Return whether it is a regular file."""
-        ...
-
-    def exists(self) -> bool:
-        """Return whether it exists."""
-        ...
+    """A file that is read: the methods of `Path` that a path, an address and content in memory have."""
 
     def stat(self) -> _Status:
         """Return its size in bytes."""
