@@ -56,7 +56,7 @@ def test_copies_of_whole_images_equal_those_of_a_local_folder(every_layout, tmp_
 @pytest.mark.parametrize(
     ("source", "more", "told"),
     [
-        ("memory://nothing/here", [], "nothing/here"),
+        ("memory://nothing/here", [], "no folder of images, image or shard at memory://nothing/here"),
         ("unheard-of://a/b", [], "protocol"),
         ("missing-{0..1}.tar", [], "missing-0.tar"),
         ("missing.tar", ["--size", "original"], "unpack"),

@@ -255,6 +255,8 @@ def _data(found: Any) -> Dataset:
         return _shards(found)
     if path.is_file() or path.is_dir():
         return _files(path, found)
+    if isinstance(path, Address):
+        raise InputError(f"corrupt: found no folder of images, image or shard at {brief(found.source)}.")
     if found.size == "original":
         raise InputError(f"corrupt: --size original needs a folder of images, found none at {brief(found.source)}.")
     known = spellings(Dataset)
