@@ -40,7 +40,7 @@ def test_training_and_evaluation_give_equal_rows(every_layout, in_memory, tmp_pa
         options += ["--output", str(tmp_path / name), "--device", "cpu", "--quiet"]
         assert main(["train", "--data", *words, *fields, *options]) == 0
         (run,) = [each.parent for each in (tmp_path / name).rglob("config.yaml")]
-        assert main(["evaluate", str(run), "--on", "clean", "contrast/2", "-j", "2", "--device", "cpu", "--quiet"]) == 0
+        assert main(["evaluate", str(run), "--on", "clean", "contrast/2", "-j", "0", "--device", "cpu", "--quiet"]) == 0
         found[name] = rows(tmp_path / name)
     assert found["local"]
     assert found["local"] == found["remote"] == found["shards"] == found["names"]

@@ -23,14 +23,11 @@ from withstand.copies.image_tree import ImageTree
 from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
 from withstand.copies.originals import Originals
+from withstand.copies.sources import images_at
 from withstand.copies.writing import manifest_of, write_copy
 from withstand.data.base import Dataset
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
-from withstand.data.images.files_below import SUFFIXES, files_in, folders_with_images, is_image, walk_images
-from withstand.data.images.image_folder import ImageFolder
-from withstand.data.shards.shards import is_shards
-from withstand.data.shards.web_dataset import WebDataset
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError, brief, nearest
@@ -50,8 +47,7 @@ from withstand.perturbations.corruptions.suites import (
     others,
 )
 from withstand.perturbations.imagenet_c import ImageNetC
-from withstand.reading.addresses import Address
-from withstand.reading.places import check_output, expanded, place_of
+from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
 
@@ -250,48 +246,16 @@ def choose(names: list[str], severities: list[int], *, side: int = 224) -> tuple
 
 
 def _data(found: Any) -> Dataset:
-    path = place_of(found.source)
-    if is_shards(found.source, path):
-        return _shards(found)
-    if path.is_file() or path.is_dir():
-        return _files(path, found)
-    if isinstance(path, Address):
-        raise InputError(f"corrupt: found no folder of images, image or shard at {brief(found.source)}.")
-    if found.size == "original":
-        raise InputError(f"corrupt: --size original needs a folder of images, found none at {brief(found.source)}.")
+    options = {"size": found.size, "resize": found.resize, "masks": tuple(found.masks)}
+    images = images_at(found.source, **options, **vars(found.data))
+    if images is not None:
+        return images
     known = spellings(Dataset)
     if loose(found.source) not in known and found.source.rpartition(".")[2] not in known.values():
         names = map(command_name, discover(Dataset))
         hint = nearest(found.source, names, otherwise="`withstand list datasets` shows data sets.")
         raise InputError(f"corrupt: found no folder of images or data set {brief(found.source)}; {hint}")
     return read_experiment([f"--data={found.source}"]).data
-
-
-def _files(path: Path | Address, found: Any) -> Dataset:
-    if path.is_dir() and next(walk_images(path), None) is None:
-        raise InputError(f"corrupt: found no image in {path} ({', '.join(SUFFIXES)}).")
-    fields = vars(found.data)
-    whole = ImageTree(path=str(path.resolve()), masks=tuple(found.masks), **fields)
-    if found.size == "original":
-        if found.resize is not None:
-            raise InputError(f"corrupt: resize needs a size in pixels, got size original and resize {found.resize}.")
-        return whole
-    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    if resize < found.size:
-        raise InputError(f"corrupt: resize must be at least size ({found.size}), got {resize}.")
-    is_beside = path.is_file() or any(map(is_image, files_in(path)))
-    classes = folders_with_images(path)
-    if is_beside or len(classes) < 2:
-        return replace(whole, pixels=found.size, resize=resize)
-    return ImageFolder(root=whole.path, pixels=found.size, resize=resize, **fields)
-
-
-def _shards(found: Any) -> Dataset:
-    if found.size == "original":
-        raise InputError(f"corrupt: --size original needs a folder of images; unpack the shards {brief(found.source)}.")
-    path = found.source if isinstance(place_of(found.source), Address) else realpath(expanded(found.source))
-    resize = found.resize if found.resize is not None else round(found.size * 8 / 7)
-    return WebDataset(path=path, pixels=found.size, resize=resize, **vars(found.data))
 
 
 def _severities(words: list[str]) -> list[int]:
