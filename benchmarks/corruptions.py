@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from training import git
 from withstand.compat import imagecorruptions
 from withstand.data.images.image_file import read_image
-from withstand.data.places import data_root
+from withstand.data.places import local_root
 from withstand.data.space import Space
 from withstand.errors import InputError
 from withstand.functional.random import row_streams
@@ -104,7 +104,7 @@ def main() -> None:
 
 def photographs(count: int) -> Tensor:
     """Return whole levels (count, 3, PIXELS, PIXELS): ImageNet's if they are there, else parts of two others."""
-    files = sorted((data_root(None) / "imagenet-sample" / "val").rglob("*.JPEG"))
+    files = sorted((local_root() / "imagenet-sample" / "val").rglob("*.JPEG"))
     if files:
         # Over all of the classes; from the first again where there are too few.
         chosen = [files[len(files) * i // min(count, len(files)) % len(files)] for i in range(count)]

@@ -16,7 +16,7 @@ from torch import nn
 
 import withstand as ws
 from withstand.data.base import TensorSplit
-from withstand.data.places import data_root
+from withstand.data.places import local_root
 from withstand.data.space import Space
 from withstand.engine import Engine
 from withstand.errors import InputError
@@ -75,7 +75,7 @@ def table(parts: list[str], *, repeats: int, engine: Engine) -> dict[str, Any]:
 def squeezenet() -> nn.Module:
     """Return SqueezeNet, with its ImageNet weights if they are there."""
     model = ws.Vision(name="squeezenet1_1").build((3, 224, 224), 1000, seed=0)
-    path = data_root(None) / "models" / "squeezenet1_1.pth"
+    path = local_root() / "models" / "squeezenet1_1.pth"
     if path.exists():
         load_weights(model, path)
     return model
