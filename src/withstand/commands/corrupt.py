@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -13,19 +14,20 @@ from typing import Any, Literal, cast, get_args
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool, stored
 from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
 from withstand.copies.blocks import batches, corrupted
 from withstand.copies.forecast import forecast
 from withstand.copies.image_tree import ImageTree
-from withstand.copies.layout import CorruptedCopy, Format, Source, array_name, load
+from withstand.copies.layout import RECORDS, CorruptedCopy, Format, Source, array_name, load
 from withstand.copies.masks import AUTO
 from withstand.copies.originals import Originals
 from withstand.copies.sources import images_at
 from withstand.copies.writing import manifest_of, write_copy
 from withstand.data.base import Dataset
+from withstand.data.images.class_map import MANIFEST
 from withstand.data.images.decoding import Alpha, Depth, Orientation
 from withstand.data.images.file_split import OnBadImage
 from withstand.data.space import Space
@@ -47,6 +49,8 @@ from withstand.perturbations.corruptions.suites import (
     others,
 )
 from withstand.perturbations.imagenet_c import ImageNetC
+from withstand.pools.mirror import Mirror
+from withstand.reading.addresses import Address
 from withstand.reading.places import check_output, place_of
 from withstand.rendering.terminal import as_text
 from withstand.reports.figures.contact_sheet import contact_sheet, write_png
@@ -67,7 +71,10 @@ def main(words: list[str]) -> None:
     if found.target is None and found.preview is None:
         raise InputError("corrupt: expected a folder to write, or --preview FILE.png, got neither.")
     if found.target is not None:
-        check_output("corrupt: DST", Path(found.target))
+        if not isinstance(place_of(found.target), Address):
+            check_output("corrupt: DST", Path(found.target))
+        elif found.to == "npy":
+            raise InputError("corrupt: arrays need a local folder; write jpeg or png to an object store.")
     if found.preview is not None:
         check_output("corrupt: --preview", Path(found.preview).parent)
     is_local = isinstance(place_of(found.source), Path)
@@ -87,7 +94,8 @@ def main(words: list[str]) -> None:
         preview(copy, found.sample, Path(found.preview), engine)
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
-        write(copy, Path(found.target), found, engine=engine, console=console)
+        with stored(found.target, _is_record) as (folder, mirrors):
+            write(copy, folder, found, mirrors, engine=engine, console=console)
 
 
 def _copy(found: Any, severities: list[int]) -> CorruptedCopy:
@@ -157,7 +165,14 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, console: Console) -> None:
+def _is_record(name: str) -> bool:
+    """Return whether a file of a copy says what is done."""
+    return name == MANIFEST or name.startswith(f"{RECORDS}/")
+
+
+def write(
+    copy: CorruptedCopy, folder: Path, found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console: Console
+) -> None:
     """Write the copy and print its size."""
     whole = manifest_of(copy, folder) is not None
     source = load(copy)
@@ -169,7 +184,8 @@ def write(copy: CorruptedCopy, folder: Path, found: Any, *, engine: Engine, cons
         options = {"processes": found.workers or 1, "start": time.process_time()}
         console.print(as_text([forecast(copy, folder, engine=engine, **options).grid()]))
         return
-    open_pool = partial(make_pool, found, folder) if found.workers or is_on_cluster(found) else None
+    is_spread = found.workers or is_on_cluster(found) or mirrors
+    open_pool = partial(make_pool, found, folder, mirrors=mirrors) if is_spread else None
     if not whole:
         console.say(f"{folder}: {total:,} images x {len(copy.corruptions)} cells, {engine.device}.")
     with console.counting(total) as tell:

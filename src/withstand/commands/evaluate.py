@@ -7,14 +7,14 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool, stored
 from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
@@ -40,7 +40,9 @@ from withstand.parser import parse
 from withstand.perturbations.attacks.budgets import Budget
 from withstand.perturbations.ball import Ball, Unit
 from withstand.perturbations.corruptions.suites import Pixels
-from withstand.reading.places import quoted
+from withstand.pools.mirror import Mirror
+from withstand.reading.addresses import Address
+from withstand.reading.places import place_of, quoted
 from withstand.rendering.terminal import as_text
 from withstand.study.contents import CONFIG, EVALUATIONS, OUTCOMES
 from withstand.study.measures.outcome_files import ABOUT
@@ -70,6 +72,25 @@ def main(words: list[str]) -> None:
     found = parse(_parser(), words)
     _check(found)
     check_pool_options("evaluate", found)
+    with ExitStack() as stack:
+        mirrors = _mirrors(found, stack)
+        _evaluate(found, words, of_models, mirrors)
+
+
+def _mirrors(found: Any, stack: ExitStack) -> list[Mirror]:
+    """Return mirrors of the runs and of the folder for outcomes that are addresses, and put their folders in place."""
+    mirrors: list[Mirror] = []
+    for number, each in enumerate(found.models):
+        if isinstance(place_of(each), Address):
+            folder, own = stack.enter_context(stored(each))
+            found.models[number] = str(folder)
+            mirrors += own
+    folder, own = stack.enter_context(stored(found.output, lambda name: name.startswith(f"{EVALUATIONS}/")))
+    found.output = str(folder)
+    return [*mirrors, *own]
+
+
+def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[Mirror]) -> None:
     engine, console, root = start(found, batch_size=found.batch_size)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
@@ -83,7 +104,7 @@ def main(words: list[str]) -> None:
         isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
-    spread = spread_of(found, engine=engine, console=console)
+    spread = spread_of(found, mirrors, engine=engine, console=console)
     if found.dry_run:
         processes, begun = spread.num_processes if spread else 1, time.process_time()
         known = forecast(subjects, seed=found.seed, engine=engine, processes=processes, start=begun)
@@ -248,12 +269,12 @@ def measure(
     return results
 
 
-def spread_of(found: Any, *, engine: Engine, console: Console) -> Spread | None:
+def spread_of(found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console: Console) -> Spread | None:
     """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
     if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
         return None
     most = found.workers or MOST_AT_ONCE
-    return Spread(partial(make_pool, found), most, warn=console.say)
+    return Spread(partial(make_pool, found, mirrors=mirrors), most, warn=console.say)
 
 
 def _written(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """Mirror: a folder on this machine whose files are kept in an object store, and blocks that write there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
@@ -17,6 +17,7 @@ from withstand.pools.pool import Pool
 from withstand.pools.shared import Shared
 from withstand.reading.addresses import Address
 
+Wanted = Callable[[str], bool]
 MOST = 1 << 34  # bytes of a file that is copied
 LEFT_OUT = ("checkpoints",)  # folders
 
@@ -38,10 +39,10 @@ class Mirror:
         self.folder, self.address = folder.resolve(), address
         self.known: dict[str, tuple[int, int]] = {}  # what both places hold: size and time here
 
-    def pull(self) -> None:
-        """Copy all files from the object store that are not here, without checkpoints."""
-        for name in self.address.find():
-            if not any(part in LEFT_OUT for part in name.split("/")[:-1]):
+    def pull(self, wanted: Wanted = lambda _: True) -> None:
+        """Copy files from the object store: those whose names are wanted, without checkpoints."""
+        for name in self.address.all_files():
+            if wanted(name) and not any(part in LEFT_OUT for part in name.split("/")[:-1]):
                 self.pull_file(self.folder / name)
 
     def pull_file(self, path: Path) -> None:
@@ -64,11 +65,17 @@ class Mirror:
 
 
 @contextmanager
-def mirrored(address: Address) -> Iterator[Mirror]:
-    """Yield a mirror in a temporary folder, with the files of the object store; changes are stored at the end."""
+def mirrored(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirror]:
+    """Yield a mirror in a temporary folder of the address's name; changes are stored at the end.
+
+    Args:
+        address: A folder in an object store.
+        wanted: Returns whether a file, given by its name below the folder, is copied from there.
+    """
     with TemporaryDirectory(prefix="withstand-") as place:
-        mirror = Mirror(Path(place), address)
-        mirror.pull()
+        mirror = Mirror(Path(place) / address.name, address)
+        mirror.folder.mkdir()
+        mirror.pull(wanted)
         try:
             yield mirror
         finally:

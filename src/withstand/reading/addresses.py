@@ -1,10 +1,10 @@
-"""Address: a file or folder in an object store, read through fsspec."""
+"""Address: a file or folder in an object store, reached through fsspec."""
 
 import io
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
@@ -152,6 +152,32 @@ class Address:
         assert mode == "rb"
         return io.BufferedReader(_Ranges(self), buffering)  # pyright: ignore[reportReturnType]
 
+    def write_bytes(self, content: bytes) -> None:
+        """Store a file at once: others see all of it or nothing."""
+        with self._reached("written") as (system, path):
+            system.pipe_file(path, content)
+
+    def remove(self) -> None:
+        """Remove a file, if it exists."""
+        with suppress(FileNotFoundError), self._reached("removed") as (system, path):
+            system.rm_file(path)
+
+    def all_files(self) -> list[str]:
+        """Return the paths of all files below this folder, hidden ones as well, relative to it and sorted.
+
+        Raises:
+            InputError: If a path has empty parts, or leads out of the folder.
+        """
+        try:
+            with self._reached() as (system, path):
+                found = sorted(_below(path, each) for each in system.find(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [each for each in found if each and not each.endswith("/")]
+        for each in found:
+            check_below(f"data: {self}", each)
+        return found
+
     def entries(self) -> dict[str, bool]:
         """Return whether it is a folder by name of each visible file and folder in this folder.
 
@@ -197,8 +223,8 @@ class Address:
             return None
 
     @contextmanager
-    def _reached(self) -> Iterator[tuple[Any, str]]:
-        """Yield the file system of this process, and the path in it."""
+    def _reached(self, done: str = "read") -> Iterator[tuple[Any, str]]:
+        """Yield the file system of this process, and the path in it; `done` is what is tried, for messages."""
         scheme = self.text.partition("://")[0]
         try:
             from fsspec.core import url_to_fs
@@ -218,7 +244,7 @@ class Address:
                 ) from problem
             if isinstance(problem, OSError) and "range is not satisfiable" in str(problem):
                 raise _BeyondEndError from problem
-            raise InputError(f"data: {self} cannot be read ({told(problem)}).") from problem
+            raise InputError(f"data: {self} cannot be {done} ({told(problem)}).") from problem
 
 
 class _BeyondEndError(Exception):
