@@ -1,5 +1,6 @@
 """Data on a local server that speaks S3: all values are those of the same local files."""
 
+import json
 import socket
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import withstand as ws
+from withstand.cli import main
 from withstand.copies.layout import CorruptedCopy
 from withstand.copies.writing import write_copy
 from withstand.data.corrupted.corrupted_arrays import CorruptedArrays
@@ -191,3 +193,22 @@ def test_a_server_that_does_not_answer_is_an_error(server, monkeypatch):
     _forget()
     _refused("connect")
     _forget()
+
+
+@pytest.mark.slow
+def test_an_evaluation_by_several_processes_gives_the_rows_of_one(server, every_layout, tmp_path):
+    found = {}
+    for name, root, workers in (("one", every_layout, "0"), ("two", server.url, "2")):
+        fields = ["--data.root", f"{root}/photos", "--data.pixels", "32", "--data.resize", "null"]
+        fields += ["--data.on_bad_image", "skip", "--device", "cpu", "--quiet"]
+        words = ["--model", "mlp", "--epochs", "1", "--batch_size", "4", "--output", str(tmp_path / name)]
+        assert main(["train", "--data", "image-folder", *fields, *words]) == 0
+        (run,) = [each.parent for each in (tmp_path / name).rglob("config.yaml")]
+        assert (
+            main(["evaluate", str(run), "--on", "clean", "contrast/2", "-j", workers, "--device", "cpu", "--quiet"])
+            == 0
+        )
+        rows = [json.loads(each) for each in (run / "rows.jsonl").read_text().splitlines()]
+        found[name] = [{key: each[key] for key in each.keys() - {"run", "seconds"}} for each in rows]
+    assert found["one"]
+    assert found["one"] == found["two"]
