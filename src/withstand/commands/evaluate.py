@@ -73,21 +73,13 @@ def main(words: list[str]) -> None:
     _check(found)
     check_pool_options("evaluate", found)
     with ExitStack() as stack:
-        mirrors = _mirrors(found, stack)
+        places = [stack.enter_context(stored(each)) for each in found.models if isinstance(place_of(each), Address)]
+        models = iter(places)
+        found.models = [str(next(models)[0]) if isinstance(place_of(each), Address) else each for each in found.models]
+        places.append(stack.enter_context(stored(found.output, lambda name: name.startswith(f"{EVALUATIONS}/"))))
+        found.output = str(places[-1][0])
+        mirrors = [mirror for _, own in places for mirror in own]
         _evaluate(found, words, of_models, mirrors)
-
-
-def _mirrors(found: Any, stack: ExitStack) -> list[Mirror]:
-    """Return mirrors of the runs and of the folder for outcomes that are addresses, and put their folders in place."""
-    mirrors: list[Mirror] = []
-    for number, each in enumerate(found.models):
-        if isinstance(place_of(each), Address):
-            folder, own = stack.enter_context(stored(each))
-            found.models[number] = str(folder)
-            mirrors += own
-    folder, own = stack.enter_context(stored(found.output, lambda name: name.startswith(f"{EVALUATIONS}/")))
-    found.output = str(folder)
-    return [*mirrors, *own]
 
 
 def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[Mirror]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple
 
 from withstand.errors import InputError, brief, told
-from withstand.reading.listings import check_below, is_visible, remember
+from withstand.reading.listings import check_below, forget, is_visible, remember
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # at least two letters: `C:` is a drive
 LOCAL = re.compile(r"(file|local)://", re.IGNORECASE)
@@ -156,11 +156,13 @@ class Address:
         """Store a file at once: others see all of it or nothing."""
         with self._reached("written") as (system, path):
             system.pipe_file(path, content)
+        forget()
 
     def remove(self) -> None:
         """Remove a file, if it exists."""
         with suppress(FileNotFoundError), self._reached("removed") as (system, path):
             system.rm_file(path)
+        forget()
 
     def all_files(self) -> list[str]:
         """Return the paths of all files below this folder, hidden ones as well, relative to it and sorted.
