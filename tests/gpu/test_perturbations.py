@@ -1,0 +1,58 @@
+"""Perturbations on another device: what they return stays there, and is near what the CPU returns."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from withstand.configuration import discover
+from withstand.data.space import Space
+from withstand.functional.random import RowStreams, stream
+from withstand.perturbations.base import Draws, Perturbation
+
+NUMBERS = torch.tensor([11, 3, 500])
+IMAGES, ROWS = Space(shape=(3, 32, 32), box=(0.0, 1.0), num_classes=4), Space(shape=(5,), num_classes=4)
+
+
+def cases() -> list:
+    found = []
+    for cls in discover(Perturbation):
+        for number, each in enumerate(cls.examples()):
+            for name, space in (("images", IMAGES), ("rows", ROWS)):
+                if not (each.images_only if name == "rows" else each.tables_only):
+                    found.append(pytest.param(each, space, id=f"{cls.__name__}-{number}-{name}"))
+    return found
+
+
+def inputs_of(space: Space) -> tuple[Tensor, Tensor, nn.Module]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand((3, *space.shape), generator=generator)
+    if len(space.shape) == 3:
+        x = nn.functional.interpolate(x[..., ::8, ::8], scale_factor=8, mode="bilinear").mul(255).round().div(255)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 8), nn.ReLU(), nn.Linear(8, 4)).eval()
+    return x, torch.arange(3), model
+
+
+def drawn(perturbation: Perturbation, space: Space, x: Tensor, y: Tensor, model: nn.Module) -> list[Draws]:
+    sources = stream(0, "x", device=x.device), RowStreams(0, NUMBERS, device=x.device)
+    return [perturbation.draw(x, y, model, space=space, num_draws=2, rng=rng) for rng in sources]
+
+
+@pytest.mark.parametrize(("perturbation", "space"), cases())
+def test_draws_are_on_the_device_of_the_inputs(perturbation, space, place):
+    x, y, model = inputs_of(space)
+    expected = drawn(perturbation, space, x, y, model)
+    with place.equal_draws():
+        model = deepcopy(model).to(place.device)
+        found = drawn(perturbation, space, x.to(place.device), y.to(place.device), model)
+    for own, other in zip(found, expected, strict=True):
+        inputs = place.values(own.inputs)
+        far = (inputs - other.inputs).abs() > 1.01 / 255
+        assert far.float().mean() < 0.01
+        for name in ("log_weights", "targets"):
+            assert (getattr(own, name) is None) == (getattr(other, name) is None)
+            if getattr(own, name) is not None:
+                place.values(getattr(own, name))
