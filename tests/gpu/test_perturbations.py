@@ -8,26 +8,47 @@ from torch import Tensor, nn
 
 from withstand.configuration import discover
 from withstand.data.space import Space
+from withstand.data.tables.features import Features
+from withstand.functional.changes import Change
 from withstand.functional.random import RowStreams, stream
+from withstand.perturbations.attacks.attack import Attack
+from withstand.perturbations.attacks.pgd import PGD
 from withstand.perturbations.base import Draws, Perturbation
 
 NUMBERS = torch.tensor([11, 3, 500])
-IMAGES, ROWS = Space(shape=(3, 32, 32), box=(0.0, 1.0), num_classes=4), Space(shape=(5,), num_classes=4)
+TABLE = Features(
+    names=tuple("abcd"),
+    columns=tuple("abcd"),
+    kinds=("continuous", "continuous", "category", "integer"),
+    movable=(True, True, False, False),
+    offset=(0.0,) * 4,
+    scale=(1.0, 2.0, 1.0, 1.0),
+    iqr=(1.0,) * 4,
+    changes=(Change((2,), ((0.0,), (1.0,))), Change((3,), ((0.0,), (1.0,)), added=True)),
+)
+SPACES = {
+    "images": Space(shape=(3, 32, 32), box=(0.0, 1.0), num_classes=4),
+    "table": Space(shape=(4,), features=TABLE, num_classes=4),
+}
 
 
 def cases() -> list:
     found = []
     for cls in discover(Perturbation):
         for number, each in enumerate(cls.examples()):
-            for name, space in (("images", IMAGES), ("rows", ROWS)):
-                if not (each.images_only if name == "rows" else each.tables_only):
-                    found.append(pytest.param(each, space, id=f"{cls.__name__}-{number}-{name}"))
+            for name, space in SPACES.items():
+                if not (each.images_only if name == "table" else each.tables_only):
+                    is_slow = number > 0 or issubclass(cls, Attack) or (name == "table" and not each.tables_only)
+                    marks = pytest.mark.slow if is_slow and cls is not PGD else ()
+                    found.append(pytest.param(each, space, id=f"{cls.__name__}-{number}-{name}", marks=marks))
     return found
 
 
 def inputs_of(space: Space) -> tuple[Tensor, Tensor, nn.Module]:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand((3, *space.shape), generator=generator)
+    if space.features is not None:
+        x[:, 2] = torch.tensor([0.0, 1.0, 0.5])
     if len(space.shape) == 3:
         x = nn.functional.interpolate(x[..., ::8, ::8], scale_factor=8, mode="bilinear").mul(255).round().div(255)
     with torch.random.fork_rng(devices=[]):
