@@ -62,6 +62,8 @@ def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Return the result of an operation, computed on the CPU; its tensors are where a GPU's would be."""
     name, leaves = func._schema.name, [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
     is_there = any(isinstance(each, Held) for each in leaves)
+    if any(each.device == PRETENDED and not isinstance(each, Held) for each in leaves):
+        raise RuntimeError(f"{name}: got a tensor without values; build it in `Building`")
     to = kwargs.get("device")
     if to is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
@@ -73,9 +75,13 @@ def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     elif is_there:
         crossings.update(["number"] if name in TO_HOST else [])
         free = tree_leaves(args[ACROSS[name]]) if name in ACROSS else []
-        wrong = [each for each in leaves if not isinstance(each, Held) and each.ndim and not any(each is f for f in free)]
+        wrong = [
+            each for each in leaves if not isinstance(each, Held) and each.ndim and not any(each is f for f in free)
+        ]
         if wrong or (name == "aten::index" and not isinstance(args[0], Held)):
-            raise RuntimeError(f"{name}: expected all tensors on one device, got {[each.device.type for each in leaves]}")
+            raise RuntimeError(
+                f"{name}: expected all tensors on one device, got {[each.device.type for each in leaves]}"
+            )
         if name == "aten::copy_" and not isinstance(args[0], Held):
             crossings[name] += 1
     back = {id(each.held): each for each in leaves if isinstance(each, Held)}
@@ -102,6 +108,10 @@ class Building(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], Held):
+            whole = args[1] if isinstance(args[1], tuple) else (args[1],)
+            index = tuple(_index(each) for each in whole)
+            return func(args[0], index, *args[2:])
         if func not in BUILDS or (func is torch.as_tensor and isinstance(args[0], Tensor)):
             return func(*args, **kwargs)
         to = kwargs.pop("device", None)
@@ -111,6 +121,10 @@ class Building(TorchFunctionMode):
             kwargs.setdefault("dtype", own.dtype)
         made = func(*args, **kwargs)
         return made if to is None else made.to(to)
+
+
+def _index(each: Any) -> Any:
+    return torch.tensor(each, dtype=torch.int64) if isinstance(each, list | tuple | range) else each
 
 
 class Source(torch.Generator):

@@ -11,7 +11,7 @@ from withstand.perturbations.base import Corruption
 
 SPACE = Space(shape=(3, 64, 64), box=(0.0, 1.0), num_classes=4)
 EXAMPLES = [
-    pytest.param(each, id=f"{cls.__name__}-{number}")
+    pytest.param(each, id=f"{cls.__name__}-{number}", marks=pytest.mark.slow if number else ())
     for cls in discover(Corruption)
     for number, each in enumerate(cls.examples())
     if not each.tables_only

@@ -13,7 +13,7 @@ from withstand.functional.changes import Change
 from withstand.functional.random import RowStreams, stream
 from withstand.perturbations.attacks.attack import Attack
 from withstand.perturbations.attacks.pgd import PGD
-from withstand.perturbations.base import Draws, Perturbation
+from withstand.perturbations.base import Corruption, Draws, Perturbation
 
 NUMBERS = torch.tensor([11, 3, 500])
 TABLE = Features(
@@ -38,8 +38,9 @@ def cases() -> list:
         for number, each in enumerate(cls.examples()):
             for name, space in SPACES.items():
                 if not (each.images_only if name == "table" else each.tables_only):
-                    is_slow = number > 0 or issubclass(cls, Attack) or (name == "table" and not each.tables_only)
-                    marks = pytest.mark.slow if is_slow and cls is not PGD else ()
+                    is_slow = number > 0 or (name == "table" and not each.tables_only)
+                    is_slow |= issubclass(cls, Attack | Corruption) and cls is not PGD  # see test_corruptions.py
+                    marks = pytest.mark.slow if is_slow else ()
                     found.append(pytest.param(each, space, id=f"{cls.__name__}-{number}-{name}", marks=marks))
     return found
 
