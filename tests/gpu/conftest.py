@@ -114,13 +114,13 @@ class Building(TorchFunctionMode):
             return func(args[0], index, *args[2:])
         if func not in BUILDS or (func is torch.as_tensor and isinstance(args[0], Tensor)):
             return func(*args, **kwargs)
-        to = kwargs.pop("device", None)
+        to, is_leaf = kwargs.pop("device", None), kwargs.pop("requires_grad", False)
         if func is Tensor.new_tensor:
             own, *args = args
             func, to = torch.tensor, own.device if to is None else to
             kwargs.setdefault("dtype", own.dtype)
         made = func(*args, **kwargs)
-        return made if to is None else made.to(to)
+        return (made if to is None else made.to(to)).requires_grad_(is_leaf)
 
 
 def _index(each: Any) -> Any:

@@ -31,10 +31,12 @@ from withstand.measuring.ask import ask
 from withstand.measuring.blocks import Spread
 from withstand.measuring.forecast import forecast
 from withstand.measuring.points import keep_points
+from withstand.measuring.precision import in_precision
 from withstand.measuring.question import Question, WhoseFrost
 from withstand.measuring.results import Results
 from withstand.measuring.subject import Subject
 from withstand.measuring.words import DISTANCES, OVER_BALLS, is_known
+from withstand.models.wrappers.mixed_precision import Precision
 from withstand.options import add_options, make_parser, start
 from withstand.parser import parse
 from withstand.perturbations.attacks.budgets import Budget
@@ -124,9 +126,11 @@ def _subjects(found: Any, words: list[str], of_models: list[str], *, root: Path,
         seed=found.seed,
         engine=engine,
     )
+    subjects = [in_precision(each, found.amp, engine) for each in subjects]
     if found.adapt is None:
         return subjects
     own = {"prior": found.adapt, "batch_size": found.batch_size, "seed": found.seed, "home": root / EVALUATIONS}
+    own["compiled"] = engine.compile
     return [adapting(each, **own) for each in subjects]
 
 
@@ -153,12 +157,14 @@ def _parser() -> ArgumentParser:
     add("--measure", type=str | None, help="measure to show in full, such as top5 (default: top1)")
     add("--figures", type=str | None, help="also draw learned noise or 2D decision regions, into this folder")
     add("--adapt", type=NonNegativeFloat | None, metavar="PRIOR", help=ADAPT)
+    add("--amp", type=Precision, default="no", help="bf16: mixed precision, which changes the outcomes (default: no)")
     add("--samples", type=str | None, help="also write the predictions for every sample to this CSV file")
     add("--keep_points", type=str | None, help="also write the misclassified points of worst-case, into this folder")
     add("--dry_run", action="store_true", help="print what is missing and what it will cost, then exit")
     add("--seed", type=NonNegativeInt, default=0, help="random seed, shared by all models")
     add("--batch_size", type=PositiveInt | None, help="samples per batch and process (-b)")
-    add_options(parser, workers="processes (-j), which measure with one thread each; with a GPU, they decode images")
+    workers = "processes (-j), which measure with one thread each; with a GPU, they decode images"
+    add_options(parser, workers=workers, compiles=True)
     add_pool_options(parser)
     return parser
 
