@@ -54,8 +54,7 @@ def fit(
 
     Args:
         model: Maps inputs to logits; images are in [0, 1], so normalisation belongs in the model.
-        data: A data set of the package (its training part is used), a split, or a PyTorch data set of (input, label)
-            pairs.
+        data: A data set of the package (its training part), a split, or a PyTorch data set of (input, label) pairs.
         objective: Objective of the training; None is plain training.
         validation: Like data, for the validation part; needed for `keep="best"` and `patience`.
         seed: Seed of the sample order and of every random draw.
@@ -69,8 +68,7 @@ def fit(
 
     Example:
         >>> import withstand as ws
-        >>> model = ws.SmallCNN(width=4).build((3, 32, 32), 10, seed=0)
-        >>> model = ws.fit(model, ws.Digits(), epochs=1, device="cpu")
+        >>> model = ws.fit(ws.SmallCNN(width=4).build((3, 32, 32), 10, seed=0), ws.Digits(), epochs=1, device="cpu")
         >>> sorted({row.measure for row in ws.evaluate(model, ws.Digits(), device="cpu").rows["model"]})
         ['top1', 'top5']
     """
@@ -130,10 +128,9 @@ def evaluate(
     """Evaluate one or several models, like `withstand evaluate`.
 
     Args:
-        model: A module that maps inputs to logits, a model of MAITE, a mapping from names to models, or folders of
-            runs. In a mapping, fitted classifiers of other packages and functions are models too; see `BlackBox`.
-        data: A data set of the package (its test part is used), a split, a PyTorch data set of pairs, or a data set of
-            MAITE; None takes each run's own.
+        model: A module that maps inputs to logits, a model of MAITE, a mapping from names to models (also fitted
+            classifiers of other packages and functions, see `BlackBox`), or folders of runs.
+        data: A data set of the package (its test part) or of MAITE, a split, or PyTorch pairs; None: each run's own.
         on: Conditions by name (`clean`, `corruptions`, `contrast/3`, `by-class`), by class name or as YAML, or
             perturbations and evaluations. None measures clean inputs or, for already corrupted data, every cell.
         frost: Frost textures: `auto`, `published` or `procedural`.
@@ -150,14 +147,10 @@ def evaluate(
     Raises:
         InputError: If an argument is invalid, or model and data do not fit.
     """
-    folder = _folder(keep)
+    seed, ask_of, folder = int(seed), partial(Question.of, on=on, frost=frost, pixels=pixels), _folder(keep)
     engine = Engine.start(device=device, num_workers=workers, batch_size=batch_size, compile=compile)
-    seed = int(seed)
-    ask_of = partial(Question.of, on=on, frost=frost, pixels=pixels)
-    is_list = isinstance(model, Sequence) and len(model) > 0
-    if isinstance(model, str | Path) or (is_list and all(isinstance(each, str | Path) for each in model)):
+    if names := _names(model):
         _check_runs(data, surrogate)
-        names = [str(each) for each in ([model] if isinstance(model, str | Path) else model)]
         subjects = of_names(names, ask_of, data=data, root=folder or Path("runs"), seed=seed, engine=engine)
         return ask([in_precision(each, amp, engine) for each in subjects], seed=seed, engine=engine)
     models = _models(model)
@@ -166,6 +159,12 @@ def evaluate(
     with formats_kept(*modules.values()):
         subjects = of_modules(modules, question, data=data, keep=folder, seed=seed, engine=engine)
         return ask([in_precision(each, amp, engine) for each in subjects], seed=seed, engine=engine)
+
+
+def _names(model: Any) -> list[str]:
+    """Return the folders of runs, or names of models; empty for modules."""
+    given = [model] if isinstance(model, str | Path) else list(model) if isinstance(model, Sequence) else []
+    return [str(each) for each in given] if all(isinstance(each, str | Path) for each in given) else []
 
 
 def _check_runs(data: Any, surrogate: Any) -> None:

@@ -127,11 +127,7 @@ def _subject(
         fit_on=partial(experiment.data.load, "train"),
         folder=(Path(name) if is_run(name) else root) / EVALUATIONS / label,
         config=cast(dict, to_plain(own)),
-        notes=(
-            *notes,
-            *compiled_note(engine),
-            *(_differences(short, name, question.split, experiment) if is_run(name) else ()),
-        ),
+        notes=(*notes, *(_differences(short, name, question.split, experiment) if is_run(name) else ())),
     )
 
 
@@ -195,24 +191,18 @@ def of_modules(
         folder = None if keep is None else keep / f"{re.sub('[/:]', '_', name)}-{identity(config)}"
         fit_on = partial(data.load, "train") if isinstance(data, Dataset) and not data.cells() else None
         load = partial(place, module, engine.device, question.split.shape, compiled=engine.compile)
-        notes = (*remarks_on(name, module), *compiled_note(engine))
+        notes = remarks_on(name, module)
         found.append(
             Subject(name=name, question=question, load=load, fit_on=fit_on, folder=folder, config=config, notes=notes)
         )
         if isinstance(module, BatchNormAdapted):
-            size = module.batch_size
             plain = replace(found[-1], name=name.removesuffix(SUFFIX))
             own = {"seed": seed, "home": keep, "compiled": engine.compile}
-            found[-1] = adapting(plain, prior=module.prior, batch_size=size, **own)
+            found[-1] = adapting(plain, prior=module.prior, batch_size=module.batch_size, **own)
     names = [each.name for each in found]
     if len(set(names)) < len(names):
         raise InputError(f"evaluate: models must have different names in results, got {', '.join(names)}.")
     return found
-
-
-def compiled_note(engine: Engine) -> tuple[str, ...]:
-    """Return the note on compiled models, if they are."""
-    return ("Models are compiled by torch.compile, which changes their outputs by rounding.",) if engine.compile else ()
 
 
 def num_outputs(module: nn.Module, x: torch.Tensor) -> int | None:

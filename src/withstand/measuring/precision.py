@@ -1,4 +1,4 @@
-"""Subjects whose model computes in mixed precision."""
+"""Subjects whose model computes in mixed precision, or is compiled."""
 
 from dataclasses import replace
 
@@ -13,14 +13,19 @@ from withstand.models.wrappers.mixed_precision import Precision, check_bf16, in_
 def in_precision(subject: Subject, amp: Precision, engine: Engine) -> Subject:
     """Return a subject whose model computes in a precision, which becomes part of what identifies the outcomes.
 
+    If the engine compiles models, a note says so.
+
     Args:
         subject: With a folder whose name ends with the identity of its configuration, if any.
-        amp: `no` returns it unchanged.
+        amp: `no` leaves what identifies the outcomes unchanged.
         engine: The device.
 
     Raises:
         InputError: If the device or the model has no mixed precision.
     """
+    if engine.compile:
+        note = "Models are compiled by torch.compile, which changes their outputs by rounding."
+        subject = replace(subject, notes=(*subject.notes, note))
     if amp == "no":
         return subject
     check_bf16(engine.device, who="evaluate")

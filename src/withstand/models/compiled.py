@@ -7,6 +7,7 @@ from withstand.models.frozen import evaluating
 
 # Dropout then draws the numbers that it draws without compilation.
 OPTIONS = {"fallback_random": True}
+CALL = "_compiled_call_impl"  # attribute of modules that PyTorch's `Module.compile` sets
 
 
 def compile_calls(model: nn.Module, x: Tensor) -> None:
@@ -21,13 +22,17 @@ def compile_calls(model: nn.Module, x: Tensor) -> None:
     """
     if x.device.type not in ("cpu", "cuda"):
         raise InputError(f"compile: expected a CPU or a CUDA device, got {x.device.type}; leave it out.")
-    before = model._compiled_call_impl
     model.compile(options=OPTIONS)
     try:
         with no_grad(), evaluating(model):
             model(x)
     except Exception as problem:  # of the model, of the compiler, or of a C++ compiler that is missing
-        model._compiled_call_impl = before
+        restore_calls(model)
         raise InputError(
             f"compile: {type(model).__name__} cannot be compiled here ({told(problem)}); leave it out."
         ) from problem
+
+
+def restore_calls(model: nn.Module) -> None:
+    """Call a model again without compilation."""
+    vars(model).pop(CALL, None)

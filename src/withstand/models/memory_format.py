@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from withstand.models.compiled import compile_calls
+from withstand.models.compiled import CALL, compile_calls, restore_calls
 from withstand.models.frozen import evaluating
 from withstand.models.wrappers.with_surrogate import WithSurrogate
 
@@ -61,12 +61,12 @@ def make_contiguous(model: nn.Module) -> bool:
 def formats_kept(*models: nn.Module) -> Iterator[None]:
     """Restore the memory format of parameters and buffers at the end of the block, and uncompiled calls."""
     before = [_strides(each) for each in models]
-    compiled = [(part, part._compiled_call_impl) for model in models for part in model.modules()]
+    compiled = {part for model in models for part in model.modules() if CALL in vars(part)}
     try:
         yield
     finally:
-        for part, call in compiled:
-            part._compiled_call_impl = call
+        for part in {part for model in models for part in model.modules()} - compiled:
+            restore_calls(part)
         for model, strides in zip(models, before, strict=True):
             _restore(model, strides)
 

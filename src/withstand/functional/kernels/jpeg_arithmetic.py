@@ -7,6 +7,8 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from withstand.functional.precision import in_double
+
 _SIDE = 8  # of a block
 # Of libjpeg's exact discrete cosine transform (`islow`), with 13 bits behind the point: the left halves of the rows,
 # which their right halves mirror, with the opposite sign in odd rows.
@@ -81,7 +83,7 @@ def _coded(plane: Plane, quality: int, *, is_luma: bool) -> Plane:
     height, width = plane.shape[1:]
     down, across = -(-height // _SIDE), -(-width // _SIDE)
     whole = _repeated(plane, down * _SIDE, across * _SIDE) - 128
-    blocks = whole.double().view(-1, down, _SIDE, across, _SIDE).transpose(2, 3)
+    blocks = in_double(whole.float()).view(-1, down, _SIDE, across, _SIDE).transpose(2, 3)
     cosines, steps = _constants(quality, is_luma, plane.device)
     # Sums of whole numbers below 2^53 are exact in float64. First along rows, then along columns; and back.
     frequencies = _descaled(cosines @ _descaled(blocks @ cosines.mT, 11), 15)
@@ -135,4 +137,4 @@ def _constants(
     table = torch.tensor(_LUMA).view(_SIDE, _SIDE) if is_luma else chroma
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     steps = ((table * scale + 50) // 100).clamp(1, 255)
-    return torch.cat([left, sign * left.flip(1)], 1).to(device), steps.double().to(device)
+    return torch.cat([left, sign * left.flip(1)], 1).to(device), steps.to(device, torch.float64)

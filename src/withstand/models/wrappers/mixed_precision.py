@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from withstand.errors import InputError
 from withstand.models.wrappers.black_box import BlackBox
@@ -27,8 +27,6 @@ class MixedPrecision(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs for a batch."""
-        if isinstance(x, fx.Proxy):
-            raise InputError("bounds hold for float32 only; leave out amp bf16")
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
             return self.model(x).float()
 
@@ -44,6 +42,16 @@ def in_bf16(model: nn.Module, *, who: str) -> nn.Module:
     if isinstance(model, BlackBox):
         raise InputError(f"{who}: amp bf16 needs a torch.nn.Module, got a model of another package; leave it out.")
     return MixedPrecision(model)
+
+
+def check_float32(model: nn.Module, *, who: str) -> None:
+    """Reject a model in mixed precision, for proofs about the network in float32.
+
+    Raises:
+        InputError: If a part of it is one.
+    """
+    if any(isinstance(part, MixedPrecision) for part in model.modules()):
+        raise InputError(f"{who}: bounds are proven for float32, got a model with amp bf16; leave it out.")
 
 
 def check_bf16(device: torch.device, *, who: str) -> None:

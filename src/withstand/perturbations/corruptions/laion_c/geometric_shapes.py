@@ -106,4 +106,4 @@ def _star(shapes: Int[Tensor, "shape 8"]) -> Int[Tensor, "shape corner 2"]:
 def _directions(device: torch.device) -> Float[Tensor, "degree 2"]:
     """Return cosine and sine of every whole angle, those of Python's `math`."""
     values = [(cos(radians(degree)), sin(radians(degree))) for degree in range(720)]
-    return torch.tensor(values, dtype=torch.float64, device=device)
+    return torch.tensor(values, dtype=torch.float64).to(device)

@@ -34,6 +34,6 @@ class MnistShear(MnistCorruption):
         """Slant."""
         angle = self.published(*x.shape[-2:])
         side = in_double(parameters)
-        inverse = torch.eye(2, dtype=torch.float64, device=side.device).repeat(len(x), 1, 1)
+        inverse = torch.eye(2).to(side).repeat(len(x), 1, 1)
         inverse[:, 0, 1], inverse[:, 1, 1] = -sin(angle) * side, cos(angle)
         return moved(x, inverse)
