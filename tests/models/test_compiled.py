@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import withstand as ws
+from withstand.cli import main
 from withstand.engine import Engine
 from withstand.errors import InputError
 from withstand.measuring.question import Question
@@ -85,6 +86,14 @@ def test_compilation_is_refused_where_it_has_no_effect(compiled, tiny_split):
         ws.evaluate(model, tiny_split, device="cpu", compile=True)
     with pytest.raises(InputError, match=r"vectorize: .* need no --compile"):
         check(ws.Experiment(model=ws.MLP()), Engine(compile=True))
+
+
+def test_compilation_is_refused_where_many_processes_measure(tmp_path, capsys):
+    words = "--data toy --data.num_train 60 --data.num_test 40 --model mlp --epochs 1 --device cpu --quiet"
+    assert main(["train", *words.split(), "--output", str(tmp_path)]) == 0
+    (run,) = tmp_path.iterdir()
+    assert main(["evaluate", str(run), "--device", "cpu", "--compile", "-j", "2"]) == 2
+    assert "--compile needs one process" in capsys.readouterr().err
 
 
 @pytest.mark.slow

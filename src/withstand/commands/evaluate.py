@@ -73,6 +73,7 @@ def main(words: list[str]) -> None:
     _check(found)
     check_pool_options("evaluate", found)
     engine, console, root = start(found, batch_size=found.batch_size)
+    spread = spread_of(found, engine=engine, console=console)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)
     if found.measure is not None and found.measure not in measures:
@@ -85,7 +86,6 @@ def main(words: list[str]) -> None:
         isinstance(own, WorstCase) for each in subjects for own in each.question.evaluations
     ):
         raise InputError("evaluate: --keep-points needs worst-case; add it to --on.")
-    spread = spread_of(found, engine=engine, console=console)
     if found.dry_run:
         processes, begun = spread.num_processes if spread else 1, time.process_time()
         known = forecast(subjects, seed=found.seed, engine=engine, processes=processes, start=begun)
@@ -259,6 +259,8 @@ def spread_of(found: Any, *, engine: Engine, console: Console) -> Spread | None:
     if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
         return None
     most = found.workers or MOST_AT_ONCE
+    if engine.compile:
+        raise InputError("evaluate: --compile needs one process, got -j, --address or --slurm; leave one of them out.")
     return Spread(partial(make_pool, found), most, warn=console.say)
 
 
