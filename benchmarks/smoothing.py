@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 import withstand as ws
+from devices import card, check_device
 from withstand.data.base import TensorSplit
 from withstand.data.places import local_root
 from withstand.data.space import Space
@@ -38,6 +39,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--output", type=Path, help="JSON file for the raw times")
     options = parser.parse_args()
+    check_device(options.device)
     torch.set_num_threads(options.threads)
     engine = Engine.start(device=options.device)
     try:
@@ -49,7 +51,7 @@ def main() -> None:
         about = {
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": platform.platform(),
-            "device": str(engine.device),
+            "device": card(options.device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }

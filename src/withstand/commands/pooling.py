@@ -3,15 +3,18 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentParser
 
-from withstand.engine import check_device
+from withstand.console import Console
+from withstand.engine import Engine, check_device
 from withstand.errors import InputError, brief
 from withstand.limits import PositiveInt
+from withstand.measuring.blocks import Spread
 from withstand.pools.local_pool import LocalPool
 from withstand.pools.mirror import Mirror, StoringPool, Wanted, mirrored
 from withstand.pools.pool import Pool
@@ -19,6 +22,7 @@ from withstand.reading.addresses import Address
 from withstand.reading.places import place_of
 
 PER_JOB = 10  # blocks
+MOST_AT_ONCE = 16  # blocks of an evaluation, on a cluster of unknown size
 
 
 def add_pool_options(parser: ArgumentParser) -> None:
@@ -103,6 +107,16 @@ def stored(text: str, wanted: Wanted = lambda _: True) -> Iterator[tuple[Path, t
         raise InputError(f"output: processes of torchrun need a folder that all see, got {brief(text)}.")
     with mirrored(place, wanted) as mirror:
         yield mirror.folder, (mirror,)
+
+
+def spread_of(found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console: Console) -> Spread | None:
+    """Return how to measure in many processes: on a cluster, or with several processes on CPUs; else None."""
+    if engine.world_size > 1 or not (is_on_cluster(found) or (engine.device.type == "cpu" and found.workers > 1)):
+        return None
+    most = found.workers or MOST_AT_ONCE
+    if engine.compile:
+        raise InputError("evaluate: --compile needs one process, got -j, --address or --slurm; leave one of them out.")
+    return Spread(partial(make_pool, found, mirrors=mirrors), most, warn=console.say)
 
 
 def devices_of(device: str) -> list[str]:

@@ -20,6 +20,7 @@ from withstand.reading.addresses import Address
 Wanted = Callable[[str], bool]
 MOST = 1 << 34  # bytes of a file that is copied
 LEFT_OUT = ("checkpoints",)  # folders
+PROBE = ".probe"
 
 
 class Mirror:
@@ -75,6 +76,8 @@ def mirrored(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirr
     with TemporaryDirectory(prefix="withstand-") as place:
         mirror = Mirror(Path(place) / address.name, address)
         mirror.folder.mkdir()
+        (address / PROBE).write_bytes(b"")  # refused now rather than at the end
+        (address / PROBE).remove()
         mirror.pull(wanted)
         try:
             yield mirror

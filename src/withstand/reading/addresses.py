@@ -154,8 +154,11 @@ class Address:
 
     def write_bytes(self, content: bytes) -> None:
         """Store a file at once: others see all of it or nothing."""
-        with self._reached("written") as (system, path):
-            system.pipe_file(path, content)
+        try:
+            with self._reached("written") as (system, path):
+                system.pipe_file(path, content)
+        except FileNotFoundError as problem:
+            raise InputError(f"data: {self} cannot be written ({told(problem)}).") from problem
         forget()
 
     def remove(self) -> None:
