@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from withstand.console import Console
+from withstand.errors import InputError
 from withstand.families import friendly
 from withstand.limits import Workers
 from withstand.parser import parse
-from withstand.reading.places import check_output
+from withstand.reading.addresses import Address
+from withstand.reading.places import check_output, place_of
 
 if TYPE_CHECKING:
     from withstand.engine import Engine
@@ -99,6 +101,8 @@ def start(options: Any, *, batch_size: int | None = None) -> "tuple[Engine, Cons
     """Return the engine, the console and the folder of all runs."""
     from withstand.engine import Engine
 
+    if isinstance(place_of(options.output), Address):
+        raise InputError(f"output: expected a local folder, got {options.output}; sweeps write to object stores, too.")
     check_output("output", Path(options.output))
     given = {"num_workers": options.workers, "batch_size": batch_size, "compile": getattr(options, "compile", False)}
     engine = Engine.start(device=options.device, **given)

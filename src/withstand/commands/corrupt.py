@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool, stored
+from withstand.commands.pooling import add_pool_options, check_pool_options, is_on_cluster, make_pool, names_of, stored
 from withstand.conditions import MNIST_C
 from withstand.configuration import discover
 from withstand.console import Console
@@ -95,6 +95,7 @@ def main(words: list[str]) -> None:
         console.say(f"Preview: {found.preview}")
     if found.target is not None:
         with stored(found.target, _is_record) as (folder, mirrors):
+            console.names |= names_of(mirrors)
             write(copy, folder, found, mirrors, engine=engine, console=console)
 
 

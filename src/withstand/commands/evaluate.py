@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from withstand.commands.pooling import add_pool_options, check_pool_options, spread_of, stored
+from withstand.commands.pooling import add_pool_options, check_pool_options, names_of, spread_of, stored
 from withstand.console import Console
 from withstand.data.base import Dataset
 from withstand.engine import Engine
@@ -84,6 +84,7 @@ def main(words: list[str]) -> None:
 
 def _evaluate(found: Any, words: list[str], of_models: list[str], mirrors: list[Mirror]) -> None:
     engine, console, root = start(found, batch_size=found.batch_size)
+    console.names |= names_of(mirrors)
     spread = spread_of(found, mirrors, engine=engine, console=console)
     subjects = _subjects(found, words, of_models, root=root, engine=engine)
     measures = dict.fromkeys(m.name for each in subjects for own in each.question.evaluations for m in own.measures)

@@ -119,6 +119,11 @@ def spread_of(found: Any, mirrors: Sequence[Mirror], *, engine: Engine, console:
     return Spread(partial(make_pool, found, mirrors=mirrors), most, warn=console.say)
 
 
+def names_of(mirrors: Sequence[Mirror]) -> dict[str, str]:
+    """Return what is shown instead of the temporary folders of mirrors."""
+    return {str(each.folder): str(each.address) for each in mirrors}
+
+
 def devices_of(device: str) -> list[str]:
     """Return the devices that the processes share."""
     if device in ("auto", "cuda") and torch.cuda.is_available():

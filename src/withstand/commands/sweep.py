@@ -15,6 +15,7 @@ from withstand.commands.pooling import (
     devices_of,
     is_on_cluster,
     make_pool,
+    names_of,
     stored,
 )
 from withstand.commands.sweep_watch import SweepWatch, runs_of
@@ -64,6 +65,7 @@ def main(words: list[str]) -> None:
     with stored(str(place / plan.name), _is_plan_or_rows) as (folder, mirrors):
         if not mirrors:
             check_output("output", folder)
+        console.names |= names_of(mirrors)
         _sweep(plan, folder, mirrors, found, words, console)
 
 

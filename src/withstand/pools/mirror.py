@@ -66,8 +66,8 @@ class Mirror:
 
 
 @contextmanager
-def mirrored(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirror]:
-    """Yield a mirror in a temporary folder of the address's name; changes are stored at the end.
+def pulled(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirror]:
+    """Yield a mirror in a temporary folder of the address's name.
 
     Args:
         address: A folder in an object store.
@@ -76,9 +76,20 @@ def mirrored(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirr
     with TemporaryDirectory(prefix="withstand-") as place:
         mirror = Mirror(Path(place) / address.name, address)
         mirror.folder.mkdir()
-        (address / PROBE).write_bytes(b"")  # refused now rather than at the end
-        (address / PROBE).remove()
         mirror.pull(wanted)
+        yield mirror
+
+
+@contextmanager
+def mirrored(address: Address, wanted: Wanted = lambda _: True) -> Iterator[Mirror]:
+    """Yield a mirror as `pulled` does; changes are stored at the end.
+
+    Raises:
+        InputError: If nothing can be written there.
+    """
+    (address / PROBE).write_bytes(b"")  # refused now rather than at the end
+    (address / PROBE).remove()
+    with pulled(address, wanted) as mirror:
         try:
             yield mirror
         finally:
